@@ -1,0 +1,43 @@
+// uint8 planes -> (x/255 - 0.5)/0.5 after zero-pad 4 and crop, mirror, rotation about the centre (nearest, fill 0).
+//
+// The rotation is Pillow's: the source of output pixel (i,j) is the affine image of (i+0.5, j+0.5) in 16.16 fixed point.
+// Sine and cosine are Taylor polynomials, good to f32 below 45 degrees, since WGSL's own may be off by 2^-11.
+struct Sizes { n: u32 }
+
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> images: array<u32>;          // [n][3][32][32] bytes, four to a word
+@group(0) @binding(2) var<storage, read> draws: array<vec4<f32>>;      // [n] (top, left, mirrored, degrees)
+@group(0) @binding(3) var<storage, read_write> x: array<vec4<scalar>>; // [32][32][n][1], channels (r, g, b, 0)
+
+fn fixed(v: f32) -> i32 { return i32(floor(v * 65536.0 + 0.5)); }
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let n = group.x * 64u + lane;
+    if n >= sizes.n { return; }
+    var at = vec2<i32>(i32(group.y % 32u), i32(group.y / 32u));
+    let draw = draws[n];
+    if draw.w != 0.0 {
+        let turn = -radians(draw.w);
+        let t2 = turn * turn;
+        let c = 1.0 - t2 * (0.5 - t2 * (1.0 / 24.0 - t2 * (1.0 / 720.0 - t2 / 40320.0)));
+        let s = turn * (1.0 - t2 * (1.0 / 6.0 - t2 * (1.0 / 120.0 - t2 * (1.0 / 5040.0 - t2 / 362880.0))));
+        // [c s; -s c] about (16, 16), at pixel centres
+        let origin = vec2<f32>(16.0 - 15.5 * c - 15.5 * s, 16.0 + 15.5 * s - 15.5 * c);
+        let x_fixed = fixed(origin.x) + at.x * fixed(c) + at.y * fixed(s);
+        let y_fixed = fixed(origin.y) + at.x * fixed(-s) + at.y * fixed(c);
+        at = vec2<i32>(x_fixed >> 16u, y_fixed >> 16u);
+    }
+    var inside = all(at >= vec2<i32>()) && all(at < vec2<i32>(32));
+    if draw.z != 0.0 { at.x = 31 - at.x; }
+    at += vec2<i32>(i32(draw.y), i32(draw.x)) - 4;
+    inside = inside && all(at >= vec2<i32>()) && all(at < vec2<i32>(32));
+    var value = vec3<f32>();
+    if inside {
+        let byte = n * 3072u + u32(at.y) * 32u + u32(at.x);
+        let shift = 8u * (byte % 4u);
+        value = vec3<f32>(vec3<u32>(images[byte / 4u] >> shift, images[byte / 4u + 256u] >> shift,
+                                    images[byte / 4u + 512u] >> shift) & vec3<u32>(255u));
+    }
+    x[group.y * sizes.n + n] = vec4<scalar>(vec4<f32>((value / 255.0 - 0.5) / 0.5, 0.0));
+}

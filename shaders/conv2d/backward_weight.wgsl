@@ -1,0 +1,75 @@
+// d_weight[k][r][s][c] += sum over output pixels (p,q) and images n of d_y[p,q][n][k] * x[p*stride+r-pad, q*stride+s-pad][n][c]
+//
+// One workgroup: a tile of output channels (rows) by a tile of input channels (columns) at one tap (z). The sum runs over
+// the pixels for which the tap lies on the map, then over images. A tap that lies in the padding for the whole map adds
+// nothing. With WIDE_ROW, columns run over (s,c) together and z is r alone: a map of few channels still fills the tile.
+#import conv
+#import gemm
+
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> d_y: array<vec4<scalar>>;         // [p][q][n][k4]
+@group(0) @binding(2) var<storage, read> x: array<vec4<scalar>>;           // [h][w][n][c4]
+@group(0) @binding(3) var<storage, read_write> d_weight: array<vec4<f32>>; // [k][r][s][c4]
+
+var<private> tap_r: u32;
+var<private> tap_s: u32;
+var<private> run_p: Run;
+var<private> run_q: Run;
+
+struct Tap { d_y: u32, h: u32, q: u32 }
+
+fn gemm_tap(t: u32) -> Tap {
+    let p = run_p.first + t / run_q.count;
+    let q = run_q.first + t % run_q.count;
+    return Tap((p * sizes.q + q) * sizes.n * sizes.k4, p * sizes.stride + tap_r - sizes.pad, q);
+}
+
+// Images beyond the batch count as zero, once: in A. B then reads the last image again.
+fn load_a(tap: Tap, row: u32, k: u32) -> mat4x4<f32> {
+    let at = tap.d_y + min(row / 4u, sizes.k4 - 1u);
+    var block = mat4x4<f32>();
+    #unroll d 4
+    if k + $du < sizes.n { block[$d] = vec4<f32>(d_y[at + (k + $du) * sizes.k4]); }
+    #end
+    return block;
+}
+
+fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> {
+    let last = sizes.n - 1u;
+    var c4 = col / 4u;
+    var s = tap_s;
+    if WIDE_ROW {
+        s = min(c4 / sizes.c4, sizes.s - 1u);
+        c4 = c4 % sizes.c4;
+    }
+    c4 = min(c4, sizes.c4 - 1u);
+    let w = tap.q * sizes.stride + s - sizes.pad; // wraps where it lies left of the map: then not below sizes.w either
+    let on_map = !WIDE_ROW || w < sizes.w;
+    let at = (tap.h * sizes.w + select(0u, w, on_map)) * sizes.n * sizes.c4 + c4;
+    #unroll d 4
+    let x_$d = select(vec4<f32>(), vec4<f32>(x[at + min(k + $du, last) * sizes.c4]), on_map);
+    #end
+    return mat4x4<f32>(x_0, x_1, x_2, x_3);
+}
+
+fn store(row: u32, col: u32, value: vec4<f32>) {
+    let columns = select(sizes.c4, sizes.s * sizes.c4, WIDE_ROW);
+    if row < 4u * sizes.k4 && col < 4u * columns {
+        let at = ((row * sizes.r + tap_r) * sizes.s + tap_s) * sizes.c4 + col / 4u;
+        d_weight[at] += value;
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    if WIDE_ROW {
+        tap_r = group.z;
+        run_q = Run(0u, sizes.q);
+    } else {
+        tap_r = group.z / sizes.s;
+        tap_s = group.z % sizes.s;
+        run_q = outputs_of_tap(tap_s, sizes.q, sizes.w);
+    }
+    run_p = outputs_of_tap(tap_r, sizes.p, sizes.h);
+    gemm(group.x * gemm_rows(), group.y * gemm_cols(), lane, run_p.count * run_q.count, sizes.n);
+}

@@ -1,0 +1,50 @@
+// Matrix product, barrier-free: a workgroup is one subgroup of LANES invocations and computes 4*LANES rows by
+// 4*LANES*COLS columns. Invocation `lane` loads rows 4*lane .. 4*lane+3 of A and shares each value by broadcast; it owns
+// the columns 4*(lane + LANES*j) .. +3 of every row. Fast where a load costs far more than arithmetic: software devices.
+//
+// The importing file supplies gemm_tap, load_a, load_b and store; see shaders/README.md, "The two matrix cores".
+
+fn gemm(row0: u32, col0: u32, lane: u32, taps: u32, depth: u32) {
+    let my_row = row0 + 4u * lane;
+    #unroll j COLS
+    let col_$j = col0 + 4u * (lane + $ju * LANES);
+    #end
+    #unroll i ROWS
+    #unroll j COLS
+    var c_$i_$j = vec4<f32>();
+    #end
+    #end
+    for (var t = 0u; t < taps; t++) {
+        let tap = gemm_tap(t);
+        for (var k = 0u; k < depth; k += 4u * BLOCKS) {
+            #unroll u BLOCKS
+            {
+                let a = load_a(tap, my_row, k + 4u * $uu);
+                #unroll j COLS
+                let b_$j = load_b(tap, k + 4u * $uu, col_$j);
+                #end
+                #unroll d 4
+                #unroll i ROWS
+                {
+                    let s = vec4<f32>(subgroupBroadcast(a[$d][$i % 4], $iu / 4u));
+                    #unroll j COLS
+                    c_$i_$j = fma(s, b_$j[$d], c_$i_$j);
+                    #end
+                }
+                #end
+                #end
+            }
+            #end
+        }
+    }
+    #unroll i ROWS
+    #unroll j COLS
+    store(row0 + $iu, col_$j, c_$i_$j);
+    #end
+    #end
+}
+
+const_assert ROWS == 4u * LANES;
+
+fn gemm_rows() -> u32 { return ROWS; }
+fn gemm_cols() -> u32 { return 4u * LANES * COLS; }

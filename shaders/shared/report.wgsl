@@ -1,0 +1,9 @@
+// What the device tells the host after each submission; the host reads it late, never inside a step.
+struct Report {
+    loss: f32,        // sum over the images of this update so far
+    hits: u32,        // correctly classified among them
+    images: u32,
+    grad_norm: f32,   // 2-norm over all parameters
+    skipped: u32,     // updates skipped since the run began, because loss or gradient was not finite
+    skip: u32,        // 1 if this update is skipped
+}

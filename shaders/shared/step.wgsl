@@ -1,0 +1,9 @@
+// What changes from one submission to the next: one small uniform, written by the host.
+struct Step {
+    lr: f32,            // learning rate of this update
+    loss_scale: f32,    // 1 / images of the effective batch
+    seed: u32,          // of the run; augmentation draws from (seed, epoch, image)
+    epoch: u32,
+    skipped_known: u32, // skipped updates the host has heard of
+    rows: array<vec4<f32>, 8>, // the optimizer's scalars of update t, t-1, ..., t-7, computed by the host in f64
+}

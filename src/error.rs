@@ -1,0 +1,83 @@
+//! What can go wrong outside the program: one type, each variant with what was expected, what was found and a hint.
+//!
+//! Faults of the program itself (shapes that do not fit while a network is recorded) are panics that name the op.
+
+use std::path::{Path, PathBuf};
+
+/// A `Result` with the crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A fault of the environment or of what the user gave.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A flag or setting that is unknown, out of its range or contradicts another.
+    #[error("{message}{}", hint_line(hint))]
+    Config {
+        /// What is wrong, with the value and the range.
+        message: String,
+        /// What to type instead; may be empty.
+        hint: String,
+    },
+    /// No adapter, no such adapter, or a device that cannot do or hold what was asked.
+    #[error("{message}{}", hint_line(hint))]
+    Device {
+        /// What was asked of which device.
+        message: String,
+        /// The package to install, the flag to use, or the batch that fits; may be empty.
+        hint: String,
+    },
+    /// A file or folder whose content is not what it should be.
+    #[error("{}: expected {expected}, found {found}{}", path.display(), hint_line(hint))]
+    Data {
+        /// The file or folder.
+        path: PathBuf,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+        /// How to mend it; may be empty.
+        hint: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// A verb: "read", "create", "write to".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// A [`Error::Config`].
+    pub fn config(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Config { message: message.into(), hint: hint.into() }
+    }
+
+    /// A [`Error::Device`].
+    pub fn device(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Device { message: message.into(), hint: hint.into() }
+    }
+
+    /// A [`Error::Data`].
+    pub fn data(path: &Path, expected: impl Into<String>, found: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Data { path: path.to_owned(), expected: expected.into(), found: found.into(), hint: hint.into() }
+    }
+
+    /// Wraps an I/O error: `fs::read(p).map_err(Error::io("read", p))`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// The exit code of the program: 2 for what the user typed, 1 for the rest.
+    pub fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Config { .. }) { 2 } else { 1 }
+    }
+}
+
+fn hint_line(hint: &str) -> String {
+    if hint.is_empty() { String::new() } else { format!("\n  hint: {hint}") }
+}

@@ -1,0 +1,172 @@
+//! The device: which adapter, opened how, and the pipelines made on it so far.
+
+pub mod kernel;
+pub mod runtime;
+pub mod shader;
+pub mod target;
+pub mod timing;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use crate::error::{Error, Result};
+use kernel::Kernel;
+use shader::Spec;
+use target::Target;
+
+/// An open device.
+pub struct Gpu {
+    /// Name, backend, driver.
+    pub info: wgpu::AdapterInfo,
+    /// wgpu's device.
+    pub device: wgpu::Device,
+    /// Its queue.
+    pub queue: wgpu::Queue,
+    /// Which kernel forms it runs.
+    pub target: Target,
+    /// Shaders check bounds and loops (`VELOGRAD_CHECKED=1`).
+    pub checked: bool,
+    kernels: Mutex<HashMap<Spec, Arc<Kernel>>>,
+    faults: Arc<Mutex<Vec<String>>>,
+}
+
+const NO_ADAPTER: &str = "install a Vulkan driver: on Debian or Ubuntu `apt-get install mesa-vulkan-drivers libvulkan1` \
+                          brings one for AMD and Intel GPUs, and lavapipe, which needs no GPU";
+
+/// Every adapter of this machine, the one that would be chosen first.
+pub fn adapters() -> Vec<wgpu::Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    // In release builds wgpu validates indirect dispatches alone, which nothing here uses.
+    descriptor.flags.remove(wgpu::InstanceFlags::VALIDATION_INDIRECT_CALL);
+    let instance = wgpu::Instance::new(descriptor);
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    adapters.retain(|a| a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS));
+    adapters.sort_by_key(|a| rank(&a.get_info()));
+    adapters
+}
+
+/// Discrete before integrated before the rest before software; a native API before GL.
+fn rank(info: &wgpu::AdapterInfo) -> (u8, u8) {
+    let device = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    };
+    (u8::from(info.backend == wgpu::Backend::Gl) * 8 + device, device)
+}
+
+/// The adapter to use: the first, or the one `wanted` names by index or by part of its name.
+///
+/// # Errors
+/// [`Error::Device`] if there is none, with what to install or what there is to choose from.
+pub fn choose(adapters: &[wgpu::Adapter], wanted: Option<&str>) -> Result<usize> {
+    if adapters.is_empty() {
+        return Err(Error::device("no graphics adapter was found", NO_ADAPTER));
+    }
+    let Some(wanted) = wanted else { return Ok(0) };
+    let name = |a: &wgpu::Adapter| a.get_info().name;
+    let found = match wanted.parse::<usize>() {
+        Ok(index) => (index < adapters.len()).then_some(index),
+        Err(_) => adapters.iter().position(|a| name(a).to_lowercase().contains(&wanted.to_lowercase())),
+    };
+    found.ok_or_else(|| {
+        let list: Vec<String> = adapters.iter().enumerate().map(|(i, a)| format!("{i}: {}", name(a))).collect();
+        Error::device(format!("no adapter is called `{wanted}`"), format!("there is {}", list.join(", ")))
+    })
+}
+
+/// Software devices are correct and slow; some defaults differ there.
+pub fn is_software(info: &wgpu::AdapterInfo) -> bool {
+    info.device_type == wgpu::DeviceType::Cpu
+}
+
+impl Gpu {
+    /// Opens an adapter, chosen as [`choose`] does.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if there is no such adapter or the driver refuses.
+    pub fn open(wanted: Option<&str>) -> Result<Self> {
+        let adapters = adapters();
+        Self::open_adapter(&adapters[choose(&adapters, wanted)?])
+    }
+
+    /// Opens this adapter with all its limits.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the driver refuses.
+    pub fn open_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
+        let info = adapter.get_info();
+        let wanted = wgpu::Features::SUBGROUP
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS
+            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+        let features = adapter.features() & wanted;
+        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("velograd"),
+            required_features: features,
+            required_limits: adapter.limits(),
+            // Buffers are made once and live as long as the run: nothing is gained by generous blocks.
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        }))
+        .map_err(|e| Error::device(format!("{} cannot be opened: {e}", info.name), ""))?;
+        let faults = Arc::new(Mutex::new(Vec::new()));
+        let (lost, fault) = (faults.clone(), faults.clone());
+        device.set_device_lost_callback(move |reason, message| {
+            // Dropping the device at the end of the program is no fault.
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                lost.lock().unwrap_or_else(|e| e.into_inner()).push(format!("the device was lost: {message}"));
+            }
+        });
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            fault.lock().unwrap_or_else(|e| e.into_inner()).push(error.to_string());
+        }));
+        let target = Target::of(&info, features);
+        let checked = std::env::var("VELOGRAD_CHECKED").is_ok_and(|v| v == "1");
+        Ok(Self { info, device, queue, target, checked, kernels: Mutex::default(), faults })
+    }
+
+    /// The pipeline of a spec, made at its first use.
+    pub fn kernel(&self, spec: &Spec) -> Arc<Kernel> {
+        let mut kernels = self.kernels.lock().unwrap_or_else(|e| e.into_inner());
+        kernels.entry(spec.clone()).or_insert_with(|| Arc::new(Kernel::new(self, spec))).clone()
+    }
+
+    /// Waits for everything submitted.
+    ///
+    /// # Errors
+    /// As [`Gpu::check`].
+    pub fn wait(&self) -> Result<()> {
+        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check()?;
+        polled.map(drop).map_err(|e| Error::device(format!("{}: waiting failed: {e}", self.info.name), ""))
+    }
+
+    /// Whether the device has reported a fault since it was opened.
+    ///
+    /// # Errors
+    /// [`Error::Device`] with what the driver or wgpu said first.
+    pub fn check(&self) -> Result<()> {
+        match self.faults.lock().unwrap_or_else(|e| e.into_inner()).first() {
+            None => Ok(()),
+            Some(fault) => Err(Error::device(
+                format!("{}: {fault}", self.info.name),
+                "a smaller --batch-size or --width needs less memory and shorter dispatches",
+            )),
+        }
+    }
+
+    /// Bytes that the driver's allocator has handed out, where the backend can tell.
+    pub fn allocated_bytes(&self) -> Option<u64> {
+        self.device.generate_allocator_report().map(|r| r.total_allocated_bytes)
+    }
+
+    /// Whether timestamps can be written between dispatches of a pass.
+    pub fn has_timestamps(&self) -> bool {
+        self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)
+    }
+}

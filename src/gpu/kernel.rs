@@ -1,0 +1,87 @@
+//! A shader on a device: its pipeline, and its bindings as the WGSL states them.
+
+use super::{
+    Gpu,
+    shader::{self, Access, Binding, Field, Spec},
+};
+use crate::tape::Size;
+
+/// A compiled kernel.
+pub struct Kernel {
+    /// Name and choices; the prefix of every error about it.
+    pub name: String,
+    /// wgpu's pipeline.
+    pub pipeline: wgpu::ComputePipeline,
+    /// Storage buffers in binding order.
+    pub storage: Vec<Binding>,
+    /// Binding number, span and fields of `Sizes`.
+    pub sizes: Option<(u32, u32, Vec<Field>)>,
+    /// Binding number of `step`.
+    pub step: Option<u32>,
+}
+
+impl Kernel {
+    /// Links and compiles.
+    pub(super) fn new(gpu: &Gpu, spec: &Spec) -> Self {
+        let linked = shader::link(spec);
+        let name = spec.to_string();
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(&name), source: wgpu::ShaderSource::Wgsl(linked.source.into()) };
+        let module = if gpu.checked { gpu.device.create_shader_module(descriptor) } else { trusted(gpu, descriptor) };
+        let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&name),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: gpu.checked,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        let step = linked.step.map(|(binding, _)| binding);
+        Self { name, pipeline, storage: linked.storage, sizes: linked.sizes, step }
+    }
+
+    /// Checks what a call gives against what the WGSL declares.
+    ///
+    /// # Panics
+    /// Naming both sides where they differ.
+    pub fn check(&self, given: &[Access], sizes: &[(&'static str, Size)]) {
+        let name = &self.name;
+        let declared: Vec<String> = self.storage.iter().map(|b| format!("{} ({:?})", b.name, b.access)).collect();
+        assert_eq!(given.len(), self.storage.len(), "`{name}` declares {declared:?}, the call gives {given:?}");
+        for (binding, given) in self.storage.iter().zip(given) {
+            assert_eq!(binding.access, *given, "`{name}`: `{}` is {:?} in WGSL", binding.name, binding.access);
+        }
+        let declared = self.sizes.as_ref().map_or(0, |s| s.2.len());
+        assert_eq!(sizes.len(), declared, "`{name}`: Sizes has {declared} fields, the call gives {sizes:?}");
+    }
+
+    /// The bytes of `Sizes`.
+    ///
+    /// # Panics
+    /// If a field of the struct is not given, or is of the other type.
+    pub fn pack(&self, sizes: &[(&'static str, Size)]) -> Vec<u8> {
+        let Some((_, span, fields)) = &self.sizes else { return Vec::new() };
+        let mut bytes = vec![0; *span as usize];
+        for field in fields {
+            let given = sizes.iter().find(|(name, _)| *name == field.name);
+            let word = match given {
+                Some((_, Size::U32(v))) if !field.float => v.to_le_bytes(),
+                Some((_, Size::F32(v))) if field.float => v.to_le_bytes(),
+                _ => panic!("`{}`: Sizes.{} (float: {}) is given as {given:?}", self.name, field.name, field.float),
+            };
+            bytes[field.offset as usize..][..4].copy_from_slice(&word);
+        }
+        bytes
+    }
+}
+
+#[allow(unsafe_code, reason = "the one unsafe call of the crate: run-time checks cost up to ten times the kernel")]
+fn trusted(gpu: &Gpu, descriptor: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
+    // SAFETY: every loop of the shaders is bounded by a uniform or a constant, no divisor is zero for the sizes the tape
+    // accepts, and indices stay inside the buffers for the grids it records. The kernel tests run the same shaders with
+    // the checks on and off over sizes that no tile divides, with guard values behind every buffer.
+    unsafe { gpu.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+}

@@ -1,0 +1,296 @@
+//! Recordings on a device: buffers allocated once, bind groups made once, then replayed.
+
+use std::{collections::HashMap, ops::Range, sync::Arc};
+
+use super::{Gpu, kernel::Kernel};
+use crate::{
+    error::{Error, Result},
+    tape::{Call, Recording, Slot, Tensor, plan::Plan},
+};
+
+/// Spacing of the `Sizes` of two calls in their common buffer: WebGPU's guaranteed uniform alignment.
+const SIZES_STRIDE: u64 = 256;
+
+/// Bytes of the `Step` uniform.
+pub const STEP_BYTES: u64 = 160;
+
+/// What changes from one submission to the next; the WGSL twin is `shaders/shared/step.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Step {
+    /// Learning rate.
+    pub lr: f32,
+    /// 1 / images of the effective batch.
+    pub loss_scale: f32,
+    /// Of the run.
+    pub seed: u32,
+    /// Augmentation draws from (seed, epoch, image).
+    pub epoch: u32,
+    /// Skipped updates the host has heard of.
+    pub skipped_known: u32,
+    /// To the alignment of `rows`.
+    pub padding: [u32; 3],
+    /// The optimizer's scalars of updates t, t-1, ..., t-7.
+    pub rows: [[f32; 4]; 8],
+}
+
+const _: () = assert!(size_of::<Step>() as u64 == STEP_BYTES);
+
+/// What the device tells after a submission; the WGSL twin is `shaders/shared/report.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Report {
+    /// Sum over the images of the update so far.
+    pub loss: f32,
+    /// Correctly classified images among them.
+    pub hits: u32,
+    /// Images of the update so far.
+    pub images: u32,
+    /// 2-norm of the gradient over all parameters.
+    pub grad_norm: f32,
+    /// Updates skipped since the run began.
+    pub skipped: u32,
+    /// 1 if this update was skipped.
+    pub skip: u32,
+    /// To a multiple of 16 bytes.
+    pub padding: [u32; 2],
+}
+
+struct Dispatch {
+    kernel: Arc<Kernel>,
+    group: wgpu::BindGroup,
+    grid: [u32; 3],
+}
+
+/// One recording, ready to be encoded any number of times.
+pub struct Program {
+    dispatches: Vec<Dispatch>,
+}
+
+/// Several programs over the same buffers.
+pub struct Runtime<'a> {
+    /// The device.
+    pub gpu: &'a Gpu,
+    programs: Vec<Program>,
+    pool: Vec<wgpu::Buffer>,
+    buffers: HashMap<String, wgpu::Buffer>,
+    step: wgpu::Buffer,
+    plan: Plan,
+    /// Bytes of all buffers.
+    pub planned_bytes: u64,
+}
+
+/// Bytes and calls of recordings that would run together, before anything is allocated.
+pub fn planned_bytes(recordings: &[Recording], plan: &Plan) -> u64 {
+    let calls: usize = recordings.iter().map(|r| r.calls.len()).sum();
+    persistent(recordings).values().sum::<u64>() + plan.bytes() + calls as u64 * SIZES_STRIDE + STEP_BYTES
+}
+
+fn persistent(recordings: &[Recording]) -> HashMap<&str, u64> {
+    let mut buffers = HashMap::new();
+    for (name, &bytes) in recordings.iter().flat_map(|r| &r.buffers) {
+        let known = buffers.entry(name.as_str()).or_insert(bytes);
+        *known = bytes.max(*known);
+    }
+    buffers
+}
+
+/// Whether the device can bind every buffer.
+///
+/// # Errors
+/// [`Error::Device`] naming the largest buffer and the limit.
+pub fn fits(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
+    let limits = gpu.device.limits();
+    let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
+    let largest = persistent(recordings).into_values().chain(plan.pool.iter().copied()).max().unwrap_or(0);
+    if largest > limit {
+        let message = format!("{} binds at most {limit} bytes at once; one buffer needs {largest}", gpu.info.name);
+        return Err(Error::device(message, ""));
+    }
+    Ok(())
+}
+
+impl<'a> Runtime<'a> {
+    /// Allocates and compiles. `share` lets activations share buffers; without it each has its own.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if something does not fit or the driver refuses.
+    pub fn new(gpu: &'a Gpu, recordings: &[Recording], share: bool) -> Result<Self> {
+        let plan = Plan::new(recordings, share);
+        fits(gpu, recordings, &plan)?;
+        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let make = |label: &str, bytes: u64| {
+            gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size: bytes.next_multiple_of(16),
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        };
+        let pool: Vec<_> = plan.pool.iter().map(|&bytes| make("activations", bytes)).collect();
+        let buffers: HashMap<String, _> =
+            persistent(recordings).into_iter().map(|(name, bytes)| (name.to_owned(), make(name, bytes))).collect();
+        let step = uniform(gpu, "step", STEP_BYTES);
+        let planned_bytes = planned_bytes(recordings, &plan);
+        if let Some(error) = pollster::block_on(memory.pop()) {
+            let message = format!("{}: {planned_bytes} bytes do not fit: {error}", gpu.info.name);
+            return Err(Error::device(message, "a smaller --batch-size or --width needs less"));
+        }
+        let mut runtime = Self { gpu, programs: vec![], pool, buffers, step, plan, planned_bytes };
+        for (index, recording) in recordings.iter().enumerate() {
+            let program = runtime.resolve(index, recording);
+            runtime.programs.push(program);
+        }
+        gpu.check()?;
+        Ok(runtime)
+    }
+
+    fn resolve(&self, index: usize, recording: &Recording) -> Program {
+        let gpu = self.gpu;
+        let kernels: Vec<_> = recording.calls.iter().map(|call| gpu.kernel(&call.spec)).collect();
+        let sizes = uniform(gpu, "sizes", (kernels.len().max(1) as u64) * SIZES_STRIDE);
+        let mut packed = vec![0; sizes.size() as usize];
+        let mut dispatches = Vec::new();
+        for (at, (call, kernel)) in recording.calls.iter().zip(kernels).enumerate() {
+            let accesses: Vec<_> = call.args.iter().map(|(_, access)| *access).collect();
+            kernel.check(&accesses, &call.sizes);
+            let bytes = kernel.pack(&call.sizes);
+            let offset = at as u64 * SIZES_STRIDE;
+            packed[offset as usize..][..bytes.len()].copy_from_slice(&bytes);
+            let group = self.bind(index, call, &kernel, &sizes, offset);
+            dispatches.push(Dispatch { kernel, group, grid: call.grid });
+        }
+        gpu.queue.write_buffer(&sizes, 0, &packed);
+        Program { dispatches }
+    }
+
+    fn bind(&self, index: usize, call: &Call, kernel: &Kernel, sizes: &wgpu::Buffer, at: u64) -> wgpu::BindGroup {
+        let range = |buffer, offset, bytes| {
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset,
+                size: std::num::NonZeroU64::new(bytes),
+            })
+        };
+        let mut entries = Vec::new();
+        for (binding, (slot, _)) in kernel.storage.iter().zip(&call.args) {
+            let resource = match slot {
+                Slot::Tensor(t) => self.pool[self.plan.buffer(index, *t).expect("mentioned")].as_entire_binding(),
+                Slot::Buffer { name, offset, bytes } => range(&self.buffers[name], *offset, *bytes),
+            };
+            entries.push(wgpu::BindGroupEntry { binding: binding.index, resource });
+        }
+        if let Some((binding, span, _)) = &kernel.sizes {
+            entries.push(wgpu::BindGroupEntry { binding: *binding, resource: range(sizes, at, u64::from(*span)) });
+        }
+        if let Some(binding) = kernel.step {
+            entries.push(wgpu::BindGroupEntry { binding, resource: self.step.as_entire_binding() });
+        }
+        self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(&kernel.name),
+            layout: &kernel.pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        })
+    }
+
+    /// Appends program `index` to a pass.
+    pub fn encode(&self, index: usize, pass: &mut wgpu::ComputePass<'_>) {
+        self.encode_range(index, 0..self.programs[index].dispatches.len(), pass);
+    }
+
+    /// Appends some of a program's dispatches to a pass.
+    pub fn encode_range(&self, index: usize, range: Range<usize>, pass: &mut wgpu::ComputePass<'_>) {
+        for Dispatch { kernel, group, grid: [x, y, z] } in &self.programs[index].dispatches[range] {
+            pass.set_pipeline(&kernel.pipeline);
+            pass.set_bind_group(0, group, &[]);
+            pass.dispatch_workgroups(*x, *y, *z);
+        }
+    }
+
+    /// Runs programs in one submission and waits. For tests and tools; training keeps several in flight.
+    ///
+    /// # Errors
+    /// As [`Gpu::wait`].
+    pub fn run(&self, programs: &[usize]) -> Result<()> {
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            programs.iter().for_each(|&p| self.encode(p, &mut pass));
+        }
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.wait()
+    }
+
+    /// Dispatches of a program.
+    pub fn dispatches(&self, index: usize) -> usize {
+        self.programs[index].dispatches.len()
+    }
+
+    /// Sets the step uniform of the next submission.
+    pub fn set_step(&self, step: &Step) {
+        self.gpu.queue.write_buffer(&self.step, 0, bytemuck::bytes_of(step));
+    }
+
+    /// A persistent buffer.
+    ///
+    /// # Panics
+    /// If no recording mentions it.
+    pub fn buffer(&self, name: &str) -> &wgpu::Buffer {
+        self.buffers.get(name).unwrap_or_else(|| panic!("no recording mentions a buffer `{name}`"))
+    }
+
+    /// Whether any recording mentions the buffer.
+    pub fn has_buffer(&self, name: &str) -> bool {
+        self.buffers.contains_key(name)
+    }
+
+    /// Where a tensor of a recording lives.
+    pub fn tensor(&self, index: usize, tensor: Tensor) -> &wgpu::Buffer {
+        &self.pool[self.plan.buffer(index, tensor).expect("a call mentions the tensor")]
+    }
+
+    /// Overwrites the start of a buffer before the next submission.
+    pub fn write<T: bytemuck::NoUninit>(&self, buffer: &wgpu::Buffer, values: &[T]) {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        if bytes.len() % 4 == 0 {
+            self.gpu.queue.write_buffer(buffer, 0, bytes);
+        } else {
+            let mut whole = bytes.to_vec();
+            whole.resize(bytes.len().next_multiple_of(4), 0);
+            self.gpu.queue.write_buffer(buffer, 0, &whole);
+        }
+    }
+
+    /// Reads the first `count` values of a buffer; waits for all work.
+    ///
+    /// # Errors
+    /// As [`Gpu::wait`].
+    pub fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize) -> Result<Vec<T>> {
+        let bytes = (count * size_of::<T>()) as u64;
+        let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read-back"),
+            size: bytes.next_multiple_of(4),
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes.next_multiple_of(4));
+        self.gpu.queue.submit([encoder.finish()]);
+        staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
+        self.gpu.wait()?;
+        let view = staging
+            .slice(..)
+            .get_mapped_range()
+            .map_err(|e| Error::device(format!("{}: reading back failed: {e}", self.gpu.info.name), ""))?;
+        Ok(bytemuck::pod_collect_to_vec(&view[..bytes as usize]))
+    }
+}
+
+fn uniform(gpu: &Gpu, label: &str, bytes: u64) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size: bytes,
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}

@@ -1,0 +1,78 @@
+//! Which form of a kernel runs where: a table by device class, not `if`s spread over the host.
+
+use super::shader::{Const, Spec};
+
+/// A matrix-product core and its tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gemm {
+    /// File in `shaders/shared/`.
+    pub file: &'static str,
+    /// Invocations of a workgroup.
+    pub lanes: u32,
+    /// Rows of the output a workgroup computes.
+    pub rows: u32,
+    /// Columns of the output a workgroup computes.
+    pub cols: u32,
+    /// Groups of four steps of depth per iteration (subgroup core).
+    pub blocks: u32,
+}
+
+/// The forms of the kernels that suit one class of devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Candidate cores; the first whose tile wastes least on a given shape is taken.
+    pub gemm: Vec<Gemm>,
+    /// File in `shaders/shared/` that sums over a workgroup.
+    pub reduce: &'static str,
+    /// Invocations of a workgroup that reduces.
+    pub reduce_lanes: u32,
+}
+
+impl Target {
+    /// What WebGPU's core can run: no subgroups, 256 invocations, 16 KiB of workgroup memory, 8 storage buffers.
+    pub fn portable() -> Self {
+        let tile = Gemm { file: "gemm_tile", lanes: 256, rows: 64, cols: 64, blocks: 4 };
+        Self { gemm: vec![tile], reduce: "reduce_tree", reduce_lanes: 64 }
+    }
+
+    /// Software devices, where barriers and loads are dear and arithmetic is nearly free.
+    pub fn software(subgroup: u32) -> Self {
+        let core = |columns: u32, blocks: u32| Gemm {
+            file: "gemm_subgroup",
+            lanes: subgroup,
+            rows: 4 * subgroup,
+            cols: 4 * subgroup * columns,
+            blocks,
+        };
+        Self { gemm: vec![core(2, 1), core(1, 1)], reduce: "reduce_subgroup", reduce_lanes: subgroup }
+    }
+
+    /// The row of the table for an adapter that was opened with `features`.
+    pub fn of(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Self {
+        let subgroup = info.subgroup_min_size;
+        let fixed = subgroup == info.subgroup_max_size && subgroup.is_power_of_two() && (4..=64).contains(&subgroup);
+        if info.device_type == wgpu::DeviceType::Cpu && features.contains(wgpu::Features::SUBGROUP) && fixed {
+            Self::software(subgroup)
+        } else {
+            Self::portable()
+        }
+    }
+
+    /// The core for a product of `cols` columns, as spec of the kernel `path`.
+    pub(crate) fn gemm_spec(&self, path: &'static str, cols: u32) -> (Gemm, Spec) {
+        let waste = |g: &&Gemm| cols.next_multiple_of(g.cols);
+        let core = *self.gemm.iter().min_by_key(waste).expect("a target has a core");
+        let mut consts = vec![("LANES", Const::U32(core.lanes))];
+        if core.file == "gemm_subgroup" {
+            let columns = core.cols / (4 * core.lanes);
+            consts.extend([("ROWS", core.rows.into()), ("COLS", columns.into()), ("BLOCKS", core.blocks.into())]);
+        }
+        (core, Spec { path, consts, imports: vec![("gemm", core.file)] })
+    }
+
+    /// The spec of a kernel that imports `reduce`.
+    pub(crate) fn reduce_spec(&self, path: &'static str) -> Spec {
+        let consts = vec![("LANES", Const::U32(self.reduce_lanes))];
+        Spec { path, consts, imports: vec![("reduce", self.reduce)] }
+    }
+}

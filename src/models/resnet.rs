@@ -1,0 +1,59 @@
+//! ResNet-18 (He, Zhang, Ren, Sun 2016), with torchvision's names, so its weights can be exchanged.
+
+use super::{Config, Stem};
+use crate::{
+    ops::{BatchNorm, Conv2d, batch_norm, conv2d, global_avg_pool, linear, max_pool2d},
+    tape::{Tape, Tensor},
+};
+
+/// Images `[n, h, w, 3]` to logits `[n, 1, 1, classes]`.
+pub fn resnet18(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
+    let width = config.width;
+    let mut x = match config.stem {
+        Stem::Imagenet => {
+            let x = conv(t, "conv1", images, Conv2d { outputs: width, kernel: 7, stride: 2, padding: 3 });
+            let x = norm(t, "bn1", x, BatchNorm { add: None, relu: true });
+            t.scope("maxpool", |t| max_pool2d(t, x, 3, 2, 1))
+        }
+        Stem::Cifar => {
+            let x = conv(t, "conv1", images, Conv2d { outputs: width, kernel: 3, stride: 1, padding: 1 });
+            norm(t, "bn1", x, BatchNorm { add: None, relu: true })
+        }
+    };
+    for stage in 0..4 {
+        t.scope(format!("layer{}", stage + 1), |t| {
+            for block in 0..2 {
+                let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+                x = t.scope(block.to_string(), |t| basic_block(t, x, width << stage, stride));
+            }
+        });
+    }
+    let x = t.scope("avgpool", |t| global_avg_pool(t, x));
+    t.scope("fc", |t| linear(t, x, config.classes))
+}
+
+/// Two 3x3 convolutions around which the input passes, through a 1x1 convolution where the shape changes.
+fn basic_block(t: &mut Tape, x: Tensor, outputs: u32, stride: u32) -> Tensor {
+    let inputs = t.shape(x)[3];
+    let y = conv(t, "conv1", x, Conv2d { outputs, kernel: 3, stride, padding: 1 });
+    let y = norm(t, "bn1", y, BatchNorm { add: None, relu: true });
+    let y = conv(t, "conv2", y, Conv2d { outputs, kernel: 3, stride: 1, padding: 1 });
+    // torchvision registers the shortcut after bn2; parameters are exchanged by name, so the order here is free.
+    let shortcut = if stride != 1 || inputs != outputs {
+        t.scope("downsample", |t| {
+            let z = conv(t, "0", x, Conv2d { outputs, kernel: 1, stride, padding: 0 });
+            norm(t, "1", z, BatchNorm::default())
+        })
+    } else {
+        x
+    };
+    norm(t, "bn2", y, BatchNorm { add: Some(shortcut), relu: true })
+}
+
+fn conv(t: &mut Tape, name: &str, x: Tensor, choices: Conv2d) -> Tensor {
+    t.scope(name, |t| conv2d(t, x, choices))
+}
+
+fn norm(t: &mut Tape, name: &str, x: Tensor, options: BatchNorm) -> Tensor {
+    t.scope(name, |t| batch_norm(t, x, options))
+}

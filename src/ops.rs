@@ -1,0 +1,17 @@
+//! Operations: each file holds an op's shapes, its dispatches and its gradient; the kernels are in `shaders/<op>/`.
+
+mod augment;
+mod batchnorm;
+mod conv2d;
+mod elementwise;
+mod linear;
+mod loss;
+mod pool;
+
+pub use augment::{IMAGE_BYTES, augment, draw};
+pub use batchnorm::{BatchNorm, batch_norm};
+pub use conv2d::{Conv2d, conv2d};
+pub use elementwise::{add_relu, relu};
+pub use linear::linear;
+pub use loss::cross_entropy;
+pub use pool::{global_avg_pool, max_pool2d};

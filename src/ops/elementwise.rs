@@ -1,0 +1,43 @@
+//! ReLU alone and after a sum, for networks that do not fuse it into a normalization.
+
+use crate::{
+    params::padded,
+    tape::{Tape, Tensor},
+};
+
+/// `max(x, 0)`
+pub fn relu(t: &mut Tape, x: Tensor) -> Tensor {
+    let y = t.tensor(t.shape(x));
+    let len4 = vectors(t, x);
+    t.call("elementwise/relu").size("len4", len4).read(x).write(y).over(len4);
+    t.on_backward(y, move |t, d_y| backward(t, d_y, y, x));
+    y
+}
+
+/// `max(x + other, 0)`
+///
+/// # Panics
+/// If the shapes differ.
+pub fn add_relu(t: &mut Tape, x: Tensor, other: Tensor) -> Tensor {
+    assert_eq!(t.shape(x), t.shape(other), "add_relu: the two shapes differ");
+    let y = t.tensor(t.shape(x));
+    let len4 = vectors(t, x);
+    t.call("elementwise/add_relu").size("len4", len4).read(x).read(other).write(y).over(len4);
+    t.on_backward(y, move |t, d_y| {
+        backward(t, d_y, y, x);
+        backward(t, d_y, y, other);
+    });
+    y
+}
+
+fn backward(t: &mut Tape, d_y: Tensor, y: Tensor, x: Tensor) {
+    let (d_x, accumulate) = t.write_gradient(x);
+    let len4 = vectors(t, x);
+    let call = t.call("elementwise/relu_backward").constant("ACCUMULATE", accumulate).size("len4", len4);
+    call.read(d_y).read(y).write(d_x).over(len4);
+}
+
+fn vectors(t: &Tape, x: Tensor) -> u32 {
+    let [n, h, w, c] = t.shape(x);
+    n * h * w * padded(c) / 4
+}

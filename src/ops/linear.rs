@@ -1,0 +1,33 @@
+//! The linear layer: the matrix product of a convolution on a 1x1 map, and a bias.
+
+use super::{batchnorm::Rows, conv2d};
+use crate::{
+    params::{Init, Shape, padded},
+    tape::{Tape, Tensor},
+};
+
+/// `y[n,k] = sum over c of x[n,c] * weight[k,c] + bias[k]`: PyTorch's `linear`.
+///
+/// # Panics
+/// If `x` has a map: pool it first.
+pub fn linear(t: &mut Tape, x: Tensor, outputs: u32) -> Tensor {
+    let [n, h, w, inputs] = t.shape(x);
+    assert!(h == 1 && w == 1, "linear: an input of shape {:?} has a map", [n, h, w, inputs]);
+    let sizes = conv2d::Sizes::matrix(n, inputs, outputs);
+    let weight = t.param("weight", Shape::Matrix { outputs, inputs }, Init::Uniform { fan: inputs });
+    let bias = t.param("bias", Shape::Vector { c: outputs }, Init::Uniform { fan: inputs });
+    let y = t.tensor([n, 1, 1, outputs]);
+    conv2d::forward(t, sizes, x, &weight, y);
+    let rows = Rows::of([n, 1, 1, outputs]);
+    t.call("linear/add_bias").sizes(rows.fields()).read(bias.value).write(y).over(rows.invocations());
+    t.on_backward(y, move |t, d_y| {
+        let c4 = padded(outputs) / 4;
+        let call = t.call_reduce("linear/backward_bias").sizes([("rows", n), ("c4", c4)]);
+        call.read(d_y).write(bias.gradient).grid(c4, 1, 1);
+        conv2d::backward_weight(t, sizes, d_y, x, &weight);
+        if t.wants_gradient(x) {
+            conv2d::backward_input(t, sizes, d_y, &weight, x);
+        }
+    });
+    y
+}

@@ -1,0 +1,49 @@
+//! Pooling: the largest value of a window, and the mean of a whole map.
+
+use crate::{
+    params::padded,
+    tape::{Tape, Tensor},
+};
+
+/// Largest value of each `kernel` by `kernel` window; the first one wins a tie. PyTorch's `max_pool2d`.
+///
+/// # Panics
+/// If a window could lie in the padding alone (`2 * padding > kernel`), or does not fit.
+pub fn max_pool2d(t: &mut Tape, x: Tensor, kernel: u32, stride: u32, padding: u32) -> Tensor {
+    let [n, h, w, c] = t.shape(x);
+    assert!(
+        kernel > 0 && stride > 0 && 2 * padding <= kernel && kernel <= h + 2 * padding && kernel <= w + 2 * padding,
+        "max_pool2d: kernel {kernel}, stride {stride}, padding {padding} on an input of shape {:?}",
+        [n, h, w, c]
+    );
+    let out = |size: u32| (size + 2 * padding - kernel) / stride + 1;
+    let (p, q) = (out(h), out(w));
+    let n_c4 = n * padded(c) / 4;
+    let y = t.tensor([n, p, q, c]);
+    let winner = t.tensor([n, p, q, c]);
+    let call = t.call("pool/max_forward").sizes([("n_c4", n_c4), ("h", h), ("w", w), ("q", q), ("kernel", kernel)]);
+    let call = call.sizes([("stride", stride), ("pad", padding)]).read(x).write(y).write(winner);
+    call.grid(n_c4.div_ceil(64), p * q, 1);
+    t.on_backward(y, move |t, d_y| {
+        let (d_x, accumulate) = t.write_gradient(x);
+        let call = t.call("pool/max_backward").constant("ACCUMULATE", accumulate);
+        let call = call.sizes([("n_c4", n_c4), ("w", w), ("p", p), ("q", q), ("kernel", kernel)]);
+        let call = call.sizes([("stride", stride), ("pad", padding)]).read(d_y).read(winner).write(d_x);
+        call.grid(n_c4.div_ceil(64), h * w, 1);
+    });
+    y
+}
+
+/// Mean over the map: shape `[n, 1, 1, c]`. PyTorch's `adaptive_avg_pool2d(x, 1)`.
+pub fn global_avg_pool(t: &mut Tape, x: Tensor) -> Tensor {
+    let [n, h, w, c] = t.shape(x);
+    let sizes = [("n_c4", n * padded(c) / 4), ("pixels", h * w)];
+    let y = t.tensor([n, 1, 1, c]);
+    t.call("pool/global_avg_forward").sizes(sizes).read(x).write(y).grid(sizes[0].1.div_ceil(64), 1, 1);
+    t.on_backward(y, move |t, d_y| {
+        let (d_x, accumulate) = t.write_gradient(x);
+        let call = t.call("pool/global_avg_backward").constant("ACCUMULATE", accumulate).sizes(sizes);
+        call.read(d_y).write(d_x).grid(sizes[0].1.div_ceil(64), h * w, 1);
+    });
+    y
+}

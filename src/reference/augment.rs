@@ -1,0 +1,171 @@
+//! Preparing images: padding, cropping, flipping, rotating, normalizing.
+//!
+//! Source: torchvision's `pad`, `crop`, `hflip` and `rotate` (nearest, fill 0) on PIL images, whose rotation is
+//! Pillow's `Image.rotate` and `affine_fixed` (16.16 fixed-point arithmetic).
+
+use super::expect_len;
+
+/// Zeros around an image before it is cropped, on every side.
+pub const PADDING: usize = 4;
+
+/// The shape of one image of bytes, `[c][h][w]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Image {
+    /// Channels.
+    pub c: usize,
+    /// Rows.
+    pub h: usize,
+    /// Columns.
+    pub w: usize,
+}
+
+/// What is drawn at random for one image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Draw {
+    /// First row of the crop in the padded image, 0 to `2 PADDING`.
+    pub top: usize,
+    /// First column of the crop in the padded image, 0 to `2 PADDING`.
+    pub left: usize,
+    /// Whether the crop is mirrored left to right.
+    pub flip: bool,
+    /// Counter-clockwise rotation about the centre.
+    pub angle_degrees: f64,
+}
+
+/// `y = (x / 255 - 0.5) / 0.5`, so that bytes become -1 to 1.
+pub fn normalize(x: &[u8]) -> Vec<f64> {
+    let mut y = vec![0.0; x.len()];
+    for i in 0..x.len() {
+        y[i] = (f64::from(x[i]) / 255.0 - 0.5) / 0.5;
+    }
+    y
+}
+
+/// [`crop`], then [`flip`] where drawn, then [`rotate`]: an image of the same shape.
+pub fn augment(shape: &Image, x: &[u8], draw: &Draw) -> Vec<u8> {
+    let cropped = crop(shape, x, draw.top, draw.left);
+    let flipped = if draw.flip { flip(shape, &cropped) } else { cropped };
+    rotate(shape, &flipped, draw.angle_degrees)
+}
+
+/// `y[c][h][w] = x[c][top + h - PADDING][left + w - PADDING]`, 0 outside x.
+pub fn crop(shape: &Image, x: &[u8], top: usize, left: usize) -> Vec<u8> {
+    expect_len("x", x.len(), shape.c * shape.h * shape.w);
+    assert!(top <= 2 * PADDING && left <= 2 * PADDING, "reference: crop at ({top}, {left}) leaves the padded image");
+    let mut y = vec![0; x.len()];
+    for c in 0..shape.c {
+        for h in 0..shape.h {
+            for w in 0..shape.w {
+                let (row, column) = (top + h, left + w);
+                if row < PADDING || row >= shape.h + PADDING || column < PADDING || column >= shape.w + PADDING {
+                    continue;
+                }
+                let x_index = (c * shape.h + row - PADDING) * shape.w + column - PADDING;
+                y[(c * shape.h + h) * shape.w + w] = x[x_index];
+            }
+        }
+    }
+    y
+}
+
+/// `y[c][h][w] = x[c][h][width - 1 - w]`.
+pub fn flip(shape: &Image, x: &[u8]) -> Vec<u8> {
+    expect_len("x", x.len(), shape.c * shape.h * shape.w);
+    let mut y = vec![0; x.len()];
+    for c in 0..shape.c {
+        for h in 0..shape.h {
+            for w in 0..shape.w {
+                y[(c * shape.h + h) * shape.w + w] = x[(c * shape.h + h) * shape.w + shape.w - 1 - w];
+            }
+        }
+    }
+    y
+}
+
+/// Rotation about the centre, counter-clockwise, nearest pixel, 0 where the source lies outside the image.
+///
+/// With `t = -radians(angle mod 360)` and the centre `(w / 2, h / 2)` the output pixel (x, y) reads the source at
+/// `a (x + 0.5) + b (y + 0.5) + e`, `d (x + 0.5) + a (y + 0.5) + f`, where `a = cos t`, `b = sin t`, `d = -sin t`,
+/// rounded to 15 decimal digits, and e, f keep the centre in place. Coefficients and starting point are rounded to
+/// multiples of 1/65536 and added up pixel by pixel; the integer part is the source pixel.
+///
+/// An angle of 0 copies. Pillow transposes for 90, 180 and 270; on a square image that is the same map as here.
+pub fn rotate(shape: &Image, x: &[u8], angle_degrees: f64) -> Vec<u8> {
+    expect_len("x", x.len(), shape.c * shape.h * shape.w);
+    let angle = angle_degrees.rem_euclid(360.0);
+    if angle == 0.0 {
+        return x.to_vec();
+    }
+    let radians = -angle.to_radians();
+    let (a, b) = (round_15_digits(radians.cos()), round_15_digits(radians.sin()));
+    let (d, e) = (round_15_digits(-radians.sin()), round_15_digits(radians.cos()));
+    let (centre_x, centre_y) = (shape.w as f64 / 2.0, shape.h as f64 / 2.0);
+    let offset_x = a * -centre_x + b * -centre_y + centre_x;
+    let offset_y = d * -centre_x + e * -centre_y + centre_y;
+
+    let mut row_x = fixed(offset_x + a * 0.5 + b * 0.5);
+    let mut row_y = fixed(offset_y + d * 0.5 + e * 0.5);
+    let mut y = vec![0; x.len()];
+    for h in 0..shape.h {
+        let (mut source_x, mut source_y) = (row_x, row_y);
+        for w in 0..shape.w {
+            let (column, row) = (source_x >> 16, source_y >> 16);
+            if (0..shape.w as i64).contains(&column) && (0..shape.h as i64).contains(&row) {
+                for c in 0..shape.c {
+                    y[(c * shape.h + h) * shape.w + w] = x[(c * shape.h + row as usize) * shape.w + column as usize];
+                }
+            }
+            source_x += fixed(a);
+            source_y += fixed(d);
+        }
+        row_x += fixed(b);
+        row_y += fixed(e);
+    }
+    y
+}
+
+/// `floor(65536 value + 0.5)`: 16.16 fixed point, rounded to nearest.
+fn fixed(value: f64) -> i64 {
+    (value * 65536.0 + 0.5).floor() as i64
+}
+
+/// The decimal number of 15 digits after the point that is nearest to `value`, as Python's `round(value, 15)`.
+fn round_15_digits(value: f64) -> f64 {
+    format!("{value:.15}").parse().expect("a printed number parses")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_is_pillows() {
+        let unit = 1.0 / 65536.0;
+        let cases = [(0.49, 0), (0.5, 1), (1.4, 1), (-0.5, 0), (-0.51, -1), (-1.5, -1), (65536.0, 65536)];
+        for (units, expected) in cases {
+            assert_eq!(fixed(units * unit), expected, "{units} / 65536");
+        }
+        assert_eq!(round_15_digits(std::f64::consts::FRAC_PI_2.cos()), 0.0);
+        assert_eq!(round_15_digits(0.123_456_789_012_345_67), 0.123_456_789_012_346);
+    }
+
+    /// Counter-clockwise: after 90 degrees the right column is the top row.
+    #[test]
+    fn quarter_turns_are_permutations() {
+        let (shape, x) = (Image { c: 1, h: 3, w: 3 }, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(rotate(&shape, &x, 0.0), x);
+        assert_eq!(rotate(&shape, &x, 90.0), [3, 6, 9, 2, 5, 8, 1, 4, 7]);
+        assert_eq!(rotate(&shape, &x, -180.0), [9, 8, 7, 6, 5, 4, 3, 2, 1]);
+        assert_eq!(rotate(&shape, &x, -90.0), [7, 4, 1, 8, 5, 2, 9, 6, 3]);
+    }
+
+    #[test]
+    fn crop_and_flip_move_pixels_and_fill_with_zero() {
+        let (shape, x) = (Image { c: 1, h: 2, w: 2 }, [1, 2, 3, 4]);
+        assert_eq!(crop(&shape, &x, PADDING, PADDING), x);
+        assert_eq!(crop(&shape, &x, PADDING + 1, PADDING), [3, 4, 0, 0]);
+        assert_eq!(crop(&shape, &x, PADDING, PADDING - 1), [0, 1, 0, 3]);
+        assert_eq!(flip(&shape, &x), [2, 1, 4, 3]);
+        assert_eq!(normalize(&[0, 255]), [-1.0, 1.0]);
+    }
+}

@@ -1,0 +1,405 @@
+//! Recording: a network and its backward pass as a list of dispatches, before any device is involved.
+//!
+//! An op is a function that allocates a [`Tensor`], appends a [`Call`] and leaves a closure that will append the calls of
+//! its backward pass. Shapes are checked here, so a wrong network fails before the first step. What comes out, a
+//! [`Recording`], is plain data: it can be printed, planned, validated without a GPU, and run any number of times.
+
+pub mod plan;
+
+use std::{collections::BTreeMap, fmt};
+
+use crate::{
+    gpu::{
+        shader::{Access, Const, Spec},
+        target::{Gemm, Target},
+    },
+    params::{Init, Layout, Shape, padded},
+};
+
+/// An activation, or the gradient of one: shape `[n, h, w, c]`, stored as `[h][w][n][c padded to 4]`.
+///
+/// With the images inside and the pixels outside, the values at one pixel are a dense matrix of images by channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tensor(u32);
+
+/// What the tape knows about a tensor.
+#[derive(Clone, Debug)]
+pub struct TensorInfo {
+    /// Logical `[n, h, w, c]`.
+    pub shape: [u32; 4],
+    /// 4-byte words as stored.
+    pub words: u64,
+    /// Scope and op that made it.
+    pub label: String,
+    /// Stays readable after the last call.
+    pub keep: bool,
+    gradient: Option<Tensor>,
+    no_gradient: bool,
+}
+
+/// A buffer argument of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// An activation or a gradient of one; the planner decides in which buffer it lives.
+    Tensor(Tensor),
+    /// A range of a persistent buffer.
+    Buffer {
+        /// The buffer's name.
+        name: String,
+        /// First byte.
+        offset: u64,
+        /// Length in bytes.
+        bytes: u64,
+    },
+}
+
+impl From<Tensor> for Slot {
+    fn from(tensor: Tensor) -> Self {
+        Self::Tensor(tensor)
+    }
+}
+
+/// A parameter, its gradient, or both as a network sees them.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// For reading in forward and backward.
+    pub value: Slot,
+    /// For adding the gradient.
+    pub gradient: Slot,
+    /// Logical shape.
+    pub shape: Shape,
+}
+
+/// A field of a kernel's `Sizes`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Size {
+    /// `u32`
+    U32(u32),
+    /// `f32`
+    F32(f32),
+}
+
+impl From<u32> for Size {
+    fn from(value: u32) -> Self {
+        Self::U32(value)
+    }
+}
+
+impl From<f32> for Size {
+    fn from(value: f32) -> Self {
+        Self::F32(value)
+    }
+}
+
+/// One dispatch.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Kernel and choices.
+    pub spec: Spec,
+    /// Where in the network, e.g. `layer1.0.conv1`.
+    pub label: String,
+    /// Storage buffers in binding order.
+    pub args: Vec<(Slot, Access)>,
+    /// The uniform's fields by name.
+    pub sizes: Vec<(&'static str, Size)>,
+    /// Workgroups.
+    pub grid: [u32; 3],
+    /// Floating-point operations, one multiply-add as two; 0 where nobody counts.
+    pub flop: f64,
+}
+
+/// What a tape becomes: calls in order, what they work on, and the arenas' layout.
+pub struct Recording {
+    /// The dispatches.
+    pub calls: Vec<Call>,
+    /// All tensors; a [`Tensor`] indexes it.
+    pub tensors: Vec<TensorInfo>,
+    /// Persistent buffers and their bytes.
+    pub buffers: BTreeMap<String, u64>,
+    /// Parameters and running statistics.
+    pub layout: Layout,
+}
+
+impl Recording {
+    /// A tensor's facts.
+    pub fn info(&self, tensor: Tensor) -> &TensorInfo {
+        &self.tensors[tensor.0 as usize]
+    }
+
+    /// Bytes that a call's arguments span: what it must move at least once.
+    pub fn bytes(&self, call: &Call) -> u64 {
+        call.args.iter().map(|(slot, _)| self.slot_bytes(slot)).sum()
+    }
+
+    fn slot_bytes(&self, slot: &Slot) -> u64 {
+        match slot {
+            Slot::Tensor(t) => 4 * self.info(*t).words,
+            Slot::Buffer { bytes, .. } => *bytes,
+        }
+    }
+}
+
+type Backward = Box<dyn FnOnce(&mut Tape, Tensor)>;
+
+/// A recording in progress.
+pub struct Tape {
+    /// Which kernel forms to use.
+    pub target: Target,
+    /// Batch statistics and running averages (true), or the running statistics (false).
+    pub training: bool,
+    recording: Recording,
+    backward: Vec<(Tensor, Backward)>,
+    scopes: Vec<String>,
+}
+
+impl Tape {
+    /// An empty tape.
+    pub fn new(target: &Target, training: bool) -> Self {
+        let recording =
+            Recording { calls: vec![], tensors: vec![], buffers: BTreeMap::new(), layout: Layout::default() };
+        Self { target: target.clone(), training, recording, backward: vec![], scopes: vec![] }
+    }
+
+    /// Ends the recording. The arenas `params`, `grads` and `running` become buffers.
+    pub fn finish(mut self) -> Recording {
+        let layout = &self.recording.layout;
+        let (params, running) = (u64::from(layout.param_floats()) * 4, u64::from(layout.running_floats()) * 4);
+        for (name, bytes) in [("params", params), ("grads", params), ("running", running)] {
+            if bytes > 0 && (name != "grads" || self.training) {
+                self.recording.buffers.insert(name.into(), bytes);
+            }
+        }
+        self.recording
+    }
+
+    /// Runs `body` with `name` added to the path of parameters and labels.
+    pub fn scope<T>(&mut self, name: impl Into<String>, body: impl FnOnce(&mut Self) -> T) -> T {
+        self.scopes.push(name.into());
+        let result = body(self);
+        self.scopes.pop();
+        result
+    }
+
+    fn path(&self, name: &str) -> String {
+        let mut path = self.scopes.join(".");
+        if !path.is_empty() && !name.is_empty() {
+            path.push('.');
+        }
+        path + name
+    }
+
+    /// A new activation.
+    pub fn tensor(&mut self, shape: [u32; 4]) -> Tensor {
+        let [n, h, w, c] = shape;
+        assert!(n * h * w * c > 0, "{}: a tensor of shape {shape:?} is empty", self.path(""));
+        let words = u64::from(n) * u64::from(h) * u64::from(w) * u64::from(padded(c));
+        self.push(shape, words)
+    }
+
+    /// Working space of a kernel: `words` of 4 bytes.
+    pub fn scratch(&mut self, words: u32) -> Tensor {
+        self.push([1, 1, 1, words], u64::from(words))
+    }
+
+    fn push(&mut self, shape: [u32; 4], words: u64) -> Tensor {
+        let label = self.path("");
+        let info = TensorInfo { shape, words, label, keep: false, gradient: None, no_gradient: false };
+        self.recording.tensors.push(info);
+        Tensor(self.recording.tensors.len() as u32 - 1)
+    }
+
+    /// `[n, h, w, c]`
+    pub fn shape(&self, tensor: Tensor) -> [u32; 4] {
+        self.recording.info(tensor).shape
+    }
+
+    /// Lets the tensor be read after the last call.
+    pub fn keep(&mut self, tensor: Tensor) {
+        self.recording.tensors[tensor.0 as usize].keep = true;
+    }
+
+    /// Marks an input that no gradient is wanted for.
+    pub fn no_gradient(&mut self, tensor: Tensor) {
+        self.recording.tensors[tensor.0 as usize].no_gradient = true;
+    }
+
+    /// Whether a gradient is wanted for this tensor.
+    pub fn wants_gradient(&self, tensor: Tensor) -> bool {
+        self.training && !self.recording.info(tensor).no_gradient
+    }
+
+    /// Declares a parameter under the current scope.
+    pub fn param(&mut self, name: &str, shape: Shape, init: Init) -> Param {
+        let segment = self.recording.layout.param(self.path(name), shape, init);
+        let (offset, bytes) = (u64::from(segment.offset) * 4, u64::from(shape.stored()) * 4);
+        let slot = |name: &str| Slot::Buffer { name: name.into(), offset, bytes };
+        Param { value: slot("params"), gradient: slot("grads"), shape }
+    }
+
+    /// Declares a running statistic of `c` channels under the current scope.
+    pub fn running(&mut self, name: &str, c: u32, value: f32) -> Slot {
+        let segment = self.recording.layout.running(self.path(name), c, value);
+        let (offset, bytes) = (u64::from(segment.offset) * 4, u64::from(segment.shape.stored()) * 4);
+        Slot::Buffer { name: "running".into(), offset, bytes }
+    }
+
+    /// A whole persistent buffer, made at its first mention; two mentions of one name are one buffer.
+    pub fn buffer(&mut self, name: &str, bytes: u64) -> Slot {
+        let known = self.recording.buffers.entry(name.into()).or_insert(bytes);
+        *known = bytes.max(*known);
+        Slot::Buffer { name: name.into(), offset: 0, bytes }
+    }
+
+    /// Begins a call of the kernel `path`.
+    pub fn call(&mut self, path: &'static str) -> CallBuilder<'_> {
+        self.call_spec(Spec { path, consts: vec![], imports: vec![] })
+    }
+
+    /// Begins a call of a kernel that imports `reduce`.
+    pub fn call_reduce(&mut self, path: &'static str) -> CallBuilder<'_> {
+        let spec = self.target.reduce_spec(path);
+        self.call_spec(spec)
+    }
+
+    /// Begins a call of a kernel that imports `gemm`, for an output of `cols` columns; says which tile was chosen.
+    pub fn call_gemm(&mut self, path: &'static str, cols: u32) -> (Gemm, CallBuilder<'_>) {
+        let (core, spec) = self.target.gemm_spec(path, cols);
+        (core, self.call_spec(spec))
+    }
+
+    fn call_spec(&mut self, spec: Spec) -> CallBuilder<'_> {
+        let label = self.path("");
+        let call = Call { spec, label, args: vec![], sizes: vec![], grid: [1; 3], flop: 0.0 };
+        CallBuilder { tape: self, call }
+    }
+
+    /// Leaves the backward pass of the op that made `y`. It runs with the gradient of `y`, in the scope of now, if
+    /// anything gave `y` a gradient.
+    pub fn on_backward(&mut self, y: Tensor, backward: impl FnOnce(&mut Self, Tensor) + 'static) {
+        if self.training {
+            let scopes = self.scopes.clone();
+            let scoped = move |tape: &mut Self, d_y: Tensor| {
+                let outside = std::mem::replace(&mut tape.scopes, scopes);
+                backward(tape, d_y);
+                tape.scopes = outside;
+            };
+            self.backward.push((y, Box::new(scoped)));
+        }
+    }
+
+    /// Records the backward pass of everything so far, last op first.
+    pub fn backward(&mut self) {
+        for (y, backward) in std::mem::take(&mut self.backward).into_iter().rev() {
+            if let Some(d_y) = self.gradient(y) {
+                backward(self, d_y);
+            }
+        }
+    }
+
+    /// The gradient of `tensor`, if a consumer has written one.
+    pub fn gradient(&self, tensor: Tensor) -> Option<Tensor> {
+        self.recording.info(tensor).gradient
+    }
+
+    /// Where to write the gradient of `x`, and whether to add to what is there: the first consumer assigns, later ones
+    /// accumulate.
+    pub fn write_gradient(&mut self, x: Tensor) -> (Tensor, bool) {
+        if let Some(d_x) = self.gradient(x) {
+            return (d_x, true);
+        }
+        let TensorInfo { shape, words, .. } = *self.recording.info(x);
+        let d_x = self.push(shape, words);
+        self.recording.tensors[x.0 as usize].gradient = Some(d_x);
+        (d_x, false)
+    }
+}
+
+/// A call being put together; [`grid`](Self::grid) or [`over`](Self::over) ends it.
+#[must_use = "a call is recorded by `grid` or `over`"]
+pub struct CallBuilder<'a> {
+    tape: &'a mut Tape,
+    call: Call,
+}
+
+impl CallBuilder<'_> {
+    /// A constant of the prelude.
+    pub fn constant(mut self, name: &'static str, value: impl Into<Const>) -> Self {
+        self.call.spec.consts.push((name, value.into()));
+        self
+    }
+
+    /// A field of `Sizes`.
+    pub fn size(mut self, name: &'static str, value: impl Into<Size>) -> Self {
+        self.call.sizes.push((name, value.into()));
+        self
+    }
+
+    /// Several `u32` fields of `Sizes`.
+    pub fn sizes<const N: usize>(mut self, fields: [(&'static str, u32); N]) -> Self {
+        self.call.sizes.extend(fields.map(|(name, value)| (name, Size::U32(value))));
+        self
+    }
+
+    /// The next storage buffer, read only.
+    pub fn read(mut self, slot: impl Into<Slot>) -> Self {
+        self.call.args.push((slot.into(), Access::Read));
+        self
+    }
+
+    /// The next storage buffer, written.
+    pub fn write(mut self, slot: impl Into<Slot>) -> Self {
+        self.call.args.push((slot.into(), Access::ReadWrite));
+        self
+    }
+
+    /// Floating-point operations, for `plan` and benches.
+    pub fn flop(mut self, flop: f64) -> Self {
+        self.call.flop = flop;
+        self
+    }
+
+    /// Records the call over this many workgroups.
+    pub fn grid(self, x: u32, y: u32, z: u32) {
+        assert!(
+            x > 0 && y > 0 && z > 0 && x.max(y).max(z) <= MAX_GROUPS,
+            "{}: a grid of {x} x {y} x {z} workgroups",
+            self.call.spec
+        );
+        let mut call = self.call;
+        call.grid = [x, y, z];
+        self.tape.recording.calls.push(call);
+    }
+
+    /// Records the call over `count` workgroups, as two dimensions where one is too short (`shared/grid.wgsl`).
+    pub fn groups(self, count: u32) {
+        let y = count.div_ceil(MAX_GROUPS);
+        self.grid(count.div_ceil(y), y, 1);
+    }
+
+    /// Records the call over `count` invocations in workgroups of 64.
+    pub fn over(self, count: u32) {
+        self.groups(count.div_ceil(64));
+    }
+}
+
+/// WebGPU's limit per dimension.
+const MAX_GROUPS: u32 = 65_535;
+
+impl fmt::Display for Recording {
+    /// The program as a table.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let row = |a: &str, b: &str, c: &str, d: &str, e: &str, g: &str| {
+            format!("{a:>4}  {b:<28} {c:<62} {d:>14} {e:>10} {g:>10}")
+        };
+        writeln!(f, "{}", row("#", "where", "kernel", "workgroups", "MB", "MFLOP").trim_end())?;
+        for (i, call) in self.calls.iter().enumerate() {
+            let [x, y, z] = call.grid;
+            let megabytes = format!("{:.3}", self.bytes(call) as f64 / 1e6);
+            let flop = if call.flop > 0.0 { format!("{:.1}", call.flop / 1e6) } else { String::new() };
+            let grid = format!("{x}x{y}x{z}");
+            let line = row(&i.to_string(), &call.label, &call.spec.to_string(), &grid, &megabytes, &flop);
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Lifetimes to shared buffers: two tensors that are never alive together may live in one buffer.
+//!
+//! Whole buffers are shared, at offset 0: WebGPU tracks a buffer whole, so two ranges of one buffer could not be read and
+//! written in the same dispatch. An input that dies in a call is released after it, so no call has one buffer twice.
+
+use super::{Recording, Slot, Tensor};
+
+/// Which pool buffer each tensor of each recording lives in. The recordings share the pool: one runs at a time.
+pub struct Plan {
+    /// Bytes of each pool buffer.
+    pub pool: Vec<u64>,
+    /// Per recording, per tensor.
+    assigned: Vec<Vec<Option<usize>>>,
+}
+
+impl Plan {
+    /// Plans. Without `share`, every tensor gets its own buffer (for the test that sharing changes nothing).
+    pub fn new<'a>(recordings: impl IntoIterator<Item = &'a Recording>, share: bool) -> Self {
+        let mut plan = Self { pool: Vec::new(), assigned: Vec::new() };
+        for recording in recordings {
+            let assigned = plan.one(recording, share);
+            plan.assigned.push(assigned);
+        }
+        plan
+    }
+
+    /// The pool buffer of a tensor; `None` if no call mentions it.
+    pub fn buffer(&self, recording: usize, tensor: Tensor) -> Option<usize> {
+        self.assigned[recording][tensor.0 as usize]
+    }
+
+    /// Bytes of the pool.
+    pub fn bytes(&self) -> u64 {
+        self.pool.iter().sum()
+    }
+
+    fn one(&mut self, recording: &Recording, share: bool) -> Vec<Option<usize>> {
+        let mentions = |call: usize| {
+            recording.calls[call].args.iter().filter_map(|(slot, _)| match slot {
+                Slot::Tensor(t) => Some(t.0 as usize),
+                Slot::Buffer { .. } => None,
+            })
+        };
+        let mut last = vec![0; recording.tensors.len()];
+        for call in 0..recording.calls.len() {
+            mentions(call).for_each(|t| last[t] = call);
+        }
+        for (tensor, info) in recording.tensors.iter().enumerate() {
+            if info.keep {
+                last[tensor] = usize::MAX;
+            }
+        }
+        let mut assigned: Vec<Option<usize>> = vec![None; recording.tensors.len()];
+        let mut free: Vec<usize> = if share { (0..self.pool.len()).collect() } else { Vec::new() };
+        for call in 0..recording.calls.len() {
+            for tensor in mentions(call) {
+                if assigned[tensor].is_none() {
+                    assigned[tensor] = Some(self.take(&mut free, 4 * recording.tensors[tensor].words));
+                }
+            }
+            if share {
+                for tensor in mentions(call).filter(|&t| last[t] == call) {
+                    let buffer = assigned[tensor].expect("assigned above");
+                    if !free.contains(&buffer) {
+                        free.push(buffer);
+                    }
+                }
+            }
+        }
+        assigned
+    }
+
+    /// The smallest free buffer that is large enough; else the largest free one, made larger; else a new one.
+    fn take(&mut self, free: &mut Vec<usize>, bytes: u64) -> usize {
+        let fits = free.iter().copied().filter(|&b| self.pool[b] >= bytes).min_by_key(|&b| self.pool[b]);
+        // Growing a much smaller buffer saves nothing over a new one, and spoils it for small tensors.
+        let grows = free.iter().copied().filter(|&b| 2 * self.pool[b] >= bytes).max_by_key(|&b| self.pool[b]);
+        if let Some(buffer) = fits.or(grows) {
+            free.retain(|&b| b != buffer);
+            self.pool[buffer] = self.pool[buffer].max(bytes);
+            buffer
+        } else {
+            self.pool.push(bytes);
+            self.pool.len() - 1
+        }
+    }
+}
