@@ -160,6 +160,18 @@ impl Tape {
         Self { target: target.clone(), training, recording, backward: vec![], scopes: vec![] }
     }
 
+    /// A tape over arenas that another recording has laid out: an optimizer's.
+    pub fn over_layout(target: &Target, layout: &Layout) -> Self {
+        let mut tape = Self::new(target, true);
+        tape.recording.layout = layout.clone();
+        tape
+    }
+
+    /// The arenas so far.
+    pub fn layout(&self) -> &Layout {
+        &self.recording.layout
+    }
+
     /// Ends the recording. The arenas `params`, `grads` and `running` become buffers.
     pub fn finish(mut self) -> Recording {
         let layout = &self.recording.layout;

@@ -1,16 +1,14 @@
 // The gradient's norm into the report, and the guard: an update whose loss or gradient is not finite is skipped, counted
 // and reported. One workgroup.
 #import reduce
-#import step
 #import report
-#import update
+#import finite
 
 struct Sizes { blocks: u32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> sums: array<vec4<f32>>; // [block] (sum g*g, 0, 0, 0)
-@group(0) @binding(3) var<storage, read_write> report: Report;
+@group(0) @binding(1) var<storage, read> sums: array<vec4<f32>>; // [block] (sum g*g, 0, 0, 0)
+@group(0) @binding(2) var<storage, read_write> report: Report;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(local_invocation_index) lane: u32) {

@@ -1,7 +1,6 @@
 // d = g + weight_decay * p;  buf = d at t = 1, else momentum * buf + (1 - dampening) * d;  d = buf, or with NESTEROV
 // d + momentum * buf;  p -= lr * d. torch.optim.SGD; Sutskever et al. 2013.
 #import grid
-#import step
 #import report
 #import update
 

@@ -6,9 +6,10 @@
 //   a    =  lr * cap(l) * cap(n),  cap(x) = 1/max(1, x+eps)   rate
 //   rate =  a * (1 + 0.1*sim)
 #import reduce
-#import step
 #import report
 #import update
+#import blocks
+#import finite
 
 struct Sizes { segments: u32, one_minus_beta2: f32, eps: f32 }
 

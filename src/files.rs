@@ -1,0 +1,62 @@
+//! Writing files so that a reader finds the old content or the new one, never half of it.
+//!
+//! A run may end at any moment: a checkpoint or picture that was being written must not take the good one before it
+//! along. So the bytes go to a temporary name in the same folder (a rename works only within a file system), are
+//! forced to the disk, and then take the place of the old file in one step.
+
+use crate::error::{Error, Result};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tells apart the temporary files of one process.
+static SERIAL: AtomicU64 = AtomicU64::new(0);
+
+/// Writes `bytes` to `path`, replacing a file that is there, all or nothing. A symbolic link at `path` is replaced
+/// itself, not what it points to. The folder must exist.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be written to, the disk is full or `path` names a folder; the file that was
+/// there before is then unchanged and the temporary one is removed.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    if path.file_name().is_none() {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "the path does not end in a file name");
+        return Err(Error::Io { action: "write to", path: path.to_owned(), source });
+    }
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let (temporary, mut file) = create_temporary(folder).map_err(Error::io("write to", path))?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    drop(file); // Windows renames no open file
+    if let Err(source) = written.and_then(|()| fs::rename(&temporary, path)) {
+        // The first fault is the one to tell; a temporary file that cannot be removed is the lesser one.
+        let _ = fs::remove_file(&temporary);
+        return Err(Error::Io { action: "write to", path: path.to_owned(), source });
+    }
+    sync_folder(folder);
+    Ok(())
+}
+
+/// A new file in `folder`. The name does not hold the final one, which may already be as long as names can be.
+fn create_temporary(folder: &Path) -> io::Result<(PathBuf, File)> {
+    loop {
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!(".velograd-{}-{serial}.part", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            // Left by an earlier process of the same number: take the next name.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+            Ok(file) => return Ok((path, file)),
+        }
+    }
+}
+
+/// Forces the rename itself to the disk. Some file systems refuse; the file is whole either way.
+fn sync_folder(folder: &Path) {
+    if cfg!(unix) {
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+}

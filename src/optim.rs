@@ -1,0 +1,148 @@
+//! Optimizers: a registry, and what is common to their recording.
+//!
+//! An optimizer is recorded like a layer: its calls work on the arenas `params`, `grads` and `state.*`, a block or a vec4
+//! at a time, and whether an update happens at all is decided on the device. What it needs per update (bias corrections)
+//! is a row of four numbers that the host computes in f64.
+
+mod settings;
+pub mod sgd;
+mod stepper;
+mod updates;
+pub mod velograd;
+
+pub use settings::{Kind, Setting, Settings, Value};
+pub use stepper::Stepper;
+pub use updates::{IN_FLIGHT, Updates};
+
+use crate::{
+    error::{Error, Result},
+    gpu::runtime::Runtime,
+    params::Layout,
+    suggest,
+    tape::{Recording, Slot, Tape},
+};
+
+/// How a word of state begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// All zeros.
+    Zero,
+    /// A copy of the parameters.
+    Params,
+}
+
+/// An update rule with its settings.
+pub trait Optimizer {
+    /// One arena each: name and first value.
+    fn state(&self) -> Vec<(&'static str, Start)>;
+    /// Appends the calls of one update.
+    fn record(&self, t: &mut Tape);
+    /// What the kernels read of update `t` (1 for the first), computed in f64.
+    fn scalars(&self, t: u64) -> [f64; 4];
+    /// The learning rate.
+    fn lr(&self) -> f64;
+}
+
+/// A registered optimizer.
+pub struct Entry {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Where the rule is from.
+    pub source: &'static str,
+    /// What can be set.
+    pub settings: &'static [Setting],
+    /// Makes it.
+    pub build: fn(Settings) -> Result<Box<dyn Optimizer>>,
+}
+
+/// Every optimizer. To add one: its shader, its file here, its line here.
+pub static ALL: &[&Entry] = &[&velograd::ENTRY, &sgd::ENTRY];
+
+/// The entry of a name.
+///
+/// # Errors
+/// [`Error::Config`] with the nearest name and the list.
+pub fn find(name: &str) -> Result<&'static Entry> {
+    let names: Vec<_> = ALL.iter().map(|e| e.name).collect();
+    ALL.iter().find(|e| e.name == name).copied().ok_or_else(|| {
+        let nearest = suggest::nearest(name, names.iter().copied());
+        let meant = nearest.map_or(String::new(), |n| format!("did you mean `{n}`? "));
+        Error::config(format!("no optimizer is called `{name}`"), format!("{meant}there are {}", names.join(", ")))
+    })
+}
+
+/// Builds the optimizer `name` from `KEY=VALUE` settings.
+///
+/// # Errors
+/// [`Error::Config`] for an unknown name or key, or a value out of its range.
+pub fn build(name: &str, given: &[(String, String)]) -> Result<(Box<dyn Optimizer>, Settings)> {
+    let entry = find(name)?;
+    let settings = Settings::parse(entry, given)?;
+    Ok(((entry.build)(settings.clone())?, settings))
+}
+
+/// Records one update over a network's arenas.
+pub fn record(optimizer: &dyn Optimizer, t: Tape) -> Recording {
+    let mut t = t;
+    optimizer.record(&mut t);
+    t.finish()
+}
+
+/// Fills what updates start from: the tables of blocks and segments, and state that copies the parameters. To be called
+/// once the parameters are in place.
+pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime<'_>, layout: &Layout) {
+    let (blocks, segments) = layout.tables();
+    for (name, words) in
+        [("blocks", bytemuck::cast_slice::<_, u32>(&blocks)), ("segments", bytemuck::cast_slice(&segments))]
+    {
+        if runtime.has_buffer(name) {
+            runtime.write(runtime.buffer(name), words);
+        }
+    }
+    let mut encoder = runtime.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    for (name, start) in optimizer.state() {
+        let state = runtime.buffer(&state_name(name));
+        match start {
+            Start::Zero => encoder.clear_buffer(state, 0, None),
+            Start::Params => encoder.copy_buffer_to_buffer(runtime.buffer("params"), 0, state, 0, state.size()),
+        }
+    }
+    runtime.gpu.queue.submit([encoder.finish()]);
+}
+
+fn state_name(name: &str) -> String {
+    format!("state.{name}")
+}
+
+/// The arena `name` whole: `params`, `grads`, or a word of state.
+fn arena(t: &mut Tape, name: &str) -> Slot {
+    let bytes = 4 * u64::from(t.layout().param_floats());
+    t.buffer(name, bytes)
+}
+
+fn state(t: &mut Tape, name: &str) -> Slot {
+    arena(t, &state_name(name))
+}
+
+fn report(t: &mut Tape) -> Slot {
+    t.buffer("report", 32)
+}
+
+fn blocks(t: &mut Tape) -> (Slot, u32) {
+    let count = t.layout().tables().0.len() as u32;
+    (t.buffer("blocks", 16 * u64::from(count)), count)
+}
+
+fn segments(t: &mut Tape) -> (Slot, u32) {
+    let count = t.layout().tables().1.len() as u32;
+    (t.buffer("segments", 8 * u64::from(count)), count)
+}
+
+/// The gradient's norm and the guard against what is not finite: what a rule without norms of its own begins with.
+fn norm_and_guard(t: &mut Tape) {
+    let (table, count) = blocks(t);
+    let sums = t.scratch(4 * count);
+    let (grads, report) = (arena(t, "grads"), report(t));
+    t.call_reduce("norm/partial").size("blocks", count).read(table).read(grads).write(sums).groups(count);
+    t.call_reduce("norm/finish").size("blocks", count).read(sums).write(report).grid(1, 1, 1);
+}

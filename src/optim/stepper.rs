@@ -1,0 +1,86 @@
+//! An optimizer alone, on parameters and gradients of one's own: what `replay_trace` and the tests drive.
+
+use super::{Optimizer, Updates, record, start};
+use crate::{
+    error::{Error, Result},
+    gpu::{
+        Gpu,
+        runtime::{Report, Runtime},
+    },
+    params::{Init, Layout, Shape},
+    tape::Tape,
+};
+
+/// Flat parameters on a device under one optimizer.
+pub struct Stepper<'a> {
+    runtime: Runtime<'a>,
+    layout: Layout,
+    optimizer: Box<dyn Optimizer>,
+    updates: Updates,
+}
+
+impl<'a> Stepper<'a> {
+    /// Puts the tensors on the device; each is a flat list of values, and a tensor of its own for per-tensor norms.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an empty tensor or none, [`Error::Device`] if they do not fit.
+    pub fn new(gpu: &'a Gpu, optimizer: Box<dyn Optimizer>, params: &[Vec<f32>]) -> Result<Self> {
+        let mut layout = Layout::default();
+        for (i, values) in params.iter().enumerate() {
+            let c = u32::try_from(values.len()).ok().filter(|&c| c > 0);
+            let c = c.ok_or_else(|| Error::config(format!("parameter {i} has {} elements", values.len()), ""))?;
+            layout.param(i.to_string(), Shape::Vector { c }, Init::Constant(0.0));
+        }
+        if params.is_empty() {
+            return Err(Error::config("there are no parameters", ""));
+        }
+        let recording = record(optimizer.as_ref(), Tape::over_layout(&gpu.target, &layout));
+        let runtime = Runtime::new(gpu, &[recording], true)?;
+        runtime.write(runtime.buffer("params"), &arena(&layout, params));
+        start(optimizer.as_ref(), &runtime, &layout);
+        Ok(Self { runtime, layout, optimizer, updates: Updates::default() })
+    }
+
+    /// One update with these gradients and this loss; waits for it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the gradients are not shaped as the parameters, [`Error::Device`] on a fault.
+    pub fn step(&mut self, grads: &[Vec<f32>], loss: f32) -> Result<Report> {
+        let lens = |list: &[Vec<f32>]| list.iter().map(Vec::len).collect::<Vec<_>>();
+        let expected: Vec<_> = self.layout.params.iter().map(|s| s.shape.elements()).collect();
+        if lens(grads) != expected {
+            let message = format!("gradients of {:?} elements for parameters of {expected:?}", lens(grads));
+            return Err(Error::config(message, ""));
+        }
+        let runtime = &self.runtime;
+        runtime.write(runtime.buffer("grads"), &arena(&self.layout, grads));
+        let report = Report { loss, images: 1, skipped: self.updates.skipped, ..Report::default() };
+        runtime.write(runtime.buffer("report"), &[report]);
+        let mut step = self.updates.next(self.optimizer.as_ref());
+        step.loss_scale = 1.0;
+        runtime.set_step(&step);
+        runtime.run(&[0])?;
+        let report: Report = runtime.read(runtime.buffer("report"), 1)?[0];
+        self.updates.heard(&report);
+        Ok(report)
+    }
+
+    /// The parameters now.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    pub fn params(&self) -> Result<Vec<Vec<f32>>> {
+        let len = self.layout.param_floats() as usize;
+        let flat: Vec<f32> = self.runtime.read(self.runtime.buffer("params"), len)?;
+        let tensor = |s: &crate::params::Segment| flat[s.offset as usize..][..s.shape.elements()].to_vec();
+        Ok(self.layout.params.iter().map(tensor).collect())
+    }
+}
+
+fn arena(layout: &Layout, tensors: &[Vec<f32>]) -> Vec<f32> {
+    let mut flat = vec![0.0; layout.param_floats() as usize];
+    for (segment, values) in layout.params.iter().zip(tensors) {
+        flat[segment.offset as usize..][..values.len()].copy_from_slice(values);
+    }
+    flat
+}

@@ -1,0 +1,40 @@
+//! Counting updates while the device may skip some.
+//!
+//! The device skips an update whose loss or gradient is not finite, and the host hears of it a few submissions later. Bias
+//! corrections depend on the number of updates that really happened, so the host sends the rows of the last eight
+//! possible counts and the device picks by how many skips the host has not heard of.
+
+use super::Optimizer;
+use crate::gpu::runtime::{Report, Step};
+
+/// Updates that may be under way before the host has heard how they ended: the rows of `Step`, less the current one.
+pub const IN_FLIGHT: usize = 7;
+
+/// The host's count of updates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Updates {
+    /// Updates issued.
+    pub issued: u64,
+    /// Of these, known to have been skipped.
+    pub skipped: u32,
+}
+
+impl Updates {
+    /// The step uniform of the next update, which is thereby issued.
+    ///
+    /// The caller lets no more than [`IN_FLIGHT`] updates go unreported.
+    pub fn next(&mut self, optimizer: &dyn Optimizer) -> Step {
+        self.issued += 1;
+        let newest = self.issued - u64::from(self.skipped);
+        let mut rows = [[0.0; 4]; 8];
+        for (back, row) in (0..).zip(&mut rows) {
+            *row = optimizer.scalars(newest.saturating_sub(back).max(1)).map(|v| v as f32);
+        }
+        Step { lr: optimizer.lr() as f32, skipped_known: self.skipped, rows, ..Step::default() }
+    }
+
+    /// Takes note of a report.
+    pub fn heard(&mut self, report: &Report) {
+        self.skipped = report.skipped;
+    }
+}

@@ -1,0 +1,136 @@
+//! VeloGrad: Adam's moments of a norm-scaled gradient, a rate that falls with loss and norm, cosine-similarity momentum,
+//! adaptive decay and a lookahead. Five dispatches, nothing read back; `shaders/optim/velograd_*.wgsl` have the formulas.
+
+use super::{Entry, Kind, Optimizer, Setting, Settings, Start, arena, blocks, report, segments, state};
+use crate::{error::Result, tape::Tape};
+
+const fn flag(key: &'static str, doc: &'static str) -> Setting {
+    Setting { key, kind: Kind::Flag { default: true }, doc }
+}
+
+const fn number(key: &'static str, default: f64, high: f64, doc: &'static str) -> Setting {
+    Setting { key, kind: Kind::Number { default, low: 0.0, high }, doc }
+}
+
+const fn fraction(key: &'static str, default: f64, doc: &'static str) -> Setting {
+    Setting { key, kind: Kind::Closed { default, low: 0.0, high: 1.0 }, doc }
+}
+
+/// The registry's row. The defaults are those of the published notebook; `scope=global decay_norm=delta` is the paper read
+/// literally.
+pub static ENTRY: Entry = Entry {
+    name: "velograd",
+    source: "the VeloGrad paper and its notebook",
+    settings: &[
+        number("lr", 1.5e-3, f64::INFINITY, "the learning rate"),
+        number("beta1", 0.9, 1.0, "the decay of the first moment"),
+        number("beta2", 0.99, 1.0, "the decay of the second moment and of the loss average"),
+        number("eps", 1e-8, f64::INFINITY, "what is added to denominators"),
+        number("weight_decay", 1e-4, f64::INFINITY, "the decoupled decay before it adapts"),
+        Setting { key: "lookahead_k", kind: Kind::Count { default: 5 }, doc: "the updates between two lookaheads" },
+        fraction("alpha_slow", 0.5, "how far the slow weights move to the fast ones"),
+        fraction("alpha_interp", 0.2, "how far the fast weights move to the slow ones"),
+        Setting { key: "scope", kind: Kind::Choice { words: &["tensor", "global"] }, doc: "what the norms run over" },
+        Setting {
+            key: "decay_norm",
+            kind: Kind::Choice { words: &["direction", "delta"] },
+            doc: "the update whose norm lowers the decay: before or after the rate",
+        },
+        flag("use_select", "the scaling of the gradient by its norm"),
+        flag("use_loss", "the loss-aware rate"),
+        flag("use_norm", "the norm-aware rate"),
+        flag("use_sim", "the cosine-similarity momentum"),
+        flag("use_adaptive_decay", "the adaptation of the decay"),
+        flag("use_lookahead", "the lookahead"),
+    ],
+    build: |settings| Ok(Box::new(VeloGrad::new(settings)?)),
+};
+
+/// The rule with its settings.
+pub struct VeloGrad {
+    settings: Settings,
+}
+
+impl VeloGrad {
+    fn new(settings: Settings) -> Result<Self> {
+        Ok(Self { settings })
+    }
+
+    /// Whether anything remains to do after the step.
+    fn decays(&self) -> bool {
+        self.settings.number("weight_decay") != 0.0 || self.settings.flag("use_lookahead")
+    }
+}
+
+impl Optimizer for VeloGrad {
+    fn state(&self) -> Vec<(&'static str, Start)> {
+        let mut state =
+            vec![("m", Start::Zero), ("v", Start::Zero), ("previous", Start::Zero), ("scalars", Start::Zero)];
+        if self.decays() {
+            state.push(("slow", Start::Params));
+        }
+        state
+    }
+
+    fn record(&self, t: &mut Tape) {
+        let set = &self.settings;
+        let eps = set.number("eps") as f32;
+        let one_minus = |key| (1.0 - set.number(key)) as f32;
+        let global = set.choice("scope") == "global";
+        let (block_table, block_count) = blocks(t);
+        let (segment_table, segment_count) = segments(t);
+        let (grads, params) = (arena(t, "grads"), arena(t, "params"));
+        let (m, v, previous) = (state(t, "m"), state(t, "v"), state(t, "previous"));
+        let scalars = t.buffer("state.scalars", 4 * (1 + u64::from(segment_count)));
+        let report = report(t);
+        let sums = t.scratch(4 * block_count);
+        let table = t.scratch(8 * segment_count);
+
+        let call = t.call_reduce("optim/velograd_norms").size("blocks", block_count).read(block_table.clone());
+        call.read(grads.clone()).read(previous.clone()).write(sums).groups(block_count);
+
+        let mut call = t.call_reduce("optim/velograd_scalars").constant("GLOBAL", global);
+        for (name, key) in
+            [("USE_SELECT", "use_select"), ("USE_LOSS", "use_loss"), ("USE_NORM", "use_norm"), ("USE_SIM", "use_sim")]
+        {
+            call = call.constant(name, set.flag(key));
+        }
+        call = call.size("segments", segment_count).size("one_minus_beta2", one_minus("beta2")).size("eps", eps);
+        call = call.read(segment_table.clone()).read(sums).write(scalars.clone()).write(table);
+        call.write(report).grid(1, 1, 1);
+
+        let call = t.call_reduce("optim/velograd_update").size("blocks", block_count).size("eps", eps);
+        let call = call.size("one_minus_beta1", one_minus("beta1")).size("one_minus_beta2", one_minus("beta2"));
+        let call = call.read(block_table.clone()).read(table).read(grads).write(params.clone());
+        call.write(m).write(v).write(previous).write(sums).groups(block_count);
+
+        if self.decays() {
+            let call = t.call_reduce("optim/velograd_decay_scalars").constant("GLOBAL", global);
+            let call = call.constant("DELTA", set.choice("decay_norm") == "delta");
+            let call = call.constant("USE_ADAPTIVE_DECAY", set.flag("use_adaptive_decay"));
+            let call = call.size("segments", segment_count).size("eps", eps);
+            let call = call.size("weight_decay", set.number("weight_decay") as f32);
+            call.read(segment_table).read(sums).read(scalars).write(table).grid(1, 1, 1);
+
+            let slow = state(t, "slow");
+            let call = t.call_reduce("optim/velograd_decay").constant("USE_LOOKAHEAD", set.flag("use_lookahead"));
+            let call = call.size("blocks", block_count).size("alpha_slow", set.number("alpha_slow") as f32);
+            let call = call.size("alpha_interp", set.number("alpha_interp") as f32);
+            call.read(block_table).read(table).write(params).write(slow).groups(block_count);
+        }
+    }
+
+    fn scalars(&self, t: u64) -> [f64; 4] {
+        let correction = |key| {
+            // -expm1(t ln beta) keeps the digits that 1 - beta^t loses when beta is near 1.
+            let beta: f64 = self.settings.number(key);
+            if beta == 0.0 { 1.0 } else { -1.0 / (t as f64 * beta.ln()).exp_m1() }
+        };
+        let lookahead = t.is_multiple_of(u64::from(self.settings.count("lookahead_k")));
+        [correction("beta1"), correction("beta2"), f64::from(u8::from(lookahead)), f64::from(u8::from(t == 1))]
+    }
+
+    fn lr(&self) -> f64 {
+        self.settings.number("lr")
+    }
+}

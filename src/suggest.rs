@@ -1,0 +1,41 @@
+//! "Did you mean ...?": the known name nearest to one that is not known.
+
+/// The candidate that takes the fewest insertions, deletions and replacements of a character to reach from `name`
+/// (V. I. Levenshtein's distance, letters of either case being equal); the first of several. `None` if even that one
+/// shares too little with `name` to be what was meant: more than half of the longer word would have to change.
+///
+/// ```
+/// assert_eq!(velograd::suggest::nearest("cifar100", ["cifar10", "shapes10"]), Some("cifar10"));
+/// assert_eq!(velograd::suggest::nearest("mnist", ["cifar10", "shapes10"]), None);
+/// ```
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = letters(name);
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            let letters = letters(candidate);
+            (distance(&wanted, &letters), wanted.len().max(letters.len()), candidate)
+        })
+        .min_by_key(|&(distance, ..)| distance)
+        .filter(|&(distance, longer, _)| 2 * distance <= longer)
+        .map(|(.., candidate)| candidate)
+}
+
+fn letters(word: &str) -> Vec<char> {
+    word.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// The usual table, one row at a time: `row[j]` is the distance of the read part of `a` from the first `j` of `b`.
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
