@@ -1,12 +1,149 @@
-//! The command line.
+//! The command line: what each command takes, and which function does it.
+
+mod bench;
+mod data;
+mod devices;
+mod eval;
+mod plan;
+mod progress;
+mod selftest;
+mod train;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    error::Result,
+    models::{Config, Stem},
+    train::check_width,
+};
+
+/// Train convolutional networks on any GPU, or none: every operation is a WGSL compute shader.
+#[derive(Parser)]
+#[command(name = "velograd", version, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a network
+    Train(train::Arguments),
+    /// Evaluate weights on the test images
+    Eval(eval::Arguments),
+    /// List the adapters of this machine
+    Devices(devices::Arguments),
+    /// Print the recorded program of an update: dispatches, bytes, FLOP, planned memory
+    Plan(plan::Arguments),
+    /// Time one update of one batch
+    Bench(bench::Arguments),
+    /// Say what a data set holds, and show its images as the network sees them
+    Data(data::Arguments),
+    /// Compare every kernel with its CPU value on this device
+    Selftest(selftest::Arguments),
+}
+
+/// Parses the arguments and runs the command.
+///
+/// # Errors
+/// Whatever the command ran into.
+pub fn run() -> Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Train(arguments) => train::run(&arguments)?,
+        Command::Eval(arguments) => eval::run(&arguments)?,
+        Command::Devices(arguments) => devices::run(&arguments)?,
+        Command::Plan(arguments) => plan::run(&arguments)?,
+        Command::Bench(arguments) => bench::run(&arguments)?,
+        Command::Data(arguments) => data::run(&arguments)?,
+        Command::Selftest(arguments) => return selftest::run(&arguments),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum StemFlag {
+    /// 7x7 convolution of stride 2 and max-pool
+    Imagenet,
+    /// 3x3 convolution of stride 1
+    Cifar,
+}
+
+impl From<StemFlag> for Stem {
+    fn from(flag: StemFlag) -> Self {
+        match flag {
+            StemFlag::Imagenet => Self::Imagenet,
+            StemFlag::Cifar => Self::Cifar,
+        }
+    }
+}
+
+fn stem_name(stem: Stem) -> &'static str {
+    match stem {
+        Stem::Imagenet => "imagenet",
+        Stem::Cifar => "cifar",
+    }
+}
+
+/// Where the images come from.
+#[derive(Args, Clone, Debug)]
+struct DataFlags {
+    /// CIFAR-10 in its binary form: a folder, or cifar-10-binary.tar.gz [default: looked for in data/]
+    #[arg(long, value_name = "DIR|FILE.tar.gz")]
+    data: Option<PathBuf>,
+    /// cifar10, or shapes10: drawn shapes that need no download [default: cifar10 if it is there]
+    #[arg(long)]
+    dataset: Option<String>,
+}
+
+/// The network of `plan` and `bench`, the published one by default.
+#[derive(Args, Clone, Debug)]
+struct ModelFlags {
+    /// The network
+    #[arg(long, default_value = "resnet18")]
+    model: String,
+    /// First layers
+    #[arg(long, value_enum, default_value = "imagenet")]
+    stem: StemFlag,
+    /// Channels of the first stage
+    #[arg(long, default_value_t = 64)]
+    width: u32,
+    /// Images of a batch
+    #[arg(long, default_value_t = 128)]
+    batch_size: u32,
+    /// The update rule
+    #[arg(long, default_value = "velograd")]
+    optimizer: String,
+    /// A setting of the optimizer, as often as needed
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+    /// Adapter by index or part of its name
+    #[arg(long, value_name = "NAME|INDEX")]
+    device: Option<String>,
+}
+
+impl ModelFlags {
+    fn config(&self) -> Result<Config> {
+        check_width(self.width)?;
+        if self.batch_size == 0 {
+            return Err(crate::error::Error::config("--batch-size 0", "--batch-size is at least 1"));
+        }
+        Ok(Config { stem: self.stem.into(), width: self.width, classes: crate::data::CLASSES as u32 })
+    }
+}
 
 /// Splits `KEY=VALUE`.
 ///
 /// # Errors
 /// If there is no `=` or nothing before it.
-pub fn key_value(text: &str) -> Result<(String, String), String> {
+pub fn key_value(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("expected KEY=VALUE, found `{text}`")),
     }
+}
+
+fn json_line(value: &impl serde::Serialize) {
+    println!("{}", serde_json::to_string(value).expect("plain data"));
 }

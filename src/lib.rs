@@ -2,15 +2,20 @@
 #![warn(missing_docs)]
 
 pub mod cli;
+pub mod data;
 pub mod error;
 pub mod files;
 pub mod gpu;
 pub mod metrics;
 pub mod models;
+pub mod network;
 pub mod ops;
 pub mod optim;
 pub mod params;
 pub mod random;
+pub mod record;
 pub mod reference;
 pub mod suggest;
 pub mod tape;
+pub mod train;
+pub mod weights;

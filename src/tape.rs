@@ -118,6 +118,8 @@ pub struct Recording {
     pub buffers: BTreeMap<String, u64>,
     /// Parameters and running statistics.
     pub layout: Layout,
+    /// How many of the calls come before the backward pass.
+    pub forward_calls: usize,
 }
 
 impl Recording {
@@ -155,8 +157,13 @@ pub struct Tape {
 impl Tape {
     /// An empty tape.
     pub fn new(target: &Target, training: bool) -> Self {
-        let recording =
-            Recording { calls: vec![], tensors: vec![], buffers: BTreeMap::new(), layout: Layout::default() };
+        let recording = Recording {
+            calls: vec![],
+            tensors: vec![],
+            buffers: BTreeMap::new(),
+            layout: Layout::default(),
+            forward_calls: 0,
+        };
         Self { target: target.clone(), training, recording, backward: vec![], scopes: vec![] }
     }
 
@@ -203,7 +210,7 @@ impl Tape {
     /// A new activation.
     pub fn tensor(&mut self, shape: [u32; 4]) -> Tensor {
         let [n, h, w, c] = shape;
-        assert!(n * h * w * c > 0, "{}: a tensor of shape {shape:?} is empty", self.path(""));
+        assert!(shape.iter().all(|&d| d > 0), "{}: a tensor of shape {shape:?} is empty", self.path(""));
         let words = u64::from(n) * u64::from(h) * u64::from(w) * u64::from(padded(c));
         self.push(shape, words)
     }
@@ -301,6 +308,7 @@ impl Tape {
 
     /// Records the backward pass of everything so far, last op first.
     pub fn backward(&mut self) {
+        self.recording.forward_calls = self.recording.calls.len();
         for (y, backward) in std::mem::take(&mut self.backward).into_iter().rev() {
             if let Some(d_y) = self.gradient(y) {
                 backward(self, d_y);

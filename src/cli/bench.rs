@@ -1,0 +1,131 @@
+//! `velograd bench`
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{ModelFlags, json_line, plan::plans, stem_name};
+use crate::{
+    data::{Batch, IMAGE_BYTES},
+    error::{Error, Result},
+    gpu::{Gpu, timing::dispatch_seconds},
+    network::{Network, Place},
+    optim,
+    random::Rng,
+    weights::Weights,
+};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    model: ModelFlags,
+    /// Updates to time, after two that are not
+    #[arg(long, default_value_t = 10)]
+    steps: u32,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let start = Instant::now();
+    let flags = &arguments.model;
+    if arguments.steps == 0 {
+        return Err(Error::config("--steps 0", "--steps is at least 1"));
+    }
+    let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
+    let plans = plans(flags)?;
+    let gpu = Gpu::open(flags.device.as_deref())?;
+    let forward = plans.record(&gpu, flags.batch_size, true).forward_calls;
+    let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
+    let batch = noise(flags.batch_size);
+    let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1 };
+    network.train(&batch, place)?;
+    network.drain()?;
+    let first_step = start.elapsed();
+    network.train(&batch, place)?;
+    network.drain()?;
+
+    let (mut host, begin) = (Duration::ZERO, Instant::now());
+    for _ in 0..arguments.steps {
+        // Landing the oldest submission waits for the device; what remains of the call is the host's own work.
+        let landed = network.make_room()?;
+        drop(landed);
+        let encode = Instant::now();
+        network.train(&batch, place)?;
+        host += encode.elapsed();
+    }
+    network.drain()?;
+    let step = begin.elapsed().as_secs_f64() / f64::from(arguments.steps);
+    let host = host.as_secs_f64() / f64::from(arguments.steps);
+
+    let device_bytes = gpu.allocated_bytes();
+    let split = split(&network, forward)?;
+    let milliseconds = |of: fn(&Split) -> f64| split.as_ref().map(|s| 1e3 * of(s));
+    let row = json!({
+        "device": gpu.info.name,
+        "driver": format!("{} {}", gpu.info.driver, gpu.info.driver_info).trim(),
+        "model": flags.model,
+        "stem": stem_name(flags.stem.into()),
+        "width": flags.width,
+        "batch": flags.batch_size,
+        "optimizer": flags.optimizer,
+        "precision": "f32",
+        "steps": arguments.steps,
+        "dispatches": network.runtime.dispatches(0) + network.runtime.dispatches(network.update_program()),
+        "ms_per_step": 1e3 * step,
+        "ms_forward": milliseconds(|s| s.forward),
+        "ms_backward": milliseconds(|s| s.backward),
+        "ms_optimizer": milliseconds(|s| s.optimizer),
+        "ms_host": 1e3 * host,
+        "ms_first_step": 1e3 * first_step.as_secs_f64(),
+        "images_per_second": f64::from(flags.batch_size) / step,
+        "planned_device_bytes": network.runtime.planned_bytes,
+        "peak_device_bytes": device_bytes.unwrap_or(network.runtime.planned_bytes),
+        "peak_host_bytes": peak_host_bytes(),
+    });
+    if arguments.json {
+        json_line(&row);
+    } else {
+        for (key, value) in row.as_object().into_iter().flatten() {
+            match value {
+                serde_json::Value::Number(n) if n.is_f64() => println!("{key:<22} {:.2}", n.as_f64().unwrap_or(0.0)),
+                serde_json::Value::String(text) => println!("{key:<22} {text}"),
+                serde_json::Value::Null => println!("{key:<22} not measurable on this device"),
+                other => println!("{key:<22} {other}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Device seconds of one update of one batch.
+struct Split {
+    forward: f64,
+    backward: f64,
+    optimizer: f64,
+}
+
+fn split(network: &Network<'_>, forward: usize) -> Result<Option<Split>> {
+    let Some(batch) = dispatch_seconds(&network.runtime, 0)? else { return Ok(None) };
+    let Some(update) = dispatch_seconds(&network.runtime, network.update_program())? else { return Ok(None) };
+    let sum = |part: &[f64]| part.iter().sum();
+    Ok(Some(Split { forward: sum(&batch[..forward]), backward: sum(&batch[forward..]), optimizer: sum(&update) }))
+}
+
+fn noise(n: u32) -> Batch {
+    let mut rng = Rng::new(0);
+    Batch {
+        images: (0..n as usize * IMAGE_BYTES).map(|_| rng.u32() as u8).collect(),
+        labels: (0..n).map(|_| rng.below(10)).collect(),
+        indices: (0..n).collect(),
+    }
+}
+
+/// The most resident memory this process ever had, where the system tells (Linux).
+fn peak_host_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}

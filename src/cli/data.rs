@@ -1,0 +1,99 @@
+//! `velograd data`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::DataFlags;
+use crate::{
+    data::{self, Batch, Dataset, Loader, Split, contact_sheet, order, summary},
+    error::{Error, Result},
+    gpu::{
+        Gpu,
+        runtime::{Runtime, Step},
+    },
+    ops,
+    tape::Tape,
+};
+
+/// Images of the sheet: ten rows of each image as it is, then as training sees it.
+const COLUMNS: usize = 20;
+const ROWS: usize = 10;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    data: DataFlags,
+    /// Writes a sheet of training images: each as it is, and to its right as augmented for the first epoch
+    #[arg(long, value_name = "FILE.png")]
+    preview: Option<PathBuf>,
+    /// Of the augmentation, and of the images of shapes10
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Adapter by index or part of its name
+    #[arg(long, value_name = "NAME|INDEX")]
+    device: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
+    opened.notes.iter().for_each(|note| println!("{note}"));
+    let dataset = opened.dataset;
+    println!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());
+    for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
+        let s = summary(dataset.as_ref(), split)?;
+        let triple = |v: [f64; 3]| format!("{:.4} {:.4} {:.4}", v[0], v[1], v[2]);
+        println!(
+            "\n{name}: {} images, mean {}, std {} (red green blue, 0 to 1)",
+            s.count,
+            triple(s.mean),
+            triple(s.std)
+        );
+        for (class, count) in dataset.spec().classes.iter().zip(s.per_class) {
+            println!("  {class:<12} {count:>7}");
+        }
+    }
+    if let Some(path) = &arguments.preview {
+        preview(arguments, &dataset, path)?;
+        println!("\nwrote {}", path.display());
+    }
+    Ok(())
+}
+
+fn preview(arguments: &Arguments, dataset: &std::sync::Arc<dyn Dataset>, path: &std::path::Path) -> Result<()> {
+    let count = (COLUMNS / 2 * ROWS).min(dataset.len(Split::Train));
+    let mut order = order(dataset.len(Split::Train), None);
+    order.truncate(count);
+    let batch = Loader::new(dataset.clone(), Split::Train, order, count.max(1))?.next();
+    let batch = batch.ok_or_else(|| Error::config("there are no training images to show", ""))??;
+    let gpu = Gpu::open(arguments.device.as_deref())?;
+    let plain = as_network_sees(&gpu, &batch, arguments.seed, false)?;
+    let augmented = as_network_sees(&gpu, &batch, arguments.seed, true)?;
+    let size = data::IMAGE_BYTES;
+    let sheet: Vec<f32> =
+        (0..count).flat_map(|i| [&plain[i * size..][..size], &augmented[i * size..][..size]].concat()).collect();
+    contact_sheet(&sheet, [data::SIDE, data::SIDE], COLUMNS, 2, path)
+}
+
+/// `[n][32][32][3]`, the normalization taken back.
+fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, random: bool) -> Result<Vec<f32>> {
+    let n = batch.labels.len();
+    let mut t = Tape::new(&gpu.target, false);
+    let draws = ops::draw(&mut t, n as u32, random);
+    let x = ops::augment(&mut t, n as u32, draws);
+    t.keep(x);
+    let runtime = Runtime::new(gpu, &[t.finish()], true)?;
+    runtime.write(runtime.buffer("images"), &batch.images);
+    runtime.write(runtime.buffer("indices"), &batch.indices);
+    runtime.set_step(&Step { seed: (seed ^ (seed >> 32)) as u32, epoch: 1, ..Step::default() });
+    runtime.run(&[0])?;
+    let stored: Vec<f32> = runtime.read(runtime.tensor(0, x), 1024 * n * 4)?;
+    let mut images = Vec::with_capacity(n * data::IMAGE_BYTES);
+    for image in 0..n {
+        for pixel in 0..1024 {
+            let channels = &stored[(pixel * n + image) * 4..][..3];
+            images.extend(channels.iter().map(|v| v * 0.5 + 0.5));
+        }
+    }
+    Ok(images)
+}

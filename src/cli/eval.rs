@@ -1,0 +1,84 @@
+//! `velograd eval`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{DataFlags, json_line, stem_name};
+use crate::{
+    data::{self, Split},
+    error::{Error, Result},
+    gpu::Gpu,
+    train::{Evaluation, evaluate, evaluator, find_model},
+    weights::{Weights, config_of},
+};
+
+/// Images of a batch; the numbers do not depend on it.
+const BATCH: u32 = 128;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// What `train` wrote, or torchvision's state dict as safetensors; stem, width and classes come from the shapes
+    #[arg(long, value_name = "FILE.safetensors")]
+    weights: PathBuf,
+    #[command(flatten)]
+    data: DataFlags,
+    /// The network
+    #[arg(long, default_value = "resnet18")]
+    model: String,
+    /// Of the images of shapes10; the run's own
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Adapter by index or part of its name
+    #[arg(long, value_name = "NAME|INDEX")]
+    device: Option<String>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let model = find_model(&arguments.model)?;
+    let config = config_of(&arguments.weights)?;
+    let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
+    // With --json, standard output is the object alone.
+    opened.notes.iter().for_each(|note| eprintln!("{note}"));
+    let dataset = opened.dataset;
+    if config.classes as usize != data::CLASSES {
+        let found = format!("{} classes", config.classes);
+        return Err(Error::data(&arguments.weights, format!("a network of {} classes", data::CLASSES), found, ""));
+    }
+    if dataset.len(Split::Test) == 0 {
+        return Err(Error::config("the data set has no test images", "eval needs test_batch.bin"));
+    }
+    let gpu = Gpu::open(arguments.device.as_deref())?;
+    let weights = |layout: &_| Weights::load(&arguments.weights, layout);
+    let mut network = evaluator(&gpu, dataset.as_ref(), model, config, BATCH, weights)?;
+    let evaluation = evaluate(&mut network, &dataset, BATCH)?.expect("there are test images");
+    if arguments.json {
+        json_line(&evaluation);
+    } else {
+        println!(
+            "{}, {} stem, width {}, on {} test images of {}, {}",
+            model.name,
+            stem_name(config.stem),
+            config.width,
+            dataset.len(Split::Test),
+            dataset.spec().name,
+            gpu.info.name
+        );
+        print(&evaluation, &dataset.spec().classes);
+    }
+    Ok(())
+}
+
+fn print(evaluation: &Evaluation, classes: &[String]) {
+    let Evaluation { accuracy, loss, f1, precision, recall, confusion } = evaluation;
+    println!("accuracy {accuracy:.2} %  loss {loss:.4}  F1 {f1:.4}  precision {precision:.4}  recall {recall:.4}");
+    println!("\nconfusion matrix, a row per true class, a column per prediction:");
+    let widest = classes.iter().map(String::len).max().unwrap_or(0);
+    for (class, row) in classes.iter().zip(confusion) {
+        let cells: String = row.iter().map(|count| format!("{count:>7}")).collect();
+        println!("{class:>widest$} {cells}");
+    }
+}

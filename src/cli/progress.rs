@@ -1,0 +1,84 @@
+//! How a run looks: a live bar on a terminal, plain lines elsewhere, one line per epoch in both.
+
+use std::{
+    io::{IsTerminal as _, Write as _, stderr, stdout},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::train::{EpochRow, Options, StepRow};
+
+/// Without a terminal, a line at the first update and then about this often.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+    epochs: u32,
+    /// Images the run will see, as far as is known now.
+    images: u64,
+    before: u64,
+    start: Instant,
+    printed: Option<Instant>,
+}
+
+impl Progress {
+    pub(super) fn new(options: &Options, train: usize) -> Self {
+        let of_epochs = u64::from(options.epochs) * train as u64;
+        let update = u64::from(options.batch) * u64::from(options.accumulate);
+        let images = options.max_steps.map_or(of_epochs, |n| of_epochs.min(n.saturating_mul(update)));
+        let bar = stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(images), ProgressDrawTarget::stderr_with_hz(5));
+            let style = "{prefix} {wide_bar:.cyan/blue} {percent:>3}% {msg} {eta_precise} left";
+            bar.set_style(ProgressStyle::with_template(style).expect("a valid template").progress_chars("█▉▊▋▌▍▎▏ "));
+            bar
+        });
+        Self { bar, epochs: options.epochs, images, before: 0, start: Instant::now(), printed: None }
+    }
+
+    pub(super) fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) {
+        let done = self.before + images;
+        let rate = done as f64 / self.start.elapsed().as_secs_f64();
+        let accuracy = 100.0 * hits as f64 / images as f64;
+        let note = if row.skipped { "  NOT FINITE, skipped" } else { "" };
+        let state = format!("{rate:.0} images/s  loss {:.4}  accuracy {accuracy:.2} %{note}", row.loss);
+        if let Some(bar) = &self.bar {
+            bar.set_prefix(format!("epoch {}/{} step {}", row.epoch, self.epochs, row.step));
+            bar.set_position(done);
+            bar.set_message(state);
+        } else if row.skipped || self.printed.is_none_or(|at| at.elapsed() >= PLAIN_EVERY) {
+            let left = (self.images.saturating_sub(done)) as f64 / rate;
+            println!(
+                "epoch {}/{} step {} ({images}/{total})  {state}  {left:.0} s left",
+                row.epoch, self.epochs, row.step
+            );
+            let _ = stdout().flush();
+            self.printed = Some(Instant::now());
+        }
+        if images == total {
+            self.before = done;
+        }
+    }
+
+    pub(super) fn epoch(&mut self, row: &EpochRow) {
+        let validation = match (row.val_loss, row.val_acc) {
+            (Some(loss), Some(accuracy)) => format!("validation loss {loss:.4}  accuracy {accuracy:.2} %"),
+            _ => "no validation".into(),
+        };
+        let line = format!(
+            "epoch {:>2}/{}  training loss {:.4}  accuracy {:.2} %  {validation}  {:.1} s  {:.0} images/s",
+            row.epoch, self.epochs, row.train_loss, row.train_acc, row.seconds, row.images_per_second
+        );
+        match &self.bar {
+            Some(bar) => bar.suspend(|| println!("{line}")),
+            None => println!("{line}"),
+        }
+        let _ = stdout().flush();
+    }
+
+    pub(super) fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

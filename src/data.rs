@@ -1,0 +1,180 @@
+//! The images a network learns from.
+//!
+//! A [`Dataset`] hands out one image at a time by its index, from files, memory or a formula, and is shared between
+//! threads; what order the images come in, and in how many at a time, is the [`Loader`]'s affair. Bytes stay bytes up
+//! to the accelerator: an image is 3,072 of them, one plane each of red, green and blue, 32 rows of 32, which is how
+//! CIFAR-10 is stored. Scaling and augmentation are computed where the network is.
+//!
+//! [`open`] chooses the set. CIFAR-10 is not ours to ship, so where its files are missing the program still has to do
+//! something useful on a first run: it draws [`shapes10`] instead, and says so loudly, since an accuracy on drawn shapes
+//! must never be mistaken for one on CIFAR-10. Asked for by name, CIFAR-10 is either found or an error.
+
+pub mod cifar10;
+pub mod loader;
+pub mod shapes10;
+pub mod sheet;
+pub mod summary;
+
+pub use cifar10::Cifar10;
+pub use loader::{Batch, Loader, order};
+pub use shapes10::{Shapes10, Sizes};
+pub use sheet::{contact_sheet, interleaved};
+pub use summary::{Summary, summary};
+
+use crate::error::{Error, Result};
+use crate::suggest::nearest;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Classes of every set.
+pub const CLASSES: usize = 10;
+/// Colour planes of every image.
+pub const CHANNELS: usize = 3;
+/// Height and width of every image, in pixels.
+pub const SIDE: usize = 32;
+/// Bytes of an image: [`CHANNELS`] planes of [`SIDE`] rows of [`SIDE`].
+pub const IMAGE_BYTES: usize = CHANNELS * SIDE * SIDE;
+/// Most images a set may have in all: an index must fit a `u32`.
+pub const MOST_IMAGES: usize = u32::MAX as usize;
+/// The names [`open`] knows.
+pub const NAMES: [&str; 2] = [cifar10::NAME, shapes10::NAME];
+
+/// Which part of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// The images to learn from.
+    Train,
+    /// The images to be judged on.
+    Test,
+}
+
+/// What the images of a set are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// One of [`NAMES`].
+    pub name: &'static str,
+    /// What each label means: [`CLASSES`] names.
+    pub classes: Vec<String>,
+    /// Colour planes: [`CHANNELS`].
+    pub channels: u32,
+    /// Rows of pixels: [`SIDE`].
+    pub height: u32,
+    /// Pixels of a row: [`SIDE`].
+    pub width: u32,
+}
+
+impl Spec {
+    /// A set of 32x32 colour images.
+    fn new(name: &'static str, classes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let classes = classes.into_iter().map(Into::into).collect();
+        Self { name, classes, channels: CHANNELS as u32, height: SIDE as u32, width: SIDE as u32 }
+    }
+}
+
+/// Labelled images that any thread may read in any order.
+pub trait Dataset: Send + Sync {
+    /// Name, classes and shape.
+    fn spec(&self) -> &Spec;
+
+    /// Images in `split`; 0 for [`Split::Test`] when there is nothing to validate on.
+    fn len(&self, split: Split) -> usize;
+
+    /// CRC-32 of all records (label byte, then the image), train before test: equal means the same data.
+    fn checksum(&self) -> u32;
+
+    /// How many images of each class `split` has.
+    fn label_counts(&self, split: Split) -> [u64; CLASSES];
+
+    /// Remarks the user should see, a line each.
+    fn notes(&self) -> &[String];
+
+    /// Copies image `index` of `split` to `image`, as planes of red, green and blue, and returns its label, which is
+    /// below [`CLASSES`].
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Data`] if the file behind the set can no longer be read or was changed.
+    ///
+    /// # Panics
+    /// If `index` is not below [`len`](Self::len) or `image` is not [`IMAGE_BYTES`] long.
+    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u8>;
+}
+
+/// A set, and what to tell the user about how it was chosen.
+pub struct Opened {
+    /// The set.
+    pub dataset: Arc<dyn Dataset>,
+    /// Remarks to print before the run, the set's own included; each may have several lines.
+    pub notes: Vec<String>,
+}
+
+impl Opened {
+    fn new(dataset: impl Dataset + 'static, mut notes: Vec<String>) -> Self {
+        notes.extend_from_slice(dataset.notes());
+        Self { dataset: Arc::new(dataset), notes }
+    }
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("dataset", self.dataset.spec()).field("notes", &self.notes).finish()
+    }
+}
+
+/// Opens the set called `name`, or the best there is for `None`; CIFAR-10 from `path` (a folder or an archive), or
+/// from the folder `data` for `None`. `seed` is what drawn images are drawn from.
+///
+/// # Errors
+/// [`Error::Config`] for an unknown name and for a path together with `shapes10`; [`Error::Data`] and [`Error::Io`]
+/// if CIFAR-10 was asked for, by name or by path, and is not there or not sound.
+pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened> {
+    open_in(Path::new("data"), name, path, seed, Sizes::default())
+}
+
+/// [`open`] with another folder than `data` to look in, and other sizes for a drawn set.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, sizes: Sizes) -> Result<Opened> {
+    if let Some(unknown) = name.filter(|name| !NAMES.contains(name)) {
+        let hint = nearest(unknown, NAMES).map_or(String::new(), |near| format!("did you mean {near}?"));
+        return Err(Error::config(format!("unknown dataset {unknown:?}; there are: {}", NAMES.join(", ")), hint));
+    }
+    let drawn = name == Some(shapes10::NAME);
+    if let Some(path) = path {
+        if drawn {
+            let message =
+                format!("{} is drawn, not read: it takes no data folder ({})", shapes10::NAME, path.display());
+            return Err(Error::config(message, "leave out either the dataset or the folder"));
+        }
+        return Ok(Opened::new(Cifar10::open(path)?, Vec::new()));
+    }
+    if drawn {
+        return Ok(Opened::new(Shapes10::new(seed, sizes)?, Vec::new()));
+    }
+    let fetch = fetch_commands(home);
+    match (cifar10::find_default(home), name) {
+        (Some(found), _) => Ok(Opened::new(Cifar10::open(&found)?, Vec::new())),
+        (None, None) => {
+            let note = format!(
+                "NO CIFAR-10 FOUND in {}: using {}, a built-in set of DRAWN SHAPES.\n\
+                 Its accuracies cannot be compared with anyone's on CIFAR-10.\n\
+                 For the real images (163 MB) run these two commands, then this program again:\n{fetch}",
+                home.display(),
+                shapes10::NAME,
+            );
+            Ok(Opened::new(Shapes10::new(seed, sizes)?, vec![note]))
+        }
+        (None, Some(_)) => Err(Error::data(
+            home,
+            format!("{}/ or {}", cifar10::FOLDER, cifar10::ARCHIVE),
+            "neither",
+            format!("fetch CIFAR-10 (163 MB) with these two commands:\n{fetch}"),
+        )),
+    }
+}
+
+/// The two shell commands that put CIFAR-10 where [`open_in`] looks for it in `home`, a line each.
+pub fn fetch_commands(home: &Path) -> String {
+    let home = home.display();
+    format!("    mkdir -p {home}\n    curl -L -o {home}/{} {}", cifar10::ARCHIVE, cifar10::URL)
+}

@@ -1,0 +1,184 @@
+//! One picture: a background, something on it, and noise over both.
+//!
+//! What is on it is a region of the plane, a test "is this point inside?", asked at four points of each pixel so that
+//! edges are smooth. Shapes are 14 to 26 pixels across, and no period of a texture is below 7: a network that first
+//! reduces the picture to 8x8 still sees them.
+
+use super::super::SIDE;
+use crate::random::Rng;
+
+/// Pixels of one plane.
+const PIXELS: usize = SIDE * SIDE;
+/// Half the square root of 3: the cosine of 30 degrees.
+const COS_30: f64 = 0.866_025_403_784_438_6;
+/// Directions of the five sides of a regular pentagon (cosine and sine of 90 + 72k degrees).
+const PENTAGON: [(f64, f64); 5] = [
+    (0.0, 1.0),
+    (-0.951_056_516_295_153_5, 0.309_016_994_374_947_45),
+    (-0.587_785_252_292_473_1, -0.809_016_994_374_947_5),
+    (0.587_785_252_292_473_1, -0.809_016_994_374_947_5),
+    (0.951_056_516_295_153_5, 0.309_016_994_374_947_45),
+];
+
+/// A red, green and blue value, 0 to 255.
+type Colour = [f64; 3];
+
+/// What is drawn, in coordinates of its own: for shapes the unit is their radius, for textures their period.
+enum Region {
+    Disc,
+    /// With the square of the hole's radius.
+    Ring(f64),
+    Square,
+    Triangle,
+    /// With half the width of its bars.
+    Cross(f64),
+    Star,
+    /// Across the first coordinate, with the filled share.
+    Stripes(f64),
+    Checkerboard,
+    /// With the square of a dot's radius.
+    Dots(f64),
+}
+
+impl Region {
+    fn contains(&self, u: f64, v: f64) -> bool {
+        match *self {
+            Self::Disc => u * u + v * v < 0.85,
+            Self::Ring(hole) => (hole..1.0).contains(&(u * u + v * v)),
+            Self::Square => u.abs().max(v.abs()) < 0.8,
+            // Inside all three sides; the corners are 1.15 from the centre.
+            Self::Triangle => v < 0.575 && (COS_30 * u.abs() - 0.5 * v) < 0.575,
+            Self::Cross(half) => u.abs().min(v.abs()) < half && u.abs().max(v.abs()) < 1.0,
+            // The lines of a pentagram: a point of it, or of its heart, is beyond at most one of the five.
+            Self::Star => PENTAGON.iter().filter(|(x, y)| x * u + y * v > 0.36).count() <= 1,
+            Self::Stripes(share) => fraction(u) < share,
+            Self::Checkerboard => (fraction(u) < 0.5) == (fraction(v) < 0.5),
+            // Every other row is moved by half a period.
+            Self::Dots(radius) => {
+                let shift = if fraction(0.5 * v) < 0.5 { 0.0 } else { 0.5 };
+                let (x, y) = (fraction(u + shift) - 0.5, fraction(v) - 0.5);
+                x * x + y * y < radius
+            }
+        }
+    }
+}
+
+/// Where the region is: centre, turn (cosine and sine) and size in pixels, and how much longer than wide it is.
+struct Place {
+    centre: (f64, f64),
+    turn: (f64, f64),
+    size: f64,
+    stretch: f64,
+}
+
+impl Place {
+    /// Pixel coordinates in those of the region.
+    fn local(&self, x: f64, y: f64) -> (f64, f64) {
+        let (dx, dy) = ((x - self.centre.0) / self.size, (y - self.centre.1) / self.size);
+        let (cos, sin) = self.turn;
+        ((cos * dx + sin * dy) * self.stretch, (cos * dy - sin * dx) / self.stretch)
+    }
+}
+
+/// Draws a picture of class `label` over `image`, as planes of red, green and blue.
+pub(super) fn draw(label: usize, rng: &mut Rng, image: &mut [u8]) {
+    let (region, place) = subject(label, rng);
+    let (ground, colour) = colours(rng);
+    // The background changes along one direction, by up to a third of the scale from side to side.
+    let slope: [Colour; 2] = std::array::from_fn(|_| std::array::from_fn(|_| rng.range(-40.0, 40.0) / SIDE as f64));
+    let noise = rng.range(8.0, 32.0);
+    for at in 0..PIXELS {
+        let (x, y) = ((at % SIDE) as f64, (at / SIDE) as f64);
+        let corners = [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)];
+        let inside = |&(dx, dy): &(f64, f64)| {
+            let (u, v) = place.local(x + dx, y + dy);
+            region.contains(u, v)
+        };
+        let cover = corners.iter().filter(|corner| inside(corner)).count() as f64 / 4.0;
+        for channel in 0..3 {
+            let middle = SIDE as f64 / 2.0;
+            let behind = ground[channel] + slope[0][channel] * (x - middle) + slope[1][channel] * (y - middle);
+            let value = behind + cover * (colour[channel] - behind) + noise * grain(rng);
+            image[channel * PIXELS + at] = (value.clamp(0.0, 255.0) + 0.5) as u8;
+        }
+    }
+}
+
+/// What is drawn for `label`, and where.
+fn subject(label: usize, rng: &mut Rng) -> (Region, Place) {
+    let region = match label {
+        0 => Region::Disc,
+        1 => Region::Ring(rng.range(0.22, 0.40)),
+        2 => Region::Square,
+        3 => Region::Triangle,
+        4 => Region::Cross(rng.range(0.24, 0.34)),
+        5 => Region::Star,
+        6 | 7 => Region::Stripes(rng.range(0.4, 0.6)),
+        8 => Region::Checkerboard,
+        _ => Region::Dots(rng.range(0.07, 0.11)),
+    };
+    let texture = label >= 6;
+    let (size, stretch) = if texture {
+        // A checkerboard's period is two fields.
+        let size = if label == 8 { rng.range(9.0, 14.0) } else { rng.range(7.0, 11.0) };
+        (size, 1.0)
+    } else {
+        (rng.range(8.0, 13.0), rng.range(0.92, 1.08))
+    };
+    // A texture goes on for ever, and is moved by up to a period; a shape stays on the picture but for its rim.
+    let room = if texture { size } else { (17.0 - size).min(7.0) };
+    let middle = SIDE as f64 / 2.0;
+    let centre = (middle + rng.range(-room, room), middle + rng.range(-room, room));
+    // Stripes keep to 12 degrees of their direction: augmentation may add 15, and 45 is where they would be neither.
+    let turn = match label {
+        6 => quarter(slant(rng, 0.105)),
+        7 => slant(rng, 0.105),
+        _ => turn(rng),
+    };
+    (region, Place { centre, turn, size, stretch })
+}
+
+/// Two colours that differ clearly: the background's and the subject's.
+fn colours(rng: &mut Rng) -> (Colour, Colour) {
+    let mut colour = || -> Colour { std::array::from_fn(|_| rng.range(20.0, 235.0)) };
+    let ground = colour();
+    for _ in 0..16 {
+        let other = colour();
+        let apart: f64 = ground.iter().zip(&other).map(|(a, b)| (a - b) * (a - b)).sum();
+        if apart > 100.0 * 100.0 {
+            return (ground, other);
+        }
+    }
+    // Black or white, whichever is farther.
+    let bright = ground.iter().sum::<f64>() > 3.0 * 127.5;
+    (ground, if bright { [0.0; 3] } else { [255.0; 3] })
+}
+
+/// Noise of -1 to 1, small values being likelier: the sum of two uniform numbers, from one draw.
+fn grain(rng: &mut Rng) -> f64 {
+    let bits = rng.u32();
+    (f64::from(bits & 0xffff) + f64::from(bits >> 16)) / 65535.0 - 1.0
+}
+
+/// Cosine and sine of a random small angle: with t up to `limit`, the angle is 2 atan(t), and the rational formula
+/// for the half angle needs neither sine nor cosine.
+fn slant(rng: &mut Rng, limit: f64) -> (f64, f64) {
+    let t = rng.range(-limit, limit);
+    ((1.0 - t * t) / (1.0 + t * t), 2.0 * t / (1.0 + t * t))
+}
+
+/// Cosine and sine of any angle: up to 45 degrees either way, and then quarter turns.
+fn turn(rng: &mut Rng) -> (f64, f64) {
+    let start = slant(rng, 0.414_213_562_373_095_03);
+    (0..rng.below(4)).fold(start, |turn, _| quarter(turn))
+}
+
+/// A quarter turn on.
+fn quarter((cos, sin): (f64, f64)) -> (f64, f64) {
+    (-sin, cos)
+}
+
+/// The part after the point, 0 to 1, of negative numbers too.
+fn fraction(x: f64) -> f64 {
+    x - x.floor()
+}

@@ -1,0 +1,362 @@
+//! A network on a device, ready to train and to evaluate: its programs, its buffers, and submissions in flight.
+//!
+//! A batch of another size (the last of an epoch) is another program over the same buffers. Nothing waits for the device
+//! inside a step: each submission leaves a [`Report`] in one of a ring of buffers, which is read once the next ones are
+//! under way.
+
+use std::collections::VecDeque;
+
+use crate::{
+    data::Batch,
+    error::{Error, Result},
+    gpu::{
+        Gpu,
+        runtime::{self, Report, Runtime, Step},
+    },
+    metrics::Confusion,
+    models::{Config, Model},
+    ops,
+    optim::{self, Optimizer, Updates},
+    params::Layout,
+    tape::{Recording, Tape, plan::Plan},
+    weights::Weights,
+};
+
+/// Submissions under way at most; below the updates that may go unreported ([`optim::IN_FLIGHT`]).
+const RING: usize = 3;
+
+const REPORT_BYTES: u64 = size_of::<Report>() as u64;
+
+/// What is recorded.
+pub struct Plans<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// Its size.
+    pub config: Config,
+    /// Random crop, mirror and rotation in training.
+    pub augment: bool,
+    /// PyTorch's `label_smoothing`.
+    pub smoothing: f32,
+    /// Batch sizes to train on.
+    pub train: Vec<u32>,
+    /// Batch sizes to evaluate.
+    pub evaluate: Vec<u32>,
+}
+
+/// What a finished submission was.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Done {
+    /// A batch whose gradient was accumulated.
+    Accumulated,
+    /// The last batch of an update.
+    Updated(Report),
+    /// A batch of an evaluation.
+    Evaluated(Report),
+}
+
+/// Where a training batch stands in its update.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Clears gradients and report first.
+    pub first: bool,
+    /// Updates the parameters after.
+    pub last: bool,
+    /// Images of all the update's batches.
+    pub images: u32,
+    /// For augmentation.
+    pub epoch: u32,
+}
+
+struct Flight {
+    submission: wgpu::SubmissionIndex,
+    slot: usize,
+    done: fn(Report) -> Done,
+}
+
+/// A network on a device.
+pub struct Network<'a> {
+    /// Programs and buffers.
+    pub runtime: Runtime<'a>,
+    /// Names and places of parameters.
+    pub layout: Layout,
+    optimizer: Option<Box<dyn Optimizer>>,
+    train: Vec<(u32, usize)>,
+    evaluate: Vec<(u32, usize)>,
+    update: usize,
+    updates: Updates,
+    epoch_step: Step,
+    seed: u32,
+    batches: i64,
+    classes: u32,
+    ring: Vec<wgpu::Buffer>,
+    flights: VecDeque<Flight>,
+    next_slot: usize,
+}
+
+impl Plans<'_> {
+    /// Records the forward pass of a batch of `n` and, in training, its backward pass.
+    pub fn record(&self, gpu: &Gpu, n: u32, training: bool) -> Recording {
+        let mut t = Tape::new(&gpu.target, training);
+        let x = t.scope("input", |t| {
+            let draws = ops::draw(t, n, training && self.augment);
+            ops::augment(t, n, draws)
+        });
+        let logits = (self.model.record)(&mut t, x, self.config);
+        t.scope("loss", |t| ops::cross_entropy(t, logits, if training { self.smoothing } else { 0.0 }));
+        t.backward();
+        t.finish()
+    }
+
+    /// Every program: training, evaluation, update.
+    pub fn recordings(&self, gpu: &Gpu, optimizer: Option<&dyn Optimizer>) -> Vec<Recording> {
+        let train = self.train.iter().map(|&n| self.record(gpu, n, true));
+        let evaluate = self.evaluate.iter().map(|&n| self.record(gpu, n, false));
+        let mut recordings: Vec<_> = train.chain(evaluate).collect();
+        if let (Some(optimizer), Some(network)) = (optimizer, recordings.first()) {
+            let tape = Tape::over_layout(&gpu.target, &network.layout);
+            recordings.push(optim::record(optimizer, tape));
+        }
+        recordings
+    }
+
+    /// Refuses what the device cannot hold, naming the largest batch that it can.
+    fn check(&self, gpu: &Gpu, recordings: &[Recording]) -> Result<()> {
+        let Err(error) = runtime::fits(gpu, recordings, &Plan::new(recordings, true)) else { return Ok(()) };
+        let asked = self.train.iter().chain(&self.evaluate).copied().max().unwrap_or(1);
+        let holds = |n: u32| {
+            let one = [self.record(gpu, n, !self.train.is_empty())];
+            runtime::fits(gpu, &one, &Plan::new(&one, true)).is_ok()
+        };
+        let (mut fits, mut fails) = (0, asked);
+        while fits + 1 < fails {
+            let n = fits + (fails - fits) / 2;
+            if holds(n) { fits = n } else { fails = n }
+        }
+        let hint = match fits {
+            0 => "this network fits at no batch size; a smaller --width may".to_owned(),
+            n => format!("the largest batch that fits is {n}: --batch-size {n}"),
+        };
+        Err(Error::device(format!("a batch of {asked} does not fit: {error}"), hint))
+    }
+}
+
+/// More images than this in one batch are refused before anything is recorded, so that every count stays within 32 bits.
+const MOST_IMAGES: u32 = 1 << 16;
+
+impl<'a> Network<'a> {
+    /// Records, allocates, compiles, and puts the weights in place.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device cannot hold or run it.
+    pub fn new(
+        gpu: &'a Gpu,
+        plans: &Plans<'_>,
+        optimizer: Option<Box<dyn Optimizer>>,
+        weights: impl FnOnce(&Layout) -> Result<Weights>,
+        seed: u64,
+    ) -> Result<Self> {
+        if let Some(n) = plans.train.iter().chain(&plans.evaluate).find(|&&n| n > MOST_IMAGES) {
+            return Err(Error::config(format!("a batch of {n} images"), format!("at most {MOST_IMAGES} are possible")));
+        }
+        let recordings = plans.recordings(gpu, optimizer.as_deref());
+        plans.check(gpu, &recordings)?;
+        let layout = recordings[0].layout.clone();
+        let runtime = Runtime::new(gpu, &recordings, true)?;
+        let ring = (0..RING)
+            .map(|_| {
+                gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("report ring"),
+                    size: REPORT_BYTES,
+                    usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                })
+            })
+            .collect();
+        let trains = plans.train.len();
+        let mut network = Self {
+            runtime,
+            layout,
+            optimizer,
+            train: plans.train.iter().copied().zip(0..).collect(),
+            evaluate: plans.evaluate.iter().copied().zip(trains..).collect(),
+            update: recordings.len() - 1,
+            updates: Updates::default(),
+            epoch_step: Step::default(),
+            seed: (seed ^ (seed >> 32)) as u32,
+            batches: 0,
+            classes: plans.config.classes,
+            ring,
+            flights: VecDeque::new(),
+            next_slot: 0,
+        };
+        let weights = weights(&network.layout)?;
+        network.set_weights(&weights);
+        if let Some(optimizer) = &network.optimizer {
+            optim::start(optimizer.as_ref(), &network.runtime, &network.layout);
+        }
+        Ok(network)
+    }
+
+    fn set_weights(&mut self, weights: &Weights) {
+        let runtime = &self.runtime;
+        runtime.write(runtime.buffer("params"), &weights.params);
+        runtime.write(runtime.buffer("running"), &weights.running);
+        self.batches = weights.batches;
+    }
+
+    /// The weights now; waits for the device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    pub fn weights(&self) -> Result<Weights> {
+        let read = |name: &str, len: u32| self.runtime.read(self.runtime.buffer(name), len as usize);
+        Ok(Weights {
+            params: read("params", self.layout.param_floats())?,
+            running: read("running", self.layout.running_floats())?,
+            batches: self.batches,
+        })
+    }
+
+    /// Submits a training batch. Returns what finished meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    ///
+    /// # Panics
+    /// If no program was recorded for the batch's size, or there is no optimizer.
+    pub fn train(&mut self, batch: &Batch, place: Place) -> Result<Vec<Done>> {
+        let program = program(&self.train, batch.labels.len());
+        let optimizer = self.optimizer.as_deref().expect("a network that trains has an optimizer");
+        if place.first {
+            self.epoch_step = self.updates.next(optimizer);
+        }
+        let mut step = self.epoch_step;
+        step.loss_scale = 1.0 / place.images as f32;
+        (step.seed, step.epoch) = (self.seed, place.epoch);
+        self.batches += 1;
+        let clear: &[&str] = if place.first { &["grads"] } else { &[] };
+        let programs = if place.last { vec![program, self.update] } else { vec![program] };
+        let done: fn(Report) -> Done = if place.last { Done::Updated } else { |_| Done::Accumulated };
+        self.submit(batch, &step, clear, place.first, &programs, done)
+    }
+
+    /// Submits a batch for evaluation. Returns what finished meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    ///
+    /// # Panics
+    /// If no program was recorded for the batch's size.
+    pub fn evaluate(&mut self, batch: &Batch, first: bool) -> Result<Vec<Done>> {
+        let program = program(&self.evaluate, batch.labels.len());
+        let clear: &[&str] = if first { &["confusion"] } else { &[] };
+        self.submit(batch, &Step { loss_scale: 1.0, ..Step::default() }, clear, true, &[program], Done::Evaluated)
+    }
+
+    fn submit(
+        &mut self,
+        batch: &Batch,
+        step: &Step,
+        clear: &[&str],
+        new_report: bool,
+        programs: &[usize],
+        done: fn(Report) -> Done,
+    ) -> Result<Vec<Done>> {
+        let finished = self.make_room()?;
+        let runtime = &self.runtime;
+        runtime.write(runtime.buffer("images"), &batch.images);
+        runtime.write(runtime.buffer("labels"), &batch.labels);
+        runtime.write(runtime.buffer("indices"), &batch.indices);
+        runtime.set_step(step);
+        let report = runtime.buffer("report");
+        let mut encoder = runtime.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        clear.iter().for_each(|name| encoder.clear_buffer(runtime.buffer(name), 0, None));
+        if new_report {
+            encoder.clear_buffer(report, 0, Some(SKIPPED_AT)); // the count of skipped updates stays
+        }
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            programs.iter().for_each(|&p| runtime.encode(p, &mut pass));
+        }
+        let slot = self.next_slot;
+        self.next_slot = (slot + 1) % RING;
+        encoder.copy_buffer_to_buffer(report, 0, &self.ring[slot], 0, REPORT_BYTES);
+        let submission = runtime.gpu.queue.submit([encoder.finish()]);
+        self.ring[slot].slice(..).map_async(wgpu::MapMode::Read, |_| ());
+        self.flights.push_back(Flight { submission, slot, done });
+        runtime.gpu.check()?;
+        Ok(finished)
+    }
+
+    /// Waits until another submission may follow. Returns what finished.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    pub fn make_room(&mut self) -> Result<Vec<Done>> {
+        let mut finished = Vec::new();
+        while self.flights.len() >= RING {
+            finished.push(self.land()?);
+        }
+        Ok(finished)
+    }
+
+    /// Waits for the oldest submission and reads its report.
+    fn land(&mut self) -> Result<Done> {
+        let Flight { submission, slot, done } = self.flights.pop_front().expect("one is under way");
+        let gpu = self.runtime.gpu;
+        let waited = gpu.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
+        gpu.check()?;
+        let failed = |e: String| Error::device(format!("{}: {e}", gpu.info.name), "");
+        waited.map_err(|e| failed(e.to_string()))?;
+        let report: Report = {
+            let view = self.ring[slot].slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;
+            bytemuck::pod_read_unaligned(&view)
+        };
+        self.ring[slot].unmap();
+        let done = done(report);
+        if let Done::Updated(report) = &done {
+            self.updates.heard(report);
+        }
+        Ok(done)
+    }
+
+    /// Waits for everything under way.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    pub fn drain(&mut self) -> Result<Vec<Done>> {
+        let mut finished = Vec::new();
+        while !self.flights.is_empty() {
+            finished.push(self.land()?);
+        }
+        Ok(finished)
+    }
+
+    /// The confusion matrix since it was last cleared; waits for the device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    pub fn confusion(&self) -> Result<Confusion> {
+        let cells = (self.classes * self.classes) as usize;
+        let counts: Vec<u32> = self.runtime.read(self.runtime.buffer("confusion"), cells)?;
+        Ok(Confusion { classes: self.classes as usize, counts: counts.into_iter().map(u64::from).collect() })
+    }
+
+    /// Updates issued and skipped.
+    pub fn updates(&self) -> Updates {
+        self.updates
+    }
+
+    /// Index of the update's program in the runtime, after those of the batches.
+    pub fn update_program(&self) -> usize {
+        self.update
+    }
+}
+
+/// Byte of `Report.skipped`.
+const SKIPPED_AT: u64 = std::mem::offset_of!(Report, skipped) as u64;
+
+fn program(programs: &[(u32, usize)], images: usize) -> usize {
+    let found = programs.iter().find(|(n, _)| *n as usize == images);
+    found.unwrap_or_else(|| panic!("no program was recorded for a batch of {images}: {programs:?}")).1
+}

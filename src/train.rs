@@ -1,0 +1,371 @@
+//! The training loop.
+//!
+//! An epoch is a permutation of the images, cut into batches, grouped into updates of `accumulate` batches. Every update
+//! takes the mean over its own images, the last of an epoch too: nothing is padded, dropped or carried over.
+
+use std::{sync::Arc, time::Instant};
+
+use serde::Serialize;
+
+use crate::{
+    data::{Dataset, Loader, Split, order},
+    error::{Error, Result},
+    gpu::{Gpu, runtime::Report},
+    metrics::Confusion,
+    models::{self, Config, Model},
+    network::{Done, Network, Place, Plans},
+    optim::{self, Settings},
+    params::Layout,
+    suggest,
+    weights::Weights,
+};
+
+/// Batch of an evaluation; the numbers do not depend on it.
+const EVALUATION_BATCH: usize = 256;
+
+/// What a run is.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Name of a [`Model`].
+    pub model: String,
+    /// Its size.
+    pub config: Config,
+    /// Name of an optimizer.
+    pub optimizer: String,
+    /// Its settings as given.
+    pub set: Vec<(String, String)>,
+    /// Passes over the data.
+    pub epochs: u32,
+    /// Ends the run after this many updates.
+    pub max_steps: Option<u64>,
+    /// Images of a batch.
+    pub batch: u32,
+    /// Batches of an update.
+    pub accumulate: u32,
+    /// Random crop, mirror and rotation.
+    pub augment: bool,
+    /// Random order; otherwise that of the files.
+    pub shuffle: bool,
+    /// Of weights, order and augmentation.
+    pub seed: u64,
+}
+
+/// One update.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct StepRow {
+    /// From 1.
+    pub step: u64,
+    /// From 1.
+    pub epoch: u32,
+    /// Mean over the update's images, at the parameters before it.
+    pub loss: f32,
+    /// Learning rate.
+    pub lr: f64,
+    /// 2-norm of the gradient over all parameters.
+    pub grad_norm: f32,
+    /// True if loss or gradient was not finite and the update was left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
+}
+
+/// One epoch. Accuracies are percentages; F1, precision and recall are weighted by class frequency, 0 to 1.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct EpochRow {
+    /// From 1.
+    pub epoch: u32,
+    /// Mean over the images seen, in training mode.
+    pub train_loss: f64,
+    /// Over the images seen, in training mode.
+    pub train_acc: f64,
+    /// Mean over the validation images; absent where there are none.
+    pub val_loss: Option<f64>,
+    /// Accuracy on the validation images.
+    pub val_acc: Option<f64>,
+    /// scikit-learn's `f1_score(average='weighted')`.
+    pub val_f1: Option<f64>,
+    /// `precision_score(average='weighted')`.
+    pub val_precision: Option<f64>,
+    /// `recall_score(average='weighted')`.
+    pub val_recall: Option<f64>,
+    /// Training and evaluation.
+    pub seconds: f64,
+    /// Training images over the seconds of training alone.
+    pub images_per_second: f64,
+}
+
+/// The result of an evaluation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Evaluation {
+    /// Percent.
+    pub accuracy: f64,
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Weighted, 0 to 1.
+    pub f1: f64,
+    /// Weighted, 0 to 1.
+    pub precision: f64,
+    /// Weighted, 0 to 1.
+    pub recall: f64,
+    /// `[label][prediction]`.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// Who is told how the run goes.
+pub trait Watch {
+    /// After each update; `images` of the epoch's `total` are done, `hits` of them right.
+    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()>;
+    /// After each epoch.
+    fn epoch(&mut self, row: &EpochRow) -> Result<()>;
+}
+
+/// The model of a name.
+///
+/// # Errors
+/// [`Error::Config`] with the nearest name and the list.
+pub fn find_model(name: &str) -> Result<&'static Model> {
+    let names: Vec<_> = models::ALL.iter().map(|m| m.name).collect();
+    models::ALL.iter().find(|m| m.name == name).ok_or_else(|| {
+        let nearest = suggest::nearest(name, names.iter().copied());
+        let meant = nearest.map_or(String::new(), |n| format!("did you mean `{n}`? "));
+        Error::config(format!("no model is called `{name}`"), format!("{meant}there are {}", names.join(", ")))
+    })
+}
+
+/// The distinct sizes of the batches that `len` items make.
+fn batch_sizes(len: usize, batch: usize) -> Vec<u32> {
+    let mut sizes = Vec::new();
+    if len >= batch {
+        sizes.push(batch as u32);
+    }
+    if len % batch > 0 {
+        sizes.push((len % batch) as u32);
+    }
+    sizes
+}
+
+/// A network and the data it learns from.
+pub struct Trainer<'a> {
+    /// The network.
+    pub network: Network<'a>,
+    /// The optimizer's settings, the defaults included.
+    pub settings: Settings,
+    dataset: Arc<dyn Dataset>,
+    options: Options,
+    lr: f64,
+    step: u64,
+}
+
+/// Sums of an epoch so far.
+#[derive(Default)]
+struct Tally {
+    loss: f64,
+    hits: u64,
+    images: u64,
+}
+
+impl<'a> Trainer<'a> {
+    /// Records, allocates and compiles.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an option out of its range, [`Error::Device`] if the device cannot hold it.
+    pub fn new(
+        gpu: &'a Gpu,
+        dataset: Arc<dyn Dataset>,
+        options: Options,
+        weights: impl FnOnce(&Layout) -> Result<Weights>,
+    ) -> Result<Self> {
+        options.check()?;
+        let train = dataset.len(Split::Train);
+        if train == 0 {
+            return Err(Error::config("the data set has no training images", "train needs data_batch_*.bin"));
+        }
+        let (optimizer, settings) = optim::build(&options.optimizer, &options.set)?;
+        let lr = optimizer.lr();
+        let plans = Plans {
+            model: find_model(&options.model)?,
+            config: options.config,
+            augment: options.augment,
+            smoothing: 0.0,
+            train: batch_sizes(train, options.batch as usize),
+            evaluate: batch_sizes(dataset.len(Split::Test), EVALUATION_BATCH.min(options.batch as usize)),
+        };
+        let network = Network::new(gpu, &plans, Some(optimizer), weights, options.seed)?;
+        Ok(Self { network, settings, dataset, options, lr, step: 0 })
+    }
+
+    /// Trains.
+    ///
+    /// # Errors
+    /// A fault of the device, of the data or of the watcher.
+    pub fn run(&mut self, watch: &mut dyn Watch) -> Result<Vec<EpochRow>> {
+        let mut rows = Vec::new();
+        for epoch in 1..=self.options.epochs {
+            if self.finished() {
+                break;
+            }
+            let row = self.epoch(epoch, watch)?;
+            watch.epoch(&row)?;
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    fn finished(&self) -> bool {
+        self.options.max_steps.is_some_and(|most| self.network.updates().issued >= most)
+    }
+
+    fn epoch(&mut self, epoch: u32, watch: &mut dyn Watch) -> Result<EpochRow> {
+        let start = Instant::now();
+        let Options { batch, accumulate, shuffle, seed, .. } = self.options;
+        let total = self.dataset.len(Split::Train);
+        let shuffle = shuffle.then_some((seed, u64::from(epoch)));
+        let batches = Loader::new(self.dataset.clone(), Split::Train, order(total, shuffle), batch as usize)?;
+        let group = batch as usize * accumulate as usize;
+        let (mut tally, mut seen) = (Tally::default(), 0);
+        for (index, batch) in batches.enumerate() {
+            let batch = batch?;
+            let images = batch.labels.len();
+            let first = index % accumulate as usize == 0;
+            let last = (index + 1) % accumulate as usize == 0 || seen + images == total;
+            let images_of_update = group.min(total - seen / group * group) as u32;
+            let place = Place { first, last, images: images_of_update, epoch };
+            let done = self.network.train(&batch, place)?;
+            self.note(done, epoch, total, &mut tally, watch)?;
+            seen += images;
+            if last && self.finished() {
+                break;
+            }
+        }
+        let done = self.network.drain()?;
+        self.note(done, epoch, total, &mut tally, watch)?;
+        let training = start.elapsed().as_secs_f64();
+        let evaluation = evaluate(&mut self.network, &self.dataset, self.options.batch)?;
+        let images = tally.images as f64;
+        let of = |get: fn(&Evaluation) -> f64| evaluation.as_ref().map(get);
+        Ok(EpochRow {
+            epoch,
+            train_loss: tally.loss / images,
+            train_acc: 100.0 * tally.hits as f64 / images,
+            val_loss: of(|e| e.loss),
+            val_acc: of(|e| e.accuracy),
+            val_f1: of(|e| e.f1),
+            val_precision: of(|e| e.precision),
+            val_recall: of(|e| e.recall),
+            seconds: start.elapsed().as_secs_f64(),
+            images_per_second: images / training,
+        })
+    }
+
+    fn note(
+        &mut self,
+        done: Vec<Done>,
+        epoch: u32,
+        total: usize,
+        tally: &mut Tally,
+        watch: &mut dyn Watch,
+    ) -> Result<()> {
+        for done in done {
+            let Done::Updated(Report { loss, hits, images, grad_norm, skip, .. }) = done else { continue };
+            self.step += 1;
+            tally.loss += f64::from(loss);
+            tally.hits += u64::from(hits);
+            tally.images += u64::from(images);
+            let loss = loss / images as f32;
+            let row = StepRow { step: self.step, epoch, loss, lr: self.lr, grad_norm, skipped: skip != 0 };
+            watch.step(&row, tally.images, total as u64, tally.hits)?;
+        }
+        Ok(())
+    }
+}
+
+impl Options {
+    fn check(&self) -> Result<()> {
+        let positive = [
+            ("--batch-size", u64::from(self.batch)),
+            ("--accumulate", u64::from(self.accumulate)),
+            ("--epochs", u64::from(self.epochs)),
+            ("--max-steps", self.max_steps.unwrap_or(1)),
+        ];
+        for (flag, value) in positive {
+            if value == 0 {
+                return Err(Error::config(format!("{flag} 0"), format!("{flag} is at least 1")));
+            }
+        }
+        check_width(self.config.width)
+    }
+}
+
+/// The widths that can be asked for.
+///
+/// # Errors
+/// [`Error::Config`] with the range.
+pub fn check_width(width: u32) -> Result<()> {
+    match width {
+        1..=1024 => Ok(()),
+        _ => Err(Error::config(format!("--width {width}"), "--width is from 1 to 1024; the published network has 64")),
+    }
+}
+
+/// Evaluates on the test split; `None` where it is empty.
+///
+/// # Errors
+/// A fault of the device or of the data.
+pub fn evaluate(network: &mut Network<'_>, dataset: &Arc<dyn Dataset>, batch: u32) -> Result<Option<Evaluation>> {
+    let total = dataset.len(Split::Test);
+    if total == 0 {
+        return Ok(None);
+    }
+    let batch = EVALUATION_BATCH.min(batch as usize);
+    let mut loss = 0.0;
+    let mut add = |done: Vec<Done>| {
+        for done in done {
+            if let Done::Evaluated(report) = done {
+                loss += f64::from(report.loss);
+            }
+        }
+    };
+    let batches = Loader::new(dataset.clone(), Split::Test, order(total, None), batch)?;
+    for (index, batch) in batches.enumerate() {
+        add(network.evaluate(&batch?, index == 0)?);
+    }
+    add(network.drain()?);
+    Ok(Some(Evaluation::of(&network.confusion()?, loss / total as f64)))
+}
+
+/// A network that only evaluates.
+///
+/// # Errors
+/// [`Error::Device`] if the device cannot hold it, or what `weights` returns.
+pub fn evaluator<'a>(
+    gpu: &'a Gpu,
+    dataset: &dyn Dataset,
+    model: &Model,
+    config: Config,
+    batch: u32,
+    weights: impl FnOnce(&Layout) -> Result<Weights>,
+) -> Result<Network<'a>> {
+    let evaluate = batch_sizes(dataset.len(Split::Test), EVALUATION_BATCH.min(batch as usize));
+    let plans = Plans { model, config, augment: false, smoothing: 0.0, train: vec![], evaluate };
+    Network::new(gpu, &plans, None, weights, 0)
+}
+
+impl Evaluation {
+    fn of(confusion: &Confusion, loss: f64) -> Self {
+        let weighted = confusion.weighted();
+        Self {
+            accuracy: confusion.accuracy_percent(),
+            loss,
+            f1: weighted.f1,
+            precision: weighted.precision,
+            recall: weighted.recall,
+            confusion: confusion.counts.chunks(confusion.classes).map(<[u64]>::to_vec).collect(),
+        }
+    }
+}
+
+/// Population variance of the epochs' training losses, as NumPy's `var`.
+pub fn loss_variance(rows: &[EpochRow]) -> f64 {
+    let count = rows.len().max(1) as f64;
+    let mean = rows.iter().map(|r| r.train_loss).sum::<f64>() / count;
+    rows.iter().map(|r| (r.train_loss - mean).powi(2)).sum::<f64>() / count
+}
