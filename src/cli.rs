@@ -5,6 +5,7 @@ mod data;
 mod devices;
 mod eval;
 mod plan;
+mod print;
 mod progress;
 mod selftest;
 mod train;
@@ -12,11 +13,13 @@ mod train;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use print::say;
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     models::{Config, Stem},
-    train::check_width,
+    network::Plans,
+    train::{check_width, find_model},
 };
 
 /// Train convolutional networks on any GPU, or none: every operation is a WGSL compute shader.
@@ -62,8 +65,9 @@ pub fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// `--stem`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum StemFlag {
+pub enum StemFlag {
     /// 7x7 convolution of stride 2 and max-pool
     Imagenet,
     /// 3x3 convolution of stride 1
@@ -99,35 +103,50 @@ struct DataFlags {
 
 /// The network of `plan` and `bench`, the published one by default.
 #[derive(Args, Clone, Debug)]
-struct ModelFlags {
+pub struct ModelFlags {
     /// The network
     #[arg(long, default_value = "resnet18")]
-    model: String,
+    pub model: String,
     /// First layers
     #[arg(long, value_enum, default_value = "imagenet")]
-    stem: StemFlag,
+    pub stem: StemFlag,
     /// Channels of the first stage
     #[arg(long, default_value_t = 64)]
-    width: u32,
+    pub width: u32,
     /// Images of a batch
     #[arg(long, default_value_t = 128)]
-    batch_size: u32,
+    pub batch_size: u32,
     /// The update rule
     #[arg(long, default_value = "velograd")]
-    optimizer: String,
+    pub optimizer: String,
     /// A setting of the optimizer, as often as needed
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
-    set: Vec<(String, String)>,
+    pub set: Vec<(String, String)>,
     /// Adapter by index or part of its name
     #[arg(long, value_name = "NAME|INDEX")]
-    device: Option<String>,
+    pub device: Option<String>,
 }
 
 impl ModelFlags {
+    /// One training program of this batch size, no evaluation.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown model or a size out of its range.
+    pub fn plans(&self) -> Result<Plans<'static>> {
+        Ok(Plans {
+            model: find_model(&self.model)?,
+            config: self.config()?,
+            augment: true,
+            smoothing: 0.0,
+            train: vec![self.batch_size],
+            evaluate: vec![],
+        })
+    }
+
     fn config(&self) -> Result<Config> {
         check_width(self.width)?;
         if self.batch_size == 0 {
-            return Err(crate::error::Error::config("--batch-size 0", "--batch-size is at least 1"));
+            return Err(Error::config("--batch-size 0", "--batch-size is at least 1"));
         }
         Ok(Config { stem: self.stem.into(), width: self.width, classes: crate::data::CLASSES as u32 })
     }
@@ -145,5 +164,5 @@ pub fn key_value(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 fn json_line(value: &impl serde::Serialize) {
-    println!("{}", serde_json::to_string(value).expect("plain data"));
+    say!("{}", serde_json::to_string(value).expect("plain data"));
 }

@@ -35,28 +35,37 @@ pub struct Gpu {
 const NO_ADAPTER: &str = "install a Vulkan driver: on Debian or Ubuntu `apt-get install mesa-vulkan-drivers libvulkan1` \
                           brings one for AMD and Intel GPUs, and lavapipe, which needs no GPU";
 
-/// Every adapter of this machine, the one that would be chosen first.
-pub fn adapters() -> Vec<wgpu::Adapter> {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    // In release builds wgpu validates indirect dispatches alone, which nothing here uses.
-    descriptor.flags.remove(wgpu::InstanceFlags::VALIDATION_INDIRECT_CALL);
-    let instance = wgpu::Instance::new(descriptor);
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    adapters.retain(|a| a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS));
-    adapters.sort_by_key(|a| rank(&a.get_info()));
+/// The adapters of this machine that compute, the one that would be chosen first.
+///
+/// GL is asked last and, without `every`, only where there is nothing else: opening it without a display is slow and
+/// prints remarks of its own.
+pub fn adapters(every: bool) -> Vec<wgpu::Adapter> {
+    let of = |backends: wgpu::Backends| {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends &= backends;
+        // In release builds wgpu validates indirect dispatches alone, which nothing here uses.
+        descriptor.flags.remove(wgpu::InstanceFlags::VALIDATION_INDIRECT_CALL);
+        let mut adapters = pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends));
+        adapters.retain(|a| a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS));
+        adapters.sort_by_key(|a| rank(&a.get_info()));
+        adapters
+    };
+    let mut adapters = of(wgpu::Backends::PRIMARY);
+    if every || adapters.is_empty() {
+        adapters.extend(of(wgpu::Backends::GL));
+    }
     adapters
 }
 
-/// Discrete before integrated before the rest before software; a native API before GL.
-fn rank(info: &wgpu::AdapterInfo) -> (u8, u8) {
-    let device = match info.device_type {
+/// Discrete before integrated before the rest before software.
+fn rank(info: &wgpu::AdapterInfo) -> u8 {
+    match info.device_type {
         wgpu::DeviceType::DiscreteGpu => 0,
         wgpu::DeviceType::IntegratedGpu => 1,
         wgpu::DeviceType::VirtualGpu => 2,
         wgpu::DeviceType::Other => 3,
         wgpu::DeviceType::Cpu => 4,
-    };
-    (u8::from(info.backend == wgpu::Backend::Gl) * 8 + device, device)
+    }
 }
 
 /// The adapter to use: the first, or the one `wanted` names by index or by part of its name.
@@ -90,8 +99,17 @@ impl Gpu {
     /// # Errors
     /// [`Error::Device`] if there is no such adapter or the driver refuses.
     pub fn open(wanted: Option<&str>) -> Result<Self> {
-        let adapters = adapters();
-        Self::open_adapter(&adapters[choose(&adapters, wanted)?])
+        let few = adapters(false);
+        // A name or an index that the native APIs do not have may be GL's.
+        let (adapters, index) = match choose(&few, wanted) {
+            Ok(index) => (few, index),
+            Err(_) => {
+                let every = adapters(true);
+                let index = choose(&every, wanted)?;
+                (every, index)
+            }
+        };
+        Self::open_adapter(&adapters[index])
     }
 
     /// Opens this adapter with all its limits.

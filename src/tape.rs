@@ -408,17 +408,20 @@ const MAX_GROUPS: u32 = 65_535;
 impl fmt::Display for Recording {
     /// The program as a table.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let row = |a: &str, b: &str, c: &str, d: &str, e: &str, g: &str| {
-            format!("{a:>4}  {b:<28} {c:<62} {d:>14} {e:>10} {g:>10}")
+        let widest = |text: fn(&Call) -> usize| self.calls.iter().map(text).max().unwrap_or(0);
+        let (place, kernel) = (widest(|c| c.label.len()), widest(|c| c.spec.to_string().len()));
+        let row = |cells: [&str; 6]| {
+            let [number, label, spec, grid, megabytes, flop] = cells;
+            let line = format!("{number:>4}  {label:<place$}  {spec:<kernel$}  {grid:>11} {megabytes:>9} {flop:>9}");
+            line.trim_end().to_owned()
         };
-        writeln!(f, "{}", row("#", "where", "kernel", "workgroups", "MB", "MFLOP").trim_end())?;
+        writeln!(f, "{}", row(["#", "where", "kernel", "workgroups", "MB", "MFLOP"]))?;
         for (i, call) in self.calls.iter().enumerate() {
             let [x, y, z] = call.grid;
             let megabytes = format!("{:.3}", self.bytes(call) as f64 / 1e6);
             let flop = if call.flop > 0.0 { format!("{:.1}", call.flop / 1e6) } else { String::new() };
-            let grid = format!("{x}x{y}x{z}");
-            let line = row(&i.to_string(), &call.label, &call.spec.to_string(), &grid, &megabytes, &flop);
-            writeln!(f, "{}", line.trim_end())?;
+            let (number, spec, grid) = (i.to_string(), call.spec.to_string(), format!("{x}x{y}x{z}"));
+            writeln!(f, "{}", row([&number, &call.label, &spec, &grid, &megabytes, &flop]))?;
         }
         Ok(())
     }

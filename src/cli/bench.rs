@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
-use super::{ModelFlags, json_line, plan::plans, stem_name};
+use super::{ModelFlags, json_line, print::say, stem_name};
 use crate::{
     data::{Batch, IMAGE_BYTES},
     error::{Error, Result},
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::config("--steps 0", "--steps is at least 1"));
     }
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
-    let plans = plans(flags)?;
+    let plans = flags.plans()?;
     let gpu = Gpu::open(flags.device.as_deref())?;
     let forward = plans.record(&gpu, flags.batch_size, true).forward_calls;
     let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
@@ -47,18 +47,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     network.train(&batch, place)?;
     network.drain()?;
 
-    let (mut host, begin) = (Duration::ZERO, Instant::now());
+    let (begin, processor, mut calls) = (Instant::now(), thread_seconds(), Duration::ZERO);
     for _ in 0..arguments.steps {
-        // Landing the oldest submission waits for the device; what remains of the call is the host's own work.
-        let landed = network.make_room()?;
-        drop(landed);
-        let encode = Instant::now();
+        network.make_room()?; // waits for the device
+        let call = Instant::now();
         network.train(&batch, place)?;
-        host += encode.elapsed();
+        calls += call.elapsed();
     }
     network.drain()?;
-    let step = begin.elapsed().as_secs_f64() / f64::from(arguments.steps);
-    let host = host.as_secs_f64() / f64::from(arguments.steps);
+    let steps = f64::from(arguments.steps);
+    let step = begin.elapsed().as_secs_f64() / steps;
+    // What the host's thread computed. A software driver may do the device's work inside the calls, while the thread
+    // waits: the time of the calls would count that too, and serves only where the system does not tell.
+    let computed = thread_seconds().zip(processor).map(|(end, start)| end - start);
+    let host = computed.unwrap_or(calls.as_secs_f64()) / steps;
 
     let device_bytes = gpu.allocated_bytes();
     let split = split(&network, forward)?;
@@ -90,10 +92,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     } else {
         for (key, value) in row.as_object().into_iter().flatten() {
             match value {
-                serde_json::Value::Number(n) if n.is_f64() => println!("{key:<22} {:.2}", n.as_f64().unwrap_or(0.0)),
-                serde_json::Value::String(text) => println!("{key:<22} {text}"),
-                serde_json::Value::Null => println!("{key:<22} not measurable on this device"),
-                other => println!("{key:<22} {other}"),
+                serde_json::Value::Number(n) if n.is_f64() => say!("{key:<22} {:.2}", n.as_f64().unwrap_or(0.0)),
+                serde_json::Value::String(text) => say!("{key:<22} {text}"),
+                serde_json::Value::Null => say!("{key:<22} not measurable on this device"),
+                other => say!("{key:<22} {other}"),
             }
         }
     }
@@ -121,6 +123,12 @@ fn noise(n: u32) -> Batch {
         labels: (0..n).map(|_| rng.below(10)).collect(),
         indices: (0..n).collect(),
     }
+}
+
+/// Processor seconds of this thread, where the system tells (Linux).
+fn thread_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse::<u64>().ok().map(|nanoseconds| nanoseconds as f64 * 1e-9)
 }
 
 /// The most resident memory this process ever had, where the system tells (Linux).

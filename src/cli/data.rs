@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::DataFlags;
+use super::{DataFlags, print::say};
 use crate::{
     data::{self, Batch, Dataset, Loader, Split, contact_sheet, order, summary},
     error::{Error, Result},
@@ -37,25 +37,20 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
-    opened.notes.iter().for_each(|note| println!("{note}"));
+    opened.notes.iter().for_each(|note| say!("{note}"));
     let dataset = opened.dataset;
-    println!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());
+    say!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());
     for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
         let s = summary(dataset.as_ref(), split)?;
         let triple = |v: [f64; 3]| format!("{:.4} {:.4} {:.4}", v[0], v[1], v[2]);
-        println!(
-            "\n{name}: {} images, mean {}, std {} (red green blue, 0 to 1)",
-            s.count,
-            triple(s.mean),
-            triple(s.std)
-        );
+        say!("\n{name}: {} images, mean {}, std {} (red green blue, 0 to 1)", s.count, triple(s.mean), triple(s.std));
         for (class, count) in dataset.spec().classes.iter().zip(s.per_class) {
-            println!("  {class:<12} {count:>7}");
+            say!("  {class:<12} {count:>7}");
         }
     }
     if let Some(path) = &arguments.preview {
         preview(arguments, &dataset, path)?;
-        println!("\nwrote {}", path.display());
+        say!("\nwrote {}", path.display());
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::json_line;
+use super::{json_line, print::say};
 use crate::{
     error::{Error, Result},
     gpu::{adapters, choose, target::Target},
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let adapters = adapters();
+    let adapters = adapters(true);
     if arguments.json && adapters.is_empty() {
         json_line(&json!([]));
     }
@@ -29,17 +29,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     for row in &rows {
         let object = row.as_object().ok_or_else(|| Error::config("no row", ""))?;
-        println!("{}: {}", row["index"], row["name"].as_str().unwrap_or_default());
+        say!("{}: {}", row["index"], row["name"].as_str().unwrap_or_default());
         for (key, value) in object.iter().filter(|(key, _)| !["index", "name"].contains(&key.as_str())) {
             let text = match value {
                 serde_json::Value::String(text) => text.clone(),
                 serde_json::Value::Array(list) => list.iter().filter_map(|v| v.as_str()).collect::<Vec<_>>().join(", "),
                 other => other.to_string(),
             };
-            println!("   {:<28} {text}", key.replace('_', " "));
+            say!("   {:<28} {text}", key.replace('_', " "));
         }
     }
-    println!(
+    say!(
         "\ndiscrete before integrated before software, Vulkan, Metal and DX12 before GL; --device NAME|INDEX overrides"
     );
     Ok(())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DataFlags, json_line, stem_name};
+use super::{DataFlags, json_line, print::say, stem_name};
 use crate::{
     data::{self, Split},
     error::{Error, Result},
@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         json_line(&evaluation);
     } else {
-        println!(
+        say!(
             "{}, {} stem, width {}, on {} test images of {}, {}",
             model.name,
             stem_name(config.stem),
@@ -74,11 +74,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
 fn print(evaluation: &Evaluation, classes: &[String]) {
     let Evaluation { accuracy, loss, f1, precision, recall, confusion } = evaluation;
-    println!("accuracy {accuracy:.2} %  loss {loss:.4}  F1 {f1:.4}  precision {precision:.4}  recall {recall:.4}");
-    println!("\nconfusion matrix, a row per true class, a column per prediction:");
+    say!("accuracy {accuracy:.2} %  loss {loss:.4}  F1 {f1:.4}  precision {precision:.4}  recall {recall:.4}");
+    say!("\nconfusion matrix, a row per true class, a column per prediction:");
     let widest = classes.iter().map(String::len).max().unwrap_or(0);
     for (class, row) in classes.iter().zip(confusion) {
         let cells: String = row.iter().map(|count| format!("{count:>7}")).collect();
-        println!("{class:>widest$} {cells}");
+        say!("{class:>widest$} {cells}");
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::print::say;
 use crate::train::{EpochRow, Options, StepRow};
 
 /// Without a terminal, a line at the first update and then about this often.
@@ -48,10 +49,7 @@ impl Progress {
             bar.set_message(state);
         } else if row.skipped || self.printed.is_none_or(|at| at.elapsed() >= PLAIN_EVERY) {
             let left = (self.images.saturating_sub(done)) as f64 / rate;
-            println!(
-                "epoch {}/{} step {} ({images}/{total})  {state}  {left:.0} s left",
-                row.epoch, self.epochs, row.step
-            );
+            say!("epoch {}/{} step {} ({images}/{total})  {state}  {left:.0} s left", row.epoch, self.epochs, row.step);
             let _ = stdout().flush();
             self.printed = Some(Instant::now());
         }
@@ -70,8 +68,8 @@ impl Progress {
             row.epoch, self.epochs, row.train_loss, row.train_acc, row.seconds, row.images_per_second
         );
         match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{line}")),
-            None => println!("{line}"),
+            Some(bar) => bar.suspend(|| say!("{line}")),
+            None => say!("{line}"),
         }
         let _ = stdout().flush();
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{DataFlags, StemFlag, key_value, progress::Progress, stem_name};
+use super::{DataFlags, StemFlag, key_value, print::say, progress::Progress, stem_name};
 use crate::{
     data::{self, CLASSES, Split},
     error::{Error, Result},
@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     /// A setting of the optimizer, as often as needed
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     set: Vec<(String, String)>,
-    /// Passes over the data [default: paper 20, quick 4]
+    /// Passes over the data [default: paper 20, quick 8]
     #[arg(long)]
     epochs: Option<u32>,
     /// End after this many updates
@@ -113,11 +113,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let options = options(arguments, preset, init.map(|(_, config)| config))?;
     let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), options.seed)?;
     for note in &opened.notes {
-        println!("{note}");
+        say!("{note}");
     }
     let dataset = opened.dataset;
     if dataset.len(Split::Test) == 0 && !opened.notes.iter().any(|n| n.contains("valid")) {
-        println!("there are no test images: no validation");
+        say!("there are no test images: no validation");
     }
 
     let seed = options.seed;
@@ -156,7 +156,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         },
     });
     let record = Record::create(&folder, &run)?;
-    println!(
+    say!(
         "{} on {}: width {}, batch {} x {}, {} parameters, {:.0} MB on the device; writing {}",
         options.model,
         gpu.info.name,
@@ -187,9 +187,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         table(&options.optimizer, &rows, last);
     }
     if skipped > 0 {
-        println!("{skipped} updates were skipped: their loss or gradient was not finite");
+        say!("{skipped} updates were skipped: their loss or gradient was not finite");
     }
-    println!("weights: {}", record.weights().display());
+    say!("weights: {}", record.weights().display());
     Ok(())
 }
 
@@ -199,14 +199,14 @@ fn choose_preset(gpu: &Gpu) -> Preset {
     } else {
         (Preset::Paper, "a GPU", "quick for a first look")
     };
-    println!("preset {} ({} is {device}); --preset {other}", preset.name(), gpu.info.name);
+    say!("preset {} ({} is {device}); --preset {other}", preset.name(), gpu.info.name);
     preset
 }
 
 fn options(arguments: &Arguments, preset: Preset, init: Option<Config>) -> Result<Options> {
     let (width, epochs, accumulate) = match preset {
         Preset::Paper => (64, 20, 2),
-        Preset::Quick => (16, 4, 1),
+        Preset::Quick => (16, 8, 1),
     };
     let stem = arguments.stem.map(Stem::from);
     let config = match init {
@@ -270,12 +270,19 @@ impl Watch for Watcher {
 fn table(optimizer: &str, rows: &[EpochRow], last: &EpochRow) {
     let seconds: f64 = rows.iter().map(|r| r.seconds).sum();
     let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
-    println!();
-    println!(
+    say!("");
+    say!(
         "{:<12} {:>13} {:>10} {:>11} {:>10} {:>8} {:>14} {:>9}",
-        "optimizer", "training loss", "accuracy", "weighted F1", "precision", "recall", "loss variance", "seconds"
+        "optimizer",
+        "training loss",
+        "accuracy",
+        "weighted F1",
+        "precision",
+        "recall",
+        "loss variance",
+        "seconds"
     );
-    println!(
+    say!(
         "{:<12} {:>13.4} {:>10} {:>11} {:>10} {:>8} {:>14.4} {:>9.1}",
         optimizer,
         last.train_loss,

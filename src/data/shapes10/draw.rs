@@ -86,7 +86,7 @@ pub(super) fn draw(label: usize, rng: &mut Rng, image: &mut [u8]) {
     let (ground, colour) = colours(rng);
     // The background changes along one direction, by up to a third of the scale from side to side.
     let slope: [Colour; 2] = std::array::from_fn(|_| std::array::from_fn(|_| rng.range(-40.0, 40.0) / SIDE as f64));
-    let noise = rng.range(8.0, 32.0);
+    let noise = rng.range(6.0, 24.0);
     for at in 0..PIXELS {
         let (x, y) = ((at % SIDE) as f64, (at / SIDE) as f64);
         let corners = [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)];
@@ -123,7 +123,7 @@ fn subject(label: usize, rng: &mut Rng) -> (Region, Place) {
         let size = if label == 8 { rng.range(9.0, 14.0) } else { rng.range(7.0, 11.0) };
         (size, 1.0)
     } else {
-        (rng.range(8.0, 13.0), rng.range(0.92, 1.08))
+        (rng.range(9.0, 13.0), rng.range(0.92, 1.08))
     };
     // A texture goes on for ever, and is moved by up to a period; a shape stays on the picture but for its rim.
     let room = if texture { size } else { (17.0 - size).min(7.0) };
@@ -133,25 +133,25 @@ fn subject(label: usize, rng: &mut Rng) -> (Region, Place) {
     let turn = match label {
         6 => quarter(slant(rng, 0.105)),
         7 => slant(rng, 0.105),
-        _ => turn(rng),
+        // A shape leans by up to 25 degrees, so that augmentation does not make a diamond of a square.
+        _ => slant(rng, 0.22),
     };
     (region, Place { centre, turn, size, stretch })
 }
 
-/// Two colours that differ clearly: the background's and the subject's.
+/// The background's colour and the subject's, which is clearly brighter.
 fn colours(rng: &mut Rng) -> (Colour, Colour) {
     let mut colour = || -> Colour { std::array::from_fn(|_| rng.range(20.0, 235.0)) };
     let ground = colour();
     for _ in 0..16 {
         let other = colour();
-        let apart: f64 = ground.iter().zip(&other).map(|(a, b)| (a - b) * (a - b)).sum();
-        if apart > 100.0 * 100.0 {
-            return (ground, other);
+        let (a, b) = (ground.iter().sum::<f64>(), other.iter().sum::<f64>());
+        if (a - b).abs() > 3.0 * 50.0 {
+            return if a < b { (ground, other) } else { (other, ground) };
         }
     }
-    // Black or white, whichever is farther.
-    let bright = ground.iter().sum::<f64>() > 3.0 * 127.5;
-    (ground, if bright { [0.0; 3] } else { [255.0; 3] })
+    // A middling background, sixteen times: white is far enough.
+    (ground, [255.0; 3])
 }
 
 /// Noise of -1 to 1, small values being likelier: the sum of two uniform numbers, from one draw.
@@ -165,12 +165,6 @@ fn grain(rng: &mut Rng) -> f64 {
 fn slant(rng: &mut Rng, limit: f64) -> (f64, f64) {
     let t = rng.range(-limit, limit);
     ((1.0 - t * t) / (1.0 + t * t), 2.0 * t / (1.0 + t * t))
-}
-
-/// Cosine and sine of any angle: up to 45 degrees either way, and then quarter turns.
-fn turn(rng: &mut Rng) -> (f64, f64) {
-    let start = slant(rng, 0.414_213_562_373_095_03);
-    (0..rng.below(4)).fold(start, |turn, _| quarter(turn))
 }
 
 /// A quarter turn on.

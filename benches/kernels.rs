@@ -1,0 +1,85 @@
+//! Every dispatch of an update of ResNet-18, checked first and then timed: GFLOP/s and GB/s per kernel.
+//!
+//! ```text
+//! cargo bench --bench kernels [-- [--stem cifar] [--width 64] [--batch-size 128] [--device NAME]]
+//! ```
+//!
+//! Device time from timestamps between dispatches, the smallest of five runs. GFLOP/s counts multiply-adds that meet no
+//! padding, as two operations; GB/s counts each buffer argument once, whole.
+
+use std::collections::BTreeMap;
+
+use clap::Parser;
+use velograd::{
+    cli::ModelFlags,
+    error::{Error, Result},
+    gpu::{Gpu, runtime::Runtime, runtime::Step, timing::dispatch_seconds},
+    optim,
+    selftest::{self, Depth},
+    weights::Weights,
+};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    model: ModelFlags,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+struct Row {
+    calls: u32,
+    seconds: f64,
+    flop: f64,
+    bytes: u64,
+}
+
+fn main() -> Result<()> {
+    let flags = Arguments::parse().model;
+    let gpu = Gpu::open(flags.device.as_deref())?;
+    let failed = selftest::run(&gpu, Depth::Short)?.into_iter().filter(|row| !row.passed).count();
+    if failed > 0 {
+        let hint = "velograd selftest names them; a wrong kernel is not worth timing";
+        return Err(Error::device(format!("{}: {failed} kernels are wrong", gpu.info.name), hint));
+    }
+    let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
+    let recordings = flags.plans()?.recordings(&gpu, Some(optimizer.as_ref()));
+    let runtime = Runtime::new(&gpu, &recordings, true)?;
+    runtime.write(runtime.buffer("params"), &Weights::init(&recordings[0].layout, 0).params);
+    optim::start(optimizer.as_ref(), &runtime, &recordings[0].layout);
+    runtime.set_step(&Step { loss_scale: 1.0 / flags.batch_size as f32, rows: [[1.0; 4]; 8], ..Step::default() });
+
+    let mut rows: BTreeMap<(bool, String), Row> = BTreeMap::new();
+    let mut total = 0.0;
+    for (program, recording) in recordings.iter().enumerate() {
+        let mut best = vec![f64::INFINITY; recording.calls.len()];
+        for _ in 0..5 {
+            let Some(seconds) = dispatch_seconds(&runtime, program)? else {
+                return Err(Error::device(format!("{} has no timestamps inside passes", gpu.info.name), ""));
+            };
+            best.iter_mut().zip(seconds).for_each(|(best, s)| *best = best.min(s));
+        }
+        for (call, seconds) in recording.calls.iter().zip(best) {
+            // Convolutions one by one, the rest by kernel.
+            let name =
+                if call.flop > 0.0 { format!("{:<30} {}", call.spec.path, call.label) } else { call.spec.to_string() };
+            let row =
+                rows.entry((call.flop == 0.0, name)).or_insert(Row { calls: 0, seconds: 0.0, flop: 0.0, bytes: 0 });
+            row.calls += 1;
+            row.seconds += seconds;
+            row.flop += call.flop;
+            row.bytes += recording.bytes(call);
+            total += seconds;
+        }
+    }
+    println!("{}, {} {}", gpu.info.name, gpu.info.driver, gpu.info.driver_info);
+    println!("{:<84} {:>5} {:>9} {:>6} {:>9} {:>8}", "kernel", "calls", "ms", "share", "GFLOP/s", "GB/s");
+    for ((_, name), Row { calls, seconds, flop, bytes }) in &rows {
+        let gflops = if *flop > 0.0 { format!("{:.1}", flop / seconds / 1e9) } else { String::new() };
+        let (ms, share, rate) = (1e3 * seconds, 100.0 * seconds / total, *bytes as f64 / seconds / 1e9);
+        println!("{name:<84} {calls:>5} {ms:>9.3} {share:>5.1}% {gflops:>9} {rate:>8.2}");
+    }
+    println!("{:<84} {:>5} {:>9.3}", "sum", "", 1e3 * total);
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! The training loop in one's own code: a network of one's own, drawn images, VeloGrad, an evaluation.
+//!
+//! ```text
+//! cargo run --release --example custom_loop
+//! ```
+
+use std::sync::Arc;
+
+use velograd::{
+    data::{Dataset, Loader, Shapes10, Sizes, Split, order},
+    error::Result,
+    gpu::Gpu,
+    models::{Config, Model, Stem},
+    network::{Done, Network, Place, Plans},
+    ops::{BatchNorm, Conv2d, batch_norm, conv2d, global_avg_pool, linear},
+    optim,
+    tape::{Tape, Tensor},
+    train::evaluate,
+    weights::Weights,
+};
+
+const BATCH: u32 = 50;
+
+/// Three convolutions of stride 2, each with batch norm and ReLU. The backward pass is recorded by itself.
+fn three_layers(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
+    let mut x = images;
+    for layer in 0..3 {
+        let outputs = config.width << layer;
+        x = t.scope(format!("conv{layer}"), |t| conv2d(t, x, Conv2d { outputs, kernel: 3, stride: 2, padding: 1 }));
+        x = t.scope(format!("norm{layer}"), |t| batch_norm(t, x, BatchNorm { add: None, relu: true }));
+    }
+    let x = global_avg_pool(t, x);
+    t.scope("head", |t| linear(t, x, config.classes))
+}
+
+fn main() -> Result<()> {
+    let gpu = Gpu::open(None)?;
+    let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(0, Sizes { train: 2000, test: 500 })?);
+    let plans = Plans {
+        model: &Model { name: "three_layers", record: three_layers },
+        config: Config { stem: Stem::Cifar, width: 16, classes: 10 },
+        augment: false,
+        smoothing: 0.0,
+        train: vec![BATCH], // every batch size that will come
+        evaluate: vec![BATCH],
+    };
+    let (optimizer, _) = optim::build("velograd", &[("lr".into(), "0.003".into())])?;
+    let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
+
+    let mut first = None;
+    for epoch in 1..=4 {
+        let (mut loss, mut images) = (0.0, 0);
+        let mut note = |done: Vec<Done>| {
+            for done in done {
+                if let Done::Updated(report) = done {
+                    loss += report.loss;
+                    images += report.images;
+                }
+            }
+        };
+        let order = order(data.len(Split::Train), Some((0, u64::from(epoch))));
+        for batch in Loader::new(data.clone(), Split::Train, order, BATCH as usize)? {
+            // One batch is one update. Reports come back late: nothing waits for the device inside a step.
+            note(network.train(&batch?, Place { first: true, last: true, images: BATCH, epoch })?);
+        }
+        note(network.drain()?);
+        let loss = loss / images as f32;
+        let test = evaluate(&mut network, &data, BATCH)?.expect("there are test images");
+        println!("epoch {epoch}: training loss {loss:.4}, test accuracy {:.1} %", test.accuracy);
+        let first = *first.get_or_insert(loss);
+        assert!(epoch == 1 || loss < first, "the loss does not fall");
+    }
+    Ok(())
+}

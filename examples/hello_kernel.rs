@@ -1,0 +1,29 @@
+//! The smallest use of the library: one shader, one dispatch, read back.
+//!
+//! ```text
+//! cargo run --release --example hello_kernel
+//! ```
+
+use velograd::{error::Result, gpu::Gpu, gpu::runtime::Runtime, tape::Tape};
+
+fn main() -> Result<()> {
+    let gpu = Gpu::open(None)?;
+
+    // Record: nothing runs yet, shapes are checked here. [n, h, w, c], stored with channels padded to four.
+    let mut tape = Tape::new(&gpu.target, false);
+    let (x, y) = (tape.tensor([2, 1, 1, 4]), tape.tensor([2, 1, 1, 4]));
+    tape.keep(y);
+    // shaders/elementwise/relu.wgsl; what it binds and its `Sizes` are checked against the WGSL.
+    tape.call("elementwise/relu").size("len4", 2).read(x).write(y).over(2);
+    let recording = tape.finish();
+    print!("{recording}");
+
+    // Run.
+    let runtime = Runtime::new(&gpu, &[recording], true)?;
+    runtime.write(runtime.tensor(0, x), &[-1.0_f32, 2.0, -3.0, 4.0, 5.0, -6.0, 7.0, -8.0]);
+    runtime.run(&[0])?;
+    let result: Vec<f32> = runtime.read(runtime.tensor(0, y), 8)?;
+    println!("relu on {}: {result:?}", gpu.info.name);
+    assert_eq!(result, [0.0, 2.0, 0.0, 4.0, 5.0, 0.0, 7.0, 0.0]);
+    Ok(())
+}

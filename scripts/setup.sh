@@ -1,0 +1,50 @@
+# Sourced by train.sh and test.sh: makes sure that there are a Rust toolchain, a linker and a Vulkan driver.
+# Installs what is missing where it can (Debian, Ubuntu and their relatives), else says what to install.
+
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*" >&2; }
+
+# install WHAT_FOR PACKAGE...
+install() {
+    what=$1
+    shift
+    if ! command -v apt-get >/dev/null 2>&1; then
+        say "$what is missing. On Debian or Ubuntu the packages are: $*. Install what your system calls them, then try again."
+        exit 1
+    fi
+    if [ "$(id -u)" = 0 ]; then as_root=; elif command -v sudo >/dev/null 2>&1; then as_root=sudo; else
+        say "$what is missing, and installing needs root: apt-get install $*"
+        exit 1
+    fi
+    say "$what is missing: installing $*"
+    $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null || {
+        say "apt-get could not install $*"
+        exit 1
+    }
+}
+
+has_vulkan() {
+    [ "$(uname -s)" = Linux ] || return 0 # Metal and DX12 come with the system
+    [ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] && return 0
+    for manifest in /usr/share/vulkan/icd.d/*.json /usr/local/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json; do
+        if [ -e "$manifest" ]; then
+            PATH="$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' && return 0
+        fi
+    done
+    return 1
+}
+
+has_vulkan || install "a Vulkan driver" mesa-vulkan-drivers libvulkan1
+command -v cc >/dev/null 2>&1 || install "a linker" gcc libc6-dev
+
+[ -r "${CARGO_HOME:-$HOME/.cargo}/env" ] && . "${CARGO_HOME:-$HOME/.cargo}/env"
+if ! command -v cargo >/dev/null 2>&1; then
+    command -v curl >/dev/null 2>&1 || install "curl" curl ca-certificates
+    say "Rust is missing: installing it with rustup into ${CARGO_HOME:-$HOME/.cargo}"
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile default || {
+        say "rustup could not be fetched. Install Rust 1.88 or newer from https://rustup.rs, then try again."
+        exit 1
+    }
+    . "${CARGO_HOME:-$HOME/.cargo}/env"
+fi

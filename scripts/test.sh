@@ -1,0 +1,20 @@
+#!/bin/sh
+# Every test, after installing what is missing. Needs no GPU: without one, Mesa's lavapipe runs the kernels.
+set -eu
+. "$(dirname "$0")/setup.sh"
+
+# Without an adapter the kernel tests would be skipped; here that is a failure.
+export VELOGRAD_REQUIRE_GPU=1
+
+cargo test --release
+# The kernels once more, with the bounds and loop checks that normal use leaves out.
+VELOGRAD_CHECKED=1 cargo test --release --test suite -- ops:: golden_gpu::
+
+for example in hello_kernel custom_loop; do
+    cargo run --release --quiet --example "$example"
+done
+
+cargo fmt --check
+cargo clippy --release --all-targets -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+echo "all checks passed"

@@ -1,0 +1,252 @@
+//! The program as a user runs it: files it leaves, and what it says of bad input.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use crate::support::gpu;
+
+/// A folder of its own for a test, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("velograd-cli-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn velograd(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_velograd")).args(arguments).current_dir(&self.0).output().unwrap()
+    }
+
+    /// Runs, expects an error with this exit code, and returns what it said.
+    fn refused(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.velograd(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains("error:") && !said.contains("panicked"), "{arguments:?}: {said}");
+        said
+    }
+
+    fn works(&self, arguments: &[&str]) -> String {
+        let output = self.velograd(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// `count` records of CIFAR-10's format, every class in turn, the image a shade of its class.
+fn records(count: usize) -> Vec<u8> {
+    (0..count).flat_map(|i| [vec![(i % 10) as u8], vec![(i % 10 * 25) as u8; 3072]].concat()).collect()
+}
+
+fn says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+}
+
+#[test]
+fn a_run_leaves_its_files() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("run");
+    folder.write("set/data_batch_1.bin", &records(50));
+    folder.write("set/data_batch_2.bin", &records(30));
+    folder.write("set/test_batch.bin", &records(20));
+    let train = ["train", "--data", "set", "--width", "8", "--epochs", "2", "--batch-size", "16", "--accumulate", "2"];
+    let said = folder.works(&[&train[..], &["--out", "run", "--shuffle", "off", "--augment", "none"]].concat());
+    says(&said, &["80", "20", "epoch  2/2", "training loss", "weighted F1", "loss variance"]);
+
+    let read = |name: &str| fs::read_to_string(folder.0.join("run").join(name)).unwrap();
+    let run: serde_json::Value = serde_json::from_str(&read("run.json")).unwrap();
+    for key in ["version", "device", "driver", "settings", "seed", "dataset", "batch_size", "stem", "result"] {
+        assert!(!run[key].is_null(), "run.json has no `{key}`");
+    }
+    assert_eq!(run["dataset"]["train"], 80);
+    assert_eq!(run["dataset"]["crc32"].as_str().unwrap().len(), 8);
+    // 80 images are 5 batches of 16: two updates of 32 images and one of 16 per epoch.
+    let rows = |name: &str| -> Vec<serde_json::Value> {
+        read(name).lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    };
+    let steps = rows("steps.jsonl");
+    assert_eq!(steps.iter().map(|s| s["step"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+    assert!(steps.iter().all(|s| s["loss"].is_f64() && s["grad_norm"].is_f64() && s["lr"] == 0.0015));
+    let metrics = rows("metrics.jsonl");
+    for key in
+        "train_loss train_acc val_loss val_acc val_f1 val_precision val_recall seconds images_per_second".split(' ')
+    {
+        assert!(metrics[1][key].is_number(), "metrics.jsonl has no `{key}`");
+    }
+
+    let eval = folder.works(&["eval", "--weights", "run/model.safetensors", "--data", "set", "--json"]);
+    let eval: serde_json::Value = serde_json::from_str(&eval).unwrap();
+    assert_eq!(eval["accuracy"], metrics[1]["val_acc"]);
+    assert_eq!(eval["f1"], metrics[1]["val_f1"]);
+    assert_eq!(eval["confusion"].as_array().unwrap().len(), 10);
+
+    // The same command again, elsewhere: the same bytes. Then on from these weights.
+    folder.works(&[&train[..], &["--out", "again", "--shuffle", "off", "--augment", "none"]].concat());
+    let bytes = |run: &str| fs::read(folder.0.join(run).join("model.safetensors")).unwrap();
+    assert!(bytes("run") == bytes("again"), "two runs of one seed differ");
+    folder.works(&["train", "--data", "set", "--init", "run/model.safetensors", "--max-steps", "1", "--out", "on"]);
+    let said = folder.refused(2, &[&train[..], &["--out", "run"]].concat());
+    says(&said, &["holds a run already"]);
+}
+
+#[test]
+fn without_test_images_a_line_says_so() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("no-test");
+    folder.write("data_batch_1.bin", &records(20));
+    let said = folder.works(&["train", "--data", ".", "--width", "4", "--epochs", "1", "--out", "run"]);
+    says(&said, &["no validation"]);
+}
+
+#[test]
+fn bad_data() {
+    let folder = Folder::new("data");
+    folder.write("empty/readme.txt", b"");
+    folder.write("cut/data_batch_1.bin", &records(3)[..7000]);
+    folder.write("nothing/data_batch_1.bin", b"");
+    let mut label = records(4);
+    label[3073 * 2] = 10;
+    folder.write("label/data_batch_1.bin", &label);
+    folder.write("garbage.tar.gz", b"this is no archive");
+    if gpu().is_none() {
+        return;
+    }
+    let train = |data: &str| folder.refused(1, &["train", "--data", data, "--out", "run"]);
+    says(&train("missing"), &["missing"]);
+    says(&train("empty"), &["empty", "data_batch"]);
+    says(&train("cut"), &["data_batch_1.bin", "3073"]);
+    says(&train("nothing"), &["data_batch_1.bin"]);
+    says(&train("label"), &["data_batch_1.bin", "10"]);
+    says(&train("garbage.tar.gz"), &["garbage.tar.gz"]);
+    says(&folder.refused(1, &["train", "--dataset", "cifar10"]), &["cifar-10-binary.tar.gz", "curl"]);
+    says(&folder.refused(2, &["train", "--dataset", "cifar"]), &["cifar10"]);
+    assert!(!folder.0.join("run").exists(), "a refused run leaves no folder");
+}
+
+#[test]
+fn bad_flags() {
+    let folder = Folder::new("flags");
+    let refused = |code, arguments: &[&str]| folder.refused(code, &[&["train"], arguments].concat());
+    says(&refused(2, &["--optimizer", "velogard"]), &["`velograd`"]);
+    says(&refused(2, &["--set", "lr=-1"]), &["lr=-1", "at least 0"]);
+    says(&refused(2, &["--set", "lrr=1"]), &["did you mean `lr`"]);
+    says(&refused(2, &["--set", "lr"]), &["KEY=VALUE"]);
+    says(&refused(2, &["--width", "0"]), &["--width"]);
+    says(&refused(2, &["--width", "100000"]), &["1024"]);
+    says(&refused(2, &["--width", "wide"]), &["--width"]);
+    says(&refused(2, &["--model", "resnet81"]), &["resnet18"]);
+    says(&refused(2, &["--stem", "vgg"]), &["imagenet", "cifar"]);
+    if gpu().is_none() {
+        return;
+    }
+    says(&refused(2, &["--batch-size", "0"]), &["--batch-size"]);
+    says(&refused(2, &["--epochs", "0"]), &["--epochs"]);
+    says(&refused(2, &["--accumulate", "0"]), &["--accumulate"]);
+    says(&refused(2, &["--max-steps", "0"]), &["--max-steps"]);
+    says(&refused(1, &["--device", "Voodoo 2"]), &["Voodoo 2", "there is 0:"]);
+    says(&refused(1, &["--device", "99"]), &["99"]);
+    says(&refused(2, &["--batch-size", "4000000000"]), &["at most"]);
+    let said = refused(1, &["--width", "64", "--batch-size", "10000"]);
+    says(&said, &["does not fit", "largest batch that fits is"]);
+    folder.write("file", b"");
+    says(&refused(1, &["--epochs", "1", "--out", "file/run"]), &["file/run"]);
+}
+
+#[test]
+fn bad_weights() {
+    let folder = Folder::new("weights");
+    folder.write("test_batch.bin", &records(10));
+    folder.write("data_batch_1.bin", &records(10));
+    folder.write("garbage.safetensors", &[7; 100]);
+    folder.write("huge.safetensors", &[0xff; 16]);
+    let eval = |weights: &str| folder.refused(1, &["eval", "--weights", weights, "--data", "."]);
+    says(&eval("missing.safetensors"), &["missing.safetensors"]);
+    says(&eval("garbage.safetensors"), &["garbage.safetensors", "a safetensors file"]);
+    says(&eval("huge.safetensors"), &["a safetensors file"]);
+    let tensor = |name: &str, shape: &[usize]| -> Vec<u8> {
+        let zeros = vec![0; 4 * shape.iter().product::<usize>()];
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), &zeros).unwrap();
+        safetensors::serialize([(name.to_owned(), view)], None).unwrap()
+    };
+    folder.write("other.safetensors", &tensor("encoder.weight", &[3, 3]));
+    says(&eval("other.safetensors"), &["conv1.weight"]);
+    folder.write("shape.safetensors", &tensor("conv1.weight", &[16, 3, 7, 7]));
+    says(&eval("shape.safetensors"), &["fc.weight"]);
+    says(&folder.refused(1, &["train", "--init", "garbage.safetensors"]), &["a safetensors file"]);
+}
+
+/// Where the loader finds no driver, the error names the package that brings lavapipe.
+#[test]
+fn no_adapter_at_all() {
+    let folder = Folder::new("adapter");
+    let output = Command::new(env!("CARGO_BIN_EXE_velograd"))
+        .args(["train", "--dataset", "shapes10"])
+        .envs([("VK_DRIVER_FILES", "/nonexistent.json"), ("VK_ICD_FILENAMES", "/nonexistent.json")])
+        .env("WGPU_BACKEND", "vulkan")
+        .current_dir(&folder.0)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    says(&String::from_utf8_lossy(&output.stderr), &["no graphics adapter", "mesa-vulkan-drivers"]);
+}
+
+#[test]
+fn what_it_says_of_itself() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("itself");
+    let json = |arguments: &[&str]| -> serde_json::Value { serde_json::from_str(&folder.works(arguments)).unwrap() };
+    let devices = json(&["devices", "--json"]);
+    assert_eq!(devices.as_array().unwrap().iter().filter(|d| d["chosen"] == true).count(), 1);
+    says(&folder.works(&["devices"]), &["driver", "subgroup"]);
+
+    let bench = json(&["bench", "--width", "8", "--batch-size", "8", "--steps", "2", "--json"]);
+    let keys = "device driver model stem width batch optimizer precision ms_per_step ms_forward ms_backward ms_optimizer \
+                ms_host images_per_second peak_device_bytes peak_host_bytes";
+    for key in keys.split_whitespace() {
+        assert!(bench.get(key).is_some(), "bench has no `{key}`");
+    }
+    let (planned, measured) =
+        (bench["planned_device_bytes"].as_f64().unwrap(), bench["peak_device_bytes"].as_f64().unwrap());
+    assert!((measured - planned).abs() <= 0.1 * planned, "planned {planned}, measured {measured}");
+
+    let plan = folder.works(&["plan"]);
+    says(&plan, &["conv2d/forward", "layer4.1.conv2", "optim/velograd_update", "peak"]);
+    let dispatches: usize =
+        plan.lines().filter_map(|l| l.strip_suffix(" dispatches")?.rsplit(' ').next()?.parse().ok()).sum();
+    assert!((1..=250).contains(&dispatches), "{dispatches} dispatches per update");
+
+    says(
+        &folder.works(&["data", "--dataset", "shapes10", "--preview", "sheet.png"]),
+        &["10000", "2000", "mean", "sheet.png"],
+    );
+    assert!(fs::read(folder.0.join("sheet.png")).unwrap().starts_with(b"\x89PNG"));
+    assert!(Path::new(&folder.0.join("sheet.png")).is_file());
+}

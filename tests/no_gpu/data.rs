@@ -1,0 +1,285 @@
+//! Data sets: what is read, in which order, and what is refused.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use velograd::{
+    data::{self, Cifar10, Dataset, IMAGE_BYTES, Loader, Shapes10, Sizes, Split, open_in, order, summary},
+    error::{Error, Result},
+};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("velograd-data-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Records whose image says which one it is: `first`, `first + 1`, ...
+fn records(first: usize, count: usize) -> Vec<u8> {
+    let record = |i: usize| [vec![(i % 10) as u8], vec![(i % 251) as u8; IMAGE_BYTES]].concat();
+    (first..first + count).flat_map(record).collect()
+}
+
+fn archive(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    builder.into_inner().unwrap().finish().unwrap()
+}
+
+fn refused(path: &Path) -> String {
+    match Cifar10::open(path) {
+        Ok(_) => panic!("{} was accepted", path.display()),
+        Err(error) => {
+            assert_eq!(error.exit_code(), 1);
+            assert!(matches!(error, Error::Data { .. } | Error::Io { .. }), "{error:?}");
+            error.to_string()
+        }
+    }
+}
+
+/// Files by number, not by name; images and labels by index; a line for what differs from the official set.
+#[test]
+fn a_folder_is_read_in_order() {
+    let folder = Folder::new("order");
+    folder.file("data_batch_10.bin", &records(5, 3));
+    folder.file("data_batch_2.bin", &records(0, 5));
+    folder.file("test_batch.bin", &records(40, 2));
+    let set = Cifar10::open(&folder.0).unwrap();
+    assert_eq!((set.len(Split::Train), set.len(Split::Test)), (8, 2));
+    let mut image = [0; IMAGE_BYTES];
+    for index in 0..8 {
+        assert_eq!(usize::from(set.read(Split::Train, index, &mut image).unwrap()), index % 10);
+        assert_eq!(usize::from(image[77]), index);
+    }
+    assert_eq!(set.read(Split::Test, 1, &mut image).unwrap(), 1);
+    assert_eq!(set.label_counts(Split::Train).iter().sum::<u64>(), 8);
+    assert_eq!(set.notes().len(), 1, "{:?}", set.notes());
+    assert_eq!(set.checksum(), crc32fast::hash(&[records(0, 8), records(40, 2)].concat()));
+}
+
+#[test]
+fn an_archive_is_the_same_as_its_folder() {
+    let folder = Folder::new("archive");
+    let files = [
+        ("cifar-10-batches-bin/data_batch_1.bin", records(0, 4)),
+        ("cifar-10-batches-bin/../../data_batch_2.txt", records(0, 1)),
+        ("cifar-10-batches-bin/test_batch.bin", records(7, 3)),
+    ];
+    // The second name would leave the folder if anything were written; tar refuses to build it, so it is left out here.
+    let path = folder.file("cifar-10-binary.tar.gz", &archive(&[files[0].clone(), files[2].clone()]));
+    folder.file("cifar-10-batches-bin/data_batch_1.bin", &files[0].1);
+    folder.file("cifar-10-batches-bin/test_batch.bin", &files[2].1);
+    let (packed, plain) = (Cifar10::open(&path).unwrap(), Cifar10::open(&folder.0).unwrap());
+    assert_eq!(packed.checksum(), plain.checksum());
+    assert_eq!(packed.len(Split::Test), 3);
+    let read = |set: &Cifar10, index| {
+        let mut image = [0; IMAGE_BYTES];
+        let label = set.read(Split::Train, index, &mut image).unwrap();
+        (label, image)
+    };
+    assert!((0..4).all(|i| read(&packed, i) == read(&plain, i)));
+    assert!(Cifar10::open_archive(&path, 10_000).is_err(), "an archive larger than its limit");
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let folder = Folder::new("wrong");
+    let says = |text: String, parts: &[&str]| {
+        parts.iter().for_each(|part| assert!(text.contains(part), "`{part}` is not in: {text}"));
+    };
+    says(refused(&folder.0.join("missing")), &["missing"]);
+    says(refused(&folder.0), &["data_batch_*.bin"]);
+    folder.file("cut/data_batch_1.bin", &records(0, 3)[..7000]);
+    says(refused(&folder.0.join("cut")), &["data_batch_1.bin", "3,073", "2 "]);
+    folder.file("none/data_batch_1.bin", b"");
+    says(refused(&folder.0.join("none")), &["data_batch_1.bin"]);
+    let mut bad = records(0, 4);
+    bad[2 * 3073] = 10;
+    folder.file("label/data_batch_1.bin", &bad);
+    says(refused(&folder.0.join("label")), &["data_batch_1.bin", "10", "2"]);
+    says(refused(&folder.file("garbage.tar.gz", &[7; 500])), &["garbage.tar.gz"]);
+    let mut cut = archive(&[("data_batch_1.bin", records(0, 9))]);
+    cut.truncate(cut.len() / 2);
+    refused(&folder.file("cut.tar.gz", &cut));
+    refused(&folder.file("empty.tar.gz", b""));
+    // A header that promises far more than there is must not be believed.
+    let mut lying = archive(&[("data_batch_1.bin", records(0, 1))]);
+    lying.extend([0; 64]);
+    let _ = Cifar10::open(&folder.file("lying.tar.gz", &lying));
+    fs::create_dir_all(folder.0.join("dir/data_batch_1.bin")).unwrap();
+    refused(&folder.0.join("dir"));
+}
+
+/// Bytes flipped anywhere in a small archive give a set or an error, never a panic.
+#[test]
+fn a_damaged_archive_is_no_panic() {
+    let folder = Folder::new("damaged");
+    let sound = archive(&[("data_batch_1.bin", records(0, 2)), ("batches.meta.txt", b"a\nb\n".to_vec())]);
+    for at in 0..sound.len() {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 0x55;
+        let _ = Cifar10::open(&folder.file("a.tar.gz", &bytes));
+    }
+}
+
+#[test]
+fn which_set_is_opened() {
+    let folder = Folder::new("choice");
+    let sizes = Sizes { train: 20, test: 10 };
+    let open = |name: Option<&str>, path: Option<&Path>| open_in(&folder.0.join("data"), name, path, 0, sizes);
+    let drawn = open(None, None).unwrap();
+    assert_eq!(drawn.dataset.spec().name, "shapes10");
+    assert!(drawn.notes[0].contains("mkdir -p") && drawn.notes[0].contains("curl -L"), "{:?}", drawn.notes);
+    assert!(open(Some("shapes10"), None).unwrap().notes.is_empty());
+    assert!(open(Some("cifar10"), None).unwrap_err().to_string().contains("curl -L"));
+    assert!(open(Some("cifar"), None).unwrap_err().to_string().contains("cifar10"));
+    assert_eq!(open(Some("shapes10"), Some(&folder.0)).unwrap_err().exit_code(), 2);
+    folder.file("data/cifar-10-batches-bin/data_batch_1.bin", &records(0, 2));
+    let found = open(None, None).unwrap();
+    assert_eq!(found.dataset.spec().name, "cifar10");
+    assert!(found.notes.iter().any(|n| n.contains("no validation")), "{:?}", found.notes);
+}
+
+#[test]
+fn an_epoch_visits_each_image_once() {
+    let sorted = |mut list: Vec<u32>| {
+        list.sort_unstable();
+        list
+    };
+    assert_eq!(order(5, None), [0, 1, 2, 3, 4]);
+    let (first, again, second) = (order(1000, Some((1, 1))), order(1000, Some((1, 1))), order(1000, Some((1, 2))));
+    assert_eq!(sorted(first.clone()), order(1000, None));
+    assert_eq!(first, again);
+    assert!(first != second && first != order(1000, Some((2, 1))) && first != order(1000, None));
+}
+
+#[test]
+fn the_loader_reads_every_image_in_order() {
+    let set: Arc<dyn Dataset> = Arc::new(Shapes10::new(3, Sizes { train: 50, test: 10 }).unwrap());
+    let order = order(50, Some((1, 1)));
+    let batches: Result<Vec<_>> = Loader::new(set.clone(), Split::Train, order.clone(), 16).unwrap().collect();
+    let batches = batches.unwrap();
+    assert_eq!(batches.iter().map(|b| b.labels.len()).collect::<Vec<_>>(), [16, 16, 16, 2]);
+    let indices: Vec<u32> = batches.iter().flat_map(|b| b.indices.clone()).collect();
+    assert_eq!(indices, order);
+    let mut image = [0; IMAGE_BYTES];
+    for batch in &batches {
+        for (i, &index) in batch.indices.iter().enumerate() {
+            let label = set.read(Split::Train, index as usize, &mut image).unwrap();
+            assert_eq!(u32::from(label), batch.labels[i]);
+            assert_eq!(image, batch.images[i * IMAGE_BYTES..][..IMAGE_BYTES]);
+        }
+    }
+    // Dropped early, the thread ends: this returns.
+    let mut dropped = Loader::new(set, Split::Train, order, 1).unwrap();
+    dropped.next();
+    drop(dropped);
+}
+
+#[test]
+fn drawn_images_are_a_function_of_seed_and_index() {
+    let make = |seed, train| Shapes10::new(seed, Sizes { train, test: 20 }).unwrap();
+    let (a, b, other, longer) = (make(1, 200), make(1, 200), make(2, 200), make(1, 400));
+    assert_eq!(a.checksum(), b.checksum());
+    assert_ne!(a.checksum(), other.checksum());
+    assert_eq!(a.label_counts(Split::Train), [20; 10]);
+    let image = |set: &Shapes10, split, index| {
+        let mut image = [0; IMAGE_BYTES];
+        set.read(split, index, &mut image).unwrap();
+        image
+    };
+    assert_eq!(image(&a, Split::Train, 150), image(&longer, Split::Train, 150));
+    assert_ne!(image(&a, Split::Train, 5), image(&a, Split::Test, 5));
+    let numbers = summary(&a, Split::Train).unwrap();
+    assert!(numbers.count == 200 && numbers.mean.iter().all(|m| (0.2..0.8).contains(m)), "{numbers:?}");
+}
+
+/// Softmax regression on pixels, trained until it hardly improves: a set that it solves would show nothing.
+#[test]
+fn a_linear_model_stays_under_sixty_percent() {
+    const INPUTS: usize = IMAGE_BYTES;
+    let set = Shapes10::new(0, Sizes { train: 4000, test: 1000 }).unwrap();
+    let load = |split| -> Vec<(Vec<f32>, usize)> {
+        let mut image = [0; IMAGE_BYTES];
+        (0..set.len(split))
+            .map(|i| {
+                let label = set.read(split, i, &mut image).unwrap();
+                (image.iter().map(|&v| f32::from(v) / 127.5 - 1.0).collect(), usize::from(label))
+            })
+            .collect()
+    };
+    let (train, test) = (load(Split::Train), load(Split::Test));
+    let mut weight = vec![0.0_f32; 10 * (INPUTS + 1)];
+    let scores = |weight: &[f32], x: &[f32]| -> Vec<f32> {
+        let row = |k: usize| &weight[k * (INPUTS + 1)..][..INPUTS + 1];
+        (0..10).map(|k| row(k)[INPUTS] + row(k).iter().zip(x).map(|(w, x)| w * x).sum::<f32>()).collect()
+    };
+    for epoch in 0..12 {
+        let rate = 0.003 / (1.0 + epoch as f32);
+        for &index in &order(train.len(), Some((0, epoch))) {
+            let (x, label) = &train[index as usize];
+            let mut p = scores(&weight, x);
+            let largest = p.iter().copied().fold(f32::MIN, f32::max);
+            p.iter_mut().for_each(|v| *v = (*v - largest).exp());
+            let sum: f32 = p.iter().sum();
+            for (k, p) in p.iter().enumerate() {
+                let step = rate * (p / sum - f32::from(u8::from(k == *label)));
+                let row = &mut weight[k * (INPUTS + 1)..][..INPUTS + 1];
+                row[..INPUTS].iter_mut().zip(x).for_each(|(w, x)| *w -= step * x);
+                row[INPUTS] -= step;
+            }
+        }
+    }
+    let right = |set: &[(Vec<f32>, usize)]| {
+        let hits = set.iter().filter(|(x, label)| {
+            let s = scores(&weight, x);
+            (0..10).all(|k| s[k] <= s[*label])
+        });
+        100.0 * hits.count() as f64 / set.len() as f64
+    };
+    let (seen, unseen) = (right(&train), right(&test));
+    println!("softmax regression: {seen:.1} % of training, {unseen:.1} % of test images");
+    assert!(seen > 25.0, "the model has learned nothing: {seen} %");
+    assert!(unseen < 60.0, "shapes10 is too easy: {unseen} %");
+}
+
+#[test]
+fn files_are_replaced_whole_or_not_at_all() {
+    let folder = Folder::new("atomic");
+    let path = folder.file("x", b"old");
+    velograd::files::write_atomically(&path, b"new").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    assert!(velograd::files::write_atomically(&folder.0.join("no/such/folder"), b"x").is_err());
+    assert!(velograd::files::write_atomically(&folder.0, b"x").is_err());
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "a temporary file is left");
+    let mut full = fs::File::create(&path).unwrap();
+    full.write_all(b"z").unwrap();
+    assert_eq!(data::IMAGE_BYTES, 3072);
+}

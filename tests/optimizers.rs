@@ -1,0 +1,235 @@
+//! Optimizers on the device against their f64 references and against golden traces.
+
+use velograd::{
+    optim::{self, Stepper},
+    random::Rng,
+    reference,
+};
+
+use crate::{golden_files, support::gpu};
+
+/// README of the golden folder: the bound of every trace.
+fn bound(expected: f64) -> f64 {
+    2e-6 + 1e-5 * expected.abs()
+}
+
+fn pairs(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+fn narrow(tensors: &[Vec<f64>]) -> Vec<Vec<f32>> {
+    tensors.iter().map(|t| t.iter().map(|&v| v as f32).collect()).collect()
+}
+
+/// Largest error over its bound.
+fn worst(found: &[Vec<f32>], expected: &[Vec<f64>]) -> f64 {
+    let pairs = found.iter().flatten().zip(expected.iter().flatten());
+    pairs.map(|(f, e)| (f64::from(*f) - e).abs() / bound(*e)).fold(0.0, f64::max)
+}
+
+/// Parameters, gradients and losses that f32 holds exactly: a drift with noise, and what upsets an optimizer.
+struct Inputs {
+    params: Vec<Vec<f64>>,
+    grads: Vec<Vec<Vec<f64>>>,
+    losses: Vec<f64>,
+}
+
+fn inputs(lens: &[usize], updates: usize) -> Inputs {
+    let mut rng = Rng::new(3);
+    let mut draw = |len: usize, scale: f64| -> Vec<f64> {
+        (0..len).map(|_| f64::from((scale * (2.0 * rng.uniform() - 1.0)) as f32)).collect()
+    };
+    let params: Vec<_> = lens.iter().map(|&len| draw(len, 0.5)).collect();
+    let drift: Vec<_> = lens.iter().map(|&len| draw(len, 0.1)).collect();
+    let mut grads: Vec<Vec<Vec<f64>>> = Vec::new();
+    for update in 1..=updates {
+        let mut now: Vec<Vec<f64>> = lens.iter().map(|&len| draw(len, 0.1)).collect();
+        for (tensor, drift) in now.iter_mut().zip(&drift) {
+            tensor.iter_mut().zip(drift).for_each(|(g, d)| *g = f64::from((*g + d) as f32));
+        }
+        match update {
+            4 => now.iter_mut().flatten().for_each(|g| *g = 0.0),
+            6 => now[0].iter_mut().for_each(|g| *g = f64::from((*g * 100.0) as f32)),
+            8 => now.iter_mut().flatten().for_each(|g| *g = f64::from((*g * 1e-6) as f32)),
+            10 => now[0] = grads[8][0].clone(),
+            12 => now[0] = grads[10][0].iter().map(|g| -g).collect(),
+            _ => {}
+        }
+        grads.push(now);
+    }
+    let losses = (1..=updates).map(|t| f64::from((2.5 * 0.9_f64.powi(t as i32)) as f32)).collect();
+    Inputs { params, grads, losses }
+}
+
+/// Settings under which every entry of the registry is compared; an entry without a row fails the test below.
+const CASES: &[(&str, &[(&str, &str)])] = &[
+    ("velograd", &[]),
+    ("velograd", &[("scope", "global"), ("decay_norm", "delta")]),
+    ("velograd", &[("lr", "0.01"), ("beta1", "0.8"), ("weight_decay", "0.1"), ("lookahead_k", "3")]),
+    ("velograd", &[("alpha_slow", "0.3"), ("alpha_interp", "0.6"), ("lookahead_k", "1")]),
+    ("velograd", &[("weight_decay", "0"), ("use_lookahead", "false")]),
+    ("velograd", &[("use_select", "false"), ("use_norm", "false")]),
+    ("velograd", &[("use_loss", "false"), ("use_sim", "false"), ("use_adaptive_decay", "false")]),
+    ("velograd", &[("beta1", "0")]),
+    ("sgd", &[("lr", "0.01")]),
+    ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("dampening", "0.5"), ("weight_decay", "0.001")]),
+    ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("nesterov", "true")]),
+];
+
+#[test]
+fn every_entry_agrees_with_its_reference() {
+    let Some(gpu) = gpu() else { return };
+    for entry in optim::ALL {
+        assert!(CASES.iter().any(|(name, _)| *name == entry.name), "{} has no case", entry.name);
+    }
+    // One element, a few, more than a chunk, more than a block of 16,384.
+    let inputs = inputs(&[1, 13, 1030, 20_000], 16);
+    for (name, settings) in CASES {
+        let given = pairs(settings);
+        let mut reference = reference::optim::build(name, &given).unwrap_or_else(|| panic!("{name} has no reference"));
+        let (optimizer, _) = optim::build(name, &given).unwrap();
+        let mut stepper = Stepper::new(gpu, optimizer, &narrow(&inputs.params)).unwrap();
+        let mut expected = inputs.params.clone();
+        for (update, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
+            reference.step(&mut expected, grads, loss);
+            stepper.step(&narrow(grads), loss as f32).unwrap();
+            if [0, 1, 3, 15].contains(&update) {
+                let worst = worst(&stepper.params().unwrap(), &expected);
+                assert!(worst <= 1.0, "{name} {settings:?}, update {}: {worst:.2} times the bound", update + 1);
+            }
+        }
+    }
+}
+
+/// A gradient or loss that is not finite leaves no trace but a count: what follows is as if it had not been.
+#[test]
+fn what_is_not_finite_is_skipped() {
+    let Some(gpu) = gpu() else { return };
+    let inputs = inputs(&[5, 1030], 9);
+    for name in optim::ALL.iter().map(|e| e.name) {
+        let run = |poison: bool| {
+            let (optimizer, _) = optim::build(name, &[]).unwrap();
+            let mut stepper = Stepper::new(gpu, optimizer, &narrow(&inputs.params)).unwrap();
+            let mut skipped = 0;
+            for (update, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
+                if poison && update == 2 {
+                    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                        let mut bad = narrow(grads);
+                        bad[1][1029] = value;
+                        assert_eq!(stepper.step(&bad, loss as f32).unwrap().skip, 1, "{name}: a gradient of {value}");
+                    }
+                }
+                if poison && update == 5 {
+                    assert_eq!(stepper.step(&narrow(grads), f32::NAN).unwrap().skip, 1, "{name}: a loss of NaN");
+                }
+                let report = stepper.step(&narrow(grads), loss as f32).unwrap();
+                assert_eq!(report.skip, 0, "{name}");
+                skipped = report.skipped;
+            }
+            (stepper.params().unwrap(), skipped)
+        };
+        let ((plain, none), (poisoned, four)) = (run(false), run(true));
+        assert_eq!((none, four), (0, 4), "{name}: updates counted as skipped");
+        assert!(plain == poisoned, "{name}: a skipped update left a trace");
+    }
+}
+
+/// With every mechanism off and no decay, VeloGrad is Adam; written out here, independent of the reference.
+#[test]
+fn velograd_without_its_mechanisms_is_adam() {
+    let Some(gpu) = gpu() else { return };
+    let off = ["use_select", "use_loss", "use_norm", "use_sim", "use_adaptive_decay", "use_lookahead"];
+    let mut given: Vec<_> = off.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect();
+    given.extend(pairs(&[("weight_decay", "0"), ("lr", "0.001"), ("beta2", "0.999")]));
+    let inputs = inputs(&[40], 14);
+    let (optimizer, _) = optim::build("velograd", &given).unwrap();
+    let mut stepper = Stepper::new(gpu, optimizer, &narrow(&inputs.params)).unwrap();
+    let (mut p, mut m, mut v) = (inputs.params[0].clone(), vec![0.0; 40], vec![0.0; 40]);
+    for (t, grads) in (1..).zip(&inputs.grads) {
+        stepper.step(&narrow(grads), 1.0).unwrap();
+        for i in 0..40 {
+            let g = grads[0][i];
+            m[i] = 0.9 * m[i] + 0.1 * g;
+            v[i] = 0.999 * v[i] + 0.001 * g * g;
+            let (mh, vh): (f64, f64) = (m[i] / (1.0 - 0.9_f64.powi(t)), v[i] / (1.0 - 0.999_f64.powi(t)));
+            p[i] -= 0.001 * mh / (vh.sqrt() + 1e-8);
+        }
+    }
+    assert!(worst(&stepper.params().unwrap(), &[p]) <= 1.0);
+}
+
+#[test]
+fn golden_traces() {
+    let Some(gpu) = gpu() else { return };
+    for file in ["optimizer_traces.safetensors", "optimizer_traces_large.safetensors"] {
+        let Some(golden) = golden_files::open(file) else { return };
+        let traces: serde_json::Value = serde_json::from_str(&golden.metadata["traces"]).unwrap();
+        let mut replayed = 0;
+        for (name, recipe) in traces.as_object().unwrap() {
+            let optimizer = recipe["optimizer"].as_str().unwrap();
+            let known = optim::ALL.iter().any(|e| e.name == optimizer);
+            if known && recipe["lookahead"].is_null() {
+                trace(gpu, &golden, name, optimizer, &recipe["set"]);
+                replayed += 1;
+            }
+        }
+        assert_eq!(replayed, 12, "{file}: nine traces of velograd and three of sgd");
+    }
+}
+
+fn trace(
+    gpu: &velograd::gpu::Gpu,
+    golden: &golden_files::Golden,
+    name: &str,
+    optimizer: &str,
+    set: &serde_json::Value,
+) {
+    let text = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+    let given: Vec<_> = set.as_object().unwrap().iter().map(|(k, v)| (k.clone(), text(v))).collect();
+    let (optimizer, _) = optim::build(optimizer, &given).unwrap();
+    let count = golden.names().filter(|n| n.starts_with("inputs/param/")).count();
+    let params: Vec<_> = (0..count).map(|i| golden.values(&format!("inputs/param/{i}")).to_vec()).collect();
+    let losses = golden.values("inputs/loss");
+    let mut stepper = Stepper::new(gpu, optimizer, &narrow(&params)).unwrap();
+    for (update, &loss) in losses.iter().enumerate() {
+        let slice = |i: usize| {
+            let len = params[i].len();
+            golden.values(&format!("inputs/grad/{i}"))[update * len..][..len].to_vec()
+        };
+        let grads: Vec<_> = (0..count).map(slice).collect();
+        stepper.step(&narrow(&grads), loss as f32).unwrap();
+        // The small file holds every update, the large one the last alone.
+        let every = golden.values(&format!("{name}/param/0")).len() > params[0].len();
+        if every || update + 1 == losses.len() {
+            let row = if every { update } else { 0 };
+            let expected: Vec<_> = (0..count)
+                .map(|i| {
+                    golden.values(&format!("{name}/param/{i}"))[row * params[i].len()..][..params[i].len()].to_vec()
+                })
+                .collect();
+            let worst = worst(&stepper.params().unwrap(), &expected);
+            assert!(worst <= 1.0, "{name}, update {}: {worst:.2} times the bound", update + 1);
+        }
+    }
+}
+
+/// A setting that does not exist or fit is an error that names it, its range, and the nearest name.
+#[test]
+fn settings_are_checked() {
+    let refused = |name: &str, key: &str, value: &str| {
+        let error = optim::build(name, &pairs(&[(key, value)])).err().expect("refused");
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    };
+    assert!(refused("velogrd", "lr", "1").contains("`velograd`"));
+    assert!(refused("velograd", "beta_1", "0.9").contains("did you mean `beta1`"));
+    assert!(refused("velograd", "beta1", "1").contains("below 1"));
+    assert!(refused("velograd", "lookahead_k", "0").contains("at least 1"));
+    assert!(refused("velograd", "lr", "fast").contains("a number"));
+    assert!(refused("velograd", "lr", "nan").contains("a number"));
+    assert!(refused("velograd", "lr", "1e300").contains("a number"));
+    assert!(refused("velograd", "scope", "layer").contains("tensor, global"));
+    assert!(refused("velograd", "alpha_slow", "1.5").contains("from 0 to 1"));
+    assert!(refused("sgd", "nesterov", "true").contains("momentum"));
+    assert!(refused("sgd", "weight_decay", "-1").contains("at least 0"));
+}

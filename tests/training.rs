@@ -1,0 +1,263 @@
+//! The whole trainer: it learns, it repeats itself to the bit, and a batch's size is a matter of speed alone.
+
+use std::sync::Arc;
+
+use velograd::{
+    data::{Batch, Dataset, IMAGE_BYTES, Shapes10, Sizes, Split},
+    error::Result,
+    models::{self, Config, Stem},
+    network::{Done, Network, Place, Plans},
+    optim,
+    random::Rng,
+    train::{EpochRow, Options, StepRow, Trainer, Watch, evaluate, evaluator},
+    weights::Weights,
+};
+
+use crate::{golden_files, support::gpu};
+
+const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
+
+fn noise(n: u32) -> Batch {
+    let mut rng = Rng::new(5);
+    let images = (0..n as usize * IMAGE_BYTES).map(|_| rng.u32() as u8).collect();
+    Batch { images, labels: (0..n).map(|i| i % 10).collect(), indices: (0..n).collect() }
+}
+
+fn plans(config: Config, train: &[u32], evaluate: &[u32]) -> Plans<'static> {
+    let (train, evaluate) = (train.to_vec(), evaluate.to_vec());
+    Plans { model: &models::ALL[0], config, augment: false, smoothing: 0.0, train, evaluate }
+}
+
+fn options(config: Config) -> Options {
+    Options {
+        model: "resnet18".into(),
+        config,
+        optimizer: "velograd".into(),
+        set: vec![],
+        epochs: 1,
+        max_steps: None,
+        batch: 32,
+        accumulate: 2,
+        augment: true,
+        shuffle: true,
+        seed: 1,
+    }
+}
+
+#[derive(Default)]
+struct Rows {
+    steps: Vec<StepRow>,
+    epochs: Vec<EpochRow>,
+}
+
+impl Watch for Rows {
+    fn step(&mut self, row: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
+        self.steps.push(*row);
+        Ok(())
+    }
+    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
+        self.epochs.push(*row);
+        Ok(())
+    }
+}
+
+fn updated(done: Vec<Done>) -> Vec<velograd::gpu::runtime::Report> {
+    done.into_iter()
+        .filter_map(|d| match d {
+            Done::Updated(report) => Some(report),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn one_batch_overfits() {
+    let Some(gpu) = gpu() else { return };
+    for (optimizer, set) in [("velograd", vec![]), ("sgd", vec![("lr", "0.02"), ("momentum", "0.9")])] {
+        let set: Vec<_> = set.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let (optimizer, _) = optim::build(optimizer, &set).unwrap();
+        let init = |layout: &_| Ok(Weights::init(layout, 2));
+        let mut network = Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), init, 0).unwrap();
+        let place = Place { first: true, last: true, images: 16, epoch: 1 };
+        let mut last = f32::INFINITY;
+        for _ in 0..400 {
+            let done = network.train(&noise(16), place).unwrap();
+            last = updated(done).last().map_or(last, |r| r.loss / 16.0);
+            if last < 0.01 {
+                break;
+            }
+        }
+        assert!(last < 0.01, "16 images of noise: loss {last} after 400 updates");
+    }
+}
+
+/// Same seed, same device: the same bytes in the weights and the same rows, whatever the loader's thread did.
+#[test]
+fn a_run_repeats_itself_to_the_bit() {
+    let Some(gpu) = gpu() else { return };
+    let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 300, test: 50 }).unwrap());
+    let run = |seed: u64| {
+        let options = Options { seed, ..options(TINY) };
+        let init = |layout: &_| Ok(Weights::init(layout, seed));
+        let mut trainer = Trainer::new(gpu, data.clone(), options, init).unwrap();
+        let mut rows = Rows::default();
+        trainer.run(&mut rows).unwrap();
+        let losses: Vec<u32> = rows.steps.iter().map(|r| r.loss.to_bits()).collect();
+        (trainer.network.weights().unwrap(), losses, rows)
+    };
+    let ((first, losses, rows), (second, again, _), (other, ..)) = (run(7), run(7), run(8));
+    assert!(first == second && losses == again, "two runs of one seed differ");
+    assert!(first != other, "the seed has no effect");
+    // 300 images are 10 batches of 32 and less, 5 updates; none is dropped.
+    assert_eq!(rows.steps.len(), 5);
+    assert_eq!(first.batches, 10);
+    assert!(rows.epochs[0].val_acc.is_some_and(|a| (0.0..=100.0).contains(&a)));
+}
+
+/// The mean over an effective batch does not depend on how it is cut, if batch norm is out of the picture: with a
+/// one-image batch repeated, each cut has the same statistics.
+#[test]
+fn accumulation_takes_the_mean_of_the_effective_batch() {
+    let Some(gpu) = gpu() else { return };
+    let one = noise(4);
+    let twice = Batch { images: one.images.repeat(2), labels: one.labels.repeat(2), indices: one.indices.repeat(2) };
+    let norm = |batches: &[&Batch], images: u32| {
+        let (optimizer, _) = optim::build("sgd", &[]).unwrap();
+        let init = |layout: &_| Ok(Weights::init(layout, 2));
+        let mut network = Network::new(gpu, &plans(TINY, &[4, 8], &[]), Some(optimizer), init, 0).unwrap();
+        for (i, batch) in batches.iter().enumerate() {
+            let place = Place { first: i == 0, last: i + 1 == batches.len(), images, epoch: 1 };
+            assert!(updated(network.train(batch, place).unwrap()).is_empty());
+        }
+        updated(network.drain().unwrap())[0]
+    };
+    let (whole, cut) = (norm(&[&twice], 8), norm(&[&one, &one], 8));
+    assert_eq!((whole.images, cut.images), (8, 8));
+    assert!((whole.loss - cut.loss).abs() <= 1e-4 * whole.loss, "{whole:?} {cut:?}");
+    assert!((whole.grad_norm - cut.grad_norm).abs() <= 1e-3 * whole.grad_norm, "{whole:?} {cut:?}");
+    let remainder = norm(&[&one], 4);
+    assert!((remainder.grad_norm - cut.grad_norm).abs() <= 1e-3 * cut.grad_norm, "{remainder:?} {cut:?}");
+}
+
+/// An evaluation in batches of 32 with a rest of 18 counts every image once and equals one in single images.
+#[test]
+fn evaluation_does_not_depend_on_the_batch() {
+    let Some(gpu) = gpu() else { return };
+    let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 10, test: 50 }).unwrap());
+    let run = |batch: u32| {
+        let init = |layout: &_| Ok(Weights::init(layout, 2));
+        let mut network = evaluator(gpu, data.as_ref(), &models::ALL[0], TINY, batch, init).unwrap();
+        evaluate(&mut network, &data, batch).unwrap().unwrap()
+    };
+    let (whole, single) = (run(32), run(1));
+    assert_eq!(whole.confusion.iter().flatten().sum::<u64>(), 50);
+    assert_eq!(whole.confusion, single.confusion);
+    assert!((whole.loss - single.loss).abs() < 1e-5 * single.loss, "{} {}", whole.loss, single.loss);
+}
+
+#[test]
+fn weights_survive_the_disk() {
+    let Some(gpu) = gpu() else { return };
+    let path = std::env::temp_dir().join(format!("velograd-weights-{}.safetensors", std::process::id()));
+    for config in [TINY, Config { stem: Stem::Cifar, width: 6, classes: 10 }] {
+        let layout = plans(config, &[2], &[]).record(gpu, 2, true).layout;
+        let mut weights = Weights::init(&layout, 3);
+        weights.batches = 41;
+        weights.save(&path, &layout).unwrap();
+        assert_eq!(velograd::weights::config_of(&path).unwrap(), config);
+        assert!(Weights::load(&path, &layout).unwrap() == weights);
+        let wider = plans(Config { width: 12, ..config }, &[2], &[]).record(gpu, 2, true).layout;
+        let error = Weights::load(&path, &wider).unwrap_err().to_string();
+        assert!(error.contains("conv1.weight") && error.contains("[12, 3,"), "{error}");
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+/// Width 16 learns to tell drawn shapes apart, far above the one in ten of guessing.
+#[test]
+fn a_small_network_learns() {
+    let Some(gpu) = gpu() else { return };
+    let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(0, Sizes { train: 4000, test: 500 }).unwrap());
+    let config = Config { stem: Stem::Imagenet, width: 16, classes: 10 };
+    let options = Options { epochs: 4, batch: 64, accumulate: 1, ..options(config) };
+    let init = |layout: &_| Ok(Weights::init(layout, 1));
+    let mut trainer = Trainer::new(gpu, data, options, init).unwrap();
+    let mut rows = Rows::default();
+    trainer.run(&mut rows).unwrap();
+    let accuracy = rows.epochs.last().and_then(|e| e.val_acc).unwrap();
+    assert!(accuracy > LEARNED, "validation accuracy {accuracy} %");
+    assert!(rows.epochs[3].train_loss < rows.epochs[0].train_loss);
+}
+
+const LEARNED: f64 = 45.0;
+
+/// Five updates of SGD from torchvision's weights: the losses, weights and evaluation that PyTorch computed in f64.
+#[test]
+fn five_updates_as_in_pytorch() {
+    let Some(gpu) = gpu() else { return };
+    for (file, stem) in [("imagenet", Stem::Imagenet), ("cifar", Stem::Cifar)] {
+        let name = format!("resnet18_width8_{file}_stem.safetensors");
+        let Some(golden) = golden_files::open(&name) else { return };
+        let config = Config { stem, width: 8, classes: 10 };
+        let set = [("lr", "0.01"), ("momentum", "0.9"), ("weight_decay", "1e-4")];
+        let set: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let (optimizer, _) = optim::build("sgd", &set).unwrap();
+        let weights = |layout: &velograd::params::Layout| Ok(golden_weights(&golden, layout, "before"));
+        let mut network = Network::new(gpu, &plans(config, &[6], &[]), Some(optimizer), weights, 0).unwrap();
+        let (images, labels) = (golden.bytes("images"), golden.integers("labels"));
+        let place = Place { first: true, last: true, images: 6, epoch: 1 };
+        for (step, &expected) in golden.values("losses").iter().enumerate() {
+            let size = 6 * IMAGE_BYTES;
+            let batch = Batch {
+                images: images[step * size..][..size].to_vec(),
+                labels: labels[step * 6..][..6].to_vec(),
+                indices: (0..6).collect(),
+            };
+            network.train(&batch, place).unwrap();
+            let loss = f64::from(updated(network.drain().unwrap())[0].loss) / 6.0;
+            assert!((loss - expected).abs() <= 1e-4 * expected, "{name}, update {}: {loss} {expected}", step + 1);
+        }
+        let (found, expected) = (network.weights().unwrap(), golden_weights(&golden, &network.layout, "after"));
+        compare(&name, &network.layout.params, &found.params, &expected.params);
+        compare(&name, &network.layout.running, &found.running, &expected.running);
+        assert_eq!(found.batches, 5);
+    }
+}
+
+fn golden_weights(golden: &golden_files::Golden, layout: &velograd::params::Layout, when: &str) -> Weights {
+    let mut weights = Weights::init(layout, 0);
+    for (segments, arena) in [(&layout.params, &mut weights.params), (&layout.running, &mut weights.running)] {
+        for segment in segments {
+            let values: Vec<f32> =
+                golden.values(&format!("{when}/{}", segment.name)).iter().map(|&v| v as f32).collect();
+            let stored = segment.shape.to_stored(&values);
+            arena[segment.offset as usize..][..stored.len()].copy_from_slice(&stored);
+        }
+    }
+    weights
+}
+
+/// Within 1e-3 of the tensor's largest element after five updates, the bound of the golden gradients.
+fn compare(name: &str, segments: &[velograd::params::Segment], found: &[f32], expected: &[f32]) {
+    for segment in segments {
+        let range = segment.offset as usize..(segment.offset + segment.shape.stored()) as usize;
+        let largest = expected[range.clone()].iter().fold(0.0_f32, |a, v| a.max(v.abs()));
+        for i in range {
+            let error = (found[i] - expected[i]).abs();
+            let bound = 1e-5 + 1e-3 * largest;
+            assert!(error <= bound, "{name}: {} at {i}: {} {}", segment.name, found[i], expected[i]);
+        }
+    }
+}
+
+/// The test split is empty: no validation, and nothing else changes.
+#[test]
+fn no_validation_without_test_images() {
+    let Some(gpu) = gpu() else { return };
+    let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 40, test: 0 }).unwrap());
+    assert_eq!(data.len(Split::Test), 0);
+    let init = |layout: &_| Ok(Weights::init(layout, 1));
+    let mut trainer = Trainer::new(gpu, data, Options { max_steps: Some(1), ..options(TINY) }, init).unwrap();
+    let rows = trainer.run(&mut Rows::default()).unwrap();
+    assert!(rows[0].val_acc.is_none() && rows[0].train_loss.is_finite());
+}
