@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use velograd::gpu::shader::SHADERS;
 use velograd::gpu::target::Target;
-use velograd::gpu::{Gpu, adapters};
+use velograd::gpu::Gpu;
 use velograd::selftest::{Case, Depth, Row, Table, execute, run, table};
 
 use crate::support;
@@ -31,7 +31,7 @@ fn every_kernel_is_within_its_bounds() {
 #[test]
 fn every_kernel_is_within_its_bounds_with_checks() {
     let Some(shared) = support::gpu() else { return };
-    let mut gpu = Gpu::open_adapter(&adapters()[0]).expect("the adapter opens a second time");
+    let mut gpu = Gpu::open(None).expect("the adapter opens a second time");
     gpu.checked = !shared.checked;
     let rows = run(&gpu, Depth::Full).expect("the device runs the table");
     let failed: Vec<Row> = rows.into_iter().filter(|row| !row.passed).collect();
