@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use velograd::gpu::Gpu;
 use velograd::gpu::shader::SHADERS;
 use velograd::gpu::target::Target;
-use velograd::gpu::Gpu;
 use velograd::selftest::{Case, Depth, Row, Table, execute, run, table};
 
 use crate::support;

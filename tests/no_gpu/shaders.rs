@@ -8,11 +8,10 @@ use velograd::gpu::shader::{Linked, SHADERS, Spec, link};
 use velograd::gpu::target::Target;
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops;
+use velograd::optim::{self, Kind};
+use velograd::params::{Init, Shape};
 use velograd::selftest::table;
 use velograd::tape::{Recording, Tape};
-
-/// Shaders that no recording here uses yet.
-const NOT_RECORDED: [&str; 2] = ["optim/", "norm/"];
 
 /// A network as it is trained and as it is evaluated.
 fn resnet(target: &Target, stem: Stem, width: u32, training: bool) -> Recording {
@@ -25,12 +24,43 @@ fn resnet(target: &Target, stem: Stem, width: u32, training: bool) -> Recording 
     t.finish()
 }
 
+/// One update of every optimizer: with its defaults, with momentum, and with each choice made otherwise.
+fn updates(target: &Target) -> Vec<Recording> {
+    let mut t = Tape::new(target, true);
+    t.param("weight", Shape::Filter { k: 40, c: 60, r: 3, s: 3 }, Init::KaimingFanOut);
+    t.param("bias", Shape::Vector { c: 10 }, Init::Constant(0.0));
+    let mut recordings = Vec::new();
+    for entry in optim::ALL {
+        let mut variants = vec![vec![], vec![("momentum", "0.9")]];
+        for setting in entry.settings {
+            let words = match setting.kind {
+                Kind::Flag { default } => vec![if default { "false" } else { "true" }],
+                Kind::Choice { words } => words.to_vec(),
+                _ => vec![],
+            };
+            variants.extend(words.iter().map(|word| vec![(setting.key, *word)]));
+            variants.extend(words.iter().map(|word| vec![("momentum", "0.9"), (setting.key, *word)]));
+        }
+        let before = recordings.len();
+        for variant in variants {
+            let given: Vec<_> = variant.iter().map(|(key, word)| (key.to_string(), word.to_string())).collect();
+            // Not every optimizer has momentum, and some choices need another.
+            if let Ok((optimizer, _)) = optim::build(entry.name, &given) {
+                recordings.push(optim::record(optimizer.as_ref(), Tape::over_layout(target, t.layout())));
+            }
+        }
+        assert!(recordings.len() > before, "{} does not build with its defaults", entry.name);
+    }
+    recordings
+}
+
 /// All forms by name that a target's recordings use.
 fn forms(target: &Target) -> BTreeMap<String, Spec> {
     let mut recordings: Vec<Recording> = table().iter().map(|entry| entry.case.recording(target)).collect();
     for (stem, width) in [(Stem::Imagenet, 16), (Stem::Imagenet, 64), (Stem::Cifar, 16), (Stem::Cifar, 64)] {
         recordings.extend([true, false].map(|training| resnet(target, stem, width, training)));
     }
+    recordings.extend(updates(target));
     let calls = recordings.into_iter().flat_map(|recording| recording.calls);
     calls.map(|call| (call.spec.to_string(), call.spec)).collect()
 }
@@ -144,12 +174,7 @@ fn every_file_is_part_of_a_recorded_form() {
         files(spec, spec.path, &mut found);
         used.extend(found);
     }
-    let mut later = BTreeSet::new();
-    for (path, _) in SHADERS.iter().filter(|(path, _)| NOT_RECORDED.iter().any(|folder| path.starts_with(folder))) {
-        assert!(!used.contains(*path), "shaders/{path}.wgsl is recorded now: take it off the list");
-        files(&Spec { path, consts: vec![], imports: vec![("reduce", "reduce_tree")] }, path, &mut later);
-    }
-    let unused = SHADERS.iter().map(|(path, _)| *path).filter(|path| !used.contains(*path) && !later.contains(*path));
+    let unused = SHADERS.iter().map(|(path, _)| *path).filter(|path| !used.contains(*path));
     let unused: Vec<_> = unused.collect();
     assert!(unused.is_empty(), "no recording uses {unused:?}");
 }
