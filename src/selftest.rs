@@ -213,14 +213,15 @@ pub struct Table<'a>(pub &'a [Row]);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |a: &str, b: &str, c: &str, d: &str, e: &str, g: &str| {
-            format!("{a:<29} {b:<52} {c:<58} {d:>9} {e:>9}  {g}").trim_end().to_owned()
-        };
-        writeln!(f, "{}", line("kernel", "form", "case", "worst", "bound", ""))?;
+        let widest = |text: fn(&Row) -> usize| self.0.iter().map(text).max().unwrap_or(0);
+        let (kernel, form) = (widest(|row| row.kernel.len()), widest(|row| row.form.len()));
+        let case = widest(|row| row.case.len());
+        let line = |[a, b, c, d, e, g]: [&str; 6]| format!("{a:kernel$}  {b:form$}  {c:case$}  {d:>8} {e:>8}  {g}");
+        writeln!(f, "{}", line(["kernel", "form", "case", "worst", "bound", ""]).trim_end())?;
         for row in self.0 {
             let (worst, bound) = (format!("{:.3}", row.worst), format!("{:.1e}", row.bound));
             let verdict = if row.passed { "ok" } else { "FAILED" };
-            writeln!(f, "{}", line(&row.kernel, &row.form, &row.case, &worst, &bound, verdict))?;
+            writeln!(f, "{}", line([&row.kernel, &row.form, &row.case, &worst, &bound, verdict]))?;
         }
         let failed = self.0.iter().filter(|row| !row.passed).count();
         write!(f, "{} rows, {failed} failed; worst is the largest error divided by its bound", self.0.len())

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use velograd::gpu::Gpu;
 use velograd::gpu::shader::SHADERS;
 use velograd::gpu::target::Target;
-use velograd::selftest::{Case, Depth, Row, Table, execute, run, table};
+use velograd::ops::Conv2d;
+use velograd::selftest::{Case, Conv2dCase, Depth, Row, Table, check, execute, run, table};
 
 use crate::support;
 
@@ -25,6 +26,27 @@ fn every_kernel_is_within_its_bounds() {
         .filter(|path| !WITHOUT_CASES.iter().any(|folder| path.starts_with(folder)) && !tested.contains(path))
         .collect();
     assert!(missing.is_empty(), "no case compares {missing:?}");
+}
+
+/// Sizes nobody thought of: 60 convolutions drawn at random, up to 9 a side, 40 channels and 40 images.
+#[test]
+fn random_convolutions_are_within_their_bounds() {
+    let Some(gpu) = support::gpu() else { return };
+    let mut state = 1_u32;
+    let mut draw = |low: u32, high: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        low + (state >> 8) % (high - low + 1)
+    };
+    for _ in 0..60 {
+        let (kernel, stride, padding) = (draw(1, 5), draw(1, 3), draw(0, 3));
+        let side = |drawn: u32| drawn.max(kernel.saturating_sub(2 * padding));
+        let images = if draw(0, 3) == 0 { draw(1, 40) } else { draw(1, 5) };
+        let input = [images, side(draw(1, 9)), side(draw(1, 9)), draw(1, 40)];
+        let conv = Conv2d { outputs: draw(1, 40), kernel, stride, padding };
+        let case = Conv2dCase { input, conv, shared: draw(0, 1) == 1 };
+        let rows = check(gpu, &case).expect("the device runs the case");
+        assert!(rows.iter().all(|row| row.passed), "\n{}", Table(&rows));
+    }
 }
 
 /// Pipelines are made without run-time checks (see `Gpu::checked`); with them the same results must come.

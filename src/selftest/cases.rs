@@ -61,7 +61,8 @@ fn convolutions() -> Vec<Entry> {
         conv([1, 1, 1, 4], 4, [1, 1, 0], false),
         conv([2, 3, 3, 5], 6, [1, 1, 1], false), // outputs that see padding alone
         conv([1, 1, 40, 20], 4, [3, 1, 1], false),
-        conv([5, 4, 4, 64], 64, [3, 1, 1], false),
+        conv([9, 8, 8, 64], 64, [3, 1, 1], false),    // several tiles every way
+        conv([64, 1, 1, 512], 512, [3, 1, 1], false), // the last layers for small images
     ];
     short.into_iter().map(Entry::short).chain(full.into_iter().map(Entry::full)).collect()
 }

@@ -50,10 +50,11 @@ pub fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Resu
     let mut plan = Plan::new([&recording], false);
     plan.pool.iter_mut().for_each(|bytes| *bytes += GUARD);
     let places = Places::new(&recording, &plan);
+    widen(&mut recording);
     let recordings = [recording];
     let runtime = Runtime::with_plan(gpu, &recordings, plan)?;
 
-    let mut memory = places.memory(&recordings[0], &runtime);
+    let mut memory = places.memory(&runtime);
     fill(&mut memory, &places, &wires, data);
     for (key, memory) in &memory {
         runtime.write(places.buffer(key, &runtime), &memory.before);
@@ -97,16 +98,54 @@ fn word(wire: &Wire, value: f64) -> u32 {
     if wire.port.integer { value as u32 } else { (value as f32).to_bits() }
 }
 
-/// Which buffer each slot lies in.
+/// Binds what lies behind each range of a persistent buffer along with it, so that a store too far is seen where it
+/// would else be cut off by the device. Two ranges of one buffer in one call stay apart, as WebGPU demands.
+fn widen(recording: &mut Recording) {
+    for call in &mut recording.calls {
+        let starts: Vec<_> = call.args.iter().filter_map(|(slot, _)| start(slot)).collect();
+        for (slot, _) in &mut call.args {
+            let Slot::Buffer { name, offset, bytes } = slot else { continue };
+            let next = starts.iter().filter(|(other, at)| other == name && at > offset).map(|(_, at)| *at).min();
+            *bytes = next.unwrap_or(recording.buffers[name]) - *offset;
+        }
+    }
+}
+
+fn start(slot: &Slot) -> Option<(String, u64)> {
+    match slot {
+        Slot::Buffer { name, offset, .. } => Some((name.clone(), *offset)),
+        Slot::Tensor(_) => None,
+    }
+}
+
+/// Which buffer each slot lies in, and what calls may write there.
 struct Places {
     pool: HashMap<Tensor, usize>,
+    /// Per buffer, ranges of words.
+    written: HashMap<Key, Vec<Range<usize>>>,
 }
 
 impl Places {
     fn new(recording: &Recording, plan: &Plan) -> Self {
-        let slots = recording.calls.iter().flat_map(|call| &call.args);
-        let tensors = slots.filter_map(|(slot, _)| if let Slot::Tensor(t) = slot { Some(*t) } else { None });
-        Self { pool: tensors.filter_map(|t| Some((t, plan.buffer(0, t)?))).collect() }
+        let args = || recording.calls.iter().flat_map(|call| &call.args);
+        let tensors = args().filter_map(|(slot, _)| if let Slot::Tensor(t) = slot { Some(*t) } else { None });
+        let pool = tensors.filter_map(|t| Some((t, plan.buffer(0, t)?))).collect();
+        let mut places = Self { pool, written: HashMap::new() };
+        for name in recording.buffers.keys() {
+            places.written.insert(Key::Named(name.clone()), vec![]);
+        }
+        for (slot, access) in args() {
+            let (key, first) = places.find(slot);
+            let words = match slot {
+                Slot::Tensor(t) => recording.info(*t).words as usize,
+                Slot::Buffer { bytes, .. } => (*bytes / 4) as usize,
+            };
+            let ranges = places.written.entry(key).or_default();
+            if *access == Access::ReadWrite {
+                ranges.push(first..first + words);
+            }
+        }
+        places
     }
 
     /// The buffer and the first word in it.
@@ -127,29 +166,13 @@ impl Places {
         }
     }
 
-    /// All poison, with the ranges that calls may write.
-    fn memory(&self, recording: &Recording, runtime: &Runtime<'_>) -> HashMap<Key, Memory> {
-        let mut memory = HashMap::new();
-        let poisoned = |key: &Key| {
+    /// All poison.
+    fn memory(&self, runtime: &Runtime<'_>) -> HashMap<Key, Memory> {
+        let poisoned = |(key, written): (&Key, &Vec<Range<usize>>)| {
             let words = (self.buffer(key, runtime).size() / 4) as usize;
-            Memory { written: vec![], before: vec![POISON; words], after: vec![] }
+            (key.clone(), Memory { written: written.clone(), before: vec![POISON; words], after: vec![] })
         };
-        for name in recording.buffers.keys() {
-            let key = Key::Named(name.clone());
-            memory.insert(key.clone(), poisoned(&key));
-        }
-        for (slot, access) in recording.calls.iter().flat_map(|call| &call.args) {
-            let (key, first) = self.find(slot);
-            let entry = memory.entry(key).or_insert_with_key(poisoned);
-            if *access == Access::ReadWrite {
-                let words = match slot {
-                    Slot::Tensor(t) => recording.info(*t).words as usize,
-                    Slot::Buffer { bytes, .. } => (*bytes / 4) as usize,
-                };
-                entry.written.push(first..first + words);
-            }
-        }
-        memory
+        self.written.iter().map(poisoned).collect()
     }
 }
 
