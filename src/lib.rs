@@ -15,6 +15,7 @@ pub mod params;
 pub mod random;
 pub mod record;
 pub mod reference;
+pub mod selftest;
 pub mod suggest;
 pub mod tape;
 pub mod train;

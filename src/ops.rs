@@ -9,6 +9,7 @@ mod loss;
 mod pool;
 
 pub use augment::{IMAGE_BYTES, augment, draw};
+pub(crate) use batchnorm::Rows;
 pub use batchnorm::{BatchNorm, batch_norm};
 pub use conv2d::{Conv2d, conv2d};
 pub use elementwise::{add_relu, relu};

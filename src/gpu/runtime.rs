@@ -116,7 +116,14 @@ impl<'a> Runtime<'a> {
     /// # Errors
     /// [`Error::Device`] if something does not fit or the driver refuses.
     pub fn new(gpu: &'a Gpu, recordings: &[Recording], share: bool) -> Result<Self> {
-        let plan = Plan::new(recordings, share);
+        Self::with_plan(gpu, recordings, Plan::new(recordings, share))
+    }
+
+    /// As [`Self::new`], with buffers as planned; a caller may have made them larger.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_plan(gpu: &'a Gpu, recordings: &[Recording], plan: Plan) -> Result<Self> {
         fits(gpu, recordings, &plan)?;
         let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let make = |label: &str, bytes: u64| {

@@ -20,7 +20,7 @@ pub struct BatchNorm {
 
 /// A matrix of `rows` by channels, cut into chunks of rows (`shaders/shared/rows.wgsl`).
 #[derive(Clone, Copy)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     pub rows: u32,
     pub c4: u32,
     pub chunk_rows: u32,
@@ -28,7 +28,7 @@ pub(super) struct Rows {
 
 impl Rows {
     /// At most about 256 chunks, so that one workgroup can merge them, and at least 16 rows in each.
-    pub(super) fn of([n, h, w, c]: [u32; 4]) -> Self {
+    pub(crate) fn of([n, h, w, c]: [u32; 4]) -> Self {
         let rows = n * h * w;
         Self { rows, c4: padded(c) / 4, chunk_rows: rows.div_ceil(256).max(16) }
     }
@@ -37,12 +37,12 @@ impl Rows {
         self.rows.div_ceil(self.chunk_rows)
     }
 
-    pub(super) fn fields(self) -> [(&'static str, u32); 3] {
+    pub(crate) fn fields(self) -> [(&'static str, u32); 3] {
         [("rows", self.rows), ("c4", self.c4), ("chunk_rows", self.chunk_rows)]
     }
 
     /// One per chunk and four channels.
-    pub(super) fn invocations(self) -> u32 {
+    pub(crate) fn invocations(self) -> u32 {
         self.chunks() * self.c4
     }
 }

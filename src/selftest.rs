@@ -1,0 +1,245 @@
+//! Every kernel against its f64 value on an open device: what `velograd selftest` and the tests run.
+//!
+//! A [`Case`] records one op of known size, names the buffers that go in and come out ([`Port`]) and says what should come
+//! out and how far off float32 may be ([`Expected`]). [`execute`] runs it in the worst surroundings: every buffer is filled
+//! with NaN, is longer than its contents, and activations do not share. What a kernel must not read would show as NaN, and
+//! what it must not write as a changed word.
+
+mod batchnorm;
+mod cases;
+mod conv2d;
+mod elementwise;
+mod image;
+mod linear;
+mod loss;
+mod optim;
+mod outcome;
+mod pool;
+mod port;
+
+use std::{collections::BTreeMap, fmt};
+
+use crate::{
+    error::Result,
+    gpu::{Gpu, runtime::Step, target::Target},
+    reference::Sum,
+    tape::{Recording, Tape},
+};
+
+pub use batchnorm::BatchNormCase;
+pub use cases::{Entry, table};
+pub use conv2d::Conv2dCase;
+pub use elementwise::ReluCase;
+pub use image::{AugmentCase, DrawCase};
+pub use linear::LinearCase;
+pub use loss::CrossEntropyCase;
+pub use outcome::{Outcome, execute};
+pub use pool::{GlobalAvgPoolCase, MaxPoolCase};
+pub use port::{At, Port};
+
+/// How much to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Each kernel at a size or two.
+    Short,
+    /// The whole table, edges of every tile included.
+    Full,
+}
+
+/// Values by port name, in PyTorch's order.
+pub type Data = BTreeMap<&'static str, Vec<f64>>;
+
+/// An op of known size, with its inputs and what should come of them.
+pub trait Case {
+    /// What distinguishes it from other cases of the op.
+    fn name(&self) -> String;
+
+    /// Whether the tape is in training.
+    fn training(&self) -> bool {
+        true
+    }
+
+    /// Appends the op, and its backward pass where there is one; returns the buffers that matter.
+    fn record(&self, t: &mut Tape) -> Vec<Port>;
+
+    /// The step's uniform.
+    fn step(&self) -> Step {
+        Step::default()
+    }
+
+    /// Inputs, the same at every call, all exact in float32.
+    fn data(&self) -> Data;
+
+    /// What should come out of these inputs.
+    fn expected(&self, data: &Data) -> Vec<Expected>;
+
+    /// What the benches time.
+    fn recording(&self, target: &Target) -> Recording {
+        let mut tape = Tape::new(target, self.training());
+        self.record(&mut tape);
+        tape.finish()
+    }
+
+    /// Floating-point operations of all calls that count them; 0 for what moves bytes.
+    fn flop(&self) -> f64 {
+        self.recording(&Target::portable()).calls.iter().map(|call| call.flop).sum()
+    }
+}
+
+/// What a port should hold after the run.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The port's name.
+    pub port: &'static str,
+    /// In PyTorch's order.
+    pub value: Vec<f64>,
+    /// How far off each element may be.
+    pub bound: Vec<f64>,
+    /// Share of the elements that may be further off: only where the result jumps, as a rotated image does.
+    pub exempt: f64,
+}
+
+/// Factor of [`Sum::bound`]: rounding errors that are independent stay within 4 standard deviations for all of the
+/// table's elements, and the cores' order of summation only makes them smaller.
+const SPREAD: f64 = 4.0;
+
+/// Error of one float32 operation relative to its result, twice over: devices need not round to nearest.
+const EPS: f64 = f32::EPSILON as f64;
+
+/// The smallest normal float32: a device may flush what is smaller.
+const TINY: f64 = f32::MIN_POSITIVE as f64;
+
+impl Expected {
+    /// Values that the device can but copy.
+    pub fn exact(port: &'static str, value: Vec<f64>) -> Self {
+        let bound = vec![0.0; value.len()];
+        Self { port, value, bound, exempt: 0.0 }
+    }
+
+    /// Values that take `roundings` operations of their own magnitude.
+    pub fn rounded(port: &'static str, value: Vec<f64>, roundings: f64) -> Self {
+        let bound = value.iter().map(|v| roundings * EPS * v.abs() + TINY).collect();
+        Self { port, value, bound, exempt: 0.0 }
+    }
+
+    /// Sums, within `4 sqrt(terms) eps32 magnitude`.
+    pub fn sum(port: &'static str, sum: &Sum) -> Self {
+        let bound = (0..sum.value.len()).map(|i| sum.bound(i, SPREAD)).collect();
+        Self { port, value: sum.value.clone(), bound, exempt: 0.0 }
+    }
+
+    /// What was there before, and a sum added to it.
+    pub fn added(port: &'static str, before: &[f64], sum: &Sum) -> Self {
+        Self::sum(port, &plus(before, sum))
+    }
+}
+
+/// A sum with one more term per element.
+fn plus(before: &[f64], sum: &Sum) -> Sum {
+    Sum {
+        value: sum.value.iter().zip(before).map(|(value, before)| value + before).collect(),
+        magnitude: sum.magnitude.iter().zip(before).map(|(magnitude, before)| magnitude + before.abs()).collect(),
+        terms: sum.terms + 1,
+    }
+}
+
+/// One kernel in one case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Path below `shaders/`, or `guard words` for the memory that the case must leave alone.
+    pub kernel: String,
+    /// The kernel's constants and cores.
+    pub form: String,
+    /// The case's name.
+    pub case: String,
+    /// Largest error divided by its bound, over all elements that the kernel wrote; words changed for `guard words`.
+    pub worst: f64,
+    /// The bound where the error is largest.
+    pub bound: f64,
+    /// Every element is within its bound.
+    pub passed: bool,
+}
+
+/// Runs the table on the device: with portable kernels, with those the device is run with, and with the subgroup cores
+/// where its subgroups have one size.
+///
+/// # Errors
+/// [`crate::error::Error::Device`] if the device cannot run a case at all; a wrong result is a row.
+pub fn run(gpu: &Gpu, depth: Depth) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for entry in table().into_iter().filter(|entry| entry.short || depth == Depth::Full) {
+        rows.extend(check(gpu, entry.case.as_ref())?);
+    }
+    Ok(rows)
+}
+
+/// Runs one case with every target that changes its kernels.
+///
+/// # Errors
+/// As [`run`].
+pub fn check(gpu: &Gpu, case: &dyn Case) -> Result<Vec<Row>> {
+    let data = case.data();
+    let expected = case.expected(&data);
+    let (mut rows, mut seen) = (Vec::new(), Vec::new());
+    for target in targets(gpu) {
+        let specs: Vec<_> = case.recording(&target).calls.into_iter().map(|call| call.spec).collect();
+        if !seen.contains(&specs) {
+            rows.extend(execute(gpu, &target, case, &data)?.rows(&case.name(), &expected));
+            seen.push(specs);
+        }
+    }
+    Ok(rows)
+}
+
+/// The targets that this device can run.
+pub fn targets(gpu: &Gpu) -> Vec<Target> {
+    let mut targets = vec![Target::portable()];
+    if !targets.contains(&gpu.target) {
+        targets.push(gpu.target.clone());
+    }
+    let size = gpu.info.subgroup_min_size;
+    let fixed = size == gpu.info.subgroup_max_size && size.is_power_of_two() && (4..=64).contains(&size);
+    if fixed && gpu.device.features().contains(wgpu::Features::SUBGROUP) {
+        let software = Target::software(size);
+        if !targets.contains(&software) {
+            targets.push(software);
+        }
+    }
+    targets
+}
+
+/// Rows as a table with a line of summary.
+pub struct Table<'a>(pub &'a [Row]);
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widest = |text: fn(&Row) -> usize| self.0.iter().map(text).max().unwrap_or(0);
+        let (kernel, form) = (widest(|row| row.kernel.len()), widest(|row| row.form.len()));
+        let case = widest(|row| row.case.len());
+        let line = |[a, b, c, d, e, g]: [&str; 6]| format!("{a:kernel$}  {b:form$}  {c:case$}  {d:>8} {e:>8}  {g}");
+        writeln!(f, "{}", line(["kernel", "form", "case", "worst", "bound", ""]).trim_end())?;
+        for row in self.0 {
+            let (worst, bound) = (format!("{:.3}", row.worst), format!("{:.1e}", row.bound));
+            let verdict = if row.passed { "ok" } else { "FAILED" };
+            writeln!(f, "{}", line([&row.kernel, &row.form, &row.case, &worst, &bound, verdict]))?;
+        }
+        let failed = self.0.iter().filter(|row| !row.passed).count();
+        write!(f, "{} rows, {failed} failed; worst is the largest error divided by its bound", self.0.len())
+    }
+}
+
+/// `len` numbers in [-1, 1), multiples of 2^-23, from a linear congruential generator.
+fn random(len: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from((state >> 40) as u32) / 8_388_608.0 - 1.0
+    };
+    next();
+    (0..len).map(|_| next()).collect()
+}
+
+/// The nearest float32.
+fn single(value: f64) -> f64 {
+    f64::from(value as f32)
+}

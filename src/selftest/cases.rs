@@ -1,0 +1,155 @@
+//! The table: which sizes each op is tried at. Sizes no tile divides, one of everything, and the edges of each kernel.
+
+use super::{
+    AugmentCase, BatchNormCase, Case, Conv2dCase, CrossEntropyCase, DrawCase, GlobalAvgPoolCase, LinearCase,
+    MaxPoolCase, ReluCase, optim,
+};
+use crate::ops::Conv2d;
+
+/// A case and whether the short run includes it.
+pub struct Entry {
+    /// Op, size and inputs.
+    pub case: Box<dyn Case>,
+    /// Part of [`super::Depth::Short`].
+    pub short: bool,
+}
+
+impl Entry {
+    /// A case of the short run.
+    pub fn short(case: impl Case + 'static) -> Self {
+        Self { case: Box::new(case), short: true }
+    }
+
+    /// A case of the full run alone.
+    pub fn full(case: impl Case + 'static) -> Self {
+        Self { case: Box::new(case), short: false }
+    }
+}
+
+/// Every case.
+pub fn table() -> Vec<Entry> {
+    let parts = [convolutions(), normalizations(), pools(), the_rest(), optim::entries()];
+    parts.into_iter().flatten().collect()
+}
+
+fn convolutions() -> Vec<Entry> {
+    // images, rows, columns, channels; outputs, filter, stride, padding; shared with a second convolution
+    let conv = |input, outputs, [kernel, stride, padding]: [u32; 3], shared| Conv2dCase {
+        input,
+        conv: Conv2d { outputs, kernel, stride, padding },
+        shared,
+    };
+    let short = [
+        conv([2, 9, 7, 20], 24, [3, 1, 1], true),
+        conv([3, 9, 8, 8], 20, [3, 2, 1], false), // few channels: a row of taps at once
+        conv([5, 1, 1, 33], 17, [3, 1, 1], false), // eight taps of nine in the padding
+    ];
+    let full = [
+        conv([2, 17, 18, 3], 16, [7, 2, 3], false), // torchvision's first layer
+        conv([33, 4, 5, 3], 8, [3, 1, 1], false),   // the first layer for small images
+        conv([1, 11, 13, 5], 7, [5, 3, 2], true),   // a stride of 3 that leaves rows over
+        conv([70, 3, 3, 18], 70, [3, 1, 1], true),  // one image and one channel more than the tiles' 64
+        conv([33, 5, 5, 36], 68, [3, 2, 1], false), // one image more than 32
+        conv([4, 2, 2, 130], 66, [3, 1, 1], false), // deep
+        conv([1, 6, 5, 7], 130, [3, 1, 1], false),
+        conv([2, 8, 8, 12], 28, [1, 2, 0], false), // three pixels of four get no gradient
+        conv([2, 6, 6, 16], 10, [3, 2, 0], false), // the last row and column are never read
+        conv([1, 2, 2, 3], 5, [3, 1, 1], false),
+        conv([1, 2, 2, 17], 5, [3, 1, 1], false),
+        conv([2, 1, 1, 6], 6, [7, 2, 3], false), // one tap of 49 on the map
+        conv([2, 3, 2, 1], 1, [3, 2, 1], false),
+        conv([1, 1, 1, 4], 4, [1, 1, 0], false),
+        conv([2, 3, 3, 5], 6, [1, 1, 1], false), // outputs that see padding alone
+        conv([1, 1, 40, 20], 4, [3, 1, 1], false),
+        conv([9, 8, 8, 64], 64, [3, 1, 1], false),    // several tiles every way
+        conv([64, 1, 1, 512], 512, [3, 1, 1], false), // the last layers for small images
+    ];
+    short.into_iter().map(Entry::short).chain(full.into_iter().map(Entry::full)).collect()
+}
+
+fn normalizations() -> Vec<Entry> {
+    let plain = BatchNormCase {
+        input: [6, 5, 7, 10],
+        training: true,
+        add: false,
+        relu: false,
+        shared: false,
+        mean_range: [5.0, 3.0],
+    };
+    let relu = BatchNormCase { relu: true, mean_range: [0.0, 1.0], ..plain };
+    let residual = BatchNormCase { add: true, ..relu };
+    let short = [
+        plain,
+        BatchNormCase { input: [4, 3, 5, 33], ..residual },
+        BatchNormCase { input: [3, 2, 3, 9], shared: true, ..residual },
+        BatchNormCase { training: false, ..residual },
+        BatchNormCase { training: false, ..plain },
+    ];
+    let full = [
+        BatchNormCase { input: [4, 8, 8, 16], ..relu },
+        BatchNormCase { input: [64, 1, 1, 33], add: true, mean_range: [-2.0, 1.0], ..plain },
+        BatchNormCase { input: [9, 7, 5, 6], mean_range: [1000.0, 1.0], ..plain }, // a mean that swamps the deviation
+        BatchNormCase { input: [9, 7, 5, 6], mean_range: [3.0, 0.0], ..plain },    // no deviation at all
+        BatchNormCase { input: [1, 1, 1, 6], ..plain }, // one row: PyTorch refuses, here y = beta
+        BatchNormCase { input: [17, 1, 1, 5], ..relu }, // a chunk of one row
+        BatchNormCase { input: [33, 12, 13, 7], ..relu }, // more rows than 256 chunks of 16
+        BatchNormCase { input: [2, 2, 2, 260], ..residual }, // more channels than a workgroup's 64 vectors
+        BatchNormCase { input: [65, 9, 9, 4], shared: true, ..residual },
+        BatchNormCase { input: [1, 1, 1, 3], training: false, ..relu },
+        BatchNormCase { input: [70, 3, 3, 66], training: false, add: true, ..plain },
+    ];
+    short.into_iter().map(Entry::short).chain(full.into_iter().map(Entry::full)).collect()
+}
+
+fn pools() -> Vec<Entry> {
+    let pool = |input, [kernel, stride, padding]: [u32; 3], ties, shared| MaxPoolCase {
+        input,
+        kernel,
+        stride,
+        padding,
+        ties,
+        shared,
+    };
+    let mean = |input, shared| GlobalAvgPoolCase { input, shared };
+    vec![
+        Entry::short(pool([3, 16, 15, 5], [3, 2, 1], false, false)),
+        Entry::short(pool([2, 8, 8, 3], [3, 2, 1], true, true)),
+        Entry::full(pool([1, 1, 1, 4], [3, 2, 1], false, false)),
+        Entry::full(pool([2, 5, 5, 9], [3, 1, 1], true, false)),
+        Entry::full(pool([70, 9, 8, 6], [5, 3, 2], false, true)),
+        Entry::full(pool([2, 5, 7, 6], [2, 2, 0], false, false)), // the last row and column are in no window
+        Entry::full(pool([1, 7, 7, 4], [1, 3, 0], false, false)), // gaps between windows
+        Entry::short(mean([3, 4, 4, 37], false)),
+        Entry::full(mean([65, 2, 3, 5], true)),
+        Entry::full(mean([1, 1, 1, 4], false)),
+    ]
+}
+
+fn the_rest() -> Vec<Entry> {
+    let linear = |n, inputs, outputs| LinearCase { n, inputs, outputs };
+    let loss = |n, classes, scale, smoothing| CrossEntropyCase { n, classes, scale, smoothing };
+    let relu = |shape, add, shared| ReluCase { shape, add, shared, training: true };
+    vec![
+        Entry::short(linear(9, 70, 10)),
+        Entry::full(linear(1, 1, 2)),
+        Entry::full(linear(33, 512, 10)),
+        Entry::full(linear(70, 33, 66)),
+        Entry::short(loss(13, 10, 3.0, 0.1)),
+        Entry::short(loss(70, 10, 60.0, 0.0)),
+        Entry::full(loss(13, 10, 0.0, 0.0)), // all equal: the first class is predicted
+        Entry::full(loss(1, 2, 1.0, 0.3)),
+        Entry::full(loss(130, 100, 60.0, 0.1)),
+        Entry::full(loss(5, 101, 1000.0, 0.1)),
+        Entry::short(relu([3, 5, 5, 6], false, true)),
+        Entry::short(relu([4, 5, 5, 6], true, true)),
+        Entry::full(relu([1, 1, 1, 1], false, false)),
+        Entry::full(relu([2, 9, 9, 32], true, false)),
+        // More workgroups than one dimension of a grid holds.
+        Entry::full(ReluCase { shape: [1, 2049, 2048, 1], add: false, shared: false, training: false }),
+        Entry::short(AugmentCase { n: 5, rotate: false }),
+        Entry::short(AugmentCase { n: 16, rotate: true }),
+        Entry::full(AugmentCase { n: 70, rotate: true }),
+        Entry::short(DrawCase { n: 70, random: true }),
+        Entry::full(DrawCase { n: 5, random: false }),
+    ]
+}

@@ -1,0 +1,102 @@
+//! ReLU, alone and after a sum.
+
+use super::{At, Case, Data, Expected, Port, random};
+use crate::{
+    ops::{add_relu, relu},
+    reference::elementwise as reference,
+    tape::Tape,
+};
+
+/// A ReLU.
+#[derive(Clone, Copy, Debug)]
+pub struct ReluCase {
+    /// Input shape.
+    pub shape: [u32; 4],
+    /// Of a sum of two tensors rather than of one.
+    pub add: bool,
+    /// Whether a second ReLU has the same input, so that gradients accumulate.
+    pub shared: bool,
+    /// With a backward pass.
+    pub training: bool,
+}
+
+impl ReluCase {
+    fn len(&self) -> usize {
+        self.shape.iter().product::<u32>() as usize
+    }
+}
+
+impl Case for ReluCase {
+    fn name(&self) -> String {
+        let ([n, h, w, c], op) = (self.shape, if self.add { "add_relu" } else { "relu" });
+        format!("{op} {n}x{h}x{w}x{c}{}", if self.shared { ", shared" } else { "" })
+    }
+
+    fn training(&self) -> bool {
+        self.training
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let x = t.tensor(self.shape);
+        let other = self.add.then(|| t.tensor(self.shape));
+        let y = match other {
+            Some(other) => add_relu(t, x, other),
+            None => relu(t, x),
+        };
+        let mut ports = vec![Port::new("x", At::Tensor(x)), Port::new("out", At::Tensor(y))];
+        ports.extend(other.map(|other| Port::new("other", At::Tensor(other))));
+        if !self.training {
+            return ports;
+        }
+        ports.push(Port::new("grad_out", At::Tensor(t.write_gradient(y).0)));
+        if self.shared {
+            let second = relu(t, x);
+            ports.push(Port::new("second.grad_out", At::Tensor(t.write_gradient(second).0)));
+        }
+        t.backward();
+        ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("relu has given one"))));
+        if let Some(other) = other {
+            ports.push(Port::new("grad_other", At::Tensor(t.gradient(other).expect("add_relu has given one"))));
+        }
+        ports
+    }
+
+    fn data(&self) -> Data {
+        let mut x = random(self.len(), 1);
+        x.iter_mut().step_by(7).for_each(|x| *x = 0.0); // the kink, where the derivative is 0
+        let mut data = Data::from([("x", x)]);
+        if self.add {
+            data.insert("other", random(self.len(), 2));
+        }
+        if self.training {
+            data.insert("grad_out", random(self.len(), 3));
+        }
+        if self.shared {
+            data.insert("second.grad_out", random(self.len(), 4));
+        }
+        data
+    }
+
+    /// A maximum and a selection are exact, a sum of two takes one rounding.
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let x = &data["x"];
+        let mut expected = vec![match data.get("other") {
+            Some(other) => Expected::rounded("out", reference::add_relu(x, other), 1.0),
+            None => Expected::exact("out", reference::relu(x)),
+        }];
+        let Some(d_y) = data.get("grad_out") else { return expected };
+        let mut d_x = match data.get("other") {
+            Some(other) => reference::add_relu_backward(x, other, d_y),
+            None => reference::relu_backward(x, d_y),
+        };
+        if self.add {
+            expected.push(Expected::exact("grad_other", d_x.clone()));
+        }
+        if self.shared {
+            let second = reference::relu_backward(x, &data["second.grad_out"]);
+            d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
+        }
+        expected.push(Expected::rounded("grad_x", d_x, 1.0));
+        expected
+    }
+}

@@ -1,0 +1,198 @@
+//! Every shader in every form that is ever recorded: valid, within its target's limits, and written by every back end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use naga::back::{glsl, hlsl, msl, spv};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use velograd::gpu::shader::{Linked, SHADERS, Spec, link};
+use velograd::gpu::target::Target;
+use velograd::models::{Config, Stem, resnet::resnet18};
+use velograd::ops;
+use velograd::optim::{self, Kind};
+use velograd::params::{Init, Shape};
+use velograd::selftest::table;
+use velograd::tape::{Recording, Tape};
+
+/// A network as it is trained and as it is evaluated.
+fn resnet(target: &Target, stem: Stem, width: u32, training: bool) -> Recording {
+    let mut t = Tape::new(target, training);
+    let draws = ops::draw(&mut t, 20, training);
+    let images = ops::augment(&mut t, 20, draws);
+    let logits = resnet18(&mut t, images, Config { stem, width, classes: 10 });
+    ops::cross_entropy(&mut t, logits, 0.0);
+    t.backward();
+    t.finish()
+}
+
+/// One update of every optimizer: with its defaults, with momentum, and with each choice made otherwise.
+fn updates(target: &Target) -> Vec<Recording> {
+    let mut t = Tape::new(target, true);
+    t.param("weight", Shape::Filter { k: 40, c: 60, r: 3, s: 3 }, Init::KaimingFanOut);
+    t.param("bias", Shape::Vector { c: 10 }, Init::Constant(0.0));
+    let mut recordings = Vec::new();
+    for entry in optim::ALL {
+        let mut variants = vec![vec![], vec![("momentum", "0.9")]];
+        for setting in entry.settings {
+            let words = match setting.kind {
+                Kind::Flag { default } => vec![if default { "false" } else { "true" }],
+                Kind::Choice { words } => words.to_vec(),
+                _ => vec![],
+            };
+            variants.extend(words.iter().map(|word| vec![(setting.key, *word)]));
+            variants.extend(words.iter().map(|word| vec![("momentum", "0.9"), (setting.key, *word)]));
+        }
+        let before = recordings.len();
+        for variant in variants {
+            let given: Vec<_> = variant.iter().map(|(key, word)| (key.to_string(), word.to_string())).collect();
+            // Not every optimizer has momentum, and some choices need another.
+            if let Ok((optimizer, _)) = optim::build(entry.name, &given) {
+                recordings.push(optim::record(optimizer.as_ref(), Tape::over_layout(target, t.layout())));
+            }
+        }
+        assert!(recordings.len() > before, "{} does not build with its defaults", entry.name);
+    }
+    recordings
+}
+
+/// All forms by name that a target's recordings use.
+fn forms(target: &Target) -> BTreeMap<String, Spec> {
+    let mut recordings: Vec<Recording> = table().iter().map(|entry| entry.case.recording(target)).collect();
+    for (stem, width) in [(Stem::Imagenet, 16), (Stem::Imagenet, 64), (Stem::Cifar, 16), (Stem::Cifar, 64)] {
+        recordings.extend([true, false].map(|training| resnet(target, stem, width, training)));
+    }
+    recordings.extend(updates(target));
+    let calls = recordings.into_iter().flat_map(|recording| recording.calls);
+    calls.map(|call| (call.spec.to_string(), call.spec)).collect()
+}
+
+fn all_forms() -> BTreeMap<String, Spec> {
+    [Target::portable(), Target::software(4), Target::software(8)].iter().flat_map(forms).collect()
+}
+
+/// Linking also validates, and panics with the file and line.
+#[test]
+fn every_form_is_written_by_every_back_end() {
+    let forms = all_forms();
+    println!("{} forms", forms.len());
+    assert!(forms.len() > 50, "only {} forms were recorded", forms.len());
+    for (name, spec) in forms {
+        let linked = link(&spec);
+        for (back_end, write) in BACK_ENDS {
+            let written = write(&linked).unwrap_or_else(|fault| panic!("{name} to {back_end}: {fault}"));
+            assert!(written > 0, "{name} to {back_end}: nothing was written");
+        }
+    }
+}
+
+type Write = fn(&Linked) -> Result<usize, String>;
+const BACK_ENDS: [(&str, Write); 4] =
+    [("SPIR-V", to_spirv), ("MSL", to_msl), ("HLSL", to_hlsl), ("GLSL ES 3.10", to_glsl)];
+
+/// Version 1.3 is Vulkan 1.1's, the first with subgroups.
+fn to_spirv(linked: &Linked) -> Result<usize, String> {
+    let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
+    let entry = spv::PipelineOptions { shader_stage: naga::ShaderStage::Compute, entry_point: "main".into() };
+    let words = spv::write_vec(&linked.module, &linked.info, &options, Some(&entry));
+    words.map(|words| words.len()).map_err(|fault| fault.to_string())
+}
+
+/// Metal 2.4 has SIMD-group functions.
+fn to_msl(linked: &Linked) -> Result<usize, String> {
+    let options = msl::Options { lang_version: (2, 4), ..msl::Options::default() };
+    let text = msl::write_string(&linked.module, &linked.info, &options, &msl::PipelineOptions::default());
+    text.map(|(text, _)| text.len()).map_err(|fault| fault.to_string())
+}
+
+/// Shader model 6.0 has wave intrinsics.
+fn to_hlsl(linked: &Linked) -> Result<usize, String> {
+    let options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_0, ..hlsl::Options::default() };
+    let (mut text, entry) = (String::new(), hlsl::PipelineOptions::default());
+    let written = hlsl::Writer::new(&mut text, &options, &entry).write(&linked.module, &linked.info, None);
+    written.map(|_| text.len()).map_err(|fault| fault.to_string())
+}
+
+fn to_glsl(linked: &Linked) -> Result<usize, String> {
+    let options = glsl::Options { version: glsl::Version::new_gles(310), ..glsl::Options::default() };
+    let entry =
+        glsl::PipelineOptions { shader_stage: naga::ShaderStage::Compute, entry_point: "main".into(), multiview: None };
+    let (mut text, policies) = (String::new(), naga::proc::BoundsCheckPolicies::default());
+    let writer = glsl::Writer::new(&mut text, &linked.module, &linked.info, &options, &entry, policies);
+    writer.and_then(|mut writer| writer.write()).map_err(|fault| fault.to_string())?;
+    Ok(text.len())
+}
+
+/// Bytes that a workgroup shares.
+fn workgroup_bytes(linked: &Linked) -> u32 {
+    let shared = linked.module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
+    shared.map(|(_, v)| linked.module.types[v.ty].inner.size(linked.module.to_ctx())).sum()
+}
+
+/// WebGPU's core and nothing else: naga's validator without any capability, and the default limits.
+#[test]
+fn portable_forms_need_nothing_optional() {
+    for (name, spec) in forms(&Target::portable()) {
+        let linked = link(&spec);
+        let core = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&linked.module);
+        assert!(core.is_ok(), "{name}: {}", core.expect_err("it is not valid").into_inner());
+        let [x, y, z] = linked.workgroup_size;
+        assert!(x * y * z <= 256 && z <= 64, "{name}: {x} x {y} x {z} invocations");
+        assert!(linked.storage.len() <= 8, "{name}: {} storage buffers", linked.storage.len());
+        assert!(workgroup_bytes(&linked) <= 16 << 10, "{name}: {} bytes of workgroup memory", workgroup_bytes(&linked));
+        assert!(linked.sizes.is_none_or(|(_, span, _)| span <= 256), "{name}: Sizes is longer than its slot");
+    }
+}
+
+/// The check above would notice a subgroup operation.
+#[test]
+fn subgroup_forms_are_not_portable() {
+    let subgroup = forms(&Target::software(8)).into_values().filter(|spec| {
+        let valid = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&link(spec).module);
+        valid.is_err()
+    });
+    let paths: BTreeSet<&str> = subgroup.map(|spec| spec.path).collect();
+    assert!(paths.contains("conv2d/forward") && paths.contains("loss/finish"), "{paths:?}");
+}
+
+/// The files a form consists of, itself included.
+fn files(spec: &Spec, path: &str, found: &mut BTreeSet<String>) {
+    if !found.insert(path.to_owned()) {
+        return;
+    }
+    let (_, text) = SHADERS.iter().find(|(name, _)| *name == path).unwrap_or_else(|| panic!("no shader {path}"));
+    for name in text.lines().filter_map(|line| line.trim().strip_prefix("#import ")) {
+        let mapped = spec.imports.iter().find(|(from, _)| *from == name).map_or(name, |(_, to)| *to);
+        files(spec, &format!("shared/{mapped}"), found);
+    }
+}
+
+#[test]
+fn every_file_is_part_of_a_recorded_form() {
+    let mut used = BTreeSet::new();
+    for spec in all_forms().values() {
+        // Each form afresh: the mapping of imports differs.
+        let mut found = BTreeSet::new();
+        files(spec, spec.path, &mut found);
+        used.extend(found);
+    }
+    let unused = SHADERS.iter().map(|(path, _)| *path).filter(|path| !used.contains(*path));
+    let unused: Vec<_> = unused.collect();
+    assert!(unused.is_empty(), "no recording uses {unused:?}");
+}
+
+#[test]
+fn files_keep_the_house_rules() {
+    for (path, text) in SHADERS {
+        let first = text.lines().next().unwrap_or_default();
+        assert!(
+            first.starts_with("// ") && first.len() > 10,
+            "shaders/{path}.wgsl does not begin by saying what it is"
+        );
+        assert!(!text.contains("atomic<f32>"), "shaders/{path}.wgsl: WGSL has no float atomics");
+        let mains = text.matches("fn main(").count();
+        let expected = usize::from(!path.starts_with("shared/"));
+        assert_eq!(mains, expected, "shaders/{path}.wgsl: entry points called main");
+        assert_eq!(text.matches("@compute").count(), expected, "shaders/{path}.wgsl: entry points");
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        assert!(widest <= 140, "shaders/{path}.wgsl: a line of {widest} characters");
+    }
+}

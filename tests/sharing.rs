@@ -1,0 +1,65 @@
+//! Sharing buffers between activations changes no bit of what a training step computes.
+
+use velograd::gpu::{Gpu, runtime::Runtime, runtime::Step, target::Target};
+use velograd::models::{Config, Stem, resnet::resnet18};
+use velograd::ops;
+use velograd::tape::{Recording, Tape};
+
+use crate::support;
+
+const BATCH: u32 = 6;
+
+fn record(target: &Target) -> Recording {
+    let mut t = Tape::new(target, true);
+    let draws = ops::draw(&mut t, BATCH, true);
+    let images = ops::augment(&mut t, BATCH, draws);
+    let logits = resnet18(&mut t, images, Config { stem: Stem::Imagenet, width: 8, classes: 10 });
+    ops::cross_entropy(&mut t, logits, 0.1);
+    t.backward();
+    t.finish()
+}
+
+/// Some words, the same at every call; as floats between -0.5 and 0.5 if asked.
+fn some(count: usize, floats: bool) -> Vec<u32> {
+    let word = |i: u32| (i ^ 0x2545_f491).wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(0x9e37_79b1);
+    let float = |word: u32| (f64::from(word) / 4_294_967_296.0 - 0.5) as f32;
+    (0..count as u32).map(|i| if floats { float(word(i)).to_bits() } else { word(i) }).collect()
+}
+
+/// Two steps on the same buffers, so that the second starts from what the first left behind; gradients, running
+/// statistics and report as words.
+fn two_steps(gpu: &Gpu, share: bool) -> Vec<Vec<u32>> {
+    let recording = record(&gpu.target);
+    let layout = recording.layout.clone();
+    let runtime = Runtime::new(gpu, &[recording], share).expect("the device holds the network");
+    let mut params = vec![0; layout.param_floats() as usize];
+    for segment in &layout.params {
+        // Only elements: what pads a tensor is zero in training.
+        let values: Vec<f32> = some(segment.shape.elements(), true).into_iter().map(f32::from_bits).collect();
+        let stored = segment.shape.to_stored(&values).into_iter().map(f32::to_bits);
+        params[segment.offset as usize..].iter_mut().zip(stored).for_each(|(param, value)| *param = value);
+    }
+    runtime.write(runtime.buffer("params"), &params);
+    runtime.write(runtime.buffer("images"), &some((BATCH * ops::IMAGE_BYTES / 4) as usize, false));
+    runtime.write(runtime.buffer("labels"), &[3u32, 1, 4, 1, 5, 9]);
+    runtime.write(runtime.buffer("indices"), &[30u32, 10, 40, 11, 50, 90]);
+    for epoch in 0..2 {
+        runtime.set_step(&Step { loss_scale: 1.0 / BATCH as f32, seed: 1, epoch, ..Step::default() });
+        runtime.run(&[0]).expect("the device runs the network");
+    }
+    let read = |name: &str| {
+        let buffer = runtime.buffer(name);
+        runtime.read::<u32>(buffer, (buffer.size() / 4) as usize).expect("the device gives it back")
+    };
+    ["grads", "running", "report", "confusion"].map(read).into()
+}
+
+#[test]
+fn sharing_changes_no_bit() {
+    let Some(gpu) = support::gpu() else { return };
+    let (shared, separate) = (two_steps(gpu, true), two_steps(gpu, false));
+    let gradients: Vec<f32> = shared[0].iter().map(|&word| f32::from_bits(word)).collect();
+    assert!(gradients.iter().all(|g| g.is_finite()) && gradients.iter().any(|&g| g != 0.0), "gradients are real");
+    assert!(shared == separate, "sharing changes the results");
+    assert!(shared == two_steps(gpu, true), "a repetition changes the results");
+}

@@ -1,0 +1,31 @@
+//! Every integration test, in one binary that opens the device once.
+
+/// Opens files of values that were computed elsewhere.
+mod golden_files;
+
+/// Kernels and the whole network against the golden files.
+mod golden_gpu;
+
+/// What needs no device: references, shaders as text, planning.
+mod no_gpu {
+    /// Gradients of the references against differences of their values.
+    mod finite_difference;
+
+    /// References against the golden files.
+    mod golden_reference;
+
+    /// Which tensors share a buffer.
+    mod plan;
+
+    /// Every shader in every form that is ever recorded, through every back end.
+    mod shaders;
+}
+
+/// Every kernel against its f64 value, and that a wrong one would be noticed.
+mod ops;
+
+/// Sharing buffers between activations changes no bit.
+mod sharing;
+
+/// The device, or the reason why a test is skipped.
+mod support;
