@@ -18,7 +18,7 @@ use print::say;
 use crate::{
     error::{Error, Result},
     models::{Config, Stem},
-    network::Plans,
+    network::{MOST_IMAGES, Plans},
     train::{check_width, find_model},
 };
 
@@ -145,8 +145,9 @@ impl ModelFlags {
 
     fn config(&self) -> Result<Config> {
         check_width(self.width)?;
-        if self.batch_size == 0 {
-            return Err(Error::config("--batch-size 0", "--batch-size is at least 1"));
+        if !(1..=MOST_IMAGES).contains(&self.batch_size) {
+            let message = format!("--batch-size {}", self.batch_size);
+            return Err(Error::config(message, format!("--batch-size is from 1 to {MOST_IMAGES}")));
         }
         Ok(Config { stem: self.stem.into(), width: self.width, classes: crate::data::CLASSES as u32 })
     }

@@ -141,7 +141,7 @@ impl Plans<'_> {
 }
 
 /// More images than this in one batch are refused before anything is recorded, so that every count stays within 32 bits.
-const MOST_IMAGES: u32 = 1 << 16;
+pub const MOST_IMAGES: u32 = 1 << 16;
 
 impl<'a> Network<'a> {
     /// Records, allocates, compiles, and puts the weights in place.

@@ -33,6 +33,7 @@ pub use elementwise::ReluCase;
 pub use image::{AugmentCase, DrawCase};
 pub use linear::LinearCase;
 pub use loss::CrossEntropyCase;
+pub use optim::{OPTIMIZER_CASES, OptimizerInputs, narrow, optimizer_bound};
 pub use outcome::{Outcome, execute};
 pub use pool::{GlobalAvgPoolCase, MaxPoolCase};
 pub use port::{At, Port};
@@ -169,6 +170,9 @@ pub fn run(gpu: &Gpu, depth: Depth) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for entry in table().into_iter().filter(|entry| entry.short || depth == Depth::Full) {
         rows.extend(check(gpu, entry.case.as_ref())?);
+    }
+    for target in targets(gpu) {
+        rows.extend(optim::rows(gpu, &target, depth == Depth::Short)?);
     }
     Ok(rows)
 }

@@ -140,7 +140,7 @@ fn bad_data() {
     let train = |data: &str| folder.refused(1, &["train", "--data", data, "--out", "run"]);
     says(&train("missing"), &["missing"]);
     says(&train("empty"), &["empty", "data_batch"]);
-    says(&train("cut"), &["data_batch_1.bin", "3073"]);
+    says(&train("cut"), &["data_batch_1.bin", "3,073 bytes", "2 whole"]);
     says(&train("nothing"), &["data_batch_1.bin"]);
     says(&train("label"), &["data_batch_1.bin", "10"]);
     says(&train("garbage.tar.gz"), &["garbage.tar.gz"]);
@@ -171,7 +171,11 @@ fn bad_flags() {
     says(&refused(2, &["--max-steps", "0"]), &["--max-steps"]);
     says(&refused(1, &["--device", "Voodoo 2"]), &["Voodoo 2", "there is 0:"]);
     says(&refused(1, &["--device", "99"]), &["99"]);
-    says(&refused(2, &["--batch-size", "4000000000"]), &["at most"]);
+    says(&refused(2, &["--batch-size", "5000000000"]), &["--batch-size"]);
+    for command in ["plan", "bench"] {
+        says(&folder.refused(2, &[command, "--batch-size", "4000000000"]), &["65536"]);
+        says(&folder.refused(2, &[command, "--batch-size", "0"]), &["--batch-size"]);
+    }
     let said = refused(1, &["--width", "64", "--batch-size", "10000"]);
     says(&said, &["does not fit", "largest batch that fits is"]);
     folder.write("file", b"");
@@ -240,7 +244,7 @@ fn what_it_says_of_itself() {
     let plan = folder.works(&["plan"]);
     says(&plan, &["conv2d/forward", "layer4.1.conv2", "optim/velograd_update", "peak"]);
     let dispatches: usize =
-        plan.lines().filter_map(|l| l.strip_suffix(" dispatches")?.rsplit(' ').next()?.parse().ok()).sum();
+        plan.lines().filter_map(|l| l.strip_suffix(" dispatches")?.rsplit(' ').next()?.parse::<usize>().ok()).sum();
     assert!((1..=250).contains(&dispatches), "{dispatches} dispatches per update");
 
     says(

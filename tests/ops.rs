@@ -10,9 +10,6 @@ use velograd::selftest::{Case, Conv2dCase, Depth, Row, Table, check, execute, ru
 
 use crate::support;
 
-/// Shaders whose cases are still to come.
-const WITHOUT_CASES: [&str; 2] = ["optim/", "norm/"];
-
 #[test]
 fn every_kernel_is_within_its_bounds() {
     let Some(gpu) = support::gpu() else { return };
@@ -22,9 +19,7 @@ fn every_kernel_is_within_its_bounds() {
 
     let tested: BTreeSet<&str> = rows.iter().map(|row| row.kernel.as_str()).collect();
     let kernels = SHADERS.iter().map(|(path, _)| *path).filter(|path| !path.starts_with("shared/"));
-    let missing: Vec<_> = kernels
-        .filter(|path| !WITHOUT_CASES.iter().any(|folder| path.starts_with(folder)) && !tested.contains(path))
-        .collect();
+    let missing: Vec<_> = kernels.filter(|path| !tested.contains(path)).collect();
     assert!(missing.is_empty(), "no case compares {missing:?}");
 }
 

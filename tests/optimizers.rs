@@ -1,103 +1,40 @@
-//! Optimizers on the device against their f64 references and against golden traces.
+//! Optimizers against golden traces, and their properties; `ops` compares each with its f64 reference.
 
 use velograd::{
     optim::{self, Stepper},
-    random::Rng,
-    reference,
+    selftest::{OPTIMIZER_CASES, OptimizerInputs, narrow, optimizer_bound},
 };
 
 use crate::{golden_files, support::gpu};
-
-/// README of the golden folder: the bound of every trace.
-fn bound(expected: f64) -> f64 {
-    2e-6 + 1e-5 * expected.abs()
-}
 
 fn pairs(settings: &[(&str, &str)]) -> Vec<(String, String)> {
     settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
 
-fn narrow(tensors: &[Vec<f64>]) -> Vec<Vec<f32>> {
-    tensors.iter().map(|t| t.iter().map(|&v| v as f32).collect()).collect()
-}
-
 /// Largest error over its bound.
 fn worst(found: &[Vec<f32>], expected: &[Vec<f64>]) -> f64 {
     let pairs = found.iter().flatten().zip(expected.iter().flatten());
-    pairs.map(|(f, e)| (f64::from(*f) - e).abs() / bound(*e)).fold(0.0, f64::max)
+    pairs.map(|(f, e)| (f64::from(*f) - *e).abs() / optimizer_bound(*e)).fold(0.0, f64::max)
 }
-
-/// Parameters, gradients and losses that f32 holds exactly: a drift with noise, and what upsets an optimizer.
-struct Inputs {
-    params: Vec<Vec<f64>>,
-    grads: Vec<Vec<Vec<f64>>>,
-    losses: Vec<f64>,
-}
-
-fn inputs(lens: &[usize], updates: usize) -> Inputs {
-    let mut rng = Rng::new(3);
-    let mut draw = |len: usize, scale: f64| -> Vec<f64> {
-        (0..len).map(|_| f64::from((scale * (2.0 * rng.uniform() - 1.0)) as f32)).collect()
-    };
-    let params: Vec<_> = lens.iter().map(|&len| draw(len, 0.5)).collect();
-    let drift: Vec<_> = lens.iter().map(|&len| draw(len, 0.1)).collect();
-    let mut grads: Vec<Vec<Vec<f64>>> = Vec::new();
-    for update in 1..=updates {
-        let mut now: Vec<Vec<f64>> = lens.iter().map(|&len| draw(len, 0.1)).collect();
-        for (tensor, drift) in now.iter_mut().zip(&drift) {
-            tensor.iter_mut().zip(drift).for_each(|(g, d)| *g = f64::from((*g + d) as f32));
-        }
-        match update {
-            4 => now.iter_mut().flatten().for_each(|g| *g = 0.0),
-            6 => now[0].iter_mut().for_each(|g| *g = f64::from((*g * 100.0) as f32)),
-            8 => now.iter_mut().flatten().for_each(|g| *g = f64::from((*g * 1e-6) as f32)),
-            10 => now[0] = grads[8][0].clone(),
-            12 => now[0] = grads[10][0].iter().map(|g| -g).collect(),
-            _ => {}
-        }
-        grads.push(now);
-    }
-    let losses = (1..=updates).map(|t| f64::from((2.5 * 0.9_f64.powi(t as i32)) as f32)).collect();
-    Inputs { params, grads, losses }
-}
-
-/// Settings under which every entry of the registry is compared; an entry without a row fails the test below.
-const CASES: &[(&str, &[(&str, &str)])] = &[
-    ("velograd", &[]),
-    ("velograd", &[("scope", "global"), ("decay_norm", "delta")]),
-    ("velograd", &[("lr", "0.01"), ("beta1", "0.8"), ("weight_decay", "0.1"), ("lookahead_k", "3")]),
-    ("velograd", &[("alpha_slow", "0.3"), ("alpha_interp", "0.6"), ("lookahead_k", "1")]),
-    ("velograd", &[("weight_decay", "0"), ("use_lookahead", "false")]),
-    ("velograd", &[("use_select", "false"), ("use_norm", "false")]),
-    ("velograd", &[("use_loss", "false"), ("use_sim", "false"), ("use_adaptive_decay", "false")]),
-    ("velograd", &[("beta1", "0")]),
-    ("sgd", &[("lr", "0.01")]),
-    ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("dampening", "0.5"), ("weight_decay", "0.001")]),
-    ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("nesterov", "true")]),
-];
 
 #[test]
-fn every_entry_agrees_with_its_reference() {
-    let Some(gpu) = gpu() else { return };
+fn every_entry_has_a_case() {
     for entry in optim::ALL {
-        assert!(CASES.iter().any(|(name, _)| *name == entry.name), "{} has no case", entry.name);
+        assert!(OPTIMIZER_CASES.iter().any(|(name, _)| *name == entry.name), "{} has no case", entry.name);
     }
-    // One element, a few, more than a chunk, more than a block of 16,384.
-    let inputs = inputs(&[1, 13, 1030, 20_000], 16);
-    for (name, settings) in CASES {
-        let given = pairs(settings);
-        let mut reference = reference::optim::build(name, &given).unwrap_or_else(|| panic!("{name} has no reference"));
-        let (optimizer, _) = optim::build(name, &given).unwrap();
+}
+
+/// The norm that goes into the log, of every optimizer's own reduction.
+#[test]
+fn the_norm_is_that_of_all_gradients() {
+    let Some(gpu) = gpu() else { return };
+    let inputs = OptimizerInputs::new(&[1, 13, 1030, 40_000], 1);
+    let expected: f64 = inputs.grads[0].iter().flatten().map(|g| g * g).sum::<f64>().sqrt();
+    for name in optim::ALL.iter().map(|e| e.name) {
+        let (optimizer, _) = optim::build(name, &[]).unwrap();
         let mut stepper = Stepper::new(gpu, optimizer, &narrow(&inputs.params)).unwrap();
-        let mut expected = inputs.params.clone();
-        for (update, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
-            reference.step(&mut expected, grads, loss);
-            stepper.step(&narrow(grads), loss as f32).unwrap();
-            if [0, 1, 3, 15].contains(&update) {
-                let worst = worst(&stepper.params().unwrap(), &expected);
-                assert!(worst <= 1.0, "{name} {settings:?}, update {}: {worst:.2} times the bound", update + 1);
-            }
-        }
+        let found = f64::from(stepper.step(&narrow(&inputs.grads[0]), 1.0).unwrap().grad_norm);
+        assert!((found - expected).abs() <= 1e-5 * expected, "{name}: {found} for {expected}");
     }
 }
 
@@ -105,7 +42,7 @@ fn every_entry_agrees_with_its_reference() {
 #[test]
 fn what_is_not_finite_is_skipped() {
     let Some(gpu) = gpu() else { return };
-    let inputs = inputs(&[5, 1030], 9);
+    let inputs = OptimizerInputs::new(&[5, 1030], 9);
     for name in optim::ALL.iter().map(|e| e.name) {
         let run = |poison: bool| {
             let (optimizer, _) = optim::build(name, &[]).unwrap();
@@ -141,7 +78,7 @@ fn velograd_without_its_mechanisms_is_adam() {
     let off = ["use_select", "use_loss", "use_norm", "use_sim", "use_adaptive_decay", "use_lookahead"];
     let mut given: Vec<_> = off.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect();
     given.extend(pairs(&[("weight_decay", "0"), ("lr", "0.001"), ("beta2", "0.999")]));
-    let inputs = inputs(&[40], 14);
+    let inputs = OptimizerInputs::new(&[40], 14);
     let (optimizer, _) = optim::build("velograd", &given).unwrap();
     let mut stepper = Stepper::new(gpu, optimizer, &narrow(&inputs.params)).unwrap();
     let (mut p, mut m, mut v) = (inputs.params[0].clone(), vec![0.0; 40], vec![0.0; 40]);

@@ -1,5 +1,8 @@
 //! Every integration test, in one binary that opens the device once.
 
+/// The program: what it writes, and what it says of bad input.
+mod cli;
+
 /// Opens files of values that were computed elsewhere.
 mod golden_files;
 
@@ -8,6 +11,9 @@ mod golden_gpu;
 
 /// What needs no device: references, shaders as text, planning.
 mod no_gpu {
+    /// Data sets, readers, order.
+    mod data;
+
     /// Gradients of the references against differences of their values.
     mod finite_difference;
 
@@ -21,6 +27,9 @@ mod no_gpu {
     mod shaders;
 }
 
+/// Every optimizer against its f64 reference and its golden traces.
+mod optimizers;
+
 /// Every kernel against its f64 value, and that a wrong one would be noticed.
 mod ops;
 
@@ -29,3 +38,6 @@ mod sharing;
 
 /// The device, or the reason why a test is skipped.
 mod support;
+
+/// The whole trainer.
+mod training;

@@ -4,16 +4,27 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::{error::Result, gpu::Gpu};
+use super::print::say;
+use crate::{
+    error::Result,
+    gpu::Gpu,
+    selftest::{self, Depth, Table},
+};
 
 #[derive(Args)]
 pub(super) struct Arguments {
+    /// Each kernel at a size or two instead of the whole table
+    #[arg(long)]
+    short: bool,
     /// Adapter by index or part of its name
     #[arg(long, value_name = "NAME|INDEX")]
     device: Option<String>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let _gpu = Gpu::open(arguments.device.as_deref())?;
-    Ok(ExitCode::SUCCESS)
+    let gpu = Gpu::open(arguments.device.as_deref())?;
+    say!("{}, {} {}", gpu.info.name, gpu.info.driver, gpu.info.driver_info);
+    let rows = selftest::run(&gpu, if arguments.short { Depth::Short } else { Depth::Full })?;
+    say!("{}", Table(&rows));
+    Ok(if rows.iter().all(|row| row.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

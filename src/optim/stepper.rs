@@ -6,6 +6,7 @@ use crate::{
     gpu::{
         Gpu,
         runtime::{Report, Runtime},
+        target::Target,
     },
     params::{Init, Layout, Shape},
     tape::Tape,
@@ -17,6 +18,7 @@ pub struct Stepper<'a> {
     layout: Layout,
     optimizer: Box<dyn Optimizer>,
     updates: Updates,
+    kernels: Vec<(String, String)>,
 }
 
 impl<'a> Stepper<'a> {
@@ -25,6 +27,19 @@ impl<'a> Stepper<'a> {
     /// # Errors
     /// [`Error::Config`] for an empty tensor or none, [`Error::Device`] if they do not fit.
     pub fn new(gpu: &'a Gpu, optimizer: Box<dyn Optimizer>, params: &[Vec<f32>]) -> Result<Self> {
+        Self::on_target(gpu, &gpu.target, optimizer, params)
+    }
+
+    /// As [`Stepper::new`], with kernels in the forms of another device class.
+    ///
+    /// # Errors
+    /// As [`Stepper::new`].
+    pub fn on_target(
+        gpu: &'a Gpu,
+        target: &Target,
+        optimizer: Box<dyn Optimizer>,
+        params: &[Vec<f32>],
+    ) -> Result<Self> {
         let mut layout = Layout::default();
         for (i, values) in params.iter().enumerate() {
             let c = u32::try_from(values.len()).ok().filter(|&c| c > 0);
@@ -34,11 +49,20 @@ impl<'a> Stepper<'a> {
         if params.is_empty() {
             return Err(Error::config("there are no parameters", ""));
         }
-        let recording = record(optimizer.as_ref(), Tape::over_layout(&gpu.target, &layout));
+        let recording = record(optimizer.as_ref(), Tape::over_layout(target, &layout));
+        let kernels = recording
+            .calls
+            .iter()
+            .map(|c| {
+                let text = c.spec.to_string();
+                let (kernel, form) = text.split_once(' ').unwrap_or((&text, ""));
+                (kernel.to_owned(), form.to_owned())
+            })
+            .collect();
         let runtime = Runtime::new(gpu, &[recording], true)?;
         runtime.write(runtime.buffer("params"), &arena(&layout, params));
         start(optimizer.as_ref(), &runtime, &layout);
-        Ok(Self { runtime, layout, optimizer, updates: Updates::default() })
+        Ok(Self { runtime, layout, optimizer, updates: Updates::default(), kernels })
     }
 
     /// One update with these gradients and this loss; waits for it.
@@ -63,6 +87,11 @@ impl<'a> Stepper<'a> {
         let report: Report = runtime.read(runtime.buffer("report"), 1)?[0];
         self.updates.heard(&report);
         Ok(report)
+    }
+
+    /// Path and form of each kernel of an update.
+    pub fn kernels(&self) -> &[(String, String)] {
+        &self.kernels
     }
 
     /// The parameters now.

@@ -2,7 +2,7 @@
 
 use super::{
     AugmentCase, BatchNormCase, Case, Conv2dCase, CrossEntropyCase, DrawCase, GlobalAvgPoolCase, LinearCase,
-    MaxPoolCase, ReluCase, optim,
+    MaxPoolCase, ReluCase,
 };
 use crate::ops::Conv2d;
 
@@ -26,9 +26,9 @@ impl Entry {
     }
 }
 
-/// Every case.
+/// Every case but the optimizers', which are sequences of updates (`super::OPTIMIZER_CASES`).
 pub fn table() -> Vec<Entry> {
-    let parts = [convolutions(), normalizations(), pools(), the_rest(), optim::entries()];
+    let parts = [convolutions(), normalizations(), pools(), the_rest()];
     parts.into_iter().flatten().collect()
 }
 

@@ -1,8 +1,129 @@
-//! Optimizers and the gradient's norm.
+//! Optimizers, and the gradient's norm before them: a dozen updates of awkward gradients against the f64 reference.
 
-use super::Entry;
+use super::Row;
+use crate::{
+    error::Result,
+    gpu::{Gpu, target::Target},
+    optim::{self, Stepper},
+    random::Rng,
+    reference,
+};
 
-/// The optimizers' part of the table.
-pub(super) fn entries() -> Vec<Entry> {
-    Vec::new()
+/// Settings under which each entry of the registry is compared; an entry without a row fails the tests by name.
+pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
+    ("velograd", &[]),
+    ("velograd", &[("scope", "global"), ("decay_norm", "delta")]),
+    ("velograd", &[("lr", "0.01"), ("beta1", "0.8"), ("weight_decay", "0.1"), ("lookahead_k", "3")]),
+    ("velograd", &[("alpha_slow", "0.3"), ("alpha_interp", "0.6"), ("lookahead_k", "1")]),
+    ("velograd", &[("weight_decay", "0"), ("use_lookahead", "false")]),
+    ("velograd", &[("use_select", "false"), ("use_norm", "false")]),
+    ("velograd", &[("use_loss", "false"), ("use_sim", "false"), ("use_adaptive_decay", "false")]),
+    ("velograd", &[("beta1", "0")]),
+    ("sgd", &[("lr", "0.01")]),
+    ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("dampening", "0.5"), ("weight_decay", "0.001")]),
+    ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("nesterov", "true")]),
+];
+
+/// One element, a few, more than a chunk of 1,024, more than a block of 16,384.
+const LENS: [usize; 4] = [1, 13, 1030, 20_000];
+
+const UPDATES: usize = 16;
+
+/// Parameters, gradients and losses that f32 holds exactly.
+pub struct OptimizerInputs {
+    /// One list per tensor.
+    pub params: Vec<Vec<f64>>,
+    /// Per update, one list per tensor.
+    pub grads: Vec<Vec<Vec<f64>>>,
+    /// Per update.
+    pub losses: Vec<f64>,
+}
+
+impl OptimizerInputs {
+    /// A drift with noise, and what upsets an optimizer: update 4 has no gradient, 6 a spike, 8 a tiny gradient, 10 repeats a
+    /// gradient, 12 negates one.
+    pub fn new(lens: &[usize], updates: usize) -> Self {
+        let mut rng = Rng::new(3);
+        let mut draw = |len: usize, scale: f64| -> Vec<f64> {
+            (0..len).map(|_| f64::from((scale * (2.0 * rng.uniform() - 1.0)) as f32)).collect()
+        };
+        let params = lens.iter().map(|&len| draw(len, 0.5)).collect();
+        let drift: Vec<_> = lens.iter().map(|&len| draw(len, 0.1)).collect();
+        let mut grads: Vec<Vec<Vec<f64>>> = Vec::new();
+        for update in 1..=updates {
+            let mut now: Vec<Vec<f64>> = lens.iter().map(|&len| draw(len, 0.1)).collect();
+            for (tensor, drift) in now.iter_mut().zip(&drift) {
+                tensor.iter_mut().zip(drift).for_each(|(g, d)| *g = f64::from((*g + d) as f32));
+            }
+            match update {
+                4 => now.iter_mut().flatten().for_each(|g| *g = 0.0),
+                6 => now[0].iter_mut().for_each(|g| *g = f64::from((*g * 100.0) as f32)),
+                8 => now.iter_mut().flatten().for_each(|g| *g = f64::from((*g * 1e-6) as f32)),
+                10 => now[0] = grads[8][0].clone(),
+                12 => now[0] = grads[10][0].iter().map(|g| -g).collect(),
+                _ => {}
+            }
+            grads.push(now);
+        }
+        let losses = (1..=updates).map(|t| f64::from((2.5 * 0.9_f64.powi(t as i32)) as f32)).collect();
+        Self { params, grads, losses }
+    }
+}
+
+/// Values as the device takes them.
+pub fn narrow(tensors: &[Vec<f64>]) -> Vec<Vec<f32>> {
+    tensors.iter().map(|t| t.iter().map(|&v| v as f32).collect()).collect()
+}
+
+/// How far a parameter may be off after some twenty updates: f32 NumPy stays ten times inside it.
+pub fn optimizer_bound(expected: f64) -> f64 {
+    2e-6 + 1e-5 * expected.abs()
+}
+
+/// Rows of every optimizer case on one target: one row per kernel that took part.
+pub(super) fn rows(gpu: &Gpu, target: &Target, short: bool) -> Result<Vec<Row>> {
+    let inputs = OptimizerInputs::new(&LENS, UPDATES);
+    let mut rows = Vec::new();
+    let mut last = "";
+    for (name, settings) in OPTIMIZER_CASES {
+        if !short || *name != last {
+            rows.extend(case(gpu, target, name, settings, &inputs)?);
+        }
+        last = name;
+    }
+    Ok(rows)
+}
+
+fn case(gpu: &Gpu, target: &Target, name: &str, set: &[(&str, &str)], inputs: &OptimizerInputs) -> Result<Vec<Row>> {
+    let given: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let mut reference =
+        reference::optim::build(name, &given).unwrap_or_else(|| panic!("`{name}` has no f64 reference"));
+    let (optimizer, _) = optim::build(name, &given)?;
+    let mut stepper = Stepper::on_target(gpu, target, optimizer, &narrow(&inputs.params))?;
+    let mut expected = inputs.params.clone();
+    let (mut worst, mut bound) = (0.0_f64, 0.0);
+    for (update, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
+        reference.step(&mut expected, grads, loss);
+        stepper.step(&narrow(grads), loss as f32)?;
+        if ![0, 1, 3, UPDATES - 1].contains(&update) {
+            continue;
+        }
+        for (found, expected) in stepper.params()?.iter().flatten().zip(expected.iter().flatten()) {
+            let error = (f64::from(*found) - expected).abs() / optimizer_bound(*expected);
+            // A NaN is worse than any number.
+            if error > worst || error.is_nan() {
+                (worst, bound) = (if error.is_nan() { f64::INFINITY } else { error }, optimizer_bound(*expected));
+            }
+        }
+    }
+    let settings: String = set.iter().map(|(k, v)| format!(" {k}={v}")).collect();
+    let row = |(kernel, form): &(String, String)| Row {
+        kernel: kernel.clone(),
+        form: form.clone(),
+        case: format!("{name}{settings}"),
+        worst,
+        bound,
+        passed: worst <= 1.0,
+    };
+    Ok(stepper.kernels().iter().map(row).collect())
 }
