@@ -254,3 +254,21 @@ fn what_it_says_of_itself() {
     assert!(fs::read(folder.0.join("sheet.png")).unwrap().starts_with(b"\x89PNG"));
     assert!(Path::new(&folder.0.join("sheet.png")).is_file());
 }
+
+/// Everything is allocated before the first step: a thousand updates more leave the process's peak where it was.
+#[test]
+fn a_thousand_updates_leave_memory_where_it_was() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("memory");
+    let peak = |steps: &str, key: &str| {
+        let said = folder.works(&["bench", "--width", "4", "--batch-size", "2", "--steps", steps, "--json"]);
+        serde_json::from_str::<serde_json::Value>(&said).unwrap()[key].as_f64()
+    };
+    // A leak of 100 bytes per dispatch would be 20 MB.
+    if let (Some(few), Some(many)) = (peak("20", "peak_host_bytes"), peak("1020", "peak_host_bytes")) {
+        assert!(many - few < 5e6, "{few} bytes after 20 updates, {many} after 1,020");
+    }
+    assert_eq!(peak("1", "peak_device_bytes"), peak("50", "peak_device_bytes"));
+}

@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use super::{Gpu, kernel::Kernel};
 use crate::{
     error::{Error, Result},
-    tape::{Call, Recording, Slot, Tensor, plan::Plan},
+    tape::{Call, MAX_GROUPS, Recording, Slot, Tensor, plan::Plan},
 };
 
 /// Spacing of the `Sizes` of two calls in their common buffer: WebGPU's guaranteed uniform alignment.
@@ -105,6 +105,11 @@ pub fn fits(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
     let largest = persistent(recordings).into_values().chain(plan.pool.iter().copied()).max().unwrap_or(0);
     if largest > limit {
         let message = format!("{} binds at most {limit} bytes at once; one buffer needs {largest}", gpu.info.name);
+        return Err(Error::device(message, ""));
+    }
+    let grid = recordings.iter().map(|r| r.largest_grid).max().unwrap_or(0);
+    if grid > 0 {
+        let message = format!("a dispatch has at most {MAX_GROUPS} workgroups in a dimension; one needs {grid}");
         return Err(Error::device(message, ""));
     }
     Ok(())
