@@ -137,7 +137,7 @@ fn batch_sizes(len: usize, batch: usize) -> Vec<u32> {
     if len >= batch {
         sizes.push(batch as u32);
     }
-    if len % batch > 0 {
+    if !len.is_multiple_of(batch) {
         sizes.push((len % batch) as u32);
     }
     sizes

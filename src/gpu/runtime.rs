@@ -264,7 +264,7 @@ impl<'a> Runtime<'a> {
     /// Overwrites the start of a buffer before the next submission.
     pub fn write<T: bytemuck::NoUninit>(&self, buffer: &wgpu::Buffer, values: &[T]) {
         let bytes: &[u8] = bytemuck::cast_slice(values);
-        if bytes.len() % 4 == 0 {
+        if bytes.len().is_multiple_of(4) {
             self.gpu.queue.write_buffer(buffer, 0, bytes);
         } else {
             let mut whole = bytes.to_vec();

@@ -107,8 +107,7 @@ impl Case for BatchNormCase {
         let x = t.tensor(self.input);
         let other = self.add.then(|| t.tensor(self.input));
         let y = batch_norm(t, x, BatchNorm { add: other, relu: self.relu });
-        let saver = if self.training { ("batchnorm/finish", 1) } else { ("batchnorm/running", 2) };
-        let scratch = |name, (kernel, argument)| Port::new(name, At::Scratch { kernel, argument });
+        let scratch = |name, kernel, argument| Port::new(name, At::Scratch { kernel, argument });
         let mut ports = vec![
             Port::new("x", At::Tensor(x)),
             Port::new("gamma", At::Param("weight")),
@@ -116,10 +115,10 @@ impl Case for BatchNormCase {
             Port::new("running_mean_before", At::Running("running_mean")),
             Port::new("running_var_before", At::Running("running_var")),
             Port::new("out", At::Tensor(y)),
-            scratch("saved", saver),
         ];
         ports.extend(other.map(|other| Port::new("other", At::Tensor(other))));
         if !self.training {
+            ports.push(scratch("saved", "batchnorm/running", 2));
             return ports;
         }
         ports.push(Port::new("grad_out", At::Tensor(t.write_gradient(y).0)));
@@ -136,9 +135,10 @@ impl Case for BatchNormCase {
             Port::new("grad_beta_before", At::Gradient("bias")),
             Port::new("running_mean", At::Running("running_mean")),
             Port::new("running_var", At::Running("running_var")),
-            scratch("partial", ("batchnorm/partial", 1)),
-            scratch("grad_partial", ("batchnorm/backward_partial", 4)),
-            scratch("sums", ("batchnorm/backward_finish", 1)),
+            scratch("saved", "batchnorm/finish", 1),
+            scratch("partial", "batchnorm/partial", 1),
+            scratch("grad_partial", "batchnorm/backward_partial", 4),
+            scratch("sums", "batchnorm/backward_finish", 1),
             Port::new("grad_x", At::Tensor(t.gradient(x).expect("batch_norm has given one"))),
             Port::new("grad_gamma", At::Gradient("weight")),
             Port::new("grad_beta", At::Gradient("bias")),

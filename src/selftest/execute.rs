@@ -1,0 +1,156 @@
+//! Running a case among NaNs and guard words.
+
+use std::{collections::HashMap, ops::Range};
+
+use super::{
+    Case, Data,
+    outcome::{Key, Memory, Outcome, word},
+    port::Wire,
+};
+use crate::{
+    error::Result,
+    gpu::{Gpu, runtime::Runtime, shader::Access, target::Target},
+    tape::{Recording, Slot, Tape, Tensor, plan::Plan},
+};
+
+/// What every word holds that the case does not set: a NaN, recognizable bit by bit.
+const POISON: u32 = 0x7fc5_e17e;
+
+/// Bytes behind the contents of every buffer; a row of a tile that is stored too far lands in them.
+const GUARD: u64 = 4096;
+
+/// Runs a case on these inputs. Outputs in persistent buffers start from zero unless the inputs say otherwise.
+///
+/// # Errors
+/// [`crate::error::Error::Device`] if the device cannot run it.
+pub fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Result<Outcome> {
+    let mut tape = Tape::new(target, case.training());
+    let ports = case.record(&mut tape);
+    let mut recording = tape.finish();
+    recording.buffers.values_mut().for_each(|bytes| *bytes += GUARD);
+    let wires: Vec<_> = ports.into_iter().map(|port| Wire::new(&recording, port)).collect();
+    // Without sharing, so that inputs and every intermediate result are still there afterwards.
+    let mut plan = Plan::new([&recording], false);
+    plan.pool.iter_mut().for_each(|bytes| *bytes += GUARD);
+    let places = Places::new(&recording, &plan);
+    widen(&mut recording);
+    let recordings = [recording];
+    let runtime = Runtime::with_plan(gpu, &recordings, plan)?;
+
+    let mut memory = places.memory(&runtime);
+    fill(&mut memory, &places, &wires, data);
+    for (key, memory) in &memory {
+        runtime.write(places.buffer(key, &runtime), &memory.before);
+    }
+    runtime.set_step(&case.step());
+    runtime.run(&[0])?;
+    for (key, memory) in &mut memory {
+        memory.after = runtime.read(places.buffer(key, &runtime), memory.before.len())?;
+    }
+    let located = |wire: Wire| {
+        let (key, first) = places.find(&wire.slot);
+        (wire, key, first)
+    };
+    Ok(Outcome { wires: wires.into_iter().map(located).collect(), memory })
+}
+
+/// Zeros or inputs into every port that has them.
+fn fill(memory: &mut HashMap<Key, Memory>, places: &Places, wires: &[Wire], data: &Data) {
+    let set = |memory: &mut HashMap<Key, Memory>, wire: &Wire, values: &[f64]| {
+        let (key, first) = places.find(&wire.slot);
+        let words = &mut memory.get_mut(&key).expect("every slot has memory").before[first..first + wire.words];
+        words.fill(0);
+        for (&place, &value) in wire.places.iter().zip(values) {
+            let exact = if wire.port.integer { f64::from(value as u32) } else { f64::from(value as f32) };
+            assert!(exact == value, "selftest: input {value} of `{}` is not exact", wire.port.name);
+            words[place] = word(wire, value);
+        }
+    };
+    for wire in wires.iter().filter(|wire| matches!(wire.slot, Slot::Buffer { .. })) {
+        set(memory, wire, &[]);
+    }
+    for wire in wires {
+        if let Some(values) = data.get(wire.port.name) {
+            assert_eq!(values.len(), wire.places.len(), "selftest: `{}` has another size", wire.port.name);
+            set(memory, wire, values);
+        }
+    }
+}
+
+/// Binds what lies behind each range of a persistent buffer along with it, so that a store too far is seen where it
+/// would else be cut off by the device. Two ranges of one buffer in one call stay apart, as WebGPU demands.
+fn widen(recording: &mut Recording) {
+    for call in &mut recording.calls {
+        let starts: Vec<_> = call.args.iter().filter_map(|(slot, _)| start(slot)).collect();
+        for (slot, _) in &mut call.args {
+            let Slot::Buffer { name, offset, bytes } = slot else { continue };
+            let next = starts.iter().filter(|(other, at)| other == name && at > offset).map(|(_, at)| *at).min();
+            *bytes = next.unwrap_or(recording.buffers[name]) - *offset;
+        }
+    }
+}
+
+fn start(slot: &Slot) -> Option<(String, u64)> {
+    match slot {
+        Slot::Buffer { name, offset, .. } => Some((name.clone(), *offset)),
+        Slot::Tensor(_) => None,
+    }
+}
+
+/// Which buffer each slot lies in, and what calls may write there.
+struct Places {
+    pool: HashMap<Tensor, usize>,
+    /// Per buffer, ranges of words.
+    written: HashMap<Key, Vec<Range<usize>>>,
+}
+
+impl Places {
+    fn new(recording: &Recording, plan: &Plan) -> Self {
+        let args = || recording.calls.iter().flat_map(|call| &call.args);
+        let tensors = args().filter_map(|(slot, _)| if let Slot::Tensor(t) = slot { Some(*t) } else { None });
+        let pool = tensors.filter_map(|t| Some((t, plan.buffer(0, t)?))).collect();
+        let mut places = Self { pool, written: HashMap::new() };
+        for name in recording.buffers.keys() {
+            places.written.insert(Key::Named(name.clone()), vec![]);
+        }
+        for (slot, access) in args() {
+            let (key, first) = places.find(slot);
+            let words = match slot {
+                Slot::Tensor(t) => recording.info(*t).words as usize,
+                Slot::Buffer { bytes, .. } => (*bytes / 4) as usize,
+            };
+            let ranges = places.written.entry(key).or_default();
+            if *access == Access::ReadWrite {
+                ranges.push(first..first + words);
+            }
+        }
+        places
+    }
+
+    /// The buffer and the first word in it.
+    fn find(&self, slot: &Slot) -> (Key, usize) {
+        match slot {
+            Slot::Tensor(t) => (Key::Pool(self.pool[t]), 0),
+            Slot::Buffer { name, offset, .. } => (Key::Named(name.clone()), (*offset / 4) as usize),
+        }
+    }
+
+    fn buffer<'a>(&self, key: &Key, runtime: &'a Runtime<'_>) -> &'a wgpu::Buffer {
+        match key {
+            Key::Named(name) => runtime.buffer(name),
+            Key::Pool(index) => {
+                let tensor = self.pool.iter().find(|(_, pool)| *pool == index).expect("a pool buffer has a tensor");
+                runtime.tensor(0, *tensor.0)
+            }
+        }
+    }
+
+    /// All poison.
+    fn memory(&self, runtime: &Runtime<'_>) -> HashMap<Key, Memory> {
+        let poisoned = |(key, written): (&Key, &Vec<Range<usize>>)| {
+            let words = (self.buffer(key, runtime).size() / 4) as usize;
+            (key.clone(), Memory { written: written.clone(), before: vec![POISON; words], after: vec![] })
+        };
+        self.written.iter().map(poisoned).collect()
+    }
+}
