@@ -43,7 +43,7 @@ impl Confusion {
 
     /// Hits per hundred samples; 0 for an empty matrix.
     pub fn accuracy_percent(&self) -> f64 {
-        100.0 * ratio(self.hits() as f64, self.total() as f64)
+        ratio(100.0 * self.hits() as f64, self.total() as f64)
     }
 
     /// Weighted precision, recall and F1; what would be divided by zero is 0. The same as scikit-learn's

@@ -185,12 +185,9 @@ fn a_small_network_learns() {
     let mut rows = Rows::default();
     trainer.run(&mut rows).unwrap();
     let accuracy = rows.epochs.last().and_then(|e| e.val_acc).unwrap();
-    println!("validation accuracy {accuracy} %");
-    assert!(accuracy > LEARNED, "validation accuracy {accuracy} %");
+    assert!(accuracy > 70.0, "validation accuracy {accuracy} %");
     assert!(rows.epochs[5].train_loss < rows.epochs[0].train_loss);
 }
-
-const LEARNED: f64 = 70.0;
 
 /// Five updates of SGD from torchvision's weights: the losses, weights and evaluation that PyTorch computed in f64.
 #[test]

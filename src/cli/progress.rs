@@ -30,7 +30,7 @@ impl Progress {
         let images = options.max_steps.map_or(of_epochs, |n| of_epochs.min(n.saturating_mul(update)));
         let bar = stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(images), ProgressDrawTarget::stderr_with_hz(5));
-            let style = "{prefix} {wide_bar:.cyan/blue} {percent:>3}% {msg} {eta_precise} left";
+            let style = "{prefix} {bar:16.cyan/blue} {msg} {eta} left";
             bar.set_style(ProgressStyle::with_template(style).expect("a valid template").progress_chars("█▉▊▋▌▍▎▏ "));
             bar
         });
@@ -42,7 +42,7 @@ impl Progress {
         let rate = done as f64 / self.start.elapsed().as_secs_f64();
         let accuracy = 100.0 * hits as f64 / images as f64;
         let note = if row.skipped { "  NOT FINITE, skipped" } else { "" };
-        let state = format!("{rate:.0} images/s  loss {:.4}  accuracy {accuracy:.2} %{note}", row.loss);
+        let state = format!("{rate:.0} images/s  loss {:.4}  accuracy {accuracy:.1} %{note}", row.loss);
         if let Some(bar) = &self.bar {
             bar.set_prefix(format!("epoch {}/{} step {}", row.epoch, self.epochs, row.step));
             bar.set_position(done);

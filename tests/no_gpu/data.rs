@@ -2,13 +2,12 @@
 
 use std::{
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use velograd::{
-    data::{self, Cifar10, Dataset, IMAGE_BYTES, Loader, Shapes10, Sizes, Split, open_in, order, summary},
+    data::{Cifar10, Dataset, IMAGE_BYTES, Loader, Shapes10, Sizes, Split, open_in, order, summary},
     error::{Error, Result},
 };
 
@@ -89,13 +88,10 @@ fn an_archive_is_the_same_as_its_folder() {
     let folder = Folder::new("archive");
     let files = [
         ("cifar-10-batches-bin/data_batch_1.bin", records(0, 4)),
-        ("cifar-10-batches-bin/../../data_batch_2.txt", records(0, 1)),
         ("cifar-10-batches-bin/test_batch.bin", records(7, 3)),
     ];
-    // The second name would leave the folder if anything were written; tar refuses to build it, so it is left out here.
-    let path = folder.file("cifar-10-binary.tar.gz", &archive(&[files[0].clone(), files[2].clone()]));
-    folder.file("cifar-10-batches-bin/data_batch_1.bin", &files[0].1);
-    folder.file("cifar-10-batches-bin/test_batch.bin", &files[2].1);
+    let path = folder.file("cifar-10-binary.tar.gz", &archive(&files));
+    files.iter().for_each(|(name, bytes)| drop(folder.file(name, bytes)));
     let (packed, plain) = (Cifar10::open(&path).unwrap(), Cifar10::open(&folder.0).unwrap());
     assert_eq!(packed.checksum(), plain.checksum());
     assert_eq!(packed.len(Split::Test), 3);
@@ -279,7 +275,4 @@ fn files_are_replaced_whole_or_not_at_all() {
     assert!(velograd::files::write_atomically(&folder.0.join("no/such/folder"), b"x").is_err());
     assert!(velograd::files::write_atomically(&folder.0, b"x").is_err());
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "a temporary file is left");
-    let mut full = fs::File::create(&path).unwrap();
-    full.write_all(b"z").unwrap();
-    assert_eq!(data::IMAGE_BYTES, 3072);
 }
