@@ -9,13 +9,13 @@ use std::sync::Arc;
 use velograd::{
     data::{Dataset, Loader, Shapes10, Sizes, Split, order},
     error::Result,
+    evaluate::evaluate,
     gpu::Gpu,
     models::{Config, Model, Stem},
-    network::{Done, Network, Place, Plans},
+    network::{Done, Network, Place, Plans, Recipe},
     ops::{BatchNorm, Conv2d, batch_norm, conv2d, global_avg_pool, linear},
     optim,
     tape::{Tape, Tensor},
-    train::evaluate,
     weights::Weights,
 };
 
@@ -39,12 +39,11 @@ fn main() -> Result<()> {
     let plans = Plans {
         model: &Model { name: "three_layers", record: three_layers },
         config: Config { stem: Stem::Cifar, width: 16, classes: 10 },
-        augment: false,
-        smoothing: 0.0,
-        train: vec![BATCH], // every batch size that will come
+        recipe: Recipe::default(), // no augmentation, dropout, clipping
+        train: vec![BATCH],        // every batch size that will come
         evaluate: vec![BATCH],
     };
-    let (optimizer, _) = optim::build("velograd", &[("lr".into(), "0.003".into())])?;
+    let (optimizer, _) = optim::build("velograd", &[])?;
     let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
 
     let mut first = None;
@@ -61,7 +60,7 @@ fn main() -> Result<()> {
         let order = order(data.len(Split::Train), Some((0, u64::from(epoch))));
         for batch in Loader::new(data.clone(), Split::Train, order, BATCH as usize)? {
             // One batch is one update. Reports come back late: nothing waits for the device inside a step.
-            note(network.train(&batch?, Place { first: true, last: true, images: BATCH, epoch })?);
+            note(network.train(&batch?, Place { first: true, last: true, images: BATCH, epoch, lr: 0.003 })?);
         }
         note(network.drain()?);
         let loss = loss / images as f32;

@@ -7,6 +7,7 @@ mod eval;
 mod plan;
 mod print;
 mod progress;
+mod recipe;
 mod selftest;
 mod train;
 
@@ -18,13 +19,13 @@ use print::say;
 use crate::{
     error::{Error, Result},
     models::{Config, Stem},
-    network::{MOST_IMAGES, Plans},
+    network::{MOST_IMAGES, Plans, Recipe},
     train::{check_width, find_model},
 };
 
 /// Train convolutional networks on any GPU, or none: every operation is a WGSL compute shader.
 #[derive(Parser)]
-#[command(name = "velograd", version, about, max_term_width = 110)]
+#[command(name = "velograd", version, about, max_term_width = 110, args_override_self = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -53,7 +54,7 @@ enum Command {
 /// # Errors
 /// Whatever the command ran into.
 pub fn run() -> Result<ExitCode> {
-    match Cli::parse().command {
+    match Cli::parse_from(recipe::expand(std::env::args_os().collect())?).command {
         Command::Train(arguments) => train::run(&arguments)?,
         Command::Eval(arguments) => eval::run(&arguments)?,
         Command::Devices(arguments) => devices::run(&arguments)?,
@@ -136,8 +137,7 @@ impl ModelFlags {
         Ok(Plans {
             model: find_model(&self.model)?,
             config: self.config()?,
-            augment: true,
-            smoothing: 0.0,
+            recipe: Recipe { augment: true, ..Recipe::default() },
             train: vec![self.batch_size],
             evaluate: vec![],
         })

@@ -10,12 +10,14 @@
 //! must never be mistaken for one on CIFAR-10. Asked for by name, CIFAR-10 is either found or an error.
 
 pub mod cifar10;
+pub mod holdout;
 pub mod loader;
 pub mod shapes10;
 pub mod sheet;
 pub mod summary;
 
 pub use cifar10::Cifar10;
+pub use holdout::Holdout;
 pub use loader::{Batch, Loader, order};
 pub use shapes10::{Shapes10, Sizes};
 pub use sheet::{contact_sheet, interleaved};

@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod data;
 pub mod error;
+pub mod evaluate;
 pub mod files;
 pub mod gpu;
 pub mod metrics;
@@ -15,6 +16,7 @@ pub mod params;
 pub mod random;
 pub mod record;
 pub mod reference;
+pub mod schedule;
 pub mod selftest;
 pub mod suggest;
 pub mod tape;

@@ -16,7 +16,7 @@ use crate::{
     metrics::Confusion,
     models::{Config, Model},
     ops,
-    optim::{self, Optimizer, Updates},
+    optim::{self, Clip, Optimizer, Updates},
     params::Layout,
     tape::{Recording, Tape, plan::Plan},
     weights::Weights,
@@ -27,16 +27,27 @@ const RING: usize = 3;
 
 const REPORT_BYTES: u64 = size_of::<Report>() as u64;
 
+/// The parts of a recipe that are recorded; the default has none of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Recipe {
+    /// Random crop, mirror and rotation in training.
+    pub augment: bool,
+    /// PyTorch's `label_smoothing`, in training; from 0 to below 1.
+    pub smoothing: f32,
+    /// Probability of dropout before the classifier; from 0 to below 1.
+    pub dropout: f32,
+    /// Bounds of the gradient.
+    pub clip: Clip,
+}
+
 /// What is recorded.
 pub struct Plans<'a> {
     /// The model.
     pub model: &'a Model,
     /// Its size.
     pub config: Config,
-    /// Random crop, mirror and rotation in training.
-    pub augment: bool,
-    /// PyTorch's `label_smoothing`.
-    pub smoothing: f32,
+    /// What else.
+    pub recipe: Recipe,
     /// Batch sizes to train on.
     pub train: Vec<u32>,
     /// Batch sizes to evaluate.
@@ -65,6 +76,8 @@ pub struct Place {
     pub images: u32,
     /// For augmentation.
     pub epoch: u32,
+    /// Learning rate of the update.
+    pub lr: f64,
 }
 
 struct Flight {
@@ -84,7 +97,7 @@ pub struct Network<'a> {
     evaluate: Vec<(u32, usize)>,
     update: usize,
     updates: Updates,
-    epoch_step: Step,
+    update_step: Step,
     seed: u32,
     batches: i64,
     classes: u32,
@@ -97,12 +110,13 @@ impl Plans<'_> {
     /// Records the forward pass of a batch of `n` and, in training, its backward pass.
     pub fn record(&self, gpu: &Gpu, n: u32, training: bool) -> Recording {
         let mut t = Tape::new(&gpu.target, training);
+        t.dropout = self.recipe.dropout;
         let x = t.scope("input", |t| {
-            let draws = ops::draw(t, n, training && self.augment);
+            let draws = ops::draw(t, n, training && self.recipe.augment);
             ops::augment(t, n, draws)
         });
         let logits = (self.model.record)(&mut t, x, self.config);
-        t.scope("loss", |t| ops::cross_entropy(t, logits, if training { self.smoothing } else { 0.0 }));
+        t.scope("loss", |t| ops::cross_entropy(t, logits, if training { self.recipe.smoothing } else { 0.0 }));
         t.backward();
         t.finish()
     }
@@ -114,7 +128,7 @@ impl Plans<'_> {
         let mut recordings: Vec<_> = train.chain(evaluate).collect();
         if let (Some(optimizer), Some(network)) = (optimizer, recordings.first()) {
             let tape = Tape::over_layout(&gpu.target, &network.layout);
-            recordings.push(optim::record(optimizer, tape));
+            recordings.push(optim::record(optimizer, self.recipe.clip, tape));
         }
         recordings
     }
@@ -181,7 +195,7 @@ impl<'a> Network<'a> {
             evaluate: plans.evaluate.iter().copied().zip(trains..).collect(),
             update: recordings.len() - 1,
             updates: Updates::default(),
-            epoch_step: Step::default(),
+            update_step: Step::default(),
             seed: (seed ^ (seed >> 32)) as u32,
             batches: 0,
             classes: plans.config.classes,
@@ -228,12 +242,12 @@ impl<'a> Network<'a> {
         let program = program(&self.train, batch.labels.len());
         let optimizer = self.optimizer.as_deref().expect("a network that trains has an optimizer");
         if place.first {
-            self.epoch_step = self.updates.next(optimizer);
+            self.update_step = self.updates.next(optimizer, place.lr);
         }
-        let mut step = self.epoch_step;
+        let mut step = self.update_step;
         step.loss_scale = 1.0 / place.images as f32;
-        (step.seed, step.epoch) = (self.seed, place.epoch);
         self.batches += 1;
+        (step.seed, step.epoch, step.batch) = (self.seed, place.epoch, self.batches as u32);
         let clear: &[&str] = if place.first { &["grads"] } else { &[] };
         let programs = if place.last { vec![program, self.update] } else { vec![program] };
         let done: fn(Report) -> Done = if place.last { Done::Updated } else { |_| Done::Accumulated };

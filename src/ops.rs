@@ -3,6 +3,7 @@
 mod augment;
 mod batchnorm;
 mod conv2d;
+mod dropout;
 mod elementwise;
 mod linear;
 mod loss;
@@ -12,6 +13,7 @@ pub use augment::{IMAGE_BYTES, augment, draw};
 pub(crate) use batchnorm::Rows;
 pub use batchnorm::{BatchNorm, batch_norm};
 pub use conv2d::{Conv2d, conv2d};
+pub use dropout::dropout;
 pub use elementwise::{add_relu, relu};
 pub use linear::linear;
 pub use loss::cross_entropy;

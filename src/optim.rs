@@ -81,9 +81,38 @@ pub fn build(name: &str, given: &[(String, String)]) -> Result<(Box<dyn Optimize
     Ok(((entry.build)(settings.clone())?, settings))
 }
 
+/// What is done to the gradient before the rule sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Clip {
+    /// Bound of each element's magnitude: `torch.nn.utils.clip_grad_value_`.
+    pub value: Option<f32>,
+    /// Bound of the norm over all parameters, applied after the other: `torch.nn.utils.clip_grad_norm_`.
+    pub norm: Option<f32>,
+}
+
+impl Clip {
+    fn record(&self, t: &mut Tape) {
+        let len4 = t.layout().param_floats() / 4;
+        let grads = arena(t, "grads");
+        if let Some(limit) = self.value {
+            let call = t.call("norm/clip_value").size("len4", len4).size("limit", limit);
+            call.write(grads.clone()).over(len4);
+        }
+        if let Some(limit) = self.norm {
+            let (table, count) = blocks(t);
+            let (sums, factor) = (t.scratch(4 * count), t.scratch(4));
+            let call = t.call_reduce("norm/partial").size("blocks", count);
+            call.read(table).read(grads.clone()).write(sums).groups(count);
+            let call = t.call_reduce("norm/clip_factor").size("blocks", count).size("limit", limit);
+            call.read(sums).write(factor).grid(1, 1, 1);
+            t.call("norm/scale").size("len4", len4).read(factor).write(grads).over(len4);
+        }
+    }
+}
+
 /// Records one update over a network's arenas.
-pub fn record(optimizer: &dyn Optimizer, t: Tape) -> Recording {
-    let mut t = t;
+pub fn record(optimizer: &dyn Optimizer, clip: Clip, mut t: Tape) -> Recording {
+    clip.record(&mut t);
     optimizer.record(&mut t);
     t.finish()
 }

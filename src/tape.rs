@@ -151,6 +151,8 @@ pub struct Tape {
     pub target: Target,
     /// Batch statistics and running averages (true), or the running statistics (false).
     pub training: bool,
+    /// Probability of dropout, for models that have one before their classifier.
+    pub dropout: f32,
     recording: Recording,
     backward: Vec<(Tensor, Backward)>,
     scopes: Vec<String>,
@@ -167,7 +169,7 @@ impl Tape {
             forward_calls: 0,
             largest_grid: 0,
         };
-        Self { target: target.clone(), training, recording, backward: vec![], scopes: vec![] }
+        Self { target: target.clone(), training, dropout: 0.0, recording, backward: vec![], scopes: vec![] }
     }
 
     /// A tape over arenas that another recording has laid out: an optimizer's.
@@ -175,6 +177,11 @@ impl Tape {
         let mut tape = Self::new(target, true);
         tape.recording.layout = layout.clone();
         tape
+    }
+
+    /// How many calls have been recorded.
+    pub fn calls_so_far(&self) -> u32 {
+        self.recording.calls.len() as u32
     }
 
     /// The arenas so far.

@@ -3,25 +3,23 @@
 //! An epoch is a permutation of the images, cut into batches, grouped into updates of `accumulate` batches. Every update
 //! takes the mean over its own images, the last of an epoch too: nothing is padded, dropped or carried over.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use serde::Serialize;
 
 use crate::{
     data::{Dataset, Loader, Split, order},
     error::{Error, Result},
+    evaluate::{Evaluation, batch_beside, batch_sizes, evaluate},
     gpu::{Gpu, runtime::Report},
-    metrics::Confusion,
     models::{self, Config, Model},
-    network::{Done, Network, Place, Plans},
-    optim::{self, Settings},
+    network::{Done, Network, Place, Plans, Recipe},
+    optim::{self, Clip, Settings},
     params::Layout,
+    schedule::Schedule,
     suggest,
     weights::Weights,
 };
-
-/// Batch of an evaluation; the numbers do not depend on it.
-const EVALUATION_BATCH: usize = 256;
 
 /// What a run is.
 #[derive(Clone, Debug)]
@@ -42,8 +40,12 @@ pub struct Options {
     pub batch: u32,
     /// Batches of an update.
     pub accumulate: u32,
-    /// Random crop, mirror and rotation.
-    pub augment: bool,
+    /// Augmentation, smoothing, dropout, clipping.
+    pub recipe: Recipe,
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// Ends the run when the validation loss has not improved for this many epochs.
+    pub early_stop: Option<u32>,
     /// Random order; otherwise that of the files.
     pub shuffle: bool,
     /// Of weights, order and augmentation.
@@ -93,23 +95,6 @@ pub struct EpochRow {
     pub images_per_second: f64,
 }
 
-/// The result of an evaluation.
-#[derive(Clone, Debug, Serialize)]
-pub struct Evaluation {
-    /// Percent.
-    pub accuracy: f64,
-    /// Mean cross-entropy.
-    pub loss: f64,
-    /// Weighted, 0 to 1.
-    pub f1: f64,
-    /// Weighted, 0 to 1.
-    pub precision: f64,
-    /// Weighted, 0 to 1.
-    pub recall: f64,
-    /// `[label][prediction]`.
-    pub confusion: Vec<Vec<u64>>,
-}
-
 /// Who is told how the run goes.
 pub trait Watch {
     /// After each update; `images` of the epoch's `total` are done, `hits` of them right.
@@ -131,18 +116,6 @@ pub fn find_model(name: &str) -> Result<&'static Model> {
     })
 }
 
-/// The distinct sizes of the batches that `len` items make.
-fn batch_sizes(len: usize, batch: usize) -> Vec<u32> {
-    let mut sizes = Vec::new();
-    if len >= batch {
-        sizes.push(batch as u32);
-    }
-    if !len.is_multiple_of(batch) {
-        sizes.push((len % batch) as u32);
-    }
-    sizes
-}
-
 /// A network and the data it learns from.
 pub struct Trainer<'a> {
     /// The network.
@@ -152,15 +125,25 @@ pub struct Trainer<'a> {
     dataset: Arc<dyn Dataset>,
     options: Options,
     lr: f64,
+    /// Rates of the updates under way, oldest first.
+    rates: VecDeque<f64>,
     step: u64,
+    /// Updates skipped in a row.
+    skips: u32,
+    diverged: Option<u64>,
 }
+
+/// A run whose updates were skipped this many times in a row has diverged and ends.
+const DIVERGED: u32 = 20;
 
 /// Sums of an epoch so far.
 #[derive(Default)]
 struct Tally {
     loss: f64,
     hits: u64,
+    /// Images of all updates, and of those that were not skipped.
     images: u64,
+    counted: u64,
 }
 
 impl<'a> Trainer<'a> {
@@ -184,13 +167,13 @@ impl<'a> Trainer<'a> {
         let plans = Plans {
             model: find_model(&options.model)?,
             config: options.config,
-            augment: options.augment,
-            smoothing: 0.0,
+            recipe: options.recipe,
             train: batch_sizes(train, options.batch as usize),
-            evaluate: batch_sizes(dataset.len(Split::Test), EVALUATION_BATCH.min(options.batch as usize)),
+            evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(options.batch)),
         };
         let network = Network::new(gpu, &plans, Some(optimizer), weights, options.seed)?;
-        Ok(Self { network, settings, dataset, options, lr, step: 0 })
+        let rates = VecDeque::new();
+        Ok(Self { network, settings, dataset, options, lr, rates, step: 0, skips: 0, diverged: None })
     }
 
     /// Trains.
@@ -199,6 +182,7 @@ impl<'a> Trainer<'a> {
     /// A fault of the device, of the data or of the watcher.
     pub fn run(&mut self, watch: &mut dyn Watch) -> Result<Vec<EpochRow>> {
         let mut rows = Vec::new();
+        let (mut best, mut since) = (f64::INFINITY, 0);
         for epoch in 1..=self.options.epochs {
             if self.finished() {
                 break;
@@ -206,12 +190,24 @@ impl<'a> Trainer<'a> {
             let row = self.epoch(epoch, watch)?;
             watch.epoch(&row)?;
             rows.push(row);
+            if let (Some(patience), Some(loss)) = (self.options.early_stop, row.val_loss) {
+                since = if loss < best { 0 } else { since + 1 };
+                best = best.min(loss);
+                if since >= patience {
+                    break;
+                }
+            }
         }
         Ok(rows)
     }
 
+    /// The first of the updates in a row that were not finite, if the run ended for them.
+    pub fn diverged(&self) -> Option<u64> {
+        self.diverged
+    }
+
     fn finished(&self) -> bool {
-        self.options.max_steps.is_some_and(|most| self.network.updates().issued >= most)
+        self.diverged.is_some() || self.network.updates().issued >= self.options.updates(&*self.dataset)
     }
 
     fn epoch(&mut self, epoch: u32, watch: &mut dyn Watch) -> Result<EpochRow> {
@@ -221,6 +217,7 @@ impl<'a> Trainer<'a> {
         let shuffle = shuffle.then_some((seed, u64::from(epoch)));
         let batches = Loader::new(self.dataset.clone(), Split::Train, order(total, shuffle), batch as usize)?;
         let group = batch as usize * accumulate as usize;
+        let updates = self.options.updates(&*self.dataset);
         let (mut tally, mut seen) = (Tally::default(), 0);
         for (index, batch) in batches.enumerate() {
             let batch = batch?;
@@ -228,7 +225,11 @@ impl<'a> Trainer<'a> {
             let first = index % accumulate as usize == 0;
             let last = (index + 1) % accumulate as usize == 0 || seen + images == total;
             let images_of_update = group.min(total - seen / group * group) as u32;
-            let place = Place { first, last, images: images_of_update, epoch };
+            let lr = self.lr * self.options.schedule.factor(self.network.updates().issued, updates);
+            if first {
+                self.rates.push_back(lr);
+            }
+            let place = Place { first, last, images: images_of_update, epoch, lr };
             let done = self.network.train(&batch, place)?;
             self.note(done, epoch, total, &mut tally, watch)?;
             seen += images;
@@ -240,19 +241,19 @@ impl<'a> Trainer<'a> {
         self.note(done, epoch, total, &mut tally, watch)?;
         let training = start.elapsed().as_secs_f64();
         let evaluation = evaluate(&mut self.network, &self.dataset, self.options.batch)?;
-        let images = tally.images as f64;
+        let counted = tally.counted as f64;
         let of = |get: fn(&Evaluation) -> f64| evaluation.as_ref().map(get);
         Ok(EpochRow {
             epoch,
-            train_loss: tally.loss / images,
-            train_acc: 100.0 * tally.hits as f64 / images,
+            train_loss: tally.loss / counted,
+            train_acc: 100.0 * tally.hits as f64 / counted,
             val_loss: of(|e| e.loss),
             val_acc: of(|e| e.accuracy),
             val_f1: of(|e| e.f1),
             val_precision: of(|e| e.precision),
             val_recall: of(|e| e.recall),
             seconds: start.elapsed().as_secs_f64(),
-            images_per_second: images / training,
+            images_per_second: tally.images as f64 / training,
         })
     }
 
@@ -267,11 +268,20 @@ impl<'a> Trainer<'a> {
         for done in done {
             let Done::Updated(Report { loss, hits, images, grad_norm, skip, .. }) = done else { continue };
             self.step += 1;
-            tally.loss += f64::from(loss);
-            tally.hits += u64::from(hits);
             tally.images += u64::from(images);
-            let loss = loss / images as f32;
-            let row = StepRow { step: self.step, epoch, loss, lr: self.lr, grad_norm, skipped: skip != 0 };
+            if skip == 0 {
+                self.skips = 0;
+                tally.loss += f64::from(loss);
+                tally.hits += u64::from(hits);
+                tally.counted += u64::from(images);
+            } else {
+                self.skips += 1;
+                if self.skips == DIVERGED {
+                    self.diverged = Some(self.step + 1 - u64::from(DIVERGED));
+                }
+            }
+            let lr = self.rates.pop_front().unwrap_or(self.lr);
+            let row = StepRow { step: self.step, epoch, loss: loss / images as f32, lr, grad_norm, skipped: skip != 0 };
             watch.step(&row, tally.images, total as u64, tally.hits)?;
         }
         Ok(())
@@ -279,6 +289,13 @@ impl<'a> Trainer<'a> {
 }
 
 impl Options {
+    /// Updates of the whole run.
+    fn updates(&self, dataset: &dyn Dataset) -> u64 {
+        let group = u64::from(self.batch) * u64::from(self.accumulate);
+        let all = u64::from(self.epochs) * (dataset.len(Split::Train) as u64).div_ceil(group);
+        self.max_steps.map_or(all, |most| most.min(all))
+    }
+
     fn check(&self) -> Result<()> {
         let positive = [
             ("--batch-size", u64::from(self.batch)),
@@ -290,6 +307,20 @@ impl Options {
             if value == 0 {
                 return Err(Error::config(format!("{flag} 0"), format!("{flag} is at least 1")));
             }
+        }
+        for (flag, value) in [("--label-smoothing", self.recipe.smoothing), ("--dropout", self.recipe.dropout)] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::config(format!("{flag} {value}"), format!("{flag} is from 0 to below 1")));
+            }
+        }
+        let Clip { norm, value } = self.recipe.clip;
+        for (flag, limit) in [("--clip-norm", norm), ("--clip-value", value)] {
+            if limit.is_some_and(|v| !(v > 0.0 && v.is_finite())) {
+                return Err(Error::config(format!("{flag} {}", limit.unwrap_or(0.0)), format!("{flag} is above 0")));
+            }
+        }
+        if self.early_stop == Some(0) {
+            return Err(Error::config("--early-stop 0", "--early-stop is at least 1"));
         }
         check_width(self.config.width)
     }
@@ -303,63 +334,6 @@ pub fn check_width(width: u32) -> Result<()> {
     match width {
         1..=1024 => Ok(()),
         _ => Err(Error::config(format!("--width {width}"), "--width is from 1 to 1024; the published network has 64")),
-    }
-}
-
-/// Evaluates on the test split; `None` where it is empty.
-///
-/// # Errors
-/// A fault of the device or of the data.
-pub fn evaluate(network: &mut Network<'_>, dataset: &Arc<dyn Dataset>, batch: u32) -> Result<Option<Evaluation>> {
-    let total = dataset.len(Split::Test);
-    if total == 0 {
-        return Ok(None);
-    }
-    let batch = EVALUATION_BATCH.min(batch as usize);
-    let mut loss = 0.0;
-    let mut add = |done: Vec<Done>| {
-        for done in done {
-            if let Done::Evaluated(report) = done {
-                loss += f64::from(report.loss);
-            }
-        }
-    };
-    let batches = Loader::new(dataset.clone(), Split::Test, order(total, None), batch)?;
-    for (index, batch) in batches.enumerate() {
-        add(network.evaluate(&batch?, index == 0)?);
-    }
-    add(network.drain()?);
-    Ok(Some(Evaluation::of(&network.confusion()?, loss / total as f64)))
-}
-
-/// A network that only evaluates.
-///
-/// # Errors
-/// [`Error::Device`] if the device cannot hold it, or what `weights` returns.
-pub fn evaluator<'a>(
-    gpu: &'a Gpu,
-    dataset: &dyn Dataset,
-    model: &Model,
-    config: Config,
-    batch: u32,
-    weights: impl FnOnce(&Layout) -> Result<Weights>,
-) -> Result<Network<'a>> {
-    let evaluate = batch_sizes(dataset.len(Split::Test), EVALUATION_BATCH.min(batch as usize));
-    let plans = Plans { model, config, augment: false, smoothing: 0.0, train: vec![], evaluate };
-    Network::new(gpu, &plans, None, weights, 0)
-}
-
-impl Evaluation {
-    fn of(confusion: &Confusion, loss: f64) -> Self {
-        let weighted = confusion.weighted();
-        Self {
-            accuracy: confusion.accuracy_percent(),
-            loss,
-            f1: weighted.f1,
-            precision: weighted.precision,
-            recall: weighted.recall,
-            confusion: confusion.counts.chunks(confusion.classes).map(<[u64]>::to_vec).collect(),
-        }
     }
 }
 

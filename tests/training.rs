@@ -5,15 +5,20 @@ use std::sync::Arc;
 use velograd::{
     data::{Batch, Dataset, IMAGE_BYTES, Shapes10, Sizes, Split},
     error::Result,
+    evaluate::{evaluate, evaluator},
     models::{self, Config, Stem},
-    network::{Done, Network, Place, Plans},
+    network::{Done, Network, Place, Plans, Recipe},
     optim,
     random::Rng,
-    train::{EpochRow, Options, StepRow, Trainer, Watch, evaluate, evaluator},
+    schedule::Schedule,
+    train::{EpochRow, Options, StepRow, Trainer, Watch},
     weights::Weights,
 };
 
 use crate::{golden_files, support::gpu};
+
+/// What `Place` carries: the rate of the optimizer under test.
+const LR: f64 = 0.01;
 
 const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
 
@@ -25,7 +30,7 @@ fn noise(n: u32) -> Batch {
 
 fn plans(config: Config, train: &[u32], evaluate: &[u32]) -> Plans<'static> {
     let (train, evaluate) = (train.to_vec(), evaluate.to_vec());
-    Plans { model: &models::ALL[0], config, augment: false, smoothing: 0.0, train, evaluate }
+    Plans { model: &models::ALL[0], config, recipe: Recipe::default(), train, evaluate }
 }
 
 fn options(config: Config) -> Options {
@@ -38,7 +43,9 @@ fn options(config: Config) -> Options {
         max_steps: None,
         batch: 32,
         accumulate: 2,
-        augment: true,
+        recipe: Recipe { augment: true, ..Recipe::default() },
+        schedule: Schedule::CONSTANT,
+        early_stop: None,
         shuffle: true,
         seed: 1,
     }
@@ -73,12 +80,12 @@ fn updated(done: Vec<Done>) -> Vec<velograd::gpu::runtime::Report> {
 #[test]
 fn one_batch_overfits() {
     let Some(gpu) = gpu() else { return };
-    for (optimizer, set) in [("velograd", vec![]), ("sgd", vec![("lr", "0.02"), ("momentum", "0.9")])] {
+    for (optimizer, set, lr) in [("velograd", vec![], 0.0015), ("sgd", vec![("momentum", "0.9")], 0.02)] {
         let set: Vec<_> = set.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let (optimizer, _) = optim::build(optimizer, &set).unwrap();
         let init = |layout: &_| Ok(Weights::init(layout, 2));
         let mut network = Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), init, 0).unwrap();
-        let place = Place { first: true, last: true, images: 16, epoch: 1 };
+        let place = Place { first: true, last: true, images: 16, epoch: 1, lr };
         let mut last = f32::INFINITY;
         for _ in 0..400 {
             let done = network.train(&noise(16), place).unwrap();
@@ -126,7 +133,7 @@ fn accumulation_takes_the_mean_of_the_effective_batch() {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
         let mut network = Network::new(gpu, &plans(TINY, &[4, 8], &[]), Some(optimizer), init, 0).unwrap();
         for (i, batch) in batches.iter().enumerate() {
-            let place = Place { first: i == 0, last: i + 1 == batches.len(), images, epoch: 1 };
+            let place = Place { first: i == 0, last: i + 1 == batches.len(), images, epoch: 1, lr: LR };
             assert!(updated(network.train(batch, place).unwrap()).is_empty());
         }
         updated(network.drain().unwrap())[0]
@@ -203,7 +210,7 @@ fn five_updates_as_in_pytorch() {
         let weights = |layout: &velograd::params::Layout| Ok(golden_weights(&golden, layout, "before"));
         let mut network = Network::new(gpu, &plans(config, &[6], &[]), Some(optimizer), weights, 0).unwrap();
         let (images, labels) = (golden.bytes("images"), golden.integers("labels"));
-        let place = Place { first: true, last: true, images: 6, epoch: 1 };
+        let place = Place { first: true, last: true, images: 6, epoch: 1, lr: LR };
         for (step, &expected) in golden.values("losses").iter().enumerate() {
             let size = 6 * IMAGE_BYTES;
             let batch = Batch {

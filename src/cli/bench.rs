@@ -35,12 +35,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::config("--steps 0", "--steps is at least 1"));
     }
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
+    let lr = optimizer.lr();
     let plans = flags.plans()?;
     let gpu = Gpu::open(flags.device.as_deref())?;
     let forward = plans.record(&gpu, flags.batch_size, true).forward_calls;
     let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
     let batch = noise(flags.batch_size);
-    let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1 };
+    let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1, lr };
     network.train(&batch, place)?;
     network.drain()?;
     let first_step = start.elapsed();

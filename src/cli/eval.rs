@@ -8,8 +8,9 @@ use super::{DataFlags, json_line, print::say, stem_name};
 use crate::{
     data::{self, Split},
     error::{Error, Result},
+    evaluate::{Evaluation, evaluate, evaluator},
     gpu::Gpu,
-    train::{Evaluation, evaluate, evaluator, find_model},
+    train::find_model,
     weights::{Weights, config_of},
 };
 

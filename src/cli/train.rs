@@ -2,62 +2,30 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
-use super::{DataFlags, StemFlag, key_value, print::say, progress::Progress, stem_name};
+use super::{key_value, print::say, progress::Progress, recipe::RecipeFlags, stem_name};
 use crate::{
-    data::{self, CLASSES, Split},
-    error::{Error, Result},
-    gpu::{self, Gpu},
-    models::{Config, Stem},
-    optim,
+    data::{Dataset, Split},
+    error::Result,
+    gpu::Gpu,
+    optim::{self, Settings},
     record::{Record, default_folder},
-    train::{EpochRow, Options, StepRow, Trainer, Watch, check_width, find_model, loss_variance},
+    train::{EpochRow, Options, StepRow, Trainer, Watch, loss_variance},
     weights::{self, Weights},
 };
 
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    data: DataFlags,
-    /// Where every other flag starts: the published experiment, or a first look [default: paper on a GPU, quick on a
-    /// software adapter]
-    #[arg(long, value_enum)]
-    preset: Option<Preset>,
-    /// The network [default: resnet18]
-    #[arg(long)]
-    model: Option<String>,
-    /// First layers [default: imagenet]
-    #[arg(long, value_enum)]
-    stem: Option<StemFlag>,
-    /// Channels of the first stage [default: paper 64, quick 16]
-    #[arg(long)]
-    width: Option<u32>,
+    recipe: RecipeFlags,
     /// The update rule
     #[arg(long, default_value = "velograd")]
     optimizer: String,
     /// A setting of the optimizer, as often as needed
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     set: Vec<(String, String)>,
-    /// Passes over the data [default: paper 20, quick 8]
-    #[arg(long)]
-    epochs: Option<u32>,
-    /// End after this many updates
-    #[arg(long, value_name = "N")]
-    max_steps: Option<u64>,
-    /// Images of a batch [default: 128]
-    #[arg(long)]
-    batch_size: Option<u32>,
-    /// Batches whose gradients are averaged into one update [default: paper 2, quick 1]
-    #[arg(long)]
-    accumulate: Option<u32>,
-    /// Random crop, mirror and rotation of up to 15 degrees, or none [default: paper]
-    #[arg(long, value_enum)]
-    augment: Option<Augment>,
-    /// Random order, or that of the files
-    #[arg(long, value_enum, default_value = "on")]
-    shuffle: Switch,
     /// Of first weights, order and augmentation (and of the images of shapes10)
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -67,94 +35,39 @@ pub(super) struct Arguments {
     /// Folder for logs and weights [default: runs/<date-time>-<optimizer>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Adapter by index or part of its name
-    #[arg(long, value_name = "NAME|INDEX")]
-    device: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Preset {
-    /// The experiment of the VeloGrad paper
-    Paper,
-    /// Two minutes on two cores
-    Quick,
-}
-
-impl Preset {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Paper => "paper",
-            Self::Quick => "quick",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Augment {
-    Paper,
-    None,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Switch {
-    On,
-    Off,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { recipe, optimizer, set, seed, init, out } = arguments;
     // What can be refused without a device is refused before one is asked for.
-    optim::build(&arguments.optimizer, &arguments.set)?;
-    find_model(arguments.model.as_deref().unwrap_or("resnet18"))?;
-    check_width(arguments.width.unwrap_or(1))?;
-    let init = arguments.init.as_deref().map(|path| Ok((path, weights::config_of(path)?))).transpose()?;
+    optim::build(optimizer, set)?;
+    recipe.check()?;
+    let init = init.as_deref().map(|path| Ok((path, weights::config_of(path)?))).transpose()?;
 
-    let gpu = Gpu::open(arguments.device.as_deref())?;
-    let preset = arguments.preset.unwrap_or_else(|| choose_preset(&gpu));
-    let options = options(arguments, preset, init.map(|(_, config)| config))?;
-    let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), options.seed)?;
-    for note in &opened.notes {
-        say!("{note}");
-    }
-    let dataset = opened.dataset;
-    if dataset.len(Split::Test) == 0 && !opened.notes.iter().any(|n| n.contains("valid")) {
-        say!("there are no test images: no validation");
-    }
+    let gpu = Gpu::open(recipe.device.as_deref())?;
+    let preset = recipe.preset(&gpu);
+    let options = recipe.options(preset, init.map(|(_, config)| config))?;
+    let options = Options { optimizer: optimizer.clone(), set: set.clone(), seed: *seed, ..options };
+    let dataset = recipe.open(*seed)?;
 
-    let seed = options.seed;
     let mut trainer = Trainer::new(&gpu, dataset.clone(), options.clone(), |layout| match init {
         Some((path, _)) => Weights::load(path, layout),
-        None => Ok(Weights::init(layout, seed)),
+        None => Ok(Weights::init(layout, *seed)),
     })?;
-    let folder = arguments.out.clone().unwrap_or_else(|| default_folder(&options.optimizer));
-    let mut run = json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "device": gpu.info.name,
-        "backend": format!("{:?}", gpu.info.backend).to_lowercase(),
-        "driver": format!("{} {}", gpu.info.driver, gpu.info.driver_info).trim(),
-        "preset": preset.name(),
-        "model": options.model,
-        "stem": stem_name(options.config.stem),
-        "width": options.config.width,
-        "classes": options.config.classes,
-        "precision": "f32",
-        "optimizer": options.optimizer,
-        "settings": trainer.settings.to_json(),
-        "epochs": options.epochs,
-        "max_steps": options.max_steps,
-        "batch_size": options.batch,
-        "accumulate": options.accumulate,
-        "augment": if options.augment { "paper" } else { "none" },
-        "shuffle": if options.shuffle { "on" } else { "off" },
-        "seed": options.seed,
-        "init": init.map(|(path, _)| path.display().to_string()),
-        "dataset": {
-            "name": dataset.spec().name,
-            "path": arguments.data.data.as_ref().map(|p| p.display().to_string()),
-            "train": dataset.len(Split::Train),
-            "test": dataset.len(Split::Test),
-            "crc32": format!("{:08x}", dataset.checksum()),
-        },
-    });
+    let folder = out.clone().unwrap_or_else(|| default_folder(&options.optimizer));
+    let mut table = recipe.to_toml(preset, &options);
+    let mut settings = toml::Table::new();
+    set.iter().for_each(|(key, value)| drop(settings.insert(key.clone(), value.clone().into())));
+    table.insert("optimizer".into(), options.optimizer.clone().into());
+    // TOML's integers are signed; a larger seed is written as text, which a flag takes as well.
+    table.insert("seed".into(), i64::try_from(*seed).map_or_else(|_| seed.to_string().into(), toml::Value::from));
+    if let Some((path, _)) = init {
+        table.insert("init".into(), path.display().to_string().into());
+    }
+    if !settings.is_empty() {
+        table.insert("set".into(), settings.into());
+    }
+    let mut run = run_json(&gpu, dataset.as_ref(), &options, &trainer.settings, &table);
     let record = Record::create(&folder, &run)?;
     say!(
         "{} on {}: width {}, batch {} x {}, {} parameters, {:.0} MB on the device; writing {}",
@@ -173,79 +86,69 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let Watcher { record, progress } = watcher;
     progress.finish();
     trainer.network.weights()?.save(&record.weights(), &trainer.network.layout)?;
-    let skipped = trainer.network.updates().skipped;
     if let Some(last) = rows.last() {
-        run["result"] = json!({
-            "updates": trainer.network.updates().issued,
-            "skipped": skipped,
-            "train_loss": last.train_loss,
-            "val_acc": last.val_acc,
-            "loss_variance": loss_variance(&rows),
-            "seconds": rows.iter().map(|r| r.seconds).sum::<f64>(),
-        });
+        run["result"] = result_json(&trainer, &rows);
         record.run(&run)?;
-        table(&options.optimizer, &rows, last);
+        print_table(&options.optimizer, &rows, last);
     }
-    if skipped > 0 {
+    let skipped = trainer.network.updates().skipped;
+    if let Some(step) = trainer.diverged() {
+        say!("the run diverged at step {step}: loss or gradient was no longer finite; a smaller --set lr=... may help");
+    } else if skipped > 0 {
         say!("{skipped} updates were skipped: their loss or gradient was not finite");
     }
     say!("weights: {}", record.weights().display());
     Ok(())
 }
 
-fn choose_preset(gpu: &Gpu) -> Preset {
-    let (preset, device, other) = if gpu::is_software(&gpu.info) {
-        (Preset::Quick, "a software adapter", "paper for the published experiment")
-    } else {
-        (Preset::Paper, "a GPU", "quick for a first look")
-    };
-    say!("preset {} ({} is {device}); --preset {other}", preset.name(), gpu.info.name);
-    preset
+/// What `run.json` says before the run; `config` reproduces it by `--config`.
+pub(super) fn run_json(
+    gpu: &Gpu,
+    dataset: &dyn Dataset,
+    options: &Options,
+    settings: &Settings,
+    config: &toml::Table,
+) -> serde_json::Value {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "device": gpu.info.name,
+        "backend": format!("{:?}", gpu.info.backend).to_lowercase(),
+        "driver": format!("{} {}", gpu.info.driver, gpu.info.driver_info).trim(),
+        "model": options.model,
+        "stem": stem_name(options.config.stem),
+        "width": options.config.width,
+        "classes": options.config.classes,
+        "precision": "f32",
+        "optimizer": options.optimizer,
+        "settings": settings.to_json(),
+        "epochs": options.epochs,
+        "max_steps": options.max_steps,
+        "batch_size": options.batch,
+        "accumulate": options.accumulate,
+        "augment": if options.recipe.augment { "paper" } else { "none" },
+        "shuffle": if options.shuffle { "on" } else { "off" },
+        "seed": options.seed,
+        "dataset": {
+            "name": dataset.spec().name,
+            "train": dataset.len(Split::Train),
+            "test": dataset.len(Split::Test),
+            "crc32": format!("{:08x}", dataset.checksum()),
+        },
+        "config": toml::to_string(config).unwrap_or_default(),
+    })
 }
 
-fn options(arguments: &Arguments, preset: Preset, init: Option<Config>) -> Result<Options> {
-    let (width, epochs, accumulate) = match preset {
-        Preset::Paper => (64, 20, 2),
-        Preset::Quick => (16, 8, 1),
-    };
-    let stem = arguments.stem.map(Stem::from);
-    let config = match init {
-        None => Config {
-            stem: stem.unwrap_or(Stem::Imagenet),
-            width: arguments.width.unwrap_or(width),
-            classes: CLASSES as u32,
-        },
-        Some(config) => {
-            let clash = |flag: &str, file: String| {
-                Err(Error::config(
-                    format!("{flag} does not fit the weights, which have {file}"),
-                    format!("leave {flag} away"),
-                ))
-            };
-            if arguments.width.is_some_and(|w| w != config.width) {
-                return clash("--width", format!("width {}", config.width));
-            }
-            if stem.is_some_and(|s| s != config.stem) {
-                return clash("--stem", format!("the {} stem", stem_name(config.stem)));
-            }
-            if config.classes != CLASSES as u32 {
-                return clash("the data set", format!("{} classes", config.classes));
-            }
-            config
-        }
-    };
-    Ok(Options {
-        model: arguments.model.clone().unwrap_or_else(|| "resnet18".into()),
-        config,
-        optimizer: arguments.optimizer.clone(),
-        set: arguments.set.clone(),
-        epochs: arguments.epochs.unwrap_or(epochs),
-        max_steps: arguments.max_steps,
-        batch: arguments.batch_size.unwrap_or(128),
-        accumulate: arguments.accumulate.unwrap_or(accumulate),
-        augment: arguments.augment.unwrap_or(Augment::Paper) == Augment::Paper,
-        shuffle: arguments.shuffle == Switch::On,
-        seed: arguments.seed,
+/// What `run.json` gains when the run has ended.
+pub(super) fn result_json(trainer: &Trainer<'_>, rows: &[EpochRow]) -> serde_json::Value {
+    let last = rows.last();
+    json!({
+        "updates": trainer.network.updates().issued,
+        "skipped": trainer.network.updates().skipped,
+        "diverged": trainer.diverged(),
+        "train_loss": last.map(|r| r.train_loss),
+        "val_acc": last.and_then(|r| r.val_acc),
+        "loss_variance": loss_variance(rows),
+        "seconds": rows.iter().map(|r| r.seconds).sum::<f64>(),
     })
 }
 
@@ -267,7 +170,7 @@ impl Watch for Watcher {
 }
 
 /// The columns of the paper's table 1.
-fn table(optimizer: &str, rows: &[EpochRow], last: &EpochRow) {
+fn print_table(optimizer: &str, rows: &[EpochRow], last: &EpochRow) {
     let seconds: f64 = rows.iter().map(|r| r.seconds).sum();
     let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
     say!("");

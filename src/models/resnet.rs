@@ -2,7 +2,7 @@
 
 use super::{Config, Stem};
 use crate::{
-    ops::{BatchNorm, Conv2d, batch_norm, conv2d, global_avg_pool, linear, max_pool2d},
+    ops::{BatchNorm, Conv2d, batch_norm, conv2d, dropout, global_avg_pool, linear, max_pool2d},
     tape::{Tape, Tensor},
 };
 
@@ -29,6 +29,7 @@ pub fn resnet18(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
         });
     }
     let x = t.scope("avgpool", |t| global_avg_pool(t, x));
+    let x = t.scope("dropout", |t| dropout(t, x, t.dropout));
     t.scope("fc", |t| linear(t, x, config.classes))
 }
 

@@ -37,7 +37,7 @@ fn backward(t: &mut Tape, d_y: Tensor, y: Tensor, x: Tensor) {
     call.read(d_y).read(y).write(d_x).over(len4);
 }
 
-fn vectors(t: &Tape, x: Tensor) -> u32 {
+pub(super) fn vectors(t: &Tape, x: Tensor) -> u32 {
     let [n, h, w, c] = t.shape(x);
     n * h * w * padded(c) / 4
 }

@@ -1,6 +1,6 @@
 //! An optimizer alone, on parameters and gradients of one's own: what `replay_trace` and the tests drive.
 
-use super::{Optimizer, Updates, record, start};
+use super::{Clip, Optimizer, Updates, record, start};
 use crate::{
     error::{Error, Result},
     gpu::{
@@ -49,7 +49,7 @@ impl<'a> Stepper<'a> {
         if params.is_empty() {
             return Err(Error::config("there are no parameters", ""));
         }
-        let recording = record(optimizer.as_ref(), Tape::over_layout(target, &layout));
+        let recording = record(optimizer.as_ref(), Clip::default(), Tape::over_layout(target, &layout));
         let kernels = recording
             .calls
             .iter()
@@ -80,7 +80,7 @@ impl<'a> Stepper<'a> {
         runtime.write(runtime.buffer("grads"), &arena(&self.layout, grads));
         let report = Report { loss, images: 1, skipped: self.updates.skipped, ..Report::default() };
         runtime.write(runtime.buffer("report"), &[report]);
-        let mut step = self.updates.next(self.optimizer.as_ref());
+        let mut step = self.updates.next(self.optimizer.as_ref(), self.optimizer.lr());
         step.loss_scale = 1.0;
         runtime.set_step(&step);
         runtime.run(&[0])?;

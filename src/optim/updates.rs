@@ -20,17 +20,17 @@ pub struct Updates {
 }
 
 impl Updates {
-    /// The step uniform of the next update, which is thereby issued.
+    /// The step uniform of the next update at rate `lr`, which is thereby issued.
     ///
     /// The caller lets no more than [`IN_FLIGHT`] updates go unreported.
-    pub fn next(&mut self, optimizer: &dyn Optimizer) -> Step {
+    pub fn next(&mut self, optimizer: &dyn Optimizer, lr: f64) -> Step {
         self.issued += 1;
         let newest = self.issued - u64::from(self.skipped);
         let mut rows = [[0.0; 4]; 8];
         for (back, row) in (0..).zip(&mut rows) {
             *row = optimizer.scalars(newest.saturating_sub(back).max(1)).map(|v| v as f32);
         }
-        Step { lr: optimizer.lr() as f32, skipped_known: self.skipped, rows, ..Step::default() }
+        Step { lr: lr as f32, skipped_known: self.skipped, rows, ..Step::default() }
     }
 
     /// Takes note of a report.

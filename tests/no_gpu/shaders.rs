@@ -8,7 +8,7 @@ use velograd::gpu::shader::{Linked, SHADERS, Spec, link};
 use velograd::gpu::target::Target;
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops;
-use velograd::optim::{self, Kind};
+use velograd::optim::{self, Clip, Kind};
 use velograd::params::{Init, Shape};
 use velograd::selftest::table;
 use velograd::tape::{Recording, Tape};
@@ -23,6 +23,9 @@ fn resnet(target: &Target, stem: Stem, width: u32, training: bool) -> Recording 
     t.backward();
     t.finish()
 }
+
+/// Both bounds of the gradient, for their kernels.
+const CLIP: Clip = Clip { value: Some(1.0), norm: Some(1.0) };
 
 /// One update of every optimizer: with its defaults, with momentum, and with each choice made otherwise.
 fn updates(target: &Target) -> Vec<Recording> {
@@ -46,7 +49,7 @@ fn updates(target: &Target) -> Vec<Recording> {
             let given: Vec<_> = variant.iter().map(|(key, word)| (key.to_string(), word.to_string())).collect();
             // Not every optimizer has momentum, and some choices need another.
             if let Ok((optimizer, _)) = optim::build(entry.name, &given) {
-                recordings.push(optim::record(optimizer.as_ref(), Tape::over_layout(target, t.layout())));
+                recordings.push(optim::record(optimizer.as_ref(), CLIP, Tape::over_layout(target, t.layout())));
             }
         }
         assert!(recordings.len() > before, "{} does not build with its defaults", entry.name);

@@ -1,0 +1,302 @@
+//! The flags of a run that `train`, `compare`, `sweep` and `ablate` share, and recipes as TOML files.
+
+use std::{ffi::OsString, fs, path::Path, sync::Arc};
+
+use clap::{Args, ValueEnum};
+
+use super::{DataFlags, StemFlag, print::say, stem_name};
+use crate::{
+    data::{self, CLASSES, Dataset, Holdout, Split},
+    error::{Error, Result},
+    gpu::{self, Gpu},
+    models::{Config, Stem},
+    network::Recipe,
+    optim::Clip,
+    schedule::Schedule,
+    train::{Options, check_width, find_model},
+};
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct RecipeFlags {
+    #[command(flatten)]
+    pub data: DataFlags,
+    /// A TOML file with any of these flags; flags given here override it
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<std::path::PathBuf>,
+    /// Where every other flag starts: the published experiment, or a first look [default: paper on a GPU, quick on a
+    /// software adapter]
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// The network [default: resnet18]
+    #[arg(long)]
+    model: Option<String>,
+    /// First layers [default: imagenet]
+    #[arg(long, value_enum)]
+    stem: Option<StemFlag>,
+    /// Channels of the first stage [default: paper 64, quick 16]
+    #[arg(long)]
+    width: Option<u32>,
+    /// Passes over the data [default: paper 20, quick 8]
+    #[arg(long)]
+    epochs: Option<u32>,
+    /// End after this many updates
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u64>,
+    /// Images of a batch [default: 128]
+    #[arg(long)]
+    batch_size: Option<u32>,
+    /// Batches whose gradients are averaged into one update [default: paper 2, quick 1]
+    #[arg(long)]
+    accumulate: Option<u32>,
+    /// Random crop, mirror and rotation of up to 15 degrees, or none [default: paper]
+    #[arg(long, value_enum)]
+    augment: Option<Augment>,
+    /// Random order, or that of the files
+    #[arg(long, value_enum, default_value = "on")]
+    shuffle: Switch,
+    /// How the learning rate moves, per update: constant, step, cosine, cosine-restarts, linear or triangle, with choices
+    /// as in step:every=1950,gamma=0.1
+    #[arg(long, default_value = "constant", value_name = "NAME[:KEY=VALUE,...]")]
+    schedule: String,
+    /// Updates over which the learning rate rises in a straight line
+    #[arg(long, value_name = "UPDATES", default_value_t = 0)]
+    warmup: u64,
+    /// Bound of the gradient's norm over all parameters
+    #[arg(long, value_name = "NORM")]
+    clip_norm: Option<f32>,
+    /// Bound of each element of the gradient
+    #[arg(long, value_name = "VALUE")]
+    clip_value: Option<f32>,
+    /// Share of the target spread over all classes
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    label_smoothing: f32,
+    /// Probability of dropout before the classifier
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    dropout: f32,
+    /// End when the validation loss has not improved for this many epochs
+    #[arg(long, value_name = "EPOCHS")]
+    early_stop: Option<u32>,
+    /// Hold this many training images out for validation and leave the test images alone
+    #[arg(long, value_name = "IMAGES")]
+    val_split: Option<usize>,
+    /// Adapter by index or part of its name
+    #[arg(long, value_name = "NAME|INDEX")]
+    pub device: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Preset {
+    /// The experiment of the VeloGrad paper
+    Paper,
+    /// Two minutes on two cores
+    Quick,
+}
+
+impl Preset {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Paper => "paper",
+            Self::Quick => "quick",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Augment {
+    Paper,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+impl RecipeFlags {
+    /// Refuses what can be refused without a device or data.
+    pub(super) fn check(&self) -> Result<()> {
+        find_model(self.model.as_deref().unwrap_or("resnet18"))?;
+        Schedule::parse(&self.schedule, self.warmup)?;
+        check_width(self.width.unwrap_or(1))
+    }
+
+    /// The preset asked for, or the one that suits the device, which a line then says.
+    pub(super) fn preset(&self, gpu: &Gpu) -> Preset {
+        if let Some(preset) = self.preset {
+            return preset;
+        }
+        let (preset, device, other) = if gpu::is_software(&gpu.info) {
+            (Preset::Quick, "a software adapter", "paper for the published experiment")
+        } else {
+            (Preset::Paper, "a GPU", "quick for a first look")
+        };
+        say!("preset {} ({} is {device}); --preset {other}", preset.name(), gpu.info.name);
+        preset
+    }
+
+    /// A run of these flags; `init` is the size of weights to start from.
+    pub(super) fn options(&self, preset: Preset, init: Option<Config>) -> Result<Options> {
+        let (width, epochs, accumulate) = match preset {
+            Preset::Paper => (64, 20, 2),
+            Preset::Quick => (16, 8, 1),
+        };
+        let stem = self.stem.map(Stem::from);
+        let config = match init {
+            None => {
+                let (stem, width) = (stem.unwrap_or(Stem::Imagenet), self.width.unwrap_or(width));
+                Config { stem, width, classes: CLASSES as u32 }
+            }
+            Some(config) => {
+                self.fits_weights(config)?;
+                config
+            }
+        };
+        Ok(Options {
+            model: self.model.clone().unwrap_or_else(|| "resnet18".into()),
+            config,
+            optimizer: String::new(),
+            set: vec![],
+            epochs: self.epochs.unwrap_or(epochs),
+            max_steps: self.max_steps,
+            batch: self.batch_size.unwrap_or(128),
+            accumulate: self.accumulate.unwrap_or(accumulate),
+            recipe: Recipe {
+                augment: self.augment != Some(Augment::None),
+                smoothing: self.label_smoothing,
+                dropout: self.dropout,
+                clip: Clip { value: self.clip_value, norm: self.clip_norm },
+            },
+            schedule: Schedule::parse(&self.schedule, self.warmup)?,
+            early_stop: self.early_stop,
+            shuffle: self.shuffle == Switch::On,
+            seed: 0,
+        })
+    }
+
+    fn fits_weights(&self, config: Config) -> Result<()> {
+        let clash = |flag: &str, file: String| {
+            let message = format!("{flag} does not fit the weights, which have {file}");
+            Err(Error::config(message, format!("leave {flag} away")))
+        };
+        if self.width.is_some_and(|w| w != config.width) {
+            return clash("--width", format!("width {}", config.width));
+        }
+        if self.stem.is_some_and(|s| Stem::from(s) != config.stem) {
+            return clash("--stem", format!("the {} stem", stem_name(config.stem)));
+        }
+        if config.classes != CLASSES as u32 {
+            return clash("the data set", format!("{} classes", config.classes));
+        }
+        Ok(())
+    }
+
+    /// The data set, with its remarks printed.
+    pub(super) fn open(&self, seed: u64) -> Result<Arc<dyn Dataset>> {
+        let opened = data::open(self.data.dataset.as_deref(), self.data.data.as_deref(), seed)?;
+        opened.notes.iter().for_each(|note| say!("{note}"));
+        let Some(count) = self.val_split else {
+            if opened.dataset.len(Split::Test) == 0 && !opened.notes.iter().any(|n| n.contains("no validation")) {
+                say!("there are no test images: there will be no validation");
+            }
+            return Ok(opened.dataset);
+        };
+        say!("validation on {count} images held out of the training set; the test images are left alone");
+        Ok(Arc::new(Holdout::new(opened.dataset, count, seed)?))
+    }
+
+    /// The flags that make `options` again, as TOML for `--config`.
+    pub(super) fn to_toml(&self, preset: Preset, options: &Options) -> toml::Table {
+        let mut table = toml::Table::new();
+        let mut put = |key: &str, value: toml::Value| drop(table.insert(key.into(), value));
+        put("preset", preset.name().into());
+        if let Some(path) = &self.data.data {
+            put("data", path.display().to_string().into());
+        }
+        if let Some(name) = &self.data.dataset {
+            put("dataset", name.clone().into());
+        }
+        put("model", options.model.clone().into());
+        put("stem", stem_name(options.config.stem).into());
+        put("width", i64::from(options.config.width).into());
+        put("epochs", i64::from(options.epochs).into());
+        put("batch-size", i64::from(options.batch).into());
+        put("accumulate", i64::from(options.accumulate).into());
+        put("augment", if options.recipe.augment { "paper" } else { "none" }.into());
+        put("shuffle", if options.shuffle { "on" } else { "off" }.into());
+        put("schedule", self.schedule.clone().into());
+        // What is off by default is named only where it is on.
+        let whole = |v: u64| toml::Value::Integer(i64::try_from(v).unwrap_or(i64::MAX));
+        let digits = |v: f32| toml::Value::Float(v.to_string().parse().unwrap_or(f64::from(v)));
+        let optional = [
+            ("max-steps", options.max_steps.map(whole)),
+            ("warmup", (self.warmup > 0).then(|| whole(self.warmup))),
+            ("clip-norm", self.clip_norm.map(digits)),
+            ("clip-value", self.clip_value.map(digits)),
+            ("label-smoothing", (self.label_smoothing > 0.0).then(|| digits(self.label_smoothing))),
+            ("dropout", (self.dropout > 0.0).then(|| digits(self.dropout))),
+            ("early-stop", self.early_stop.map(|v| whole(v.into()))),
+            ("val-split", self.val_split.map(|v| whole(v as u64))),
+        ];
+        optional.into_iter().for_each(|(key, value)| value.into_iter().for_each(|value| put(key, value)));
+        table
+    }
+}
+
+/// Puts the flags of `--config FILE` in front of those on the command line, so that the latter override.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Data`] if the file cannot be read or is not a table of flags.
+pub(super) fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
+    let text = |a: &OsString| a.to_str().map(str::to_owned).unwrap_or_default();
+    let at = arguments.iter().position(|a| text(a) == "--config" || text(a).starts_with("--config="));
+    let Some(at) = at else { return Ok(arguments) };
+    let file = match text(&arguments[at]).strip_prefix("--config=") {
+        Some(file) => Some(OsString::from(file)),
+        None => arguments.get(at + 1).cloned(),
+    };
+    // A missing file name is clap's to report; so is a command that has no --config.
+    let (Some(file), true) = (file, at > 1) else { return Ok(arguments) };
+    let mut expanded = arguments[..2].to_vec();
+    expanded.extend(flags(Path::new(&file))?);
+    expanded.extend_from_slice(&arguments[2..]);
+    Ok(expanded)
+}
+
+fn flags(path: &Path) -> Result<Vec<OsString>> {
+    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let wrong = |found: String| Error::data(path, "a TOML table of flags, as `width = 16`", found, "");
+    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
+    let mut flags = Vec::new();
+    for (key, value) in &table {
+        let mut push = |value: String| flags.extend([format!("--{key}").into(), value.into()]);
+        match value {
+            // [set] lr = 0.001, or set = ["adam:lr=0.001", ...]
+            toml::Value::Table(inner) => {
+                for (inner_key, value) in inner {
+                    let value = word(value).ok_or_else(|| wrong(format!("{key}.{inner_key} = {value}")))?;
+                    push(format!("{inner_key}={value}"));
+                }
+            }
+            toml::Value::Array(list) => {
+                for value in list {
+                    push(word(value).ok_or_else(|| wrong(format!("{key} = [{value}]")))?);
+                }
+            }
+            toml::Value::Boolean(true) => flags.push(format!("--{key}").into()),
+            toml::Value::Boolean(false) => {}
+            other => push(word(other).ok_or_else(|| wrong(format!("{key} = {other}")))?),
+        }
+    }
+    Ok(flags)
+}
+
+fn word(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(v) => Some(v.to_string()),
+        toml::Value::Float(v) => Some(v.to_string()),
+        toml::Value::Boolean(v) => Some(v.to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,75 @@
+//! Validation images out of the training set, so that choices need not be made on the test images.
+
+use std::sync::Arc;
+
+use super::{CLASSES, Dataset, IMAGE_BYTES, Spec, Split, order};
+use crate::error::{Error, Result};
+
+/// A set whose test split is some of another set's training images, and whose training split is the rest.
+pub struct Holdout {
+    inner: Arc<dyn Dataset>,
+    train: Vec<u32>,
+    held_out: Vec<u32>,
+    counts: [[u64; CLASSES]; 2],
+}
+
+impl Holdout {
+    /// Holds `count` images out, drawn from `seed`; what remains keeps its order.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if nothing or everything would be held out; what reading returns.
+    pub fn new(inner: Arc<dyn Dataset>, count: usize, seed: u64) -> Result<Self> {
+        let total = inner.len(Split::Train);
+        if count == 0 || count >= total {
+            let message = format!("--val-split {count} of {total} training images");
+            return Err(Error::config(message, format!("from 1 to {} are possible", total.saturating_sub(1))));
+        }
+        // Epoch 0 is no epoch of training: its permutation serves nothing else.
+        let mut held_out = order(total, Some((seed, 0)));
+        held_out.truncate(count);
+        held_out.sort_unstable();
+        let train: Vec<u32> = (0..total as u32).filter(|i| held_out.binary_search(i).is_err()).collect();
+        let mut counts = [[0; CLASSES]; 2];
+        let mut image = [0; IMAGE_BYTES];
+        for (counts, indices) in counts.iter_mut().zip([&train, &held_out]) {
+            for &index in indices {
+                counts[usize::from(inner.read(Split::Train, index as usize, &mut image)?)] += 1;
+            }
+        }
+        Ok(Self { inner, train, held_out, counts })
+    }
+
+    fn indices(&self, split: Split) -> &[u32] {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.held_out,
+        }
+    }
+}
+
+impl Dataset for Holdout {
+    fn spec(&self) -> &Spec {
+        self.inner.spec()
+    }
+
+    fn len(&self, split: Split) -> usize {
+        self.indices(split).len()
+    }
+
+    /// Of the whole set: which images are held out is a matter of count and seed.
+    fn checksum(&self) -> u32 {
+        self.inner.checksum()
+    }
+
+    fn label_counts(&self, split: Split) -> [u64; CLASSES] {
+        self.counts[split as usize]
+    }
+
+    fn notes(&self) -> &[String] {
+        self.inner.notes()
+    }
+
+    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u8> {
+        self.inner.read(Split::Train, self.indices(split)[index] as usize, image)
+    }
+}
