@@ -4,6 +4,7 @@ mod bench;
 mod data;
 mod devices;
 mod eval;
+mod optimizers;
 mod plan;
 mod print;
 mod progress;
@@ -45,6 +46,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Say what a data set holds, and show its images as the network sees them
     Data(data::Arguments),
+    /// List the update rules: settings, defaults, ranges, state, source
+    Optimizers(optimizers::Arguments),
     /// Compare every kernel with its CPU value on this device
     Selftest(selftest::Arguments),
 }
@@ -61,6 +64,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Plan(arguments) => plan::run(&arguments)?,
         Command::Bench(arguments) => bench::run(&arguments)?,
         Command::Data(arguments) => data::run(&arguments)?,
+        Command::Optimizers(arguments) => optimizers::run(&arguments)?,
         Command::Selftest(arguments) => return selftest::run(&arguments),
     }
     Ok(ExitCode::SUCCESS)
@@ -81,13 +85,6 @@ impl From<StemFlag> for Stem {
             StemFlag::Imagenet => Self::Imagenet,
             StemFlag::Cifar => Self::Cifar,
         }
-    }
-}
-
-fn stem_name(stem: Stem) -> &'static str {
-    match stem {
-        Stem::Imagenet => "imagenet",
-        Stem::Cifar => "cifar",
     }
 }
 

@@ -13,6 +13,16 @@ pub enum Stem {
     Cifar,
 }
 
+impl Stem {
+    /// Its name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Imagenet => "imagenet",
+            Self::Cifar => "cifar",
+        }
+    }
+}
+
 /// The size of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {

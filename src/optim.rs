@@ -11,7 +11,7 @@ mod updates;
 pub mod velograd;
 
 pub use settings::{Kind, Setting, Settings, Value};
-pub use stepper::Stepper;
+pub use stepper::{Snapshot, Stepper};
 pub use updates::{IN_FLIGHT, Updates};
 
 use crate::{

@@ -8,10 +8,15 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
+    data::{Dataset, Split},
     error::{Error, Result},
     files::write_atomically,
+    gpu::Gpu,
+    optim::Settings,
+    train::{EpochRow, Options, Trainer, loss_variance},
 };
 
 /// The folder of a run, and its open logs.
@@ -89,6 +94,58 @@ impl Record {
     pub fn weights(&self) -> PathBuf {
         self.folder.join("model.safetensors")
     }
+}
+
+/// What `run.json` says before the run; `config` reproduces it by `--config`.
+pub(crate) fn run_json(
+    gpu: &Gpu,
+    dataset: &dyn Dataset,
+    options: &Options,
+    settings: &Settings,
+    config: &toml::Table,
+) -> serde_json::Value {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "device": gpu.info.name,
+        "backend": format!("{:?}", gpu.info.backend).to_lowercase(),
+        "driver": format!("{} {}", gpu.info.driver, gpu.info.driver_info).trim(),
+        "model": options.model,
+        "stem": options.config.stem.name(),
+        "width": options.config.width,
+        "classes": options.config.classes,
+        "precision": "f32",
+        "optimizer": options.optimizer,
+        "settings": settings.to_json(),
+        "epochs": options.epochs,
+        "max_steps": options.max_steps,
+        "batch_size": options.batch,
+        "accumulate": options.accumulate,
+        "augment": if options.recipe.augment { "paper" } else { "none" },
+        "shuffle": if options.shuffle { "on" } else { "off" },
+        "seed": options.seed,
+        "dataset": {
+            "name": dataset.spec().name,
+            "train": dataset.len(Split::Train),
+            "test": dataset.len(Split::Test),
+            "crc32": format!("{:08x}", dataset.checksum()),
+        },
+        "config": toml::to_string(config).unwrap_or_default(),
+    })
+}
+
+/// What `run.json` gains when the run has ended.
+pub(crate) fn result_json(trainer: &Trainer<'_>, rows: &[EpochRow]) -> serde_json::Value {
+    let last = rows.last();
+    json!({
+        "updates": trainer.network.updates().issued,
+        "skipped": trainer.network.updates().skipped,
+        "diverged": trainer.diverged(),
+        "train_loss": last.map(|r| r.train_loss),
+        "val_acc": last.and_then(|r| r.val_acc),
+        "loss_variance": loss_variance(rows),
+        "device_bytes": trainer.network.runtime.planned_bytes,
+        "seconds": rows.iter().map(|r| r.seconds).sum::<f64>(),
+    })
 }
 
 /// `runs/<date-time>-<optimizer>`, in UTC.

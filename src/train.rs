@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     data::{Dataset, Loader, Split, order},
@@ -71,13 +71,15 @@ pub struct StepRow {
 }
 
 /// One epoch. Accuracies are percentages; F1, precision and recall are weighted by class frequency, 0 to 1.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
     /// From 1.
     pub epoch: u32,
-    /// Mean over the images seen, in training mode.
+    /// Mean over the images seen, in training mode; NaN (in files: null) if no update of the epoch was finite.
+    #[serde(deserialize_with = "number_or_nan")]
     pub train_loss: f64,
     /// Over the images seen, in training mode.
+    #[serde(deserialize_with = "number_or_nan")]
     pub train_acc: f64,
     /// Mean over the validation images; absent where there are none.
     pub val_loss: Option<f64>,
@@ -93,6 +95,10 @@ pub struct EpochRow {
     pub seconds: f64,
     /// Training images over the seconds of training alone.
     pub images_per_second: f64,
+}
+
+fn number_or_nan<'de, D: serde::Deserializer<'de>>(reader: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::deserialize(reader)?.unwrap_or(f64::NAN))
 }
 
 /// Who is told how the run goes.

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
-use super::{ModelFlags, json_line, print::say, stem_name};
+use super::{ModelFlags, json_line, print::say};
 use crate::{
     data::{Batch, IMAGE_BYTES},
     error::{Error, Result},
     gpu::{Gpu, timing::dispatch_seconds},
+    models::Stem,
     network::{Network, Place},
     optim,
     random::Rng,
@@ -70,7 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         "device": gpu.info.name,
         "driver": format!("{} {}", gpu.info.driver, gpu.info.driver_info).trim(),
         "model": flags.model,
-        "stem": stem_name(flags.stem.into()),
+        "stem": Stem::from(flags.stem).name(),
         "width": flags.width,
         "batch": flags.batch_size,
         "optimizer": flags.optimizer,

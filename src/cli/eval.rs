@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DataFlags, json_line, print::say, stem_name};
+use super::{DataFlags, json_line, print::say};
 use crate::{
     data::{self, Split},
     error::{Error, Result},
@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         say!(
             "{}, {} stem, width {}, on {} test images of {}, {}",
             model.name,
-            stem_name(config.stem),
+            config.stem.name(),
             config.width,
             dataset.len(Split::Test),
             dataset.spec().name,

@@ -4,7 +4,7 @@ use std::{ffi::OsString, fs, path::Path, sync::Arc};
 
 use clap::{Args, ValueEnum};
 
-use super::{DataFlags, StemFlag, print::say, stem_name};
+use super::{DataFlags, StemFlag, print::say};
 use crate::{
     data::{self, CLASSES, Dataset, Holdout, Split},
     error::{Error, Result},
@@ -183,7 +183,7 @@ impl RecipeFlags {
             return clash("--width", format!("width {}", config.width));
         }
         if self.stem.is_some_and(|s| Stem::from(s) != config.stem) {
-            return clash("--stem", format!("the {} stem", stem_name(config.stem)));
+            return clash("--stem", format!("the {} stem", config.stem.name()));
         }
         if config.classes != CLASSES as u32 {
             return clash("the data set", format!("{} classes", config.classes));
@@ -217,7 +217,7 @@ impl RecipeFlags {
             put("dataset", name.clone().into());
         }
         put("model", options.model.clone().into());
-        put("stem", stem_name(options.config.stem).into());
+        put("stem", options.config.stem.name().into());
         put("width", i64::from(options.config.width).into());
         put("epochs", i64::from(options.epochs).into());
         put("batch-size", i64::from(options.batch).into());

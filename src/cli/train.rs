@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
 
-use super::{key_value, print::say, progress::Progress, recipe::RecipeFlags, stem_name};
+use super::{key_value, print::say, progress::Progress, recipe::RecipeFlags};
 use crate::{
-    data::{Dataset, Split},
+    data::Split,
     error::Result,
     gpu::Gpu,
-    optim::{self, Settings},
-    record::{Record, default_folder},
+    optim,
+    record::{self, Record, default_folder},
     train::{EpochRow, Options, StepRow, Trainer, Watch, loss_variance},
     weights::{self, Weights},
 };
@@ -67,7 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if !settings.is_empty() {
         table.insert("set".into(), settings.into());
     }
-    let mut run = run_json(&gpu, dataset.as_ref(), &options, &trainer.settings, &table);
+    let mut run = record::run_json(&gpu, dataset.as_ref(), &options, &trainer.settings, &table);
     let record = Record::create(&folder, &run)?;
     say!(
         "{} on {}: width {}, batch {} x {}, {} parameters, {:.0} MB on the device; writing {}",
@@ -87,7 +86,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     progress.finish();
     trainer.network.weights()?.save(&record.weights(), &trainer.network.layout)?;
     if let Some(last) = rows.last() {
-        run["result"] = result_json(&trainer, &rows);
+        run["result"] = record::result_json(&trainer, &rows);
         record.run(&run)?;
         print_table(&options.optimizer, &rows, last);
     }
@@ -99,57 +98,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     say!("weights: {}", record.weights().display());
     Ok(())
-}
-
-/// What `run.json` says before the run; `config` reproduces it by `--config`.
-pub(super) fn run_json(
-    gpu: &Gpu,
-    dataset: &dyn Dataset,
-    options: &Options,
-    settings: &Settings,
-    config: &toml::Table,
-) -> serde_json::Value {
-    json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "device": gpu.info.name,
-        "backend": format!("{:?}", gpu.info.backend).to_lowercase(),
-        "driver": format!("{} {}", gpu.info.driver, gpu.info.driver_info).trim(),
-        "model": options.model,
-        "stem": stem_name(options.config.stem),
-        "width": options.config.width,
-        "classes": options.config.classes,
-        "precision": "f32",
-        "optimizer": options.optimizer,
-        "settings": settings.to_json(),
-        "epochs": options.epochs,
-        "max_steps": options.max_steps,
-        "batch_size": options.batch,
-        "accumulate": options.accumulate,
-        "augment": if options.recipe.augment { "paper" } else { "none" },
-        "shuffle": if options.shuffle { "on" } else { "off" },
-        "seed": options.seed,
-        "dataset": {
-            "name": dataset.spec().name,
-            "train": dataset.len(Split::Train),
-            "test": dataset.len(Split::Test),
-            "crc32": format!("{:08x}", dataset.checksum()),
-        },
-        "config": toml::to_string(config).unwrap_or_default(),
-    })
-}
-
-/// What `run.json` gains when the run has ended.
-pub(super) fn result_json(trainer: &Trainer<'_>, rows: &[EpochRow]) -> serde_json::Value {
-    let last = rows.last();
-    json!({
-        "updates": trainer.network.updates().issued,
-        "skipped": trainer.network.updates().skipped,
-        "diverged": trainer.diverged(),
-        "train_loss": last.map(|r| r.train_loss),
-        "val_acc": last.and_then(|r| r.val_acc),
-        "loss_variance": loss_variance(rows),
-        "seconds": rows.iter().map(|r| r.seconds).sum::<f64>(),
-    })
 }
 
 struct Watcher {

@@ -1,6 +1,6 @@
 //! An optimizer alone, on parameters and gradients of one's own: what `replay_trace` and the tests drive.
 
-use super::{Clip, Optimizer, Updates, record, start};
+use super::{Clip, Optimizer, Updates, record, start, state_name};
 use crate::{
     error::{Error, Result},
     gpu::{
@@ -19,6 +19,12 @@ pub struct Stepper<'a> {
     optimizer: Box<dyn Optimizer>,
     updates: Updates,
     kernels: Vec<(String, String)>,
+}
+
+/// What a [`Stepper`] was at some update.
+pub struct Snapshot {
+    buffers: Vec<(String, Vec<u32>)>,
+    updates: Updates,
 }
 
 impl<'a> Stepper<'a> {
@@ -87,6 +93,28 @@ impl<'a> Stepper<'a> {
         let report: Report = runtime.read(runtime.buffer("report"), 1)?[0];
         self.updates.heard(&report);
         Ok(report)
+    }
+
+    /// Parameters, state and counters as they are, for [`Stepper::restore`].
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let names = self.optimizer.state().into_iter().map(|(name, _)| state_name(name));
+        let read = |name: String| {
+            let buffer = self.runtime.buffer(&name);
+            Ok((name, self.runtime.read(buffer, buffer.size() as usize / 4)?))
+        };
+        let buffers = std::iter::once("params".to_owned()).chain(names).map(read).collect::<Result<_>>()?;
+        Ok(Snapshot { buffers, updates: self.updates })
+    }
+
+    /// Goes back to a snapshot of this stepper.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        for (name, words) in &snapshot.buffers {
+            self.runtime.write(self.runtime.buffer(name), words);
+        }
+        self.updates = snapshot.updates;
     }
 
     /// Path and form of each kernel of an update.

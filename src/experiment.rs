@@ -1,0 +1,250 @@
+//! Several runs from the same weights and data order: what `compare`, `sweep` and `ablate` are made of.
+//!
+//! A folder holds the experiment's settings and a folder per run. Runs that have ended are read, not repeated, so an
+//! interrupted experiment goes on where it stopped; settings that differ are refused, not mixed. Pipelines are compiled
+//! once: the device keeps them from one run to the next.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    data::Dataset,
+    error::{Error, Result},
+    files::write_atomically,
+    gpu::Gpu,
+    optim,
+    record::Record,
+    train::{EpochRow, Options, StepRow, Trainer, Watch},
+    weights::Weights,
+};
+
+/// One optimizer under one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// Its name in tables and figures.
+    pub label: String,
+    /// Its name in the registry.
+    pub optimizer: String,
+    /// Its settings as given.
+    pub set: Vec<(String, String)>,
+}
+
+/// A run that has ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The variant's label.
+    pub label: String,
+    /// Of weights, order and augmentation.
+    pub seed: u64,
+    /// Its epochs; empty if it diverged in the first.
+    pub epochs: Vec<EpochRow>,
+    /// The first of the updates in a row that were not finite, if the run ended for them.
+    pub diverged: Option<u64>,
+    /// Bytes of the device's buffers.
+    pub device_bytes: u64,
+}
+
+/// Runs to be made in one folder.
+pub struct Experiment<'a> {
+    /// The device.
+    pub gpu: &'a Gpu,
+    /// The data, the same for every run.
+    pub dataset: Arc<dyn Dataset>,
+    /// What all runs have in common; optimizer, settings and seed are each run's own.
+    pub options: Options,
+    /// The optimizers.
+    pub variants: Vec<Variant>,
+    /// Seeds 0, 1, ...
+    pub seeds: u64,
+    /// Where everything goes.
+    pub folder: PathBuf,
+    /// The recipe as TOML: what makes two experiments the same.
+    pub recipe: toml::Table,
+}
+
+impl Experiment<'_> {
+    /// Makes the runs that have not ended yet, seed by seed, and returns all of them. `told` hears of each run before it
+    /// starts (true) or is read from its folder (false), and gives the watcher of its progress.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown optimizer or setting, or a folder of other settings; otherwise what a run ran into.
+    pub fn run(&self, told: &mut dyn FnMut(&Variant, u64, bool) -> Box<dyn Watch>) -> Result<Vec<Ended>> {
+        for variant in &self.variants {
+            optim::build(&variant.optimizer, &variant.set)?;
+        }
+        self.claim_folder()?;
+        let mut all = Vec::new();
+        for seed in 0..self.seeds {
+            for variant in &self.variants {
+                let folder = self.folder.join("runs").join(slug(&variant.label)).join(format!("seed-{seed}"));
+                let ended = match self.ended(variant, seed, &folder)? {
+                    Some(ended) => {
+                        told(variant, seed, false);
+                        ended
+                    }
+                    None => self.one(variant, seed, &folder, told(variant, seed, true).as_mut())?,
+                };
+                all.push(ended);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Writes the settings, or compares them with those of an experiment that was begun here.
+    fn claim_folder(&self) -> Result<()> {
+        let path = self.folder.join("experiment.json");
+        let settings = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "recipe": toml::to_string(&self.recipe).unwrap_or_default(),
+            "crc32": format!("{:08x}", self.dataset.checksum()),
+        });
+        if path.exists() {
+            let known = read_json(&path)?;
+            for key in ["version", "recipe", "crc32"] {
+                if known[key] != settings[key] {
+                    let message = format!("{} was begun with another {key}", self.folder.display());
+                    let hint = format!("there: {}\n  here: {}\n  choose another --out", known[key], settings[key]);
+                    return Err(Error::config(message, hint));
+                }
+            }
+            return Ok(());
+        }
+        fs::create_dir_all(&self.folder).map_err(Error::io("create", &self.folder))?;
+        let text = serde_json::to_string_pretty(&settings).unwrap_or_default() + "\n";
+        write_atomically(&path, text.as_bytes())
+    }
+
+    /// A run that has ended already.
+    fn ended(&self, variant: &Variant, seed: u64, folder: &Path) -> Result<Option<Ended>> {
+        let path = folder.join("run.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let run = read_json(&path)?;
+        let (_, settings) = optim::build(&variant.optimizer, &variant.set)?;
+        if run["optimizer"] != variant.optimizer.as_str() || run["settings"] != settings.to_json() {
+            let message = format!("{} holds a run of other settings than `{}`", folder.display(), variant.label);
+            let hint = format!("there: {}\n  here: {}\n  choose another --out", run["settings"], settings.to_json());
+            return Err(Error::config(message, hint));
+        }
+        if run["result"].is_null() {
+            return Ok(None);
+        }
+        let metrics = folder.join("metrics.jsonl");
+        let text = fs::read_to_string(&metrics).map_err(Error::io("read", &metrics))?;
+        let row = |line: &str| {
+            serde_json::from_str(line).map_err(|e| Error::data(&metrics, "a row per epoch", e.to_string(), ""))
+        };
+        Ok(Some(Ended {
+            label: variant.label.clone(),
+            seed,
+            epochs: text.lines().map(row).collect::<Result<_>>()?,
+            diverged: run["result"]["diverged"].as_u64(),
+            device_bytes: run["result"]["device_bytes"].as_u64().unwrap_or(0),
+        }))
+    }
+
+    fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Ended> {
+        if folder.exists() {
+            // Half a run, as an interruption leaves it.
+            fs::remove_dir_all(folder).map_err(Error::io("remove", folder))?;
+        }
+        let (optimizer, set) = (variant.optimizer.clone(), variant.set.clone());
+        let options = Options { optimizer, set, seed, ..self.options.clone() };
+        let init = |layout: &_| Ok(Weights::init(layout, seed));
+        let mut trainer = Trainer::new(self.gpu, self.dataset.clone(), options.clone(), init)?;
+        let mut recipe = self.recipe.clone();
+        recipe.insert("optimizer".into(), variant.optimizer.clone().into());
+        recipe.insert("seed".into(), toml::Value::Integer(seed as i64));
+        let set = variant.set.iter().map(|(k, v)| (k.clone(), toml::Value::from(v.clone())));
+        recipe.insert("set".into(), toml::Value::Table(set.collect()));
+        let mut run = crate::record::run_json(self.gpu, self.dataset.as_ref(), &options, &trainer.settings, &recipe);
+        let record = Record::create(folder, &run)?;
+        let mut recorder = Recorder { record, watch };
+        let epochs = trainer.run(&mut recorder)?;
+        trainer.network.weights()?.save(&recorder.record.weights(), &trainer.network.layout)?;
+        run["result"] = crate::record::result_json(&trainer, &epochs);
+        recorder.record.run(&run)?;
+        let device_bytes = trainer.network.runtime.planned_bytes;
+        Ok(Ended { label: variant.label.clone(), seed, epochs, diverged: trainer.diverged(), device_bytes })
+    }
+}
+
+/// Writes the logs, then passes on.
+struct Recorder<'a> {
+    record: Record,
+    watch: &'a mut dyn Watch,
+}
+
+impl Watch for Recorder<'_> {
+    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
+        self.record.step(row)?;
+        self.watch.step(row, images, total, hits)
+    }
+
+    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
+        self.record.epoch(row)?;
+        self.watch.epoch(row)
+    }
+}
+
+fn read_json(path: &Path) -> Result<Value> {
+    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    serde_json::from_str(&text).map_err(|e| Error::data(path, "a JSON object", e.to_string(), ""))
+}
+
+/// A label as a folder's name.
+fn slug(label: &str) -> String {
+    let keep = |c: char| if c.is_ascii_alphanumeric() || "._=-".contains(c) { c } else { '_' };
+    label.chars().map(keep).collect()
+}
+
+/// `low:high:logN` or `low:high:linN` as N numbers, ends included, or a list `a,b,c`.
+///
+/// # Errors
+/// [`Error::Config`] if it is neither, or a number is not positive and finite.
+pub fn grid(text: &str) -> Result<Vec<f64>> {
+    let wrong = || {
+        let message = format!("`{text}` is no list of rates");
+        Error::config(message, "as in 1e-4:1e-1:log7, 0.01:0.05:lin5 or 0.001,0.003,0.01; all above 0")
+    };
+    let number = |t: &str| t.trim().parse::<f64>().ok().filter(|v| *v > 0.0 && (*v as f32).is_finite());
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts[..] {
+        [low, high, spacing] => {
+            let (low, high) = number(low).zip(number(high)).ok_or_else(wrong)?;
+            let (log, count) = match (spacing.strip_prefix("log"), spacing.strip_prefix("lin")) {
+                (Some(count), _) => (true, count),
+                (_, Some(count)) => (false, count),
+                _ => return Err(wrong()),
+            };
+            let count: u32 = count.parse().ok().filter(|c| (2..=1000).contains(c)).ok_or_else(wrong)?;
+            let share = |i: u32| f64::from(i) / f64::from(count - 1);
+            let at = |i: u32| if log { low * (high / low).powf(share(i)) } else { low + (high - low) * share(i) };
+            // Three digits are enough for a rate, and are what tables and folders show.
+            Ok((0..count).map(|i| format!("{:.2e}", at(i)).parse().unwrap_or(low)).collect())
+        }
+        [list] => list.split(',').map(number).collect::<Option<_>>().ok_or_else(wrong),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grid;
+
+    #[test]
+    fn grids() {
+        assert_eq!(grid("1e-3:1e-1:log3").unwrap(), [1e-3, 1e-2, 1e-1]);
+        assert_eq!(grid("0.1:0.3:lin3").unwrap(), [0.1, 0.2, 0.3]);
+        assert_eq!(grid("0.1, 0.5").unwrap(), [0.1, 0.5]);
+        for wrong in ["", "1:2", "1:2:log1", "1:2:log", "0:1:log3", "-1", "a", "1:2:cube3", "nan", "1e300"] {
+            assert!(grid(wrong).is_err(), "{wrong}");
+        }
+    }
+}
