@@ -1,7 +1,7 @@
 # Sourced by train.sh and test.sh: makes sure that there are a Rust toolchain, a linker and a Vulkan driver.
 # Installs what is missing where it can (Debian, Ubuntu and their relatives), else says what to install.
 
-cd "$(dirname "$0")/.."
+root=$(cd "$(dirname "$0")/.." && pwd)
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -39,9 +39,14 @@ has_vulkan || install "a Vulkan driver" mesa-vulkan-drivers libvulkan1
 command -v cc >/dev/null 2>&1 || install "a linker" gcc libc6-dev
 
 [ -r "${CARGO_HOME:-$HOME/.cargo}/env" ] && . "${CARGO_HOME:-$HOME/.cargo}/env"
-if ! command -v cargo >/dev/null 2>&1; then
+# has_rust: cargo 1.88 or newer. Debian 12's own is 1.63.
+has_rust() {
+    minor=$(cargo --version 2>/dev/null | sed -n 's/^cargo 1\.\([0-9]*\).*/\1/p')
+    [ "${minor:-0}" -ge 88 ]
+}
+if ! has_rust; then
     command -v curl >/dev/null 2>&1 || install "curl" curl ca-certificates
-    say "Rust is missing: installing it with rustup into ${CARGO_HOME:-$HOME/.cargo}"
+    say "Rust 1.88 or newer is missing: installing it with rustup into ${CARGO_HOME:-$HOME/.cargo}"
     curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile default || {
         say "rustup could not be fetched. Install Rust 1.88 or newer from https://rustup.rs, then try again."
         exit 1

@@ -2,6 +2,7 @@
 # Every test, after installing what is missing. Needs no GPU: without one, Mesa's lavapipe runs the kernels.
 set -eu
 . "$(dirname "$0")/setup.sh"
+cd "$root"
 
 # Without an adapter the kernel tests would be skipped; here that is a failure.
 export VELOGRAD_REQUIRE_GPU=1

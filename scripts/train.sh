@@ -2,4 +2,4 @@
 # Trains, after installing what is missing: scripts/train.sh [flags of `velograd train`].
 set -eu
 . "$(dirname "$0")/setup.sh"
-exec cargo run --release --quiet -- train "$@"
+exec cargo run --release --quiet --manifest-path "$root/Cargo.toml" -- train "$@"

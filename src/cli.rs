@@ -20,7 +20,7 @@ use print::say;
 use crate::{
     error::{Error, Result},
     models::{Config, Stem},
-    network::{MOST_IMAGES, Plans, Recipe},
+    network::{LARGEST_BATCH, Plans, Recipe},
     train::{check_width, find_model},
 };
 
@@ -142,9 +142,9 @@ impl ModelFlags {
 
     fn config(&self) -> Result<Config> {
         check_width(self.width)?;
-        if !(1..=MOST_IMAGES).contains(&self.batch_size) {
+        if !(1..=LARGEST_BATCH).contains(&self.batch_size) {
             let message = format!("--batch-size {}", self.batch_size);
-            return Err(Error::config(message, format!("--batch-size is from 1 to {MOST_IMAGES}")));
+            return Err(Error::config(message, format!("--batch-size is from 1 to {LARGEST_BATCH}")));
         }
         Ok(Config { stem: self.stem.into(), width: self.width, classes: crate::data::CLASSES as u32 })
     }

@@ -20,11 +20,11 @@ pub use cifar10::Cifar10;
 pub use holdout::Holdout;
 pub use loader::{Batch, Loader, order};
 pub use shapes10::{Shapes10, Sizes};
-pub use sheet::{contact_sheet, interleaved};
+pub use sheet::contact_sheet;
 pub use summary::{Summary, summary};
 
 use crate::error::{Error, Result};
-use crate::suggest::nearest;
+use crate::suggest::hint;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,25 +57,19 @@ pub struct Spec {
     pub name: &'static str,
     /// What each label means: [`CLASSES`] names.
     pub classes: Vec<String>,
-    /// Colour planes: [`CHANNELS`].
-    pub channels: u32,
-    /// Rows of pixels: [`SIDE`].
-    pub height: u32,
-    /// Pixels of a row: [`SIDE`].
-    pub width: u32,
 }
 
 impl Spec {
-    /// A set of 32x32 colour images.
+    /// A set's name and what its labels mean.
     fn new(name: &'static str, classes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let classes = classes.into_iter().map(Into::into).collect();
-        Self { name, classes, channels: CHANNELS as u32, height: SIDE as u32, width: SIDE as u32 }
+        Self { name, classes }
     }
 }
 
 /// Labelled images that any thread may read in any order.
 pub trait Dataset: Send + Sync {
-    /// Name, classes and shape.
+    /// Name and classes.
     fn spec(&self) -> &Spec;
 
     /// Images in `split`; 0 for [`Split::Test`] when there is nothing to validate on.
@@ -83,9 +77,6 @@ pub trait Dataset: Send + Sync {
 
     /// CRC-32 of all records (label byte, then the image), train before test: equal means the same data.
     fn checksum(&self) -> u32;
-
-    /// How many images of each class `split` has.
-    fn label_counts(&self, split: Split) -> [u64; CLASSES];
 
     /// Remarks the user should see, a line each.
     fn notes(&self) -> &[String];
@@ -138,8 +129,7 @@ pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened
 /// As [`open`].
 pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, sizes: Sizes) -> Result<Opened> {
     if let Some(unknown) = name.filter(|name| !NAMES.contains(name)) {
-        let hint = nearest(unknown, NAMES).map_or(String::new(), |near| format!("did you mean {near}?"));
-        return Err(Error::config(format!("unknown dataset {unknown:?}; there are: {}", NAMES.join(", ")), hint));
+        return Err(Error::config(format!("no data set is called `{unknown}`"), hint(unknown, &NAMES)));
     }
     let drawn = name == Some(shapes10::NAME);
     if let Some(path) = path {

@@ -24,6 +24,9 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         let source = io::Error::new(io::ErrorKind::InvalidInput, "the path does not end in a file name");
         return Err(Error::Io { action: "write to", path: path.to_owned(), source });
     }
+    if fs::symlink_metadata(path).is_ok_and(|kind| !kind.is_file() && !kind.is_symlink()) {
+        return Err(Error::data(path, "an ordinary file or a new name", "a folder, pipe or device", ""));
+    }
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -38,6 +41,19 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     }
     sync_folder(folder);
     Ok(())
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be read, [`Error::Data`] if `path` is no ordinary file: a pipe or device may never end.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let kind = fs::metadata(path).map_err(Error::io("read", path))?;
+    if !kind.is_file() {
+        let found = if kind.is_dir() { "a folder" } else { "a pipe or a device" };
+        return Err(Error::data(path, "an ordinary file", found, ""));
+    }
+    fs::read(path).map_err(Error::io("read", path))
 }
 
 /// A new file in `folder`. The name does not hold the final one, which may already be as long as names can be.

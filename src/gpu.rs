@@ -32,7 +32,8 @@ pub struct Gpu {
     faults: Arc<Mutex<Vec<String>>>,
 }
 
-const NO_ADAPTER: &str = "install a Vulkan driver: on Debian or Ubuntu `apt-get install mesa-vulkan-drivers libvulkan1` \
+/// What to install where no adapter, or none of the fast kind, was found.
+pub const NO_ADAPTER: &str = "install a Vulkan driver: on Debian or Ubuntu `apt-get install mesa-vulkan-drivers libvulkan1` \
                           brings one for AMD and Intel GPUs, and lavapipe, which needs no GPU";
 
 /// The adapters of this machine that compute, the one that would be chosen first.
@@ -79,11 +80,16 @@ pub fn choose(adapters: &[wgpu::Adapter], wanted: Option<&str>) -> Result<usize>
     let Some(wanted) = wanted else { return Ok(0) };
     let name = |a: &wgpu::Adapter| a.get_info().name;
     let found = match wanted.parse::<usize>() {
+        _ if wanted.is_empty() => None,
         Ok(index) => (index < adapters.len()).then_some(index),
         Err(_) => adapters.iter().position(|a| name(a).to_lowercase().contains(&wanted.to_lowercase())),
     };
     found.ok_or_else(|| {
-        let list: Vec<String> = adapters.iter().enumerate().map(|(i, a)| format!("{i}: {}", name(a))).collect();
+        let list: Vec<String> = adapters
+            .iter()
+            .enumerate()
+            .map(|(i, a)| format!("{i}: {} ({:?})", name(a), a.get_info().backend))
+            .collect();
         Error::device(format!("no adapter is called `{wanted}`"), format!("there is {}", list.join(", ")))
     })
 }

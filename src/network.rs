@@ -22,8 +22,10 @@ use crate::{
     weights::Weights,
 };
 
-/// Submissions under way at most; below the updates that may go unreported ([`optim::IN_FLIGHT`]).
+/// Submissions under way at most.
 const RING: usize = 3;
+
+const _: () = assert!(RING <= optim::IN_FLIGHT, "the device would look for a row that the host no longer sends");
 
 const REPORT_BYTES: u64 = size_of::<Report>() as u64;
 
@@ -155,7 +157,7 @@ impl Plans<'_> {
 }
 
 /// More images than this in one batch are refused before anything is recorded, so that every count stays within 32 bits.
-pub const MOST_IMAGES: u32 = 1 << 16;
+pub const LARGEST_BATCH: u32 = 1 << 16;
 
 impl<'a> Network<'a> {
     /// Records, allocates, compiles, and puts the weights in place.
@@ -169,8 +171,11 @@ impl<'a> Network<'a> {
         weights: impl FnOnce(&Layout) -> Result<Weights>,
         seed: u64,
     ) -> Result<Self> {
-        if let Some(n) = plans.train.iter().chain(&plans.evaluate).find(|&&n| n > MOST_IMAGES) {
-            return Err(Error::config(format!("a batch of {n} images"), format!("at most {MOST_IMAGES} are possible")));
+        if let Some(n) = plans.train.iter().chain(&plans.evaluate).find(|&&n| n > LARGEST_BATCH) {
+            return Err(Error::config(
+                format!("a batch of {n} images"),
+                format!("at most {LARGEST_BATCH} are possible"),
+            ));
         }
         let recordings = plans.recordings(gpu, optimizer.as_deref());
         plans.check(gpu, &recordings)?;
@@ -196,7 +201,7 @@ impl<'a> Network<'a> {
             update: recordings.len() - 1,
             updates: Updates::default(),
             update_step: Step::default(),
-            seed: (seed ^ (seed >> 32)) as u32,
+            seed: Step::seed_of(seed),
             batches: 0,
             classes: plans.config.classes,
             ring,
@@ -246,7 +251,7 @@ impl<'a> Network<'a> {
         }
         let mut step = self.update_step;
         step.loss_scale = 1.0 / place.images as f32;
-        self.batches += 1;
+        self.batches = self.batches.saturating_add(1);
         (step.seed, step.epoch, step.batch) = (self.seed, place.epoch, self.batches as u32);
         let clear: &[&str] = if place.first { &["grads"] } else { &[] };
         let programs = if place.last { vec![program, self.update] } else { vec![program] };

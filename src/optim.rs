@@ -64,11 +64,10 @@ pub static ALL: &[&Entry] = &[&velograd::ENTRY, &sgd::ENTRY];
 /// [`Error::Config`] with the nearest name and the list.
 pub fn find(name: &str) -> Result<&'static Entry> {
     let names: Vec<_> = ALL.iter().map(|e| e.name).collect();
-    ALL.iter().find(|e| e.name == name).copied().ok_or_else(|| {
-        let nearest = suggest::nearest(name, names.iter().copied());
-        let meant = nearest.map_or(String::new(), |n| format!("did you mean `{n}`? "));
-        Error::config(format!("no optimizer is called `{name}`"), format!("{meant}there are {}", names.join(", ")))
-    })
+    ALL.iter()
+        .find(|e| e.name == name)
+        .copied()
+        .ok_or_else(|| Error::config(format!("no optimizer is called `{name}`"), suggest::hint(name, &names)))
 }
 
 /// Builds the optimizer `name` from `KEY=VALUE` settings.
@@ -91,7 +90,8 @@ pub struct Clip {
 }
 
 impl Clip {
-    fn record(&self, t: &mut Tape) {
+    /// Appends what bounds the arena `grads`.
+    pub fn record(&self, t: &mut Tape) {
         let len4 = t.layout().param_floats() / 4;
         let grads = arena(t, "grads");
         if let Some(limit) = self.value {

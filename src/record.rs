@@ -19,6 +19,9 @@ use crate::{
     train::{EpochRow, Options, Trainer, loss_variance},
 };
 
+/// What a run writes.
+const FILES: [&str; 4] = ["run.json", "steps.jsonl", "metrics.jsonl", "model.safetensors"];
+
 /// The folder of a run, and its open logs.
 pub struct Record {
     folder: PathBuf,
@@ -51,8 +54,8 @@ impl Record {
     /// # Errors
     /// [`Error::Config`] if the folder holds a run already, [`Error::Io`] if it cannot be written.
     pub fn create(folder: &Path, run: &serde_json::Value) -> Result<Self> {
-        if folder.join("run.json").exists() {
-            let message = format!("{} holds a run already", folder.display());
+        if let Some(name) = FILES.iter().find(|name| folder.join(name).exists()) {
+            let message = format!("{} holds a run already: there is {name}", folder.display());
             return Err(Error::config(message, "choose another --out, or remove the folder"));
         }
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -151,7 +154,11 @@ pub(crate) fn result_json(trainer: &Trainer<'_>, rows: &[EpochRow]) -> serde_jso
 /// `runs/<date-time>-<optimizer>`, in UTC.
 pub fn default_folder(optimizer: &str) -> PathBuf {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    Path::new("runs").join(format!("{}-{optimizer}", date_time(seconds)))
+    let name = format!("{}-{optimizer}", date_time(seconds));
+    // Two runs may begin in the same second.
+    let names = std::iter::once(name.clone()).chain((2..).map(|n| format!("{name}-{n}")));
+    let mut folders = names.map(|name| Path::new("runs").join(name));
+    folders.find(|folder| !folder.exists()).unwrap_or_else(|| Path::new("runs").join(name))
 }
 
 /// `2026-01-31-235959` of seconds since 1970: Hinnant's `civil_from_days`.

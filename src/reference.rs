@@ -12,11 +12,13 @@
 pub mod augment;
 pub mod batchnorm;
 pub mod conv2d;
+pub mod dropout;
 pub mod elementwise;
 pub mod linear;
 pub mod loss;
 pub mod optim;
 pub mod pool;
+pub mod random;
 
 /// A tensor whose elements are sums, with what is needed to bound the rounding error of the same sums in float32.
 #[derive(Debug, Clone, PartialEq)]

@@ -82,9 +82,7 @@ impl Schedule {
         let (name, rest) = text.split_once(':').unwrap_or((text, ""));
         let Some((_, takes)) = NAMES.iter().find(|(known, _)| *known == name) else {
             let names = NAMES.map(|(name, _)| name);
-            let meant = suggest::nearest(name, names).map_or(String::new(), |n| format!("did you mean `{n}`? "));
-            let hint = format!("{meant}there are {}", names.join(", "));
-            return Err(Error::config(format!("no schedule is called `{name}`"), hint));
+            return Err(Error::config(format!("no schedule is called `{name}`"), suggest::hint(name, &names)));
         };
         let wrong = |what: String| Error::config(format!("schedule `{text}`: {what}"), format!("{name} takes {takes}"));
         let mut given = Vec::new();

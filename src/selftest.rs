@@ -17,12 +17,17 @@ mod optim;
 mod outcome;
 mod pool;
 mod port;
+mod recipe;
 
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
     error::Result,
-    gpu::{Gpu, runtime::Step, target::Target},
+    gpu::{
+        Gpu,
+        runtime::Step,
+        target::{Target, fixed_subgroup},
+    },
     reference::Sum,
     tape::{Recording, Tape},
 };
@@ -39,6 +44,7 @@ pub use optim::{OPTIMIZER_CASES, OptimizerInputs, narrow, optimizer_bound};
 pub use outcome::Outcome;
 pub use pool::{GlobalAvgPoolCase, MaxPoolCase};
 pub use port::{At, Port};
+pub use recipe::{ClipCase, DropoutCase};
 
 /// How much to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,9 +209,7 @@ pub fn targets(gpu: &Gpu) -> Vec<Target> {
     if !targets.contains(&gpu.target) {
         targets.push(gpu.target.clone());
     }
-    let size = gpu.info.subgroup_min_size;
-    let fixed = size == gpu.info.subgroup_max_size && size.is_power_of_two() && (4..=64).contains(&size);
-    if fixed && gpu.device.features().contains(wgpu::Features::SUBGROUP) {
+    if let Some(size) = fixed_subgroup(&gpu.info, gpu.device.features()) {
         let software = Target::software(size);
         if !targets.contains(&software) {
             targets.push(software);

@@ -21,6 +21,13 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(.., candidate)| candidate)
 }
 
+/// "did you mean `lr`? there are lr, momentum": the hint of an error about a name that is not known.
+pub fn hint(name: &str, candidates: &[&str]) -> String {
+    let meant =
+        nearest(name, candidates.iter().copied()).map_or(String::new(), |near| format!("did you mean `{near}`? "));
+    format!("{meant}there are {}", candidates.join(", "))
+}
+
 fn letters(word: &str) -> Vec<char> {
     word.chars().flat_map(char::to_lowercase).collect()
 }

@@ -115,11 +115,10 @@ pub trait Watch {
 /// [`Error::Config`] with the nearest name and the list.
 pub fn find_model(name: &str) -> Result<&'static Model> {
     let names: Vec<_> = models::ALL.iter().map(|m| m.name).collect();
-    models::ALL.iter().find(|m| m.name == name).ok_or_else(|| {
-        let nearest = suggest::nearest(name, names.iter().copied());
-        let meant = nearest.map_or(String::new(), |n| format!("did you mean `{n}`? "));
-        Error::config(format!("no model is called `{name}`"), format!("{meant}there are {}", names.join(", ")))
-    })
+    models::ALL
+        .iter()
+        .find(|m| m.name == name)
+        .ok_or_else(|| Error::config(format!("no model is called `{name}`"), suggest::hint(name, &names)))
 }
 
 /// A network and the data it learns from.
@@ -167,6 +166,10 @@ impl<'a> Trainer<'a> {
         let train = dataset.len(Split::Train);
         if train == 0 {
             return Err(Error::config("the data set has no training images", "train needs data_batch_*.bin"));
+        }
+        if options.early_stop.is_some() && dataset.len(Split::Test) == 0 {
+            let message = "--early-stop watches the validation loss, and there are no validation images";
+            return Err(Error::config(message, "add --val-split, or test_batch.bin"));
         }
         let (optimizer, settings) = optim::build(&options.optimizer, &options.set)?;
         let lr = optimizer.lr();
@@ -302,7 +305,11 @@ impl Options {
         self.max_steps.map_or(all, |most| most.min(all))
     }
 
-    fn check(&self) -> Result<()> {
+    /// Refuses what is out of its range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the range.
+    pub fn check(&self) -> Result<()> {
         let positive = [
             ("--batch-size", u64::from(self.batch)),
             ("--accumulate", u64::from(self.accumulate)),

@@ -1,15 +1,16 @@
 //! Weights as safetensors, with torchvision's names, shapes and layouts.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::{
     error::{Error, Result},
-    files::write_atomically,
+    files::{read, write_atomically},
     models::{Config, Stem},
     params::{Init, Layout, Segment},
     random::Rng,
+    train::check_width,
 };
 
 /// Key of the generator that draws first weights.
@@ -45,7 +46,7 @@ impl Weights {
     /// # Errors
     /// [`Error::Io`] or [`Error::Data`], naming the tensor and both shapes.
     pub fn load(path: &Path, layout: &Layout) -> Result<Self> {
-        let bytes = fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = read(path)?;
         let file = parse(path, &bytes)?;
         let mut weights = Self::init(layout, 0);
         for segment in &layout.params {
@@ -55,8 +56,13 @@ impl Weights {
             put(&mut weights.running, segment, &floats(path, &file, segment)?);
         }
         let counters: Vec<String> = counters(layout).collect();
-        if let Some(view) = counters.first().and_then(|name| file.tensor(name).ok()) {
-            weights.batches = bytemuck::pod_collect_to_vec::<u8, i64>(view.data()).first().copied().unwrap_or(0);
+        if let Some((name, view)) = counters.first().and_then(|name| Some((name, file.tensor(name).ok()?))) {
+            let value = bytemuck::pod_collect_to_vec::<u8, i64>(view.data()).first().copied();
+            let sound = view.dtype() == Dtype::I64 && view.shape().is_empty();
+            weights.batches = value.filter(|&count| sound && count >= 0).ok_or_else(|| {
+                let found = format!("{:?} of shape {:?}", view.dtype(), view.shape());
+                Error::data(path, format!("`{name}` as one I64 of at least 0"), found, "")
+            })?;
         }
         let known = |name: &str| {
             let mut segments = layout.params.iter().chain(&layout.running);
@@ -64,7 +70,7 @@ impl Weights {
         };
         match file.names().into_iter().find(|name| !known(name)) {
             None => Ok(weights),
-            Some(name) => Err(Error::data(path, "the tensors of this network alone", format!("also `{name}`"), "")),
+            Some(name) => Err(Error::data(path, "the tensors of this network alone", format!("also {name:?}"), "")),
         }
     }
 
@@ -100,7 +106,7 @@ impl Weights {
 /// # Errors
 /// [`Error::Io`] or [`Error::Data`] if the file holds no ResNet.
 pub fn config_of(path: &Path) -> Result<Config> {
-    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    let bytes = read(path)?;
     let file = parse(path, &bytes)?;
     let shape = |name: &str| -> Result<Vec<u32>> {
         let view = file.tensor(name).map_err(|_| {
@@ -116,15 +122,16 @@ pub fn config_of(path: &Path) -> Result<Config> {
         [_, 3, 3, 3] => Some(Stem::Cifar),
         _ => None,
     };
-    // Any width beyond this is no file of ours and would only ask for memory.
-    let sound = |v: u32, most: u32| (1..=most).contains(&v);
     match (stem, &fc[..]) {
-        (Some(stem), &[classes, _]) if sound(conv1[0], 4096) && sound(classes, 65_536) => {
+        // The last stage has eight times the width. Sizes beyond these are no file of ours and would only ask for memory.
+        (Some(stem), &[classes, inputs])
+            if check_width(conv1[0]).is_ok() && inputs == 8 * conv1[0] && (1..=65_536).contains(&classes) =>
+        {
             Ok(Config { stem, width: conv1[0], classes })
         }
         _ => Err(Error::data(
             path,
-            "conv1.weight of shape [width, 3, 7, 7] or [width, 3, 3, 3] and fc.weight of shape [classes, inputs]",
+            "conv1.weight of shape [width, 3, 7, 7] or [width, 3, 3, 3], width up to 1024, and fc.weight of [classes, 8 width]",
             format!("{conv1:?} and {fc:?}"),
             "",
         )),
@@ -146,7 +153,12 @@ fn floats(path: &Path, file: &SafeTensors<'_>, segment: &Segment) -> Result<Vec<
         let found = format!("`{name}` of shape {:?}, {:?}", view.shape(), view.dtype());
         return Err(Error::data(path, expected(), found, "--width, --stem and the classes decide the shapes"));
     }
-    Ok(bytemuck::pod_collect_to_vec(view.data()))
+    let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
+    let least = if name.ends_with("running_var") { 0.0 } else { f32::NEG_INFINITY };
+    match values.iter().find(|v| !v.is_finite() || **v < least) {
+        None => Ok(values),
+        Some(value) => Err(Error::data(path, format!("finite values in `{name}`"), value.to_string(), "")),
+    }
 }
 
 /// `num_batches_tracked` of every batch norm.

@@ -283,3 +283,95 @@ fn no_validation_without_test_images() {
     let rows = trainer.run(&mut Rows::default()).unwrap();
     assert!(rows[0].val_acc.is_none() && rows[0].train_loss.is_finite());
 }
+
+fn rows_of(options: Options, data: &Arc<dyn Dataset>) -> Option<(Rows, Weights)> {
+    let gpu = gpu()?;
+    let init = |layout: &_| Ok(Weights::init(layout, 1));
+    let mut trainer = Trainer::new(gpu, data.clone(), options, init).unwrap();
+    let mut rows = Rows::default();
+    trainer.run(&mut rows).unwrap();
+    Some((rows, trainer.network.weights().unwrap()))
+}
+
+fn shapes(train: usize, test: usize) -> Arc<dyn Dataset> {
+    Arc::new(Shapes10::new(1, Sizes { train, test }).unwrap())
+}
+
+/// A scheduled rate is the one in the log and the one that is applied: at a rate of 0 nothing moves.
+#[test]
+fn a_schedule_reaches_the_update() {
+    let schedule = Schedule::parse("linear:end=0", 2).unwrap();
+    let base = Options { schedule, epochs: 2, batch: 16, accumulate: 1, ..options(TINY) };
+    let data = shapes(48, 0);
+    let Some((rows, _)) = rows_of(base.clone(), &data) else { return };
+    let found: Vec<f64> = rows.steps.iter().map(|r| r.lr / 0.0015).collect();
+    let expected = [0.5, 1.0, 1.0, 0.75, 0.5, 0.25];
+    assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-12), "{found:?}");
+    let still = Options { set: vec![("lr".into(), "0".into())], ..base };
+    let (_, weights) = rows_of(still, &data).unwrap();
+    let layout = plans(TINY, &[2], &[]).record(gpu().unwrap(), 2, true).layout;
+    assert!(weights.params == Weights::init(&layout, 1).params, "weights moved at a rate of 0");
+}
+
+/// The norm in the log is that of what the rule saw.
+#[test]
+fn clipping_bounds_the_norm() {
+    let data = shapes(64, 0);
+    let norm = |clip: optim::Clip| {
+        let recipe = Recipe { clip, ..Recipe::default() };
+        let (rows, _) = rows_of(Options { recipe, ..options(TINY) }, &data)?;
+        Some(rows.steps[0].grad_norm)
+    };
+    let Some(free) = norm(optim::Clip::default()) else { return };
+    assert!(free > 1.0, "{free}");
+    let clipped = norm(optim::Clip { norm: Some(0.5), value: None }).unwrap();
+    assert!((clipped - 0.5).abs() < 1e-4, "{clipped}");
+    let by_value = norm(optim::Clip { norm: None, value: Some(1e-3) }).unwrap();
+    assert!(by_value < free && by_value > 1e-3, "{by_value}");
+}
+
+/// Smoothing and dropout change training, and leave evaluation alone.
+#[test]
+fn smoothing_and_dropout_act_in_training_alone() {
+    let data = shapes(64, 50);
+    let run = |recipe: Recipe| {
+        let set = vec![("lr".to_owned(), "0".to_owned())];
+        let (rows, _) = rows_of(Options { recipe, set, ..options(TINY) }, &data)?;
+        Some((rows.epochs[0].train_loss, rows.epochs[0].val_loss.unwrap()))
+    };
+    let Some((train, validation)) = run(Recipe::default()) else { return };
+    for recipe in [Recipe { dropout: 0.5, ..Recipe::default() }, Recipe { smoothing: 0.2, ..Recipe::default() }] {
+        let (other, same) = run(recipe).unwrap();
+        assert!((other - train).abs() > 1e-4, "{recipe:?} changed nothing: {other} {train}");
+        assert_eq!(same, validation, "{recipe:?} changed the evaluation");
+    }
+}
+
+/// At a rate of 0 the validation loss comes to rest, and the run ends after its patience.
+#[test]
+fn a_run_stops_early() {
+    let data = shapes(32, 20);
+    let set = vec![("lr".to_owned(), "0".to_owned())];
+    // Running statistics settle within 60 batches to f32's last digit or not at all; the first rise counts.
+    let base = Options { epochs: 40, batch: 16, early_stop: Some(2), set, recipe: Recipe::default(), ..options(TINY) };
+    let Some((rows, _)) = rows_of(base.clone(), &data) else { return };
+    let losses: Vec<f64> = rows.epochs.iter().map(|e| e.val_loss.unwrap()).collect();
+    assert!(losses.len() < 40, "it ran to the end: {losses:?}");
+    let best = losses[..losses.len() - 2].iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(losses[losses.len() - 2..].iter().all(|l| *l >= best), "{losses:?}");
+}
+
+/// A rate that blows up ends as a diverged run with its step, not as an error.
+#[test]
+fn a_run_that_diverges_says_where() {
+    let Some(gpu) = gpu() else { return };
+    let set = vec![("lr".to_owned(), "1e30".to_owned())];
+    let options = Options { optimizer: "sgd".into(), set, epochs: 60, batch: 16, accumulate: 1, ..options(TINY) };
+    let init = |layout: &_| Ok(Weights::init(layout, 1));
+    let mut trainer = Trainer::new(gpu, shapes(32, 10), options, init).unwrap();
+    let mut rows = Rows::default();
+    trainer.run(&mut rows).unwrap();
+    let step = trainer.diverged().expect("a rate of 1e30 diverges");
+    assert!(rows.steps[step as usize - 1].skipped && (step == 1 || !rows.steps[step as usize - 2].skipped));
+    assert!((rows.steps.len() as u64) < 120, "it ran to the end");
+}

@@ -1,6 +1,6 @@
 // Merges the chunks into the batch's mean and 1/sqrt(var + eps) per channel, and moves the running statistics:
 //   running <- (1 - momentum) * running + momentum * batch,   the variance with n-1 (Ioffe, Szegedy 2015; PyTorch).
-// A batch that is not finite leaves the running statistics alone. One workgroup takes four channels.
+// A batch that is not finite, or a single value, leaves the running statistics alone. One workgroup takes four channels.
 #import reduce
 #import grid
 
@@ -39,9 +39,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if lane == 0u {
         saved[c4] = mean;
         saved[sizes.c4 + c4] = 1.0 / sqrt(m2 / total + sizes.eps);
-        if finite(mean) && finite(m2) {
+        if finite(mean) && finite(m2) && sizes.rows > 1u {
             running_mean[c4] += sizes.momentum * (mean - running_mean[c4]);
-            running_var[c4] += sizes.momentum * (m2 / max(total - 1.0, 1.0) - running_var[c4]);
+            running_var[c4] += sizes.momentum * (m2 / (total - 1.0) - running_var[c4]);
         }
     }
 }

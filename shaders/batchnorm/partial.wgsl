@@ -25,5 +25,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let count = f32(part.last - part.first);
     let at = part.chunk * 2u * sizes.c4 + part.c4;
     partial[at] = shift + sum / count;
-    partial[at + sizes.c4] = max(squares - sum * sum / count, vec4<f32>());
+    let m2 = squares - sum * sum / count;
+    partial[at + sizes.c4] = select(m2, vec4<f32>(), m2 < vec4<f32>()); // a NaN stays one
 }

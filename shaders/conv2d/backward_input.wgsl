@@ -50,7 +50,9 @@ fn store(row: u32, col: u32, value: vec4<f32>) {
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     pixel = group.z;
-    run_r = taps_of_input(pixel / sizes.w, sizes.r, sizes.p);
-    run_s = taps_of_input(pixel % sizes.w, sizes.s, sizes.q);
-    gemm(group.x * gemm_rows(), group.y * gemm_cols(), lane, run_r.count * run_s.count, 4u * sizes.k4);
+    let r = taps_of_input(group.z / sizes.w, sizes.r, sizes.p);
+    let s = taps_of_input(group.z % sizes.w, sizes.s, sizes.q);
+    run_r = r;
+    run_s = s;
+    gemm(group.x * gemm_rows(), group.y * gemm_cols(), lane, r.count * s.count, 4u * sizes.k4);
 }

@@ -62,14 +62,16 @@ fn store(row: u32, col: u32, value: vec4<f32>) {
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    if WIDE_ROW {
-        tap_r = group.z;
-        run_q = Run(0u, sizes.q);
-    } else {
-        tap_r = group.z / sizes.s;
+    var r = group.z;
+    var columns = Run(0u, sizes.q);
+    if !WIDE_ROW {
+        r = group.z / sizes.s;
         tap_s = group.z % sizes.s;
-        run_q = outputs_of_tap(tap_s, sizes.q, sizes.w);
+        columns = outputs_of_tap(group.z % sizes.s, sizes.q, sizes.w);
     }
-    run_p = outputs_of_tap(tap_r, sizes.p, sizes.h);
-    gemm(group.x * gemm_rows(), group.y * gemm_cols(), lane, run_p.count * run_q.count, sizes.n);
+    let rows = outputs_of_tap(r, sizes.p, sizes.h);
+    tap_r = r;
+    run_p = rows;
+    run_q = columns;
+    gemm(group.x * gemm_rows(), group.y * gemm_cols(), lane, rows.count * columns.count, sizes.n);
 }

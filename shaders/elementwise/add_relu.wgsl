@@ -13,5 +13,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         @builtin(local_invocation_index) lane: u32) {
     let i = flat_group(group, groups) * 64u + lane;
     if i >= sizes.len4 { return; }
-    y[i] = vec4<scalar>(max(vec4<f32>(x[i]) + vec4<f32>(other[i]), vec4<f32>()));
+    let value = vec4<f32>(x[i]) + vec4<f32>(other[i]);
+    y[i] = vec4<scalar>(select(value, vec4<f32>(), value <= vec4<f32>())); // a NaN stays one
 }

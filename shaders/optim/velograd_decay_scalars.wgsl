@@ -16,7 +16,6 @@ fn cap(x: f32) -> f32 { return 1.0 / max(1.0, x + sizes.eps); }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(local_invocation_index) lane: u32) {
-    if table[0].w == 0.0 { return; } // the update is skipped
     var mine = 0.0;
     for (var i = lane; i < sizes.segments; i += LANES) {
         var sum = 0.0;
@@ -26,6 +25,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         mine += sum;
     }
     let total = reduce_sum(lane, vec4<f32>(mine, 0.0, 0.0, 0.0)).x;
+    if table[0].w == 0.0 { return; } // the update is skipped
     for (var i = lane; i < sizes.segments; i += LANES) {
         var lambda = sizes.weight_decay;
         if USE_ADAPTIVE_DECAY {

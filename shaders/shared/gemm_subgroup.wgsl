@@ -16,24 +16,20 @@ fn gemm(row0: u32, col0: u32, lane: u32, taps: u32, depth: u32) {
     #end
     for (var t = 0u; t < taps; t++) {
         let tap = gemm_tap(t);
-        for (var k = 0u; k < depth; k += 4u * BLOCKS) {
-            #unroll u BLOCKS
+        for (var k = 0u; k < depth; k += 4u) {
+            let a = load_a(tap, my_row, k);
+            #unroll j COLS
+            let b_$j = load_b(tap, k, col_$j);
+            #end
+            #unroll d 4
+            #unroll i ROWS
             {
-                let a = load_a(tap, my_row, k + 4u * $uu);
+                let s = vec4<f32>(subgroupBroadcast(a[$d][$i % 4], $iu / 4u));
                 #unroll j COLS
-                let b_$j = load_b(tap, k + 4u * $uu, col_$j);
-                #end
-                #unroll d 4
-                #unroll i ROWS
-                {
-                    let s = vec4<f32>(subgroupBroadcast(a[$d][$i % 4], $iu / 4u));
-                    #unroll j COLS
-                    c_$i_$j = fma(s, b_$j[$d], c_$i_$j);
-                    #end
-                }
-                #end
+                c_$i_$j = fma(s, b_$j[$d], c_$i_$j);
                 #end
             }
+            #end
             #end
         }
     }

@@ -80,7 +80,7 @@ fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, random: bool) -> Result<
     let runtime = Runtime::new(gpu, &[t.finish()], true)?;
     runtime.write(runtime.buffer("images"), &batch.images);
     runtime.write(runtime.buffer("indices"), &batch.indices);
-    runtime.set_step(&Step { seed: (seed ^ (seed >> 32)) as u32, epoch: 1, ..Step::default() });
+    runtime.set_step(&Step { seed: Step::seed_of(seed), epoch: 1, ..Step::default() });
     runtime.run(&[0])?;
     let stored: Vec<f32> = runtime.read(runtime.tensor(0, x), 1024 * n * 4)?;
     let mut images = Vec::with_capacity(n * data::IMAGE_BYTES);

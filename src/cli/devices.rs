@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{json_line, print::say};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     gpu::{adapters, choose, target::Target},
 };
 
@@ -28,9 +28,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     for row in &rows {
-        let object = row.as_object().ok_or_else(|| Error::config("no row", ""))?;
         say!("{}: {}", row["index"], row["name"].as_str().unwrap_or_default());
-        for (key, value) in object.iter().filter(|(key, _)| !["index", "name"].contains(&key.as_str())) {
+        for (key, value) in
+            row.as_object().into_iter().flatten().filter(|(key, _)| !["index", "name"].contains(&key.as_str()))
+        {
             let text = match value {
                 serde_json::Value::String(text) => text.clone(),
                 serde_json::Value::Array(list) => list.iter().filter_map(|v| v.as_str()).collect::<Vec<_>>().join(", "),

@@ -1,6 +1,6 @@
 //! `velograd eval`
 
-use std::path::PathBuf;
+use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
 
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let config = config_of(&arguments.weights)?;
     let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
     // With --json, standard output is the object alone.
-    opened.notes.iter().for_each(|note| eprintln!("{note}"));
+    opened.notes.iter().for_each(|note| drop(writeln!(std::io::stderr(), "{note}")));
     let dataset = opened.dataset;
     if config.classes as usize != data::CLASSES {
         let found = format!("{} classes", config.classes);

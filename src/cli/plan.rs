@@ -5,7 +5,10 @@ use clap::Args;
 use super::{ModelFlags, print::say};
 use crate::{
     error::Result,
-    gpu::{Gpu, runtime::planned_bytes},
+    gpu::{
+        Gpu,
+        runtime::{fits, planned_bytes},
+    },
     optim,
     tape::plan::Plan,
 };
@@ -41,5 +44,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let (shared, alone) = (plan.bytes(), apart.bytes());
     say!("activations              {shared:>14} bytes in {} buffers ({alone} without sharing)", plan.pool.len());
     say!("peak                     {:>14} bytes", planned_bytes(&recordings, &plan));
+    if let Err(error) = fits(&gpu, &recordings, &plan) {
+        say!("does not fit: {error}");
+    }
     Ok(())
 }

@@ -1,11 +1,23 @@
 //! Printing that survives a reader who has gone (`velograd plan | head`).
 
-/// `println!` without the panic: what cannot be written to standard output is dropped.
+use std::{
+    fmt,
+    io::{ErrorKind, Write as _, stderr, stdout},
+};
+
+/// `println!` without the panic. A reader who has gone is no error; a full disk is, and ends the program.
 macro_rules! say {
-    ($($argument:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stdout().lock(), $($argument)*);
-    }};
+    ($($argument:tt)*) => { $crate::cli::print::line(format_args!($($argument)*)) };
+}
+
+pub(super) fn line(text: fmt::Arguments<'_>) {
+    match writeln!(stdout().lock(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let _ = writeln!(stderr(), "error: cannot write to standard output: {error}");
+            std::process::exit(1);
+        }
+        _ => {}
+    }
 }
 
 pub(super) use say;

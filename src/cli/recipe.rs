@@ -1,6 +1,6 @@
 //! The flags of a run that `train`, `compare`, `sweep` and `ablate` share, and recipes as TOML files.
 
-use std::{ffi::OsString, fs, path::Path, sync::Arc};
+use std::{ffi::OsString, path::Path, sync::Arc};
 
 use clap::{Args, ValueEnum};
 
@@ -8,12 +8,13 @@ use super::{DataFlags, StemFlag, print::say};
 use crate::{
     data::{self, CLASSES, Dataset, Holdout, Split},
     error::{Error, Result},
+    files::read,
     gpu::{self, Gpu},
     models::{Config, Stem},
     network::Recipe,
     optim::Clip,
     schedule::Schedule,
-    train::{Options, check_width, find_model},
+    train::{Options, find_model},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -117,12 +118,14 @@ impl RecipeFlags {
     /// Refuses what can be refused without a device or data.
     pub(super) fn check(&self) -> Result<()> {
         find_model(self.model.as_deref().unwrap_or("resnet18"))?;
-        Schedule::parse(&self.schedule, self.warmup)?;
-        check_width(self.width.unwrap_or(1))
+        self.options(Preset::Quick, None)?.check()
     }
 
     /// The preset asked for, or the one that suits the device, which a line then says.
     pub(super) fn preset(&self, gpu: &Gpu) -> Preset {
+        if gpu.info.backend == wgpu::Backend::Gl {
+            say!("no Vulkan driver was found; OpenGL on {} is many times slower: {}", gpu.info.name, gpu::NO_ADAPTER);
+        }
         if let Some(preset) = self.preset {
             return preset;
         }
@@ -264,7 +267,7 @@ pub(super) fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
 }
 
 fn flags(path: &Path) -> Result<Vec<OsString>> {
-    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let text = String::from_utf8_lossy(&read(path)?).into_owned();
     let wrong = |found: String| Error::data(path, "a TOML table of flags, as `width = 16`", found, "");
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
     let mut flags = Vec::new();

@@ -116,7 +116,7 @@ impl Cifar10 {
         let (test, train): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(name, _)| name == TEST_FILE);
         let train: Vec<Part> = train.into_iter().map(|(_, part)| part).collect();
         let test: Vec<Part> = test.into_iter().map(|(_, part)| part).collect();
-        if train.is_empty() {
+        if train.is_empty() && test.is_empty() {
             return Err(no_batches(path));
         }
         let total = records(&train).saturating_add(records(&test));
@@ -158,10 +158,6 @@ impl Dataset for Cifar10 {
         self.checksum
     }
 
-    fn label_counts(&self, split: Split) -> [u64; CLASSES] {
-        std::array::from_fn(|class| self.parts(split).iter().map(|part| part.counts[class]).sum())
-    }
-
     fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -182,8 +178,8 @@ impl Dataset for Cifar10 {
 /// What [`Cifar10::open`] should be given if `home` holds the set under one of its official names.
 pub(super) fn find_default(home: &Path) -> Option<PathBuf> {
     let (folder, archive) = (home.join(FOLDER), home.join(ARCHIVE));
-    // An empty folder, as an interrupted unpacking leaves, should not hide the archive beside it.
-    if folder.is_dir() && (!archive.is_file() || has_batches(&folder).unwrap_or(true)) {
+    // An empty folder, as an interrupted unpacking leaves, is none.
+    if folder.is_dir() && has_batches(&folder).unwrap_or(true) {
         return Some(folder);
     }
     archive.is_file().then_some(archive)

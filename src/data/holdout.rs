@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CLASSES, Dataset, IMAGE_BYTES, Spec, Split, order};
+use super::{Dataset, Spec, Split, order};
 use crate::error::{Error, Result};
 
 /// A set whose test split is some of another set's training images, and whose training split is the rest.
@@ -10,14 +10,13 @@ pub struct Holdout {
     inner: Arc<dyn Dataset>,
     train: Vec<u32>,
     held_out: Vec<u32>,
-    counts: [[u64; CLASSES]; 2],
 }
 
 impl Holdout {
     /// Holds `count` images out, drawn from `seed`; what remains keeps its order.
     ///
     /// # Errors
-    /// [`Error::Config`] if nothing or everything would be held out; what reading returns.
+    /// [`Error::Config`] if nothing or everything would be held out.
     pub fn new(inner: Arc<dyn Dataset>, count: usize, seed: u64) -> Result<Self> {
         let total = inner.len(Split::Train);
         if count == 0 || count >= total {
@@ -29,14 +28,7 @@ impl Holdout {
         held_out.truncate(count);
         held_out.sort_unstable();
         let train: Vec<u32> = (0..total as u32).filter(|i| held_out.binary_search(i).is_err()).collect();
-        let mut counts = [[0; CLASSES]; 2];
-        let mut image = [0; IMAGE_BYTES];
-        for (counts, indices) in counts.iter_mut().zip([&train, &held_out]) {
-            for &index in indices {
-                counts[usize::from(inner.read(Split::Train, index as usize, &mut image)?)] += 1;
-            }
-        }
-        Ok(Self { inner, train, held_out, counts })
+        Ok(Self { inner, train, held_out })
     }
 
     fn indices(&self, split: Split) -> &[u32] {
@@ -59,10 +51,6 @@ impl Dataset for Holdout {
     /// Of the whole set: which images are held out is a matter of count and seed.
     fn checksum(&self) -> u32 {
         self.inner.checksum()
-    }
-
-    fn label_counts(&self, split: Split) -> [u64; CLASSES] {
-        self.counts[split as usize]
     }
 
     fn notes(&self) -> &[String] {

@@ -21,7 +21,7 @@ use std::thread;
 /// The name of the set.
 pub const NAME: &str = "shapes10";
 /// Most images that are drawn, 3 GB; they are held in memory.
-pub const MOST_IMAGES: usize = 1_000_000;
+pub const LARGEST_SET: usize = 1_000_000;
 /// The classes in the order of their labels.
 pub const CLASS_NAMES: [&str; CLASSES] = [
     "disc",
@@ -67,14 +67,14 @@ impl Shapes10 {
     /// Draws the images on all processor cores (about a second of one core for the default sizes).
     ///
     /// # Errors
-    /// [`Error::Config`] without training images or with more than [`MOST_IMAGES`].
+    /// [`Error::Config`] without training images or with more than [`LARGEST_SET`].
     pub fn new(seed: u64, sizes: Sizes) -> Result<Self> {
         let Sizes { train, test } = sizes;
-        if train == 0 || train.saturating_add(test) > MOST_IMAGES {
+        if train == 0 || train.saturating_add(test) > LARGEST_SET {
             let message = format!("{NAME} with {train} + {test} images");
             return Err(Error::config(
                 message,
-                format!("give 1 or more for training, and at most {MOST_IMAGES} in all"),
+                format!("give 1 or more for training, and at most {LARGEST_SET} in all"),
             ));
         }
         let (train, test) = (draw_all(seed, Split::Train, train), draw_all(seed, Split::Test, test));
@@ -107,12 +107,6 @@ impl Dataset for Shapes10 {
 
     fn checksum(&self) -> u32 {
         self.checksum
-    }
-
-    fn label_counts(&self, split: Split) -> [u64; CLASSES] {
-        let mut counts = [0; CLASSES];
-        (0..self.len(split)).for_each(|index| counts[usize::from(label(index))] += 1);
-        counts
     }
 
     fn notes(&self) -> &[String] {

@@ -1,6 +1,6 @@
 //! Contact sheets: many small images on one picture, to see what a network is given.
 
-use super::{CHANNELS, IMAGE_BYTES, SIDE};
+use super::CHANNELS;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use image::codecs::png::PngEncoder;
@@ -14,15 +14,6 @@ const GAP: usize = 2;
 const PAPER: u8 = 40;
 /// Largest width and height of a sheet, in pixels.
 const LARGEST: usize = 16_384;
-
-/// Turns stored images ([`IMAGE_BYTES`] each, planes of red, green and blue) into what [`contact_sheet`] takes: rows
-/// of pixels of red, green and blue on a scale of 0 to 1. Bytes after the last whole image are left out.
-pub fn interleaved(images: &[u8]) -> Vec<f32> {
-    const PIXELS: usize = SIDE * SIDE;
-    let pixel = |image: &[u8], at: usize| [image[at], image[PIXELS + at], image[2 * PIXELS + at]];
-    let values = images.chunks_exact(IMAGE_BYTES).flat_map(|image| (0..PIXELS).flat_map(move |at| pixel(image, at)));
-    values.map(|value| f32::from(value) / 255.0).collect()
-}
 
 /// Writes a PNG at `path` that shows images in rows of `columns`, each pixel as `scale` x `scale`. `images` holds them
 /// one after the other, each `size` = \[height, width\] pixels of red, green and blue on a scale of 0 to 1; values

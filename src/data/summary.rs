@@ -6,7 +6,7 @@ use super::{CHANNELS, CLASSES, Dataset, IMAGE_BYTES, SIDE, Split};
 use crate::error::Result;
 
 /// Numbers about one split of a set.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// Images.
     pub count: usize,

@@ -38,6 +38,13 @@ pub struct Step {
 
 const _: () = assert!(size_of::<Step>() as u64 == STEP_BYTES);
 
+impl Step {
+    /// The run's seed as the kernels take it: both halves of 64 bits folded into 32.
+    pub fn seed_of(seed: u64) -> u32 {
+        (seed ^ (seed >> 32)) as u32
+    }
+}
+
 /// What the device tells after a submission; the WGSL twin is `shaders/shared/report.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
@@ -97,10 +104,10 @@ fn persistent(recordings: &[Recording]) -> HashMap<&str, u64> {
     buffers
 }
 
-/// Whether the device can bind every buffer.
+/// Whether the device can bind and hold every buffer.
 ///
 /// # Errors
-/// [`Error::Device`] naming the largest buffer and the limit.
+/// [`Error::Device`] naming the limit and what exceeds it.
 pub fn fits(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
     let limits = gpu.device.limits();
     let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
@@ -114,7 +121,28 @@ pub fn fits(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
         let message = format!("a dispatch has at most {MAX_GROUPS} workgroups in a dimension; one needs {grid}");
         return Err(Error::device(message, ""));
     }
-    Ok(())
+    allocates(gpu, recordings, plan)
+}
+
+/// Allocates everything once, for a moment: no device says beforehand how much it has left.
+fn allocates(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
+    let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let sizes = persistent(recordings).into_values().chain(plan.pool.iter().copied());
+    let buffers: Vec<_> = sizes.map(|bytes| storage(gpu, "trial", bytes)).collect();
+    let error = pollster::block_on(scope.pop());
+    drop(buffers);
+    gpu.wait()?; // only then is the memory given back
+    let bytes = planned_bytes(recordings, plan);
+    error.map_or(Ok(()), |e| Err(Error::device(format!("{} has no {bytes} bytes left: {e}", gpu.info.name), "")))
+}
+
+fn storage(gpu: &Gpu, label: &str, bytes: u64) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size: bytes.next_multiple_of(16),
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
 }
 
 impl<'a> Runtime<'a> {
@@ -133,14 +161,7 @@ impl<'a> Runtime<'a> {
     pub fn with_plan(gpu: &'a Gpu, recordings: &[Recording], plan: Plan) -> Result<Self> {
         fits(gpu, recordings, &plan)?;
         let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let make = |label: &str, bytes: u64| {
-            gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size: bytes.next_multiple_of(16),
-                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
-        };
+        let make = |label: &str, bytes: u64| storage(gpu, label, bytes);
         let pool: Vec<_> = plan.pool.iter().map(|&bytes| make("activations", bytes)).collect();
         let buffers: HashMap<String, _> =
             persistent(recordings).into_iter().map(|(name, bytes)| (name.to_owned(), make(name, bytes))).collect();

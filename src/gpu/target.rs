@@ -13,8 +13,6 @@ pub struct Gemm {
     pub rows: u32,
     /// Columns of the output a workgroup computes.
     pub cols: u32,
-    /// Groups of four steps of depth per iteration (subgroup core).
-    pub blocks: u32,
 }
 
 /// The forms of the kernels that suit one class of devices.
@@ -31,30 +29,26 @@ pub struct Target {
 impl Target {
     /// What WebGPU's core can run: no subgroups, 256 invocations, 16 KiB of workgroup memory, 8 storage buffers.
     pub fn portable() -> Self {
-        let tile = Gemm { file: "gemm_tile", lanes: 256, rows: 64, cols: 64, blocks: 4 };
+        let tile = Gemm { file: "gemm_tile", lanes: 256, rows: 64, cols: 64 };
         Self { gemm: vec![tile], reduce: "reduce_tree", reduce_lanes: 64 }
     }
 
     /// Software devices, where barriers and loads are dear and arithmetic is nearly free.
     pub fn software(subgroup: u32) -> Self {
-        let core = |columns: u32, blocks: u32| Gemm {
+        let core = |columns: u32| Gemm {
             file: "gemm_subgroup",
             lanes: subgroup,
             rows: 4 * subgroup,
             cols: 4 * subgroup * columns,
-            blocks,
         };
-        Self { gemm: vec![core(2, 1), core(1, 1)], reduce: "reduce_subgroup", reduce_lanes: subgroup }
+        Self { gemm: vec![core(2), core(1)], reduce: "reduce_subgroup", reduce_lanes: subgroup }
     }
 
     /// The row of the table for an adapter that was opened with `features`.
     pub fn of(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Self {
-        let subgroup = info.subgroup_min_size;
-        let fixed = subgroup == info.subgroup_max_size && subgroup.is_power_of_two() && (4..=64).contains(&subgroup);
-        if info.device_type == wgpu::DeviceType::Cpu && features.contains(wgpu::Features::SUBGROUP) && fixed {
-            Self::software(subgroup)
-        } else {
-            Self::portable()
+        match fixed_subgroup(info, features) {
+            Some(size) if info.device_type == wgpu::DeviceType::Cpu => Self::software(size),
+            _ => Self::portable(),
         }
     }
 
@@ -65,7 +59,7 @@ impl Target {
         let mut consts = vec![("LANES", Const::U32(core.lanes))];
         if core.file == "gemm_subgroup" {
             let columns = core.cols / (4 * core.lanes);
-            consts.extend([("ROWS", core.rows.into()), ("COLS", columns.into()), ("BLOCKS", core.blocks.into())]);
+            consts.extend([("ROWS", core.rows.into()), ("COLS", columns.into())]);
         }
         (core, Spec { path, consts, imports: vec![("gemm", core.file)] })
     }
@@ -75,4 +69,12 @@ impl Target {
         let consts = vec![("LANES", Const::U32(self.reduce_lanes))];
         Spec { path, consts, imports: vec![("reduce", self.reduce)] }
     }
+}
+
+/// The size of the device's subgroups, if they all have one and the subgroup core is made for it: its accumulators grow with
+/// the square of the size.
+pub fn fixed_subgroup(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Option<u32> {
+    let size = info.subgroup_min_size;
+    let fixed = size == info.subgroup_max_size && [4, 8, 16].contains(&size);
+    (fixed && features.contains(wgpu::Features::SUBGROUP)).then_some(size)
 }

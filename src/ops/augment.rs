@@ -3,7 +3,7 @@
 use crate::tape::{Tape, Tensor};
 
 /// Bytes of an image: three planes of 32 by 32.
-pub const IMAGE_BYTES: u32 = 3072;
+pub const IMAGE_BYTES: u32 = crate::data::IMAGE_BYTES as u32;
 
 /// Draws crop, mirror and angle of `n` images from (seed, epoch, index) where `random`, else leaves each image as it is.
 /// Returns `[n]` of (top, left, mirrored, degrees); the indices come from the buffer `indices`.

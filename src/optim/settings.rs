@@ -84,10 +84,8 @@ impl Settings {
         for (key, text) in given {
             let Some(index) = entry.settings.iter().position(|s| s.key == key) else {
                 let keys: Vec<_> = entry.settings.iter().map(|s| s.key).collect();
-                let nearest = suggest::nearest(key, keys.iter().copied());
-                let meant = nearest.map_or(String::new(), |n| format!("did you mean `{n}`? "));
                 let message = format!("`{}` has no setting `{key}`", entry.name);
-                return Err(Error::config(message, format!("{meant}there are {}", keys.join(", "))));
+                return Err(Error::config(message, suggest::hint(key, &keys)));
             };
             let setting = entry.settings[index];
             values[index].1 = setting.read(text).ok_or_else(|| {
@@ -178,7 +176,9 @@ impl Setting {
     /// The range in words.
     pub fn range(&self) -> String {
         match self.kind {
-            Kind::Number { low, high, .. } if high == f64::INFINITY => format!("a number of at least {low}"),
+            Kind::Number { low, high, .. } if high == f64::INFINITY => {
+                format!("a number of at least {low:?} that f32 holds")
+            }
             Kind::Number { low, high, .. } => format!("a number from {low} to below {high}"),
             Kind::Closed { low, high, .. } => format!("a number from {low} to {high}"),
             Kind::Count { .. } => "a whole number of at least 1".into(),

@@ -25,7 +25,12 @@ pub static ENTRY: Entry = Entry {
         number("lr", 1.5e-3, f64::INFINITY, "the learning rate"),
         number("beta1", 0.9, 1.0, "the decay of the first moment"),
         number("beta2", 0.99, 1.0, "the decay of the second moment and of the loss average"),
-        number("eps", 1e-8, f64::INFINITY, "what is added to denominators"),
+        Setting {
+            key: "eps",
+            // An eps that f32 flushes to 0 would make 0/0 of every gradient that is exactly zero.
+            kind: Kind::Number { default: 1e-8, low: f32::MIN_POSITIVE as f64, high: f64::INFINITY },
+            doc: "what is added to denominators",
+        },
         number("weight_decay", 1e-4, f64::INFINITY, "the decoupled decay before it adapts"),
         Setting { key: "lookahead_k", kind: Kind::Count { default: 5 }, doc: "the updates between two lookaheads" },
         fraction("alpha_slow", 0.5, "how far the slow weights move to the fast ones"),

@@ -3,6 +3,8 @@
 //! Source: torchvision's `pad`, `crop`, `hflip` and `rotate` (nearest, fill 0) on PIL images, whose rotation is
 //! Pillow's `Image.rotate` and `affine_fixed` (16.16 fixed-point arithmetic).
 
+use super::random::pcg4d;
+
 use super::expect_len;
 
 /// Zeros around an image before it is cropped, on every side.
@@ -37,16 +39,7 @@ pub struct Draw {
 /// The generator is pcg4d of Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020, on the counter
 /// (seed, epoch, index, "aug"); each quantity takes the high bits of a word of its own.
 pub fn draw(seed: u32, epoch: u32, index: u32) -> Draw {
-    let mut v = [seed, epoch, index, 0x61_75_67].map(|x: u32| x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
-    let mix = |v: &mut [u32; 4]| {
-        v[0] = v[0].wrapping_add(v[1].wrapping_mul(v[3]));
-        v[1] = v[1].wrapping_add(v[2].wrapping_mul(v[0]));
-        v[2] = v[2].wrapping_add(v[0].wrapping_mul(v[1]));
-        v[3] = v[3].wrapping_add(v[1].wrapping_mul(v[2]));
-    };
-    mix(&mut v);
-    v = v.map(|x| x ^ (x >> 16));
-    mix(&mut v);
+    let v = pcg4d([seed, epoch, index, 0x61_75_67]);
     let unit = f64::from(v[3] >> 8) / 16_777_216.0;
     Draw {
         top: ((v[0] >> 8) % 9) as usize,

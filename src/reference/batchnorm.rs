@@ -118,7 +118,7 @@ fn normalized(shape: &BatchNorm, x: &[f64], mean: &Sum, variance: &Sum) -> Sum {
 /// Training: `y = gamma x_hat + beta`; `running <- (1 - momentum) running + momentum batch`.
 ///
 /// The running variance takes the unbiased variance, `sum (x - mean)^2 / (count - 1)`. With one value per channel
-/// PyTorch raises an error; here the variance is 0, biased and unbiased.
+/// PyTorch raises an error; here the variance is 0 and the running statistics stay.
 pub fn forward_training(
     shape: &BatchNorm,
     x: &[f64],
@@ -139,10 +139,13 @@ pub fn forward_training(
         y.value[i] = gamma[c] * x_hat.value[i] + beta[c];
         y.magnitude[i] = gamma[c].abs() * x_hat.magnitude[i] + beta[c].abs();
     });
-    let (mut new_mean, mut new_variance) = (vec![0.0; shape.c], vec![0.0; shape.c]);
+    let (mut new_mean, mut new_variance) = (running_mean.to_vec(), running_variance.to_vec());
     let count = shape.count() as f64;
     for c in 0..shape.c {
-        let unbiased = if count > 1.0 { variance.value[c] * count / (count - 1.0) } else { 0.0 };
+        if count == 1.0 {
+            continue;
+        }
+        let unbiased = variance.value[c] * count / (count - 1.0);
         new_mean[c] = (1.0 - shape.momentum) * running_mean[c] + shape.momentum * mean.value[c];
         new_variance[c] = (1.0 - shape.momentum) * running_variance[c] + shape.momentum * unbiased;
     }

@@ -8,9 +8,8 @@ use super::expect_len;
 pub fn relu(x: &[f64]) -> Vec<f64> {
     let mut y = vec![0.0; x.len()];
     for i in 0..x.len() {
-        if x[i] > 0.0 {
-            y[i] = x[i];
-        }
+        // Written this way round, a NaN stays one, as in PyTorch.
+        y[i] = if x[i] <= 0.0 { 0.0 } else { x[i] };
     }
     y
 }
@@ -32,9 +31,8 @@ pub fn add_relu(x: &[f64], other: &[f64]) -> Vec<f64> {
     expect_len("other", other.len(), x.len());
     let mut y = vec![0.0; x.len()];
     for i in 0..x.len() {
-        if x[i] + other[i] > 0.0 {
-            y[i] = x[i] + other[i];
-        }
+        let sum = x[i] + other[i];
+        y[i] = if sum <= 0.0 { 0.0 } else { sum };
     }
     y
 }

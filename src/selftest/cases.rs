@@ -1,10 +1,10 @@
 //! The table: which sizes each op is tried at. Sizes no tile divides, one of everything, and the edges of each kernel.
 
 use super::{
-    AugmentCase, BatchNormCase, Case, Conv2dCase, CrossEntropyCase, DrawCase, GlobalAvgPoolCase, LinearCase,
-    MaxPoolCase, ReluCase,
+    AugmentCase, BatchNormCase, Case, ClipCase, Conv2dCase, CrossEntropyCase, DrawCase, DropoutCase, GlobalAvgPoolCase,
+    LinearCase, MaxPoolCase, ReluCase,
 };
-use crate::ops::Conv2d;
+use crate::{ops::Conv2d, optim::Clip};
 
 /// A case and whether the short run includes it.
 pub struct Entry {
@@ -28,7 +28,7 @@ impl Entry {
 
 /// Every case but the optimizers', which are sequences of updates (`super::OPTIMIZER_CASES`).
 pub fn table() -> Vec<Entry> {
-    let parts = [convolutions(), normalizations(), pools(), the_rest()];
+    let parts = [convolutions(), normalizations(), pools(), the_rest(), recipes()];
     parts.into_iter().flatten().collect()
 }
 
@@ -151,5 +151,18 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(AugmentCase { n: 70, rotate: true }),
         Entry::short(DrawCase { n: 70, random: true }),
         Entry::full(DrawCase { n: 5, random: false }),
+    ]
+}
+
+fn recipes() -> Vec<Entry> {
+    let clip = |len, value, norm| ClipCase { len, clip: Clip { value, norm } };
+    vec![
+        Entry::short(DropoutCase { n: 9, c: 70, p: 0.5 }),
+        Entry::full(DropoutCase { n: 1, c: 1, p: 0.1 }),
+        Entry::full(DropoutCase { n: 70, c: 33, p: 0.9 }),
+        Entry::short(clip(1030, Some(0.5), Some(1.0))),
+        Entry::full(clip(20_000, None, Some(2.0))),
+        Entry::full(clip(3, Some(0.25), None)),
+        Entry::full(clip(5, None, Some(100.0))), // a norm within its bound: nothing changes
     ]
 }

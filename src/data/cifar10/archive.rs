@@ -7,7 +7,7 @@
 use super::records::Part;
 use super::{NAMES_FILE, NAMES_LIMIT, is_batch};
 use crate::error::{Error, Result};
-use flate2::bufread::GzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -25,7 +25,7 @@ pub(super) struct Contents {
 pub(super) fn read(path: &Path, limit: u64) -> Result<Contents> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let exceeded = Cell::new(false);
-    let inner = GzDecoder::new(BufReader::with_capacity(1 << 18, file));
+    let inner = MultiGzDecoder::new(BufReader::with_capacity(1 << 18, file));
     unpack(path, Limited { inner, left: limit, exceeded: &exceeded }).map_err(|error| match error {
         // What the tar crate makes of the reader's error is its own affair, so the reader is asked.
         _ if exceeded.get() => too_large(path, limit),

@@ -19,14 +19,13 @@ pub(super) struct Part {
     store: Store,
     /// How many records.
     pub(super) records: usize,
-    /// How many of each label.
-    pub(super) counts: [u64; CLASSES],
     /// CRC-32 over all bytes.
     pub(super) checksum: crc32fast::Hasher,
 }
 
 enum Store {
-    File(File),
+    /// Opened for each read: a set may have more files than a process may hold open.
+    File,
     Memory(Vec<u8>),
 }
 
@@ -34,12 +33,11 @@ enum Store {
 #[derive(Default)]
 struct Tally {
     records: usize,
-    counts: [u64; CLASSES],
     checksum: crc32fast::Hasher,
 }
 
 impl Part {
-    /// Checks the file at `path` and keeps it open.
+    /// Checks the file at `path`.
     pub(super) fn from_file(path: &Path) -> Result<Self> {
         // Asked before opening: opening a pipe would wait for a writer.
         let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
@@ -55,7 +53,7 @@ impl Part {
         let mut reader = BufReader::with_capacity(1 << 18, &file);
         let tally = scan(&mut reader, path, |_| {})?;
         drop(reader);
-        Ok(Self::new(path, Store::File(file), tally))
+        Ok(Self::new(path, Store::File, tally))
     }
 
     /// Reads a file of an archive, of unknown length, to its end; `path` is for messages.
@@ -66,8 +64,8 @@ impl Part {
     }
 
     fn new(path: &Path, store: Store, tally: Tally) -> Self {
-        let Tally { records, counts, checksum } = tally;
-        Self { path: path.to_owned(), store, records, counts, checksum }
+        let Tally { records, checksum } = tally;
+        Self { path: path.to_owned(), store, records, checksum }
     }
 
     /// Copies the image of record `index`, which must be one of the part's, and returns its label.
@@ -75,8 +73,9 @@ impl Part {
         let offset = index * RECORD_BYTES;
         let mut record = [0; RECORD_BYTES];
         match &self.store {
-            Store::File(file) => {
-                read_exact_at(file, &mut record, offset as u64).map_err(Error::io("read", &self.path))?;
+            Store::File => {
+                let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
+                read_exact_at(&file, &mut record, offset as u64).map_err(Error::io("read", &self.path))?;
             }
             Store::Memory(bytes) => record.copy_from_slice(&bytes[offset..offset + RECORD_BYTES]),
         }
@@ -96,7 +95,7 @@ fn scan(stream: &mut impl Read, path: &Path, mut keep: impl FnMut(&[u8])) -> Res
             let length = tally.records as u64 * RECORD_BYTES as u64 + filled as u64;
             return if filled == 0 && length > 0 { Ok(tally) } else { Err(ragged(path, length)) };
         }
-        tally.counts[usize::from(label(&record, path, tally.records)?)] += 1;
+        label(&record, path, tally.records)?;
         tally.checksum.update(&record);
         tally.records += 1;
         keep(&record);
