@@ -28,8 +28,10 @@ pub struct Step {
     pub epoch: u32,
     /// Skipped updates the host has heard of.
     pub skipped_known: u32,
+    /// Number of this update, 1 for the first, if the host has heard of every skip.
+    pub update: u32,
     /// To the alignment of `rows`.
-    pub padding: [u32; 3],
+    pub padding: [u32; 2],
     /// The optimizer's scalars of updates t, t-1, ..., t-7.
     pub rows: [[f32; 4]; 8],
 }

@@ -18,6 +18,7 @@ pub struct Stepper<'a> {
     layout: Layout,
     optimizer: Box<dyn Optimizer>,
     updates: Updates,
+    lr: Option<f64>,
     kernels: Vec<(String, String)>,
 }
 
@@ -62,7 +63,7 @@ impl<'a> Stepper<'a> {
         let runtime = Runtime::new(gpu, &[recording], true)?;
         runtime.write(runtime.buffer("params"), &arena(&layout, params));
         start(optimizer.as_ref(), &runtime, &layout);
-        Ok(Self { runtime, layout, optimizer, updates: Updates::default(), kernels })
+        Ok(Self { runtime, layout, optimizer, updates: Updates::default(), lr: None, kernels })
     }
 
     /// One update with these gradients and this loss; waits for it.
@@ -82,11 +83,19 @@ impl<'a> Stepper<'a> {
         runtime.write(runtime.buffer("report"), &[report]);
         let mut step = self.updates.next(self.optimizer.as_ref());
         step.loss_scale = 1.0;
+        if let Some(lr) = self.lr {
+            step.lr = lr as f32;
+        }
         runtime.set_step(&step);
         runtime.run(&[0])?;
         let report: Report = runtime.read(runtime.buffer("report"), 1)?[0];
         self.updates.heard(&report);
         Ok(report)
+    }
+
+    /// The learning rate from the next update on: how a schedule is replayed.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.lr = Some(lr);
     }
 
     /// Path and form of each kernel of an update.
