@@ -3,10 +3,13 @@
 use velograd::{
     gpu::Gpu,
     optim::{self, Lookahead, Stepper},
-    selftest::{OPTIMIZER_CASES, OptimizerInputs, narrow, optimizer_bound},
+    selftest::{OPTIMIZER_CASES, OptimizerInputs, narrow, optimizer_bound, optimizer_case},
 };
 
 use crate::{golden_files, support::gpu};
+
+/// Identities, first steps, zero gradients, spikes.
+mod properties;
 
 fn pairs(settings: &[(&str, &str)]) -> Vec<(String, String)> {
     settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -44,9 +47,13 @@ fn the_norm_is_that_of_all_gradients() {
 fn what_is_not_finite_is_skipped() {
     let Some(gpu) = gpu() else { return };
     let inputs = OptimizerInputs::new(&[5, 1030], 9);
-    for name in optim::ALL.iter().map(|e| e.name) {
+    let bare = optim::ALL.iter().map(|e| (e.name, false));
+    for (name, lookahead) in bare.chain([("adam", true), ("velograd", true)]) {
         let run = |poison: bool| {
-            let (optimizer, _) = optim::build(name, &[]).unwrap();
+            let (mut optimizer, _) = optim::build(name, &[]).unwrap();
+            if lookahead {
+                optimizer = Lookahead { k: 3, alpha: 0.5 }.around(optimizer);
+            }
             let mut stepper = Stepper::new(gpu, optimizer, &narrow(&inputs.params)).unwrap();
             let mut skipped = 0;
             for (update, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
@@ -147,6 +154,69 @@ fn trace(gpu: &Gpu, golden: &golden_files::Golden, name: &str, recipe: &serde_js
     }
 }
 
+/// The rate of each update, not that of the settings, is what every rule takes; as the reference takes it.
+#[test]
+fn a_scheduled_rate_reaches_every_rule() {
+    let Some(gpu) = gpu() else { return };
+    let inputs = OptimizerInputs::new(&[3, 1030], 14);
+    for (name, set) in OPTIMIZER_CASES {
+        let (optimizer, mut reference) = optimizer_case(name, set).unwrap();
+        let first = optimizer.lr();
+        let mut stepper = Stepper::new(gpu, optimizer, &narrow(&inputs.params)).unwrap();
+        let mut expected = inputs.params.clone();
+        for (t, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
+            let lr = first * [1.0, 0.7, 1.3, 0.1][t % 4];
+            stepper.set_lr(lr);
+            reference.set("lr", &lr.to_string()).unwrap();
+            stepper.step(&narrow(grads), loss as f32).unwrap();
+            reference.step(&mut expected, grads, loss);
+        }
+        for (i, (found, expected)) in stepper.params().unwrap().iter().zip(&mut expected).enumerate() {
+            for j in (0..found.len()).filter(|&j| reference.undecided(i, j)) {
+                expected[j] = f64::from(found[j]);
+            }
+        }
+        let worst = worst(&stepper.params().unwrap(), &expected);
+        assert!(worst <= 1.0, "{name} {set:?}: {worst:.2} times the bound");
+    }
+}
+
+/// Words of state per parameter: no more than the rule, as it is set, has use for.
+#[test]
+fn words_of_state() {
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], usize);
+    let table: &[Row] = &[
+        ("sgd", &[], 0),
+        ("sgd", &[("momentum", "0.9")], 1),
+        ("adam", &[], 2),
+        ("adam", &[("amsgrad", "true")], 3),
+        ("adamw", &[], 2),
+        ("rmsprop", &[], 1),
+        ("rmsprop", &[("centered", "true")], 2),
+        ("rmsprop", &[("centered", "true"), ("momentum", "0.9")], 3),
+        ("adagrad", &[], 1),
+        ("adadelta", &[], 2),
+        ("nadam", &[], 2),
+        ("radam", &[], 2),
+        ("adabelief", &[], 2),
+        ("laprop", &[], 2),
+        ("laprop", &[("official", "true")], 2),
+        ("adabound", &[], 2),
+        ("adabound", &[("amsbound", "true")], 3),
+        ("amvt", &[], 3),
+        ("vradam", &[], 2),
+        ("mvngrad", &[], 3),
+        ("lion", &[], 1),
+        ("adan", &[], 4),
+        ("velograd", &[], 4),
+    ];
+    for (name, set, words) in table {
+        let optimizer = optim::build(name, &pairs(set)).unwrap().0;
+        assert_eq!(optimizer.words(), *words, "{name} {set:?}");
+        assert_eq!(Lookahead { k: 5, alpha: 0.5 }.around(optimizer).words(), words + 1, "{name} {set:?}");
+    }
+}
+
 /// A setting that does not exist or fit is an error that names it, its range, and the nearest name.
 #[test]
 fn settings_are_checked() {
@@ -166,4 +236,12 @@ fn settings_are_checked() {
     assert!(refused("velograd", "alpha_slow", "1.5").contains("from 0 to 1"));
     assert!(refused("sgd", "nesterov", "true").contains("momentum"));
     assert!(refused("sgd", "weight_decay", "-1").contains("at least 0"));
+    assert!(refused("adam", "eps", "0").contains("at least 1e-30"));
+    assert!(refused("adabelief", "wd_mode", "L2").contains("decoupled, fixed, l2"));
+    assert!(refused("adamw", "momentum", "0.9").contains("no setting"));
+    for text in ["5", "0,0.5", "5,1.5", "5,nan", "-1,0.5", "2.5,0.5", "5,0.5,1", ""] {
+        let error = text.parse::<Lookahead>().expect_err(text);
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("K,ALPHA"), "{error}");
+    }
 }
