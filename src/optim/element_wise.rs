@@ -1,6 +1,6 @@
 //! Rules that know of an element no more than its own gradient and state: the norm and guard, and one dispatch.
 
-use super::{Optimizer, Settings, Start, arena, norm_and_guard, report, state};
+use super::{Optimizer, Settings, Start, arena, norm_and_guard, report, state, state_name};
 use crate::{
     gpu::shader::Const,
     tape::{Slot, Tape},
@@ -16,13 +16,14 @@ pub(super) struct ElementWise {
     constants: Vec<(&'static str, Const)>,
     sizes: Vec<(&'static str, f32)>,
     words: Vec<Option<&'static str>>,
-    before: Option<Before>,
+    number: Option<Number>,
     row: Row,
 }
 
-struct Before {
-    buffer: &'static str,
-    record: Option<Box<dyn Fn(&mut Tape, Slot) + Send + Sync>>,
+/// A number that a call before the rule keeps; without a name, sixteen bytes in its place.
+struct Number {
+    name: Option<&'static str>,
+    keep: fn(&mut Tape, &Settings, Slot),
 }
 
 impl ElementWise {
@@ -34,7 +35,7 @@ impl ElementWise {
             constants: vec![],
             sizes: vec![],
             words: vec![],
-            before: None,
+            number: None,
             row: Box::new(|_| [0.0; 4]),
         }
     }
@@ -77,15 +78,10 @@ impl ElementWise {
         self
     }
 
-    /// One more argument, a number per network that `record`, a call between guard and rule, keeps; nothing touches it
-    /// in a variant without.
-    pub fn number_if(
-        mut self,
-        buffer: &'static str,
-        used: bool,
-        record: impl Fn(&mut Tape, Slot) + Send + Sync + 'static,
-    ) -> Self {
-        self.before = Some(Before { buffer, record: used.then(|| Box::new(record) as Box<_>) });
+    /// One more argument: a number per network that `keep` updates, a call between the guard and the rule. Nothing touches
+    /// it in a variant without.
+    pub fn number_if(mut self, name: &'static str, used: bool, keep: fn(&mut Tape, &Settings, Slot)) -> Self {
+        self.number = Some(Number { name: used.then_some(name), keep });
         self
     }
 
@@ -98,7 +94,7 @@ impl ElementWise {
 
 impl Optimizer for ElementWise {
     fn state(&self) -> Vec<(&'static str, Start)> {
-        let number = self.before.iter().filter(|b| b.record.is_some()).map(|b| b.buffer);
+        let number = self.number.as_ref().and_then(|number| number.name);
         self.words.iter().copied().flatten().chain(number).map(|name| (name, Start::Zero)).collect()
     }
 
@@ -108,10 +104,10 @@ impl Optimizer for ElementWise {
 
     fn record(&self, t: &mut Tape) {
         norm_and_guard(t);
-        let number = self.before.as_ref().map(|before| match &before.record {
-            Some(record) => {
-                let slot = t.buffer(&super::state_name(before.buffer), 4);
-                record(t, slot.clone());
+        let number = self.number.as_ref().map(|number| match number.name {
+            Some(name) => {
+                let slot = t.buffer(&state_name(name), 4);
+                (number.keep)(t, &self.settings, slot.clone());
                 slot
             }
             None => t.scratch(4).into(),

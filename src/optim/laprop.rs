@@ -26,9 +26,9 @@ fn rule(set: &Settings) -> ElementWise {
     let (beta1, beta2, official) = (set.number("beta1"), set.number("beta2"), set.flag("official"));
     let rule = ElementWise::new("optim/laprop", set).constant("OFFICIAL", official).sizes(&["eps", "weight_decay"]);
     let rule = rule.one_minus("one_minus_beta1").one_minus("one_minus_beta2").words(&["v", "u"]);
-    let rule = rule.number_if("lr_average", official, move |t, average| {
+    let rule = rule.number_if("lr_average", official, |t, set, average| {
         let report = report(t);
-        let call = t.call("optim/laprop_rate").size("one_minus_beta1", (1.0 - beta1) as f32);
+        let call = t.call("optim/laprop_rate").size("one_minus_beta1", (1.0 - set.number("beta1")) as f32);
         call.read(report).write(average).grid(1, 1, 1);
     });
     rule.row(move |t| [correction(beta1, t), correction(beta2, t), 0.0, 0.0])

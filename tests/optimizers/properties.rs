@@ -86,7 +86,7 @@ fn velograd_contains_lookahead() {
 fn zero_gradients_move_nothing() {
     let Some(_) = gpu() else { return };
     let mut inputs = OptimizerInputs::new(&[40, 1030], 12);
-    let dead = |tensor: usize, i: usize| tensor == 0 || i % 3 == 0;
+    let dead = |tensor: usize, i: usize| tensor == 0 || i.is_multiple_of(3);
     for grads in &mut inputs.grads {
         for (tensor, values) in grads.iter_mut().enumerate() {
             values.iter_mut().enumerate().filter(|(i, _)| dead(tensor, *i)).for_each(|(_, g)| *g = 0.0);

@@ -86,9 +86,8 @@ impl Optimizer for VrAdam {
         self.updates += 1;
         let t = self.updates as f64;
         let (correction1, correction2) = (1.0 - self.beta1.powf(t), 1.0 - self.beta2.powf(t));
-        for i in 0..params.len() {
-            for j in 0..params[i].len() {
-                let g = grads[i][j];
+        for (i, grads) in grads.iter().enumerate() {
+            for (j, &g) in grads.iter().enumerate() {
                 self.m[i][j] = self.beta1 * self.m[i][j] + (1.0 - self.beta1) * g;
                 self.v[i][j] = self.beta2 * self.v[i][j] + (1.0 - self.beta2) * g * g;
             }
@@ -96,10 +95,10 @@ impl Optimizer for VrAdam {
         let of: &[Vec<f64>] = if self.norm_of == NormOf::Velocity { &self.m } else { grads };
         let square: f64 = of.iter().flatten().map(|x| x * x).sum();
         let eta = self.lr / (1.0 + (self.beta3 * square).min(self.alpha1));
-        for i in 0..params.len() {
-            for j in 0..params[i].len() {
-                params[i][j] *= 1.0 - eta * self.weight_decay;
-                params[i][j] -= eta * (self.m[i][j] / correction1) / ((self.v[i][j] / correction2).sqrt() + self.eps);
+        for (i, tensor) in params.iter_mut().enumerate() {
+            for (j, theta) in tensor.iter_mut().enumerate() {
+                *theta *= 1.0 - eta * self.weight_decay;
+                *theta -= eta * (self.m[i][j] / correction1) / ((self.v[i][j] / correction2).sqrt() + self.eps);
             }
         }
     }
