@@ -19,6 +19,10 @@ pub struct Stepper<'a> {
     optimizer: Box<dyn Optimizer>,
     updates: Updates,
     lr: Option<f64>,
+    /// On the device, whether or not the host has heard.
+    skipped: u32,
+    /// Updates more before the host hears.
+    deaf: u32,
     kernels: Vec<(String, String)>,
 }
 
@@ -63,7 +67,7 @@ impl<'a> Stepper<'a> {
         let runtime = Runtime::new(gpu, &[recording], true)?;
         runtime.write(runtime.buffer("params"), &arena(&layout, params));
         start(optimizer.as_ref(), &runtime, &layout);
-        Ok(Self { runtime, layout, optimizer, updates: Updates::default(), lr: None, kernels })
+        Ok(Self { runtime, layout, optimizer, updates: Updates::default(), lr: None, skipped: 0, deaf: 0, kernels })
     }
 
     /// One update with these gradients and this loss; waits for it.
@@ -79,7 +83,7 @@ impl<'a> Stepper<'a> {
         }
         let runtime = &self.runtime;
         runtime.write(runtime.buffer("grads"), &arena(&self.layout, grads));
-        let report = Report { loss, images: 1, skipped: self.updates.skipped, ..Report::default() };
+        let report = Report { loss, images: 1, skipped: self.skipped, ..Report::default() };
         runtime.write(runtime.buffer("report"), &[report]);
         let mut step = self.updates.next(self.optimizer.as_ref());
         step.loss_scale = 1.0;
@@ -89,13 +93,24 @@ impl<'a> Stepper<'a> {
         runtime.set_step(&step);
         runtime.run(&[0])?;
         let report: Report = runtime.read(runtime.buffer("report"), 1)?[0];
-        self.updates.heard(&report);
+        self.skipped = report.skipped;
+        if self.deaf > 0 {
+            self.deaf -= 1;
+        } else {
+            self.updates.heard(&report);
+        }
         Ok(report)
     }
 
     /// The learning rate from the next update on: how a schedule is replayed.
     pub fn set_lr(&mut self, lr: f64) {
         self.lr = Some(lr);
+    }
+
+    /// Lets the next updates go unheard, at most [`IN_FLIGHT`](super::IN_FLIGHT) of them: in training the host hears of a
+    /// skip some submissions late.
+    pub fn deafen(&mut self, updates: u32) {
+        self.deaf = updates;
     }
 
     /// Path and form of each kernel of an update.

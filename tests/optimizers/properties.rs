@@ -210,3 +210,38 @@ fn a_constant_gradient_lets_mvngrad_grow_slowly() {
         last = now;
     }
 }
+
+/// Words of state per parameter: no more than the rule, as it is set, has use for.
+#[test]
+fn words_of_state() {
+    let table: &[(&str, Set, usize)] = &[
+        ("sgd", &[], 0),
+        ("sgd", &[("momentum", "0.9")], 1),
+        ("adam", &[], 2),
+        ("adam", &[("amsgrad", "true")], 3),
+        ("adamw", &[], 2),
+        ("rmsprop", &[], 1),
+        ("rmsprop", &[("centered", "true")], 2),
+        ("rmsprop", &[("centered", "true"), ("momentum", "0.9")], 3),
+        ("adagrad", &[], 1),
+        ("adadelta", &[], 2),
+        ("nadam", &[], 2),
+        ("radam", &[], 2),
+        ("adabelief", &[], 2),
+        ("laprop", &[], 2),
+        ("laprop", &[("official", "true")], 2),
+        ("adabound", &[], 2),
+        ("adabound", &[("amsbound", "true")], 3),
+        ("amvt", &[], 3),
+        ("vradam", &[], 2),
+        ("mvngrad", &[], 3),
+        ("lion", &[], 1),
+        ("adan", &[], 4),
+        ("velograd", &[], 4),
+    ];
+    for (name, set, words) in table {
+        let optimizer = build(name, set);
+        assert_eq!(optimizer.words(), *words, "{name} {set:?}");
+        assert_eq!(Lookahead { k: 5, alpha: 0.5 }.around(optimizer).words(), words + 1, "{name} {set:?}");
+    }
+}
