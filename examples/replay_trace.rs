@@ -1,13 +1,14 @@
 //! One optimizer on recorded gradients: what the rule does, without a network.
 //!
 //! ```text
-//! cargo run --release --example replay_trace -- --optimizer velograd [--set K=V]... --trace IN.safetensors --out OUT.safetensors
+//! cargo run --release --example replay_trace -- --optimizer velograd [--set K=V]... [--lookahead K,ALPHA] \
+//!     --trace IN.safetensors --out OUT.safetensors
 //! ```
 //!
 //! `IN` holds `inputs/param/<i>`, `inputs/grad/<i>` (first axis: updates) and `inputs/loss`; `OUT` gets `param/<i>`, the
 //! parameters after each update (first axis: updates).
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, str::FromStr};
 
 use clap::Parser;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -15,7 +16,7 @@ use velograd::{
     error::{Error, Result},
     files::write_atomically,
     gpu::Gpu,
-    optim::{self, Stepper},
+    optim::{self, Lookahead, Stepper},
 };
 
 #[derive(Parser)]
@@ -26,6 +27,9 @@ struct Arguments {
     /// KEY=VALUE, as often as needed.
     #[arg(long = "set", value_parser = velograd::cli::key_value)]
     set: Vec<(String, String)>,
+    /// Zhang's Lookahead around the rule, e.g. 5,0.5.
+    #[arg(long, value_name = "K,ALPHA", value_parser = Lookahead::from_str)]
+    lookahead: Option<Lookahead>,
     /// Safetensors with `inputs/param/<i>`, `inputs/grad/<i>`, `inputs/loss`.
     #[arg(long)]
     trace: PathBuf,
@@ -48,7 +52,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let (optimizer, _) = optim::build(&arguments.optimizer, &arguments.set)?;
+    let (rule, _) = optim::build(&arguments.optimizer, &arguments.set)?;
+    let optimizer = match arguments.lookahead {
+        Some(lookahead) => lookahead.around(rule),
+        None => rule,
+    };
     let path = &arguments.trace;
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     let trace = Trace::read(arguments, &bytes)?;

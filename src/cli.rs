@@ -35,7 +35,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train a network
-    Train(train::Arguments),
+    Train(Box<train::Arguments>),
     /// Evaluate weights on the test images
     Eval(eval::Arguments),
     /// List the adapters of this machine

@@ -4,15 +4,36 @@
 //! at a time, and whether an update happens at all is decided on the device. What it needs per update (bias corrections)
 //! is a row of four numbers that the host computes in f64.
 
+pub mod adabelief;
+pub mod adabound;
+pub mod adadelta;
+pub mod adagrad;
+pub mod adam;
+pub mod adamw;
+pub mod adan;
+pub mod amvt;
+mod element_wise;
+pub mod laprop;
+pub mod lion;
+mod lookahead;
+pub mod mvngrad;
+pub mod nadam;
+pub mod radam;
+pub mod rmsprop;
 mod settings;
 pub mod sgd;
 mod stepper;
 mod updates;
 pub mod velograd;
+pub mod vradam;
 
+pub use lookahead::Lookahead;
 pub use settings::{Kind, Setting, Settings, Value};
 pub use stepper::{Snapshot, Stepper};
 pub use updates::{IN_FLIGHT, Updates};
+
+use element_wise::ElementWise;
+use updates::correction;
 
 use crate::{
     error::{Error, Result},
@@ -35,6 +56,10 @@ pub enum Start {
 pub trait Optimizer {
     /// One arena each: name and first value.
     fn state(&self) -> Vec<(&'static str, Start)>;
+    /// 4-byte words of state per parameter.
+    fn words(&self) -> usize {
+        self.state().len()
+    }
     /// Appends the calls of one update.
     fn record(&self, t: &mut Tape);
     /// What the kernels read of update `t` (1 for the first), computed in f64.
@@ -56,7 +81,34 @@ pub struct Entry {
 }
 
 /// Every optimizer. To add one: its shader, its file here, its line here.
-pub static ALL: &[&Entry] = &[&velograd::ENTRY, &sgd::ENTRY];
+pub static ALL: &[&Entry] = &[
+    &velograd::ENTRY,
+    &sgd::ENTRY,
+    &adam::ENTRY,
+    &adamw::ENTRY,
+    &rmsprop::ENTRY,
+    &adagrad::ENTRY,
+    &adadelta::ENTRY,
+    &nadam::ENTRY,
+    &radam::ENTRY,
+    &adabelief::ENTRY,
+    &laprop::ENTRY,
+    &adabound::ENTRY,
+    &amvt::ENTRY,
+    &vradam::ENTRY,
+    &mvngrad::ENTRY,
+    &lion::ENTRY,
+    &adan::ENTRY,
+];
+
+// What settings of the same meaning say of themselves.
+const BETA1: &str = "the decay of the first moment";
+const BETA2: &str = "the decay of the second moment";
+const EPS: &str = "what is added to the root in the denominator";
+const L2: &str = "the L2 penalty, added to the gradient";
+const DECOUPLED: &str = "the decoupled decay, by lr * weight_decay";
+const EITHER: &str = "the L2 penalty, or the decoupled decay";
+const AMSGRAD: &str = "division by the largest second moment so far";
 
 /// The entry of a name.
 ///

@@ -30,8 +30,10 @@ pub struct Step {
     pub skipped_known: u32,
     /// Counts training batches: dropout draws from (seed, batch, place).
     pub batch: u32,
+    /// Number of this update, 1 for the first, if the host has heard of every skip.
+    pub update: u32,
     /// To the alignment of `rows`.
-    pub padding: [u32; 2],
+    pub padding: u32,
     /// The optimizer's scalars of updates t, t-1, ..., t-7.
     pub rows: [[f32; 4]; 8],
 }

@@ -145,6 +145,42 @@ impl Settings {
 }
 
 impl Setting {
+    /// A number of at least 0.
+    pub(super) const fn number(key: &'static str, default: f64, doc: &'static str) -> Self {
+        Self { key, kind: Kind::Number { default, low: 0.0, high: f64::INFINITY }, doc }
+    }
+
+    /// A number from 0 to below 1: the decay of a moving average.
+    pub(super) const fn below_one(key: &'static str, default: f64, doc: &'static str) -> Self {
+        Self { key, kind: Kind::Number { default, low: 0.0, high: 1.0 }, doc }
+    }
+
+    /// A number from 0 to 1.
+    pub(super) const fn fraction(key: &'static str, default: f64, doc: &'static str) -> Self {
+        Self { key, kind: Kind::Closed { default, low: 0.0, high: 1.0 }, doc }
+    }
+
+    /// The learning rate.
+    pub(super) const fn lr(default: f64) -> Self {
+        Self::number("lr", default, "the learning rate")
+    }
+
+    /// What a denominator is kept from zero by. It cannot be 0: an element whose gradient is always 0 must stay where it is,
+    /// and an f32 flushed to zero would make its step 0/0.
+    pub(super) const fn eps(default: f64, doc: &'static str) -> Self {
+        Self { key: "eps", kind: Kind::Number { default, low: 1e-30, high: f64::INFINITY }, doc }
+    }
+
+    /// A switch.
+    pub(super) const fn flag(key: &'static str, default: bool, doc: &'static str) -> Self {
+        Self { key, kind: Kind::Flag { default }, doc }
+    }
+
+    /// One of several words, the first by default.
+    pub(super) const fn choice(key: &'static str, words: &'static [&'static str], doc: &'static str) -> Self {
+        Self { key, kind: Kind::Choice { words }, doc }
+    }
+
     /// The default.
     pub fn default(&self) -> Value {
         match self.kind {
@@ -176,9 +212,11 @@ impl Setting {
     /// The range in words.
     pub fn range(&self) -> String {
         match self.kind {
-            Kind::Number { low, high, .. } if high == f64::INFINITY => {
-                format!("a number of at least {low:?} that f32 holds")
+            // `{:?}` would write 0 as 0.0, `{}` writes 1e-30 with all its zeros.
+            Kind::Number { low, high, .. } if high == f64::INFINITY && low > 0.0 => {
+                format!("a number of at least {low:e} that f32 holds")
             }
+            Kind::Number { low, high, .. } if high == f64::INFINITY => format!("a number of at least {low} that f32 holds"),
             Kind::Number { low, high, .. } => format!("a number from {low} to below {high}"),
             Kind::Closed { low, high, .. } => format!("a number from {low} to {high}"),
             Kind::Count { .. } => "a whole number of at least 1".into(),

@@ -18,6 +18,11 @@ pub struct Stepper<'a> {
     layout: Layout,
     optimizer: Box<dyn Optimizer>,
     updates: Updates,
+    lr: Option<f64>,
+    /// On the device, whether or not the host has heard.
+    skipped: u32,
+    /// Updates more before the host hears.
+    deaf: u32,
     kernels: Vec<(String, String)>,
 }
 
@@ -25,6 +30,7 @@ pub struct Stepper<'a> {
 pub struct Snapshot {
     buffers: Vec<(String, Vec<u32>)>,
     updates: Updates,
+    skipped: u32,
 }
 
 impl<'a> Stepper<'a> {
@@ -68,7 +74,7 @@ impl<'a> Stepper<'a> {
         let runtime = Runtime::new(gpu, &[recording], true)?;
         runtime.write(runtime.buffer("params"), &arena(&layout, params));
         start(optimizer.as_ref(), &runtime, &layout);
-        Ok(Self { runtime, layout, optimizer, updates: Updates::default(), kernels })
+        Ok(Self { runtime, layout, optimizer, updates: Updates::default(), lr: None, skipped: 0, deaf: 0, kernels })
     }
 
     /// One update with these gradients and this loss; waits for it.
@@ -84,14 +90,22 @@ impl<'a> Stepper<'a> {
         }
         let runtime = &self.runtime;
         runtime.write(runtime.buffer("grads"), &arena(&self.layout, grads));
-        let report = Report { loss, images: 1, skipped: self.updates.skipped, ..Report::default() };
+        let report = Report { loss, images: 1, skipped: self.skipped, ..Report::default() };
         runtime.write(runtime.buffer("report"), &[report]);
         let mut step = self.updates.next(self.optimizer.as_ref(), self.optimizer.lr());
         step.loss_scale = 1.0;
+        if let Some(lr) = self.lr {
+            step.lr = lr as f32;
+        }
         runtime.set_step(&step);
         runtime.run(&[0])?;
         let report: Report = runtime.read(runtime.buffer("report"), 1)?[0];
-        self.updates.heard(&report);
+        self.skipped = report.skipped;
+        if self.deaf > 0 {
+            self.deaf -= 1;
+        } else {
+            self.updates.heard(&report);
+        }
         Ok(report)
     }
 
@@ -106,7 +120,7 @@ impl<'a> Stepper<'a> {
             Ok((name, self.runtime.read(buffer, buffer.size() as usize / 4)?))
         };
         let buffers = std::iter::once("params".to_owned()).chain(names).map(read).collect::<Result<_>>()?;
-        Ok(Snapshot { buffers, updates: self.updates })
+        Ok(Snapshot { buffers, updates: self.updates, skipped: self.skipped })
     }
 
     /// Goes back to a snapshot of this stepper.
@@ -114,7 +128,18 @@ impl<'a> Stepper<'a> {
         for (name, words) in &snapshot.buffers {
             self.runtime.write(self.runtime.buffer(name), words);
         }
-        self.updates = snapshot.updates;
+        (self.updates, self.skipped) = (snapshot.updates, snapshot.skipped);
+    }
+
+    /// The learning rate from the next update on: how a schedule is replayed.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.lr = Some(lr);
+    }
+
+    /// Lets the next updates go unheard, at most [`IN_FLIGHT`](super::IN_FLIGHT) of them: in training the host hears of a
+    /// skip some submissions late.
+    pub fn deafen(&mut self, updates: u32) {
+        self.deaf = updates;
     }
 
     /// Path and form of each kernel of an update.

@@ -30,11 +30,17 @@ impl Updates {
         for (back, row) in (0..).zip(&mut rows) {
             *row = optimizer.scalars(newest.saturating_sub(back).max(1)).map(|v| v as f32);
         }
-        Step { lr: lr as f32, skipped_known: self.skipped, rows, ..Step::default() }
+        Step { lr: lr as f32, skipped_known: self.skipped, update: newest as u32, rows, ..Step::default() }
     }
 
     /// Takes note of a report.
     pub fn heard(&mut self, report: &Report) {
         self.skipped = report.skipped;
     }
+}
+
+/// `1 / (1 - beta^t)`: what makes a moving average that began at zero unbiased (Kingma, Ba 2015, section 3).
+pub(super) fn correction(beta: f64, t: u64) -> f64 {
+    // -expm1(t ln beta) keeps the digits that 1 - beta^t loses when beta is near 1.
+    if beta == 0.0 { 1.0 } else { -1.0 / (t as f64 * beta.ln()).exp_m1() }
 }

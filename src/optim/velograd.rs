@@ -1,20 +1,8 @@
 //! VeloGrad: Adam's moments of a norm-scaled gradient, a rate that falls with loss and norm, cosine-similarity momentum,
 //! adaptive decay and a lookahead. Five dispatches, nothing read back; `shaders/optim/velograd_*.wgsl` have the formulas.
 
-use super::{Entry, Kind, Optimizer, Setting, Settings, Start, arena, blocks, report, segments, state};
+use super::{Entry, Kind, Optimizer, Setting, Settings, Start, arena, blocks, correction, report, segments, state};
 use crate::{error::Result, tape::Tape};
-
-const fn flag(key: &'static str, doc: &'static str) -> Setting {
-    Setting { key, kind: Kind::Flag { default: true }, doc }
-}
-
-const fn number(key: &'static str, default: f64, high: f64, doc: &'static str) -> Setting {
-    Setting { key, kind: Kind::Number { default, low: 0.0, high }, doc }
-}
-
-const fn fraction(key: &'static str, default: f64, doc: &'static str) -> Setting {
-    Setting { key, kind: Kind::Closed { default, low: 0.0, high: 1.0 }, doc }
-}
 
 /// The registry's row. The defaults are those of the published notebook; `scope=global decay_norm=delta` is the paper read
 /// literally.
@@ -22,31 +10,26 @@ pub static ENTRY: Entry = Entry {
     name: "velograd",
     source: "the VeloGrad paper and its notebook",
     settings: &[
-        number("lr", 1.5e-3, f64::INFINITY, "the learning rate"),
-        number("beta1", 0.9, 1.0, "the decay of the first moment"),
-        number("beta2", 0.99, 1.0, "the decay of the second moment and of the loss average"),
-        Setting {
-            key: "eps",
-            // An eps that f32 flushes to 0 would make 0/0 of every gradient that is exactly zero.
-            kind: Kind::Number { default: 1e-8, low: f32::MIN_POSITIVE as f64, high: f64::INFINITY },
-            doc: "what is added to denominators",
-        },
-        number("weight_decay", 1e-4, f64::INFINITY, "the decoupled decay before it adapts"),
+        Setting::lr(1.5e-3),
+        Setting::below_one("beta1", 0.9, "the decay of the first moment"),
+        Setting::below_one("beta2", 0.99, "the decay of the second moment and of the loss average"),
+        Setting::eps(1e-8, "what is added to denominators"),
+        Setting::number("weight_decay", 1e-4, "the decoupled decay before it adapts"),
         Setting { key: "lookahead_k", kind: Kind::Count { default: 5 }, doc: "the updates between two lookaheads" },
-        fraction("alpha_slow", 0.5, "how far the slow weights move to the fast ones"),
-        fraction("alpha_interp", 0.2, "how far the fast weights move to the slow ones"),
-        Setting { key: "scope", kind: Kind::Choice { words: &["tensor", "global"] }, doc: "what the norms run over" },
-        Setting {
-            key: "decay_norm",
-            kind: Kind::Choice { words: &["direction", "delta"] },
-            doc: "the update whose norm lowers the decay: before or after the rate",
-        },
-        flag("use_select", "the scaling of the gradient by its norm"),
-        flag("use_loss", "the loss-aware rate"),
-        flag("use_norm", "the norm-aware rate"),
-        flag("use_sim", "the cosine-similarity momentum"),
-        flag("use_adaptive_decay", "the adaptation of the decay"),
-        flag("use_lookahead", "the lookahead"),
+        Setting::fraction("alpha_slow", 0.5, "how far the slow weights move to the fast ones"),
+        Setting::fraction("alpha_interp", 0.2, "how far the fast weights move to the slow ones"),
+        Setting::choice("scope", &["tensor", "global"], "what the norms run over"),
+        Setting::choice(
+            "decay_norm",
+            &["direction", "delta"],
+            "the update whose norm lowers the decay: before or after the rate",
+        ),
+        Setting::flag("use_select", true, "the scaling of the gradient by its norm"),
+        Setting::flag("use_loss", true, "the loss-aware rate"),
+        Setting::flag("use_norm", true, "the norm-aware rate"),
+        Setting::flag("use_sim", true, "the cosine-similarity momentum"),
+        Setting::flag("use_adaptive_decay", true, "the adaptation of the decay"),
+        Setting::flag("use_lookahead", true, "the lookahead"),
     ],
     build: |settings| Ok(Box::new(VeloGrad::new(settings)?)),
 };
@@ -75,6 +58,10 @@ impl Optimizer for VeloGrad {
             state.push(("slow", Start::Params));
         }
         state
+    }
+
+    fn words(&self) -> usize {
+        self.state().len() - 1 // the scalars are per tensor
     }
 
     fn record(&self, t: &mut Tape) {
@@ -126,11 +113,7 @@ impl Optimizer for VeloGrad {
     }
 
     fn scalars(&self, t: u64) -> [f64; 4] {
-        let correction = |key| {
-            // -expm1(t ln beta) keeps the digits that 1 - beta^t loses when beta is near 1.
-            let beta: f64 = self.settings.number(key);
-            if beta == 0.0 { 1.0 } else { -1.0 / (t as f64 * beta.ln()).exp_m1() }
-        };
+        let correction = |key| correction(self.settings.number(key), t);
         let lookahead = t.is_multiple_of(u64::from(self.settings.count("lookahead_k")));
         [correction("beta1"), correction("beta2"), f64::from(u8::from(lookahead)), f64::from(u8::from(t == 1))]
     }

@@ -3,11 +3,55 @@
 //! A gradient or loss that is not finite makes [`Optimizer::step`] do nothing at all: neither parameters nor state nor
 //! the count of updates change.
 
+mod adabelief;
+mod adabound;
+mod adadelta;
+mod adagrad;
+mod adam;
+mod adamw;
+mod adan;
+mod amvt;
+mod laprop;
+mod lion;
+mod lookahead;
+mod mvngrad;
+mod nadam;
+mod radam;
+mod rmsprop;
 mod sgd;
 mod velograd;
+mod vradam;
 
+pub use adabelief::{AdaBelief, BeliefDecay};
+pub use adabound::AdaBound;
+pub use adadelta::Adadelta;
+pub use adagrad::Adagrad;
+pub use adam::Adam;
+pub use adamw::AdamW;
+pub use adan::Adan;
+pub use amvt::{Amvt, AmvtDecay, EpsMode};
+pub use laprop::LaProp;
+pub use lion::Lion;
+pub use lookahead::Lookahead;
+pub use mvngrad::{MvnDecay, MvnGrad};
+pub use nadam::NAdam;
+pub use radam::RAdam;
+pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
 pub use velograd::{DecayNorm, Scope, VeloGrad};
+pub use vradam::{NormOf, VrAdam};
+
+/// The body of `set` where every setting is a field of its name.
+macro_rules! settable {
+    ($self:ident, $key:ident, $value:ident, $($field:ident),+) => {{
+        match $key {
+            $(stringify!($field) => $self.$field = $value.parse().ok()?,)+
+            _ => return None,
+        }
+        Some(())
+    }};
+}
+use settable;
 
 /// An optimizer over a list of tensors. State starts at the first step; the tensors must stay the same from then on.
 pub trait Optimizer {
@@ -22,6 +66,11 @@ pub trait Optimizer {
     fn valid(&self) -> bool {
         true
     }
+
+    /// Whether this element once took a branch that the rounding of an f32 may decide otherwise.
+    fn undecided(&self, _tensor: usize, _element: usize) -> bool {
+        false
+    }
 }
 
 /// The optimizer of that name with its defaults, then the settings; `None` where a name is unknown, a value does not
@@ -30,6 +79,21 @@ pub fn build(name: &str, settings: &[(String, String)]) -> Option<Box<dyn Optimi
     let mut optimizer: Box<dyn Optimizer> = match name {
         "sgd" => Box::new(Sgd::default()),
         "velograd" => Box::new(VeloGrad::default()),
+        "adam" => Box::new(Adam::default()),
+        "adamw" => Box::new(AdamW::default()),
+        "rmsprop" => Box::new(RmsProp::default()),
+        "adagrad" => Box::new(Adagrad::default()),
+        "adadelta" => Box::new(Adadelta::default()),
+        "nadam" => Box::new(NAdam::default()),
+        "radam" => Box::new(RAdam::default()),
+        "adabelief" => Box::new(AdaBelief::default()),
+        "laprop" => Box::new(LaProp::default()),
+        "adabound" => Box::new(AdaBound::default()),
+        "amvt" => Box::new(Amvt::default()),
+        "vradam" => Box::new(VrAdam::default()),
+        "mvngrad" => Box::new(MvnGrad::default()),
+        "lion" => Box::new(Lion::default()),
+        "adan" => Box::new(Adan::default()),
         _ => return None,
     };
     for (key, value) in settings {

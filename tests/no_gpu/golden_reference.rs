@@ -4,6 +4,7 @@
 //! tensor's largest element; for sums also each element within the roundings of its own terms; for optimizers, whose
 //! inputs are exact in float32, within the rounding of the stored result alone.
 
+use velograd::optim::ALL;
 use velograd::reference::augment::{self, Draw, Image};
 use velograd::reference::batchnorm::{self, BatchNorm};
 use velograd::reference::conv2d::{self, Conv};
@@ -180,10 +181,7 @@ fn augmentation() {
     assert!(different * 1000 <= n * size, "{different} of {} bytes differ", n * size);
 }
 
-/// Optimizers that the reference has; traces of others, and those wrapped in Lookahead, are left out.
-const OPTIMIZERS: [&str; 2] = ["sgd", "velograd"];
-
-fn traces(file: &str, expected_traces: usize) {
+fn traces(file: &str) {
     let Some(golden) = open(file) else { return };
     let recipes: serde_json::Value = serde_json::from_str(&golden.metadata["traces"]).expect("recipes are JSON");
     let initial: Vec<Vec<f64>> = (0..4).map(|i| golden.values(&format!("inputs/param/{i}")).to_vec()).collect();
@@ -191,7 +189,7 @@ fn traces(file: &str, expected_traces: usize) {
     let mut checked = 0;
     for (name, recipe) in recipes.as_object().expect("recipes by name") {
         let kind = recipe["optimizer"].as_str().expect("an optimizer's name");
-        if !OPTIMIZERS.contains(&kind) || !recipe["lookahead"].is_null() {
+        if !ALL.iter().any(|entry| entry.name == kind) {
             continue;
         }
         let settings: Vec<(String, String)> = recipe["set"]
@@ -201,6 +199,9 @@ fn traces(file: &str, expected_traces: usize) {
             .map(|(key, value)| (key.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_string)))
             .collect();
         let mut optimizer = optim::build(kind, &settings).unwrap_or_else(|| panic!("{name}: {settings:?}"));
+        if let (Some(k), Some(alpha)) = (recipe["lookahead"][0].as_u64(), recipe["lookahead"][1].as_f64()) {
+            optimizer = Box::new(optim::Lookahead::new(optimizer, k, alpha));
+        }
         let mut params = initial.clone();
         for (t, &loss) in losses.iter().enumerate() {
             let gradient = |i: usize| &golden.values(&format!("inputs/grad/{i}"))[t * initial[i].len()..];
@@ -222,15 +223,15 @@ fn traces(file: &str, expected_traces: usize) {
         }
         checked += 1;
     }
-    assert_eq!(checked, expected_traces, "{file}: traces checked");
+    assert!(checked >= 40, "{file}: {checked} traces checked");
 }
 
 #[test]
 fn optimizer_traces() {
-    traces("optimizer_traces.safetensors", 12);
+    traces("optimizer_traces.safetensors");
 }
 
 #[test]
 fn optimizer_traces_large() {
-    traces("optimizer_traces_large.safetensors", 12);
+    traces("optimizer_traces_large.safetensors");
 }

@@ -52,7 +52,10 @@ fn updates(target: &Target) -> Vec<Recording> {
                 recordings.push(optim::record(optimizer.as_ref(), CLIP, Tape::over_layout(target, t.layout())));
             }
         }
-        assert!(recordings.len() > before, "{} does not build with its defaults", entry.name);
+        let (rule, _) = optim::build(entry.name, &[]).expect("defaults fit together");
+        let wrapped = optim::Lookahead { k: 5, alpha: 0.5 }.around(rule);
+        recordings.push(optim::record(wrapped.as_ref(), Tape::over_layout(target, t.layout())));
+        assert!(recordings.len() > before + 1, "{} does not build with its defaults", entry.name);
     }
     recordings
 }

@@ -1,0 +1,27 @@
+//! Adam with decoupled weight decay, as `torch.optim.AdamW`.
+
+use super::{AMSGRAD, BETA1, BETA2, DECOUPLED, EPS, ElementWise, Entry, Setting, Settings, correction};
+
+/// The registry's row.
+pub static ENTRY: Entry = Entry {
+    name: "adamw",
+    source: "torch.optim.AdamW; Loshchilov, Hutter 2019",
+    settings: &[
+        Setting::lr(1e-3),
+        Setting::below_one("beta1", 0.9, BETA1),
+        Setting::below_one("beta2", 0.999, BETA2),
+        Setting::eps(1e-8, EPS),
+        Setting::number("weight_decay", 0.01, DECOUPLED),
+        Setting::flag("amsgrad", false, AMSGRAD),
+    ],
+    build: |settings| Ok(Box::new(rule(&settings))),
+};
+
+/// The rule with its settings; `shaders/optim/adamw.wgsl` has the formula.
+fn rule(set: &Settings) -> ElementWise {
+    let (beta1, beta2, amsgrad) = (set.number("beta1"), set.number("beta2"), set.flag("amsgrad"));
+    let rule = ElementWise::new("optim/adamw", set).constant("AMSGRAD", amsgrad).sizes(&["eps", "weight_decay"]);
+    let rule = rule.one_minus("one_minus_beta1").one_minus("one_minus_beta2");
+    let rule = rule.words(&["m", "v"]).word_if("v_max", amsgrad);
+    rule.row(move |t| [correction(beta1, t), correction(beta2, t).sqrt(), 0.0, 0.0])
+}

@@ -1,0 +1,88 @@
+//! Zhang's Lookahead, around any rule: one more call and one more word of state.
+
+use std::str::FromStr;
+
+use super::{Optimizer, Start, arena, report, state};
+use crate::{
+    error::{Error, Result},
+    tape::Tape,
+};
+
+/// Every k updates the slow weights move by `alpha` towards the fast ones, which restart from there (Zhang, Lucas, Hinton,
+/// Ba 2019, Algorithm 1). The rule's own state stays as it is; skipped updates do not count.
+///
+/// Written `K,ALPHA`:
+///
+/// ```
+/// use velograd::optim::Lookahead;
+/// assert_eq!("5,0.5".parse::<Lookahead>().unwrap(), Lookahead { k: 5, alpha: 0.5 });
+/// assert!("0,0.5".parse::<Lookahead>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lookahead {
+    /// Updates between two lookaheads, at least 1.
+    pub k: u32,
+    /// How far the slow weights move, from 0 to 1; with 1 the rule is as without.
+    pub alpha: f64,
+}
+
+impl FromStr for Lookahead {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parsed = text.split_once(',').and_then(|(k, alpha)| {
+            let k = k.trim().parse().ok().filter(|&k| k > 0)?;
+            let alpha = alpha.trim().parse().ok().filter(|alpha| (0.0..=1.0).contains(alpha))?;
+            Some(Self { k, alpha })
+        });
+        parsed.ok_or_else(|| {
+            let message =
+                format!("lookahead `{text}`: expected K,ALPHA, a whole number of at least 1 and a number from 0 to 1");
+            Error::config(message, "the paper's CIFAR-10 setting is 5,0.5")
+        })
+    }
+}
+
+impl Lookahead {
+    /// `inner` with this around it.
+    pub fn around(self, inner: Box<dyn Optimizer>) -> Box<dyn Optimizer> {
+        Box::new(Around { inner, lookahead: self })
+    }
+}
+
+struct Around {
+    inner: Box<dyn Optimizer>,
+    lookahead: Lookahead,
+}
+
+/// VeloGrad has slow weights of its own.
+const SLOW: &str = "lookahead_slow";
+
+impl Optimizer for Around {
+    fn state(&self) -> Vec<(&'static str, Start)> {
+        let mut state = self.inner.state();
+        state.push((SLOW, Start::Params));
+        state
+    }
+
+    fn words(&self) -> usize {
+        self.inner.words() + 1
+    }
+
+    fn record(&self, t: &mut Tape) {
+        self.inner.record(t);
+        let len4 = t.layout().param_floats() / 4;
+        let (report, params, slow) = (report(t), arena(t, "params"), state(t, SLOW));
+        let call = t.call("optim/lookahead").size("len4", len4).size("k", self.lookahead.k);
+        let call = call.size("alpha", self.lookahead.alpha as f32);
+        call.read(report).write(params).write(slow).groups(len4.div_ceil(256));
+    }
+
+    fn scalars(&self, t: u64) -> [f64; 4] {
+        self.inner.scalars(t)
+    }
+
+    fn lr(&self) -> f64 {
+        self.inner.lr()
+    }
+}

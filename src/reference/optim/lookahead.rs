@@ -1,0 +1,53 @@
+//! Zhang's Lookahead around another optimizer (Zhang, Lucas, Hinton, Ba 2019).
+
+use super::{Optimizer, finite};
+
+/// Lookahead: after every k updates of the inner optimizer, with slow from the parameters before the first,
+///
+/// ```text
+/// slow  <- slow + alpha (theta - slow)
+/// theta <- slow
+/// ```
+///
+/// The inner state stays as it is.
+pub struct Lookahead {
+    inner: Box<dyn Optimizer>,
+    k: u64,
+    alpha: f64,
+    updates: u64,
+    slow: Vec<Vec<f64>>,
+}
+
+impl Lookahead {
+    /// Wraps `inner`; k is at least 1.
+    pub fn new(inner: Box<dyn Optimizer>, k: u64, alpha: f64) -> Self {
+        Self { inner, k, alpha, updates: 0, slow: Vec::new() }
+    }
+}
+
+impl Optimizer for Lookahead {
+    fn step(&mut self, params: &mut [Vec<f64>], grads: &[Vec<f64>], loss: f64) {
+        if !finite(params, grads, loss) {
+            return;
+        }
+        if self.updates == 0 {
+            self.slow = params.to_vec();
+        }
+        self.updates += 1;
+        self.inner.step(params, grads, loss);
+        if self.updates.is_multiple_of(self.k) {
+            for (slow, theta) in self.slow.iter_mut().flatten().zip(params.iter_mut().flatten()) {
+                *slow += self.alpha * (*theta - *slow);
+                *theta = *slow;
+            }
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Option<()> {
+        self.inner.set(key, value)
+    }
+
+    fn undecided(&self, tensor: usize, element: usize) -> bool {
+        self.inner.undecided(tensor, element)
+    }
+}
