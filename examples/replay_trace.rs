@@ -54,7 +54,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let trace = Trace::read(arguments, &bytes)?;
 
     let gpu = Gpu::open(arguments.device.as_deref())?;
-    let mut stepper = Stepper::new(&gpu, optimizer, &trace.params)?;
+    let mut stepper = Stepper::shaped(&gpu, &gpu.target, optimizer, &trace.shapes, &trace.params)?;
     let mut history = vec![Vec::new(); trace.params.len()];
     for (update, &loss) in trace.losses.iter().enumerate() {
         let slice = |(grads, params): (&Vec<f32>, &Vec<f32>)| grads[update * params.len()..][..params.len()].to_vec();

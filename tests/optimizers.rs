@@ -110,7 +110,7 @@ fn golden_traces() {
                 replayed += 1;
             }
         }
-        assert_eq!(replayed, 12, "{file}: nine traces of velograd and three of sgd");
+        assert_eq!(replayed, 15, "{file}: nine traces of velograd, three of sgd, two of muon, one of schedulefree");
     }
 }
 
@@ -126,8 +126,9 @@ fn trace(
     let (optimizer, _) = optim::build(optimizer, &given).unwrap();
     let count = golden.names().filter(|n| n.starts_with("inputs/param/")).count();
     let params: Vec<_> = (0..count).map(|i| golden.values(&format!("inputs/param/{i}")).to_vec()).collect();
+    let dims: Vec<_> = (0..count).map(|i| golden.shape(&format!("inputs/param/{i}")).to_vec()).collect();
     let losses = golden.values("inputs/loss");
-    let mut stepper = Stepper::new(gpu, optimizer, &narrow(&params)).unwrap();
+    let mut stepper = Stepper::shaped(gpu, &gpu.target, optimizer, &dims, &narrow(&params)).unwrap();
     for (update, &loss) in losses.iter().enumerate() {
         let slice = |i: usize| {
             let len = params[i].len();
@@ -145,8 +146,16 @@ fn trace(
                 })
                 .collect();
             let worst = worst(&stepper.params().unwrap(), &expected);
+            println!("{name}, update {}: {worst:.3} of the bound", update + 1);
             assert!(worst <= 1.0, "{name}, update {}: {worst:.2} times the bound", update + 1);
         }
+    }
+    if golden.names().any(|n| n == format!("{name}/eval_param/0")) {
+        let expected: Vec<_> = (0..count).map(|i| golden.values(&format!("{name}/eval_param/{i}")).to_vec()).collect();
+        let before = stepper.params().unwrap();
+        let worst = worst(&stepper.evaluation_params().unwrap(), &expected);
+        assert!(worst <= 1.0, "{name}, where it is evaluated: {worst:.2} times the bound");
+        assert_eq!(stepper.params().unwrap(), before, "{name}: evaluation left a trace");
     }
 }
 

@@ -38,3 +38,9 @@ impl Updates {
         self.skipped = report.skipped;
     }
 }
+
+/// `1 / (1 - beta^t)`, what undoes the zeros a moving average starts from. `-expm1(t ln beta)` keeps the digits that
+/// `1 - beta^t` loses when beta is near 1.
+pub(super) fn bias_correction(beta: f64, t: u64) -> f64 {
+    if beta == 0.0 { 1.0 } else { -1.0 / (t as f64 * beta.ln()).exp_m1() }
+}

@@ -3,9 +3,13 @@
 //! A gradient or loss that is not finite makes [`Optimizer::step`] do nothing at all: neither parameters nor state nor
 //! the count of updates change.
 
+mod muon;
+mod schedulefree;
 mod sgd;
 mod velograd;
 
+pub use muon::{Muon, newton_schulz};
+pub use schedulefree::ScheduleFree;
 pub use sgd::Sgd;
 pub use velograd::{DecayNorm, Scope, VeloGrad};
 
@@ -18,6 +22,16 @@ pub trait Optimizer {
     /// is no such name or the value does not parse.
     fn set(&mut self, key: &str, value: &str) -> Option<()>;
 
+    /// PyTorch's dimensions of the tensors, before the first step, for rules that treat a matrix as one.
+    fn shapes(&mut self, dims: &[Vec<usize>]) {
+        let _ = dims;
+    }
+
+    /// The parameters to evaluate with, where they are not those that `step` moves.
+    fn evaluation(&self) -> Option<&[Vec<f64>]> {
+        None
+    }
+
     /// Whether the hyperparameters fit together.
     fn valid(&self) -> bool {
         true
@@ -28,6 +42,8 @@ pub trait Optimizer {
 /// parse or the settings do not fit together.
 pub fn build(name: &str, settings: &[(String, String)]) -> Option<Box<dyn Optimizer>> {
     let mut optimizer: Box<dyn Optimizer> = match name {
+        "muon" => Box::new(Muon::default()),
+        "schedulefree" => Box::new(ScheduleFree::default()),
         "sgd" => Box::new(Sgd::default()),
         "velograd" => Box::new(VeloGrad::default()),
         _ => return None,

@@ -22,10 +22,22 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
     ("sgd", &[("lr", "0.01")]),
     ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("dampening", "0.5"), ("weight_decay", "0.001")]),
     ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("nesterov", "true")]),
+    ("muon", &[]),
+    ("muon", &[("weight_decay", "0.1"), ("scale", "flat"), ("aux_weight_decay", "0.1")]),
+    ("muon", &[("nesterov", "false"), ("ns_steps", "2"), ("scale", "none"), ("aux_lr", "0.01"), ("aux_beta1", "0")]),
+    ("muon", &[("lr", "0.002"), ("scale", "match_rms_adamw"), ("momentum", "0.5")]),
+    ("muon", &[("variant", "airbench"), ("lr", "0.1"), ("momentum", "0.6"), ("ns_steps", "3")]),
+    ("schedulefree", &[]),
+    ("schedulefree", &[("weight_decay", "0.1"), ("warmup_steps", "6")]),
+    (
+        "schedulefree",
+        &[("lr", "0.01"), ("r", "1.5"), ("weight_lr_power", "1"), ("beta1", "0.8"), ("warmup_steps", "3")],
+    ),
 ];
 
-/// One element, a few, more than a chunk of 1,024, more than a block of 16,384.
-const LENS: [usize; 4] = [1, 13, 1030, 20_000];
+/// One element, a few, more than a chunk of 1,024, more than a block of 16,384; filters as a matrix wider than tall, of
+/// more than a tile and of less, and matrices taller than wide.
+const DIMS: [&[usize]; 8] = [&[1], &[13], &[1030], &[20_000], &[70, 9, 3, 3], &[5, 3, 3, 2], &[90, 7], &[150, 70]];
 
 const UPDATES: usize = 16;
 
@@ -82,7 +94,7 @@ pub fn optimizer_bound(expected: f64) -> f64 {
 
 /// Rows of every optimizer case on one target: one row per kernel that took part.
 pub(super) fn rows(gpu: &Gpu, target: &Target, short: bool) -> Result<Vec<Row>> {
-    let inputs = OptimizerInputs::new(&LENS, UPDATES);
+    let inputs = OptimizerInputs::new(&DIMS.map(|dims| dims.iter().product()), UPDATES);
     let mut rows = Vec::new();
     let mut last = "";
     for (name, settings) in OPTIMIZER_CASES {
@@ -99,7 +111,9 @@ fn case(gpu: &Gpu, target: &Target, name: &str, set: &[(&str, &str)], inputs: &O
     let mut reference =
         reference::optim::build(name, &given).unwrap_or_else(|| panic!("`{name}` has no f64 reference"));
     let (optimizer, _) = optim::build(name, &given)?;
-    let mut stepper = Stepper::on_target(gpu, target, optimizer, &narrow(&inputs.params))?;
+    let dims = DIMS.map(<[usize]>::to_vec);
+    reference.shapes(&dims);
+    let mut stepper = Stepper::shaped(gpu, target, optimizer, &dims, &narrow(&inputs.params))?;
     let mut expected = inputs.params.clone();
     let (mut worst, mut bound) = (0.0_f64, 0.0);
     for (update, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
@@ -108,7 +122,10 @@ fn case(gpu: &Gpu, target: &Target, name: &str, set: &[(&str, &str)], inputs: &O
         if ![0, 1, 3, UPDATES - 1].contains(&update) {
             continue;
         }
-        for (found, expected) in stepper.params()?.iter().flatten().zip(expected.iter().flatten()) {
+        let mut pairs = vec![(stepper.params()?, &expected[..])];
+        pairs.extend(reference.evaluation().map(|x| stepper.evaluation_params().map(|found| (found, x))).transpose()?);
+        let pairs = pairs.iter().flat_map(|(found, expected)| found.iter().zip(*expected));
+        for (found, expected) in pairs.flat_map(|(found, expected)| found.iter().zip(expected)) {
             let error = (f64::from(*found) - expected).abs() / optimizer_bound(*expected);
             // A NaN is worse than any number.
             if error > worst || error.is_nan() {
