@@ -5,5 +5,6 @@ struct Step {
     seed: u32,          // of the run; augmentation draws from (seed, epoch, image)
     epoch: u32,
     skipped_known: u32, // skipped updates the host has heard of
+    averaged: u32,      // n > 0: running statistics become the mean over n batches, this being the n-th
     rows: array<vec4<f32>, 8>, // the optimizer's scalars of update t, t-1, ..., t-7, computed by the host in f64
 }

@@ -28,8 +28,10 @@ pub struct Step {
     pub epoch: u32,
     /// Skipped updates the host has heard of.
     pub skipped_known: u32,
+    /// n > 0: running statistics become the mean over n batches, this being the n-th; 0: they move by their momentum.
+    pub averaged: u32,
     /// To the alignment of `rows`.
-    pub padding: [u32; 3],
+    pub padding: [u32; 2],
     /// The optimizer's scalars of updates t, t-1, ..., t-7.
     pub rows: [[f32; 4]; 8],
 }
