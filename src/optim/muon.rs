@@ -155,17 +155,18 @@ fn newton_schulz(t: &mut Tape, matrices: &[Matrix], work: &Work) {
     let flop = |list: &[Matrix], of: fn(&Matrix) -> [u32; 3]| -> f64 {
         list.iter().map(|m| 2.0 * of(m).iter().map(|&d| f64::from(d)).product::<f64>()).sum()
     };
+    // A product that is symmetric is half computed.
     let widest = matrices.iter().map(Matrix::side).max().unwrap_or(4);
     for (tall, first, last) in runs() {
         let list = &matrices[first..last];
         let (core, call) = t.call_gemm("optim/muon_gram", widest);
         let call = call.constant("TALL", tall).sizes([("first", first as u32), ("last", last as u32)]);
-        let call = call.flop(flop(list, |m| [m.side(), m.rows, m.cols]));
+        let call = call.flop(0.5 * flop(list, |m| [m.side(), m.rows, m.cols]));
         call.read(work.table.clone()).read(work.x).write(work.gram).groups(tables::tiles(list, core, side));
     }
     let (core, call) = t.call_gemm("optim/muon_polynomial", widest);
     let call = call.sizes([("first", 0), ("last", matrices.len() as u32)]);
-    let call = call.flop(flop(matrices, |m| [m.side(); 3])).read(work.table.clone()).read(work.gram);
+    let call = call.flop(0.5 * flop(matrices, |m| [m.side(); 3])).read(work.table.clone()).read(work.gram);
     call.write(work.polynomial).groups(tables::tiles(matrices, core, side));
     for (tall, first, last) in runs() {
         let list = &matrices[first..last];
