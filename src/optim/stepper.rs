@@ -70,15 +70,15 @@ impl<'a> Stepper<'a> {
         let tape = || Tape::over_layout(target, &layout);
         let mut recordings = vec![record(optimizer.as_ref(), tape())];
         recordings.extend(record_evaluation(optimizer.as_ref(), tape()));
-        let kernels = recordings
-            .iter()
-            .flat_map(|recording| &recording.calls)
-            .map(|c| {
-                let text = c.spec.to_string();
-                let (kernel, form) = text.split_once(' ').unwrap_or((&text, ""));
-                (kernel.to_owned(), form.to_owned())
-            })
-            .collect();
+        let mut kernels = Vec::new();
+        for call in recordings.iter().flat_map(|recording| &recording.calls) {
+            let text = call.spec.to_string();
+            let (kernel, form) = text.split_once(' ').unwrap_or((&text, ""));
+            let named = (kernel.to_owned(), form.to_owned());
+            if !kernels.contains(&named) {
+                kernels.push(named);
+            }
+        }
         let runtime = Runtime::new(gpu, &recordings, true)?;
         runtime.write(runtime.buffer("params"), &arena(&layout, params));
         start(optimizer.as_ref(), &runtime, &layout);
@@ -110,7 +110,7 @@ impl<'a> Stepper<'a> {
         Ok(report)
     }
 
-    /// Path and form of each kernel of an update.
+    /// Path and form of each kernel of an update, and of the way to where the parameters are evaluated; each once.
     pub fn kernels(&self) -> &[(String, String)] {
         &self.kernels
     }
