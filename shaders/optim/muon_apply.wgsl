@@ -44,16 +44,17 @@ fn load_b(tap: u32, k: u32, col: u32) -> mat4x4<f32> {
 }
 
 fn store(row: u32, col: u32, value: vec4<f32>) {
-    if row >= matrix.rows || col >= 4u * matrix.cols4 { return; }
-    let at = matrix.first4 + row * matrix.cols4 + col / 4u;
-    x_next[at] = fma(vec4<f32>(3.4445), x[at], value);
+    if row < matrix.rows && col < 4u * matrix.cols4 {
+        let at = matrix.first4 + row * matrix.cols4 + col / 4u;
+        x_next[at] = fma(vec4<f32>(3.4445), x[at], value);
+    }
 }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let tile = find_tile(flat_group(group, groups));
-    if tile.matrix == sizes.last { return; }
-    matrix = matrices[tile.matrix];
-    gemm(tile.row0, tile.col0, lane, 1u, matrix.side);
+    let m = matrices[tile.matrix];
+    matrix = m;
+    gemm(tile.row0, tile.col0, lane, 1u, m.side);
 }

@@ -1,6 +1,6 @@
 // Muon, 4 of 7, once per Newton-Schulz step. The Gram matrix over the shorter side: A = X X^T, or with TALL A = X^T X.
 //
-// A is symmetric: a workgroup below the diagonal returns, and what lies above it is stored twice.
+// A is symmetric: a workgroup below the diagonal adds nothing up, and what lies above it is stored twice.
 #import grid
 #import products
 
@@ -31,21 +31,23 @@ fn load_a(tap: u32, row: u32, k: u32) -> mat4x4<f32> {
 fn load_b(tap: u32, k: u32, col: u32) -> mat4x4<f32> { return load_a(tap, col, k); }
 
 fn store(row: u32, col: u32, value: vec4<f32>) {
-    if row >= matrix.side || col >= matrix.side { return; }
-    let first = 4u * matrix.gram4;
-    #unroll e 4
-    if col + $eu >= row {
-        gram[first + row * matrix.side + col + $eu] = value[$e];
-        gram[first + (col + $eu) * matrix.side + row] = value[$e];
+    if row < matrix.side && col < matrix.side {
+        let first = 4u * matrix.gram4;
+        #unroll e 4
+        if col + $eu >= row {
+            gram[first + row * matrix.side + col + $eu] = value[$e];
+            gram[first + (col + $eu) * matrix.side + row] = value[$e];
+        }
+        #end
     }
-    #end
 }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let tile = find_tile(flat_group(group, groups));
-    if tile.matrix == sizes.last || tile.col0 + gemm_cols() <= tile.row0 { return; }
-    matrix = matrices[tile.matrix];
-    gemm(tile.row0, tile.col0, lane, 1u, select(4u * matrix.cols4, matrix.rows, TALL));
+    let m = matrices[tile.matrix];
+    matrix = m;
+    let below = tile.col0 + gemm_cols() <= tile.row0;
+    gemm(tile.row0, tile.col0, lane, 1u, select(select(4u * m.cols4, m.rows, TALL), 0u, below));
 }

@@ -26,22 +26,24 @@ fn load_a(tap: u32, row: u32, k: u32) -> mat4x4<f32> {
 fn load_b(tap: u32, k: u32, col: u32) -> mat4x4<f32> { return load_a(tap, col, k); }
 
 fn store(row: u32, col: u32, value: vec4<f32>) {
-    if row >= matrix.side || col >= matrix.side { return; }
-    let first = 4u * matrix.gram4;
-    let sum = fma(vec4<f32>(-4.7750), gram[matrix.gram4 + (row * matrix.side + col) / 4u], 2.0315 * value);
-    #unroll e 4
-    if col + $eu >= row {
-        polynomial[first + row * matrix.side + col + $eu] = sum[$e];
-        polynomial[first + (col + $eu) * matrix.side + row] = sum[$e];
+    if row < matrix.side && col < matrix.side {
+        let first = 4u * matrix.gram4;
+        let sum = fma(vec4<f32>(-4.7750), gram[matrix.gram4 + (row * matrix.side + col) / 4u], 2.0315 * value);
+        #unroll e 4
+        if col + $eu >= row {
+            polynomial[first + row * matrix.side + col + $eu] = sum[$e];
+            polynomial[first + (col + $eu) * matrix.side + row] = sum[$e];
+        }
+        #end
     }
-    #end
 }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let tile = find_tile(flat_group(group, groups));
-    if tile.matrix == sizes.last || tile.col0 + gemm_cols() <= tile.row0 { return; }
-    matrix = matrices[tile.matrix];
-    gemm(tile.row0, tile.col0, lane, 1u, matrix.side);
+    let m = matrices[tile.matrix];
+    matrix = m;
+    let below = tile.col0 + gemm_cols() <= tile.row0;
+    gemm(tile.row0, tile.col0, lane, 1u, select(m.side, 0u, below));
 }
