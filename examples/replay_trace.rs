@@ -6,7 +6,8 @@
 //! ```
 //!
 //! `IN` holds `inputs/param/<i>`, `inputs/grad/<i>` (first axis: updates) and `inputs/loss`; `OUT` gets `param/<i>`, the
-//! parameters after each update (first axis: updates).
+//! parameters after each update (first axis: updates), and `eval_param/<i>`, the parameters to evaluate with in the end,
+//! which differ from the last ones under Schedule-Free alone.
 
 use std::{path::PathBuf, process::ExitCode, str::FromStr};
 
@@ -62,7 +63,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let trace = Trace::read(arguments, &bytes)?;
 
     let gpu = Gpu::open(arguments.device.as_deref())?;
-    let mut stepper = Stepper::new(&gpu, optimizer, &trace.params)?;
+    let mut stepper = Stepper::shaped(&gpu, &gpu.target, optimizer, &trace.shapes, &trace.params)?;
     let mut history = vec![Vec::new(); trace.params.len()];
     for (update, &loss) in trace.losses.iter().enumerate() {
         let slice = |(grads, params): (&Vec<f32>, &Vec<f32>)| grads[update * params.len()..][..params.len()].to_vec();
@@ -75,7 +76,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             all.extend(now);
         }
     }
-    write(arguments, &trace, &history)?;
+    write(arguments, &trace, &history, &stepper.evaluation_params()?)?;
     println!("{} updates of {} tensors on {}", trace.losses.len(), trace.params.len(), gpu.info.name);
     Ok(())
 }
@@ -119,14 +120,18 @@ impl Trace {
     }
 }
 
-fn write(arguments: &Arguments, trace: &Trace, history: &[Vec<f32>]) -> Result<()> {
-    let views: Vec<_> = (0..history.len())
+fn write(arguments: &Arguments, trace: &Trace, history: &[Vec<f32>], evaluated: &[Vec<f32>]) -> Result<()> {
+    let mut views: Vec<_> = (0..history.len())
         .map(|i| {
             let shape = [&[trace.losses.len()], &trace.shapes[i][..]].concat();
             let view = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(&history[i]));
             (format!("param/{i}"), view.expect("the history has this shape"))
         })
         .collect();
+    for (i, values) in evaluated.iter().enumerate() {
+        let view = TensorView::new(Dtype::F32, trace.shapes[i].clone(), bytemuck::cast_slice(values));
+        views.push((format!("eval_param/{i}"), view.expect("parameters have their shape")));
+    }
     let bytes = safetensors::serialize(views, None).expect("names are unique");
     write_atomically(&arguments.out, &bytes)
 }

@@ -98,6 +98,10 @@ pub struct Network<'a> {
     train: Vec<(u32, usize)>,
     evaluate: Vec<(u32, usize)>,
     update: usize,
+    to_evaluation: Option<usize>,
+    /// Calls of a training program before its backward pass.
+    forward: usize,
+    evaluating: bool,
     updates: Updates,
     update_step: Step,
     seed: u32,
@@ -123,14 +127,16 @@ impl Plans<'_> {
         t.finish()
     }
 
-    /// Every program: training, evaluation, update.
+    /// Every program: training, evaluation, update, and where the optimizer has one the way to its point of evaluation.
     pub fn recordings(&self, gpu: &Gpu, optimizer: Option<&dyn Optimizer>) -> Vec<Recording> {
         let train = self.train.iter().map(|&n| self.record(gpu, n, true));
         let evaluate = self.evaluate.iter().map(|&n| self.record(gpu, n, false));
         let mut recordings: Vec<_> = train.chain(evaluate).collect();
         if let (Some(optimizer), Some(network)) = (optimizer, recordings.first()) {
-            let tape = Tape::over_layout(&gpu.target, &network.layout);
-            recordings.push(optim::record(optimizer, self.recipe.clip, tape));
+            let layout = network.layout.clone();
+            let tape = || Tape::over_layout(&gpu.target, &layout);
+            recordings.push(optim::record(optimizer, self.recipe.clip, tape()));
+            recordings.extend(optim::record_evaluation(optimizer, tape()));
         }
         recordings
     }
@@ -192,13 +198,17 @@ impl<'a> Network<'a> {
             })
             .collect();
         let trains = plans.train.len();
+        let update = trains + plans.evaluate.len();
         let mut network = Self {
             runtime,
             layout,
             optimizer,
             train: plans.train.iter().copied().zip(0..).collect(),
             evaluate: plans.evaluate.iter().copied().zip(trains..).collect(),
-            update: recordings.len() - 1,
+            update,
+            to_evaluation: (update + 1 < recordings.len()).then_some(update + 1),
+            forward: recordings[0].forward_calls,
+            evaluating: false,
             updates: Updates::default(),
             update_step: Step::default(),
             seed: Step::seed_of(seed),
@@ -242,8 +252,9 @@ impl<'a> Network<'a> {
     /// [`Error::Device`] on a fault.
     ///
     /// # Panics
-    /// If no program was recorded for the batch's size, or there is no optimizer.
+    /// If no program was recorded for the batch's size, there is no optimizer, or the network is where it is evaluated.
     pub fn train(&mut self, batch: &Batch, place: Place) -> Result<Vec<Done>> {
+        assert!(!self.evaluating, "train: leave_evaluation comes first");
         let program = program(&self.train, batch.labels.len());
         let optimizer = self.optimizer.as_deref().expect("a network that trains has an optimizer");
         if place.first {
@@ -256,7 +267,50 @@ impl<'a> Network<'a> {
         let clear: &[&str] = if place.first { &["grads"] } else { &[] };
         let programs = if place.last { vec![program, self.update] } else { vec![program] };
         let done: fn(Report) -> Done = if place.last { Done::Updated } else { |_| Done::Accumulated };
-        self.submit(batch, &step, clear, place.first, &programs, done)
+        self.submit(
+            batch,
+            &step,
+            clear,
+            place.first,
+            |runtime, pass| {
+                programs.iter().for_each(|&p| runtime.encode(p, pass));
+            },
+            done,
+        )
+    }
+
+    /// Moves the parameters to where the optimizer wants the network evaluated and saved, which for most is where they are.
+    /// Returns true where that is another point, as with Schedule-Free: batch-norm statistics are then to be collected anew
+    /// ([`Network::collect_statistics`]), and [`Network::leave_evaluation`] comes before the next update. Does nothing the
+    /// second time.
+    pub fn enter_evaluation(&mut self) -> bool {
+        if let (Some(program), false) = (self.to_evaluation, self.evaluating) {
+            optim::begin_evaluation(&self.runtime, program);
+            self.evaluating = true;
+        }
+        self.evaluating
+    }
+
+    /// Returns the parameters to where [`Network::enter_evaluation`] found them, to the bit. The running statistics stay:
+    /// training does not read them.
+    pub fn leave_evaluation(&mut self) {
+        if std::mem::take(&mut self.evaluating) {
+            optim::end_evaluation(&self.runtime);
+        }
+    }
+
+    /// Runs a training batch forward alone, so that the running statistics become the mean over batches `1 ..= nth` since
+    /// the caller began to count. Returns what finished meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    ///
+    /// # Panics
+    /// If no training program was recorded for the batch's size.
+    pub fn collect_statistics(&mut self, batch: &Batch, nth: u32, epoch: u32) -> Result<Vec<Done>> {
+        let (program, forward) = (program(&self.train, batch.labels.len()), self.forward);
+        let step = Step { averaged: nth, seed: self.seed, epoch, ..Step::default() };
+        self.submit(batch, &step, &[], true, |r, pass| r.encode_range(program, 0..forward, pass), |_| Done::Accumulated)
     }
 
     /// Submits a batch for evaluation. Returns what finished meanwhile.
@@ -269,7 +323,14 @@ impl<'a> Network<'a> {
     pub fn evaluate(&mut self, batch: &Batch, first: bool) -> Result<Vec<Done>> {
         let program = program(&self.evaluate, batch.labels.len());
         let clear: &[&str] = if first { &["confusion"] } else { &[] };
-        self.submit(batch, &Step { loss_scale: 1.0, ..Step::default() }, clear, true, &[program], Done::Evaluated)
+        self.submit(
+            batch,
+            &Step { loss_scale: 1.0, ..Step::default() },
+            clear,
+            true,
+            |r, pass| r.encode(program, pass),
+            Done::Evaluated,
+        )
     }
 
     fn submit(
@@ -278,7 +339,7 @@ impl<'a> Network<'a> {
         step: &Step,
         clear: &[&str],
         new_report: bool,
-        programs: &[usize],
+        encode: impl FnOnce(&Runtime<'_>, &mut wgpu::ComputePass<'_>),
         done: fn(Report) -> Done,
     ) -> Result<Vec<Done>> {
         let finished = self.make_room()?;
@@ -293,10 +354,7 @@ impl<'a> Network<'a> {
         if new_report {
             encoder.clear_buffer(report, 0, Some(SKIPPED_AT)); // the count of skipped updates stays
         }
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            programs.iter().for_each(|&p| runtime.encode(p, &mut pass));
-        }
+        encode(runtime, &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
         let slot = self.next_slot;
         self.next_slot = (slot + 1) % RING;
         encoder.copy_buffer_to_buffer(report, 0, &self.ring[slot], 0, REPORT_BYTES);

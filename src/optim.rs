@@ -16,10 +16,12 @@ mod element_wise;
 pub mod laprop;
 pub mod lion;
 mod lookahead;
+pub mod muon;
 pub mod mvngrad;
 pub mod nadam;
 pub mod radam;
 pub mod rmsprop;
+pub mod schedulefree;
 mod settings;
 pub mod sgd;
 mod stepper;
@@ -66,6 +68,16 @@ pub trait Optimizer {
     fn scalars(&self, t: u64) -> [f64; 4];
     /// The learning rate.
     fn lr(&self) -> f64;
+    /// Tables about the arenas that the calls read: buffer and words.
+    fn tables(&self, layout: &Layout) -> Vec<(&'static str, Vec<u32>)> {
+        let _ = layout;
+        vec![]
+    }
+    /// Appends the calls that turn `params`, in place, from where gradients are taken into where the network is to be
+    /// evaluated and saved. None for a rule with one point for both; the way back is a copy ([`begin_evaluation`]).
+    fn record_evaluation(&self, t: &mut Tape) {
+        let _ = t;
+    }
 }
 
 /// A registered optimizer.
@@ -99,6 +111,8 @@ pub static ALL: &[&Entry] = &[
     &mvngrad::ENTRY,
     &lion::ENTRY,
     &adan::ENTRY,
+    &muon::ENTRY,
+    &schedulefree::ENTRY,
 ];
 
 // What settings of the same meaning say of themselves.
@@ -180,6 +194,9 @@ pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime<'_>, layout: &Layout) 
             runtime.write(runtime.buffer(name), words);
         }
     }
+    for (name, words) in optimizer.tables(layout) {
+        runtime.write(runtime.buffer(name), &words);
+    }
     let mut encoder = runtime.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     for (name, start) in optimizer.state() {
         let state = runtime.buffer(&state_name(name));
@@ -188,6 +205,34 @@ pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime<'_>, layout: &Layout) 
             Start::Params => encoder.copy_buffer_to_buffer(runtime.buffer("params"), 0, state, 0, state.size()),
         }
     }
+    runtime.gpu.queue.submit([encoder.finish()]);
+}
+
+/// Where the parameters of training wait while the network is evaluated elsewhere.
+const ASIDE: &str = "params.aside";
+
+/// Records the way to a rule's point of evaluation; `None` where it is the parameters themselves.
+pub fn record_evaluation(optimizer: &dyn Optimizer, t: Tape) -> Option<Recording> {
+    let mut t = t;
+    optimizer.record_evaluation(&mut t);
+    arena(&mut t, ASIDE);
+    Some(t.finish()).filter(|recording| !recording.calls.is_empty())
+}
+
+/// Runs `program`, of [`record_evaluation`], on the parameters after a copy of them.
+pub fn begin_evaluation(runtime: &Runtime<'_>, program: usize) {
+    let mut encoder = runtime.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let params = runtime.buffer("params");
+    encoder.copy_buffer_to_buffer(params, 0, runtime.buffer(ASIDE), 0, params.size());
+    runtime.encode(program, &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+    runtime.gpu.queue.submit([encoder.finish()]);
+}
+
+/// Returns to training: the parameters are, to the bit, those before [`begin_evaluation`].
+pub fn end_evaluation(runtime: &Runtime<'_>) {
+    let mut encoder = runtime.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let params = runtime.buffer("params");
+    encoder.copy_buffer_to_buffer(runtime.buffer(ASIDE), 0, params, 0, params.size());
     runtime.gpu.queue.submit([encoder.finish()]);
 }
 

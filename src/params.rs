@@ -56,6 +56,18 @@ impl Shape {
         }
     }
 
+    /// The shape of a tensor with PyTorch's dimensions: two make a matrix, four a filter, any others a vector of all the
+    /// elements. `None` for an empty tensor or one of 2^32 elements or more.
+    pub fn of(dims: &[usize]) -> Option<Self> {
+        let elements = dims.iter().try_fold(1_u32, |all, &d| all.checked_mul(u32::try_from(d).ok()?))?;
+        let shape = match dims.iter().map(|&d| d as u32).collect::<Vec<_>>()[..] {
+            [outputs, inputs] => Self::Matrix { outputs, inputs },
+            [k, c, r, s] => Self::Filter { k, c, r, s },
+            _ => Self::Vector { c: elements },
+        };
+        (elements > 0).then_some(shape)
+    }
+
     /// PyTorch's shape.
     pub fn dims(self) -> Vec<usize> {
         let dims = match self {

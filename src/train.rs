@@ -21,6 +21,9 @@ use crate::{
     weights::Weights,
 };
 
+/// Batches over which running statistics are collected where the optimizer wants the network evaluated.
+const STATISTICS_BATCHES: usize = 50;
+
 /// What a run is.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -228,6 +231,7 @@ impl<'a> Trainer<'a> {
         let group = batch as usize * accumulate as usize;
         let updates = self.options.updates(&*self.dataset);
         let (mut tally, mut seen) = (Tally::default(), 0);
+        self.network.leave_evaluation();
         for (index, batch) in batches.enumerate() {
             let batch = batch?;
             let images = batch.labels.len();
@@ -249,6 +253,7 @@ impl<'a> Trainer<'a> {
         let done = self.network.drain()?;
         self.note(done, epoch, total, &mut tally, watch)?;
         let training = start.elapsed().as_secs_f64();
+        self.enter_evaluation(epoch)?;
         let evaluation = evaluate(&mut self.network, &self.dataset, self.options.batch)?;
         let counted = tally.counted as f64;
         let of = |get: fn(&Evaluation) -> f64| evaluation.as_ref().map(get);
@@ -264,6 +269,24 @@ impl<'a> Trainer<'a> {
             seconds: start.elapsed().as_secs_f64(),
             images_per_second: tally.images as f64 / training,
         })
+    }
+
+    /// Moves the network to where its optimizer wants it evaluated and saved; it stays there until the next epoch. At another
+    /// point than training's, batch norm needs that point's statistics: the mean over some training batches, without what is
+    /// left over after whole ones.
+    fn enter_evaluation(&mut self, epoch: u32) -> Result<()> {
+        if !self.network.enter_evaluation() {
+            return Ok(());
+        }
+        let Options { batch, shuffle, seed, .. } = self.options;
+        let (total, batch) = (self.dataset.len(Split::Train), batch as usize);
+        let mut order = order(total, shuffle.then_some((seed, u64::from(epoch))));
+        order.truncate((total / batch).clamp(1, STATISTICS_BATCHES) * batch);
+        for (nth, batch) in (1..).zip(Loader::new(self.dataset.clone(), Split::Train, order, batch)?) {
+            self.network.collect_statistics(&batch?, nth, epoch)?;
+        }
+        self.network.drain()?;
+        Ok(())
     }
 
     fn note(

@@ -27,6 +27,9 @@ mod no_gpu {
     mod shaders;
 }
 
+/// What holds of Muon whatever the numbers.
+mod muon;
+
 /// Every optimizer against its f64 reference and its golden traces.
 mod optimizers;
 

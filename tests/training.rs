@@ -80,7 +80,13 @@ fn updated(done: Vec<Done>) -> Vec<velograd::gpu::runtime::Report> {
 #[test]
 fn one_batch_overfits() {
     let Some(gpu) = gpu() else { return };
-    for (optimizer, set, lr) in [("velograd", vec![], 0.0015), ("sgd", vec![("momentum", "0.9")], 0.02)] {
+    for (optimizer, set, lr) in [
+        ("velograd", vec![], 0.0015),
+        ("sgd", vec![("momentum", "0.9")], 0.02),
+        ("muon", vec![], 0.02),
+        ("schedulefree", vec![], 0.0025),
+    ] {
+        let name = optimizer;
         let set: Vec<_> = set.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let (optimizer, _) = optim::build(optimizer, &set).unwrap();
         let init = |layout: &_| Ok(Weights::init(layout, 2));
@@ -94,7 +100,7 @@ fn one_batch_overfits() {
                 break;
             }
         }
-        assert!(last < 0.01, "16 images of noise: loss {last} after 400 updates");
+        assert!(last < 0.01, "{name}: 16 images of noise: loss {last} after 400 updates");
     }
 }
 
@@ -119,6 +125,64 @@ fn a_run_repeats_itself_to_the_bit() {
     assert_eq!(rows.steps.len(), 5);
     assert_eq!(first.batches, 10);
     assert!(rows.epochs[0].val_acc.is_some_and(|a| (0.0..=100.0).contains(&a)));
+}
+
+/// Schedule-Free is evaluated and saved at its average, with the batch-norm statistics of that point, and trains on from
+/// where it was, to the bit.
+#[test]
+fn evaluation_at_an_average_leaves_no_trace() {
+    let Some(gpu) = gpu() else { return };
+    let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 300, test: 50 }).unwrap());
+    let run = |evaluate: bool| {
+        let (optimizer, _) = optim::build("schedulefree", &[]).unwrap();
+        let init = |layout: &_| Ok(Weights::init(layout, 2));
+        let mut network = Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), init, 0).unwrap();
+        let (batch, place) = (noise(16), Place { first: true, last: true, images: 16, epoch: 1, lr: 0.0025 });
+        let mut average = None;
+        for update in 0..8 {
+            if evaluate && update == 5 {
+                let (y, begun) = (network.weights().unwrap(), network.updates());
+                assert!(network.enter_evaluation() && network.enter_evaluation());
+                for nth in 1..=3 {
+                    network.collect_statistics(&batch, nth, 1).unwrap();
+                }
+                network.drain().unwrap();
+                let x = network.weights().unwrap();
+                network.leave_evaluation();
+                assert!(network.weights().unwrap().params == y.params && network.updates() == begun);
+                assert!(x.params != y.params && x.running != y.running);
+                average = Some(x);
+            }
+            network.train(&batch, place).unwrap();
+        }
+        network.drain().unwrap();
+        (network.weights().unwrap().params, average, network)
+    };
+    let ((plain, ..), (evaluated, average, mut network)) = (run(false), run(true));
+    assert!(plain == evaluated, "evaluation changed the run");
+
+    // The statistics of one batch three times are those of one batch once: a mean, not a moving average.
+    let (x, layout) = (average.unwrap(), network.layout.clone());
+    let (optimizer, _) = optim::build("sgd", &[("lr".to_owned(), "0".to_owned())]).unwrap();
+    let at_x = |_: &_| Ok(Weights { running: vec![7.0; layout.running_floats() as usize], ..x.clone() });
+    network = Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), at_x, 0).unwrap();
+    assert!(!network.enter_evaluation(), "SGD has one point for everything");
+    network.collect_statistics(&noise(16), 1, 1).unwrap();
+    network.drain().unwrap();
+    let once = network.weights().unwrap().running;
+    for segment in &layout.running {
+        let of = |running: &[f32]| running[segment.offset as usize..][..segment.shape.elements()].to_vec();
+        for (found, expected) in of(&once).into_iter().zip(of(&x.running)) {
+            assert!((found - expected).abs() <= 1e-5 * expected.abs() + 1e-6, "{}: {found}, {expected}", segment.name);
+        }
+    }
+
+    let mut options = options(TINY);
+    options.optimizer = "schedulefree".into();
+    let mut trainer = Trainer::new(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();
+    let mut rows = Rows::default();
+    trainer.run(&mut rows).unwrap();
+    assert!(rows.epochs.iter().all(|row| row.val_loss.is_some_and(f64::is_finite)));
 }
 
 /// The mean over an effective batch does not depend on how it is cut, if batch norm is out of the picture: with a

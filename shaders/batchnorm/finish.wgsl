@@ -1,16 +1,19 @@
 // Merges the chunks into the batch's mean and 1/sqrt(var + eps) per channel, and moves the running statistics:
 //   running <- (1 - momentum) * running + momentum * batch,   the variance with n-1 (Ioffe, Szegedy 2015; PyTorch).
+// Where statistics are collected anew (step.averaged), momentum is 1/n for the n-th batch: their mean.
 // A batch that is not finite, or a single value, leaves the running statistics alone. One workgroup takes four channels.
 #import reduce
 #import grid
+#import step
 
 struct Sizes { rows: u32, c4: u32, chunk_rows: u32, eps: f32, momentum: f32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> partial: array<vec4<f32>>;             // [chunk][mean, M2][c4]
-@group(0) @binding(2) var<storage, read_write> saved: array<vec4<f32>>;         // [mean, 1/sqrt(var + eps)][c4]
-@group(0) @binding(3) var<storage, read_write> running_mean: array<vec4<f32>>;  // [c4]
-@group(0) @binding(4) var<storage, read_write> running_var: array<vec4<f32>>;   // [c4]
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> partial: array<vec4<f32>>;             // [chunk][mean, M2][c4]
+@group(0) @binding(3) var<storage, read_write> saved: array<vec4<f32>>;         // [mean, 1/sqrt(var + eps)][c4]
+@group(0) @binding(4) var<storage, read_write> running_mean: array<vec4<f32>>;  // [c4]
+@group(0) @binding(5) var<storage, read_write> running_var: array<vec4<f32>>;   // [c4]
 
 fn finite(v: vec4<f32>) -> bool {
     return all((bitcast<vec4<u32>>(v) & vec4<u32>(0x7f800000u)) != vec4<u32>(0x7f800000u));
@@ -40,8 +43,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         saved[c4] = mean;
         saved[sizes.c4 + c4] = 1.0 / sqrt(m2 / total + sizes.eps);
         if finite(mean) && finite(m2) && sizes.rows > 1u {
-            running_mean[c4] += sizes.momentum * (mean - running_mean[c4]);
-            running_var[c4] += sizes.momentum * (m2 / (total - 1.0) - running_var[c4]);
+            let momentum = select(sizes.momentum, 1.0 / f32(max(step.averaged, 1u)), step.averaged > 0u);
+            running_mean[c4] += momentum * (mean - running_mean[c4]);
+            running_var[c4] += momentum * (m2 / (total - 1.0) - running_var[c4]);
         }
     }
 }

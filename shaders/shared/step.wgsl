@@ -7,5 +7,6 @@ struct Step {
     skipped_known: u32, // skipped updates the host has heard of
     batch: u32,         // counts training batches: dropout draws from (seed, batch, place)
     update: u32,        // t if the host has heard of every skip
+    averaged: u32,      // n > 0: running statistics become the mean over n batches, this being the n-th
     rows: array<vec4<f32>, 8>, // the optimizer's scalars of update t, t-1, ..., t-7, computed by the host in f64
 }

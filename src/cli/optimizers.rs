@@ -20,8 +20,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut rows = Vec::new();
     for entry in optim::ALL {
         let (optimizer, settings) = optim::build(entry.name, &[])?;
-        // Scalars are a word per tensor, not per parameter.
-        let words = optimizer.state().iter().filter(|(name, _)| *name != "scalars").count();
+        let words = optimizer.words();
         let starts = optimizer.state().iter().any(|(_, start)| *start == Start::Params);
         if arguments.json {
             rows.push(json!({

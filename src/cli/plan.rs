@@ -1,5 +1,7 @@
 //! `velograd plan`
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
 use super::{ModelFlags, print::say};
@@ -25,12 +27,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let plans = flags.plans()?;
     let gpu = Gpu::open(flags.device.as_deref())?;
     let recordings = plans.recordings(&gpu, Some(optimizer.as_ref()));
-    for (title, recording) in ["forward and backward", "update"].iter().zip(&recordings) {
+    for (title, recording) in ["forward and backward", "update", "to where it is evaluated"].iter().zip(&recordings) {
         say!("{title}: {} dispatches", recording.calls.len());
         say!("{recording}");
     }
-    let calls: usize = recordings.iter().map(|r| r.calls.len()).sum();
-    let flop: f64 = recordings.iter().flat_map(|r| &r.calls).map(|c| c.flop).sum();
+    let calls: usize = recordings[..2].iter().map(|r| r.calls.len()).sum();
+    let flop: f64 = recordings[..2].iter().flat_map(|r| &r.calls).map(|c| c.flop).sum();
     say!("{calls} dispatches, {:.3} GFLOP in matrix products that meet no padding", flop / 1e9);
 
     let plan = Plan::new(&recordings, true);
@@ -38,7 +40,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     for (name, bytes) in &recordings[0].buffers {
         say!("{name:<24} {bytes:>14} bytes");
     }
-    for (name, bytes) in recordings[1].buffers.iter().filter(|(name, _)| !recordings[0].buffers.contains_key(*name)) {
+    let update: BTreeMap<_, _> = recordings[1..].iter().flat_map(|r| &r.buffers).collect();
+    for (name, bytes) in update.into_iter().filter(|(name, _)| !recordings[0].buffers.contains_key(*name)) {
         say!("{name:<24} {bytes:>14} bytes");
     }
     let (shared, alone) = (plan.bytes(), apart.bytes());

@@ -32,8 +32,8 @@ pub struct Step {
     pub batch: u32,
     /// Number of this update, 1 for the first, if the host has heard of every skip.
     pub update: u32,
-    /// To the alignment of `rows`.
-    pub padding: u32,
+    /// n > 0: running statistics become the mean over n batches, this being the n-th; 0: they move by their momentum.
+    pub averaged: u32,
     /// The optimizer's scalars of updates t, t-1, ..., t-7.
     pub rows: [[f32; 4]; 8],
 }

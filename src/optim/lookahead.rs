@@ -5,6 +5,7 @@ use std::str::FromStr;
 use super::{Optimizer, Start, arena, report, state};
 use crate::{
     error::{Error, Result},
+    params::Layout,
     tape::Tape,
 };
 
@@ -80,6 +81,14 @@ impl Optimizer for Around {
 
     fn scalars(&self, t: u64) -> [f64; 4] {
         self.inner.scalars(t)
+    }
+
+    fn tables(&self, layout: &Layout) -> Vec<(&'static str, Vec<u32>)> {
+        self.inner.tables(layout)
+    }
+
+    fn record_evaluation(&self, t: &mut Tape) {
+        self.inner.record_evaluation(t);
     }
 
     fn lr(&self) -> f64 {

@@ -216,7 +216,9 @@ impl Setting {
             Kind::Number { low, high, .. } if high == f64::INFINITY && low > 0.0 => {
                 format!("a number of at least {low:e} that f32 holds")
             }
-            Kind::Number { low, high, .. } if high == f64::INFINITY => format!("a number of at least {low} that f32 holds"),
+            Kind::Number { low, high, .. } if high == f64::INFINITY => {
+                format!("a number of at least {low} that f32 holds")
+            }
             Kind::Number { low, high, .. } => format!("a number from {low} to below {high}"),
             Kind::Closed { low, high, .. } => format!("a number from {low} to {high}"),
             Kind::Count { .. } => "a whole number of at least 1".into(),

@@ -1,6 +1,6 @@
 //! An optimizer alone, on parameters and gradients of one's own: what `replay_trace` and the tests drive.
 
-use super::{Clip, Optimizer, Updates, record, start, state_name};
+use super::{Clip, Optimizer, Updates, begin_evaluation, end_evaluation, record, record_evaluation, start, state_name};
 use crate::{
     error::{Error, Result},
     gpu::{
@@ -8,11 +8,11 @@ use crate::{
         runtime::{Report, Runtime},
         target::Target,
     },
-    params::{Init, Layout, Shape},
+    params::{Init, Layout, Segment, Shape},
     tape::Tape,
 };
 
-/// Flat parameters on a device under one optimizer.
+/// Parameters on a device under one optimizer.
 pub struct Stepper<'a> {
     runtime: Runtime<'a>,
     layout: Layout,
@@ -24,6 +24,7 @@ pub struct Stepper<'a> {
     /// Updates more before the host hears.
     deaf: u32,
     kernels: Vec<(String, String)>,
+    evaluation: bool,
 }
 
 /// What a [`Stepper`] was at some update.
@@ -52,29 +53,50 @@ impl<'a> Stepper<'a> {
         optimizer: Box<dyn Optimizer>,
         params: &[Vec<f32>],
     ) -> Result<Self> {
+        let dims: Vec<_> = params.iter().map(|values| vec![values.len()]).collect();
+        Self::shaped(gpu, target, optimizer, &dims, params)
+    }
+
+    /// As [`Stepper::on_target`], with PyTorch's dimensions of each tensor ([`Shape::of`]) for rules that treat a matrix as
+    /// one; values stay in PyTorch's order.
+    ///
+    /// # Errors
+    /// As [`Stepper::new`], and [`Error::Config`] where dimensions and values disagree.
+    pub fn shaped(
+        gpu: &'a Gpu,
+        target: &Target,
+        optimizer: Box<dyn Optimizer>,
+        dims: &[Vec<usize>],
+        params: &[Vec<f32>],
+    ) -> Result<Self> {
+        if params.is_empty() || dims.len() != params.len() {
+            let message = format!("there are {} parameters, and dimensions of {}", params.len(), dims.len());
+            return Err(Error::config(message, ""));
+        }
         let mut layout = Layout::default();
-        for (i, values) in params.iter().enumerate() {
-            let c = u32::try_from(values.len()).ok().filter(|&c| c > 0);
-            let c = c.ok_or_else(|| Error::config(format!("parameter {i} has {} elements", values.len()), ""))?;
-            layout.param(i.to_string(), Shape::Vector { c }, Init::Constant(0.0));
+        for (i, (dims, values)) in dims.iter().zip(params).enumerate() {
+            let shape = Shape::of(dims).filter(|shape| shape.elements() == values.len());
+            let wrong = || Error::config(format!("parameter {i} of {dims:?} has {} elements", values.len()), "");
+            layout.param(i.to_string(), shape.ok_or_else(wrong)?, Init::Constant(0.0));
         }
-        if params.is_empty() {
-            return Err(Error::config("there are no parameters", ""));
+        let tape = || Tape::over_layout(target, &layout);
+        let mut recordings = vec![record(optimizer.as_ref(), Clip::default(), tape())];
+        recordings.extend(record_evaluation(optimizer.as_ref(), tape()));
+        let mut kernels = Vec::new();
+        for call in recordings.iter().flat_map(|recording| &recording.calls) {
+            let text = call.spec.to_string();
+            let (kernel, form) = text.split_once(' ').unwrap_or((&text, ""));
+            let named = (kernel.to_owned(), form.to_owned());
+            if !kernels.contains(&named) {
+                kernels.push(named);
+            }
         }
-        let recording = record(optimizer.as_ref(), Clip::default(), Tape::over_layout(target, &layout));
-        let kernels = recording
-            .calls
-            .iter()
-            .map(|c| {
-                let text = c.spec.to_string();
-                let (kernel, form) = text.split_once(' ').unwrap_or((&text, ""));
-                (kernel.to_owned(), form.to_owned())
-            })
-            .collect();
-        let runtime = Runtime::new(gpu, &[recording], true)?;
+        let runtime = Runtime::new(gpu, &recordings, true)?;
         runtime.write(runtime.buffer("params"), &arena(&layout, params));
         start(optimizer.as_ref(), &runtime, &layout);
-        Ok(Self { runtime, layout, optimizer, updates: Updates::default(), lr: None, skipped: 0, deaf: 0, kernels })
+        let evaluation = recordings.len() > 1;
+        let updates = Updates::default();
+        Ok(Self { runtime, layout, optimizer, updates, lr: None, skipped: 0, deaf: 0, kernels, evaluation })
     }
 
     /// One update with these gradients and this loss; waits for it.
@@ -142,7 +164,7 @@ impl<'a> Stepper<'a> {
         self.deaf = updates;
     }
 
-    /// Path and form of each kernel of an update.
+    /// Path and form of each kernel of an update, and of the way to where the parameters are evaluated; each once.
     pub fn kernels(&self) -> &[(String, String)] {
         &self.kernels
     }
@@ -154,15 +176,30 @@ impl<'a> Stepper<'a> {
     pub fn params(&self) -> Result<Vec<Vec<f32>>> {
         let len = self.layout.param_floats() as usize;
         let flat: Vec<f32> = self.runtime.read(self.runtime.buffer("params"), len)?;
-        let tensor = |s: &crate::params::Segment| flat[s.offset as usize..][..s.shape.elements()].to_vec();
+        let tensor = |s: &Segment| s.shape.from_stored(&flat[s.offset as usize..][..s.shape.stored() as usize]);
         Ok(self.layout.params.iter().map(tensor).collect())
+    }
+
+    /// The parameters to evaluate with: those of [`Stepper::params`], except under a rule with a point of its own for it.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    pub fn evaluation_params(&self) -> Result<Vec<Vec<f32>>> {
+        if !self.evaluation {
+            return self.params();
+        }
+        begin_evaluation(&self.runtime, 1);
+        let params = self.params();
+        end_evaluation(&self.runtime);
+        params
     }
 }
 
 fn arena(layout: &Layout, tensors: &[Vec<f32>]) -> Vec<f32> {
     let mut flat = vec![0.0; layout.param_floats() as usize];
     for (segment, values) in layout.params.iter().zip(tensors) {
-        flat[segment.offset as usize..][..values.len()].copy_from_slice(values);
+        let stored = segment.shape.to_stored(values);
+        flat[segment.offset as usize..][..stored.len()].copy_from_slice(&stored);
     }
     flat
 }

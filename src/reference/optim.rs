@@ -14,10 +14,12 @@ mod amvt;
 mod laprop;
 mod lion;
 mod lookahead;
+mod muon;
 mod mvngrad;
 mod nadam;
 mod radam;
 mod rmsprop;
+mod schedulefree;
 mod sgd;
 mod velograd;
 mod vradam;
@@ -33,10 +35,12 @@ pub use amvt::{Amvt, AmvtDecay, EpsMode};
 pub use laprop::LaProp;
 pub use lion::Lion;
 pub use lookahead::Lookahead;
+pub use muon::{Muon, newton_schulz};
 pub use mvngrad::{MvnDecay, MvnGrad};
 pub use nadam::NAdam;
 pub use radam::RAdam;
 pub use rmsprop::RmsProp;
+pub use schedulefree::ScheduleFree;
 pub use sgd::Sgd;
 pub use velograd::{DecayNorm, Scope, VeloGrad};
 pub use vradam::{NormOf, VrAdam};
@@ -62,6 +66,16 @@ pub trait Optimizer {
     /// is no such name or the value does not parse.
     fn set(&mut self, key: &str, value: &str) -> Option<()>;
 
+    /// PyTorch's dimensions of the tensors, before the first step, for rules that treat a matrix as one.
+    fn shapes(&mut self, dims: &[Vec<usize>]) {
+        let _ = dims;
+    }
+
+    /// The parameters to evaluate with, where they are not those that `step` moves.
+    fn evaluation(&self) -> Option<&[Vec<f64>]> {
+        None
+    }
+
     /// Whether the hyperparameters fit together.
     fn valid(&self) -> bool {
         true
@@ -77,6 +91,8 @@ pub trait Optimizer {
 /// parse or the settings do not fit together.
 pub fn build(name: &str, settings: &[(String, String)]) -> Option<Box<dyn Optimizer>> {
     let mut optimizer: Box<dyn Optimizer> = match name {
+        "muon" => Box::new(Muon::default()),
+        "schedulefree" => Box::new(ScheduleFree::default()),
         "sgd" => Box::new(Sgd::default()),
         "velograd" => Box::new(VeloGrad::default()),
         "adam" => Box::new(Adam::default()),

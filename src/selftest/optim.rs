@@ -31,7 +31,8 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
     ("adamw", &[]),
     ("adamw", &[("lr", "0.01"), ("weight_decay", "0.1"), ("amsgrad", "true")]),
     ("rmsprop", &[]),
-    ("rmsprop", &[("lr", "0.001"), ("momentum", "0.9"), ("weight_decay", "0.01")]),
+    // The larger eps: without it, an element whose gradient and decay nearly cancel magnifies its rounding errors.
+    ("rmsprop", &[("lr", "0.001"), ("momentum", "0.9"), ("weight_decay", "0.01"), ("eps", "1e-4")]),
     ("rmsprop", &[("lr", "0.001"), ("centered", "true"), ("alpha", "0.9")]),
     ("rmsprop", &[("lr", "0.001"), ("centered", "true"), ("momentum", "0.9")]),
     ("adagrad", &[]),
@@ -66,10 +67,22 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
     ("lion", &[("beta1", "0.95"), ("weight_decay", "0.1")]),
     ("adan", &[("weight_decay", "0.02"), ("lookahead", "3,0.8")]),
     ("adan", &[("lr", "0.01"), ("weight_decay", "0.02"), ("no_prox", "true")]),
+    ("muon", &[]),
+    ("muon", &[("weight_decay", "0.1"), ("scale", "flat"), ("aux_weight_decay", "0.1")]),
+    ("muon", &[("nesterov", "false"), ("ns_steps", "2"), ("scale", "none"), ("aux_lr", "0.01"), ("aux_beta1", "0")]),
+    ("muon", &[("lr", "0.002"), ("scale", "match_rms_adamw"), ("momentum", "0.5")]),
+    ("muon", &[("variant", "airbench"), ("lr", "0.1"), ("momentum", "0.6"), ("ns_steps", "3")]),
+    ("schedulefree", &[]),
+    ("schedulefree", &[("weight_decay", "0.1"), ("warmup_steps", "6")]),
+    (
+        "schedulefree",
+        &[("lr", "0.01"), ("r", "1.5"), ("weight_lr_power", "1"), ("beta1", "0.8"), ("warmup_steps", "3")],
+    ),
 ];
 
-/// One element, a few, more than a chunk of 1,024, more than a block of 16,384.
-const LENS: [usize; 4] = [1, 13, 1030, 20_000];
+/// One element, a few, more than a chunk of 1,024, more than a block of 16,384; filters as a matrix wider than tall, of
+/// more than a tile and of less, and matrices taller than wide.
+const DIMS: [&[usize]; 8] = [&[1], &[13], &[1030], &[20_000], &[70, 9, 3, 3], &[5, 3, 3, 2], &[90, 7], &[150, 70]];
 
 const UPDATES: usize = 16;
 
@@ -126,7 +139,7 @@ pub fn optimizer_bound(expected: f64) -> f64 {
 
 /// Rows of every optimizer case on one target: one row per kernel that took part.
 pub(super) fn rows(gpu: &Gpu, target: &Target, short: bool) -> Result<Vec<Row>> {
-    let inputs = OptimizerInputs::new(&LENS, UPDATES);
+    let inputs = OptimizerInputs::new(&DIMS.map(|dims| dims.iter().product()), UPDATES);
     let mut rows = Vec::new();
     let mut last = "";
     for (name, settings) in OPTIMIZER_CASES {
@@ -158,7 +171,9 @@ pub fn optimizer_case(
 
 fn case(gpu: &Gpu, target: &Target, name: &str, set: &[(&str, &str)], inputs: &OptimizerInputs) -> Result<Vec<Row>> {
     let (optimizer, mut reference) = optimizer_case(name, set)?;
-    let mut stepper = Stepper::on_target(gpu, target, optimizer, &narrow(&inputs.params))?;
+    let dims = DIMS.map(<[usize]>::to_vec);
+    reference.shapes(&dims);
+    let mut stepper = Stepper::shaped(gpu, target, optimizer, &dims, &narrow(&inputs.params))?;
     let mut expected = inputs.params.clone();
     let (mut worst, mut bound) = (0.0_f64, 0.0);
     for (update, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
@@ -167,9 +182,13 @@ fn case(gpu: &Gpu, target: &Target, name: &str, set: &[(&str, &str)], inputs: &O
         if ![0, 1, 3, UPDATES - 1].contains(&update) {
             continue;
         }
-        let elements =
-            expected.iter().enumerate().flat_map(|(i, t)| t.iter().enumerate().map(move |(j, e)| ((i, j), e)));
-        for (found, ((i, j), expected)) in stepper.params()?.iter().flatten().zip(elements) {
+        let mut pairs = vec![(stepper.params()?, &expected[..])];
+        pairs.extend(reference.evaluation().map(|x| stepper.evaluation_params().map(|found| (found, x))).transpose()?);
+        let elements = pairs.iter().flat_map(|(found, expected)| {
+            let tensors = found.iter().zip(*expected).enumerate();
+            tensors.flat_map(|(i, (f, e))| f.iter().zip(e).enumerate().map(move |(j, pair)| ((i, j), pair)))
+        });
+        for ((i, j), (found, expected)) in elements {
             if reference.undecided(i, j) {
                 continue; // about one of a hundred thousand for a rule that takes signs
             }

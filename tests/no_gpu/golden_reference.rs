@@ -202,6 +202,8 @@ fn traces(file: &str) {
         if let (Some(k), Some(alpha)) = (recipe["lookahead"][0].as_u64(), recipe["lookahead"][1].as_f64()) {
             optimizer = Box::new(optim::Lookahead::new(optimizer, k, alpha));
         }
+        let shapes: Vec<_> = (0..4).map(|i| golden.shape(&format!("inputs/param/{i}")).to_vec()).collect();
+        optimizer.shapes(&shapes);
         let mut params = initial.clone();
         for (t, &loss) in losses.iter().enumerate() {
             let gradient = |i: usize| &golden.values(&format!("inputs/grad/{i}"))[t * initial[i].len()..];

@@ -31,6 +31,7 @@ const CLIP: Clip = Clip { value: Some(1.0), norm: Some(1.0) };
 fn updates(target: &Target) -> Vec<Recording> {
     let mut t = Tape::new(target, true);
     t.param("weight", Shape::Filter { k: 40, c: 60, r: 3, s: 3 }, Init::KaimingFanOut);
+    t.param("tall", Shape::Matrix { outputs: 40, inputs: 10 }, Init::Constant(0.0));
     t.param("bias", Shape::Vector { c: 10 }, Init::Constant(0.0));
     let mut recordings = Vec::new();
     for entry in optim::ALL {
@@ -49,12 +50,14 @@ fn updates(target: &Target) -> Vec<Recording> {
             let given: Vec<_> = variant.iter().map(|(key, word)| (key.to_string(), word.to_string())).collect();
             // Not every optimizer has momentum, and some choices need another.
             if let Ok((optimizer, _)) = optim::build(entry.name, &given) {
-                recordings.push(optim::record(optimizer.as_ref(), CLIP, Tape::over_layout(target, t.layout())));
+                let tape = || Tape::over_layout(target, t.layout());
+                recordings.push(optim::record(optimizer.as_ref(), CLIP, tape()));
+                recordings.extend(optim::record_evaluation(optimizer.as_ref(), tape()));
             }
         }
         let (rule, _) = optim::build(entry.name, &[]).expect("defaults fit together");
         let wrapped = optim::Lookahead { k: 5, alpha: 0.5 }.around(rule);
-        recordings.push(optim::record(wrapped.as_ref(), Tape::over_layout(target, t.layout())));
+        recordings.push(optim::record(wrapped.as_ref(), CLIP, Tape::over_layout(target, t.layout())));
         assert!(recordings.len() > before + 1, "{} does not build with its defaults", entry.name);
     }
     recordings

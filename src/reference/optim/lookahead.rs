@@ -47,6 +47,10 @@ impl Optimizer for Lookahead {
         self.inner.set(key, value)
     }
 
+    fn shapes(&mut self, dims: &[Vec<usize>]) {
+        self.inner.shapes(dims);
+    }
+
     fn undecided(&self, tensor: usize, element: usize) -> bool {
         self.inner.undecided(tensor, element)
     }

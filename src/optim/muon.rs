@@ -1,0 +1,215 @@
+//! Muon: momentum whose matrices are made nearly orthogonal by Newton-Schulz before the step; AdamW for what is not a
+//! matrix. Some thirty dispatches whatever the network, nothing read back; `shaders/optim/muon_*.wgsl` have the formulas.
+
+mod tables;
+
+use super::{Entry, Kind, Optimizer, Setting, Settings, Start, arena, norm_and_guard, report, state};
+use crate::{
+    error::Result,
+    optim::updates::correction,
+    params::{Layout, Shape},
+    tape::{Slot, Tape, Tensor},
+};
+use tables::Matrix;
+
+const fn number(key: &'static str, default: f64, high: f64, doc: &'static str) -> Setting {
+    Setting { key, kind: Kind::Number { default, low: 0.0, high }, doc }
+}
+
+/// The registry's row, with the defaults of the published code.
+pub static ENTRY: Entry = Entry {
+    name: "muon",
+    source: "Jordan et al. 2024, github.com/KellerJordan/Muon; variant=airbench: github.com/KellerJordan/cifar10-airbench",
+    settings: &[
+        number("lr", 0.02, f64::INFINITY, "the learning rate of matrices and filters"),
+        number("momentum", 0.95, 1.0, "the decay of the momentum buffer"),
+        Setting { key: "nesterov", kind: Kind::Flag { default: true }, doc: "Nesterov's look ahead" },
+        Setting { key: "ns_steps", kind: Kind::Count { default: 5 }, doc: "the steps of Newton-Schulz" },
+        number("weight_decay", 0.0, f64::INFINITY, "the decoupled decay of matrices (keller)"),
+        Setting {
+            key: "variant",
+            kind: Kind::Choice { words: &["keller", "airbench"] },
+            doc: "an averaged buffer and decay, or a summed buffer and weights brought back to one norm",
+        },
+        Setting {
+            key: "scale",
+            kind: Kind::Choice { words: &["keller", "flat", "none", "match_rms_adamw"] },
+            doc: "the factor of a matrix's rate by its shape: as published (1 for square filters), rows by columns, none, \
+                  or the size of AdamW's steps",
+        },
+        number("aux_lr", 3e-4, f64::INFINITY, "AdamW's learning rate; a schedule moves it in proportion to lr"),
+        number("aux_beta1", 0.9, 1.0, "AdamW's decay of the first moment"),
+        number("aux_beta2", 0.95, 1.0, "AdamW's decay of the second moment"),
+        number("aux_eps", 1e-10, f64::INFINITY, "what AdamW adds to the denominator"),
+        number("aux_weight_decay", 0.0, f64::INFINITY, "AdamW's decoupled decay"),
+    ],
+    build: |settings| Ok(Box::new(Muon::new(settings)?)),
+};
+
+/// The rule with its settings.
+pub struct Muon {
+    settings: Settings,
+}
+
+/// The buffers that the products work on.
+struct Work {
+    table: Slot,
+    x: Tensor,
+    next: Tensor,
+    gram: Tensor,
+    polynomial: Tensor,
+}
+
+impl Muon {
+    fn new(settings: Settings) -> Result<Self> {
+        Ok(Self { settings })
+    }
+
+    fn airbench(&self) -> bool {
+        self.settings.choice("variant") == "airbench"
+    }
+
+    /// What multiplies the rate of a matrix; for airbench, the norm that the weights get.
+    fn factor(&self, shape: Shape) -> f64 {
+        let dims: Vec<f64> = shape.dims().iter().map(|&d| d as f64).collect();
+        let (rows, cols) = (dims[0], dims[1..].iter().product::<f64>());
+        if self.airbench() {
+            return rows.sqrt();
+        }
+        match self.settings.choice("scale") {
+            "flat" => (rows / cols).max(1.0).sqrt(),
+            "none" => 1.0,
+            "match_rms_adamw" => 0.2 * rows.max(cols).sqrt(),
+            // The published code takes the last two of PyTorch's dimensions: of a filter, its height and width.
+            _ => (dims[dims.len() - 2] / dims[dims.len() - 1]).max(1.0).sqrt(),
+        }
+    }
+
+    fn record_matrices(&self, t: &mut Tape, matrices: &[Matrix]) {
+        let set = &self.settings;
+        let [_, own, _] = tables::words(t.layout(), |_| 1.0);
+        let blocks = own.len() as u32 / 4;
+        let (count, floats) = (matrices.len() as u32, t.layout().param_floats());
+        let table = t.buffer("muon.matrices", 32 * u64::from(count));
+        let block_table = t.buffer("muon.blocks", 16 * u64::from(blocks));
+        let (report, grads, params, buffer) = (report(t), arena(t, "grads"), arena(t, "params"), state(t, "buffer"));
+        let (sums, scalars) = (t.scratch(4 * blocks), t.scratch(4 * count));
+        let gram = tables::gram_floats(matrices);
+        let mut work = Work {
+            table: table.clone(),
+            x: t.scratch(floats),
+            next: t.scratch(floats),
+            gram: t.scratch(gram),
+            polynomial: t.scratch(gram),
+        };
+
+        let call = t.call_reduce("optim/muon_momentum").constant("AIRBENCH", self.airbench());
+        let call = call.constant("NESTEROV", set.flag("nesterov")).size("blocks", blocks);
+        let momentum = set.number("momentum");
+        let call = call.size("momentum", momentum as f32).size("one_minus_momentum", (1.0 - momentum) as f32);
+        let call = call.read(block_table.clone()).read(report.clone()).read(grads).read(params.clone());
+        call.write(buffer).write(work.x).write(sums).groups(blocks);
+
+        let call = t.call("optim/muon_scalars").constant("AIRBENCH", self.airbench());
+        let call = call.sizes([("first", 0), ("last", count)]).size("weight_decay", set.number("weight_decay") as f32);
+        call.read(table).read(sums).write(scalars).over(count);
+
+        let call = t.call("optim/muon_scale").size("blocks", blocks);
+        call.read(block_table.clone()).read(scalars).write(work.x).groups(blocks);
+
+        for _ in 0..set.count("ns_steps") {
+            newton_schulz(t, matrices, &work);
+            (work.x, work.next) = (work.next, work.x);
+        }
+
+        let call = t.call("optim/muon_step").size("blocks", blocks).read(block_table).read(report);
+        call.read(scalars).read(work.x).write(params).groups(blocks);
+    }
+
+    fn record_rest(&self, t: &mut Tape) {
+        let blocks = tables::blocks(t.layout(), false).len() as u32;
+        if blocks == 0 {
+            return;
+        }
+        let set = &self.settings;
+        // The rate that a kernel sees is lr; at lr = 0 nothing moves.
+        let ratio = if set.number("lr") > 0.0 { set.number("aux_lr") / set.number("lr") } else { 0.0 };
+        let table = t.buffer("muon.rest", 16 * u64::from(blocks));
+        let v = t.buffer("state.v", 4 * u64::from(tables::rest_floats(t.layout())));
+        let (report, grads, params, m) = (report(t), arena(t, "grads"), arena(t, "params"), state(t, "buffer"));
+        let call = t.call("optim/muon_rest").size("blocks", blocks).size("ratio", ratio as f32);
+        let call = call.size("weight_decay", set.number("aux_weight_decay") as f32);
+        let call = call.size("one_minus_beta1", (1.0 - set.number("aux_beta1")) as f32);
+        let call = call.size("one_minus_beta2", (1.0 - set.number("aux_beta2")) as f32);
+        let call = call.size("eps", set.number("aux_eps") as f32);
+        call.read(table).read(report).read(grads).write(params).write(m).write(v).groups(blocks);
+    }
+}
+
+/// One step of Newton-Schulz on every matrix, from `work.x` to `work.next`.
+fn newton_schulz(t: &mut Tape, matrices: &[Matrix], work: &Work) {
+    let wide = matrices.partition_point(|m| !m.tall());
+    let side = |m: &Matrix| (m.side(), m.side());
+    let runs = [(false, 0, wide), (true, wide, matrices.len())];
+    let runs = || runs.iter().copied().filter(|(_, first, last)| first < last);
+    let flop = |list: &[Matrix], of: fn(&Matrix) -> [u32; 3]| -> f64 {
+        list.iter().map(|m| 2.0 * of(m).iter().map(|&d| f64::from(d)).product::<f64>()).sum()
+    };
+    // A product that is symmetric is half computed.
+    let widest = matrices.iter().map(Matrix::side).max().unwrap_or(4);
+    for (tall, first, last) in runs() {
+        let list = &matrices[first..last];
+        let (core, call) = t.call_gemm("optim/muon_gram", widest);
+        let call = call.constant("TALL", tall).sizes([("first", first as u32), ("last", last as u32)]);
+        let call = call.flop(0.5 * flop(list, |m| [m.side(), m.rows, m.cols]));
+        call.read(work.table.clone()).read(work.x).write(work.gram).groups(tables::tiles(list, core, side));
+    }
+    let (core, call) = t.call_gemm("optim/muon_polynomial", widest);
+    let call = call.sizes([("first", 0), ("last", matrices.len() as u32)]);
+    let call = call.flop(0.5 * flop(matrices, |m| [m.side(); 3])).read(work.table.clone()).read(work.gram);
+    call.write(work.polynomial).groups(tables::tiles(matrices, core, side));
+    for (tall, first, last) in runs() {
+        let list = &matrices[first..last];
+        let (core, call) = t.call_gemm("optim/muon_apply", if tall { widest } else { list[0].cols });
+        let call = call.constant("TALL", tall).sizes([("first", first as u32), ("last", last as u32)]);
+        let call = call.flop(flop(list, |m| [m.side(), m.rows, m.cols])).read(work.table.clone());
+        let call = call.read(work.polynomial).read(work.x).write(work.next);
+        call.groups(tables::tiles(list, core, |m| (m.rows, m.cols)));
+    }
+}
+
+impl Optimizer for Muon {
+    fn state(&self) -> Vec<(&'static str, Start)> {
+        vec![("buffer", Start::Zero), ("v", Start::Zero)]
+    }
+
+    fn record(&self, t: &mut Tape) {
+        norm_and_guard(t);
+        state(t, "buffer");
+        t.buffer("state.v", 16);
+        let matrices = tables::matrices(t.layout());
+        if !matrices.is_empty() {
+            self.record_matrices(t, &matrices);
+        }
+        self.record_rest(t);
+    }
+
+    fn words(&self) -> usize {
+        1 // the second moment is kept for the tensors of AdamW alone
+    }
+
+    fn scalars(&self, t: u64) -> [f64; 4] {
+        let correction = |key| correction(self.settings.number(key), t);
+        [correction("aux_beta1"), correction("aux_beta2"), 0.0, 0.0]
+    }
+
+    fn lr(&self) -> f64 {
+        self.settings.number("lr")
+    }
+
+    fn tables(&self, layout: &Layout) -> Vec<(&'static str, Vec<u32>)> {
+        let names = ["muon.matrices", "muon.blocks", "muon.rest"];
+        let words = tables::words(layout, |shape| self.factor(shape));
+        names.into_iter().zip(words).filter(|(_, words)| !words.is_empty()).collect()
+    }
+}

@@ -1,0 +1,115 @@
+//! Muon's properties; `ops` compares it with its f64 reference, `optimizers` with golden traces.
+
+use std::collections::BTreeMap;
+
+use velograd::{
+    gpu::Gpu,
+    optim::{self, Stepper},
+    params::{Init, Layout, Shape},
+    selftest::{OptimizerInputs, narrow},
+    tape::Tape,
+};
+
+use crate::support::gpu;
+
+fn muon<'a>(gpu: &'a Gpu, set: &[(&str, &str)], dims: &[Vec<usize>], params: &[Vec<f32>]) -> Stepper<'a> {
+    let (optimizer, _) =
+        optim::build("muon", &set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Vec<_>>()).unwrap();
+    Stepper::shaped(gpu, &gpu.target, optimizer, dims, params).unwrap()
+}
+
+/// Singular values of a matrix with no more rows than columns: roots of the eigenvalues of its Gram matrix, by Jacobi's
+/// rotations.
+fn singular_values(x: &[f64], rows: usize) -> Vec<f64> {
+    let cols = x.len() / rows;
+    let dot = |i: usize, j: usize| (0..cols).map(|k| x[i * cols + k] * x[j * cols + k]).sum::<f64>();
+    let mut a: Vec<Vec<f64>> = (0..rows).map(|i| (0..rows).map(|j| dot(i, j)).collect()).collect();
+    for _ in 0..12 {
+        for p in 0..rows {
+            for q in p + 1..rows {
+                let angle = 0.5 * (2.0 * a[p][q]).atan2(a[q][q] - a[p][p]);
+                let (sin, cos) = angle.sin_cos();
+                for row in &mut a {
+                    (row[p], row[q]) = (cos * row[p] - sin * row[q], sin * row[p] + cos * row[q]);
+                }
+                let (above, below) = a.split_at_mut(q);
+                for (x, y) in above[p].iter_mut().zip(&mut below[0]) {
+                    (*x, *y) = (cos * *x - sin * *y, sin * *x + cos * *y);
+                }
+            }
+        }
+    }
+    (0..rows).map(|i| a[i][i].max(0.0).sqrt()).collect()
+}
+
+/// The first step is lr times a matrix whose singular values Newton-Schulz has brought near 1, whatever the gradient's
+/// scale; filters and matrices, wide and tall.
+#[test]
+fn muon_steps_are_nearly_orthogonal() {
+    let Some(gpu) = gpu() else { return };
+    let dims = [vec![24, 9, 3, 3], vec![96, 20], vec![20, 96]];
+    let lens = dims.iter().map(|d| d.iter().product()).collect::<Vec<usize>>();
+    let inputs = OptimizerInputs::new(&lens, 1);
+    for scale in [1e-4, 1.0, 1e4] {
+        let zeros: Vec<_> = lens.iter().map(|&len| vec![0.0; len]).collect();
+        let mut stepper = muon(gpu, &[("lr", "1"), ("scale", "none")], &dims, &zeros);
+        let grads: Vec<Vec<f32>> =
+            narrow(&inputs.grads[0]).iter().map(|t| t.iter().map(|g| g * scale).collect()).collect();
+        stepper.step(&grads, 1.0).unwrap();
+        for (dims, step) in dims.iter().zip(stepper.params().unwrap()) {
+            let (rows, cols) = (dims[0], step.len() / dims[0]);
+            let wide: Vec<f64> = match rows <= cols {
+                true => step.iter().map(|&v| f64::from(v)).collect(),
+                false => (0..step.len()).map(|at| f64::from(step[at % rows * cols + at / rows])).collect(),
+            };
+            for value in singular_values(&wide, rows.min(cols)) {
+                assert!((0.5..=1.3).contains(&value), "{dims:?}, gradients times {scale}: a singular value of {value}");
+            }
+        }
+    }
+}
+
+/// Without a gradient, nothing moves; with airbench's, weights get their norm and no more.
+#[test]
+fn muon_leaves_what_has_no_gradient() {
+    let Some(gpu) = gpu() else { return };
+    let dims = [vec![6, 5, 3, 3], vec![9, 4], vec![7]];
+    let inputs = OptimizerInputs::new(&[270, 36, 7], 1);
+    let (params, none) = (narrow(&inputs.params), [vec![0.0; 270], vec![0.0; 36], vec![0.0; 7]]);
+    let mut stepper = muon(gpu, &[], &dims, &params);
+    stepper.step(&none, 1.0).unwrap();
+    assert_eq!(stepper.params().unwrap(), params);
+    let mut stepper = muon(gpu, &[("variant", "airbench")], &dims, &params);
+    stepper.step(&none, 1.0).unwrap();
+    let norm = |tensor: &Vec<f32>| tensor.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
+    let norms: Vec<_> = stepper.params().unwrap().iter().map(norm).collect();
+    assert!((norms[0] - 6.0).abs() < 1e-5 && (norms[1] - 9.0).abs() < 1e-5, "squared norms {norms:?}");
+    // A matrix of zeros has no direction to keep.
+    let mut stepper = muon(gpu, &[("variant", "airbench")], &dims, &none);
+    stepper.step(&none, 1.0).unwrap();
+    assert_eq!(stepper.params().unwrap(), none);
+}
+
+/// In a network the first layer and the last go by AdamW, as do norms and biases; every matrix of a shape shares a dispatch.
+#[test]
+fn muon_takes_the_hidden_layers() {
+    let Some(gpu) = gpu() else { return };
+    let mut layout = Layout::default();
+    let names =
+        ["conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "layer1.0.conv2.weight", "fc.weight", "fc.bias"];
+    for name in names {
+        let shape = match name {
+            "fc.weight" => Shape::Matrix { outputs: 10, inputs: 8 },
+            name if name.contains("conv") => Shape::Filter { k: 8, c: 8, r: 3, s: 3 },
+            _ => Shape::Vector { c: 8 },
+        };
+        layout.param(name.into(), shape, Init::Constant(0.0));
+    }
+    let (optimizer, _) = optim::build("muon", &[]).unwrap();
+    let tables: BTreeMap<_, _> = optimizer.tables(&layout).into_iter().collect();
+    assert_eq!(tables["muon.matrices"].len(), 2 * 8, "two filters");
+    let first4 = [tables["muon.matrices"][0], tables["muon.matrices"][8]];
+    assert_eq!(first4.map(|at| 4 * at), [layout.params[2].offset, layout.params[3].offset]);
+    let recording = optim::record(optimizer.as_ref(), optim::Clip::default(), Tape::over_layout(&gpu.target, &layout));
+    assert_eq!(recording.calls.len(), 2 + 3 + 5 * 3 + 1 + 1);
+}
