@@ -14,7 +14,7 @@ use crate::{
     gpu::{Gpu, runtime::Report},
     models::{self, Config, Model},
     network::{Done, Network, Place, Plans, Recipe},
-    optim::{self, Clip, Settings},
+    optim::{self, Clip, Lookahead, Settings},
     params::Layout,
     schedule::Schedule,
     suggest,
@@ -35,6 +35,8 @@ pub struct Options {
     pub optimizer: String,
     /// Its settings as given.
     pub set: Vec<(String, String)>,
+    /// Zhang's Lookahead around it.
+    pub lookahead: Option<Lookahead>,
     /// Passes over the data.
     pub epochs: u32,
     /// Ends the run after this many updates.
@@ -175,6 +177,10 @@ impl<'a> Trainer<'a> {
             return Err(Error::config(message, "add --val-split, or test_batch.bin"));
         }
         let (optimizer, settings) = optim::build(&options.optimizer, &options.set)?;
+        let optimizer = match options.lookahead {
+            Some(lookahead) => lookahead.around(optimizer),
+            None => optimizer,
+        };
         let lr = optimizer.lr();
         let plans = Plans {
             model: find_model(&options.model)?,

@@ -39,6 +39,7 @@ fn options(config: Config) -> Options {
         config,
         optimizer: "velograd".into(),
         set: vec![],
+        lookahead: None,
         epochs: 1,
         max_steps: None,
         batch: 32,

@@ -12,7 +12,7 @@ use crate::{
     gpu::{self, Gpu},
     models::{Config, Stem},
     network::Recipe,
-    optim::Clip,
+    optim::{Clip, Lookahead},
     schedule::Schedule,
     train::{Options, find_model},
 };
@@ -62,6 +62,9 @@ pub(super) struct RecipeFlags {
     /// Updates over which the learning rate rises in a straight line
     #[arg(long, value_name = "UPDATES", default_value_t = 0)]
     warmup: u64,
+    /// Zhang's Lookahead around the optimizer: every K updates the weights go ALPHA of the way from the slow ones
+    #[arg(long, value_name = "K,ALPHA", value_parser = lookahead)]
+    lookahead: Option<Lookahead>,
     /// Bound of the gradient's norm over all parameters
     #[arg(long, value_name = "NORM")]
     clip_norm: Option<f32>,
@@ -160,6 +163,7 @@ impl RecipeFlags {
             config,
             optimizer: String::new(),
             set: vec![],
+            lookahead: self.lookahead,
             epochs: self.epochs.unwrap_or(epochs),
             max_steps: self.max_steps,
             batch: self.batch_size.unwrap_or(128),
@@ -234,6 +238,7 @@ impl RecipeFlags {
         let optional = [
             ("max-steps", options.max_steps.map(whole)),
             ("warmup", (self.warmup > 0).then(|| whole(self.warmup))),
+            ("lookahead", self.lookahead.map(|l| format!("{},{}", l.k, l.alpha).into())),
             ("clip-norm", self.clip_norm.map(digits)),
             ("clip-value", self.clip_value.map(digits)),
             ("label-smoothing", (self.label_smoothing > 0.0).then(|| digits(self.label_smoothing))),
@@ -292,6 +297,10 @@ fn flags(path: &Path) -> Result<Vec<OsString>> {
         }
     }
     Ok(flags)
+}
+
+fn lookahead(text: &str) -> std::result::Result<Lookahead, String> {
+    text.parse().map_err(|e: Error| e.to_string())
 }
 
 fn word(value: &toml::Value) -> Option<String> {
