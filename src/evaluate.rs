@@ -81,7 +81,7 @@ pub fn evaluate(network: &mut Network<'_>, dataset: &Arc<dyn Dataset>, batch: u3
 /// A network that only evaluates.
 ///
 /// # Errors
-/// [`Error::Device`] if the device cannot hold it, or what `weights` returns.
+/// [`crate::error::Error::Device`] if the device cannot hold it, or what `weights` returns.
 pub fn evaluator<'a>(
     gpu: &'a Gpu,
     dataset: &dyn Dataset,
