@@ -16,6 +16,7 @@ pub mod random;
 pub mod record;
 pub mod reference;
 pub mod selftest;
+pub mod stats;
 pub mod suggest;
 pub mod tape;
 pub mod train;
