@@ -20,6 +20,7 @@ pub mod record;
 pub mod reference;
 pub mod schedule;
 pub mod selftest;
+pub mod stats;
 pub mod suggest;
 pub mod tape;
 pub mod train;

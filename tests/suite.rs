@@ -25,6 +25,9 @@ mod no_gpu {
 
     /// Every shader in every form that is ever recorded, through every back end.
     mod shaders;
+
+    /// Statistics against SciPy's.
+    mod stats;
 }
 
 /// What holds of Muon whatever the numbers.
