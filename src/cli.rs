@@ -1,12 +1,14 @@
 //! The command line: what each command takes, and which function does it.
 
 mod bench;
+mod compare;
 mod data;
 mod devices;
 mod eval;
 mod optimizers;
 mod plan;
 mod print;
+mod probe;
 mod progress;
 mod recipe;
 mod selftest;
@@ -46,6 +48,14 @@ enum Command {
     Bench(bench::Arguments),
     /// Say what a data set holds, and show its images as the network sees them
     Data(data::Arguments),
+    /// Train several optimizers from the same weights and data order, and compare them
+    Compare(Box<compare::CompareArguments>),
+    /// Compare learning rates
+    Sweep(Box<compare::SweepArguments>),
+    /// Compare VeloGrad with each of its mechanisms off
+    Ablate(Box<compare::AblateArguments>),
+    /// Drive the update rules alone: gradient spikes, noise
+    Probe(probe::Arguments),
     /// List the update rules: settings, defaults, ranges, state, source
     Optimizers(optimizers::Arguments),
     /// Compare every kernel with its CPU value on this device
@@ -64,6 +74,10 @@ pub fn run() -> Result<ExitCode> {
         Command::Plan(arguments) => plan::run(&arguments)?,
         Command::Bench(arguments) => bench::run(&arguments)?,
         Command::Data(arguments) => data::run(&arguments)?,
+        Command::Compare(arguments) => compare::compare(&arguments)?,
+        Command::Sweep(arguments) => compare::sweep(&arguments)?,
+        Command::Ablate(arguments) => compare::ablate(&arguments)?,
+        Command::Probe(arguments) => probe::run(&arguments)?,
         Command::Optimizers(arguments) => optimizers::run(&arguments)?,
         Command::Selftest(arguments) => return selftest::run(&arguments),
     }

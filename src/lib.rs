@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod cli;
+pub mod comparison;
 pub mod data;
 pub mod error;
 pub mod evaluate;

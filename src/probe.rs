@@ -78,15 +78,20 @@ pub fn conditional_variance(
     }
     let frozen = stepper.snapshot()?;
     let before = stepper.params()?;
+    // Differences from the first draw: updates that hardly vary keep their digits.
+    let mut shift = vec![0.0; COORDINATES];
     let (mut sums, mut squares) = (vec![0.0; COORDINATES], vec![0.0; COORDINATES]);
-    for _ in 0..draws {
+    for draw in 0..draws {
         stepper.restore(&frozen);
         stepper.step(&[gradient()], 1.0)?;
         let after = stepper.params()?;
         for i in 0..COORDINATES {
             let update = (f64::from(after[0][i]) - f64::from(before[0][i])) / lr;
-            sums[i] += update;
-            squares[i] += update * update;
+            if draw == 0 {
+                shift[i] = update;
+            }
+            sums[i] += update - shift[i];
+            squares[i] += (update - shift[i]).powi(2);
         }
     }
     let count = draws as f64;

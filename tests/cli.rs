@@ -272,3 +272,57 @@ fn a_thousand_updates_leave_memory_where_it_was() {
     }
     assert_eq!(peak("1", "peak_device_bytes"), peak("50", "peak_device_bytes"));
 }
+
+/// Several runs in one folder: what has ended is not run again, other settings are refused, a run that diverges is a row.
+#[test]
+fn compare_and_sweep() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("compare");
+    folder.write("data_batch_1.bin", &records(60));
+    folder.write("test_batch.bin", &records(20));
+    let common = ["--data", ".", "--width", "4", "--batch-size", "16", "--target", "5"];
+    let compare =
+        [&["compare"], &common[..], &["--out", "cmp", "--epochs", "6", "--optimizers", "velograd,sgd"]].concat();
+    let said = folder.works(&[&compare[..], &["--seeds", "2", "--set", "sgd:lr=1e30"]].concat());
+    says(&said, &["optimizer", "epochs to 5 %", "seed 0 diverged at step", "no paired t-test", "table.md"]);
+    for file in ["table.md", "table.csv", "table.json", "experiment.json", "runs/velograd/seed-1/model.safetensors"] {
+        assert!(folder.0.join("cmp").join(file).is_file(), "{file}");
+    }
+    let csv = fs::read_to_string(folder.0.join("cmp/table.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 5);
+    let again = folder.works(&[&compare[..], &["--seeds", "2", "--set", "sgd:lr=1e30"]].concat());
+    assert_eq!(again.matches("ended before").count(), 4);
+    assert_eq!(csv, fs::read_to_string(folder.0.join("cmp/table.csv")).unwrap());
+    says(&folder.refused(2, &[&compare[..], &["--set", "sgd:lr=1"]].concat()), &["other settings", "1e+30"]);
+    let other = ["compare", "--data", ".", "--width", "8", "--out", "cmp"];
+    says(&folder.refused(2, &other), &["another recipe"]);
+
+    let bad = |arguments: &[&str]| folder.refused(2, &[&["compare", "--out", "no"], arguments].concat());
+    says(&bad(&["--optimizers", "velograd,adan2"]), &["did you mean `adan`"]);
+    says(&bad(&["--optimizers", "sgd,sgd"]), &["there twice"]);
+    says(&bad(&["--set", "muon:lr=1"]), &["`muon` is not compared"]);
+    says(&bad(&["--set", "lr=1"]), &["NAME:KEY=VALUE"]);
+    says(&bad(&["--optimizers", "sgd", "--set", "sgd:betas=1", "--data", "."]), &["no setting `betas`"]);
+    says(&bad(&["--seeds", "0"]), &["--seeds"]);
+
+    let sweep =
+        [&["sweep"], &common[..], &["--epochs", "1", "--out", "sweep", "--optimizers", "sgd", "--seeds", "1"]].concat();
+    says(&folder.works(&[&sweep[..], &["--lr", "1e-3:1e-1:log2"]].concat()), &["sgd lr=0.001", "sgd lr=0.1"]);
+    says(&folder.refused(2, &[&sweep[..], &["--lr", "fast"]].concat()), &["no list of rates"]);
+}
+
+/// A spike moves SGD in proportion to its size, and rules that divide by it hardly.
+#[test]
+fn probes() {
+    let Some(gpu) = gpu() else { return };
+    let spike = |name: &str, size: f64| velograd::probe::spike(gpu, name, &[], size, 0).unwrap();
+    let (small, large) = (spike("sgd", 100.0), spike("sgd", 1000.0));
+    assert!((large / small - 10.0).abs() < 0.01, "{small} {large}");
+    // The spike's own part is at most (1-beta1)/(beta1 sqrt(1-beta2)) = 3.5; the momentum there was comes on top.
+    assert!(spike("mvngrad", 1e4) < 3.5 + 1.2, "{}", spike("mvngrad", 1e4));
+    let variance = |noise: f64| velograd::probe::conditional_variance(gpu, "sgd", &[], noise, 16, 0).unwrap();
+    // SGD's update is lr * g, so its variance in units of lr^2 is the gradient's own; 16 draws of 1,024 coordinates.
+    assert!((variance(0.5) - 0.25).abs() < 0.02, "{}", variance(0.5));
+}
