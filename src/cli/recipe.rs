@@ -201,7 +201,9 @@ impl RecipeFlags {
     /// The data set, with its remarks printed.
     pub(super) fn open(&self, seed: u64) -> Result<Arc<dyn Dataset>> {
         let opened = data::open(self.data.dataset.as_deref(), self.data.data.as_deref(), seed)?;
-        opened.notes.iter().for_each(|note| say!("{note}"));
+        // With images held out there is validation, whatever the set says of its own.
+        let kept = |note: &&String| self.val_split.is_none() || !note.contains("no validation");
+        opened.notes.iter().filter(kept).for_each(|note| say!("{note}"));
         let Some(count) = self.val_split else {
             if opened.dataset.len(Split::Test) == 0 && !opened.notes.iter().any(|n| n.contains("no validation")) {
                 say!("there are no test images: there will be no validation");
