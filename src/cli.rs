@@ -11,6 +11,7 @@ mod print;
 mod probe;
 mod progress;
 mod recipe;
+mod schedule;
 mod selftest;
 mod train;
 
@@ -56,6 +57,8 @@ enum Command {
     Ablate(Box<compare::AblateArguments>),
     /// Drive the update rules alone: gradient spikes, noise
     Probe(probe::Arguments),
+    /// Print and draw how a schedule moves the learning rate
+    Schedule(schedule::Arguments),
     /// List the update rules: settings, defaults, ranges, state, source
     Optimizers(optimizers::Arguments),
     /// Compare every kernel with its CPU value on this device
@@ -78,6 +81,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Sweep(arguments) => compare::sweep(&arguments)?,
         Command::Ablate(arguments) => compare::ablate(&arguments)?,
         Command::Probe(arguments) => probe::run(&arguments)?,
+        Command::Schedule(arguments) => schedule::run(&arguments)?,
         Command::Optimizers(arguments) => optimizers::run(&arguments)?,
         Command::Selftest(arguments) => return selftest::run(&arguments),
     }

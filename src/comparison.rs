@@ -1,14 +1,19 @@
-//! Runs side by side: the columns of the VeloGrad paper's table 1 over seeds, and statistics in words.
+//! Runs side by side: the columns of the VeloGrad paper's table 1 over seeds, the notebook's curves, and statistics.
 
-use std::{fmt::Write as _, path::Path};
+mod curves;
+mod statistics;
+
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+pub use statistics::{Pairs, Statistics};
+
 use crate::{
-    error::Result,
     experiment::{Ended, Variant},
-    files::write_atomically,
+    figure::{Axis, Content, Figure, Panel, Row},
     stats,
+    table::Table,
     train::{EpochRow, loss_variance},
 };
 
@@ -23,7 +28,7 @@ struct Column {
 /// A number of a run's last epoch, or over its epochs.
 static COLUMNS: &[Column] = &[
     Column { key: "loss", title: "training loss", digits: 4, of: |e| e.last().map(|r| r.train_loss) },
-    Column { key: "accuracy", title: "accuracy %", digits: 2, of: |e| e.last()?.val_acc },
+    Column { key: "accuracy", title: "accuracy %", digits: 2, of: accuracy },
     Column { key: "f1", title: "weighted F1", digits: 4, of: |e| e.last()?.val_f1 },
     Column { key: "precision", title: "precision", digits: 4, of: |e| e.last()?.val_precision },
     Column { key: "recall", title: "recall", digits: 4, of: |e| e.last()?.val_recall },
@@ -47,12 +52,13 @@ pub struct Comparison<'a> {
     runs: &'a [Ended],
     /// Accuracy on the validation images, percent, whose first epoch is of interest.
     target: Option<f64>,
+    pairs: Pairs,
 }
 
 impl<'a> Comparison<'a> {
     /// Of the runs that an experiment returned.
-    pub fn new(variants: &'a [Variant], runs: &'a [Ended], target: Option<f64>) -> Self {
-        Self { variants, runs, target }
+    pub fn new(variants: &'a [Variant], runs: &'a [Ended], target: Option<f64>, pairs: Pairs) -> Self {
+        Self { variants, runs, target, pairs }
     }
 
     fn of(&self, variant: &Variant) -> impl Iterator<Item = &'a Ended> {
@@ -78,7 +84,9 @@ impl<'a> Comparison<'a> {
         header.extend(COLUMNS.iter().map(|c| c.title.to_owned()));
         header.extend(self.target.map(|t| format!("epochs to {t} %")));
         header.push("MB on the device".into());
-        header.push("remarks".into());
+        if self.runs.iter().any(|run| run.diverged.is_some()) {
+            header.push("remarks".into());
+        }
         header
     }
 
@@ -94,39 +102,19 @@ impl<'a> Comparison<'a> {
         cells.push(format!("{:.0}", bytes as f64 / 1e6));
         let diverged =
             self.of(variant).filter_map(|run| Some(format!("seed {} diverged at step {}", run.seed, run.diverged?)));
-        cells.push(diverged.collect::<Vec<_>>().join("; "));
+        if self.runs.iter().any(|run| run.diverged.is_some()) {
+            cells.push(diverged.collect::<Vec<_>>().join("; "));
+        }
         cells
     }
 
-    fn rows(&self) -> Vec<Vec<String>> {
-        self.variants.iter().map(|v| self.cells(v)).collect()
-    }
-
-    /// The table for a terminal: mean and sample standard deviation over seeds.
-    pub fn text(&self) -> String {
-        let rows = [vec![self.header()], self.rows()].concat();
-        let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
-        let line = |row: &Vec<String>| {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-        };
-        rows.iter().map(line).collect()
-    }
-
-    fn markdown(&self) -> String {
-        let line = |row: &[String]| format!("| {} |\n", row.join(" | ").replace('\n', " "));
-        let header = self.header();
-        let rule = vec!["---".to_owned(); header.len()];
-        line(&header)
-            + &line(&rule)
-            + &self.rows().iter().map(|r| line(r)).collect::<String>()
-            + "\n"
-            + &self.statistics()
+    /// Mean and sample standard deviation over seeds, a row per optimizer.
+    pub fn table(&self) -> Table {
+        Table { header: self.header(), rows: self.variants.iter().map(|v| self.cells(v)).collect() }
     }
 
     /// One line per run, so that a spreadsheet can do its own sums.
-    fn csv(&self) -> String {
+    pub fn csv(&self) -> String {
         let mut text = String::from("optimizer,seed,diverged_at");
         text.extend(COLUMNS.iter().map(|c| format!(",{}", c.key)));
         text.push('\n');
@@ -143,7 +131,8 @@ impl<'a> Comparison<'a> {
         text
     }
 
-    fn json(&self) -> Value {
+    /// The numbers of the table, and the statistics.
+    pub fn json(&self) -> Value {
         let summary = |values: &[f64]| json!({ "mean": stats::mean(values).ok(), "sd": stats::sample_sd(values).ok(), "values": values });
         let variant = |v: &Variant| {
             let columns = COLUMNS.iter().map(|c| (c.key.to_owned(), summary(&self.values(v, c.of))));
@@ -155,67 +144,48 @@ impl<'a> Comparison<'a> {
                 "diverged": self.of(v).filter_map(|r| r.diverged).collect::<Vec<_>>(),
             })
         };
-        json!({ "target": self.target, "optimizers": self.variants.iter().map(variant).collect::<Vec<_>>() })
+        json!({
+            "target": self.target,
+            "optimizers": self.variants.iter().map(variant).collect::<Vec<_>>(),
+            "statistics": self.statistics().to_json(),
+        })
     }
 
-    /// What the accuracies say of the optimizers, as section 2.6 of the AMVT paper asks: each test that has enough seeds,
-    /// and of the others why not.
-    pub fn statistics(&self) -> String {
-        let accuracy: Vec<Vec<f64>> = self.variants.iter().map(|v| self.values(v, COLUMNS[1].of)).collect();
-        let mut text = String::from("Accuracy on the validation images, percentage points:\n");
-        for (variant, values) in self.variants.iter().zip(&accuracy) {
-            let line = match stats::bootstrap_mean(values, stats::RESAMPLES, 0) {
-                Ok(i) => format!("mean within {:.2} to {:.2} (95 %, {} resamples)", i.low, i.high, stats::RESAMPLES),
-                Err(why) => format!("no interval: {why}"),
-            };
-            let _ = writeln!(text, "- {}: {line}", variant.label);
-        }
-        let pairs = self.variants.len() * self.variants.len().saturating_sub(1) / 2;
-        for (i, a) in self.variants.iter().enumerate() {
-            for (j, b) in self.variants.iter().enumerate().skip(i + 1) {
-                let test = match stats::paired_t(&accuracy[i], &accuracy[j]) {
-                    Ok(t) => format!(
-                        "{:+.2}, paired t({:.0}) = {:.2}, p = {:.4} after Bonferroni over {pairs}",
-                        t.mean_difference,
-                        t.degrees,
-                        t.t,
-                        stats::bonferroni(t.p, pairs)
-                    ),
-                    Err(why) => format!("no paired t-test: {why}"),
-                };
-                let effect = match stats::cohens_d(&accuracy[i], &accuracy[j]) {
-                    Ok(d) => format!("Cohen's d = {d:.2}"),
-                    Err(why) => format!("no effect size: {why}"),
-                };
-                let _ = writeln!(text, "- {} against {}: {test}; {effect}", a.label, b.label);
-            }
-        }
-        let groups: Vec<&[f64]> = accuracy.iter().map(Vec::as_slice).collect();
-        let _ = match stats::anova(&groups) {
-            Ok(a) => writeln!(
-                text,
-                "- all together: F({:.0}, {:.0}) = {:.2}, p = {:.4} (one-way analysis of variance)",
-                a.degrees_between, a.degrees_within, a.f, a.p
-            ),
-            Err(why) => writeln!(text, "- no analysis of variance: {why}"),
+    fn accuracies(&self) -> Vec<(String, Vec<f64>)> {
+        self.variants.iter().map(|v| (v.label.clone(), self.values(v, accuracy))).collect()
+    }
+
+    /// What the accuracies say of the optimizers.
+    pub fn statistics(&self) -> Statistics {
+        Statistics::new(&self.accuracies(), self.pairs)
+    }
+
+    /// Loss, accuracy, rolling variance and F1 over epochs.
+    pub fn curves(&self) -> Figure {
+        curves::figure(self)
+    }
+
+    /// Each optimizer's accuracy at the end: seeds, mean, and the bootstrap interval of the mean.
+    pub fn dots(&self) -> Figure {
+        let row = |(label, each): (String, Vec<f64>)| Row {
+            label,
+            value: stats::mean(&each).unwrap_or(f64::NAN),
+            interval: stats::bootstrap_mean(&each, stats::RESAMPLES, 0).ok().map(|i| (i.low, i.high)),
+            each,
         };
-        text
-    }
-
-    /// Writes `table.md`, `table.csv` and `table.json`.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Io`].
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        write_atomically(&folder.join("table.md"), self.markdown().as_bytes())?;
-        write_atomically(&folder.join("table.csv"), self.csv().as_bytes())?;
-        let json = serde_json::to_string_pretty(&self.json()).unwrap_or_default() + "\n";
-        write_atomically(&folder.join("table.json"), json.as_bytes())
+        let content = Content::Rows(self.accuracies().into_iter().map(row).collect());
+        let title = "Validation accuracy after the last epoch".into();
+        let x = Axis::linear("percent: seeds, mean, 95 % interval of the mean");
+        Figure { title: String::new(), panels: vec![Panel { title, x, y: Axis::default(), content }], columns: 1 }
     }
 }
 
+fn accuracy(epochs: &[EpochRow]) -> Option<f64> {
+    epochs.last()?.val_acc
+}
+
 /// Mean and sample standard deviation, as far as there are values for them.
-fn spread(values: &[f64], digits: usize) -> String {
+pub(crate) fn spread(values: &[f64], digits: usize) -> String {
     match (stats::mean(values), stats::sample_sd(values)) {
         (Ok(mean), Ok(sd)) => format!("{mean:.digits$} ± {sd:.digits$}"),
         (Ok(mean), Err(_)) => format!("{mean:.digits$}"),

@@ -47,6 +47,8 @@ pub struct Ended {
     pub diverged: Option<u64>,
     /// Bytes of the device's buffers.
     pub device_bytes: u64,
+    /// Its `run.json`.
+    pub run: Value,
 }
 
 /// Runs to be made in one folder.
@@ -69,11 +71,16 @@ pub struct Experiment<'a> {
 
 impl Experiment<'_> {
     /// Makes the runs that have not ended yet, seed by seed, and returns all of them. `told` hears of each run before it
-    /// starts (true) or is read from its folder (false), and gives the watcher of its progress.
+    /// starts (true) or is read from its folder (false), and gives the watcher of its progress; `ended` gets the runs so far
+    /// whenever one has ended.
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown optimizer or setting, or a folder of other settings; otherwise what a run ran into.
-    pub fn run(&self, told: &mut dyn FnMut(&Variant, u64, bool) -> Box<dyn Watch>) -> Result<Vec<Ended>> {
+    pub fn run(
+        &self,
+        told: &mut dyn FnMut(&Variant, u64, bool) -> Box<dyn Watch>,
+        ended: &mut dyn FnMut(&[Ended]) -> Result<()>,
+    ) -> Result<Vec<Ended>> {
         for variant in &self.variants {
             optim::build(&variant.optimizer, &variant.set)?;
         }
@@ -82,14 +89,13 @@ impl Experiment<'_> {
         for seed in 0..self.seeds {
             for variant in &self.variants {
                 let folder = self.folder.join("runs").join(slug(&variant.label)).join(format!("seed-{seed}"));
-                let ended = match self.ended(variant, seed, &folder)? {
-                    Some(ended) => {
-                        told(variant, seed, false);
-                        ended
-                    }
-                    None => self.one(variant, seed, &folder, told(variant, seed, true).as_mut())?,
-                };
-                all.push(ended);
+                if let Some(run) = self.ended(variant, seed, &folder)? {
+                    told(variant, seed, false);
+                    all.push(run);
+                    continue;
+                }
+                all.push(self.one(variant, seed, &folder, told(variant, seed, true).as_mut())?);
+                ended(&all)?;
             }
         }
         Ok(all)
@@ -146,6 +152,7 @@ impl Experiment<'_> {
             epochs: text.lines().map(row).collect::<Result<_>>()?,
             diverged: run["result"]["diverged"].as_u64(),
             device_bytes: run["result"]["device_bytes"].as_u64().unwrap_or(0),
+            run,
         }))
     }
 
@@ -171,7 +178,7 @@ impl Experiment<'_> {
         run["result"] = crate::record::result_json(&trainer, &epochs);
         recorder.record.run(&run)?;
         let device_bytes = trainer.network.runtime.planned_bytes;
-        Ok(Ended { label: variant.label.clone(), seed, epochs, diverged: trainer.diverged(), device_bytes })
+        Ok(Ended { label: variant.label.clone(), seed, epochs, diverged: trainer.diverged(), device_bytes, run })
     }
 }
 

@@ -216,10 +216,15 @@ impl<'a> Trainer<'a> {
                 }
             }
         }
+        // Too few updates were left for a long row of skips, and what remains is no network.
+        if self.diverged.is_none() && rows.last().and_then(|row| row.val_loss).is_some_and(|loss| !loss.is_finite()) {
+            self.diverged = Some(self.step + 1 - u64::from(self.skips.max(1)));
+        }
         Ok(rows)
     }
 
-    /// The first of the updates in a row that were not finite, if the run ended for them.
+    /// The first of the updates in a row that were not finite, if the run ended for them or the network it left has a
+    /// validation loss that is not finite.
     pub fn diverged(&self) -> Option<u64> {
         self.diverged
     }

@@ -1,62 +1,11 @@
 //! The program as a user runs it: files it leaves, and what it says of bad input.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
+use std::{fs, path::Path, process::Command};
+
+use crate::{
+    folder::{Folder, records},
+    support::gpu,
 };
-
-use crate::support::gpu;
-
-/// A folder of its own for a test, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("velograd-cli-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn velograd(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_velograd")).args(arguments).current_dir(&self.0).output().unwrap()
-    }
-
-    /// Runs, expects an error with this exit code, and returns what it said.
-    fn refused(&self, code: i32, arguments: &[&str]) -> String {
-        let output = self.velograd(arguments);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-        assert!(said.contains("error:") && !said.contains("panicked"), "{arguments:?}: {said}");
-        said
-    }
-
-    fn works(&self, arguments: &[&str]) -> String {
-        let output = self.velograd(arguments);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// `count` records of CIFAR-10's format, every class in turn, the image a shade of its class.
-fn records(count: usize) -> Vec<u8> {
-    (0..count).flat_map(|i| [vec![(i % 10) as u8], vec![(i % 10 * 25) as u8; 3072]].concat()).collect()
-}
 
 fn says(text: &str, parts: &[&str]) {
     for part in parts {
@@ -287,7 +236,8 @@ fn compare_and_sweep() {
         [&["compare"], &common[..], &["--out", "cmp", "--epochs", "6", "--optimizers", "velograd,sgd"]].concat();
     let said = folder.works(&[&compare[..], &["--seeds", "2", "--set", "sgd:lr=1e30"]].concat());
     says(&said, &["optimizer", "epochs to 5 %", "seed 0 diverged at step", "no paired t-test", "table.md"]);
-    for file in ["table.md", "table.csv", "table.json", "experiment.json", "runs/velograd/seed-1/model.safetensors"] {
+    let files = "table.md table.csv table.json curves.svg curves.png report.html experiment.json";
+    for file in files.split(' ').chain(["runs/velograd/seed-1/model.safetensors"]) {
         assert!(folder.0.join("cmp").join(file).is_file(), "{file}");
     }
     let csv = fs::read_to_string(folder.0.join("cmp/table.csv")).unwrap();
@@ -309,11 +259,56 @@ fn compare_and_sweep() {
 
     let sweep =
         [&["sweep"], &common[..], &["--epochs", "1", "--out", "sweep", "--optimizers", "sgd", "--seeds", "1"]].concat();
-    says(&folder.works(&[&sweep[..], &["--lr", "1e-3:1e-1:log2"]].concat()), &["sgd lr=0.001", "sgd lr=0.1"]);
+    let said = folder.works(&[&sweep[..], &["--lr", "1e-3:1e30:log2"]].concat());
+    says(&said, &["lr 0.001", "lr 1e30", "diverged", "sgd: best at lr 0.001 with", "1 of 2 rates", "sweep.svg"]);
+    for file in ["table.csv", "sweep.svg", "sweep.png", "report.html"] {
+        assert!(folder.0.join("sweep").join(file).is_file(), "{file}");
+    }
     says(&folder.refused(2, &[&sweep[..], &["--lr", "fast"]].concat()), &["no list of rates"]);
 }
 
-/// A spike moves SGD in proportion to its size, and rules that divide by it hardly.
+/// VeloGrad with each mechanism off, each against the whole; and without all of them it is Adam, update by update.
+#[test]
+fn ablation() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("ablate");
+    folder.write("data_batch_1.bin", &records(48));
+    folder.write("test_batch.bin", &records(20));
+    let ablate = ["ablate", "--data", ".", "--width", "4", "--batch-size", "16", "--epochs", "2", "--seeds", "2"];
+    let said = folder.works(&[&ablate[..], &["--out", "a"]].concat());
+    says(&said, &["without sim against velograd", "over 8 tests", "without all, no decay", "ablation.svg"]);
+    let losses = |label: &str| -> Vec<f64> {
+        let path = folder.0.join("a/runs").join(label).join("seed-0/steps.jsonl");
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["loss"].as_f64().unwrap()).collect()
+    };
+    // The two rules differ in rounding alone; a few updates do not let that grow.
+    let (without, adam) = (losses("without_all__no_decay"), losses("adam__same_rate_and_betas"));
+    let whole = losses("velograd");
+    assert!(without.iter().zip(&adam).all(|(a, b)| (a - b).abs() < 1e-3 * a), "{without:?} {adam:?}");
+    assert!(whole.iter().zip(&adam).any(|(a, b)| (a - b).abs() > 1e-2 * a), "{whole:?} {adam:?}");
+}
+
+#[test]
+fn schedules_are_drawn() {
+    let folder = Folder::new("schedule");
+    let cosine = ["schedule", "--schedule", "cosine", "--warmup", "2", "--max-steps", "4", "--lr", "0.1"];
+    let said = folder.works(&[&cosine[..], &["--plot", "out.svg"]].concat());
+    says(&said, &["1       0.050000", "2       0.100000", "3       0.100000", "4       0.050000", "out.svg"]);
+    assert!(fs::read_to_string(folder.0.join("out.svg")).unwrap().starts_with("<svg"));
+    folder.works(&[&cosine[..], &["--plot", "out.png"]].concat());
+    assert!(fs::read(folder.0.join("out.png")).unwrap().starts_with(b"\x89PNG"));
+    says(&folder.refused(2, &[&cosine[..], &["--plot", "out.pdf"]].concat()), &[".svg or .png"]);
+    says(&folder.refused(1, &[&cosine[..], &["--plot", "no/out.svg"]].concat()), &["no/out.svg"]);
+    says(&folder.refused(2, &["schedule", "--schedule", "cosin"]), &["did you mean `cosine`"]);
+    says(&folder.refused(2, &["schedule", "--max-steps", "0"]), &["at least 1"]);
+    says(&folder.refused(2, &["schedule", "--lr", "nan"]), &["--lr"]);
+}
+
+/// A spike moves SGD in proportion to its size, and rules that divide by it hardly; the variance of SGD's update is that of the
+/// gradient, which falls as the batch grows, while Lion's, which knows signs alone, does not fall as fast.
 #[test]
 fn probes() {
     let Some(gpu) = gpu() else { return };
@@ -322,7 +317,27 @@ fn probes() {
     assert!((large / small - 10.0).abs() < 0.01, "{small} {large}");
     // The spike's own part is at most (1-beta1)/(beta1 sqrt(1-beta2)) = 3.5; the momentum there was comes on top.
     assert!(spike("mvngrad", 1e4) < 3.5 + 1.2, "{}", spike("mvngrad", 1e4));
-    let variance = |noise: f64| velograd::probe::conditional_variance(gpu, "sgd", &[], noise, 16, 0).unwrap();
-    // SGD's update is lr * g, so its variance in units of lr^2 is the gradient's own; 16 draws of 1,024 coordinates.
-    assert!((variance(0.5) - 0.25).abs() < 0.02, "{}", variance(0.5));
+
+    let folder = Folder::new("probe");
+    let quick = ["--quick", "--optimizers", "sgd,lion", "--out", "p"];
+    folder.works(&[&["probe", "spike"], &quick[..]].concat());
+    folder.works(&[&["probe", "variance", "--dataset", "shapes10", "--max-steps", "2"], &quick[..]].concat());
+    for file in ["spike.csv", "spike.svg", "spike.png", "variance.csv", "variance.svg", "variance.png"] {
+        assert!(folder.0.join("p").join(file).is_file(), "{file}");
+    }
+    let csv = fs::read_to_string(folder.0.join("p/variance.csv")).unwrap();
+    let value = |start: &str| -> f64 {
+        let line = csv.lines().find(|l| l.starts_with(start)).unwrap_or_else(|| panic!("{start} in {csv}"));
+        line.rsplit(',').next().unwrap().parse().unwrap()
+    };
+    // 8 times as many images: an eighth of the variance, up to the spread of 16 draws over correlated coordinates.
+    let fall = value("sgd,16,") / value("sgd,128,");
+    assert!((4.0..16.0).contains(&fall), "{fall}\n{csv}");
+    assert!(value("lion,16,") / value("lion,128,") < 4.0, "{csv}");
+    let refused = |arguments: &[&str]| folder.refused(2, &[&["probe"], arguments].concat());
+    says(&refused(&["spike", "--optimizers", "sgdd"]), &["did you mean `sgd`"]);
+    says(&refused(&["spike", "--optimizers", "sgd", "--set", "adam:lr=1"]), &["not probed"]);
+    says(&refused(&["spike", "--optimizers", "sgd", "--set", "sgd:lr=0"]), &["above 0"]);
+    says(&refused(&["variance", "--width", "0"]), &["--width"]);
+    says(&refused(&["variance", "--quick", "--dataset", "shapes10", "--batch-size", "0"]), &["--batch-size"]);
 }

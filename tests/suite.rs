@@ -3,6 +3,9 @@
 /// The program: what it writes, and what it says of bad input.
 mod cli;
 
+/// The program in a folder of its own.
+mod folder;
+
 /// Opens files of values that were computed elsewhere.
 mod golden_files;
 
@@ -38,6 +41,12 @@ mod optimizers;
 
 /// Every kernel against its f64 value, and that a wrong one would be noticed.
 mod ops;
+
+/// The recipes that come with the program.
+mod recipes;
+
+/// The page of a comparison, in a browser.
+mod report;
 
 /// Sharing buffers between activations changes no bit.
 mod sharing;

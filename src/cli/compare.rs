@@ -6,11 +6,16 @@ use clap::Args;
 
 use super::{print::say, progress::Progress, recipe::RecipeFlags};
 use crate::{
-    comparison::Comparison,
+    comparison::{Comparison, Pairs},
     data::Split,
     error::{Error, Result},
-    experiment::{Experiment, Variant, grid},
+    experiment::{Ended, Experiment, Variant, grid},
+    figure::{Figure, to_png},
+    files::write_atomically,
     gpu::Gpu,
+    report::Page,
+    sweep::{self, Sweep},
+    table::Table,
     train::{EpochRow, StepRow, Watch},
 };
 
@@ -25,9 +30,58 @@ struct Common {
     /// Accuracy on the validation images, percent, whose first epoch is of interest
     #[arg(long, value_name = "PERCENT")]
     target: Option<f64>,
-    /// Folder for runs and tables; what has ended there is not run again
+    /// Folder for runs, tables, figures and report.html; what has ended there is not run again
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Small runs to see how it works, in minutes on two cores: shapes10, width 8, three epochs, two seeds; other flags override
+    #[arg(long)]
+    quick: bool,
+}
+
+/// The flags that `--quick` stands for.
+pub(super) fn quick(command: &str) -> Vec<&'static str> {
+    let mut flags =
+        vec!["--preset=quick", "--dataset=shapes10", "--width=8", "--epochs=3", "--batch-size=64", "--seeds=2"];
+    match command {
+        "compare" | "ablate" => flags,
+        "sweep" => {
+            flags.push("--lr=1e-4:1e-1:log4");
+            flags
+        }
+        _ => vec![],
+    }
+}
+
+/// What an experiment shows: a text for the terminal and files beside the runs.
+struct Shown {
+    text: String,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Shown {
+    fn new(text: String) -> Self {
+        Self { text, files: vec![] }
+    }
+
+    fn file(&mut self, name: &str, content: impl Into<Vec<u8>>) {
+        self.files.push((name.to_owned(), content.into()));
+    }
+
+    /// `table.md`, `table.csv`, `table.json`.
+    fn table(&mut self, table: &Table, remarks: &[String], csv: String, json: &serde_json::Value) {
+        let remarks: String = remarks.iter().map(|line| format!("- {line}\n")).collect();
+        self.file("table.md", format!("{}\n{remarks}", table.markdown()));
+        self.file("table.csv", csv);
+        self.file("table.json", serde_json::to_string_pretty(json).unwrap_or_default() + "\n");
+    }
+
+    /// `NAME.svg` and `NAME.png`.
+    fn figure(&mut self, name: &str, figure: &Figure) -> Result<()> {
+        let svg = figure.svg();
+        self.file(&format!("{name}.png"), to_png(&svg)?);
+        self.file(&format!("{name}.svg"), svg);
+        Ok(())
+    }
 }
 
 #[derive(Args)]
@@ -88,7 +142,36 @@ pub(super) fn compare(arguments: &CompareArguments) -> Result<()> {
         arguments.optimizers.iter().map(|name| variant(name, name, vec![])).collect()
     };
     apply(&mut variants, &arguments.set)?;
-    run(&arguments.common, variants)
+    let target = arguments.common.target;
+    let title = variants.iter().map(|v| v.label.as_str()).collect::<Vec<_>>().join(", ");
+    let of_variants = variants.clone();
+    run(&arguments.common, variants, &|runs, experiment| {
+        let comparison = Comparison::new(&of_variants, runs, target, Pairs::All);
+        compared(&format!("Comparison: {title}"), &comparison, runs, experiment)
+    })
+}
+
+/// Table, statistics and curves; what `compare` shows, and `ablate` in part.
+fn compared(title: &str, comparison: &Comparison<'_>, runs: &[Ended], of: &Experiment<'_>) -> Result<Shown> {
+    let (table, lines) = (comparison.table(), comparison.statistics().lines());
+    let mut shown = Shown::new(format!("{}\n{}", table.text(), lines.join("\n")));
+    shown.table(&table, &lines, comparison.csv(), &comparison.json());
+    shown.figure("curves", &comparison.curves())?;
+    let mut page = Page::new(title);
+    page.lead(&lines[0]);
+    page.table(&table);
+    page.note("Mean ± sample standard deviation over seeds, at the end of the last epoch.");
+    page.heading("Over the epochs");
+    page.figure(&comparison.curves());
+    page.note("Lines are means over seeds, bands one standard deviation to either side.");
+    page.heading("Accuracy");
+    page.figure(&comparison.dots());
+    page.heading("Statistics");
+    page.list(&lines[1..]);
+    page.note("Intervals are bootstrap percentiles of the mean; with few seeds they are too narrow.");
+    page.provenance(of.dataset.as_ref(), &of.variants, runs, &of.recipe);
+    shown.file("report.html", page.html());
+    Ok(shown)
 }
 
 pub(super) fn sweep(arguments: &SweepArguments) -> Result<()> {
@@ -98,20 +181,45 @@ pub(super) fn sweep(arguments: &SweepArguments) -> Result<()> {
     let at = |v: &Variant, rate: &f64| {
         let mut set = v.set.clone();
         set.push(("lr".into(), rate.to_string()));
-        variant(format!("{} lr={rate}", v.label), &v.optimizer, set)
+        variant(sweep::label(&v.label, *rate), &v.optimizer, set)
     };
     let variants = variants.iter().flat_map(|v| rates.iter().map(move |rate| at(v, rate))).collect();
-    run(&arguments.common, variants)
+    run(&arguments.common, variants, &|runs, of| {
+        let sweep = Sweep { optimizers: &arguments.optimizers, rates: &rates, runs };
+        let (table, lines) = (sweep.table(), sweep.lines());
+        let mut shown = Shown::new(format!("{}\n{}", table.text(), lines.join("\n")));
+        shown.table(&table, &lines, sweep.csv(), &sweep.json());
+        shown.figure("sweep", &sweep.figure())?;
+        let mut page = Page::new(&format!("Learning rates: {}", arguments.optimizers.join(", ")));
+        page.list(&lines);
+        page.figure(&sweep.figure());
+        page.note(
+            "Means over seeds, bands one standard deviation to either side; a cross is a rate at which runs diverged.",
+        );
+        page.heading("Accuracy");
+        page.table(&table);
+        page.provenance(of.dataset.as_ref(), &of.variants, runs, &of.recipe);
+        shown.file("report.html", page.html());
+        Ok(shown)
+    })
 }
 
 pub(super) fn ablate(arguments: &AblateArguments) -> Result<()> {
-    let off = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect();
+    let off = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect::<Vec<_>>();
     let mut variants = vec![variant("velograd", "velograd", vec![])];
     variants.extend(MECHANISMS.map(|key| variant(format!("without {}", &key[4..]), "velograd", off(&[key]))));
-    variants.push(variant("without all", "velograd", off(&MECHANISMS)));
-    // What is left without all of them, but for the decay: Adam at VeloGrad's rate and betas.
+    // Without all of them and without decay the rule is Adam, which runs beside it at the same rate and betas.
+    let mut nothing = off(&MECHANISMS);
+    nothing.push(("weight_decay".into(), "0".into()));
+    variants.push(variant("without all, no decay", "velograd", nothing));
     variants.push(variant("adam, same rate and betas", "adam", owned(&[("lr", "0.0015"), ("beta2", "0.99")])));
-    run(&arguments.common, variants)
+    let of_variants = variants.clone();
+    run(&arguments.common, variants, &|runs, experiment| {
+        let comparison = Comparison::new(&of_variants, runs, arguments.common.target, Pairs::WithFirst);
+        let mut shown = compared("Ablation of VeloGrad", &comparison, runs, experiment)?;
+        shown.figure("ablation", &comparison.dots())?;
+        Ok(shown)
+    })
 }
 
 /// Gives each optimizer its settings.
@@ -127,8 +235,13 @@ fn apply(variants: &mut [Variant], set: &[(String, String, String)]) -> Result<(
     Ok(())
 }
 
-fn run(common: &Common, variants: Vec<Variant>) -> Result<()> {
-    let Common { recipe, seeds, target, out } = common;
+/// Makes the runs; whenever one has ended, writes what `show` makes of those so far.
+fn run(
+    common: &Common,
+    variants: Vec<Variant>,
+    show: &dyn Fn(&[Ended], &Experiment<'_>) -> Result<Shown>,
+) -> Result<()> {
+    let Common { recipe, seeds, out, .. } = common;
     if *seeds == 0 {
         return Err(Error::config("--seeds 0", "--seeds is at least 1"));
     }
@@ -146,25 +259,28 @@ fn run(common: &Common, variants: Vec<Variant>) -> Result<()> {
     let (seeds, folder) = (*seeds, out.clone());
     let experiment =
         Experiment { gpu: &gpu, dataset, options: options.clone(), variants, seeds, folder, recipe: table };
-    let runs = experiment.run(&mut |variant, seed, starts| {
-        say!("{}, seed {seed}{}", variant.label, if starts { "" } else { ": ended before" });
-        Box::new(Shown(Progress::new(&options, train)))
-    })?;
-    let comparison = Comparison::new(&experiment.variants, &runs, *target);
-    comparison.write(out)?;
-    say!(
-        "\n{}\n{}\nwrote table.md, table.csv and table.json to {}",
-        comparison.text(),
-        comparison.statistics(),
-        out.display()
-    );
+    let write = |runs: &[Ended]| -> Result<Shown> {
+        let shown = show(runs, &experiment)?;
+        shown.files.iter().try_for_each(|(name, bytes)| write_atomically(&out.join(name), bytes))?;
+        Ok(shown)
+    };
+    let runs = experiment.run(
+        &mut |variant, seed, starts| {
+            say!("{}, seed {seed}{}", variant.label, if starts { "" } else { ": ended before" });
+            Box::new(Told(Progress::new(&options, train)))
+        },
+        &mut |runs| write(runs).map(drop),
+    )?;
+    let shown = write(&runs)?;
+    let names: Vec<&str> = shown.files.iter().map(|(name, _)| name.as_str()).collect();
+    say!("\n{}\nwrote {} to {}", shown.text, names.join(", "), out.display());
     Ok(())
 }
 
 /// The progress of one run among several.
-struct Shown(Progress);
+struct Told(Progress);
 
-impl Watch for Shown {
+impl Watch for Told {
     fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
         self.0.step(row, images, total, hits);
         Ok(())
@@ -177,7 +293,7 @@ impl Watch for Shown {
 }
 
 /// Splits `NAME:KEY=VALUE`.
-fn named(text: &str) -> std::result::Result<(String, String, String), String> {
+pub(super) fn named(text: &str) -> std::result::Result<(String, String, String), String> {
     let wrong = || format!("expected NAME:KEY=VALUE, found `{text}`");
     let (name, pair) = text.split_once(':').ok_or_else(wrong)?;
     let (key, value) = super::key_value(pair).map_err(|_| wrong())?;

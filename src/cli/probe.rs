@@ -1,9 +1,25 @@
 //! `velograd probe`
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
-use super::print::say;
-use crate::{error::Result, gpu::Gpu, optim, probe};
+use super::{DataFlags, compare::named, print::say, schedule::draw};
+use crate::{
+    data::{self, CLASSES},
+    error::{Error, Result},
+    figure::{Axis, Content, Figure, Line, Panel, Point},
+    files::write_atomically,
+    gpu::Gpu,
+    models::{Config, Stem},
+    network::Recipe,
+    optim,
+    probe::{self, Frozen},
+    schedule::Schedule,
+    table::Table,
+    train::{EpochRow, Options, StepRow, Trainer, Watch, check_width, find_model},
+    weights::{self, Weights},
+};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -15,8 +31,9 @@ pub(super) struct Arguments {
 enum What {
     /// The largest update after one gradient spike, for spikes of several sizes (MVN-Grad's figure 3)
     Spike(Flags),
-    /// The variance of the next update given the state, for gradients of several noises (MVN-Grad's figure 2)
-    Variance(Flags),
+    /// The variance of the next update given the optimizer's state, at a frozen network, for batches of several sizes
+    /// (MVN-Grad's figure 2)
+    Variance(VarianceFlags),
 }
 
 #[derive(Args)]
@@ -24,48 +41,205 @@ struct Flags {
     /// The update rules [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
     optimizers: Vec<String>,
+    /// A setting of one optimizer, as often as needed
+    #[arg(long = "set", value_name = "NAME:KEY=VALUE", value_parser = named)]
+    set: Vec<(String, String, String)>,
     /// Of the gradients
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Folder for the table (CSV) and the figure (SVG, PNG)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// A first look, in a minute on two cores: fewer sizes, a smaller network
+    #[arg(long)]
+    quick: bool,
     /// Adapter by index or part of its name
     #[arg(long, value_name = "NAME|INDEX")]
     device: Option<String>,
 }
 
-/// Sizes of a spike in standard deviations, and standard deviations of gradients of mean 1.
-const SPIKES: [f64; 5] = [1.0, 10.0, 100.0, 1e3, 1e4];
-const NOISES: [f64; 5] = [0.01, 0.1, 0.3, 1.0, 3.0];
+#[derive(Args)]
+struct VarianceFlags {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(flatten)]
+    data: DataFlags,
+    /// Where the network is frozen [default: trained for --max-steps updates by Adam]
+    #[arg(long, value_name = "FILE.safetensors")]
+    weights: Option<PathBuf>,
+    /// Channels of the first stage of the network that is trained [default: 8, quick 4]
+    #[arg(long)]
+    width: Option<u32>,
+    /// Updates before it is frozen [default: 200, quick 30]
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u64>,
+    /// Images of the smallest batch; the others are 2, 4 and 8 times as large
+    #[arg(long, default_value_t = 16)]
+    batch_size: u32,
+}
 
-/// Gradients per conditional variance.
-const DRAWS: usize = 16;
+/// Sizes of a spike in standard deviations.
+const SPIKES: [f64; 9] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4];
+
+/// Mini-batches of a batch.
+const GROUPS: [usize; 4] = [1, 2, 4, 8];
+
+/// Batches that make the optimizer's state, and batches whose updates vary.
+const BATCHES: [usize; 2] = [20, 16];
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let (flags, values, title) = match &arguments.what {
-        What::Spike(flags) => (flags, SPIKES, "largest update / lr after a spike of so many standard deviations"),
-        What::Variance(flags) => {
-            (flags, NOISES, "variance of the next update / lr^2 at this noise of a gradient of mean 1")
-        }
-    };
-    let all = || optim::ALL.iter().map(|e| e.name.to_owned()).collect();
-    let names: Vec<String> = if flags.optimizers.is_empty() { all() } else { flags.optimizers.clone() };
-    names.iter().try_for_each(|name| optim::find(name).map(drop))?;
-    let gpu = Gpu::open(flags.device.as_deref())?;
-    let line = |name: &str, cells: [String; 5]| {
-        let cells: String = cells.iter().map(|cell| format!("{cell:>11}")).collect();
-        say!("{name:<14}{cells}");
-    };
-    say!("{title}");
-    line("", values.map(|v| v.to_string()));
-    for name in &names {
-        let mut cells = [const { String::new() }; 5];
-        for (cell, value) in cells.iter_mut().zip(values) {
-            let found = match &arguments.what {
-                What::Spike(_) => probe::spike(&gpu, name, &[], value, flags.seed)?,
-                What::Variance(_) => probe::conditional_variance(&gpu, name, &[], value, DRAWS, flags.seed)?,
-            };
-            *cell = format!("{found:.3e}");
-        }
-        line(name, cells);
+    match &arguments.what {
+        What::Spike(flags) => spike(flags),
+        What::Variance(flags) => variance(flags),
     }
+}
+
+/// An optimizer and its settings.
+type Rule = (String, Vec<(String, String)>);
+
+impl Flags {
+    fn rules(&self) -> Result<Vec<Rule>> {
+        let all = || optim::ALL.iter().map(|e| e.name.to_owned()).collect();
+        let names: Vec<String> = if self.optimizers.is_empty() { all() } else { self.optimizers.clone() };
+        let rule = |name: &String| {
+            let own = self.set.iter().filter(|(of, ..)| of == name);
+            let set: Vec<_> = own.map(|(_, key, value)| (key.clone(), value.clone())).collect();
+            optim::build(name, &set)?;
+            Ok((name.clone(), set))
+        };
+        if let Some((name, key, value)) = self.set.iter().find(|(of, ..)| !names.contains(of)) {
+            let message = format!("--set {name}:{key}={value}: `{name}` is not probed");
+            return Err(Error::config(message, format!("there are {}", names.join(", "))));
+        }
+        names.iter().map(rule).collect()
+    }
+}
+
+fn spike(flags: &Flags) -> Result<()> {
+    let rules = flags.rules()?;
+    let gpu = Gpu::open(flags.device.as_deref())?;
+    let sizes: Vec<f64> = SPIKES.iter().copied().step_by(if flags.quick { 4 } else { 1 }).collect();
+    let value = |(name, set): &Rule, size: f64| probe::spike(&gpu, name, set, size, flags.seed);
+    let title = "Largest update / lr after one gradient spike";
+    show(flags, "spike", title, Axis::log("spike, standard deviations of the gradient"), &rules, &sizes, value)
+}
+
+fn variance(flags: &VarianceFlags) -> Result<()> {
+    let VarianceFlags { flags, data, weights, width, max_steps, batch_size } = flags;
+    let rules = flags.rules()?;
+    let from_file = weights.as_deref().map(|path| Ok((path, weights::config_of(path)?))).transpose()?;
+    let width = width.unwrap_or(if flags.quick { 4 } else { 8 });
+    check_width(width)?;
+    let config = match from_file {
+        Some((_, config)) => config,
+        None => Config { stem: Stem::Imagenet, width, classes: CLASSES as u32 },
+    };
+    if config.classes != CLASSES as u32 {
+        return Err(Error::config(format!("the weights have {} classes", config.classes), "the data sets have ten"));
+    }
+    let gpu = Gpu::open(flags.device.as_deref())?;
+    let opened = data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
+    opened.notes.iter().for_each(|note| say!("{note}"));
+    let dataset = opened.dataset;
+    let trained = match from_file {
+        Some(_) => None,
+        None => {
+            let max_steps = max_steps.unwrap_or(if flags.quick { 30 } else { 200 });
+            let options = training(config, max_steps, flags.seed);
+            say!("training a network of width {width} for {max_steps} updates by Adam");
+            let mut trainer =
+                Trainer::new(&gpu, dataset.clone(), options, |layout| Ok(Weights::init(layout, flags.seed)))?;
+            trainer.run(&mut Silent)?;
+            Some(trainer.network.weights()?)
+        }
+    };
+    let groups: Vec<usize> = GROUPS.iter().copied().step_by(if flags.quick { 3 } else { 1 }).collect();
+    let count = BATCHES.iter().sum::<usize>() * groups.iter().max().unwrap_or(&1);
+    say!("drawing {count} gradients of {batch_size} images there");
+    let point = probe::Point { model: find_model("resnet18")?, config, dataset, batch: *batch_size, seed: flags.seed };
+    let frozen = Frozen::new(
+        &gpu,
+        &point,
+        |layout| match (from_file, trained) {
+            (Some((path, _)), _) => Weights::load(path, layout),
+            (None, trained) => Ok(trained.expect("trained above")),
+        },
+        count,
+    )?;
+    let sizes: Vec<f64> = groups.iter().map(|g| *g as f64 * f64::from(*batch_size)).collect();
+    let value = |(name, set): &Rule, size: f64| {
+        let group = (size / f64::from(*batch_size)) as usize;
+        frozen.conditional_variance(&gpu, name, set, group, BATCHES)
+    };
+    let title = "Variance of the next update / lr², given the state";
+    show(flags, "variance", title, Axis::log("images of a batch"), &rules, &sizes, value)
+}
+
+/// Adam, before the network is frozen.
+fn training(config: Config, max_steps: u64, seed: u64) -> Options {
+    Options {
+        model: "resnet18".into(),
+        config,
+        optimizer: "adam".into(),
+        set: vec![],
+        lookahead: None,
+        epochs: u32::MAX,
+        max_steps: Some(max_steps),
+        batch: 64,
+        accumulate: 1,
+        recipe: Recipe { augment: true, ..Recipe::default() },
+        schedule: Schedule::CONSTANT,
+        early_stop: None,
+        shuffle: true,
+        seed,
+    }
+}
+
+struct Silent;
+
+impl Watch for Silent {
+    fn step(&mut self, _: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn epoch(&mut self, _: &EpochRow) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Measures each rule at each size; prints the table, and writes it with its figure.
+fn show(
+    flags: &Flags,
+    name: &str,
+    title: &str,
+    x: Axis,
+    rules: &[Rule],
+    sizes: &[f64],
+    value: impl Fn(&Rule, f64) -> Result<f64>,
+) -> Result<()> {
+    let header = std::iter::once("optimizer".to_owned()).chain(sizes.iter().map(f64::to_string)).collect();
+    let mut table = Table { header, rows: vec![] };
+    let (mut lines, mut csv) = (vec![], format!("optimizer,{},value\n", name_of_size(name)));
+    for rule in rules {
+        let values = sizes.iter().map(|&size| value(rule, size)).collect::<Result<Vec<f64>>>()?;
+        table.rows.push(std::iter::once(rule.0.clone()).chain(values.iter().map(|v| format!("{v:.3e}"))).collect());
+        csv.extend(sizes.iter().zip(&values).map(|(size, value)| format!("{},{size},{value}\n", rule.0)));
+        let points = sizes.iter().zip(&values).map(|(&x, &y)| Point::new(x, y)).collect();
+        lines.push(Line { label: rule.0.clone(), points, crosses: vec![] });
+    }
+    say!("{title}\n{}", table.text().trim_end());
+    let Some(out) = &flags.out else { return Ok(()) };
+    std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
+    let y = Axis::log(title.split(" after").next().unwrap_or(title).split(", given").next().unwrap_or(title));
+    let panel = Panel { title: title.into(), x, y, content: Content::Lines(lines) };
+    let figure = Figure { title: String::new(), panels: vec![panel], columns: 1 };
+    draw(&figure, &out.join(format!("{name}.svg")))?;
+    draw(&figure, &out.join(format!("{name}.png")))?;
+    write_atomically(&out.join(format!("{name}.csv")), csv.as_bytes())?;
+    say!("wrote {name}.csv, {name}.svg, {name}.png to {}", out.display());
     Ok(())
+}
+
+fn name_of_size(name: &str) -> &'static str {
+    if name == "spike" { "standard_deviations" } else { "images" }
 }

@@ -1,6 +1,10 @@
 //! The flags of a run that `train`, `compare`, `sweep` and `ablate` share, and recipes as TOML files.
 
-use std::{ffi::OsString, path::Path, sync::Arc};
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+    sync::Arc,
+};
 
 use clap::{Args, ValueEnum};
 
@@ -253,34 +257,53 @@ impl RecipeFlags {
     }
 }
 
-/// Puts the flags of `--config FILE` in front of those on the command line, so that the latter override.
+/// Puts the flags that `--quick` stands for and those of `--config FILE` in front of the ones on the command line, so that
+/// the latter override.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Data`] if the file cannot be read or is not a table of flags.
 pub(super) fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
-    let text = |a: &OsString| a.to_str().map(str::to_owned).unwrap_or_default();
-    let at = arguments.iter().position(|a| text(a) == "--config" || text(a).starts_with("--config="));
-    let Some(at) = at else { return Ok(arguments) };
-    let file = match text(&arguments[at]).strip_prefix("--config=") {
-        Some(file) => Some(OsString::from(file)),
-        None => arguments.get(at + 1).cloned(),
-    };
+    let words: Vec<&str> = arguments.iter().map(|a| a.to_str().unwrap_or_default()).collect();
+    let mut front: Vec<OsString> = Vec::new();
+    if words.contains(&"--quick") {
+        front.extend(super::compare::quick(words[1]).iter().map(OsString::from));
+    }
     // A missing file name is clap's to report; so is a command that has no --config.
-    let (Some(file), true) = (file, at > 1) else { return Ok(arguments) };
-    let mut expanded = arguments[..2].to_vec();
-    expanded.extend(flags(Path::new(&file))?);
-    expanded.extend_from_slice(&arguments[2..]);
-    Ok(expanded)
+    if let Some(file) = value_of(&arguments, "--config") {
+        front.extend(flags(Path::new(&file), value_of(&arguments, "--optimizers").as_deref())?);
+    }
+    let given = arguments.len().min(2);
+    Ok([&arguments[..given], &front, &arguments[given..]].concat())
 }
 
-fn flags(path: &Path) -> Result<Vec<OsString>> {
+/// What stands behind `flag` or `flag=`, after the command.
+fn value_of(arguments: &[OsString], flag: &str) -> Option<OsString> {
+    let at = arguments.iter().skip(2).position(|a| {
+        let text = a.to_str().unwrap_or_default();
+        text.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    })?;
+    match arguments[at + 2].to_str()?.split_once('=') {
+        Some((_, value)) => Some(value.into()),
+        None => arguments.get(at + 3).cloned(),
+    }
+}
+
+/// A file's table as flags. Where the command line names the `optimizers`, they replace those of the file, and so its
+/// settings of others.
+fn flags(path: &Path, optimizers: Option<&OsStr>) -> Result<Vec<OsString>> {
     let text = String::from_utf8_lossy(&read(path)?).into_owned();
     let wrong = |found: String| Error::data(path, "a TOML table of flags, as `width = 16`", found, "");
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
+    let named: Option<Vec<&str>> = optimizers.map(|list| list.to_str().unwrap_or_default().split(',').collect());
+    let replaced = |setting: &str| match (&named, setting.split_once(':')) {
+        (Some(named), Some((name, _))) => !named.contains(&name),
+        _ => false,
+    };
     let mut flags = Vec::new();
     for (key, value) in &table {
         let mut push = |value: String| flags.extend([format!("--{key}").into(), value.into()]);
         match value {
+            _ if key == "optimizers" && named.is_some() => {}
             // [set] lr = 0.001, or set = ["adam:lr=0.001", ...]
             toml::Value::Table(inner) => {
                 for (inner_key, value) in inner {
@@ -290,7 +313,10 @@ fn flags(path: &Path) -> Result<Vec<OsString>> {
             }
             toml::Value::Array(list) => {
                 for value in list {
-                    push(word(value).ok_or_else(|| wrong(format!("{key} = [{value}]")))?);
+                    let value = word(value).ok_or_else(|| wrong(format!("{key} = [{value}]")))?;
+                    if !replaced(&value) {
+                        push(value);
+                    }
                 }
             }
             toml::Value::Boolean(true) => flags.push(format!("--{key}").into()),

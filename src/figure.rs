@@ -1,0 +1,176 @@
+//! Figures: lines with bands, and rows of dots with intervals, as SVG and as PNG.
+//!
+//! A figure is a grid of panels. Colours are those of Okabe and Ito (*Color Universal Design*, 2008), which people with
+//! any kind of colour vision tell apart; a line carries its name at its end instead of in a legend, and from the eighth on
+//! it is dashed. Every point says its value to the pointer that rests on it. What is not finite, or not positive on a
+//! logarithmic axis, is a gap.
+
+mod axis;
+mod draw;
+mod png;
+
+pub(crate) use draw::escape;
+pub use png::to_png;
+
+/// One picture.
+#[derive(Clone, Debug, Default)]
+pub struct Figure {
+    /// Above everything; may be empty.
+    pub title: String,
+    /// Left to right, then down.
+    pub panels: Vec<Panel>,
+    /// Panels beside each other.
+    pub columns: usize,
+}
+
+/// One pair of axes.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// Above the axes.
+    pub title: String,
+    /// To the right.
+    pub x: Axis,
+    /// Upwards; rows have names instead.
+    pub y: Axis,
+    /// What is drawn.
+    pub content: Content,
+}
+
+/// An axis.
+#[derive(Clone, Debug, Default)]
+pub struct Axis {
+    /// What it counts, with its unit.
+    pub label: String,
+    /// Whether equal distances are equal factors.
+    pub log: bool,
+    /// Whether it counts whole things, as epochs.
+    pub whole: bool,
+}
+
+impl Axis {
+    /// Equal distances are equal differences.
+    pub fn linear(label: impl Into<String>) -> Self {
+        Self { label: label.into(), ..Self::default() }
+    }
+
+    /// The same, of whole numbers.
+    pub fn whole(label: impl Into<String>) -> Self {
+        Self { label: label.into(), whole: true, ..Self::default() }
+    }
+
+    /// Equal distances are equal factors.
+    pub fn log(label: impl Into<String>) -> Self {
+        Self { label: label.into(), log: true, ..Self::default() }
+    }
+}
+
+/// What a panel shows.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// y over x.
+    Lines(Vec<Line>),
+    /// A value per name, from the top down.
+    Rows(Vec<Row>),
+}
+
+/// A line.
+#[derive(Clone, Debug, Default)]
+pub struct Line {
+    /// Its name; may be empty where it is alone.
+    pub label: String,
+    /// From left to right.
+    pub points: Vec<Point>,
+    /// Where there is no value to show, as of a run that diverged: crosses at the lower edge.
+    pub crosses: Vec<f64>,
+}
+
+/// A point of a line, and the band around it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// To the right.
+    pub x: f64,
+    /// Upwards.
+    pub y: f64,
+    /// The band's lower and upper edge; both `y` where there is none.
+    pub band: (f64, f64),
+}
+
+impl Point {
+    /// A point without a band.
+    pub fn new(x: f64, y: f64) -> Self {
+        Self { x, y, band: (y, y) }
+    }
+}
+
+/// A named value with an interval and the values it came from.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its name.
+    pub label: String,
+    /// The value.
+    pub value: f64,
+    /// The interval's ends, if there is one.
+    pub interval: Option<(f64, f64)>,
+    /// The single values, drawn small.
+    pub each: Vec<f64>,
+}
+
+impl Figure {
+    /// The picture as a self-contained SVG document.
+    pub fn svg(&self) -> String {
+        draw::figure(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Axis, Content, Figure, Line, Panel, Point, Row, to_png};
+
+    fn figure(content: Content, log: bool) -> Figure {
+        let axis = |label: &str| if log { Axis::log(label) } else { Axis::linear(label) };
+        let panel = Panel { title: "a < b & \"c\"".into(), x: axis("x"), y: axis("y"), content };
+        Figure { title: "t".into(), panels: vec![panel], columns: 1 }
+    }
+
+    fn line(label: &str, ys: &[f64]) -> Line {
+        let points = (1..).zip(ys).map(|(x, &y)| Point { x: f64::from(x), y, band: (y - 1.0, y + 1.0) });
+        Line { label: label.into(), points: points.collect(), crosses: vec![2.0] }
+    }
+
+    /// Whatever the numbers, the picture is well-formed and can be drawn.
+    #[test]
+    fn every_figure_is_a_picture() {
+        let awkward = [
+            vec![],
+            vec![line("none", &[])],
+            vec![line("one", &[3.0])],
+            vec![line("same", &[2.0, 2.0, 2.0]), line("zero", &[0.0, 0.0])],
+            vec![line("gap", &[1.0, f64::NAN, f64::INFINITY, 4.0]), line("far", &[1e-300, 1e300])],
+            (0..20).map(|i| line(&format!("line {i}"), &[1.0, f64::from(i) * 1e-9 + 1.0])).collect(),
+        ];
+        for lines in awkward {
+            for log in [false, true] {
+                let svg = figure(Content::Lines(lines.clone()), log).svg();
+                assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+                assert!(svg.contains("a &lt; b &amp; &quot;c&quot;"));
+                let png = to_png(&svg).unwrap();
+                assert!(png.starts_with(b"\x89PNG"), "{svg}");
+            }
+        }
+        let row = |value, interval| Row { label: "r".into(), value, interval, each: vec![1.0, f64::NAN] };
+        let rows = vec![row(1.0, Some((0.5, 2.0))), row(f64::NAN, None)];
+        assert!(to_png(&figure(Content::Rows(rows), false).svg()).is_ok());
+    }
+
+    /// A line's end and its label are where its last value is: further up for a larger one.
+    #[test]
+    fn larger_is_higher() {
+        let svg = figure(Content::Lines(vec![line("low", &[1.0, 1.0]), line("high", &[1.0, 9.0])]), false).svg();
+        let height = |label: &str| -> f64 {
+            let at = svg.find(&format!(">{label}</text>")).unwrap();
+            let tag = &svg[svg[..at].rfind("<text").unwrap()..at];
+            tag.split("y=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+        };
+        assert!(height("high") < height("low") - 100.0);
+    }
+}

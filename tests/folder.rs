@@ -1,0 +1,57 @@
+//! The program in a folder of its own, and files for it.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+/// A folder of its own for a test, removed at the end.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("velograd-cli-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub fn velograd(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_velograd")).args(arguments).current_dir(&self.0).output().unwrap()
+    }
+
+    /// Runs, expects an error with this exit code, and returns what it said.
+    pub fn refused(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.velograd(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains("error:") && !said.contains("panicked"), "{arguments:?}: {said}");
+        said
+    }
+
+    pub fn works(&self, arguments: &[&str]) -> String {
+        let output = self.velograd(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// `count` records of CIFAR-10's format, every class in turn, the image a shade of its class.
+pub fn records(count: usize) -> Vec<u8> {
+    (0..count).flat_map(|i| [vec![(i % 10) as u8], vec![(i % 10 * 25) as u8; 3072]].concat()).collect()
+}

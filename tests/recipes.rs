@@ -1,0 +1,74 @@
+//! The recipes that come with the program: each runs by the command on its first line.
+
+use std::fs;
+
+use crate::{
+    folder::{Folder, records},
+    support::gpu,
+};
+
+#[test]
+fn every_recipe_runs() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("recipes");
+    folder.write("set/data_batch_1.bin", &records(60));
+    folder.write("set/test_batch.bin", &records(20));
+    let recipes = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes");
+    let mut seen = 0;
+    for entry in fs::read_dir(recipes).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let file = path.file_name().unwrap().to_str().unwrap();
+        let command: Vec<&str> = text.lines().next().unwrap().split(' ').collect();
+        assert_eq!(command[..2], ["#", "velograd"], "{file} begins with its command");
+        assert_eq!(command[3..5], ["--config", &format!("recipes/{file}")], "{file} names itself");
+        let mut arguments = vec![command[2], "--config", path.to_str().unwrap()];
+        // The recipe's own settings, on few images and a small network.
+        arguments.extend(["--data", "set", "--width", "4", "--batch-size", "16", "--epochs", "1", "--max-steps", "1"]);
+        if command[2] == "train" {
+            let split: &[&str] = if text.contains("val-split") { &["--val-split", "10"] } else { &[] };
+            folder.works(&[&arguments[..], split, &["--out", file]].concat());
+            let run = fs::read_to_string(folder.0.join(file).join("run.json")).unwrap();
+            let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+            let recipe: toml::Table = text.parse().unwrap();
+            assert_eq!(run["optimizer"], recipe["optimizer"].as_str().unwrap(), "{file}");
+            for (key, value) in recipe["set"].as_table().unwrap() {
+                let given = value.as_float().or(value.as_integer().map(|v| v as f64)).unwrap();
+                assert_eq!(run["settings"][key].as_f64(), Some(given), "{file}: {key}");
+            }
+        } else {
+            let rates: &[&str] = if command[2] == "sweep" { &["--lr", "0.01"] } else { &[] };
+            folder.works(&[&arguments[..], rates, &["--seeds", "1", "--out", file]].concat());
+            let table = fs::read_to_string(folder.0.join(file).join("table.md")).unwrap();
+            let recipe: toml::Table = text.parse().unwrap();
+            for optimizer in recipe["optimizers"].as_str().unwrap().split(',') {
+                assert!(table.contains(&format!("| {optimizer} |")), "{file}: {optimizer} is not in\n{table}");
+            }
+        }
+        seen += 1;
+    }
+    assert!(seen >= 6, "{seen} recipes");
+}
+
+/// What a file says of one optimizer goes when the command line names others.
+#[test]
+fn flags_override_a_recipe() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("override");
+    folder.write("data_batch_1.bin", &records(40));
+    folder.write("test_batch.bin", &records(20));
+    folder.write(
+        "r.toml",
+        b"optimizers = \"adam,sgd\"\nset = [\"adam:lr=0.1\", \"sgd:lr=0.2\"]\nseeds = 2\nwidth = 4\nepochs = 1\n",
+    );
+    let compare = ["compare", "--data", ".", "--batch-size", "16", "--config", "r.toml"];
+    let said = folder.works(&[&compare[..], &["--optimizers", "sgd,lion", "--seeds=1", "--out", "a"]].concat());
+    assert!(said.contains("lion") && !said.contains("adam"), "{said}");
+    let json = fs::read_to_string(folder.0.join("a/runs/sgd/seed-0/run.json")).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["settings"]["lr"], 0.2);
+    assert!(!folder.0.join("a/runs/sgd/seed-1").exists());
+}
