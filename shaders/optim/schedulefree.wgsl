@@ -6,30 +6,34 @@
 #import grid
 #import report
 #import update
+#import decay
 
 struct Sizes { len4: u32, one_minus_beta2: f32, eps: f32, weight_decay: f32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step; // rows: (min(1, t/warmup), c, 1/(1-beta2^t), beta1*(1-c) - 1)
 @group(0) @binding(2) var<storage, read> report: Report;
-@group(0) @binding(3) var<storage, read> grads: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> params: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> z: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> v: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> decays: array<f32>;
+@group(0) @binding(4) var<storage, read> grads: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> params: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> z: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> v: array<vec4<f32>>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     if report.skip != 0u { return; }
+    let chunk = flat_group(group, groups);
+    let weight_decay = weight_decay_of(chunk);
     let row = scalars_of_update(report.skipped);
     let rate = step.lr * row.x;
-    let base = flat_group(group, groups) * 256u + lane;
+    let base = chunk * 256u + lane;
     for (var i = base; i < min(base + 256u, sizes.len4); i += 64u) {
         let g = grads[i];
         let y = params[i];
         let v_new = fma(vec4<f32>(sizes.one_minus_beta2), fma(g, g, -v[i]), v[i]);
         v[i] = v_new;
-        let u = fma(vec4<f32>(sizes.weight_decay), y, g / (sqrt(v_new * row.z) + sizes.eps));
+        let u = fma(vec4<f32>(weight_decay), y, g / (sqrt(v_new * row.z) + sizes.eps));
         params[i] = fma(vec4<f32>(rate * row.w), u, fma(vec4<f32>(row.y), z[i] - y, y));
         z[i] = fma(vec4<f32>(-rate), u, z[i]);
     }

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use super::{Entry, Kind, Optimizer, Setting, Settings, Start, arena, norm_and_guard, report, state};
+use super::{Entry, Kind, Optimizer, Setting, Settings, Start, arena, decays, norm_and_guard, report, state};
 use crate::{
     error::{Error, Result},
     optim::updates::correction,
@@ -77,12 +77,12 @@ impl Optimizer for ScheduleFree {
         norm_and_guard(t);
         let set = &self.settings;
         let len4 = t.layout().param_floats() / 4;
-        let (report, grads, params) = (report(t), arena(t, "grads"), arena(t, "params"));
+        let (report, decays, grads, params) = (report(t), decays(t), arena(t, "grads"), arena(t, "params"));
         let (z, v) = (state(t, "z"), state(t, "v"));
         let call = t.call("optim/schedulefree").size("len4", len4).size("eps", set.number("eps") as f32);
         let call = call.size("one_minus_beta2", (1.0 - set.number("beta2")) as f32);
         let call = call.size("weight_decay", set.number("weight_decay") as f32);
-        call.read(report).read(grads).write(params).write(z).write(v).groups(len4.div_ceil(256));
+        call.read(report).read(decays).read(grads).write(params).write(z).write(v).groups(len4.div_ceil(256));
     }
 
     fn scalars(&self, t: u64) -> [f64; 4] {

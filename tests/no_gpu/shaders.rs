@@ -9,7 +9,7 @@ use velograd::gpu::target::Target;
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops;
 use velograd::optim::{self, Clip, Kind};
-use velograd::params::{Init, Shape};
+use velograd::params::{Init, Role, Shape};
 use velograd::selftest::table;
 use velograd::tape::{Recording, Tape};
 
@@ -30,9 +30,9 @@ const CLIP: Clip = Clip { value: Some(1.0), norm: Some(1.0) };
 /// One update of every optimizer: with its defaults, with momentum, and with each choice made otherwise.
 fn updates(target: &Target) -> Vec<Recording> {
     let mut t = Tape::new(target, true);
-    t.param("weight", Shape::Filter { k: 40, c: 60, r: 3, s: 3 }, Init::KaimingFanOut);
-    t.param("tall", Shape::Matrix { outputs: 40, inputs: 10 }, Init::Constant(0.0));
-    t.param("bias", Shape::Vector { c: 10 }, Init::Constant(0.0));
+    t.param("weight", Shape::Filter { k: 40, c: 60, r: 3, s: 3 }, Init::KaimingFanOut, Role::Weight);
+    t.param("tall", Shape::Matrix { outputs: 40, inputs: 10 }, Init::Constant(0.0), Role::Weight);
+    t.param("bias", Shape::Vector { c: 10 }, Init::Constant(0.0), Role::Bias);
     let mut recordings = Vec::new();
     for entry in optim::ALL {
         let mut variants = vec![vec![], vec![("momentum", "0.9")]];
