@@ -135,7 +135,8 @@ impl Recording {
         call.args.iter().map(|(slot, _)| self.slot_bytes(slot)).sum()
     }
 
-    fn slot_bytes(&self, slot: &Slot) -> u64 {
+    /// Bytes of one argument.
+    pub fn slot_bytes(&self, slot: &Slot) -> u64 {
         match slot {
             Slot::Tensor(t) => 4 * self.info(*t).words,
             Slot::Buffer { bytes, .. } => *bytes,
