@@ -17,7 +17,7 @@ use crate::{
     models::{Config, Model},
     ops,
     optim::{self, Clip, Optimizer, Updates},
-    params::Layout,
+    params::{Layout, NoDecay},
     tape::{Recording, Tape, plan::Plan},
     weights::Weights,
 };
@@ -40,6 +40,8 @@ pub struct Recipe {
     pub dropout: f32,
     /// Bounds of the gradient.
     pub clip: Clip,
+    /// Parameters that weight decay leaves out.
+    pub no_decay: NoDecay,
 }
 
 /// What is recorded.
@@ -116,7 +118,7 @@ impl Plans<'_> {
     /// Records the forward pass of a batch of `n` and, in training, its backward pass.
     pub fn record(&self, gpu: &Gpu, n: u32, training: bool) -> Recording {
         let mut t = Tape::new(&gpu.target, training);
-        t.dropout = self.recipe.dropout;
+        (t.dropout, t.no_decay) = (self.recipe.dropout, self.recipe.no_decay);
         let x = t.scope("input", |t| {
             let draws = ops::draw(t, n, training && self.recipe.augment);
             ops::augment(t, n, draws)

@@ -40,7 +40,7 @@ use updates::correction;
 use crate::{
     error::{Error, Result},
     gpu::runtime::Runtime,
-    params::Layout,
+    params::{CHUNK, Layout},
     suggest,
     tape::{Recording, Slot, Tape},
 };
@@ -183,13 +183,16 @@ pub fn record(optimizer: &dyn Optimizer, clip: Clip, mut t: Tape) -> Recording {
     t.finish()
 }
 
-/// Fills what updates start from: the tables of blocks and segments, and state that copies the parameters. To be called
+/// Fills what updates start from: the tables of blocks, segments and decays, and state that copies the parameters. To be called
 /// once the parameters are in place.
 pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime<'_>, layout: &Layout) {
-    let (blocks, segments) = layout.tables();
-    for (name, words) in
-        [("blocks", bytemuck::cast_slice::<_, u32>(&blocks)), ("segments", bytemuck::cast_slice(&segments))]
-    {
+    let ((blocks, segments), decays) = (layout.tables(), layout.decays());
+    let tables: [(&str, &[u32]); 3] = [
+        ("blocks", bytemuck::cast_slice(&blocks)),
+        ("segments", bytemuck::cast_slice(&segments)),
+        ("decays", bytemuck::cast_slice(&decays)),
+    ];
+    for (name, words) in tables {
         if runtime.has_buffer(name) {
             runtime.write(runtime.buffer(name), words);
         }
@@ -261,7 +264,13 @@ fn blocks(t: &mut Tape) -> (Slot, u32) {
 
 fn segments(t: &mut Tape) -> (Slot, u32) {
     let count = t.layout().tables().1.len() as u32;
-    (t.buffer("segments", 8 * u64::from(count)), count)
+    (t.buffer("segments", 12 * u64::from(count)), count)
+}
+
+/// What multiplies weight decay in each chunk.
+fn decays(t: &mut Tape) -> Slot {
+    let chunks = t.layout().param_floats() / CHUNK;
+    t.buffer("decays", 4 * u64::from(chunks))
 }
 
 /// The gradient's norm and the guard against what is not finite: what a rule without norms of its own begins with.

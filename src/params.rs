@@ -4,6 +4,13 @@
 //! [`CHUNK`] floats, so binding offsets and `vec4` access are always legal and an element-wise kernel may run over the
 //! whole arena; padding is inert (parameter 0, gradient 0). Channels are padded to multiples of four inside a tensor.
 
+use std::{fmt, str::FromStr};
+
+use crate::{
+    error::{Error, Result},
+    suggest,
+};
+
 /// Alignment of a tensor in the arenas, in floats (4,096 bytes).
 pub const CHUNK: u32 = 1024;
 
@@ -131,6 +138,78 @@ pub enum Init {
     Constant(f32),
 }
 
+/// What a parameter is to its layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A weight of a convolution or a linear layer.
+    Weight,
+    /// A bias of a convolution or a linear layer.
+    Bias,
+    /// Weight or bias of a batch norm.
+    Norm,
+}
+
+/// Which parameters weight decay leaves out; none by default, as in the published experiment.
+///
+/// Written as words with commas: `norm` is the weights and biases of batch norms, `bias` the biases of convolutions and
+/// linear layers, `none` neither. `norm,bias` leaves out every tensor of one dimension, as timm's `filter_bias_and_bn` does.
+/// (Torchvision's `--bias-weight-decay` counts a batch norm's bias as a bias; here it belongs to the norm.)
+///
+/// ```
+/// use velograd::params::NoDecay;
+/// assert_eq!("norm,bias".parse::<NoDecay>().unwrap(), NoDecay { norm: true, bias: true });
+/// assert!("weight".parse::<NoDecay>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoDecay {
+    /// Weights and biases of batch norms.
+    pub norm: bool,
+    /// Biases of convolutions and linear layers.
+    pub bias: bool,
+}
+
+impl NoDecay {
+    /// Whether weight decay leaves out a parameter of this role.
+    pub fn leaves_out(self, role: Role) -> bool {
+        match role {
+            Role::Weight => false,
+            Role::Bias => self.bias,
+            Role::Norm => self.norm,
+        }
+    }
+}
+
+impl FromStr for NoDecay {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut all = Self::default();
+        for word in text.split(',') {
+            match word.trim() {
+                "norm" => all.norm = true,
+                "bias" => all.bias = true,
+                "none" => {}
+                other => {
+                    let message = format!("weight decay knows no parameters called `{other}`");
+                    return Err(Error::config(message, suggest::hint(other, &["norm", "bias", "none"])));
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl fmt::Display for NoDecay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.norm, self.bias) {
+            (true, true) => "norm,bias",
+            (true, false) => "norm",
+            (false, true) => "bias",
+            (false, false) => "none",
+        })
+    }
+}
+
 /// One named tensor of an arena.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segment {
@@ -142,6 +221,15 @@ pub struct Segment {
     pub offset: u32,
     /// How it starts.
     pub init: Init,
+    /// Whether weight decay reaches it.
+    pub decays: bool,
+}
+
+impl Segment {
+    /// What multiplies an optimizer's weight decay.
+    pub fn decay(&self) -> f32 {
+        f32::from(u8::from(self.decays))
+    }
 }
 
 /// The arenas of a network: parameters, and running statistics apart from them (the forward pass writes those).
@@ -154,13 +242,13 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Declares a parameter.
+    /// Declares a parameter; `decays` says whether weight decay reaches it.
     ///
     /// # Panics
     /// If the name is taken.
-    pub fn param(&mut self, name: String, shape: Shape, init: Init) -> Segment {
+    pub fn param(&mut self, name: String, shape: Shape, init: Init, decays: bool) -> Segment {
         let offset = self.param_floats();
-        declare(&mut self.params, Segment { name, shape, offset, init })
+        declare(&mut self.params, Segment { name, shape, offset, init, decays })
     }
 
     /// Declares a running statistic.
@@ -169,7 +257,8 @@ impl Layout {
     /// If the name is taken.
     pub fn running(&mut self, name: String, c: u32, value: f32) -> Segment {
         let offset = self.running_floats();
-        declare(&mut self.running, Segment { name, shape: Shape::Vector { c }, offset, init: Init::Constant(value) })
+        let (shape, init) = (Shape::Vector { c }, Init::Constant(value));
+        declare(&mut self.running, Segment { name, shape, offset, init, decays: false })
     }
 
     /// Length of the parameter arena in floats.
@@ -187,8 +276,9 @@ impl Layout {
         self.params.iter().map(|s| s.shape.elements()).sum()
     }
 
-    /// The device's tables: blocks `(first vec4, vec4 count, segment, 0)` and segments `(first block, blocks)`.
-    pub fn tables(&self) -> (Vec<[u32; 4]>, Vec<[u32; 2]>) {
+    /// The device's tables: blocks `(first vec4, vec4 count, segment, 0)` and segments `(first block, blocks, bits of
+    /// what multiplies weight decay)`.
+    pub fn tables(&self) -> (Vec<[u32; 4]>, Vec<[u32; 3]>) {
         let (mut blocks, mut segments) = (Vec::new(), Vec::new());
         for (index, segment) in (0u32..).zip(&self.params) {
             let first = blocks.len() as u32;
@@ -196,9 +286,15 @@ impl Layout {
             for start in (0..len).step_by(BLOCK as usize) {
                 blocks.push([(segment.offset + start) / 4, BLOCK.min(len - start) / 4, index, 0]);
             }
-            segments.push([first, blocks.len() as u32 - first]);
+            segments.push([first, blocks.len() as u32 - first, segment.decay().to_bits()]);
         }
         (blocks, segments)
+    }
+
+    /// What multiplies weight decay in each chunk of the parameters: 1, or 0 in a tensor that it leaves out.
+    pub fn decays(&self) -> Vec<f32> {
+        let chunks = |s: &Segment| s.shape.stored().div_ceil(CHUNK) as usize;
+        self.params.iter().flat_map(|s| std::iter::repeat_n(s.decay(), chunks(s))).collect()
     }
 }
 

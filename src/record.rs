@@ -119,6 +119,7 @@ pub(crate) fn run_json(
         "precision": "f32",
         "optimizer": options.optimizer,
         "settings": settings.to_json(),
+        "no_decay": options.recipe.no_decay.to_string(),
         "lookahead": options.lookahead.map(|l| json!({ "k": l.k, "alpha": l.alpha })),
         "epochs": options.epochs,
         "max_steps": options.max_steps,

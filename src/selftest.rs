@@ -40,7 +40,7 @@ pub use execute::execute;
 pub use image::{AugmentCase, DrawCase};
 pub use linear::LinearCase;
 pub use loss::CrossEntropyCase;
-pub use optim::{OPTIMIZER_CASES, OptimizerInputs, narrow, optimizer_bound, optimizer_case};
+pub use optim::{OPTIMIZER_CASES, OptimizerCase, OptimizerInputs, narrow, optimizer_bound, optimizer_case};
 pub use outcome::Outcome;
 pub use pool::{GlobalAvgPoolCase, MaxPoolCase};
 pub use port::{At, Port};

@@ -13,7 +13,7 @@ use crate::{
         shader::{Access, Const, Spec},
         target::{Gemm, Target},
     },
-    params::{Init, Layout, Shape, padded},
+    params::{Init, Layout, NoDecay, Role, Shape, padded},
 };
 
 /// An activation, or the gradient of one: shape `[n, h, w, c]`, stored as `[h][w][n][c padded to 4]`.
@@ -135,7 +135,8 @@ impl Recording {
         call.args.iter().map(|(slot, _)| self.slot_bytes(slot)).sum()
     }
 
-    fn slot_bytes(&self, slot: &Slot) -> u64 {
+    /// Bytes of one argument.
+    pub fn slot_bytes(&self, slot: &Slot) -> u64 {
         match slot {
             Slot::Tensor(t) => 4 * self.info(*t).words,
             Slot::Buffer { bytes, .. } => *bytes,
@@ -153,6 +154,8 @@ pub struct Tape {
     pub training: bool,
     /// Probability of dropout, for models that have one before their classifier.
     pub dropout: f32,
+    /// Which parameters weight decay leaves out; to be set before any is declared.
+    pub no_decay: NoDecay,
     recording: Recording,
     backward: Vec<(Tensor, Backward)>,
     scopes: Vec<String>,
@@ -169,7 +172,8 @@ impl Tape {
             forward_calls: 0,
             largest_grid: 0,
         };
-        Self { target: target.clone(), training, dropout: 0.0, recording, backward: vec![], scopes: vec![] }
+        let (target, no_decay) = (target.clone(), NoDecay::default());
+        Self { target, training, dropout: 0.0, no_decay, recording, backward: vec![], scopes: vec![] }
     }
 
     /// A tape over arenas that another recording has laid out: an optimizer's.
@@ -258,8 +262,9 @@ impl Tape {
     }
 
     /// Declares a parameter under the current scope.
-    pub fn param(&mut self, name: &str, shape: Shape, init: Init) -> Param {
-        let segment = self.recording.layout.param(self.path(name), shape, init);
+    pub fn param(&mut self, name: &str, shape: Shape, init: Init, role: Role) -> Param {
+        let decays = !self.no_decay.leaves_out(role);
+        let segment = self.recording.layout.param(self.path(name), shape, init, decays);
         let (offset, bytes) = (u64::from(segment.offset) * 4, u64::from(shape.stored()) * 4);
         let slot = |name: &str| Slot::Buffer { name: name.into(), offset, bytes };
         Param { value: slot("params"), gradient: slot("grads"), shape }

@@ -73,6 +73,35 @@ fn without_test_images_a_line_says_so() {
     says(&said, &["no validation"]);
 }
 
+/// `--no-decay` from a file and from the command line, in `run.json`, and in every run of a comparison.
+#[test]
+fn what_weight_decay_leaves_out_is_recorded() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("decay");
+    folder.write("data_batch_1.bin", &records(20));
+    folder.write("recipe.toml", b"data = '.'\nwidth = 4\nmax-steps = 2\nno-decay = ['norm', 'bias']\n");
+    let run = |arguments: &[&str], file: &str| -> serde_json::Value {
+        folder.works(arguments);
+        serde_json::from_str(&fs::read_to_string(folder.0.join(file)).unwrap()).unwrap()
+    };
+    let from_file = run(&["train", "--config", "recipe.toml", "--out", "a"], "a/run.json");
+    assert_eq!(from_file["no_decay"], "norm,bias");
+    assert!(from_file["config"].as_str().unwrap().contains("no-decay = \"norm,bias\""), "{}", from_file["config"]);
+    let overridden = run(&["train", "--config", "recipe.toml", "--no-decay", "none", "--out", "b"], "b/run.json");
+    assert_eq!(overridden["no_decay"], "none");
+    assert!(!overridden["config"].as_str().unwrap().contains("no-decay"), "{}", overridden["config"]);
+    let weights = |run: &str| fs::read(folder.0.join(run).join("model.safetensors")).unwrap();
+    assert!(weights("a") != weights("b"), "decay left nothing out");
+    let compare = ["compare", "--config", "recipe.toml", "--optimizers", "adamw", "--seeds", "1", "--out", "c"];
+    assert_eq!(run(&compare, "c/runs/adamw/seed-0/run.json")["no_decay"], "norm,bias");
+    says(&folder.refused(2, &[&compare[..], &["--no-decay", "norm"]].concat()), &["another recipe"]);
+    for command in ["compare", "sweep", "ablate"] {
+        says(&folder.refused(2, &[command, "--out", "d", "--no-decay", "biases"]), &["did you mean `bias`"]);
+    }
+}
+
 #[test]
 fn bad_data() {
     let folder = Folder::new("data");
@@ -111,6 +140,8 @@ fn bad_flags() {
     says(&refused(2, &["--width", "wide"]), &["--width"]);
     says(&refused(2, &["--model", "resnet81"]), &["resnet18"]);
     says(&refused(2, &["--stem", "vgg"]), &["imagenet", "cifar"]);
+    says(&refused(2, &["--no-decay", "norms"]), &["`norms`", "did you mean `norm`", "norm, bias, none"]);
+    says(&refused(2, &["--no-decay", "norm,weight"]), &["`weight`", "norm, bias, none"]);
     if gpu().is_none() {
         return;
     }

@@ -103,12 +103,12 @@ fn muon_takes_the_hidden_layers() {
             name if name.contains("conv") => Shape::Filter { k: 8, c: 8, r: 3, s: 3 },
             _ => Shape::Vector { c: 8 },
         };
-        layout.param(name.into(), shape, Init::Constant(0.0));
+        layout.param(name.into(), shape, Init::Constant(0.0), true);
     }
     let (optimizer, _) = optim::build("muon", &[]).unwrap();
     let tables: BTreeMap<_, _> = optimizer.tables(&layout).into_iter().collect();
-    assert_eq!(tables["muon.matrices"].len(), 2 * 8, "two filters");
-    let first4 = [tables["muon.matrices"][0], tables["muon.matrices"][8]];
+    assert_eq!(tables["muon.matrices"].len(), 2 * 9, "two filters");
+    let first4 = [tables["muon.matrices"][0], tables["muon.matrices"][9]];
     assert_eq!(first4.map(|at| 4 * at), [layout.params[2].offset, layout.params[3].offset]);
     let recording = optim::record(optimizer.as_ref(), optim::Clip::default(), Tape::over_layout(&gpu.target, &layout));
     assert_eq!(recording.calls.len(), 2 + 3 + 5 * 3 + 1 + 1);

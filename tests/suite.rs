@@ -17,6 +17,9 @@ mod no_gpu {
     /// Data sets, readers, order.
     mod data;
 
+    /// Which tensors weight decay leaves out.
+    mod decay;
+
     /// Gradients of the references against differences of their values.
     mod finite_difference;
 

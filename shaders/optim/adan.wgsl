@@ -11,6 +11,7 @@
 #import report
 #import update
 #import average
+#import decay
 
 struct Sizes { len4: u32, beta2: f32, one_minus_beta1: f32, one_minus_beta2: f32, one_minus_beta3: f32,
                eps: f32, weight_decay: f32 }
@@ -18,19 +19,22 @@ struct Sizes { len4: u32, beta2: f32, one_minus_beta1: f32, one_minus_beta2: f32
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step; // rows: (1/(1-beta1^t), beta2/(1-beta2^t), 1/sqrt(1-beta3^t), t == 1)
 @group(0) @binding(2) var<storage, read> report: Report;
-@group(0) @binding(3) var<storage, read> grads: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> params: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> d: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> n: array<vec4<f32>>;
-@group(0) @binding(8) var<storage, read_write> previous: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> decays: array<f32>;
+@group(0) @binding(4) var<storage, read> grads: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> params: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> m: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> d: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> n: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read_write> previous: array<vec4<f32>>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     if report.skip != 0u { return; }
+    let chunk = flat_group(group, groups);
+    let weight_decay = weight_decay_of(chunk);
     let row = scalars_of_update(report.skipped);
-    let base = flat_group(group, groups) * 256u + lane;
+    let base = chunk * 256u + lane;
     for (var i = base; i < min(base + 256u, sizes.len4); i += 64u) {
         var p = params[i];
         let g = grads[i];
@@ -42,10 +46,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         m[i] = m_new;
         d[i] = d_new;
         n[i] = n_new;
-        if NO_PROX { p = fma(vec4<f32>(-step.lr * sizes.weight_decay), p, p); }
+        if NO_PROX { p = fma(vec4<f32>(-step.lr * weight_decay), p, p); }
         let root = fma(sqrt(n_new), vec4<f32>(row.z), vec4<f32>(sizes.eps));
         p = fma(vec4<f32>(-step.lr), fma(vec4<f32>(row.x), m_new, row.y * d_new) / root, p);
-        if !NO_PROX { p /= 1.0 + step.lr * sizes.weight_decay; }
+        if !NO_PROX { p /= 1.0 + step.lr * weight_decay; }
         params[i] = p;
     }
 }

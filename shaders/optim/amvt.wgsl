@@ -13,6 +13,7 @@
 #import report
 #import update
 #import average
+#import decay
 
 struct Sizes { len4: u32, beta1: f32, one_minus_beta1: f32, one_minus_beta2: f32, one_minus_beta3: f32,
                eps: f32, weight_decay: f32, clip: f32 }
@@ -20,21 +21,24 @@ struct Sizes { len4: u32, beta1: f32, one_minus_beta1: f32, one_minus_beta2: f32
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step; // rows: (1/(1-beta1^t) or 1, 1/(1-beta2^t), 1/(1-beta3^t), 0)
 @group(0) @binding(2) var<storage, read> report: Report;
-@group(0) @binding(3) var<storage, read> grads: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> params: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> s: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> decays: array<f32>;
+@group(0) @binding(4) var<storage, read> grads: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> params: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> m: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> v: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> s: array<vec4<f32>>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     if report.skip != 0u { return; }
+    let chunk = flat_group(group, groups);
+    let weight_decay = weight_decay_of(chunk);
     let row = scalars_of_update(report.skipped);
     var scale = 1.0;
     if CLIP && report.grad_norm > sizes.clip { scale = sizes.clip / report.grad_norm; }
-    let decay = sizes.weight_decay * select(1.0, step.lr, DECOUPLED);
-    let base = flat_group(group, groups) * 256u + lane;
+    let decay = weight_decay * select(1.0, step.lr, DECOUPLED);
+    let base = chunk * 256u + lane;
     for (var i = base; i < min(base + 256u, sizes.len4); i += 64u) {
         let p = params[i];
         let g = scale * grads[i];

@@ -10,7 +10,8 @@
 
 struct Sizes { blocks: u32, ratio: f32, weight_decay: f32, one_minus_beta1: f32, one_minus_beta2: f32, eps: f32 }
 
-struct Rest { first4: u32, len4: u32, v4: u32, pad: u32 } // a block: where it begins in the arena, and in v
+// A block: where it begins in the arena, and in v; decay is 0 where weight decay leaves its tensor out, else 1.
+struct Rest { first4: u32, len4: u32, v4: u32, decay: f32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step; // rows: (1/(1-beta1^t), 1/(1-beta2^t), 0, 0)
@@ -29,6 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let block = blocks[index];
     let row = scalars_of_update(report.skipped);
     let rate = step.lr * sizes.ratio;
+    let weight_decay = sizes.weight_decay * block.decay;
     for (var k = lane; k < block.len4; k += 64u) {
         let i = block.first4 + k;
         let g = grads[i];
@@ -37,6 +39,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         m[i] = m_new;
         v[block.v4 + k] = v_new;
         let u = m_new * row.x / (sqrt(v_new * row.y) + sizes.eps);
-        params[i] = fma(vec4<f32>(-rate), u, fma(vec4<f32>(-rate * sizes.weight_decay), params[i], params[i]));
+        params[i] = fma(vec4<f32>(-rate), u, fma(vec4<f32>(-rate * weight_decay), params[i], params[i]));
     }
 }

@@ -22,7 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var b = 0u; b < matrix.blocks; b++) { sum += sums[matrix.first_block + b]; }
     let norms = sqrt(sum);
     var rate = step.lr * matrix.factor;
-    var shrink = -step.lr * sizes.weight_decay;
+    var shrink = -step.lr * (sizes.weight_decay * matrix.decay);
     if AIRBENCH {
         rate = step.lr;
         shrink = 0.0; // of a matrix of zeros

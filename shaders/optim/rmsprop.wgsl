@@ -13,26 +13,30 @@
 #import report
 #import update
 #import average
+#import decay
 
 struct Sizes { len4: u32, alpha: f32, one_minus_alpha: f32, eps: f32, weight_decay: f32, momentum: f32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> report: Report;
-@group(0) @binding(3) var<storage, read> grads: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> params: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> mean: array<vec4<f32>>; // with CENTERED
-@group(0) @binding(7) var<storage, read_write> buffer: array<vec4<f32>>; // with MOMENTUM
+@group(0) @binding(3) var<storage, read> decays: array<f32>;
+@group(0) @binding(4) var<storage, read> grads: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> params: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> v: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> mean: array<vec4<f32>>; // with CENTERED
+@group(0) @binding(8) var<storage, read_write> buffer: array<vec4<f32>>; // with MOMENTUM
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     if report.skip != 0u { return; }
-    let base = flat_group(group, groups) * 256u + lane;
+    let chunk = flat_group(group, groups);
+    let weight_decay = weight_decay_of(chunk);
+    let base = chunk * 256u + lane;
     for (var i = base; i < min(base + 256u, sizes.len4); i += 64u) {
         let p = params[i];
-        let g = fma(vec4<f32>(sizes.weight_decay), p, grads[i]);
+        let g = fma(vec4<f32>(weight_decay), p, grads[i]);
         var deviation = g;
         if CENTERED {
             deviation = sqrt(sizes.alpha) * (g - mean[i]);

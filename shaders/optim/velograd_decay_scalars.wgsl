@@ -1,6 +1,7 @@
 // VeloGrad, 4 of 5. The adaptive decay of each tensor. One workgroup.
 //
-//   lambda_t = weight_decay * cap(l) * cap(||u||), or with DELTA cap(||rate*u||); GLOBAL: norms over all tensors
+//   lambda_t = weight_decay * cap(l) * cap(||u||), or with DELTA cap(||rate*u||); GLOBAL: norms over all tensors;
+//   0 for a tensor that weight decay leaves out
 #import reduce
 #import blocks
 
@@ -27,7 +28,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     let total = reduce_sum(lane, vec4<f32>(mine, 0.0, 0.0, 0.0)).x;
     if table[0].w == 0.0 { return; } // the update is skipped
     for (var i = lane; i < sizes.segments; i += LANES) {
-        var lambda = sizes.weight_decay;
+        var lambda = sizes.weight_decay * segments[i].decay;
         if USE_ADAPTIVE_DECAY {
             lambda *= cap(memory[0]) * cap(sqrt(select(table[2u * i + 1u].w, total, GLOBAL)));
         }

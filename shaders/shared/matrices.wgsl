@@ -9,4 +9,5 @@ struct Matrix {
     first_block: u32, // its blocks in Muon's own table
     blocks: u32,
     factor: f32,      // of the rate (keller), of the norm that the weights are brought to (airbench)
+    decay: f32,       // 0 where weight decay leaves the matrix out, else 1
 }

@@ -17,6 +17,7 @@ use crate::{
     models::{Config, Stem},
     network::Recipe,
     optim::{Clip, Lookahead},
+    params::NoDecay,
     schedule::Schedule,
     train::{Options, find_model},
 };
@@ -75,6 +76,10 @@ pub(super) struct RecipeFlags {
     /// Bound of each element of the gradient
     #[arg(long, value_name = "VALUE")]
     clip_value: Option<f32>,
+    /// Parameters that weight decay leaves out: norm (weights and biases of batch norms), bias (of convolutions and linear
+    /// layers), both with a comma, or none [default: none]
+    #[arg(long, value_name = "norm,bias", value_parser = no_decay)]
+    no_decay: Option<NoDecay>,
     /// Share of the target spread over all classes
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     label_smoothing: f32,
@@ -177,6 +182,7 @@ impl RecipeFlags {
                 smoothing: self.label_smoothing,
                 dropout: self.dropout,
                 clip: Clip { value: self.clip_value, norm: self.clip_norm },
+                no_decay: self.no_decay.unwrap_or_default(),
             },
             schedule: Schedule::parse(&self.schedule, self.warmup)?,
             early_stop: self.early_stop,
@@ -247,6 +253,7 @@ impl RecipeFlags {
             ("lookahead", self.lookahead.map(|l| format!("{},{}", l.k, l.alpha).into())),
             ("clip-norm", self.clip_norm.map(digits)),
             ("clip-value", self.clip_value.map(digits)),
+            ("no-decay", self.no_decay.filter(|n| *n != NoDecay::default()).map(|n| n.to_string().into())),
             ("label-smoothing", (self.label_smoothing > 0.0).then(|| digits(self.label_smoothing))),
             ("dropout", (self.dropout > 0.0).then(|| digits(self.dropout))),
             ("early-stop", self.early_stop.map(|v| whole(v.into()))),
@@ -311,12 +318,14 @@ fn flags(path: &Path, optimizers: Option<&OsStr>) -> Result<Vec<OsString>> {
                     push(format!("{inner_key}={value}"));
                 }
             }
+            // ... and no-decay = ["norm", "bias"], which is one value with commas.
             toml::Value::Array(list) => {
-                for value in list {
-                    let value = word(value).ok_or_else(|| wrong(format!("{key} = [{value}]")))?;
-                    if !replaced(&value) {
-                        push(value);
-                    }
+                let words = list.iter().map(|value| word(value).ok_or_else(|| wrong(format!("{key} = [{value}]"))));
+                let words: Vec<_> = words.collect::<Result<_>>()?;
+                if key == "set" {
+                    words.into_iter().filter(|word| !replaced(word)).for_each(push);
+                } else {
+                    push(words.join(","));
                 }
             }
             toml::Value::Boolean(true) => flags.push(format!("--{key}").into()),
@@ -328,6 +337,10 @@ fn flags(path: &Path, optimizers: Option<&OsStr>) -> Result<Vec<OsString>> {
 }
 
 fn lookahead(text: &str) -> std::result::Result<Lookahead, String> {
+    text.parse().map_err(|e: Error| e.to_string())
+}
+
+fn no_decay(text: &str) -> std::result::Result<NoDecay, String> {
     text.parse().map_err(|e: Error| e.to_string())
 }
 

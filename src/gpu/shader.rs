@@ -12,6 +12,8 @@
 
 use std::fmt;
 
+use naga::valid::GlobalUse;
+
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
 /// A `const` of the prelude.
@@ -78,6 +80,10 @@ pub struct Binding {
     pub name: String,
     /// Read or read and write.
     pub access: Access,
+    /// Whether any line loads from it.
+    pub loaded: bool,
+    /// Whether any line stores to it.
+    pub stored: bool,
 }
 
 /// A field of the uniform struct `Sizes`.
@@ -223,14 +229,16 @@ fn reflect(spec: &Spec, source: String, module: naga::Module, info: naga::valid:
     assert_eq!(entry.name, "main", "shader `{spec}`: the entry point's name");
     let workgroup_size = entry.workgroup_size;
     let (mut storage, mut sizes, mut step) = (Vec::new(), None, None);
-    for (_, variable) in module.global_variables.iter() {
+    for (handle, variable) in module.global_variables.iter() {
         let Some(binding) = &variable.binding else { continue };
         let name = variable.name.clone().unwrap_or_default();
         match variable.space {
             naga::AddressSpace::Storage { access } => {
                 let write = access.contains(naga::StorageAccess::STORE);
                 let access = if write { Access::ReadWrite } else { Access::Read };
-                storage.push(Binding { index: binding.binding, name, access });
+                let uses = info.get_entry_point(0)[handle];
+                let (loaded, stored) = (uses.contains(GlobalUse::READ), uses.contains(GlobalUse::WRITE));
+                storage.push(Binding { index: binding.binding, name, access, loaded, stored });
             }
             naga::AddressSpace::Uniform => {
                 let naga::TypeInner::Struct { members, span } = &module.types[variable.ty].inner else {

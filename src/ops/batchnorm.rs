@@ -1,7 +1,7 @@
 //! Batch normalization with an optional summand and ReLU behind it, as every convolution of a ResNet wants it.
 
 use crate::{
-    params::{Init, Shape, padded},
+    params::{Init, Role, Shape, padded},
     tape::{Slot, Tape, Tensor},
 };
 
@@ -62,8 +62,8 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
     }
     let c = shape[3];
     let rows = Rows::of(shape);
-    let gamma = t.param("weight", Shape::Vector { c }, Init::Constant(1.0));
-    let beta = t.param("bias", Shape::Vector { c }, Init::Constant(0.0));
+    let gamma = t.param("weight", Shape::Vector { c }, Init::Constant(1.0), Role::Norm);
+    let beta = t.param("bias", Shape::Vector { c }, Init::Constant(0.0), Role::Norm);
     let running = [t.running("running_mean", c, 0.0), t.running("running_var", c, 1.0)];
 
     let saved = t.scratch(8 * rows.c4);

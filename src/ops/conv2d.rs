@@ -1,7 +1,7 @@
 //! Convolution: three passes, each a sum of dense matrix products (`shaders/shared/conv.wgsl` says why).
 
 use crate::{
-    params::{Init, Shape, padded},
+    params::{Init, Role, Shape, padded},
     tape::{CallBuilder, Param, Tape, Tensor},
 };
 
@@ -75,7 +75,7 @@ pub fn conv2d(t: &mut Tape, x: Tensor, conv: Conv2d) -> Tensor {
     );
     let out = |size: u32| (size + 2 * pad - kernel) / stride + 1;
     let sizes = Sizes { n, c, k, h, w, p: out(h), q: out(w), kernel, stride, pad };
-    let weight = t.param("weight", Shape::Filter { k, c, r: kernel, s: kernel }, Init::KaimingFanOut);
+    let weight = t.param("weight", Shape::Filter { k, c, r: kernel, s: kernel }, Init::KaimingFanOut, Role::Weight);
     let y = t.tensor([n, sizes.p, sizes.q, k]);
     forward(t, sizes, x, &weight, y);
     t.on_backward(y, move |t, d_y| {

@@ -2,7 +2,7 @@
 
 use super::{batchnorm::Rows, conv2d};
 use crate::{
-    params::{Init, Shape, padded},
+    params::{Init, Role, Shape, padded},
     tape::{Tape, Tensor},
 };
 
@@ -14,8 +14,8 @@ pub fn linear(t: &mut Tape, x: Tensor, outputs: u32) -> Tensor {
     let [n, h, w, inputs] = t.shape(x);
     assert!(h == 1 && w == 1, "linear: an input of shape {:?} has a map", [n, h, w, inputs]);
     let sizes = conv2d::Sizes::matrix(n, inputs, outputs);
-    let weight = t.param("weight", Shape::Matrix { outputs, inputs }, Init::Uniform { fan: inputs });
-    let bias = t.param("bias", Shape::Vector { c: outputs }, Init::Uniform { fan: inputs });
+    let weight = t.param("weight", Shape::Matrix { outputs, inputs }, Init::Uniform { fan: inputs }, Role::Weight);
+    let bias = t.param("bias", Shape::Vector { c: outputs }, Init::Uniform { fan: inputs }, Role::Bias);
     let y = t.tensor([n, 1, 1, outputs]);
     conv2d::forward(t, sizes, x, &weight, y);
     let rows = Rows::of([n, 1, 1, outputs]);

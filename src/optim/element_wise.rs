@@ -1,6 +1,6 @@
 //! Rules that know of an element no more than its own gradient and state: the norm and guard, and one dispatch.
 
-use super::{Optimizer, Settings, Start, arena, norm_and_guard, report, state, state_name};
+use super::{Optimizer, Settings, Start, arena, decays, norm_and_guard, report, state, state_name};
 use crate::{
     gpu::shader::Const,
     tape::{Slot, Tape},
@@ -8,8 +8,8 @@ use crate::{
 
 type Row = Box<dyn Fn(u64) -> [f64; 4] + Send + Sync>;
 
-/// An element-wise rule, put together from the names in its kernel. The kernel's arguments are report, gradients,
-/// parameters and the words of state, in this order; a workgroup takes a chunk of 256 vec4.
+/// An element-wise rule, put together from the names in its kernel. The kernel's arguments are report, decays,
+/// gradients, parameters and the words of state, in this order; a workgroup takes a chunk of 256 vec4.
 pub(super) struct ElementWise {
     kernel: &'static str,
     settings: Settings,
@@ -113,7 +113,7 @@ impl Optimizer for ElementWise {
             None => t.scratch(4).into(),
         });
         let len4 = t.layout().param_floats() / 4;
-        let (report, grads, params) = (report(t), arena(t, "grads"), arena(t, "params"));
+        let (report, decays, grads, params) = (report(t), decays(t), arena(t, "grads"), arena(t, "params"));
         let mut word = |word: &Option<&str>| match word {
             Some(name) => state(t, name),
             None => t.scratch(4).into(),
@@ -126,7 +126,7 @@ impl Optimizer for ElementWise {
         for &(name, value) in &self.sizes {
             call = call.size(name, value);
         }
-        call = call.read(report).read(grads).write(params);
+        call = call.read(report).read(decays).read(grads).write(params);
         call = words.into_iter().fold(call, |call, word| call.write(word));
         call = number.into_iter().fold(call, |call, number| call.read(number));
         call.groups(len4.div_ceil(256));

@@ -90,7 +90,7 @@ impl Muon {
         let [_, own, _] = tables::words(t.layout(), |_| 1.0);
         let blocks = own.len() as u32 / 4;
         let (count, floats) = (matrices.len() as u32, t.layout().param_floats());
-        let table = t.buffer("muon.matrices", 32 * u64::from(count));
+        let table = t.buffer("muon.matrices", 36 * u64::from(count));
         let block_table = t.buffer("muon.blocks", 16 * u64::from(blocks));
         let (report, grads, params, buffer) = (report(t), arena(t, "grads"), arena(t, "params"), state(t, "buffer"));
         let (sums, scalars) = (t.scratch(4 * blocks), t.scratch(4 * count));

@@ -1,9 +1,9 @@
 //! Schedule-Free AdamW: gradients at one point, evaluation at another, an average that needs no schedule.
 //! `shaders/optim/schedulefree.wgsl` has the formula.
 
-use std::cell::RefCell;
-
-use super::{Entry, Kind, Optimizer, Setting, Settings, Start, arena, norm_and_guard, report, state};
+use super::{
+    Entry, Kind, Optimizer, Setting, Settings, Start, arena, decays, norm_and_guard, report, state, state_name,
+};
 use crate::{
     error::{Error, Result},
     optim::updates::correction,
@@ -13,6 +13,9 @@ use crate::{
 const fn number(key: &'static str, default: f64, high: f64, doc: &'static str) -> Setting {
     Setting { key, kind: Kind::Number { default, low: 0.0, high }, doc }
 }
+
+/// The state that is no arena: what the weights of the average have come to.
+const AVERAGE: &str = "average";
 
 /// The registry's row, with the defaults of the published code.
 pub static ENTRY: Entry = Entry {
@@ -34,8 +37,6 @@ pub static ENTRY: Entry = Entry {
 /// The rule with its settings.
 pub struct ScheduleFree {
     settings: Settings,
-    /// Sums of the first n weights of the average, as far as they were asked for.
-    weights: RefCell<Vec<f64>>,
 }
 
 impl ScheduleFree {
@@ -44,51 +45,50 @@ impl ScheduleFree {
             let message = "schedulefree: beta1=0: expected a number above 0 and below 1";
             return Err(Error::config(message, "the average is found from y and z, which beta1=0 makes the same"));
         }
-        Ok(Self { settings, weights: RefCell::new(vec![0.0]) })
+        Ok(Self { settings })
     }
 
     fn warmup(&self, t: u64) -> f64 {
         let steps = self.settings.number("warmup_steps");
         if (t as f64) < steps { t as f64 / steps } else { 1.0 }
     }
-
-    /// `w_t / (w_1 + ... + w_t)` with `w_t = t^r lr_max^power`. The rate only rises, so lr_max is that of update t; a factor
-    /// that all weights share, such as lr, cancels.
-    fn share(&self, t: u64) -> f64 {
-        let mut sums = self.weights.borrow_mut();
-        let (r, power) = (self.settings.number("r"), self.settings.number("weight_lr_power"));
-        while (sums.len() as u64) <= t {
-            let n = sums.len() as u64;
-            let weight = (n as f64).powf(r) * self.warmup(n).powf(power);
-            let sum = sums[sums.len() - 1] + weight;
-            sums.push(sum);
-        }
-        let t = t as usize;
-        (sums[t] - sums[t - 1]) / sums[t]
-    }
 }
 
 impl Optimizer for ScheduleFree {
     fn state(&self) -> Vec<(&'static str, Start)> {
-        vec![("z", Start::Params), ("v", Start::Zero)]
+        vec![("z", Start::Params), ("v", Start::Zero), (AVERAGE, Start::Zero)]
+    }
+
+    fn words(&self) -> usize {
+        2 // the average's weights are four numbers
     }
 
     fn record(&self, t: &mut Tape) {
         norm_and_guard(t);
         let set = &self.settings;
         let len4 = t.layout().param_floats() / 4;
-        let (report, grads, params) = (report(t), arena(t, "grads"), arena(t, "params"));
+        let (report, decays, grads, params) = (report(t), decays(t), arena(t, "grads"), arena(t, "params"));
         let (z, v) = (state(t, "z"), state(t, "v"));
+        let average = t.buffer(&state_name(AVERAGE), 16);
+        let call = t.call("optim/schedulefree_share").size("power", set.number("weight_lr_power") as f32);
+        call.read(report.clone()).write(average.clone()).grid(1, 1, 1);
         let call = t.call("optim/schedulefree").size("len4", len4).size("eps", set.number("eps") as f32);
         let call = call.size("one_minus_beta2", (1.0 - set.number("beta2")) as f32);
         let call = call.size("weight_decay", set.number("weight_decay") as f32);
-        call.read(report).read(grads).write(params).write(z).write(v).groups(len4.div_ceil(256));
+        let call = call.size("beta1", set.number("beta1") as f32);
+        call.read(report)
+            .read(decays)
+            .read(grads)
+            .write(params)
+            .write(z)
+            .write(v)
+            .read(average)
+            .groups(len4.div_ceil(256));
     }
 
     fn scalars(&self, t: u64) -> [f64; 4] {
-        let share = self.share(t);
-        let beta1 = self.settings.number("beta1");
-        [self.warmup(t), share, correction(self.settings.number("beta2"), t), beta1 * (1.0 - share) - 1.0]
+        let before = ((t - 1) as f64 / t as f64).powf(self.settings.number("r"));
+        [self.warmup(t), before, correction(self.settings.number("beta2"), t), 0.0]
     }
 
     fn lr(&self) -> f64 {

@@ -69,6 +69,21 @@ impl<'a> Stepper<'a> {
         dims: &[Vec<usize>],
         params: &[Vec<f32>],
     ) -> Result<Self> {
+        Self::excluding(gpu, target, optimizer, dims, params, &[])
+    }
+
+    /// As [`Stepper::shaped`]; weight decay leaves out the tensors of these indices.
+    ///
+    /// # Errors
+    /// As [`Stepper::shaped`].
+    pub fn excluding(
+        gpu: &'a Gpu,
+        target: &Target,
+        optimizer: Box<dyn Optimizer>,
+        dims: &[Vec<usize>],
+        params: &[Vec<f32>],
+        left_out: &[usize],
+    ) -> Result<Self> {
         if params.is_empty() || dims.len() != params.len() {
             let message = format!("there are {} parameters, and dimensions of {}", params.len(), dims.len());
             return Err(Error::config(message, ""));
@@ -77,7 +92,7 @@ impl<'a> Stepper<'a> {
         for (i, (dims, values)) in dims.iter().zip(params).enumerate() {
             let shape = Shape::of(dims).filter(|shape| shape.elements() == values.len());
             let wrong = || Error::config(format!("parameter {i} of {dims:?} has {} elements", values.len()), "");
-            layout.param(i.to_string(), shape.ok_or_else(wrong)?, Init::Constant(0.0));
+            layout.param(i.to_string(), shape.ok_or_else(wrong)?, Init::Constant(0.0), !left_out.contains(&i));
         }
         let tape = || Tape::over_layout(target, &layout);
         let mut recordings = vec![record(optimizer.as_ref(), Clip::default(), tape())];

@@ -1,6 +1,8 @@
 //! VRAdam: AdamW whose rate falls as the velocity grows. Three dispatches; `shaders/optim/vradam*.wgsl` have the formulas.
 
-use super::{BETA1, BETA2, EPS, Entry, Optimizer, Setting, Settings, Start, arena, blocks, correction, report, state};
+use super::{
+    BETA1, BETA2, EPS, Entry, Optimizer, Setting, Settings, Start, arena, blocks, correction, decays, report, state,
+};
 use crate::tape::Tape;
 
 /// The registry's row. The published CIFAR-10 setting is `lr=0.0846 beta3=1.015 alpha1=29`.
@@ -36,7 +38,7 @@ impl Optimizer for VRAdam {
         let (table, count) = blocks(t);
         let (sums, rate) = (t.scratch(4 * count), t.scratch(4));
         let (grads, params, m, v) = (arena(t, "grads"), arena(t, "params"), state(t, "m"), state(t, "v"));
-        let report = report(t);
+        let (report, decays) = (report(t), decays(t));
 
         let call = t.call_reduce("optim/vradam_norms").size("blocks", count);
         let call = call.size("one_minus_beta1", one_minus("beta1")).read(table).read(grads.clone());
@@ -51,7 +53,8 @@ impl Optimizer for VRAdam {
         let call = t.call("optim/vradam").size("len4", len4).size("eps", set.number("eps") as f32);
         let call = call.size("one_minus_beta1", one_minus("beta1")).size("one_minus_beta2", one_minus("beta2"));
         let call = call.size("weight_decay", set.number("weight_decay") as f32);
-        call.read(report).read(grads).write(params).write(m).write(v).read(rate).groups(len4.div_ceil(256));
+        let call = call.read(report).read(decays).read(grads).write(params).write(m).write(v).read(rate);
+        call.groups(len4.div_ceil(256));
     }
 
     fn scalars(&self, t: u64) -> [f64; 4] {

@@ -10,11 +10,15 @@ use crate::{
 };
 
 /// Settings under which each entry of the registry is compared; an entry without a row fails the tests by name.
-/// `lookahead` is not one of them: it wraps the rule.
+/// `lookahead` and `no_decay` are not among them: the one wraps the rule, the other is the indices of tensors that weight
+/// decay leaves out. An entry with a weight decay has a case with it for each of its kinds.
 pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
     ("velograd", &[]),
     ("velograd", &[("scope", "global"), ("decay_norm", "delta")]),
-    ("velograd", &[("lr", "0.01"), ("beta1", "0.8"), ("weight_decay", "0.1"), ("lookahead_k", "3")]),
+    (
+        "velograd",
+        &[("lr", "0.01"), ("beta1", "0.8"), ("weight_decay", "0.1"), ("lookahead_k", "3"), ("no_decay", LEFT_OUT)],
+    ),
     ("velograd", &[("alpha_slow", "0.3"), ("alpha_interp", "0.6"), ("lookahead_k", "1")]),
     ("velograd", &[("weight_decay", "0"), ("use_lookahead", "false")]),
     ("velograd", &[("use_select", "false"), ("use_norm", "false")]),
@@ -22,58 +26,82 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
     ("velograd", &[("beta1", "0")]),
     ("velograd", &[("lookahead", "4,0.3")]),
     ("sgd", &[("lr", "0.01")]),
-    ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("dampening", "0.5"), ("weight_decay", "0.001")]),
+    (
+        "sgd",
+        &[("lr", "0.01"), ("momentum", "0.9"), ("dampening", "0.5"), ("weight_decay", "0.001"), ("no_decay", LEFT_OUT)],
+    ),
     ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("nesterov", "true")]),
     ("adam", &[]),
     ("adam", &[("lookahead", "5,0.5")]),
-    ("adam", &[("weight_decay", "0.01"), ("amsgrad", "true")]),
+    ("adam", &[("weight_decay", "0.01"), ("amsgrad", "true"), ("no_decay", LEFT_OUT)]),
     ("adam", &[("beta1", "0"), ("beta2", "0")]),
     ("adamw", &[]),
-    ("adamw", &[("lr", "0.01"), ("weight_decay", "0.1"), ("amsgrad", "true")]),
+    ("adamw", &[("lr", "0.01"), ("weight_decay", "0.1"), ("amsgrad", "true"), ("no_decay", LEFT_OUT)]),
     ("rmsprop", &[]),
     // The larger eps: without it, an element whose gradient and decay nearly cancel magnifies its rounding errors.
-    ("rmsprop", &[("lr", "0.001"), ("momentum", "0.9"), ("weight_decay", "0.01"), ("eps", "1e-4")]),
+    (
+        "rmsprop",
+        &[("lr", "0.001"), ("momentum", "0.9"), ("weight_decay", "0.01"), ("eps", "1e-4"), ("no_decay", LEFT_OUT)],
+    ),
     ("rmsprop", &[("lr", "0.001"), ("centered", "true"), ("alpha", "0.9")]),
     ("rmsprop", &[("lr", "0.001"), ("centered", "true"), ("momentum", "0.9")]),
     ("adagrad", &[]),
-    ("adagrad", &[("lr_decay", "0.1"), ("weight_decay", "0.01"), ("initial_accumulator_value", "0.1")]),
+    (
+        "adagrad",
+        &[("lr_decay", "0.1"), ("weight_decay", "0.01"), ("initial_accumulator_value", "0.1"), ("no_decay", LEFT_OUT)],
+    ),
     ("adadelta", &[]),
-    ("adadelta", &[("rho", "0.95"), ("weight_decay", "0.01")]),
+    ("adadelta", &[("rho", "0.95"), ("weight_decay", "0.01"), ("no_decay", LEFT_OUT)]),
     ("nadam", &[]),
-    ("nadam", &[("weight_decay", "0.01"), ("momentum_decay", "0.1")]),
-    ("nadam", &[("weight_decay", "0.1"), ("decoupled_weight_decay", "true")]),
+    ("nadam", &[("weight_decay", "0.01"), ("momentum_decay", "0.1"), ("no_decay", LEFT_OUT)]),
+    ("nadam", &[("weight_decay", "0.1"), ("decoupled_weight_decay", "true"), ("no_decay", LEFT_OUT)]),
     ("radam", &[]),
-    ("radam", &[("beta2", "0.9"), ("weight_decay", "0.01")]),
-    ("radam", &[("weight_decay", "0.1"), ("decoupled_weight_decay", "true")]),
-    ("adabelief", &[("weight_decay", "0.01")]),
-    ("adabelief", &[("eps", "1e-8"), ("weight_decay", "0.0005"), ("wd_mode", "l2"), ("amsgrad", "true")]),
-    ("adabelief", &[("weight_decay", "0.001"), ("wd_mode", "fixed"), ("rectify", "true")]),
-    ("laprop", &[("weight_decay", "0.1")]),
-    ("laprop", &[("weight_decay", "0.001"), ("official", "true")]),
+    ("radam", &[("beta2", "0.9"), ("weight_decay", "0.01"), ("no_decay", LEFT_OUT)]),
+    ("radam", &[("weight_decay", "0.1"), ("decoupled_weight_decay", "true"), ("no_decay", LEFT_OUT)]),
+    ("adabelief", &[("weight_decay", "0.01"), ("no_decay", LEFT_OUT)]),
+    (
+        "adabelief",
+        &[("eps", "1e-8"), ("weight_decay", "0.0005"), ("wd_mode", "l2"), ("amsgrad", "true"), ("no_decay", LEFT_OUT)],
+    ),
+    ("adabelief", &[("weight_decay", "0.001"), ("wd_mode", "fixed"), ("rectify", "true"), ("no_decay", LEFT_OUT)]),
+    ("laprop", &[("weight_decay", "0.1"), ("no_decay", LEFT_OUT)]),
+    ("laprop", &[("weight_decay", "0.001"), ("official", "true"), ("no_decay", LEFT_OUT)]),
     ("adabound", &[]),
-    ("adabound", &[("gamma", "0.5"), ("final_lr", "0.01"), ("weight_decay", "0.01"), ("amsbound", "true")]),
+    (
+        "adabound",
+        &[
+            ("gamma", "0.5"),
+            ("final_lr", "0.01"),
+            ("weight_decay", "0.01"),
+            ("amsbound", "true"),
+            ("no_decay", LEFT_OUT),
+        ],
+    ),
     ("adabound", &[("gamma", "0")]),
     ("amvt", &[]),
-    ("amvt", &[("weight_decay", "0.0001"), ("bias_corrected", "false")]),
-    ("amvt", &[("eps_mode", "outside"), ("weight_decay", "0.01"), ("wd_mode", "decoupled")]),
+    ("amvt", &[("weight_decay", "0.0001"), ("bias_corrected", "false"), ("no_decay", LEFT_OUT)]),
+    ("amvt", &[("eps_mode", "outside"), ("weight_decay", "0.01"), ("wd_mode", "decoupled"), ("no_decay", LEFT_OUT)]),
     ("amvt", &[("clip", "1")]),
     ("vradam", &[]),
-    ("vradam", &[("lr", "0.0846"), ("beta3", "1.015"), ("alpha1", "29"), ("weight_decay", "0.01")]),
+    (
+        "vradam",
+        &[("lr", "0.0846"), ("beta3", "1.015"), ("alpha1", "29"), ("weight_decay", "0.01"), ("no_decay", LEFT_OUT)],
+    ),
     ("vradam", &[("norm_of", "grad"), ("beta3", "0.001"), ("lookahead", "1,0.5")]),
     ("mvngrad", &[]),
-    ("mvngrad", &[("eps_s", "1e-8"), ("weight_decay", "0.1")]),
-    ("mvngrad", &[("weight_decay", "0.01"), ("wd_mode", "l2")]),
+    ("mvngrad", &[("eps_s", "1e-8"), ("weight_decay", "0.1"), ("no_decay", LEFT_OUT)]),
+    ("mvngrad", &[("weight_decay", "0.01"), ("wd_mode", "l2"), ("no_decay", LEFT_OUT)]),
     ("lion", &[]),
-    ("lion", &[("beta1", "0.95"), ("weight_decay", "0.1")]),
-    ("adan", &[("weight_decay", "0.02"), ("lookahead", "3,0.8")]),
-    ("adan", &[("lr", "0.01"), ("weight_decay", "0.02"), ("no_prox", "true")]),
+    ("lion", &[("beta1", "0.95"), ("weight_decay", "0.1"), ("no_decay", LEFT_OUT)]),
+    ("adan", &[("weight_decay", "0.02"), ("lookahead", "3,0.8"), ("no_decay", LEFT_OUT)]),
+    ("adan", &[("lr", "0.01"), ("weight_decay", "0.02"), ("no_prox", "true"), ("no_decay", LEFT_OUT)]),
     ("muon", &[]),
-    ("muon", &[("weight_decay", "0.1"), ("scale", "flat"), ("aux_weight_decay", "0.1")]),
+    ("muon", &[("weight_decay", "0.1"), ("scale", "flat"), ("aux_weight_decay", "0.1"), ("no_decay", LEFT_OUT)]),
     ("muon", &[("nesterov", "false"), ("ns_steps", "2"), ("scale", "none"), ("aux_lr", "0.01"), ("aux_beta1", "0")]),
     ("muon", &[("lr", "0.002"), ("scale", "match_rms_adamw"), ("momentum", "0.5")]),
     ("muon", &[("variant", "airbench"), ("lr", "0.1"), ("momentum", "0.6"), ("ns_steps", "3")]),
     ("schedulefree", &[]),
-    ("schedulefree", &[("weight_decay", "0.1"), ("warmup_steps", "6")]),
+    ("schedulefree", &[("weight_decay", "0.1"), ("warmup_steps", "6"), ("no_decay", LEFT_OUT)]),
     (
         "schedulefree",
         &[("lr", "0.01"), ("r", "1.5"), ("weight_lr_power", "1"), ("beta1", "0.8"), ("warmup_steps", "3")],
@@ -83,6 +111,9 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
 /// One element, a few, more than a chunk of 1,024, more than a block of 16,384; filters as a matrix wider than tall, of
 /// more than a tile and of less, and matrices taller than wide.
 const DIMS: [&[usize]; 8] = [&[1], &[13], &[1030], &[20_000], &[70, 9, 3, 3], &[5, 3, 3, 2], &[90, 7], &[150, 70]];
+
+/// Of [`DIMS`]: a tensor of one chunk and one of two, a wide matrix and a tall one.
+const LEFT_OUT: &str = "1,2,5,7";
 
 const UPDATES: usize = 16;
 
@@ -151,29 +182,52 @@ pub(super) fn rows(gpu: &Gpu, target: &Target, short: bool) -> Result<Vec<Row>> 
     Ok(rows)
 }
 
+/// A row of [`OPTIMIZER_CASES`], built.
+pub struct OptimizerCase {
+    /// The rule.
+    pub optimizer: Box<dyn optim::Optimizer>,
+    /// Its f64 reference.
+    pub reference: Box<dyn reference::optim::Optimizer>,
+    /// Indices of tensors that weight decay leaves out.
+    pub left_out: Vec<usize>,
+}
+
 /// The optimizer of a case and its f64 reference.
 ///
 /// # Errors
 /// As [`optim::build`].
-pub fn optimizer_case(
-    name: &str,
-    set: &[(&str, &str)],
-) -> Result<(Box<dyn optim::Optimizer>, Box<dyn reference::optim::Optimizer>)> {
-    let own = set.iter().filter(|(key, _)| *key != "lookahead");
+pub fn optimizer_case(name: &str, set: &[(&str, &str)]) -> Result<OptimizerCase> {
+    let around = |key: &str| set.iter().find(|(k, _)| *k == key).map(|(_, text)| *text);
+    let own = set.iter().filter(|(key, _)| !["lookahead", "no_decay"].contains(key));
     let given: Vec<_> = own.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let lookahead: Option<optim::Lookahead> = around("lookahead").map(str::parse).transpose()?;
     let (rule, _) = optim::build(name, &given)?;
-    let truth = reference::optim::build(name, &given).unwrap_or_else(|| panic!("`{name}` has no f64 reference"));
-    let Some((_, text)) = set.iter().find(|(key, _)| *key == "lookahead") else { return Ok((rule, truth)) };
-    let lookahead: optim::Lookahead = text.parse()?;
-    let around = reference::optim::Lookahead::new(truth, u64::from(lookahead.k), lookahead.alpha);
-    Ok((lookahead.around(rule), Box::new(around)))
+    let optimizer = match lookahead {
+        Some(lookahead) => lookahead.around(rule),
+        None => rule,
+    };
+    let truth = |given: &[(String, String)]| -> Box<dyn reference::optim::Optimizer> {
+        let rule = reference::optim::build(name, given).unwrap_or_else(|| panic!("`{name}` has no f64 reference"));
+        match lookahead {
+            Some(l) => Box::new(reference::optim::Lookahead::new(rule, u64::from(l.k), l.alpha)),
+            None => rule,
+        }
+    };
+    let Some(left_out) = around("no_decay") else {
+        return Ok(OptimizerCase { optimizer, reference: truth(&given), left_out: vec![] });
+    };
+    let left_out: Vec<usize> = left_out.split(',').map(|i| i.parse().expect("an index")).collect();
+    let decays = optim::find(name)?.settings.iter().filter(|s| ["weight_decay", "aux_weight_decay"].contains(&s.key));
+    let without: Vec<_> = given.iter().cloned().chain(decays.map(|s| (s.key.to_owned(), "0".to_owned()))).collect();
+    let reference = reference::optim::NoDecay::new(truth(&given), truth(&without), &left_out);
+    Ok(OptimizerCase { optimizer, reference: Box::new(reference), left_out })
 }
 
 fn case(gpu: &Gpu, target: &Target, name: &str, set: &[(&str, &str)], inputs: &OptimizerInputs) -> Result<Vec<Row>> {
-    let (optimizer, mut reference) = optimizer_case(name, set)?;
+    let OptimizerCase { optimizer, mut reference, left_out } = optimizer_case(name, set)?;
     let dims = DIMS.map(<[usize]>::to_vec);
     reference.shapes(&dims);
-    let mut stepper = Stepper::shaped(gpu, target, optimizer, &dims, &narrow(&inputs.params))?;
+    let mut stepper = Stepper::excluding(gpu, target, optimizer, &dims, &narrow(&inputs.params), &left_out)?;
     let mut expected = inputs.params.clone();
     let (mut worst, mut bound) = (0.0_f64, 0.0);
     for (update, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {

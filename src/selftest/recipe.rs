@@ -5,7 +5,7 @@ use crate::{
     gpu::runtime::Step,
     ops::dropout,
     optim::Clip,
-    params::{Init, Shape},
+    params::{Init, Role, Shape},
     reference,
     tape::Tape,
 };
@@ -74,7 +74,7 @@ impl Case for ClipCase {
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
-        t.param("weight", Shape::Vector { c: self.len }, Init::Constant(0.0));
+        t.param("weight", Shape::Vector { c: self.len }, Init::Constant(0.0), Role::Weight);
         self.clip.record(t);
         let (blocks, _) = t.layout().tables();
         let words = blocks.len() as u32 * 4;
@@ -91,7 +91,7 @@ impl Case for ClipCase {
         let mut data = Data::from([("grad", random(self.len as usize, 1))]);
         if self.clip.norm.is_some() {
             let mut layout = crate::params::Layout::default();
-            layout.param("weight".into(), Shape::Vector { c: self.len }, Init::Constant(0.0));
+            layout.param("weight".into(), Shape::Vector { c: self.len }, Init::Constant(0.0), true);
             data.insert("blocks", layout.tables().0.into_iter().flatten().map(f64::from).collect());
         }
         data

@@ -9,7 +9,7 @@ use velograd::gpu::target::Target;
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops;
 use velograd::optim::{self, Clip, Kind};
-use velograd::params::{Init, Shape};
+use velograd::params::{Init, Role, Shape};
 use velograd::selftest::table;
 use velograd::tape::{Recording, Tape};
 
@@ -30,9 +30,9 @@ const CLIP: Clip = Clip { value: Some(1.0), norm: Some(1.0) };
 /// One update of every optimizer: with its defaults, with momentum, and with each choice made otherwise.
 fn updates(target: &Target) -> Vec<Recording> {
     let mut t = Tape::new(target, true);
-    t.param("weight", Shape::Filter { k: 40, c: 60, r: 3, s: 3 }, Init::KaimingFanOut);
-    t.param("tall", Shape::Matrix { outputs: 40, inputs: 10 }, Init::Constant(0.0));
-    t.param("bias", Shape::Vector { c: 10 }, Init::Constant(0.0));
+    t.param("weight", Shape::Filter { k: 40, c: 60, r: 3, s: 3 }, Init::KaimingFanOut, Role::Weight);
+    t.param("tall", Shape::Matrix { outputs: 40, inputs: 10 }, Init::Constant(0.0), Role::Weight);
+    t.param("bias", Shape::Vector { c: 10 }, Init::Constant(0.0), Role::Bias);
     let mut recordings = Vec::new();
     for entry in optim::ALL {
         let mut variants = vec![vec![], vec![("momentum", "0.9")]];
@@ -63,6 +63,14 @@ fn updates(target: &Target) -> Vec<Recording> {
     recordings
 }
 
+/// What `benches/optimizers.rs` measures against.
+fn copy(target: &Target) -> Recording {
+    let mut t = Tape::new(target, true);
+    let (source, copy) = (t.scratch(4), t.scratch(4));
+    t.call("bench/copy").size("len4", 1).read(source).write(copy).grid(1, 1, 1);
+    t.finish()
+}
+
 /// All forms by name that a target's recordings use.
 fn forms(target: &Target) -> BTreeMap<String, Spec> {
     let mut recordings: Vec<Recording> = table().iter().map(|entry| entry.case.recording(target)).collect();
@@ -70,6 +78,7 @@ fn forms(target: &Target) -> BTreeMap<String, Spec> {
         recordings.extend([true, false].map(|training| resnet(target, stem, width, training)));
     }
     recordings.extend(updates(target));
+    recordings.push(copy(target));
     let calls = recordings.into_iter().flat_map(|recording| recording.calls);
     calls.map(|call| (call.spec.to_string(), call.spec)).collect()
 }

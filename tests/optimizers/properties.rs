@@ -2,10 +2,10 @@
 
 use velograd::{
     optim::{self, Lookahead, Optimizer, Stepper},
-    selftest::{OptimizerInputs, narrow, optimizer_bound},
+    selftest::{OPTIMIZER_CASES, OptimizerInputs, narrow, optimizer_bound},
 };
 
-use super::{pairs, worst};
+use super::{has, pairs, worst};
 use crate::support::gpu;
 
 type Set<'a> = &'a [(&'a str, &'a str)];
@@ -243,5 +243,34 @@ fn words_of_state() {
         let optimizer = build(name, set);
         assert_eq!(optimizer.words(), *words, "{name} {set:?}");
         assert_eq!(Lookahead { k: 5, alpha: 0.5 }.around(optimizer).words(), words + 1, "{name} {set:?}");
+    }
+}
+
+/// A tensor that weight decay leaves out moves as without decay, to the bit, and the others as with it. Where the decay of a
+/// rule is no more than its bound this would say nothing: in every case it is.
+#[test]
+fn decay_leaves_out_what_it_is_told_to() {
+    let Some(gpu) = gpu() else { return };
+    let dims = [vec![13], vec![1030], vec![70], vec![12, 5, 3, 3], vec![9, 20]];
+    let inputs = OptimizerInputs::new(&dims.iter().map(|d| d.iter().product()).collect::<Vec<_>>(), 14);
+    let end = |name: &str, set: Set, left_out: &[usize]| {
+        let start = narrow(&inputs.params);
+        let mut stepper = Stepper::excluding(gpu, &gpu.target, build(name, set), &dims, &start, left_out).unwrap();
+        for (grads, &loss) in inputs.grads.iter().zip(&inputs.losses) {
+            stepper.step(&narrow(grads), loss as f32).unwrap();
+        }
+        stepper.params().unwrap()
+    };
+    for (name, set) in OPTIMIZER_CASES.iter().filter(|(_, set)| has(set, "no_decay")) {
+        let set: Vec<_> = set.iter().copied().filter(|(key, _)| !["no_decay", "lookahead"].contains(key)).collect();
+        let zeros = ["weight_decay", "aux_weight_decay"].iter().filter(|key| has(&set, key)).map(|key| (*key, "0"));
+        let without: Vec<_> = set.iter().copied().chain(zeros).collect();
+        let (all, none, some) = (end(name, &set, &[]), end(name, &without, &[]), end(name, &set, &[1, 4]));
+        for (i, found) in some.iter().enumerate() {
+            let expected = if [1, 4].contains(&i) { &none[i] } else { &all[i] };
+            assert!(found == expected, "{name} {set:?}: tensor {i}");
+            let apart = worst(&all[i..=i], &widen(&none[i..=i]));
+            assert!(apart > 1.0, "{name} {set:?}: with and without decay tensor {i} is {apart:.2} of the bound apart");
+        }
     }
 }

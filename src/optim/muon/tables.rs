@@ -92,12 +92,12 @@ pub(super) fn words(layout: &Layout, factor: impl Fn(Shape) -> f64) -> [Vec<u32>
         let block_count = own.len() as u32 / 4 - first_block;
         let factor = (factor(segment.shape) as f32).to_bits();
         table.extend([segment.offset / 4, matrix.rows, matrix.cols / 4, matrix.side()]);
-        table.extend([gram4, first_block, block_count, factor]);
+        table.extend([gram4, first_block, block_count, factor, segment.decay().to_bits()]);
         gram4 += matrix.side() * matrix.side() / 4;
     }
     let (mut rest, mut v4) = (Vec::new(), 0);
-    for ([first4, len4, ..], _) in blocks(layout, false) {
-        rest.extend([first4, len4, v4, 0]);
+    for ([first4, len4, ..], segment) in blocks(layout, false) {
+        rest.extend([first4, len4, v4, layout.params[segment].decay().to_bits()]);
         v4 += len4;
     }
     [table, own, rest]

@@ -1,0 +1,234 @@
+//! Every update rule over ResNet-18's 11.2 million parameters, checked first and then timed: bytes moved, GB/s, and how near
+//! that comes to a kernel that does nothing but copy.
+//!
+//! ```text
+//! cargo bench --bench optimizers [-- [--quick] [--optimizers NAME,...] [--device NAME]]
+//! ```
+//!
+//! An update is all of a rule's dispatches, with the norm and the guard against what is not finite before it. Its bytes are
+//! counted on paper: for each dispatch, the length of each buffer that its kernel loads from, and again of each that it
+//! stores to, as naga finds them in the WGSL. So nothing is stated by hand, and AdamW's 8 words per parameter are found, not
+//! written down: the gradient for the norm; gradient, parameter and both moments read; parameter and both moments written.
+//! Muon binds arenas of which it takes a part, and its products are bound by arithmetic: it gets GFLOP/s instead.
+//!
+//! A round times the copy kernel, AdamW and the rule one after the other, so that whatever else the machine does meets all
+//! three; of each the smallest of the rounds counts. Device time from timestamps where there are any, else that of a
+//! submission. The update timed is the tenth, in which VeloGrad's lookahead is due and everything bound is touched.
+
+use std::time::Instant;
+
+use clap::Parser;
+use velograd::{
+    error::{Error, Result},
+    gpu::{Gpu, runtime::Runtime, shader::link, timing::dispatch_seconds},
+    models::{Config, Stem},
+    network::{Plans, Recipe},
+    optim::{self, Clip, Optimizer, Updates},
+    params::Layout,
+    random::Rng,
+    selftest::{self, Depth},
+    tape::{Call, Recording, Tape},
+    train::find_model,
+    weights::Weights,
+};
+
+#[derive(Parser)]
+struct Arguments {
+    /// Three rounds instead of eleven
+    #[arg(long)]
+    quick: bool,
+    /// The update rules [default: all, and SGD with momentum]
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    optimizers: Vec<String>,
+    /// Adapter by index or part of its name
+    #[arg(long, value_name = "NAME|INDEX")]
+    device: Option<String>,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// The update that is timed, and one in which VeloGrad's lookahead, every fifth, is not due.
+const DUE: u64 = 10;
+const NOT_DUE: u64 = 9;
+
+/// Copies from buffer to buffer in one submission: one alone would time the submission too.
+const COPIES: u32 = 8;
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let mut rules: Vec<_> = arguments.optimizers.iter().map(|name| (name.as_str(), vec![])).collect();
+    if rules.is_empty() {
+        rules.extend(optim::ALL.iter().map(|entry| (entry.name, vec![])));
+        rules.push(("sgd", vec![("momentum".to_owned(), "0.9".to_owned())]));
+    }
+    rules.iter().try_for_each(|(name, set)| optim::build(name, set).map(drop))?;
+    let gpu = Gpu::open(arguments.device.as_deref())?;
+    let failed = selftest::run(&gpu, Depth::Short)?.into_iter().filter(|row| !row.passed).count();
+    if failed > 0 {
+        let hint = "velograd selftest names them; a wrong kernel is not worth timing";
+        return Err(Error::device(format!("{}: {failed} kernels are wrong", gpu.info.name), hint));
+    }
+
+    let layout = resnet18(&gpu)?;
+    let rounds = if arguments.quick { 3 } else { 11 };
+    let copy = Copy::new(&gpu, &layout)?;
+    let adamw = Rule::new(&gpu, &layout, "adamw", &[])?;
+    println!("{}, {} {}", gpu.info.name, gpu.info.driver, gpu.info.driver_info);
+    println!("{} parameters in {} tensors, {rounds} rounds", layout.elements(), layout.params.len());
+    copy.compare_with_buffer_copy(rounds)?;
+    println!(
+        "{:<20} {:>5} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "rule", "words", "dispatches", "MB", "ms", "GB/s", "of copy", "x AdamW"
+    );
+    for (name, set) in &rules {
+        let rule = Rule::new(&gpu, &layout, name, set)?;
+        let mut best = [f64::INFINITY; 4]; // the copy, AdamW, the rule, and without lookahead
+        for _ in 0..rounds {
+            let times = [copy.seconds()?, adamw.seconds(DUE)?, rule.seconds(DUE)?, rule.seconds(NOT_DUE)?];
+            best.iter_mut().zip(times).for_each(|(best, time)| *best = best.min(time));
+        }
+        rule.print(best, copy.bytes);
+    }
+    Ok(())
+}
+
+/// The arenas of the published network.
+fn resnet18(gpu: &Gpu) -> Result<Layout> {
+    let plans = Plans {
+        model: find_model("resnet18")?,
+        config: Config { stem: Stem::Imagenet, width: 64, classes: 10 },
+        recipe: Recipe::default(),
+        train: vec![1],
+        evaluate: vec![],
+    };
+    Ok(plans.record(gpu, 1, true).layout)
+}
+
+/// Bytes that a call loads and stores, each buffer counted whole.
+fn bytes_moved(recording: &Recording, call: &Call) -> u64 {
+    let linked = link(&call.spec);
+    let uses = linked.storage.iter().map(|b| u64::from(b.loaded) + u64::from(b.stored));
+    call.args.iter().zip(uses).map(|((slot, _), uses)| uses * recording.slot_bytes(slot)).sum()
+}
+
+/// Seconds of a program: of its dispatches by their timestamps, or of the whole submission.
+fn seconds(runtime: &Runtime<'_>) -> Result<f64> {
+    if let Some(dispatches) = dispatch_seconds(runtime, 0)? {
+        return Ok(dispatches.iter().sum());
+    }
+    let start = Instant::now();
+    runtime.run(&[0])?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+/// A rule on a device.
+struct Rule<'a> {
+    name: String,
+    optimizer: Box<dyn Optimizer>,
+    recording: Recording,
+    runtime: Runtime<'a>,
+}
+
+impl<'a> Rule<'a> {
+    fn new(gpu: &'a Gpu, layout: &Layout, name: &str, set: &[(String, String)]) -> Result<Self> {
+        let (optimizer, _) = optim::build(name, set)?;
+        let recording = optim::record(optimizer.as_ref(), Clip::default(), Tape::over_layout(&gpu.target, layout));
+        let recordings = [recording];
+        let runtime = Runtime::new(gpu, &recordings, true)?;
+        let weights = Weights::init(layout, 0);
+        // Gradients of any size do; what matters is that none is a number that a device treats as special.
+        let mut rng = Rng::new(1);
+        let grads: Vec<f32> = weights.params.iter().map(|_| rng.range(-0.01, 0.01) as f32).collect();
+        runtime.write(runtime.buffer("params"), &weights.params);
+        runtime.write(runtime.buffer("grads"), &grads);
+        optim::start(optimizer.as_ref(), &runtime, layout);
+        let [recording] = recordings;
+        let set: String = set.iter().map(|(key, value)| format!(" {key}={value}")).collect();
+        Ok(Self { name: format!("{name}{set}"), optimizer, recording, runtime })
+    }
+
+    /// Device time of update `t`.
+    fn seconds(&self, t: u64) -> Result<f64> {
+        let optimizer = self.optimizer.as_ref();
+        let mut step = Updates { issued: t - 1, ..Updates::default() }.next(optimizer, optimizer.lr());
+        step.loss_scale = 1.0;
+        self.runtime.set_step(&step);
+        seconds(&self.runtime)
+    }
+
+    fn print(&self, [copy, adamw, due, not_due]: [f64; 4], copied: u64) {
+        let calls = &self.recording.calls;
+        let flop: f64 = calls.iter().map(|call| call.flop).sum();
+        let bytes: u64 = calls.iter().map(|call| bytes_moved(&self.recording, call)).sum();
+        let (ms, times) = (1e3 * due, due / adamw);
+        print!("{:<20} {:>5} {:>10} ", self.name, self.optimizer.words(), calls.len());
+        if flop > 0.0 {
+            println!("{:>8} {ms:>8.2} {:>8} {:>8} {times:>8.2}  {:.1} GFLOP/s", "", "", "", flop / due / 1e9);
+            return;
+        }
+        let (rate, copy) = (bytes as f64 / due / 1e9, copied as f64 / copy / 1e9);
+        let share = format!("{:.0} %", 100.0 * rate / copy);
+        print!("{:>8.1} {ms:>8.2} {rate:>8.2} {share:>8} {times:>8.2}", bytes as f64 / 1e6);
+        if self.name.starts_with("velograd") {
+            let mean = (due + 4.0 * not_due) / 5.0;
+            print!("  over five updates, one with a lookahead: {:.2} ms, {:.2} x AdamW", 1e3 * mean, mean / adamw);
+        }
+        println!();
+    }
+}
+
+/// Arenas of the parameters' size, one copied into the other.
+struct Copy<'a> {
+    runtime: Runtime<'a>,
+    /// Read and written.
+    bytes: u64,
+}
+
+impl<'a> Copy<'a> {
+    /// Copies once and compares.
+    fn new(gpu: &'a Gpu, layout: &Layout) -> Result<Self> {
+        let floats = layout.param_floats();
+        let mut t = Tape::new(&gpu.target, true);
+        let arena = |t: &mut Tape, name: &str| t.buffer(name, 4 * u64::from(floats));
+        let (source, copy) = (arena(&mut t, "source"), arena(&mut t, "copy"));
+        t.call("bench/copy").size("len4", floats / 4).read(source).write(copy).groups(floats / 4 / 256);
+        let recordings = [t.finish()];
+        let runtime = Runtime::new(gpu, &recordings, true)?;
+        let values: Vec<f32> = (0..floats).map(|i| i as f32).collect();
+        runtime.write(runtime.buffer("source"), &values);
+        runtime.run(&[0])?;
+        if runtime.read::<f32>(runtime.buffer("copy"), floats as usize)? != values {
+            return Err(Error::device(format!("{}: the copy differs from its source", gpu.info.name), ""));
+        }
+        let bytes = bytes_moved(&recordings[0], &recordings[0].calls[0]);
+        Ok(Self { runtime, bytes })
+    }
+
+    fn seconds(&self) -> Result<f64> {
+        seconds(&self.runtime)
+    }
+
+    /// Seconds of the device's own copy from buffer to buffer.
+    fn buffer_copy_seconds(&self) -> Result<f64> {
+        let (gpu, source, copy) = (self.runtime.gpu, self.runtime.buffer("source"), self.runtime.buffer("copy"));
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for _ in 0..COPIES {
+            encoder.copy_buffer_to_buffer(source, 0, copy, 0, source.size());
+        }
+        let start = Instant::now();
+        gpu.queue.submit([encoder.finish()]);
+        gpu.wait()?;
+        Ok(start.elapsed().as_secs_f64() / f64::from(COPIES))
+    }
+
+    fn compare_with_buffer_copy(&self, rounds: u32) -> Result<()> {
+        let mut best = [f64::INFINITY; 2];
+        for _ in 0..rounds {
+            best = [best[0].min(self.seconds()?), best[1].min(self.buffer_copy_seconds()?)];
+        }
+        let [kernel, buffer] = best.map(|seconds| self.bytes as f64 / seconds / 1e9);
+        println!("copy kernel {kernel:.2} GB/s, copy from buffer to buffer {buffer:.2} GB/s, read and written bytes");
+        Ok(())
+    }
+}
