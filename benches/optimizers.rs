@@ -20,14 +20,14 @@ use std::time::Instant;
 use clap::Parser;
 use velograd::{
     error::{Error, Result},
-    gpu::{Gpu, runtime::Runtime, shader::link, timing::dispatch_seconds},
+    gpu::{Gpu, runtime::Runtime, timing::program_seconds},
     models::{Config, Stem},
     network::{Plans, Recipe},
     optim::{self, Clip, Optimizer, Updates},
     params::Layout,
     random::Rng,
     selftest::{self, Depth},
-    tape::{Call, Recording, Tape},
+    tape::{Recording, Tape},
     train::find_model,
     weights::Weights,
 };
@@ -105,23 +105,6 @@ fn resnet18(gpu: &Gpu) -> Result<Layout> {
     Ok(plans.record(gpu, 1, true).layout)
 }
 
-/// Bytes that a call loads and stores, each buffer counted whole.
-fn bytes_moved(recording: &Recording, call: &Call) -> u64 {
-    let linked = link(&call.spec);
-    let uses = linked.storage.iter().map(|b| u64::from(b.loaded) + u64::from(b.stored));
-    call.args.iter().zip(uses).map(|((slot, _), uses)| uses * recording.slot_bytes(slot)).sum()
-}
-
-/// Seconds of a program: of its dispatches by their timestamps, or of the whole submission.
-fn seconds(runtime: &Runtime<'_>) -> Result<f64> {
-    if let Some(dispatches) = dispatch_seconds(runtime, 0)? {
-        return Ok(dispatches.iter().sum());
-    }
-    let start = Instant::now();
-    runtime.run(&[0])?;
-    Ok(start.elapsed().as_secs_f64())
-}
-
 /// A rule on a device.
 struct Rule<'a> {
     name: String,
@@ -154,13 +137,13 @@ impl<'a> Rule<'a> {
         let mut step = Updates { issued: t - 1, ..Updates::default() }.next(optimizer, optimizer.lr());
         step.loss_scale = 1.0;
         self.runtime.set_step(&step);
-        seconds(&self.runtime)
+        program_seconds(&self.runtime, 0)
     }
 
     fn print(&self, [copy, adamw, due, not_due]: [f64; 4], copied: u64) {
         let calls = &self.recording.calls;
         let flop: f64 = calls.iter().map(|call| call.flop).sum();
-        let bytes: u64 = calls.iter().map(|call| bytes_moved(&self.recording, call)).sum();
+        let bytes: u64 = calls.iter().map(|call| self.recording.moved_bytes(call)).sum();
         let (ms, times) = (1e3 * due, due / adamw);
         print!("{:<20} {:>5} {:>10} ", self.name, self.optimizer.words(), calls.len());
         if flop > 0.0 {
@@ -201,12 +184,12 @@ impl<'a> Copy<'a> {
         if runtime.read::<f32>(runtime.buffer("copy"), floats as usize)? != values {
             return Err(Error::device(format!("{}: the copy differs from its source", gpu.info.name), ""));
         }
-        let bytes = bytes_moved(&recordings[0], &recordings[0].calls[0]);
+        let bytes = recordings[0].moved_bytes(&recordings[0].calls[0]);
         Ok(Self { runtime, bytes })
     }
 
     fn seconds(&self) -> Result<f64> {
-        seconds(&self.runtime)
+        program_seconds(&self.runtime, 0)
     }
 
     /// Seconds of the device's own copy from buffer to buffer.

@@ -9,6 +9,7 @@ mod optimizers;
 mod plan;
 mod print;
 mod probe;
+mod profile;
 mod progress;
 mod recipe;
 mod schedule;
@@ -47,6 +48,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Time one update of one batch
     Bench(bench::Arguments),
+    /// Time every dispatch of an update against what the device can do; draw timeline and memory
+    Profile(profile::Arguments),
     /// Say what a data set holds, and show its images as the network sees them
     Data(data::Arguments),
     /// Train several optimizers from the same weights and data order, and compare them
@@ -76,6 +79,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Devices(arguments) => devices::run(&arguments)?,
         Command::Plan(arguments) => plan::run(&arguments)?,
         Command::Bench(arguments) => bench::run(&arguments)?,
+        Command::Profile(arguments) => profile::run(&arguments)?,
         Command::Data(arguments) => data::run(&arguments)?,
         Command::Compare(arguments) => compare::compare(&arguments)?,
         Command::Sweep(arguments) => compare::sweep(&arguments)?,

@@ -1,6 +1,7 @@
 //! velograd trains convolutional networks with every operation a WGSL compute shader.
 #![warn(missing_docs)]
 
+pub mod ceilings;
 pub mod cli;
 pub mod comparison;
 pub mod data;
@@ -17,6 +18,7 @@ pub mod ops;
 pub mod optim;
 pub mod params;
 pub mod probe;
+pub mod profile;
 pub mod random;
 pub mod record;
 pub mod reference;

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::{
     gpu::{
-        shader::{Access, Const, Spec},
+        shader::{Access, Const, Spec, link},
         target::{Gemm, Target},
     },
     params::{Init, Layout, NoDecay, Role, Shape, padded},
@@ -21,6 +21,13 @@ use crate::{
 /// With the images inside and the pixels outside, the values at one pixel are a dense matrix of images by channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tensor(u32);
+
+impl Tensor {
+    /// The `nth` of a recording's tensors.
+    pub fn nth(nth: usize) -> Self {
+        Self(nth as u32)
+    }
+}
 
 /// What the tape knows about a tensor.
 #[derive(Clone, Debug)]
@@ -135,8 +142,15 @@ impl Recording {
         call.args.iter().map(|(slot, _)| self.slot_bytes(slot)).sum()
     }
 
-    /// Bytes of one argument.
-    pub fn slot_bytes(&self, slot: &Slot) -> u64 {
+    /// Bytes that a call loads and stores: each argument's length, once if its kernel loads from it, and once more if it
+    /// stores to it, as naga finds in the WGSL.
+    pub fn moved_bytes(&self, call: &Call) -> u64 {
+        let linked = link(&call.spec);
+        let uses = linked.storage.iter().map(|b| u64::from(b.loaded) + u64::from(b.stored));
+        call.args.iter().zip(uses).map(|((slot, _), uses)| uses * self.slot_bytes(slot)).sum()
+    }
+
+    fn slot_bytes(&self, slot: &Slot) -> u64 {
         match slot {
             Slot::Tensor(t) => 4 * self.info(*t).words,
             Slot::Buffer { bytes, .. } => *bytes,

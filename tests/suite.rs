@@ -45,6 +45,9 @@ mod optimizers;
 /// Every kernel against its f64 value, and that a wrong one would be noticed.
 mod ops;
 
+/// Times of dispatches, and what a device can do at most.
+mod profile;
+
 /// The recipes that come with the program.
 mod recipes;
 

@@ -118,7 +118,8 @@ fn split(network: &Network<'_>, forward: usize) -> Result<Option<Split>> {
     Ok(Some(Split { forward: sum(&batch[..forward]), backward: sum(&batch[forward..]), optimizer: sum(&update) }))
 }
 
-fn noise(n: u32) -> Batch {
+/// A batch of noise.
+pub(super) fn noise(n: u32) -> Batch {
     let mut rng = Rng::new(0);
     Batch {
         images: (0..n as usize * IMAGE_BYTES).map(|_| rng.u32() as u8).collect(),

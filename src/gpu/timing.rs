@@ -1,29 +1,59 @@
-//! Device time of each dispatch, from timestamp queries inside one pass.
+//! Device time of each dispatch, from timestamp queries.
+
+use std::{ops::Range, time::Instant};
 
 use super::{Gpu, runtime::Runtime};
 use crate::error::{Error, Result};
 
+/// Dispatches timed in one submission: a query set holds at most 4,096 timestamps.
+const AT_ONCE: usize = 2048;
+
 /// Runs program `index` once and returns the seconds of each of its dispatches; `None` where the device has no
-/// timestamps inside passes (Apple GPUs, browsers).
+/// timestamps (some browsers).
+///
+/// Where timestamps are possible inside a pass, the dispatches follow each other as in training. Elsewhere (Apple GPUs)
+/// each gets a pass of its own, which costs more around it than it takes away from it.
 ///
 /// # Errors
 /// As [`Gpu::wait`].
 pub fn dispatch_seconds(runtime: &Runtime<'_>, index: usize) -> Result<Option<Vec<f64>>> {
-    let gpu = runtime.gpu;
-    if !gpu.has_timestamps() {
+    let has = |feature| runtime.gpu.device.features().contains(feature);
+    if !has(wgpu::Features::TIMESTAMP_QUERY) {
         return Ok(None);
     }
-    let count = runtime.dispatches(index);
-    // A query set holds at most 4,096; two dispatches share the timestamp between them.
-    let mut seconds = Vec::with_capacity(count);
-    for first in (0..count).step_by(2048) {
-        seconds.extend(some(gpu, runtime, index, first..count.min(first + 2048))?);
-    }
-    Ok(Some(seconds))
+    in_passes(runtime, index, !has(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)).map(Some)
 }
 
-fn some(gpu: &Gpu, runtime: &Runtime<'_>, index: usize, range: std::ops::Range<usize>) -> Result<Vec<f64>> {
-    let queries = range.len() as u32 + 1;
+/// As [`dispatch_seconds`], with a pass for each dispatch (`apart`) or one for all.
+///
+/// # Errors
+/// As [`Gpu::wait`].
+pub fn in_passes(runtime: &Runtime<'_>, index: usize, apart: bool) -> Result<Vec<f64>> {
+    let count = runtime.dispatches(index);
+    let mut seconds = Vec::with_capacity(count);
+    for first in (0..count).step_by(AT_ONCE) {
+        seconds.extend(some(runtime.gpu, runtime, index, first..count.min(first + AT_ONCE), apart)?);
+    }
+    Ok(seconds)
+}
+
+/// Seconds that program `index` takes on the device: of its dispatches, or where there are no timestamps of the whole
+/// submission.
+///
+/// # Errors
+/// As [`Gpu::wait`].
+pub fn program_seconds(runtime: &Runtime<'_>, index: usize) -> Result<f64> {
+    if let Some(dispatches) = dispatch_seconds(runtime, index)? {
+        return Ok(dispatches.iter().sum());
+    }
+    let start = Instant::now();
+    runtime.run(&[index])?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn some(gpu: &Gpu, runtime: &Runtime<'_>, index: usize, range: Range<usize>, apart: bool) -> Result<Vec<f64>> {
+    // Before and after each dispatch; inside one pass the end of one is the beginning of the next.
+    let queries = if apart { 2 * range.len() as u32 } else { range.len() as u32 + 1 };
     let set = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
         label: Some("timing"),
         ty: wgpu::QueryType::Timestamp,
@@ -41,7 +71,19 @@ fn some(gpu: &Gpu, runtime: &Runtime<'_>, index: usize, range: std::ops::Range<u
     let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
     let staging = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    {
+    if apart {
+        for (nth, dispatch) in (0..).zip(range) {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: None,
+                timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                    query_set: &set,
+                    beginning_of_pass_write_index: Some(2 * nth),
+                    end_of_pass_write_index: Some(2 * nth + 1),
+                }),
+            });
+            runtime.encode_range(index, dispatch..dispatch + 1, &mut pass);
+        }
+    } else {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         pass.write_timestamp(&set, 0);
         for (query, dispatch) in (1..).zip(range) {
@@ -60,5 +102,6 @@ fn some(gpu: &Gpu, runtime: &Runtime<'_>, index: usize, range: std::ops::Range<u
         .map_err(|e| Error::device(format!("{}: reading timestamps failed: {e}", gpu.info.name), ""))?;
     let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view);
     let period = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
-    Ok(ticks.windows(2).map(|w| w[1].saturating_sub(w[0]) as f64 * period).collect())
+    let spans = ticks.windows(2).step_by(if apart { 2 } else { 1 });
+    Ok(spans.map(|w| w[1].saturating_sub(w[0]) as f64 * period).collect())
 }

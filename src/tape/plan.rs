@@ -3,7 +3,7 @@
 //! Whole buffers are shared, at offset 0: WebGPU tracks a buffer whole, so two ranges of one buffer could not be read and
 //! written in the same dispatch. An input that dies in a call is released after it, so no call has one buffer twice.
 
-use super::{Recording, Slot, Tensor};
+use super::{Call, Recording, Slot, Tensor};
 
 /// Which pool buffer each tensor of each recording lives in. The recordings share the pool: one runs at a time.
 pub struct Plan {
@@ -35,12 +35,7 @@ impl Plan {
     }
 
     fn one(&mut self, recording: &Recording, share: bool) -> Vec<Option<usize>> {
-        let mentions = |call: usize| {
-            recording.calls[call].args.iter().filter_map(|(slot, _)| match slot {
-                Slot::Tensor(t) => Some(t.0 as usize),
-                Slot::Buffer { .. } => None,
-            })
-        };
+        let mentions = |call: usize| mentioned(&recording.calls[call]);
         let mut last = vec![0; recording.tensors.len()];
         for call in 0..recording.calls.len() {
             mentions(call).for_each(|t| last[t] = call);
@@ -83,5 +78,21 @@ impl Plan {
             self.pool.push(bytes);
             self.pool.len() - 1
         }
+    }
+}
+
+/// The numbers of the tensors among a call's arguments.
+fn mentioned(call: &Call) -> impl Iterator<Item = usize> {
+    call.args.iter().filter_map(|(slot, _)| match slot {
+        Slot::Tensor(t) => Some(t.0 as usize),
+        Slot::Buffer { .. } => None,
+    })
+}
+
+impl Recording {
+    /// The first and the last call that mention a tensor; `None` if none does.
+    pub fn lifetime(&self, tensor: Tensor) -> Option<(usize, usize)> {
+        let mentions = |call: &Call| mentioned(call).any(|t| t == tensor.0 as usize);
+        Some((self.calls.iter().position(mentions)?, self.calls.iter().rposition(mentions)?))
     }
 }

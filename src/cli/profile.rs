@@ -1,0 +1,68 @@
+//! `velograd profile`
+
+use std::{fs, path::PathBuf};
+
+use clap::Args;
+
+use super::{ModelFlags, bench::noise, print::say};
+use crate::{
+    error::{Error, Result},
+    figure::to_png,
+    files::write_atomically,
+    gpu::Gpu,
+    network::{Network, Place},
+    optim,
+    profile::{Profile, chrome_trace, memory_svg},
+    tape::plan::Plan,
+    weights::Weights,
+};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    model: ModelFlags,
+    /// Times each dispatch is timed; the smallest counts
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Folder for profile.csv, trace.json (for ui.perfetto.dev) and memory.svg
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let flags = &arguments.model;
+    let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
+    let lr = optimizer.lr();
+    let plans = flags.plans()?;
+    let gpu = Gpu::open(flags.device.as_deref())?;
+    let recordings = plans.recordings(&gpu, Some(optimizer.as_ref()));
+    let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
+    // Two updates before: memory is touched, and numbers are as in training.
+    let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1, lr };
+    for _ in 0..2 {
+        network.train(&noise(flags.batch_size), place)?;
+    }
+    network.drain()?;
+    let update = network.update_program();
+    let profile = Profile::new(&network.runtime, &recordings[0], [update, arguments.rounds], &recordings[1])?;
+    let ceilings = profile.ceilings;
+    say!("{}, {} {}", gpu.info.name, gpu.info.driver, gpu.info.driver_info);
+    say!("{}", profile.table().text().trim_end());
+    say!(
+        "ceilings: copy {:.1} GB/s, multiply-adds {:.0} GFLOP/s, {:.1} us from one dispatch to the next",
+        ceilings.bytes_per_second / 1e9,
+        ceilings.flop_per_second / 1e9,
+        1e6 * ceilings.dispatch_seconds
+    );
+    let (taken, floor) = (1e3 * profile.seconds(), 1e3 * profile.floor());
+    say!("an update takes {taken:.2} ms; at the ceilings it would take {floor:.2} ms ({:.0} %)", 100.0 * floor / taken);
+    let Some(out) = &arguments.out else { return Ok(()) };
+    fs::create_dir_all(out).map_err(Error::io("create", out))?;
+    let memory = memory_svg(&recordings[0], &Plan::new(&recordings, true), 0);
+    write_atomically(&out.join("profile.csv"), profile.csv().as_bytes())?;
+    write_atomically(&out.join("trace.json"), chrome_trace(&profile, &gpu.info.name).to_string().as_bytes())?;
+    write_atomically(&out.join("memory.png"), &to_png(&memory)?)?;
+    write_atomically(&out.join("memory.svg"), memory.as_bytes())?;
+    say!("wrote profile.csv, trace.json, memory.svg, memory.png to {}", out.display());
+    Ok(())
+}
