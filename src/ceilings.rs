@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::{
     error::{Error, Result},
-    gpu::{Gpu, runtime::Runtime, timing::program_seconds},
+    gpu::{Gpu, runtime::Runtime, target::Target, timing::program_seconds},
     tape::{Recording, Tape},
 };
 
@@ -40,7 +40,7 @@ impl Ceilings {
     pub fn measure(gpu: &Gpu) -> Result<Self> {
         // A turn more or less costs a GPU nothing, and two cores a second.
         let turns = if crate::gpu::is_software(&gpu.info) { 16 } else { 512 };
-        let recordings = [copy(gpu, 1, COPY_BYTES / 16), fma(gpu, turns), copy(gpu, DISPATCHES, 256)];
+        let recordings = recordings(&gpu.target, turns);
         let runtime = Runtime::new(gpu, &recordings, true)?;
         let source: Vec<u32> = (0..COPY_BYTES / 4).collect();
         runtime.write(runtime.buffer("source"), &source);
@@ -69,8 +69,13 @@ impl Ceilings {
     }
 }
 
-fn copy(gpu: &Gpu, times: u32, len4: u32) -> Recording {
-    let mut t = Tape::new(&gpu.target, true);
+/// A long copy, `turns` of multiply-adds, and many short copies.
+pub fn recordings(target: &Target, turns: u32) -> [Recording; 3] {
+    [copy(target, 1, COPY_BYTES / 16), fma(target, turns), copy(target, DISPATCHES, 256)]
+}
+
+fn copy(target: &Target, times: u32, len4: u32) -> Recording {
+    let mut t = Tape::new(target, true);
     let buffers = ["source", "copy"].map(|name| t.buffer(name, 16 * u64::from(len4)));
     for _ in 0..times {
         let [source, copy] = buffers.clone();
@@ -79,8 +84,8 @@ fn copy(gpu: &Gpu, times: u32, len4: u32) -> Recording {
     t.finish()
 }
 
-fn fma(gpu: &Gpu, turns: u32) -> Recording {
-    let mut t = Tape::new(&gpu.target, true);
+fn fma(target: &Target, turns: u32) -> Recording {
+    let mut t = Tape::new(target, true);
     let sums = t.buffer("sums", 16 * 64 * u64::from(FMA_GROUPS));
     // The fixed point of x -> x/2 + 1 is 2: nothing overflows, however many turns.
     let call = t.call("bench/fma").size("turns", turns).size("factor", 0.5_f32).size("summand", 1.0_f32);
