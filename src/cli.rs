@@ -23,6 +23,7 @@ use print::say;
 
 use crate::{
     error::{Error, Result},
+    gpu::Gpu,
     models::{Config, Stem},
     network::{LARGEST_BATCH, Plans, Recipe},
     train::{check_width, find_model},
@@ -181,6 +182,13 @@ pub fn key_value(text: &str) -> std::result::Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("expected KEY=VALUE, found `{text}`")),
     }
+}
+
+/// Opens the device; a terminal sees how many kernels have been compiled.
+fn open_device(wanted: Option<&str>) -> Result<Gpu> {
+    let gpu = Gpu::open(wanted)?;
+    gpu.on_compile(progress::compiling);
+    Ok(gpu)
 }
 
 fn json_line(value: &impl serde::Serialize) {

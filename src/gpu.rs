@@ -1,5 +1,6 @@
 //! The device: which adapter, opened how, and the pipelines made on it so far.
 
+mod cache;
 pub mod kernel;
 pub mod runtime;
 pub mod shader;
@@ -8,10 +9,15 @@ pub mod timing;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use crate::error::{Error, Result};
+use cache::Cache;
 use kernel::Kernel;
 use shader::Spec;
 use target::Target;
@@ -29,8 +35,16 @@ pub struct Gpu {
     /// Shaders check bounds and loops (`VELOGRAD_CHECKED=1`).
     pub checked: bool,
     kernels: Mutex<HashMap<Spec, Arc<Kernel>>>,
+    cache: Option<Cache>,
+    compiling: OnceLock<Compiling>,
     faults: Arc<Mutex<Vec<String>>>,
 }
+
+/// Who is told of compiled kernels: how many of how many.
+type Compiling = Box<dyn Fn(usize, usize) + Send + Sync>;
+
+/// Threads that compile at most: drivers gain little from more.
+const COMPILERS: usize = 8;
 
 /// What to install where no adapter, or none of the fast kind, was found.
 pub const NO_ADAPTER: &str = "install a Vulkan driver: on Debian or Ubuntu `apt-get install mesa-vulkan-drivers libvulkan1` \
@@ -127,7 +141,8 @@ impl Gpu {
         let wanted = wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS
-            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
+            | wgpu::Features::PIPELINE_CACHE;
         let features = adapter.features() & wanted;
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("velograd"),
@@ -151,7 +166,41 @@ impl Gpu {
         }));
         let target = Target::of(&info, features);
         let checked = std::env::var("VELOGRAD_CHECKED").is_ok_and(|v| v == "1");
-        Ok(Self { info, device, queue, target, checked, kernels: Mutex::default(), faults })
+        let cache = Cache::open(&device, &info);
+        let (kernels, compiling) = (Mutex::default(), OnceLock::new());
+        Ok(Self { info, device, queue, target, checked, kernels, cache, compiling, faults })
+    }
+
+    /// Has `told` hear how many kernels of how many have been compiled, whenever several are. Only the first call counts.
+    pub fn on_compile(&self, told: impl Fn(usize, usize) + Send + Sync + 'static) {
+        let _ = self.compiling.set(Box::new(told));
+    }
+
+    /// Makes the pipelines of all specs, several at a time; what is there already is kept.
+    pub fn compile<'s>(&self, specs: impl IntoIterator<Item = &'s Spec>) {
+        let kernels = || self.kernels.lock().unwrap_or_else(|e| e.into_inner());
+        let mut missing: Vec<&Spec> = Vec::new();
+        for spec in specs {
+            if !kernels().contains_key(spec) && !missing.contains(&spec) {
+                missing.push(spec);
+            }
+        }
+        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let work = || {
+            while let Some(&spec) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let kernel = Arc::new(Kernel::new(self, spec));
+                kernels().insert(spec.clone(), kernel);
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                if let Some(told) = self.compiling.get() {
+                    told(done, missing.len());
+                }
+            }
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(COMPILERS).min(missing.len());
+        thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+        if let (Some(cache), false) = (&self.cache, missing.is_empty()) {
+            cache.save();
+        }
     }
 
     /// The pipeline of a spec, made at its first use.

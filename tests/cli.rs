@@ -322,6 +322,29 @@ fn ablation() {
     assert!(whole.iter().zip(&adam).any(|(a, b)| (a - b).abs() > 1e-2 * a), "{whole:?} {adam:?}");
 }
 
+/// The driver's compiled pipelines are kept, and a file that is not as it was written is replaced.
+#[test]
+fn the_pipeline_cache_survives_damage() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("cache");
+    let bench = ["bench", "--width", "4", "--batch-size", "2", "--steps", "1"];
+    folder.works(&bench);
+    let files = || fs::read_dir(folder.0.join("cache")).map(|f| f.map(|e| e.unwrap().path()).collect::<Vec<_>>());
+    let Ok(files) = files() else {
+        println!("skipped: the device has no pipeline cache");
+        return;
+    };
+    assert_eq!(files.len(), 1, "{files:?}");
+    let whole = fs::read(&files[0]).unwrap();
+    for damaged in [whole[..whole.len() / 2].to_vec(), vec![0xff; 100], vec![]] {
+        fs::write(&files[0], &damaged).unwrap();
+        folder.works(&bench);
+        assert!(fs::read(&files[0]).unwrap() != damaged, "the damaged file was kept");
+    }
+}
+
 #[test]
 fn schedules_are_drawn() {
     let folder = Folder::new("schedule");

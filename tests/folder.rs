@@ -25,7 +25,12 @@ impl Folder {
     }
 
     pub fn velograd(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_velograd")).args(arguments).current_dir(&self.0).output().unwrap()
+        Command::new(env!("CARGO_BIN_EXE_velograd"))
+            .args(arguments)
+            .env("VELOGRAD_CACHE", self.0.join("cache"))
+            .current_dir(&self.0)
+            .output()
+            .unwrap()
     }
 
     /// Runs, expects an error with this exit code, and returns what it said.

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
-use super::{ModelFlags, json_line, print::say};
+use super::{ModelFlags, json_line, open_device, print::say};
 use crate::{
     data::{Batch, IMAGE_BYTES},
     error::{Error, Result},
-    gpu::{Gpu, timing::dispatch_seconds},
+    gpu::timing::dispatch_seconds,
     models::Stem,
     network::{Network, Place},
     optim,
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
     let lr = optimizer.lr();
     let plans = flags.plans()?;
-    let gpu = Gpu::open(flags.device.as_deref())?;
+    let gpu = open_device(flags.device.as_deref())?;
     let forward = plans.record(&gpu, flags.batch_size, true).forward_calls;
     let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
     let batch = noise(flags.batch_size);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{print::say, progress::Progress, recipe::RecipeFlags};
+use super::{open_device, print::say, progress::Progress, recipe::RecipeFlags};
 use crate::{
     comparison::{Comparison, Pairs},
     data::Split,
@@ -12,7 +12,6 @@ use crate::{
     experiment::{Ended, Experiment, Variant, grid},
     figure::{Figure, to_png},
     files::write_atomically,
-    gpu::Gpu,
     report::Page,
     sweep::{self, Sweep},
     table::Table,
@@ -249,7 +248,7 @@ fn run(
         return Err(Error::config(format!("`{}` is there twice", twice.1.label), "name each optimizer once"));
     }
     recipe.check()?;
-    let gpu = Gpu::open(recipe.device.as_deref())?;
+    let gpu = open_device(recipe.device.as_deref())?;
     let preset = recipe.preset(&gpu);
     let options = recipe.options(preset, None)?;
     // One set of images for all seeds: what differs is weights, order and augmentation.

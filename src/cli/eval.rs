@@ -4,12 +4,11 @@ use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
 
-use super::{DataFlags, json_line, print::say};
+use super::{DataFlags, json_line, open_device, print::say};
 use crate::{
     data::{self, Split},
     error::{Error, Result},
     evaluate::{Evaluation, evaluate, evaluator},
-    gpu::Gpu,
     train::find_model,
     weights::{Weights, config_of},
 };
@@ -52,7 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if dataset.len(Split::Test) == 0 {
         return Err(Error::config("the data set has no test images", "eval needs test_batch.bin"));
     }
-    let gpu = Gpu::open(arguments.device.as_deref())?;
+    let gpu = open_device(arguments.device.as_deref())?;
     let weights = |layout: &_| Weights::load(&arguments.weights, layout);
     let mut network = evaluator(&gpu, dataset.as_ref(), model, config, BATCH, weights)?;
     let evaluation = evaluate(&mut network, &dataset, BATCH)?.expect("there are test images");

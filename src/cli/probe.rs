@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DataFlags, compare::named, print::say, schedule::draw};
+use super::{DataFlags, compare::named, open_device, print::say, schedule::draw};
 use crate::{
     data::{self, CLASSES},
     error::{Error, Result},
     figure::{Axis, Content, Figure, Line, Panel, Point},
     files::write_atomically,
-    gpu::Gpu,
     models::{Config, Stem},
     network::Recipe,
     optim,
@@ -117,7 +116,7 @@ impl Flags {
 
 fn spike(flags: &Flags) -> Result<()> {
     let rules = flags.rules()?;
-    let gpu = Gpu::open(flags.device.as_deref())?;
+    let gpu = open_device(flags.device.as_deref())?;
     let sizes: Vec<f64> = SPIKES.iter().copied().step_by(if flags.quick { 4 } else { 1 }).collect();
     let value = |(name, set): &Rule, size: f64| probe::spike(&gpu, name, set, size, flags.seed);
     let title = "Largest update / lr after one gradient spike";
@@ -137,7 +136,7 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     if config.classes != CLASSES as u32 {
         return Err(Error::config(format!("the weights have {} classes", config.classes), "the data sets have ten"));
     }
-    let gpu = Gpu::open(flags.device.as_deref())?;
+    let gpu = open_device(flags.device.as_deref())?;
     let opened = data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
     opened.notes.iter().for_each(|note| say!("{note}"));
     let dataset = opened.dataset;

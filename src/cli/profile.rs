@@ -4,12 +4,11 @@ use std::{fs, path::PathBuf};
 
 use clap::Args;
 
-use super::{ModelFlags, bench::noise, print::say};
+use super::{ModelFlags, bench::noise, open_device, print::say};
 use crate::{
     error::{Error, Result},
     figure::to_png,
     files::write_atomically,
-    gpu::Gpu,
     network::{Network, Place},
     optim,
     profile::{Profile, chrome_trace, memory_svg},
@@ -34,7 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
     let lr = optimizer.lr();
     let plans = flags.plans()?;
-    let gpu = Gpu::open(flags.device.as_deref())?;
+    let gpu = open_device(flags.device.as_deref())?;
     let recordings = plans.recordings(&gpu, Some(optimizer.as_ref()));
     let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
     // Two updates before: memory is touched, and numbers are as in training.

@@ -13,6 +13,16 @@ use crate::train::{EpochRow, Options, StepRow};
 /// Without a terminal, a line at the first update and then about this often.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
+/// A line on a terminal that counts compiled kernels, and is gone when they are done.
+pub(super) fn compiling(done: usize, total: usize) {
+    let mut terminal = stderr().lock();
+    if !terminal.is_terminal() {
+        return;
+    }
+    let line = if done < total { format!("\rcompiling kernels: {done}/{total} ") } else { format!("\r{:40}\r", "") };
+    let _ = terminal.write_all(line.as_bytes()).and_then(|()| terminal.flush());
+}
+
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     epochs: u32,

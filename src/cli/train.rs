@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{key_value, print::say, progress::Progress, recipe::RecipeFlags};
+use super::{key_value, open_device, print::say, progress::Progress, recipe::RecipeFlags};
 use crate::{
     data::Split,
     error::Result,
-    gpu::Gpu,
     optim,
     record::{self, Record, default_folder},
     train::{EpochRow, Options, StepRow, Trainer, Watch, loss_variance},
@@ -43,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     recipe.check()?;
     let init = init.as_deref().map(|path| Ok((path, weights::config_of(path)?))).transpose()?;
 
-    let gpu = Gpu::open(recipe.device.as_deref())?;
+    let gpu = open_device(recipe.device.as_deref())?;
     let preset = recipe.preset(&gpu);
     let options = recipe.options(preset, init.map(|(_, config)| config))?;
     let options = Options { optimizer: optimizer.clone(), set: set.clone(), seed: *seed, ..options };

@@ -37,7 +37,7 @@ impl Kernel {
                 zero_initialize_workgroup_memory: gpu.checked,
                 ..Default::default()
             },
-            cache: None,
+            cache: gpu.cache.as_ref().map(|cache| &cache.pipelines),
         });
         let step = linked.step.map(|(binding, _)| binding);
         Self { name, pipeline, storage: linked.storage, sizes: linked.sizes, step }
@@ -78,7 +78,17 @@ impl Kernel {
     }
 }
 
-#[allow(unsafe_code, reason = "the one unsafe call of the crate: run-time checks cost up to ten times the kernel")]
+/// The driver's cache of pipelines, with what an earlier run saved.
+#[allow(unsafe_code, reason = "wgpu cannot check the driver's own data")]
+pub(super) fn pipeline_cache(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
+    // SAFETY: the data are those that `get_data` of a cache gave, under a checksum, in a file whose name holds adapter and
+    // driver; wgpu and the driver compare their headers too, and with `fallback` start an empty cache where they differ.
+    unsafe {
+        device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor { label: Some("velograd"), data, fallback: true })
+    }
+}
+
+#[allow(unsafe_code, reason = "run-time checks cost up to ten times the kernel")]
 fn trusted(gpu: &Gpu, descriptor: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
     // SAFETY: every loop of the shaders is bounded by a uniform or a constant, no divisor is zero for the sizes the tape
     // accepts, and indices stay inside the buffers for the grids it records. The kernel tests run the same shaders with

@@ -173,6 +173,7 @@ impl<'a> Runtime<'a> {
             let message = format!("{}: {planned_bytes} bytes do not fit: {error}", gpu.info.name);
             return Err(Error::device(message, "a smaller --batch-size or --width needs less"));
         }
+        gpu.compile(recordings.iter().flat_map(|recording| &recording.calls).map(|call| &call.spec));
         let mut runtime = Self { gpu, programs: vec![], pool, buffers, step, plan, planned_bytes };
         for (index, recording) in recordings.iter().enumerate() {
             let program = runtime.resolve(index, recording);
