@@ -8,6 +8,7 @@
 mod batchnorm;
 mod cases;
 mod conv2d;
+mod copy;
 mod elementwise;
 mod execute;
 mod image;
@@ -35,6 +36,7 @@ use crate::{
 pub use batchnorm::BatchNormCase;
 pub use cases::{Entry, table};
 pub use conv2d::Conv2dCase;
+pub use copy::CopyCase;
 pub use elementwise::ReluCase;
 pub use execute::execute;
 pub use image::{AugmentCase, DrawCase};

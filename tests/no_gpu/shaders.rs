@@ -63,14 +63,6 @@ fn updates(target: &Target) -> Vec<Recording> {
     recordings
 }
 
-/// What `benches/optimizers.rs` measures against.
-fn copy(target: &Target) -> Recording {
-    let mut t = Tape::new(target, true);
-    let (source, copy) = (t.scratch(4), t.scratch(4));
-    t.call("bench/copy").size("len4", 1).read(source).write(copy).grid(1, 1, 1);
-    t.finish()
-}
-
 /// All forms by name that a target's recordings use.
 fn forms(target: &Target) -> BTreeMap<String, Spec> {
     let mut recordings: Vec<Recording> = table().iter().map(|entry| entry.case.recording(target)).collect();
@@ -78,7 +70,6 @@ fn forms(target: &Target) -> BTreeMap<String, Spec> {
         recordings.extend([true, false].map(|training| resnet(target, stem, width, training)));
     }
     recordings.extend(updates(target));
-    recordings.push(copy(target));
     let calls = recordings.into_iter().flat_map(|recording| recording.calls);
     calls.map(|call| (call.spec.to_string(), call.spec)).collect()
 }
