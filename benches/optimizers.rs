@@ -25,7 +25,6 @@ use velograd::{
     network::{Plans, Recipe},
     optim::{self, Clip, Optimizer, Updates},
     params::Layout,
-    random::Rng,
     selftest::{self, Depth},
     tape::{Recording, Tape},
     train::find_model,
@@ -83,9 +82,10 @@ fn main() -> Result<()> {
     );
     for (name, set) in &rules {
         let rule = Rule::new(&gpu, &layout, name, set)?;
-        let mut best = [f64::INFINITY; 4]; // the copy, AdamW, the rule, and without lookahead
+        let mut best = [f64::INFINITY; 4]; // the copy, AdamW, the rule, VeloGrad without lookahead
         for _ in 0..rounds {
-            let times = [copy.seconds()?, adamw.seconds(DUE)?, rule.seconds(DUE)?, rule.seconds(NOT_DUE)?];
+            let not_due = if *name == "velograd" { rule.seconds(NOT_DUE)? } else { f64::INFINITY };
+            let times = [copy.seconds()?, adamw.seconds(DUE)?, rule.seconds(DUE)?, not_due];
             best.iter_mut().zip(times).for_each(|(best, time)| *best = best.min(time));
         }
         rule.print(best, copy.bytes);
@@ -119,12 +119,9 @@ impl<'a> Rule<'a> {
         let recording = optim::record(optimizer.as_ref(), Clip::default(), Tape::over_layout(&gpu.target, layout));
         let recordings = [recording];
         let runtime = Runtime::new(gpu, &recordings, true)?;
-        let weights = Weights::init(layout, 0);
-        // Gradients of any size do; what matters is that none is a number that a device treats as special.
-        let mut rng = Rng::new(1);
-        let grads: Vec<f32> = weights.params.iter().map(|_| rng.range(-0.01, 0.01) as f32).collect();
-        runtime.write(runtime.buffer("params"), &weights.params);
-        runtime.write(runtime.buffer("grads"), &grads);
+        // Other first weights do for gradients: numbers of ordinary size, and zeros in the padding.
+        runtime.write(runtime.buffer("params"), &Weights::init(layout, 0).params);
+        runtime.write(runtime.buffer("grads"), &Weights::init(layout, 1).params);
         optim::start(optimizer.as_ref(), &runtime, layout);
         let [recording] = recordings;
         let set: String = set.iter().map(|(key, value)| format!(" {key}={value}")).collect();
@@ -153,7 +150,7 @@ impl<'a> Rule<'a> {
         let (rate, copy) = (bytes as f64 / due / 1e9, copied as f64 / copy / 1e9);
         let share = format!("{:.0} %", 100.0 * rate / copy);
         print!("{:>8.1} {ms:>8.2} {rate:>8.2} {share:>8} {times:>8.2}", bytes as f64 / 1e6);
-        if self.name.starts_with("velograd") {
+        if not_due.is_finite() {
             let mean = (due + 4.0 * not_due) / 5.0;
             print!("  over five updates, one with a lookahead: {:.2} ms, {:.2} x AdamW", 1e3 * mean, mean / adamw);
         }
@@ -169,7 +166,6 @@ struct Copy<'a> {
 }
 
 impl<'a> Copy<'a> {
-    /// Copies once and compares.
     fn new(gpu: &'a Gpu, layout: &Layout) -> Result<Self> {
         let floats = layout.param_floats();
         let mut t = Tape::new(&gpu.target, true);
@@ -180,10 +176,6 @@ impl<'a> Copy<'a> {
         let runtime = Runtime::new(gpu, &recordings, true)?;
         let values: Vec<f32> = (0..floats).map(|i| i as f32).collect();
         runtime.write(runtime.buffer("source"), &values);
-        runtime.run(&[0])?;
-        if runtime.read::<f32>(runtime.buffer("copy"), floats as usize)? != values {
-            return Err(Error::device(format!("{}: the copy differs from its source", gpu.info.name), ""));
-        }
         let bytes = recordings[0].moved_bytes(&recordings[0].calls[0]);
         Ok(Self { runtime, bytes })
     }

@@ -8,8 +8,10 @@
 mod batchnorm;
 mod cases;
 mod conv2d;
+mod copy;
 mod elementwise;
 mod execute;
+mod fma;
 mod image;
 mod linear;
 mod loss;
@@ -35,8 +37,10 @@ use crate::{
 pub use batchnorm::BatchNormCase;
 pub use cases::{Entry, table};
 pub use conv2d::Conv2dCase;
+pub use copy::CopyCase;
 pub use elementwise::ReluCase;
 pub use execute::execute;
+pub use fma::FmaCase;
 pub use image::{AugmentCase, DrawCase};
 pub use linear::LinearCase;
 pub use loss::CrossEntropyCase;

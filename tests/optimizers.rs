@@ -8,8 +8,17 @@ use velograd::{
 
 use crate::{golden_files, support::gpu};
 
-/// Identities, first steps, zero gradients, spikes.
+/// VeloGrad's mechanisms.
+mod mechanisms;
+
+/// Identities, zero gradients, rates of zero, decay.
 mod properties;
+
+/// The registry: what can be set, and what is refused.
+mod settings;
+
+/// What single rules do, step by step.
+mod steps;
 
 fn pairs(settings: &[(&str, &str)]) -> Vec<(String, String)> {
     settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -23,16 +32,6 @@ fn has(set: &[(&str, &str)], key: &str) -> bool {
 fn worst(found: &[Vec<f32>], expected: &[Vec<f64>]) -> f64 {
     let pairs = found.iter().flatten().zip(expected.iter().flatten());
     pairs.map(|(f, e)| (f64::from(*f) - *e).abs() / optimizer_bound(*e)).fold(0.0, f64::max)
-}
-
-#[test]
-fn every_entry_has_a_case() {
-    for entry in optim::ALL {
-        let mut cases = OPTIMIZER_CASES.iter().filter(|(name, _)| *name == entry.name).map(|(_, set)| set).peekable();
-        assert!(cases.peek().is_some(), "{} has no case", entry.name);
-        let decays = |set: &&&[(&str, &str)]| ["weight_decay", "no_decay"].iter().all(|key| has(set, key));
-        assert!(cases.any(|set| decays(&set)), "{} has no case with a decay that leaves something out", entry.name);
-    }
 }
 
 /// The norm that goes into the log, of every optimizer's own reduction.
@@ -198,37 +197,5 @@ fn a_scheduled_rate_reaches_every_rule() {
             let off = worst(&stepper.evaluation_params().unwrap(), expected);
             assert!(off <= 1.0, "{name} {set:?}, where it is evaluated: {off:.2} times the bound");
         }
-    }
-}
-
-/// A setting that does not exist or fit is an error that names it, its range, and the nearest name.
-#[test]
-fn settings_are_checked() {
-    let refused = |name: &str, key: &str, value: &str| {
-        let error = optim::build(name, &pairs(&[(key, value)])).err().expect("refused");
-        assert_eq!(error.exit_code(), 2);
-        error.to_string()
-    };
-    assert!(refused("velogrd", "lr", "1").contains("`velograd`"));
-    assert!(refused("velograd", "beta_1", "0.9").contains("did you mean `beta1`"));
-    assert!(refused("velograd", "beta1", "1").contains("below 1"));
-    assert!(refused("velograd", "lookahead_k", "0").contains("at least 1"));
-    assert!(refused("velograd", "lr", "fast").contains("a number"));
-    assert!(refused("velograd", "lr", "nan").contains("a number"));
-    assert!(refused("velograd", "lr", "1e300").contains("a number"));
-    assert!(refused("velograd", "scope", "layer").contains("tensor, global"));
-    assert!(refused("velograd", "alpha_slow", "1.5").contains("from 0 to 1"));
-    assert!(refused("sgd", "nesterov", "true").contains("momentum"));
-    assert!(refused("schedulefree", "beta1", "0").contains("above 0"));
-    assert!(refused("muon", "variant", "jordan").contains("keller, airbench"));
-    assert!(refused("muon", "ns_steps", "0").contains("at least 1"));
-    assert!(refused("sgd", "weight_decay", "-1").contains("at least 0"));
-    assert!(refused("adam", "eps", "0").contains("at least 1e-30"));
-    assert!(refused("adabelief", "wd_mode", "L2").contains("decoupled, fixed, l2"));
-    assert!(refused("adamw", "momentum", "0.9").contains("no setting"));
-    for text in ["5", "0,0.5", "5,1.5", "5,nan", "-1,0.5", "2.5,0.5", "5,0.5,1", ""] {
-        let error = text.parse::<Lookahead>().expect_err(text);
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("K,ALPHA"), "{error}");
     }
 }

@@ -1,8 +1,8 @@
 //! The table: which sizes each op is tried at. Sizes no tile divides, one of everything, and the edges of each kernel.
 
 use super::{
-    AugmentCase, BatchNormCase, Case, ClipCase, Conv2dCase, CrossEntropyCase, DrawCase, DropoutCase, GlobalAvgPoolCase,
-    LinearCase, MaxPoolCase, ReluCase,
+    AugmentCase, BatchNormCase, Case, ClipCase, Conv2dCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase, FmaCase,
+    GlobalAvgPoolCase, LinearCase, MaxPoolCase, ReluCase,
 };
 use crate::{ops::Conv2d, optim::Clip};
 
@@ -151,6 +151,8 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(AugmentCase { n: 70, rotate: true }),
         Entry::short(DrawCase { n: 70, random: true }),
         Entry::full(DrawCase { n: 5, random: false }),
+        Entry::short(CopyCase { len: 5000 }),
+        Entry::short(FmaCase { groups: 2, turns: 1 }),
     ]
 }
 

@@ -70,7 +70,6 @@ fn forms(target: &Target) -> BTreeMap<String, Spec> {
         recordings.extend([true, false].map(|training| resnet(target, stem, width, training)));
     }
     recordings.extend(updates(target));
-    recordings.extend(velograd::ceilings::recordings(target, 1));
     let calls = recordings.into_iter().flat_map(|recording| recording.calls);
     calls.map(|call| (call.spec.to_string(), call.spec)).collect()
 }
