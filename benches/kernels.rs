@@ -44,7 +44,9 @@ fn main() -> Result<()> {
         return Err(Error::device(format!("{}: {failed} kernels are wrong", gpu.info.name), hint));
     }
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
-    let recordings = flags.plans()?.recordings(&gpu, Some(optimizer.as_ref()));
+    let mut plans = flags.plans()?;
+    plans.recipe.precision = flags.precision.on(&gpu)?;
+    let recordings = plans.recordings(&gpu, Some(optimizer.as_ref()));
     let runtime = Runtime::new(&gpu, &recordings, true)?;
     runtime.write(runtime.buffer("params"), &Weights::init(&recordings[0].layout, 0).params);
     optim::start(optimizer.as_ref(), &runtime, &recordings[0].layout);

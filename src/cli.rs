@@ -21,6 +21,7 @@ use print::say;
 
 use crate::{
     error::{Error, Result},
+    gpu::{Gpu, target::Precision},
     models::{Config, Stem},
     network::{LARGEST_BATCH, Plans, Recipe},
     train::{check_width, find_model},
@@ -102,6 +103,38 @@ impl From<StemFlag> for Stem {
     }
 }
 
+/// `--precision`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionFlag {
+    /// Activations and their gradients as f32
+    F32,
+    /// As f16, with a dynamic loss scale; sums, weights and the optimizer stay f32
+    Mixed,
+    /// mixed where the device's shaders have f16, else f32
+    Auto,
+}
+
+impl PrecisionFlag {
+    /// What it means on this device; of `auto`, a line says it.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device has not what was asked for.
+    pub fn on(self, gpu: &Gpu) -> Result<Precision> {
+        let precision = match self {
+            Self::F32 => Precision::F32,
+            Self::Mixed => Precision::Mixed,
+            Self::Auto => {
+                let precision = if gpu.has_f16() { Precision::Mixed } else { Precision::F32 };
+                let why = if gpu.has_f16() { "have f16" } else { "have no f16" };
+                say!("precision {} (the shaders of {} {why})", precision.name(), gpu.info.name);
+                precision
+            }
+        };
+        gpu.target_for(precision)?;
+        Ok(precision)
+    }
+}
+
 /// Where the images come from.
 #[derive(Args, Clone, Debug)]
 struct DataFlags {
@@ -128,6 +161,9 @@ pub struct ModelFlags {
     /// Images of a batch
     #[arg(long, default_value_t = 128)]
     pub batch_size: u32,
+    /// What activations are stored as
+    #[arg(long, value_enum, default_value = "f32")]
+    pub precision: PrecisionFlag,
     /// The update rule
     #[arg(long, default_value = "velograd")]
     pub optimizer: String,
@@ -140,7 +176,8 @@ pub struct ModelFlags {
 }
 
 impl ModelFlags {
-    /// One training program of this batch size, no evaluation.
+    /// One training program of this batch size in f32, no evaluation. The caller sets the precision once there is a device
+    /// ([`PrecisionFlag::on`]).
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown model or a size out of its range.

@@ -14,7 +14,7 @@ use std::{
 use crate::error::{Error, Result};
 use kernel::Kernel;
 use shader::Spec;
-use target::Target;
+use target::{Precision, Target};
 
 /// An open device.
 pub struct Gpu {
@@ -125,6 +125,7 @@ impl Gpu {
     pub fn open_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
         let info = adapter.get_info();
         let wanted = wgpu::Features::SUBGROUP
+            | wgpu::Features::SHADER_F16
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS
             | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
@@ -158,6 +159,23 @@ impl Gpu {
     pub fn kernel(&self, spec: &Spec) -> Arc<Kernel> {
         let mut kernels = self.kernels.lock().unwrap_or_else(|e| e.into_inner());
         kernels.entry(spec.clone()).or_insert_with(|| Arc::new(Kernel::new(self, spec))).clone()
+    }
+
+    /// The kernels of this device over activations of this precision.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if its shaders have no f16 and the precision needs it.
+    pub fn target_for(&self, precision: Precision) -> Result<Target> {
+        if precision == Precision::Mixed && !self.has_f16() {
+            let message = format!("{}: its shaders have no f16, which mixed precision stores", self.info.name);
+            return Err(Error::device(message, "--precision f32"));
+        }
+        Ok(self.target.with(precision))
+    }
+
+    /// Whether shaders compute with f16.
+    pub fn has_f16(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SHADER_F16)
     }
 
     /// Waits for everything submitted.

@@ -116,7 +116,7 @@ pub(crate) fn run_json(
         "stem": options.config.stem.name(),
         "width": options.config.width,
         "classes": options.config.classes,
-        "precision": "f32",
+        "precision": options.recipe.precision.name(),
         "optimizer": options.optimizer,
         "settings": settings.to_json(),
         "lookahead": options.lookahead.map(|l| json!({ "k": l.k, "alpha": l.alpha })),

@@ -138,7 +138,7 @@ fn run(common: &Common, variants: Vec<Variant>) -> Result<()> {
     recipe.check()?;
     let gpu = Gpu::open(recipe.device.as_deref())?;
     let preset = recipe.preset(&gpu);
-    let options = recipe.options(preset, None)?;
+    let options = recipe.options(preset, recipe.precision(&gpu)?, None)?;
     // One set of images for all seeds: what differs is weights, order and augmentation.
     let dataset = recipe.open(0)?;
     let train = dataset.len(Split::Train);

@@ -4,7 +4,7 @@ use super::{
     Gpu,
     shader::{self, Access, Binding, Field, Spec},
 };
-use crate::tape::Size;
+use crate::tape::{Dtype, Size};
 
 /// A compiled kernel.
 pub struct Kernel {
@@ -47,12 +47,14 @@ impl Kernel {
     ///
     /// # Panics
     /// Naming both sides where they differ.
-    pub fn check(&self, given: &[Access], sizes: &[(&'static str, Size)]) {
+    pub fn check(&self, given: &[(Access, Dtype)], sizes: &[(&'static str, Size)]) {
         let name = &self.name;
         let declared: Vec<String> = self.storage.iter().map(|b| format!("{} ({:?})", b.name, b.access)).collect();
         assert_eq!(given.len(), self.storage.len(), "`{name}` declares {declared:?}, the call gives {given:?}");
-        for (binding, given) in self.storage.iter().zip(given) {
-            assert_eq!(binding.access, *given, "`{name}`: `{}` is {:?} in WGSL", binding.name, binding.access);
+        for (binding, (access, dtype)) in self.storage.iter().zip(given) {
+            assert_eq!(binding.access, *access, "`{name}`: `{}` is {:?} in WGSL", binding.name, binding.access);
+            let (half, what) = (binding.half, if binding.half { "f16" } else { "not f16" });
+            assert_eq!(half, *dtype == Dtype::F16, "`{name}`: `{}` is {what} in WGSL, given is {dtype:?}", binding.name);
         }
         let declared = self.sizes.as_ref().map_or(0, |s| s.2.len());
         assert_eq!(sizes.len(), declared, "`{name}`: Sizes has {declared} fields, the call gives {sizes:?}");

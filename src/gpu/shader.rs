@@ -40,6 +40,8 @@ impl From<bool> for Const {
 pub struct Spec {
     /// Path below `shaders/` without the suffix, e.g. `conv2d/forward`.
     pub path: &'static str,
+    /// Activations are f16: `scalar` of the prelude.
+    pub half: bool,
     /// The prelude, in order.
     pub consts: Vec<(&'static str, Const)>,
     /// `(name, file)`: `#import name` brings `shaders/shared/file.wgsl`.
@@ -49,6 +51,9 @@ pub struct Spec {
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.path)?;
+        if self.half {
+            f.write_str(" f16")?;
+        }
         for (name, value) in &self.consts {
             match value {
                 Const::U32(v) => write!(f, " {}={v}", name.to_lowercase())?,
@@ -78,6 +83,8 @@ pub struct Binding {
     pub name: String,
     /// Read or read and write.
     pub access: Access,
+    /// Whether its elements are f16.
+    pub half: bool,
 }
 
 /// A field of the uniform struct `Sizes`.
@@ -115,7 +122,9 @@ pub struct Linked {
 /// With the file, line and naga's message if the shader is not valid: shaders are part of the program.
 pub fn link(spec: &Spec) -> Linked {
     let mut linker = Linker { spec, lines: Vec::new(), imported: Vec::new() };
-    linker.lines.push(("alias scalar = f32;".into(), "prelude".into(), 0)); // what activations are stored as
+    // What activations are stored as.
+    let scalar = if spec.half { ["enable f16;", "alias scalar = f16;"].as_slice() } else { &["alias scalar = f32;"] };
+    linker.lines.extend(scalar.iter().map(|line| ((*line).to_owned(), "prelude".into(), 0)));
     for (name, value) in &spec.consts {
         let text = match value {
             Const::U32(v) => format!("const {name}: u32 = {v}u;"),
@@ -230,7 +239,8 @@ fn reflect(spec: &Spec, source: String, module: naga::Module, info: naga::valid:
             naga::AddressSpace::Storage { access } => {
                 let write = access.contains(naga::StorageAccess::STORE);
                 let access = if write { Access::ReadWrite } else { Access::Read };
-                storage.push(Binding { index: binding.binding, name, access });
+                let half = is_half(&module, variable.ty);
+                storage.push(Binding { index: binding.binding, name, access, half });
             }
             naga::AddressSpace::Uniform => {
                 let naga::TypeInner::Struct { members, span } = &module.types[variable.ty].inner else {
@@ -250,6 +260,15 @@ fn reflect(spec: &Spec, source: String, module: naga::Module, info: naga::valid:
     }
     storage.sort_by_key(|b| b.index);
     Linked { source, module, info, storage, sizes, step, workgroup_size }
+}
+
+/// Whether a buffer is an array of f16 or of vectors of them.
+fn is_half(module: &naga::Module, ty: naga::Handle<naga::Type>) -> bool {
+    match module.types[ty].inner {
+        naga::TypeInner::Array { base, .. } => is_half(module, base),
+        naga::TypeInner::Scalar(scalar) | naga::TypeInner::Vector { scalar, .. } => scalar == naga::Scalar::F16,
+        _ => false,
+    }
 }
 
 fn field(spec: &Spec, module: &naga::Module, member: &naga::StructMember) -> Field {

@@ -15,9 +15,32 @@ pub struct Gemm {
     pub cols: u32,
 }
 
+/// What activations and their gradients are stored as. Sums, parameters, their gradients, statistics and everything of the
+/// optimizer are f32 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32.
+    #[default]
+    F32,
+    /// f16, with a scale on the loss's gradient (Micikevicius et al. 2018, "Mixed Precision Training").
+    Mixed,
+}
+
+impl Precision {
+    /// Its name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Mixed => "mixed",
+        }
+    }
+}
+
 /// The forms of the kernels that suit one class of devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    /// What activations are stored as.
+    pub precision: Precision,
     /// Candidate cores; the first whose tile wastes least on a given shape is taken.
     pub gemm: Vec<Gemm>,
     /// File in `shaders/shared/` that sums over a workgroup.
@@ -30,7 +53,7 @@ impl Target {
     /// What WebGPU's core can run: no subgroups, 256 invocations, 16 KiB of workgroup memory, 8 storage buffers.
     pub fn portable() -> Self {
         let tile = Gemm { file: "gemm_tile", lanes: 256, rows: 64, cols: 64 };
-        Self { gemm: vec![tile], reduce: "reduce_tree", reduce_lanes: 64 }
+        Self { precision: Precision::F32, gemm: vec![tile], reduce: "reduce_tree", reduce_lanes: 64 }
     }
 
     /// Software devices, where barriers and loads are dear and arithmetic is nearly free.
@@ -41,7 +64,13 @@ impl Target {
             rows: 4 * subgroup,
             cols: 4 * subgroup * columns,
         };
-        Self { gemm: vec![core(2), core(1)], reduce: "reduce_subgroup", reduce_lanes: subgroup }
+        let gemm = vec![core(2), core(1)];
+        Self { precision: Precision::F32, gemm, reduce: "reduce_subgroup", reduce_lanes: subgroup }
+    }
+
+    /// The same kernels over activations of this precision.
+    pub fn with(&self, precision: Precision) -> Self {
+        Self { precision, ..self.clone() }
     }
 
     /// The row of the table for an adapter that was opened with `features`.
@@ -61,13 +90,13 @@ impl Target {
             let columns = core.cols / (4 * core.lanes);
             consts.extend([("ROWS", core.rows.into()), ("COLS", columns.into())]);
         }
-        (core, Spec { path, consts, imports: vec![("gemm", core.file)] })
+        (core, Spec { path, half: false, consts, imports: vec![("gemm", core.file)] })
     }
 
     /// The spec of a kernel that imports `reduce`.
     pub(crate) fn reduce_spec(&self, path: &'static str) -> Spec {
         let consts = vec![("LANES", Const::U32(self.reduce_lanes))];
-        Spec { path, consts, imports: vec![("reduce", self.reduce)] }
+        Spec { path, half: false, consts, imports: vec![("reduce", self.reduce)] }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     AugmentCase, BatchNormCase, Case, ClipCase, Conv2dCase, CrossEntropyCase, DrawCase, DropoutCase, GlobalAvgPoolCase,
-    LinearCase, MaxPoolCase, ReluCase,
+    LinearCase, MaxPoolCase, ReluCase, ScaleCase,
 };
 use crate::{ops::Conv2d, optim::Clip};
 
@@ -156,6 +156,7 @@ fn the_rest() -> Vec<Entry> {
 
 fn recipes() -> Vec<Entry> {
     let clip = |len, value, norm| ClipCase { len, clip: Clip { value, norm } };
+    let scale = |skipped, exponent, good| ScaleCase { skipped, exponent, good };
     vec![
         Entry::short(DropoutCase { n: 9, c: 70, p: 0.5 }),
         Entry::full(DropoutCase { n: 1, c: 1, p: 0.1 }),
@@ -164,5 +165,10 @@ fn recipes() -> Vec<Entry> {
         Entry::full(clip(20_000, None, Some(2.0))),
         Entry::full(clip(3, Some(0.25), None)),
         Entry::full(clip(5, None, Some(100.0))), // a norm within its bound: nothing changes
+        Entry::short(scale(true, 16, 7)),
+        Entry::short(scale(false, 16, 1999)),
+        Entry::full(scale(false, 16, 7)),
+        Entry::full(scale(true, 0, 0)), // it does not fall below 1
+        Entry::full(scale(false, 126, 1999)),
     ]
 }
