@@ -36,6 +36,13 @@ pub struct Gpu {
 pub const NO_ADAPTER: &str = "install a Vulkan driver: on Debian or Ubuntu `apt-get install mesa-vulkan-drivers libvulkan1` \
                           brings one for AMD and Intel GPUs, and lavapipe, which needs no GPU";
 
+/// What is used where a device has it.
+pub const FEATURES: wgpu::Features = wgpu::Features::SUBGROUP
+    .union(wgpu::Features::SHADER_F16)
+    .union(wgpu::Features::TIMESTAMP_QUERY)
+    .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS)
+    .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES);
+
 /// The adapters of this machine that compute, the one that would be chosen first.
 ///
 /// GL is asked last and, without `every`, only where there is nothing else: opening it without a display is slow and
@@ -118,18 +125,20 @@ impl Gpu {
         Self::open_adapter(&adapters[index])
     }
 
-    /// Opens this adapter with all its limits.
+    /// Opens this adapter with all its limits, and what it has of [`FEATURES`].
     ///
     /// # Errors
     /// [`Error::Device`] if the driver refuses.
     pub fn open_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
+        Self::open_with(adapter, adapter.features() & FEATURES)
+    }
+
+    /// Opens this adapter with all its limits and these features, as if it had no others.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the driver refuses.
+    pub fn open_with(adapter: &wgpu::Adapter, features: wgpu::Features) -> Result<Self> {
         let info = adapter.get_info();
-        let wanted = wgpu::Features::SUBGROUP
-            | wgpu::Features::SHADER_F16
-            | wgpu::Features::TIMESTAMP_QUERY
-            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS
-            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
-        let features = adapter.features() & wanted;
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("velograd"),
             required_features: features,

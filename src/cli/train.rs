@@ -95,7 +95,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(step) = trainer.diverged() {
         say!("the run diverged at step {step}: loss or gradient was no longer finite; a smaller --set lr=... may help");
     } else if skipped > 0 {
-        let scaled = if options.recipe.precision == Precision::Mixed { ", and the loss's scale was halved" } else { "" };
+        let scaled =
+            if options.recipe.precision == Precision::Mixed { ", and the loss's scale was halved" } else { "" };
         say!("{skipped} updates were skipped: their loss or gradient was not finite{scaled}");
     }
     say!("weights: {}", record.weights().display());

@@ -54,7 +54,12 @@ impl Kernel {
         for (binding, (access, dtype)) in self.storage.iter().zip(given) {
             assert_eq!(binding.access, *access, "`{name}`: `{}` is {:?} in WGSL", binding.name, binding.access);
             let (half, what) = (binding.half, if binding.half { "f16" } else { "not f16" });
-            assert_eq!(half, *dtype == Dtype::F16, "`{name}`: `{}` is {what} in WGSL, given is {dtype:?}", binding.name);
+            assert_eq!(
+                half,
+                *dtype == Dtype::F16,
+                "`{name}`: `{}` is {what} in WGSL, given is {dtype:?}",
+                binding.name
+            );
         }
         let declared = self.sizes.as_ref().map_or(0, |s| s.2.len());
         assert_eq!(sizes.len(), declared, "`{name}`: Sizes has {declared} fields, the call gives {sizes:?}");
