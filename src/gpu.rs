@@ -176,7 +176,7 @@ impl Gpu {
     /// [`Error::Device`] if its shaders have no f16 and the precision needs it.
     pub fn target_for(&self, precision: Precision) -> Result<Target> {
         if precision == Precision::Mixed && !self.has_f16() {
-            let message = format!("{}: its shaders have no f16, which mixed precision stores", self.info.name);
+            let message = format!("{}: its shaders have no f16, which mixed precision needs", self.info.name);
             return Err(Error::device(message, "--precision f32"));
         }
         Ok(self.target.with(precision))

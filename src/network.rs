@@ -250,13 +250,10 @@ impl<'a> Network<'a> {
         self.batches = weights.batches;
     }
 
-    /// Sets the scale of the loss's gradient and the good updates since it last moved, as `shaders/shared/scaler.wgsl` has them:
-    /// a scale of 2^exponent, the exponent at most 126.
-    ///
-    /// # Panics
-    /// If the network does not train.
-    pub fn set_scale(&self, exponent_and_good: [u32; 2]) {
-        self.runtime.write(self.runtime.buffer(ops::SCALER), &exponent_and_good);
+    /// Sets the scale of the loss's gradient under mixed precision, 2^exponent with an exponent of at most 126, and how many updates
+    /// in a row were not skipped since it last moved. In f32 the buffer stays as it is made: all zeros.
+    pub fn set_scale(&self, [exponent, good]: [u32; 2]) {
+        self.runtime.write(self.runtime.buffer(ops::SCALER), &[exponent, good]);
     }
 
     /// The weights now; waits for the device.

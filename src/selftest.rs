@@ -155,9 +155,14 @@ impl Expected {
         Self { port, value: sum.value.clone(), bound, exempt: 0.0 }
     }
 
-    /// Widens the bounds of a port that is stored as f16, after `before` was: each rounding is relative to what is stored.
+    /// Widens the bounds of a port that is stored as f16, after `before` was: each rounding is relative to what is stored. From
+    /// half a unit above the largest number on, the nearest is infinity.
     fn store_as_f16(&mut self, before: Option<&Vec<f64>>) {
-        for (i, (value, bound)) in self.value.iter().zip(&mut self.bound).enumerate() {
+        for (i, (value, bound)) in self.value.iter_mut().zip(&mut self.bound).enumerate() {
+            if value.abs() >= 65_520.0 {
+                *value = value.signum() * f64::INFINITY;
+                continue;
+            }
             *bound += before.map_or(0.0, |values| EPS16 * values[i].abs() + TINY16);
             let exact = *bound == 0.0 && Kind::F16.round(*value) == *value;
             if !exact {

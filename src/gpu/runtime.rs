@@ -20,7 +20,7 @@ pub const STEP_BYTES: u64 = 160;
 pub struct Step {
     /// Learning rate.
     pub lr: f32,
-    /// 1 / images of the effective batch.
+    /// 1 / images of the effective batch; the scale of mixed precision is the device's own.
     pub loss_scale: f32,
     /// Of the run.
     pub seed: u32,

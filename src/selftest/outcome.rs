@@ -83,7 +83,8 @@ impl Outcome {
         assert_eq!(found.len(), expected.value.len(), "selftest: `{}` has another size", expected.port);
         let mut errors: Vec<(f64, f64)> = Vec::with_capacity(found.len());
         for ((found, value), &bound) in found.iter().zip(&expected.value).zip(&expected.bound) {
-            errors.push((ratio((found - value).abs(), bound), bound));
+            let error = if found == value { 0.0 } else { (found - value).abs() }; // both may be infinite
+            errors.push((ratio(error, bound), bound));
         }
         errors.sort_by(|a, b| b.0.total_cmp(&a.0));
         let (mut worst, bound) = errors[(expected.exempt * errors.len() as f64) as usize];
