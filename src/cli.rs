@@ -22,6 +22,7 @@ use print::say;
 use crate::{
     error::{Error, Result},
     gpu::{Gpu, target::Precision},
+    matrix::{self, Verdict},
     models::{Config, Stem},
     network::{LARGEST_BATCH, Plans, Recipe},
     train::{check_width, find_model},
@@ -115,11 +116,11 @@ pub enum PrecisionFlag {
 }
 
 impl PrecisionFlag {
-    /// What it means on this device; of `auto`, a line says it.
+    /// What it means on this device; of `auto`, and of cooperative matrices where they were asked for, a line says it.
     ///
     /// # Errors
     /// [`Error::Device`] if the device has not what was asked for.
-    pub fn on(self, gpu: &Gpu) -> Result<Precision> {
+    pub fn on(self, gpu: &mut Gpu) -> Result<Precision> {
         let precision = match self {
             Self::F32 => Precision::F32,
             Self::Mixed => Precision::Mixed,
@@ -131,6 +132,14 @@ impl PrecisionFlag {
             }
         };
         gpu.target_for(precision)?;
+        if precision == Precision::Mixed && gpu.matrix.is_some() {
+            match matrix::adopt(gpu)? {
+                Verdict::Absent => {}
+                Verdict::Wrong => say!("cooperative matrices of {} compute wrongly: not used", gpu.info.name),
+                Verdict::Slow => say!("cooperative matrices of {} are no faster: not used", gpu.info.name),
+                Verdict::Taken => say!("products run on the cooperative matrices of {}", gpu.info.name),
+            }
+        }
         Ok(precision)
     }
 }

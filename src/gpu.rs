@@ -14,7 +14,7 @@ use std::{
 use crate::error::{Error, Result};
 use kernel::Kernel;
 use shader::Spec;
-use target::{Precision, Target};
+use target::{Matrix, Precision, Target};
 
 /// An open device.
 pub struct Gpu {
@@ -26,6 +26,8 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
     /// Which kernel forms it runs.
     pub target: Target,
+    /// Cooperative matrices that it could run, if `VELOGRAD_MATRIX=1` asked for them; [`crate::matrix::adopt`] decides.
+    pub matrix: Option<Matrix>,
     /// Shaders check bounds and loops (`VELOGRAD_CHECKED=1`).
     pub checked: bool,
     kernels: Mutex<HashMap<Spec, Arc<Kernel>>>,
@@ -106,6 +108,16 @@ pub fn is_software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu
 }
 
+#[allow(unsafe_code, reason = "wgpu wants it said that an experimental feature may have undefined behaviour")]
+fn experimental(features: wgpu::Features) -> wgpu::ExperimentalFeatures {
+    if features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+        // SAFETY: one experimental feature is used, on request alone; `matrix::adopt` compares its results first.
+        unsafe { wgpu::ExperimentalFeatures::enabled() }
+    } else {
+        wgpu::ExperimentalFeatures::disabled()
+    }
+}
+
 impl Gpu {
     /// Opens an adapter, chosen as [`choose`] does.
     ///
@@ -130,7 +142,11 @@ impl Gpu {
     /// # Errors
     /// [`Error::Device`] if the driver refuses.
     pub fn open_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
-        Self::open_with(adapter, adapter.features() & FEATURES)
+        let asked = std::env::var("VELOGRAD_MATRIX").is_ok_and(|v| v == "1");
+        let matrix = Matrix::of(adapter).filter(|_| asked);
+        let mut features = adapter.features() & FEATURES;
+        features.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, matrix.is_some());
+        Ok(Self { matrix, ..Self::open_with(adapter, features)? })
     }
 
     /// Opens this adapter with all its limits and these features, as if it had no others.
@@ -145,6 +161,7 @@ impl Gpu {
             required_limits: adapter.limits(),
             // Buffers are made once and live as long as the run: nothing is gained by generous blocks.
             memory_hints: wgpu::MemoryHints::MemoryUsage,
+            experimental_features: experimental(features),
             ..Default::default()
         }))
         .map_err(|e| Error::device(format!("{} cannot be opened: {e}", info.name), ""))?;
@@ -161,7 +178,7 @@ impl Gpu {
         }));
         let target = Target::of(&info, features);
         let checked = std::env::var("VELOGRAD_CHECKED").is_ok_and(|v| v == "1");
-        Ok(Self { info, device, queue, target, checked, kernels: Mutex::default(), faults })
+        Ok(Self { info, device, queue, target, matrix: None, checked, kernels: Mutex::default(), faults })
     }
 
     /// The pipeline of a spec, made at its first use.

@@ -9,6 +9,7 @@ pub mod evaluate;
 pub mod experiment;
 pub mod files;
 pub mod gpu;
+pub mod matrix;
 pub mod metrics;
 pub mod models;
 pub mod network;

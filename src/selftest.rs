@@ -26,7 +26,7 @@ use crate::{
     gpu::{
         Gpu,
         runtime::Step,
-        target::{Precision, Target, fixed_subgroup},
+        target::{Matrix, Precision, Target, fixed_subgroup},
     },
     reference::Sum,
     tape::{Recording, Tape},
@@ -226,14 +226,24 @@ pub fn run(gpu: &Gpu, depth: Depth) -> Result<Vec<Row>> {
 pub fn check(gpu: &Gpu, case: &dyn Case) -> Result<Vec<Row>> {
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
     for precision in precisions(gpu) {
-        let (data, expected) = truth(&gpu.target.with(precision), case);
-        for target in targets(gpu) {
+        // Targets that read the same numbers share the reference's work.
+        let mut last: Option<(bool, Data, Vec<Expected>)> = None;
+        for target in targets(gpu).into_iter().chain(matrix_targets(gpu)) {
             let target = target.with(precision);
             let specs: Vec<_> = case.recording(&target).calls.into_iter().map(|call| call.spec).collect();
-            if !seen.contains(&specs) {
-                rows.extend(execute(gpu, &target, case, &data)?.rows(&case.name(), &expected));
-                seen.push(specs);
+            if seen.contains(&specs) {
+                continue;
             }
+            let rounds = target.matrix.is_some();
+            let (_, data, expected) = match last.take() {
+                Some(truth) if truth.0 == rounds => last.insert(truth),
+                _ => {
+                    let (data, expected) = truth(&target, case);
+                    last.insert((rounds, data, expected))
+                }
+            };
+            rows.extend(execute(gpu, &target, case, data)?.rows(&case.name(), expected));
+            seen.push(specs);
         }
     }
     Ok(rows)
@@ -270,6 +280,17 @@ pub fn targets(gpu: &Gpu) -> Vec<Target> {
         }
     }
     targets
+}
+
+/// Targets whose products of f16 activations run on the device's cooperative matrices, and on what stands in for those; their
+/// weights are rounded.
+fn matrix_targets(gpu: &Gpu) -> Vec<Target> {
+    if gpu.device.limits().max_compute_workgroup_storage_size < Matrix::MEMORY {
+        return vec![];
+    }
+    let plain = [8, 16].map(|tile| Matrix { tile, subgroup: 32, plain: true });
+    let all = gpu.matrix.into_iter().chain(plain);
+    all.map(|matrix| Target { matrix: Some(matrix), ..Target::portable() }).collect()
 }
 
 /// Rows as a table with a line of summary.

@@ -332,9 +332,10 @@ impl Tape {
         self.call_spec(spec)
     }
 
-    /// Begins a call of a kernel that imports `gemm`, for an output of `cols` columns; says which tile was chosen.
-    pub fn call_gemm(&mut self, path: &'static str, cols: u32) -> (Gemm, CallBuilder<'_>) {
-        let (core, spec) = self.target.gemm_spec(path, cols);
+    /// Begins a call of a kernel that imports `gemm`, for a product of elements of this type with an output of `cols` columns;
+    /// says which tile was chosen.
+    pub fn call_gemm(&mut self, path: &'static str, dtype: Dtype, cols: u32) -> (Gemm, CallBuilder<'_>) {
+        let (core, spec) = self.target.gemm_spec(path, cols, dtype == Dtype::F16);
         (core, self.call_spec(spec))
     }
 

@@ -38,8 +38,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
     let lr = optimizer.lr();
     let mut plans = flags.plans()?;
-    let gpu = Gpu::open(flags.device.as_deref())?;
-    plans.recipe.precision = flags.precision.on(&gpu)?;
+    let mut gpu = Gpu::open(flags.device.as_deref())?;
+    plans.recipe.precision = flags.precision.on(&mut gpu)?;
     let planned_in_f32 = plans.planned_in_f32(&gpu, Some(optimizer.as_ref()));
     let forward = plans.record(&gpu, flags.batch_size, true).forward_calls;
     let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;

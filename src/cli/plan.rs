@@ -30,8 +30,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let flags = &arguments.model;
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
     let mut plans = flags.plans()?;
-    let gpu = Gpu::open(flags.device.as_deref())?;
-    plans.recipe.precision = flags.precision.on(&gpu)?;
+    let mut gpu = Gpu::open(flags.device.as_deref())?;
+    plans.recipe.precision = flags.precision.on(&mut gpu)?;
     let recordings = plans.recordings(&gpu, Some(optimizer.as_ref()));
     for (title, recording) in ["forward and backward", "update", "to where it is evaluated"].iter().zip(&recordings) {
         say!("{title}: {} dispatches", recording.calls.len());

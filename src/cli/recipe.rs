@@ -145,7 +145,7 @@ impl RecipeFlags {
     }
 
     /// The precision asked for, or the best that the device has.
-    pub(super) fn precision(&self, gpu: &Gpu) -> Result<Precision> {
+    pub(super) fn precision(&self, gpu: &mut Gpu) -> Result<Precision> {
         self.precision.on(gpu)
     }
 

@@ -43,9 +43,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     recipe.check()?;
     let init = init.as_deref().map(|path| Ok((path, weights::config_of(path)?))).transpose()?;
 
-    let gpu = Gpu::open(recipe.device.as_deref())?;
+    let mut gpu = Gpu::open(recipe.device.as_deref())?;
     let preset = recipe.preset(&gpu);
-    let options = recipe.options(preset, recipe.precision(&gpu)?, init.map(|(_, config)| config))?;
+    let options = recipe.options(preset, recipe.precision(&mut gpu)?, init.map(|(_, config)| config))?;
     let options = Options { optimizer: optimizer.clone(), set: set.clone(), seed: *seed, ..options };
     let dataset = recipe.open(*seed)?;
 

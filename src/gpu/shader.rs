@@ -12,6 +12,8 @@
 
 use std::fmt;
 
+use super::target::COOPERATIVE;
+
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
 /// A `const` of the prelude.
@@ -122,6 +124,9 @@ pub struct Linked {
 /// With the file, line and naga's message if the shader is not valid: shaders are part of the program.
 pub fn link(spec: &Spec) -> Linked {
     let mut linker = Linker { spec, lines: Vec::new(), imported: Vec::new() };
+    if spec.imports.iter().any(|(_, file)| COOPERATIVE.contains(file)) {
+        linker.lines.push(("enable wgpu_cooperative_matrix;".into(), "prelude".into(), 0));
+    }
     // What activations are stored as.
     let scalar = if spec.half { ["enable f16;", "alias scalar = f16;"].as_slice() } else { &["alias scalar = f32;"] };
     linker.lines.extend(scalar.iter().map(|line| ((*line).to_owned(), "prelude".into(), 0)));

@@ -90,7 +90,7 @@ pub fn conv2d(t: &mut Tape, x: Tensor, conv: Conv2d) -> Tensor {
 
 pub(super) fn forward(t: &mut Tape, sizes: Sizes, x: Tensor, weight: &Param, y: Tensor) {
     let columns = padded(sizes.k);
-    let (tile, call) = t.call_gemm("conv2d/forward", columns);
+    let (tile, call) = t.call_gemm("conv2d/forward", t.dtype(x), columns);
     let call = sizes.fill(call).read(x).read(weight.value.clone()).write(y);
     call.grid(sizes.n.div_ceil(tile.rows), columns.div_ceil(tile.cols), sizes.p * sizes.q);
 }
@@ -98,7 +98,7 @@ pub(super) fn forward(t: &mut Tape, sizes: Sizes, x: Tensor, weight: &Param, y: 
 pub(super) fn backward_input(t: &mut Tape, sizes: Sizes, d_y: Tensor, weight: &Param, x: Tensor) {
     let (d_x, accumulate) = t.write_gradient(x);
     let columns = padded(sizes.c);
-    let (tile, call) = t.call_gemm("conv2d/backward_input", columns);
+    let (tile, call) = t.call_gemm("conv2d/backward_input", t.dtype(x), columns);
     let call = sizes.fill(call.constant("ACCUMULATE", accumulate)).read(d_y).read(weight.value.clone()).write(d_x);
     call.grid(sizes.n.div_ceil(tile.rows), columns.div_ceil(tile.cols), sizes.h * sizes.w);
 }
@@ -110,7 +110,7 @@ pub(super) fn backward_weight(t: &mut Tape, sizes: Sizes, d_y: Tensor, x: Tensor
     let columns = if wide_row { sizes.kernel * c } else { c };
     let taps = if wide_row { sizes.kernel } else { sizes.kernel * sizes.kernel };
     let scaler = scaler(t);
-    let (tile, call) = t.call_gemm("conv2d/backward_weight", columns);
+    let (tile, call) = t.call_gemm("conv2d/backward_weight", t.dtype(x), columns);
     let call = sizes.fill(call.constant("WIDE_ROW", wide_row)).read(d_y).read(x).read(scaler);
     let call = call.write(weight.gradient.clone());
     call.grid(k.div_ceil(tile.rows), columns.div_ceil(tile.cols), taps);

@@ -9,7 +9,12 @@ use super::{
 };
 use crate::{
     error::Result,
-    gpu::{Gpu, runtime::Runtime, shader::Access, target::Target},
+    gpu::{
+        Gpu,
+        runtime::Runtime,
+        shader::Access,
+        target::{Precision, Target},
+    },
     ops,
     tape::{Recording, Slot, Tape, Tensor, plan::Plan},
 };
@@ -52,12 +57,15 @@ pub fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Resu
     Ok(Outcome { wires: wires.into_iter().map(located).collect(), memory })
 }
 
-/// The inputs of a case as its buffers on this target can hold them: activations under mixed precision are f16.
+/// The inputs of a case as its buffers on this target can hold them: activations under mixed precision are f16. A core on
+/// cooperative matrices rounds weights so too.
 pub(super) fn inputs(target: &Target, case: &dyn Case) -> Data {
     let mut data = case.data();
     for wire in wire(target, case).1 {
+        let weight = target.precision == Precision::Mixed && matches!(wire.port.at, At::Param(_));
+        let kind = if weight && target.matrix.is_some() { Kind::F16 } else { wire.kind };
         if let Some(values) = data.get_mut(wire.port.name) {
-            values.iter_mut().for_each(|value| *value = wire.kind.round(*value));
+            values.iter_mut().for_each(|value| *value = kind.round(*value));
         }
     }
     case.settle(&mut data);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use velograd::gpu::shader::{Linked, SHADERS, Spec, link};
-use velograd::gpu::target::{Precision, Target};
+use velograd::gpu::target::{COOPERATIVE, Matrix, Precision, Target};
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops;
 use velograd::optim::{self, Clip, Kind};
@@ -77,7 +77,12 @@ fn forms(target: &Target) -> BTreeMap<String, Spec> {
 fn all_forms() -> BTreeMap<String, Spec> {
     let targets = [Target::portable(), Target::software(4), Target::software(8)];
     let mixed = targets.iter().map(|target| target.with(Precision::Mixed));
-    targets.iter().cloned().chain(mixed).flat_map(|target| forms(&target)).collect()
+    let cores = [(8, 8, false), (8, 32, false), (16, 32, false), (16, 64, false), (16, 32, true)];
+    let matrix = cores.map(|(tile, subgroup, plain)| Target {
+        matrix: Some(Matrix { tile, subgroup, plain }),
+        ..Target::portable().with(Precision::Mixed)
+    });
+    targets.iter().cloned().chain(mixed).chain(matrix).flat_map(|target| forms(&target)).collect()
 }
 
 /// Linking also validates, and panics with the file and line.
@@ -90,8 +95,9 @@ fn every_form_is_written_by_every_back_end() {
     for (name, spec) in forms {
         let linked = link(&spec);
         for (back_end, write) in BACK_ENDS {
-            // OpenGL has no f16 in buffers, and its devices do not claim any.
-            if spec.half && back_end == GLSL {
+            // OpenGL has no f16 in buffers and its devices do not claim any; cooperative matrices are Vulkan's and Metal's.
+            let matrix = spec.imports.iter().any(|(_, file)| COOPERATIVE.contains(file));
+            if (spec.half && back_end == GLSL) || (matrix && back_end == HLSL) {
                 continue;
             }
             let written = write(&linked).unwrap_or_else(|fault| panic!("{name} to {back_end}: {fault}"));
@@ -102,7 +108,8 @@ fn every_form_is_written_by_every_back_end() {
 
 type Write = fn(&Linked) -> Result<usize, String>;
 const GLSL: &str = "GLSL ES 3.10";
-const BACK_ENDS: [(&str, Write); 4] = [("SPIR-V", to_spirv), ("MSL", to_msl), ("HLSL", to_hlsl), (GLSL, to_glsl)];
+const HLSL: &str = "HLSL";
+const BACK_ENDS: [(&str, Write); 4] = [("SPIR-V", to_spirv), ("MSL", to_msl), (HLSL, to_hlsl), (GLSL, to_glsl)];
 
 /// Version 1.3 is Vulkan 1.1's, the first with subgroups.
 fn to_spirv(linked: &Linked) -> Result<usize, String> {
