@@ -14,7 +14,7 @@ use crate::{
     data::{Dataset, Split},
     error::{Error, Result},
     files::write_atomically,
-    gpu::Gpu,
+    gpu::{Gpu, target::Precision},
     optim::Settings,
     train::{EpochRow, Options, Trainer, loss_variance},
 };
@@ -117,6 +117,7 @@ pub(crate) fn run_json(
         "width": options.config.width,
         "classes": options.config.classes,
         "precision": options.recipe.precision.name(),
+        "cooperative_matrices": gpu.target.matrix.is_some() && options.recipe.precision == Precision::Mixed,
         "optimizer": options.optimizer,
         "settings": settings.to_json(),
         "lookahead": options.lookahead.map(|l| json!({ "k": l.k, "alpha": l.alpha })),

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use velograd::{
     data::{Batch, Dataset, Loader, Shapes10, Sizes, Spec, Split, order},
     error::Result,
-    gpu::{FEATURES, Gpu, adapters, runtime::Report, target::Precision, target::Target},
+    gpu::{
+        FEATURES, Gpu, adapters,
+        runtime::Report,
+        target::{Matrix, Precision, Target},
+    },
+    matrix::{Verdict, adopt},
     models::{self, Config, Stem},
     network::{Done, Network, Place, Plans, Recipe},
     ops, optim,
@@ -281,4 +286,17 @@ fn without_f16_mixed_precision_is_refused() {
     let refused = Network::new(&gpu, &plans, Some(sgd), |layout| Ok(Weights::init(layout, 0)), 0);
     let error = refused.err().expect("the device has no f16").to_string();
     assert!(error.contains(&gpu.info.name) && error.contains("f16") && error.contains("--precision f32"), "{error}");
+}
+
+/// A core is taken if it is right and faster. Plain arithmetic in place of cooperative matrices is right, and slower than the
+/// core that is made for the device.
+#[test]
+fn a_slower_core_is_not_taken() {
+    let Some(shared) = gpu() else { return };
+    let mut own = Gpu::open(None).unwrap();
+    own.matrix = None;
+    assert_eq!(adopt(&mut own).unwrap(), Verdict::Absent);
+    own.matrix = Some(Matrix { tile: 16, subgroup: 32, plain: true });
+    assert_eq!(adopt(&mut own).unwrap(), Verdict::Slow);
+    assert_eq!(own.target, shared.target);
 }

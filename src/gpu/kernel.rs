@@ -85,7 +85,7 @@ impl Kernel {
     }
 }
 
-#[allow(unsafe_code, reason = "the one unsafe call of the crate: run-time checks cost up to ten times the kernel")]
+#[allow(unsafe_code, reason = "run-time checks cost up to ten times the kernel")]
 fn trusted(gpu: &Gpu, descriptor: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
     // SAFETY: every loop of the shaders is bounded by a uniform or a constant, no divisor is zero for the sizes the tape
     // accepts, and indices stay inside the buffers for the grids it records. The kernel tests run the same shaders with

@@ -3,7 +3,7 @@
 //! The linker knows two directives, each on a line of its own:
 //!
 //! * `#import name` pastes `shaders/shared/name.wgsl`, once. A [`Spec`] may map `name` to another file: that is how the
-//!   two matrix-product cores and the two reductions are exchanged.
+//!   matrix-product cores and the two reductions are exchanged.
 //! * `#unroll i COUNT` ... `#end` repeats the lines between, with `$i` replaced by 0, 1, ...; `COUNT` is a number or one
 //!   of the prelude's constants. Neither naga nor most drivers unroll loops, and `subgroupBroadcast` wants a constant.
 //!
@@ -12,9 +12,10 @@
 
 use std::fmt;
 
-use super::target::COOPERATIVE;
-
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
+
+/// The files in `shaders/shared/` that need cooperative matrices of 8 by 8 and of 16 by 16, an extension to be enabled.
+pub const COOPERATIVE: [&str; 2] = ["matrix_8", "matrix_16"];
 
 /// A `const` of the prelude.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

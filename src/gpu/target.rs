@@ -1,6 +1,6 @@
 //! Which form of a kernel runs where: a table by device class, not `if`s spread over the host.
 
-use super::shader::{Const, Spec};
+use super::shader::{COOPERATIVE, Const, Spec};
 
 /// A matrix-product core and its tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,9 +155,6 @@ fn matrix_spec(path: &'static str, Matrix { tile, subgroup, plain }: Matrix) -> 
     let consts = constants.map(|(name, value)| (name, Const::U32(value))).to_vec();
     (core, Spec { path, half: true, consts, imports: vec![("gemm", core.file), ("matrix", file)] })
 }
-
-/// The files that need cooperative matrices.
-pub const COOPERATIVE: [&str; 2] = ["matrix_8", "matrix_16"];
 
 /// The size of the device's subgroups, if they all have one and the subgroup core is made for it: its accumulators grow with
 /// the square of the size.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use velograd::gpu::shader::{Linked, SHADERS, Spec, link};
-use velograd::gpu::target::{COOPERATIVE, Matrix, Precision, Target};
+use velograd::gpu::shader::{COOPERATIVE, Linked, SHADERS, Spec, link};
+use velograd::gpu::target::{Matrix, Precision, Target};
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops;
 use velograd::optim::{self, Clip, Kind};
