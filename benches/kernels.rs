@@ -37,14 +37,16 @@ struct Row {
 
 fn main() -> Result<()> {
     let flags = Arguments::parse().model;
-    let gpu = Gpu::open(flags.device.as_deref())?;
+    let mut gpu = Gpu::open(flags.device.as_deref())?;
     let failed = selftest::run(&gpu, Depth::Short)?.into_iter().filter(|row| !row.passed).count();
     if failed > 0 {
         let hint = "velograd selftest names them; a wrong kernel is not worth timing";
         return Err(Error::device(format!("{}: {failed} kernels are wrong", gpu.info.name), hint));
     }
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
-    let recordings = flags.plans()?.recordings(&gpu, Some(optimizer.as_ref()));
+    let mut plans = flags.plans()?;
+    plans.recipe.precision = flags.precision.on(&mut gpu)?;
+    let recordings = plans.recordings(&gpu, Some(optimizer.as_ref()));
     let runtime = Runtime::new(&gpu, &recordings, true)?;
     runtime.write(runtime.buffer("params"), &Weights::init(&recordings[0].layout, 0).params);
     optim::start(optimizer.as_ref(), &runtime, &recordings[0].layout);

@@ -23,7 +23,8 @@ use print::say;
 
 use crate::{
     error::{Error, Result},
-    gpu::Gpu,
+    gpu::{Gpu, target::Precision},
+    matrix::{self, Verdict},
     models::{Config, Stem},
     network::{LARGEST_BATCH, Plans, Recipe},
     train::{check_width, find_model},
@@ -111,6 +112,46 @@ impl From<StemFlag> for Stem {
     }
 }
 
+/// `--precision`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionFlag {
+    /// Activations and their gradients as f32
+    F32,
+    /// As f16, with a dynamic loss scale; sums, weights and the optimizer stay f32
+    Mixed,
+    /// mixed where the device's shaders have f16, else f32
+    Auto,
+}
+
+impl PrecisionFlag {
+    /// What it means on this device; of `auto`, and of cooperative matrices where they were asked for, a line says it.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device has not what was asked for.
+    pub fn on(self, gpu: &mut Gpu) -> Result<Precision> {
+        let precision = match self {
+            Self::F32 => Precision::F32,
+            Self::Mixed => Precision::Mixed,
+            Self::Auto => {
+                let precision = if gpu.has_f16() { Precision::Mixed } else { Precision::F32 };
+                let why = if gpu.has_f16() { "have f16" } else { "have no f16" };
+                say!("precision {} (the shaders of {} {why})", precision.name(), gpu.info.name);
+                precision
+            }
+        };
+        gpu.target_for(precision)?;
+        if precision == Precision::Mixed && gpu.matrix.is_some() {
+            match matrix::adopt(gpu)? {
+                Verdict::Absent => {}
+                Verdict::Wrong => say!("cooperative matrices of {} compute wrongly: not used", gpu.info.name),
+                Verdict::Slow => say!("cooperative matrices of {} are no faster: not used", gpu.info.name),
+                Verdict::Taken => say!("products run on the cooperative matrices of {}", gpu.info.name),
+            }
+        }
+        Ok(precision)
+    }
+}
+
 /// Where the images come from.
 #[derive(Args, Clone, Debug)]
 struct DataFlags {
@@ -137,6 +178,9 @@ pub struct ModelFlags {
     /// Images of a batch
     #[arg(long, default_value_t = 128)]
     pub batch_size: u32,
+    /// What activations are stored as
+    #[arg(long, value_enum, default_value = "f32")]
+    pub precision: PrecisionFlag,
     /// The update rule
     #[arg(long, default_value = "velograd")]
     pub optimizer: String,
@@ -149,7 +193,8 @@ pub struct ModelFlags {
 }
 
 impl ModelFlags {
-    /// One training program of this batch size, no evaluation.
+    /// One training program of this batch size in f32, no evaluation. The caller sets the precision once there is a device
+    /// ([`PrecisionFlag::on`]).
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown model or a size out of its range.

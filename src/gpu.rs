@@ -6,6 +6,7 @@ pub mod runtime;
 pub mod shader;
 pub mod target;
 pub mod timing;
+mod unchecked;
 
 use std::{
     collections::HashMap,
@@ -20,7 +21,8 @@ use crate::error::{Error, Result};
 use cache::Cache;
 use kernel::Kernel;
 use shader::Spec;
-use target::Target;
+use target::{Matrix, Precision, Target};
+use unchecked::experimental;
 
 /// An open device.
 pub struct Gpu {
@@ -32,6 +34,8 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
     /// Which kernel forms it runs.
     pub target: Target,
+    /// Cooperative matrices that it could run, if `VELOGRAD_MATRIX=1` asked for them; [`crate::matrix::adopt`] decides.
+    pub matrix: Option<Matrix>,
     /// Shaders check bounds and loops (`VELOGRAD_CHECKED=1`).
     pub checked: bool,
     kernels: Mutex<HashMap<Spec, Arc<Kernel>>>,
@@ -49,6 +53,14 @@ const COMPILERS: usize = 8;
 /// What to install where no adapter, or none of the fast kind, was found.
 pub const NO_ADAPTER: &str = "install a Vulkan driver: on Debian or Ubuntu `apt-get install mesa-vulkan-drivers libvulkan1` \
                           brings one for AMD and Intel GPUs, and lavapipe, which needs no GPU";
+
+/// What is used where a device has it.
+pub const FEATURES: wgpu::Features = wgpu::Features::SUBGROUP
+    .union(wgpu::Features::SHADER_F16)
+    .union(wgpu::Features::PIPELINE_CACHE)
+    .union(wgpu::Features::TIMESTAMP_QUERY)
+    .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS)
+    .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES);
 
 /// The adapters of this machine that compute, the one that would be chosen first.
 ///
@@ -132,24 +144,31 @@ impl Gpu {
         Self::open_adapter(&adapters[index])
     }
 
-    /// Opens this adapter with all its limits.
+    /// Opens this adapter with all its limits, and what it has of [`FEATURES`].
     ///
     /// # Errors
     /// [`Error::Device`] if the driver refuses.
     pub fn open_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
+        let asked = std::env::var("VELOGRAD_MATRIX").is_ok_and(|v| v == "1");
+        let matrix = Matrix::of(adapter).filter(|_| asked);
+        let mut features = adapter.features() & FEATURES;
+        features.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, matrix.is_some());
+        Ok(Self { matrix, ..Self::open_with(adapter, features)? })
+    }
+
+    /// Opens this adapter with all its limits and these features, as if it had no others.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the driver refuses.
+    pub fn open_with(adapter: &wgpu::Adapter, features: wgpu::Features) -> Result<Self> {
         let info = adapter.get_info();
-        let wanted = wgpu::Features::SUBGROUP
-            | wgpu::Features::TIMESTAMP_QUERY
-            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS
-            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
-            | wgpu::Features::PIPELINE_CACHE;
-        let features = adapter.features() & wanted;
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("velograd"),
             required_features: features,
             required_limits: adapter.limits(),
             // Buffers are made once and live as long as the run: nothing is gained by generous blocks.
             memory_hints: wgpu::MemoryHints::MemoryUsage,
+            experimental_features: experimental(features),
             ..Default::default()
         }))
         .map_err(|e| Error::device(format!("{} cannot be opened: {e}", info.name), ""))?;
@@ -168,7 +187,7 @@ impl Gpu {
         let checked = std::env::var("VELOGRAD_CHECKED").is_ok_and(|v| v == "1");
         let cache = Cache::open(&device, &info);
         let (kernels, compiling) = (Mutex::default(), OnceLock::new());
-        Ok(Self { info, device, queue, target, checked, kernels, cache, compiling, faults })
+        Ok(Self { info, device, queue, target, matrix: None, checked, kernels, cache, compiling, faults })
     }
 
     /// Has `told` hear how many kernels of how many have been compiled, whenever several are. Only the first call counts.
@@ -207,6 +226,23 @@ impl Gpu {
     pub fn kernel(&self, spec: &Spec) -> Arc<Kernel> {
         let mut kernels = self.kernels.lock().unwrap_or_else(|e| e.into_inner());
         kernels.entry(spec.clone()).or_insert_with(|| Arc::new(Kernel::new(self, spec))).clone()
+    }
+
+    /// The kernels of this device over activations of this precision.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if its shaders have no f16 and the precision needs it.
+    pub fn target_for(&self, precision: Precision) -> Result<Target> {
+        if precision == Precision::Mixed && !self.has_f16() {
+            let message = format!("{}: its shaders have no f16, which mixed precision needs", self.info.name);
+            return Err(Error::device(message, "--precision f32"));
+        }
+        Ok(self.target.with(precision))
+    }
+
+    /// Whether shaders compute with f16.
+    pub fn has_f16(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SHADER_F16)
     }
 
     /// Waits for everything submitted.

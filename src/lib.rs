@@ -11,6 +11,7 @@ pub mod experiment;
 pub mod figure;
 pub mod files;
 pub mod gpu;
+pub mod matrix;
 pub mod metrics;
 pub mod models;
 pub mod network;

@@ -12,6 +12,7 @@ use crate::{
     gpu::{
         Gpu,
         runtime::{self, Report, Runtime, Step},
+        target::Precision,
     },
     metrics::Confusion,
     models::{Config, Model},
@@ -32,6 +33,8 @@ const REPORT_BYTES: u64 = size_of::<Report>() as u64;
 /// The parts of a recipe that are recorded; the default has none of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Recipe {
+    /// What activations and their gradients are stored as.
+    pub precision: Precision,
     /// Random crop, mirror and rotation in training.
     pub augment: bool,
     /// PyTorch's `label_smoothing`, in training; from 0 to below 1.
@@ -117,7 +120,7 @@ pub struct Network<'a> {
 impl Plans<'_> {
     /// Records the forward pass of a batch of `n` and, in training, its backward pass.
     pub fn record(&self, gpu: &Gpu, n: u32, training: bool) -> Recording {
-        let mut t = Tape::new(&gpu.target, training);
+        let mut t = Tape::new(&gpu.target.with(self.recipe.precision), training);
         (t.dropout, t.no_decay) = (self.recipe.dropout, self.recipe.no_decay);
         let x = t.scope("input", |t| {
             let draws = ops::draw(t, n, training && self.recipe.augment);
@@ -136,11 +139,21 @@ impl Plans<'_> {
         let mut recordings: Vec<_> = train.chain(evaluate).collect();
         if let (Some(optimizer), Some(network)) = (optimizer, recordings.first()) {
             let layout = network.layout.clone();
-            let tape = || Tape::over_layout(&gpu.target, &layout);
+            let target = gpu.target.with(self.recipe.precision);
+            let tape = || Tape::over_layout(&target, &layout);
             recordings.push(optim::record(optimizer, self.recipe.clip, tape()));
             recordings.extend(optim::record_evaluation(optimizer, tape()));
         }
         recordings
+    }
+
+    /// Bytes that the same programs would take in f32; `None` where they are.
+    pub fn planned_in_f32(&self, gpu: &Gpu, optimizer: Option<&dyn Optimizer>) -> Option<u64> {
+        let recipe = Recipe { precision: Precision::F32, ..self.recipe };
+        let (train, evaluate) = (self.train.clone(), self.evaluate.clone());
+        let wide = Plans { model: self.model, config: self.config, recipe, train, evaluate };
+        let recordings = (recipe != self.recipe).then(|| wide.recordings(gpu, optimizer))?;
+        Some(runtime::planned_bytes(&recordings, &Plan::new(&recordings, true)))
     }
 
     /// Refuses what the device cannot hold, naming the largest batch that it can.
@@ -171,7 +184,7 @@ impl<'a> Network<'a> {
     /// Records, allocates, compiles, and puts the weights in place.
     ///
     /// # Errors
-    /// [`Error::Device`] if the device cannot hold or run it.
+    /// [`Error::Device`] if the device cannot hold or run it, or has not the precision.
     pub fn new(
         gpu: &'a Gpu,
         plans: &Plans<'_>,
@@ -185,6 +198,7 @@ impl<'a> Network<'a> {
                 format!("at most {LARGEST_BATCH} are possible"),
             ));
         }
+        gpu.target_for(plans.recipe.precision)?;
         let recordings = plans.recordings(gpu, optimizer.as_deref());
         plans.check(gpu, &recordings)?;
         let layout = recordings[0].layout.clone();
@@ -224,6 +238,9 @@ impl<'a> Network<'a> {
         network.set_weights(&weights);
         if let Some(optimizer) = &network.optimizer {
             optim::start(optimizer.as_ref(), &network.runtime, &network.layout);
+            if plans.recipe.precision == Precision::Mixed {
+                network.set_scale(ops::FIRST_SCALE);
+            }
         }
         Ok(network)
     }
@@ -233,6 +250,12 @@ impl<'a> Network<'a> {
         runtime.write(runtime.buffer("params"), &weights.params);
         runtime.write(runtime.buffer("running"), &weights.running);
         self.batches = weights.batches;
+    }
+
+    /// Sets the scale of the loss's gradient under mixed precision, 2^exponent with an exponent of at most 126, and how many updates
+    /// in a row were not skipped since it last moved. In f32 the buffer stays as it is made: all zeros.
+    pub fn set_scale(&self, [exponent, good]: [u32; 2]) {
+        self.runtime.write(self.runtime.buffer(ops::SCALER), &[exponent, good]);
     }
 
     /// The weights now; waits for the device.

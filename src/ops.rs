@@ -8,6 +8,7 @@ mod elementwise;
 mod linear;
 mod loss;
 mod pool;
+mod scaler;
 
 pub use augment::{IMAGE_BYTES, augment, draw};
 pub(crate) use batchnorm::Rows;
@@ -18,3 +19,4 @@ pub use elementwise::{add_relu, relu};
 pub use linear::linear;
 pub use loss::cross_entropy;
 pub use pool::{global_avg_pool, max_pool2d};
+pub use scaler::{FIRST_SCALE, SCALER, adjust_scale};

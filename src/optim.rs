@@ -39,7 +39,8 @@ use updates::correction;
 
 use crate::{
     error::{Error, Result},
-    gpu::runtime::Runtime,
+    gpu::{runtime::Runtime, target::Precision},
+    ops,
     params::{CHUNK, Layout},
     suggest,
     tape::{Recording, Slot, Tape},
@@ -176,10 +177,13 @@ impl Clip {
     }
 }
 
-/// Records one update over a network's arenas.
+/// Records one update over a network's arenas; under mixed precision the loss's scale is then adjusted.
 pub fn record(optimizer: &dyn Optimizer, clip: Clip, mut t: Tape) -> Recording {
     clip.record(&mut t);
     optimizer.record(&mut t);
+    if t.target.precision == Precision::Mixed {
+        ops::adjust_scale(&mut t);
+    }
     t.finish()
 }
 

@@ -14,7 +14,7 @@ use crate::{
     data::{Dataset, Split},
     error::{Error, Result},
     files::write_atomically,
-    gpu::Gpu,
+    gpu::{Gpu, target::Precision},
     optim::Settings,
     train::{EpochRow, Options, Trainer, loss_variance},
 };
@@ -116,7 +116,8 @@ pub(crate) fn run_json(
         "stem": options.config.stem.name(),
         "width": options.config.width,
         "classes": options.config.classes,
-        "precision": "f32",
+        "precision": options.recipe.precision.name(),
+        "cooperative_matrices": gpu.target.matrix.is_some() && options.recipe.precision == Precision::Mixed,
         "optimizer": options.optimizer,
         "settings": settings.to_json(),
         "no_decay": options.recipe.no_decay.to_string(),

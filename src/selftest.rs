@@ -28,7 +28,7 @@ use crate::{
     gpu::{
         Gpu,
         runtime::Step,
-        target::{Target, fixed_subgroup},
+        target::{Matrix, Precision, Target, fixed_subgroup},
     },
     reference::Sum,
     tape::{Recording, Tape},
@@ -47,8 +47,9 @@ pub use loss::CrossEntropyCase;
 pub use optim::{OPTIMIZER_CASES, OptimizerCase, OptimizerInputs, narrow, optimizer_bound, optimizer_case};
 pub use outcome::Outcome;
 pub use pool::{GlobalAvgPoolCase, MaxPoolCase};
+use port::Kind;
 pub use port::{At, Port};
-pub use recipe::{ClipCase, DropoutCase};
+pub use recipe::{ClipCase, DropoutCase, ScaleCase};
 
 /// How much to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,17 @@ pub trait Case {
 
     /// Inputs, the same at every call, all exact in float32.
     fn data(&self) -> Data;
+
+    /// Changes inputs, once they are rounded to what the buffers hold, whose effect rounding would decide.
+    fn settle(&self, data: &mut Data) {
+        let _ = data;
+    }
+
+    /// What a port holds before the last kernel adds to it, by port: under mixed precision that is rounded too.
+    fn intermediate(&self, data: &Data) -> Data {
+        let _ = data;
+        Data::new()
+    }
 
     /// What should come out of these inputs.
     fn expected(&self, data: &Data) -> Vec<Expected>;
@@ -122,6 +134,12 @@ const EPS: f64 = f32::EPSILON as f64;
 /// The smallest normal float32: a device may flush what is smaller.
 const TINY: f64 = f32::MIN_POSITIVE as f64;
 
+/// Error of storing a number as f16, relative to it: half a unit of 11 digits. WGSL wants the nearest.
+const EPS16: f64 = 1.0 / 2048.0;
+
+/// The smallest normal f16: as above.
+const TINY16: f64 = 1.0 / 16_384.0;
+
 impl Expected {
     /// Values that the device can but copy.
     pub fn exact(port: &'static str, value: Vec<f64>) -> Self {
@@ -139,6 +157,22 @@ impl Expected {
     pub fn sum(port: &'static str, sum: &Sum) -> Self {
         let bound = (0..sum.value.len()).map(|i| sum.bound(i, SPREAD)).collect();
         Self { port, value: sum.value.clone(), bound, exempt: 0.0 }
+    }
+
+    /// Widens the bounds of a port that is stored as f16, after `before` was: each rounding is relative to what is stored. From
+    /// half a unit above the largest number on, the nearest is infinity.
+    fn store_as_f16(&mut self, before: Option<&Vec<f64>>) {
+        for (i, (value, bound)) in self.value.iter_mut().zip(&mut self.bound).enumerate() {
+            if value.abs() >= 65_520.0 {
+                *value = value.signum() * f64::INFINITY;
+                continue;
+            }
+            *bound += before.map_or(0.0, |values| EPS16 * values[i].abs() + TINY16);
+            let exact = *bound == 0.0 && Kind::F16.round(*value) == *value;
+            if !exact {
+                *bound += EPS16 * (value.abs() + *bound) + TINY16;
+            }
+        }
     }
 
     /// What was there before, and a sum added to it.
@@ -189,25 +223,55 @@ pub fn run(gpu: &Gpu, depth: Depth) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Runs one case with every target that changes its kernels.
+/// Runs one case with every target, in every precision, that changes its kernels.
 ///
 /// # Errors
 /// As [`run`].
 pub fn check(gpu: &Gpu, case: &dyn Case) -> Result<Vec<Row>> {
-    let data = case.data();
-    let expected = case.expected(&data);
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
-    for target in targets(gpu) {
-        let specs: Vec<_> = case.recording(&target).calls.into_iter().map(|call| call.spec).collect();
-        if !seen.contains(&specs) {
-            rows.extend(execute(gpu, &target, case, &data)?.rows(&case.name(), &expected));
+    for precision in precisions(gpu) {
+        // Targets that read the same numbers share the reference's work.
+        let mut last: Option<(bool, Data, Vec<Expected>)> = None;
+        for target in targets(gpu).into_iter().chain(matrix_targets(gpu)) {
+            let target = target.with(precision);
+            let specs: Vec<_> = case.recording(&target).calls.into_iter().map(|call| call.spec).collect();
+            if seen.contains(&specs) {
+                continue;
+            }
+            let rounds = target.matrix.is_some();
+            let (_, data, expected) = match last.take() {
+                Some(truth) if truth.0 == rounds => last.insert(truth),
+                _ => {
+                    let (data, expected) = truth(&target, case);
+                    last.insert((rounds, data, expected))
+                }
+            };
+            rows.extend(execute(gpu, &target, case, data)?.rows(&case.name(), expected));
             seen.push(specs);
         }
     }
     Ok(rows)
 }
 
-/// The targets that this device can run.
+/// The inputs of a case in the target's precision, and what should come of them.
+pub fn truth(target: &Target, case: &dyn Case) -> (Data, Vec<Expected>) {
+    let data = execute::inputs(target, case);
+    let (half, before) = (execute::half_ports(target, case), case.intermediate(&data));
+    let mut expected = case.expected(&data);
+    for expected in expected.iter_mut().filter(|expected| half.contains(&expected.port)) {
+        expected.store_as_f16(before.get(expected.port));
+    }
+    (data, expected)
+}
+
+/// The precisions that this device can run.
+pub fn precisions(gpu: &Gpu) -> Vec<Precision> {
+    let mut precisions = vec![Precision::F32, Precision::Mixed];
+    precisions.retain(|&precision| gpu.target_for(precision).is_ok());
+    precisions
+}
+
+/// The targets that this device can run, in f32.
 pub fn targets(gpu: &Gpu) -> Vec<Target> {
     let mut targets = vec![Target::portable()];
     if !targets.contains(&gpu.target) {
@@ -220,6 +284,17 @@ pub fn targets(gpu: &Gpu) -> Vec<Target> {
         }
     }
     targets
+}
+
+/// Targets whose products of f16 activations run on the device's cooperative matrices, and on what stands in for those; their
+/// weights are rounded.
+fn matrix_targets(gpu: &Gpu) -> Vec<Target> {
+    if gpu.device.limits().max_compute_workgroup_storage_size < Matrix::MEMORY {
+        return vec![];
+    }
+    let plain = [8, 16].map(|tile| Matrix { tile, subgroup: 32, plain: true });
+    let all = gpu.matrix.into_iter().chain(plain);
+    all.map(|matrix| Target { matrix: Some(matrix), ..Target::portable() }).collect()
 }
 
 /// Rows as a table with a line of summary.
@@ -240,6 +315,21 @@ impl fmt::Display for Table<'_> {
         let failed = self.0.iter().filter(|row| !row.passed).count();
         write!(f, "{} rows, {failed} failed; worst is the largest error divided by its bound", self.0.len())
     }
+}
+
+/// Exponent of the loss's scale in every case whose kernels know it.
+const SCALE_EXPONENT: u32 = 5;
+
+/// The words of that scale, for the port `scaler`.
+fn scaler() -> Vec<f64> {
+    vec![f64::from(SCALE_EXPONENT), 0.0, 0.0, 0.0]
+}
+
+/// A parameter's gradient from one of the scaled loss: without the scale.
+fn unscaled(mut sum: Sum) -> Sum {
+    let inverse = 0.5_f64.powi(SCALE_EXPONENT as i32);
+    sum.value.iter_mut().chain(&mut sum.magnitude).for_each(|v| *v *= inverse);
+    sum
 }
 
 /// `len` numbers in [-1, 1), multiples of 2^-23, from a linear congruential generator.

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt};
 use crate::{
     gpu::{
         shader::{Access, Const, Spec, link},
-        target::{Gemm, Target},
+        target::{Gemm, Precision, Target},
     },
     params::{Init, Layout, NoDecay, Role, Shape, padded},
 };
@@ -29,11 +29,31 @@ impl Tensor {
     }
 }
 
+/// How the elements of a buffer are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dtype {
+    /// Four bytes; an index of four bytes too.
+    F32,
+    /// Two bytes.
+    F16,
+}
+
+impl Dtype {
+    fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+}
+
 /// What the tape knows about a tensor.
 #[derive(Clone, Debug)]
 pub struct TensorInfo {
     /// Logical `[n, h, w, c]`.
     pub shape: [u32; 4],
+    /// Of its elements.
+    pub dtype: Dtype,
     /// 4-byte words as stored.
     pub words: u64,
     /// Scope and op that made it.
@@ -150,6 +170,14 @@ impl Recording {
         call.args.iter().zip(uses).map(|((slot, _), uses)| uses * self.slot_bytes(slot)).sum()
     }
 
+    /// How a slot's elements are stored: persistent buffers hold words of four bytes.
+    pub fn dtype(&self, slot: &Slot) -> Dtype {
+        match slot {
+            Slot::Tensor(t) => self.info(*t).dtype,
+            Slot::Buffer { .. } => Dtype::F32,
+        }
+    }
+
     fn slot_bytes(&self, slot: &Slot) -> u64 {
         match slot {
             Slot::Tensor(t) => 4 * self.info(*t).words,
@@ -235,22 +263,31 @@ impl Tape {
         path + name
     }
 
-    /// A new activation.
+    /// A new activation, stored in the target's precision.
     pub fn tensor(&mut self, shape: [u32; 4]) -> Tensor {
+        let dtype = match self.target.precision {
+            Precision::F32 => Dtype::F32,
+            Precision::Mixed => Dtype::F16,
+        };
+        self.tensor_of(dtype, shape)
+    }
+
+    /// A new activation whose elements are stored so.
+    pub fn tensor_of(&mut self, dtype: Dtype, shape: [u32; 4]) -> Tensor {
         let [n, h, w, c] = shape;
         assert!(shape.iter().all(|&d| d > 0), "{}: a tensor of shape {shape:?} is empty", self.path(""));
-        let words = u64::from(n) * u64::from(h) * u64::from(w) * u64::from(padded(c));
-        self.push(shape, words)
+        let elements = u64::from(n) * u64::from(h) * u64::from(w) * u64::from(padded(c));
+        self.push(shape, dtype, elements * dtype.bytes() / 4)
     }
 
     /// Working space of a kernel: `words` of 4 bytes.
     pub fn scratch(&mut self, words: u32) -> Tensor {
-        self.push([1, 1, 1, words], u64::from(words))
+        self.push([1, 1, 1, words], Dtype::F32, u64::from(words))
     }
 
-    fn push(&mut self, shape: [u32; 4], words: u64) -> Tensor {
+    fn push(&mut self, shape: [u32; 4], dtype: Dtype, words: u64) -> Tensor {
         let label = self.path("");
-        let info = TensorInfo { shape, words, label, keep: false, gradient: None, no_gradient: false };
+        let info = TensorInfo { shape, dtype, words, label, keep: false, gradient: None, no_gradient: false };
         self.recording.tensors.push(info);
         Tensor(self.recording.tensors.len() as u32 - 1)
     }
@@ -258,6 +295,11 @@ impl Tape {
     /// `[n, h, w, c]`
     pub fn shape(&self, tensor: Tensor) -> [u32; 4] {
         self.recording.info(tensor).shape
+    }
+
+    /// How the tensor's elements are stored.
+    pub fn dtype(&self, tensor: Tensor) -> Dtype {
+        self.recording.info(tensor).dtype
     }
 
     /// Lets the tensor be read after the last call.
@@ -300,7 +342,7 @@ impl Tape {
 
     /// Begins a call of the kernel `path`.
     pub fn call(&mut self, path: &'static str) -> CallBuilder<'_> {
-        self.call_spec(Spec { path, consts: vec![], imports: vec![] })
+        self.call_spec(Spec { path, half: false, consts: vec![], imports: vec![] })
     }
 
     /// Begins a call of a kernel that imports `reduce`.
@@ -309,9 +351,10 @@ impl Tape {
         self.call_spec(spec)
     }
 
-    /// Begins a call of a kernel that imports `gemm`, for an output of `cols` columns; says which tile was chosen.
-    pub fn call_gemm(&mut self, path: &'static str, cols: u32) -> (Gemm, CallBuilder<'_>) {
-        let (core, spec) = self.target.gemm_spec(path, cols);
+    /// Begins a call of a kernel that imports `gemm`, for a product of elements of this type with an output of `cols` columns;
+    /// says which tile was chosen.
+    pub fn call_gemm(&mut self, path: &'static str, dtype: Dtype, cols: u32) -> (Gemm, CallBuilder<'_>) {
+        let (core, spec) = self.target.gemm_spec(path, cols, dtype == Dtype::F16);
         (core, self.call_spec(spec))
     }
 
@@ -356,14 +399,15 @@ impl Tape {
         if let Some(d_x) = self.gradient(x) {
             return (d_x, true);
         }
-        let TensorInfo { shape, words, .. } = *self.recording.info(x);
-        let d_x = self.push(shape, words);
+        let TensorInfo { shape, dtype, words, .. } = *self.recording.info(x);
+        let d_x = self.push(shape, dtype, words);
         self.recording.tensors[x.0 as usize].gradient = Some(d_x);
         (d_x, false)
     }
 }
 
-/// A call being put together; [`grid`](Self::grid) or [`over`](Self::over) ends it.
+/// A call being put together; [`grid`](Self::grid) or [`over`](Self::over) ends it. With an argument of f16 it is a call of
+/// the kernel's f16 form.
 #[must_use = "a call is recorded by `grid` or `over`"]
 pub struct CallBuilder<'a> {
     tape: &'a mut Tape,
@@ -416,7 +460,9 @@ impl CallBuilder<'_> {
         }
         let mut call = self.call;
         call.grid = [x, y, z];
-        self.tape.recording.calls.push(call);
+        let recording = &mut self.tape.recording;
+        call.spec.half = call.args.iter().any(|(slot, _)| recording.dtype(slot) == Dtype::F16);
+        recording.calls.push(call);
     }
 
     /// Records the call over `count` workgroups, as two dimensions where one is too short (`shared/grid.wgsl`).

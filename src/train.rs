@@ -73,6 +73,9 @@ pub struct StepRow {
     /// True if loss or gradient was not finite and the update was left out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
+    /// What the loss's gradient was multiplied by; under mixed precision alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f32>,
 }
 
 /// One epoch. Accuracies are percentages; F1, precision and recall are weighted by class frequency, 0 to 1.
@@ -138,13 +141,21 @@ pub struct Trainer<'a> {
     /// Rates of the updates under way, oldest first.
     rates: VecDeque<f64>,
     step: u64,
-    /// Updates skipped in a row.
+    /// Updates in a row that were skipped for another reason than the scale of mixed precision.
     skips: u32,
+    /// The first of them.
+    first_skip: u64,
     diverged: Option<u64>,
 }
 
-/// A run whose updates were skipped this many times in a row has diverged and ends.
+/// A run whose updates were skipped this many times in a row has diverged and ends. A skip that the scale of mixed precision
+/// may explain ([`overflowed`]) does not count, nor does it end the row: the search for the scale takes a few.
 const DIVERGED: u32 = 20;
+
+/// Whether a skipped update may be due to the scale: the loss is finite, and a smaller scale than this is left to try.
+fn overflowed(report: &Report) -> bool {
+    report.loss.is_finite() && report.scale > 1.0
+}
 
 /// Sums of an epoch so far.
 #[derive(Default)]
@@ -191,7 +202,7 @@ impl<'a> Trainer<'a> {
         };
         let network = Network::new(gpu, &plans, Some(optimizer), weights, options.seed)?;
         let rates = VecDeque::new();
-        Ok(Self { network, settings, dataset, options, lr, rates, step: 0, skips: 0, diverged: None })
+        Ok(Self { network, settings, dataset, options, lr, rates, step: 0, skips: 0, first_skip: 0, diverged: None })
     }
 
     /// Trains.
@@ -309,7 +320,8 @@ impl<'a> Trainer<'a> {
         watch: &mut dyn Watch,
     ) -> Result<()> {
         for done in done {
-            let Done::Updated(Report { loss, hits, images, grad_norm, skip, .. }) = done else { continue };
+            let Done::Updated(report) = done else { continue };
+            let Report { loss, hits, images, grad_norm, skip, scale, .. } = report;
             self.step += 1;
             tally.images += u64::from(images);
             if skip == 0 {
@@ -317,14 +329,18 @@ impl<'a> Trainer<'a> {
                 tally.loss += f64::from(loss);
                 tally.hits += u64::from(hits);
                 tally.counted += u64::from(images);
-            } else {
+            } else if !overflowed(&report) {
+                if self.skips == 0 {
+                    self.first_skip = self.step;
+                }
                 self.skips += 1;
                 if self.skips == DIVERGED {
-                    self.diverged = Some(self.step + 1 - u64::from(DIVERGED));
+                    self.diverged = Some(self.first_skip);
                 }
             }
             let lr = self.rates.pop_front().unwrap_or(self.lr);
-            let row = StepRow { step: self.step, epoch, loss: loss / images as f32, lr, grad_norm, skipped: skip != 0 };
+            let (loss, scale) = (loss / images as f32, Some(scale).filter(|s| *s > 0.0));
+            let row = StepRow { step: self.step, epoch, loss, lr, grad_norm, skipped: skip != 0, scale };
             watch.step(&row, tally.images, total as u64, tally.hits)?;
         }
         Ok(())

@@ -395,3 +395,38 @@ fn probes() {
     says(&refused(&["variance", "--width", "0"]), &["--width"]);
     says(&refused(&["variance", "--quick", "--dataset", "shapes10", "--batch-size", "0"]), &["--batch-size"]);
 }
+
+/// Mixed precision from the command line: what it leaves in the files, and that those make the run again.
+#[test]
+fn mixed_precision() {
+    let Some(gpu) = gpu().filter(|gpu| gpu.has_f16()) else { return };
+    let folder = Folder::new("mixed");
+    folder.write("set/data_batch_1.bin", &records(64));
+    folder.write("set/test_batch.bin", &records(20));
+    let flags = ["train", "--data", "set", "--width", "8", "--batch-size", "32", "--accumulate", "1", "--epochs", "1"];
+    let said = folder.works(&[&flags[..], &["--precision", "auto", "--out", "run"]].concat());
+    says(&said, &["precision mixed", &gpu.info.name]);
+    let read = |name: &str| fs::read_to_string(folder.0.join("run").join(name)).unwrap();
+    let run: serde_json::Value = serde_json::from_str(&read("run.json")).unwrap();
+    assert_eq!(run["precision"], "mixed");
+    let config = run["config"].as_str().unwrap();
+    says(config, &["precision = \"mixed\""]);
+    let step: serde_json::Value = serde_json::from_str(read("steps.jsonl").lines().next().unwrap()).unwrap();
+    assert_eq!(step["scale"], 65536.0);
+
+    folder.write("again.toml", config.as_bytes());
+    folder.works(&["train", "--config", "again.toml", "--out", "again"]);
+    let bytes = |run: &str| fs::read(folder.0.join(run).join("model.safetensors")).unwrap();
+    assert!(bytes("run") == bytes("again"), "the configuration makes another run");
+
+    let small = ["--width", "8", "--batch-size", "4", "--precision", "mixed"];
+    says(
+        &folder.works(&[&["plan"], &small[..]].concat()),
+        &["conv2d/forward f16", "scaler/adjust", "saves", "state.scaler"],
+    );
+    let bench = folder.works(&[&["bench", "--json", "--steps", "1"], &small[..]].concat());
+    let bench: serde_json::Value = serde_json::from_str(&bench).unwrap();
+    assert_eq!(bench["precision"], "mixed");
+    assert!(bench["planned_device_bytes"].as_u64() < bench["planned_device_bytes_in_f32"].as_u64());
+    says(&folder.refused(2, &[&["train", "--precision", "f64"], &flags[1..]].concat()), &["f32, mixed, auto"]);
+}

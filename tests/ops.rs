@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use velograd::gpu::Gpu;
 use velograd::gpu::shader::SHADERS;
-use velograd::gpu::target::Target;
+use velograd::gpu::target::{Precision, Target};
 use velograd::ops::Conv2d;
-use velograd::selftest::{Case, Conv2dCase, Depth, Row, Table, check, execute, run, table};
+use velograd::selftest::{Case, Conv2dCase, Depth, Row, Table, check, execute, precisions, run, table, truth};
 
 use crate::support;
 
@@ -59,18 +59,21 @@ fn every_kernel_is_within_its_bounds_with_checks() {
 #[test]
 fn a_wrong_result_is_reported() {
     let Some(gpu) = support::gpu() else { return };
-    for entry in table().into_iter().filter(|entry| entry.short) {
+    let short: Vec<_> = table().into_iter().filter(|entry| entry.short).collect();
+    for (entry, precision) in precisions(gpu).into_iter().flat_map(|p| short.iter().map(move |entry| (entry, p))) {
+        // The least step that the type of the middle element may show.
+        let (relative, absolute) = if precision == Precision::F32 { (1e-6, 1e-30) } else { (2e-3, 1e-3) };
         let case: &dyn Case = entry.case.as_ref();
-        let data = case.data();
-        let expected = case.expected(&data);
-        let run = || execute(gpu, &Target::portable(), case, &data).expect("the device runs the case");
+        let target = Target::portable().with(precision);
+        let (data, expected) = truth(&target, case);
+        let run = || execute(gpu, &target, case, &data).expect("the device runs the case");
         let failed = |rows: Vec<Row>| rows.into_iter().filter(|row| !row.passed).collect::<Vec<_>>();
 
         for part in &expected {
             let middle = part.value.len() / 2;
             let integer = part.value.iter().chain(&part.bound).all(|value| value.fract() == 0.0);
-            let step = if integer { 1.0 } else { (2.5 * part.bound[middle]).max(1e-6 * part.value[middle].abs()) };
-            let off = part.value[middle] + step.max(1e-30);
+            let step = if integer { 1.0 } else { (2.5 * part.bound[middle]).max(relative * part.value[middle].abs()) };
+            let off = part.value[middle] + step.max(absolute);
             for wrong in [off, f64::NAN] {
                 if part.exempt > 0.0 || (integer && wrong.is_nan()) {
                     continue; // a share may differ; a u32 cannot be NaN

@@ -1,8 +1,9 @@
 //! Sharing buffers between activations changes no bit of what a training step computes.
 
-use velograd::gpu::{Gpu, runtime::Runtime, runtime::Step, target::Target};
+use velograd::gpu::{Gpu, runtime::Runtime, runtime::Step, target::Precision, target::Target};
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops;
+use velograd::selftest::precisions;
 use velograd::tape::{Recording, Tape};
 
 use crate::support;
@@ -28,8 +29,8 @@ fn some(count: usize, floats: bool) -> Vec<u32> {
 
 /// Two steps on the same buffers, so that the second starts from what the first left behind; gradients, running
 /// statistics and report as words.
-fn two_steps(gpu: &Gpu, share: bool) -> Vec<Vec<u32>> {
-    let recording = record(&gpu.target);
+fn two_steps(gpu: &Gpu, precision: Precision, share: bool) -> Vec<Vec<u32>> {
+    let recording = record(&gpu.target.with(precision));
     let layout = recording.layout.clone();
     let runtime = Runtime::new(gpu, &[recording], share).expect("the device holds the network");
     let mut params = vec![0; layout.param_floats() as usize];
@@ -57,9 +58,12 @@ fn two_steps(gpu: &Gpu, share: bool) -> Vec<Vec<u32>> {
 #[test]
 fn sharing_changes_no_bit() {
     let Some(gpu) = support::gpu() else { return };
-    let (shared, separate) = (two_steps(gpu, true), two_steps(gpu, false));
-    let gradients: Vec<f32> = shared[0].iter().map(|&word| f32::from_bits(word)).collect();
-    assert!(gradients.iter().all(|g| g.is_finite()) && gradients.iter().any(|&g| g != 0.0), "gradients are real");
-    assert!(shared == separate, "sharing changes the results");
-    assert!(shared == two_steps(gpu, true), "a repetition changes the results");
+    for precision in precisions(gpu) {
+        let two_steps = |share| two_steps(gpu, precision, share);
+        let (shared, separate) = (two_steps(true), two_steps(false));
+        let gradients: Vec<f32> = shared[0].iter().map(|&word| f32::from_bits(word)).collect();
+        assert!(gradients.iter().all(|g| g.is_finite()) && gradients.iter().any(|&g| g != 0.0), "gradients are real");
+        assert!(shared == separate, "{precision:?}: sharing changes the results");
+        assert!(shared == two_steps(true), "{precision:?}: a repetition changes the results");
+    }
 }

@@ -36,6 +36,9 @@ mod no_gpu {
     mod stats;
 }
 
+/// Mixed precision: rounding, memory, the scale of the loss.
+mod mixed;
+
 /// What holds of Muon whatever the numbers.
 mod muon;
 

@@ -1,14 +1,17 @@
-// d_beta += sum g, d_gamma += sum g * x_hat; both sums are kept for backward_apply. One workgroup takes four channels.
+// d_beta += sum g / scale, d_gamma += sum g * x_hat / scale; both sums are kept, scaled as they are, for backward_apply. One
+// workgroup takes four channels.
 #import reduce
+#import scaler
 #import grid
 
 struct Sizes { rows: u32, c4: u32, chunk_rows: u32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> partial: array<vec4<f32>>;       // [chunk][sum g, sum g*x_hat][c4]
-@group(0) @binding(2) var<storage, read_write> sums: array<vec4<f32>>;    // [sum g, sum g*x_hat][c4]
-@group(0) @binding(3) var<storage, read_write> d_gamma: array<vec4<f32>>; // [c4]
-@group(0) @binding(4) var<storage, read_write> d_beta: array<vec4<f32>>;  // [c4]
+@group(0) @binding(2) var<storage, read> scaler: Scaler;
+@group(0) @binding(3) var<storage, read_write> sums: array<vec4<f32>>;    // [sum g, sum g*x_hat][c4]
+@group(0) @binding(4) var<storage, read_write> d_gamma: array<vec4<f32>>; // [c4]
+@group(0) @binding(5) var<storage, read_write> d_beta: array<vec4<f32>>;  // [c4]
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
@@ -27,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if lane == 0u {
         sums[c4] = sum;
         sums[sizes.c4 + c4] = dot;
-        d_beta[c4] += sum;
-        d_gamma[c4] += dot;
+        d_beta[c4] += inverse_scale() * sum;
+        d_gamma[c4] += inverse_scale() * dot;
     }
 }

@@ -1,16 +1,20 @@
-// d_weight[k][r][s][c] += sum over output pixels (p,q) and images n of d_y[p,q][n][k] * x[p*stride+r-pad, q*stride+s-pad][n][c]
+// d_weight[k][r][s][c] += sum over output pixels (p,q) and images n of
+//     d_y[p,q][n][k] / scale * x[p*stride+r-pad, q*stride+s-pad][n][c]
 //
 // One workgroup: a tile of output channels (rows) by a tile of input channels (columns) at one tap (z). The sum runs over
 // the pixels for which the tap lies on the map, then over images. A tap that lies in the padding for the whole map adds
 // nothing. With WIDE_ROW, columns run over (s,c) together and z is r alone: a map of few channels still fills the tile.
 #import conv
+#import scaler
 #import gemm
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> d_y: array<vec4<scalar>>;         // [p][q][n][k4]
 @group(0) @binding(2) var<storage, read> x: array<vec4<scalar>>;           // [h][w][n][c4]
-@group(0) @binding(3) var<storage, read_write> d_weight: array<vec4<f32>>; // [k][r][s][c4]
+@group(0) @binding(3) var<storage, read> scaler: Scaler;
+@group(0) @binding(4) var<storage, read_write> d_weight: array<vec4<f32>>; // [k][r][s][c4]
 
+var<private> unscale: f32;
 var<private> tap_r: u32;
 var<private> tap_s: u32;
 var<private> run_p: Run;
@@ -56,7 +60,7 @@ fn store(row: u32, col: u32, value: vec4<f32>) {
     let columns = select(sizes.c4, sizes.s * sizes.c4, WIDE_ROW);
     if row < 4u * sizes.k4 && col < 4u * columns {
         let at = ((row * sizes.r + tap_r) * sizes.s + tap_s) * sizes.c4 + col / 4u;
-        d_weight[at] += value;
+        d_weight[at] += unscale * value;
     }
 }
 
@@ -70,6 +74,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         columns = outputs_of_tap(group.z % sizes.s, sizes.q, sizes.w);
     }
     let rows = outputs_of_tap(r, sizes.p, sizes.h);
+    unscale = inverse_scale();
     tap_r = r;
     run_p = rows;
     run_q = columns;

@@ -2,7 +2,7 @@
 struct Sizes { n_c4: u32, pixels: u32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> d_y: array<vec4<scalar>>;       // [n][c4]
+@group(0) @binding(1) var<storage, read> d_y: array<vec4<f32>>;          // [n][c4]
 @group(0) @binding(2) var<storage, read_write> d_x: array<vec4<scalar>>; // [pixel][n][c4]
 
 @compute @workgroup_size(64)
@@ -10,7 +10,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = group.x * 64u + lane;
     if i >= sizes.n_c4 { return; }
     let at = group.y * sizes.n_c4 + i;
-    var value = vec4<f32>(d_y[i]) / f32(sizes.pixels);
+    var value = d_y[i] / f32(sizes.pixels);
     if ACCUMULATE { value += vec4<f32>(d_x[at]); }
     d_x[at] = vec4<scalar>(value);
 }

@@ -2,7 +2,7 @@
 // 4*LANES*COLS columns. Invocation `lane` loads rows 4*lane .. 4*lane+3 of A and shares each value by broadcast; it owns
 // the columns 4*(lane + LANES*j) .. +3 of every row. Fast where a load costs far more than arithmetic: software devices.
 //
-// The importing file supplies gemm_tap, load_a, load_b and store; see shaders/README.md, "The two matrix cores".
+// The importing file supplies gemm_tap, load_a, load_b and store; see shaders/README.md, "The matrix cores".
 
 fn gemm(row0: u32, col0: u32, lane: u32, taps: u32, depth: u32) {
     let my_row = row0 + 4u * lane;

@@ -1,7 +1,7 @@
 // Matrix product through workgroup memory: LANES = 256 invocations compute 64 rows by 64 columns, each 4 by 4 of them;
 // A and B are staged 16 deep. WebGPU's core suffices: 8 KiB of workgroup memory, 256 invocations, no subgroups.
 //
-// The importing file supplies gemm_tap, load_a, load_b and store; see shaders/README.md, "The two matrix cores".
+// The importing file supplies gemm_tap, load_a, load_b and store; see shaders/README.md, "The matrix cores".
 
 var<workgroup> tile_a: array<vec4<f32>, 256>; // [depth 16][rows / 4]
 var<workgroup> tile_b: array<vec4<f32>, 256>; // [depth 16][columns / 4]

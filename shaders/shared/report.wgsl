@@ -6,4 +6,5 @@ struct Report {
     grad_norm: f32,   // 2-norm over all parameters
     skipped: u32,     // updates skipped since the run began, because loss or gradient was not finite
     skip: u32,        // 1 if this update is skipped
+    scale: f32,       // of this update's gradient under mixed precision; else 0
 }

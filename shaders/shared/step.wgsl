@@ -1,7 +1,7 @@
 // What changes from one submission to the next: one small uniform, written by the host.
 struct Step {
     lr: f32,            // learning rate of this update
-    loss_scale: f32,    // 1 / images of the effective batch
+    loss_scale: f32,    // 1 / images of the effective batch; the scale of mixed precision is the device's own
     seed: u32,          // of the run; augmentation draws from (seed, epoch, image)
     epoch: u32,
     skipped_known: u32, // skipped updates the host has heard of

@@ -37,8 +37,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
     let lr = optimizer.lr();
-    let plans = flags.plans()?;
-    let gpu = open_device(flags.device.as_deref())?;
+    let mut plans = flags.plans()?;
+    let mut gpu = open_device(flags.device.as_deref())?;
+    plans.recipe.precision = flags.precision.on(&mut gpu)?;
+    let planned_in_f32 = plans.planned_in_f32(&gpu, Some(optimizer.as_ref()));
     let forward = plans.record(&gpu, flags.batch_size, true).forward_calls;
     let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
     let batch = noise(flags.batch_size);
@@ -75,7 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         "width": flags.width,
         "batch": flags.batch_size,
         "optimizer": flags.optimizer,
-        "precision": "f32",
+        "precision": plans.recipe.precision.name(),
         "steps": arguments.steps,
         "dispatches": network.runtime.dispatches(0) + network.runtime.dispatches(network.update_program()),
         "ms_per_step": 1e3 * step,
@@ -86,6 +88,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         "ms_first_step": 1e3 * first_step.as_secs_f64(),
         "images_per_second": f64::from(flags.batch_size) / step,
         "planned_device_bytes": network.runtime.planned_bytes,
+        "planned_device_bytes_in_f32": planned_in_f32.unwrap_or(network.runtime.planned_bytes),
         "peak_device_bytes": device_bytes.unwrap_or(network.runtime.planned_bytes),
         "peak_host_bytes": peak_host_bytes(),
     });

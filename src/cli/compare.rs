@@ -248,9 +248,9 @@ fn run(
         return Err(Error::config(format!("`{}` is there twice", twice.1.label), "name each optimizer once"));
     }
     recipe.check()?;
-    let gpu = open_device(recipe.device.as_deref())?;
+    let mut gpu = open_device(recipe.device.as_deref())?;
     let preset = recipe.preset(&gpu);
-    let options = recipe.options(preset, None)?;
+    let options = recipe.options(preset, recipe.precision(&mut gpu)?, None)?;
     // One set of images for all seeds: what differs is weights, order and augmentation.
     let dataset = recipe.open(0)?;
     let train = dataset.len(Split::Train);

@@ -21,11 +21,17 @@ pub(super) struct Arguments {
     model: ModelFlags,
 }
 
+/// Percent by which `bytes` are fewer than `of`.
+fn percent_saved(bytes: u64, of: u64) -> f64 {
+    100.0 * (1.0 - bytes as f64 / of as f64)
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let flags = &arguments.model;
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
-    let plans = flags.plans()?;
-    let gpu = Gpu::open(flags.device.as_deref())?;
+    let mut plans = flags.plans()?;
+    let mut gpu = Gpu::open(flags.device.as_deref())?;
+    plans.recipe.precision = flags.precision.on(&mut gpu)?;
     let recordings = plans.recordings(&gpu, Some(optimizer.as_ref()));
     for (title, recording) in ["forward and backward", "update", "to where it is evaluated"].iter().zip(&recordings) {
         say!("{title}: {} dispatches", recording.calls.len());
@@ -46,7 +52,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let (shared, alone) = (plan.bytes(), apart.bytes());
     say!("activations              {shared:>14} bytes in {} buffers ({alone} without sharing)", plan.pool.len());
-    say!("peak                     {:>14} bytes", planned_bytes(&recordings, &plan));
+    let peak = planned_bytes(&recordings, &plan);
+    say!("peak                     {peak:>14} bytes");
+    if let Some(f32) = plans.planned_in_f32(&gpu, Some(optimizer.as_ref())) {
+        say!("peak in f32              {f32:>14} bytes: mixed precision saves {:.1} %", percent_saved(peak, f32));
+    }
     if let Err(error) = fits(&gpu, &recordings, &plan) {
         say!("does not fit: {error}");
     }

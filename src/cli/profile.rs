@@ -32,8 +32,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let flags = &arguments.model;
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
     let lr = optimizer.lr();
-    let plans = flags.plans()?;
-    let gpu = open_device(flags.device.as_deref())?;
+    let mut plans = flags.plans()?;
+    let mut gpu = open_device(flags.device.as_deref())?;
+    plans.recipe.precision = flags.precision.on(&mut gpu)?;
     let recordings = plans.recordings(&gpu, Some(optimizer.as_ref()));
     let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
     // Two updates before: memory is touched, and numbers are as in training.

@@ -51,7 +51,11 @@ impl Progress {
         let done = self.before + images;
         let rate = done as f64 / self.start.elapsed().as_secs_f64();
         let accuracy = 100.0 * hits as f64 / images as f64;
-        let note = if row.skipped { "  NOT FINITE, skipped" } else { "" };
+        let note = match (row.skipped, row.scale) {
+            (false, _) => String::new(),
+            (true, Some(scale)) if row.loss.is_finite() => format!("  overflow at scale {scale}, skipped"),
+            (true, _) => "  NOT FINITE, skipped".to_owned(),
+        };
         let state = format!("{rate:.0} images/s  loss {:.4}  accuracy {accuracy:.1} %{note}", row.loss);
         if let Some(bar) = &self.bar {
             bar.set_prefix(format!("epoch {}/{} step {}", row.epoch, self.epochs, row.step));

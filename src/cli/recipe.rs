@@ -8,12 +8,12 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::{DataFlags, StemFlag, print::say};
+use super::{DataFlags, PrecisionFlag, StemFlag, print::say};
 use crate::{
     data::{self, CLASSES, Dataset, Holdout, Split},
     error::{Error, Result},
     files::read,
-    gpu::{self, Gpu},
+    gpu::{self, Gpu, target::Precision},
     models::{Config, Stem},
     network::Recipe,
     optim::{Clip, Lookahead},
@@ -54,6 +54,9 @@ pub(super) struct RecipeFlags {
     /// Batches whose gradients are averaged into one update [default: paper 2, quick 1]
     #[arg(long)]
     accumulate: Option<u32>,
+    /// What activations and their gradients are stored as
+    #[arg(long, value_enum, default_value = "f32")]
+    precision: PrecisionFlag,
     /// Random crop, mirror and rotation of up to 15 degrees, or none [default: paper]
     #[arg(long, value_enum)]
     augment: Option<Augment>,
@@ -130,7 +133,7 @@ impl RecipeFlags {
     /// Refuses what can be refused without a device or data.
     pub(super) fn check(&self) -> Result<()> {
         find_model(self.model.as_deref().unwrap_or("resnet18"))?;
-        self.options(Preset::Quick, None)?.check()
+        self.options(Preset::Quick, Precision::F32, None)?.check()
     }
 
     /// The preset asked for, or the one that suits the device, which a line then says.
@@ -150,8 +153,13 @@ impl RecipeFlags {
         preset
     }
 
+    /// The precision asked for, or the best that the device has.
+    pub(super) fn precision(&self, gpu: &mut Gpu) -> Result<Precision> {
+        self.precision.on(gpu)
+    }
+
     /// A run of these flags; `init` is the size of weights to start from.
-    pub(super) fn options(&self, preset: Preset, init: Option<Config>) -> Result<Options> {
+    pub(super) fn options(&self, preset: Preset, precision: Precision, init: Option<Config>) -> Result<Options> {
         let (width, epochs, accumulate) = match preset {
             Preset::Paper => (64, 20, 2),
             Preset::Quick => (16, 8, 1),
@@ -178,6 +186,7 @@ impl RecipeFlags {
             batch: self.batch_size.unwrap_or(128),
             accumulate: self.accumulate.unwrap_or(accumulate),
             recipe: Recipe {
+                precision,
                 augment: self.augment != Some(Augment::None),
                 smoothing: self.label_smoothing,
                 dropout: self.dropout,
@@ -247,7 +256,9 @@ impl RecipeFlags {
         // What is off by default is named only where it is on.
         let whole = |v: u64| toml::Value::Integer(i64::try_from(v).unwrap_or(i64::MAX));
         let digits = |v: f32| toml::Value::Float(v.to_string().parse().unwrap_or(f64::from(v)));
+        let mixed = options.recipe.precision == Precision::Mixed;
         let optional = [
+            ("precision", mixed.then(|| options.recipe.precision.name().into())),
             ("max-steps", options.max_steps.map(whole)),
             ("warmup", (self.warmup > 0).then(|| whole(self.warmup))),
             ("lookahead", self.lookahead.map(|l| format!("{},{}", l.k, l.alpha).into())),

@@ -8,6 +8,7 @@ use super::{key_value, open_device, print::say, progress::Progress, recipe::Reci
 use crate::{
     data::Split,
     error::Result,
+    gpu::target::Precision,
     optim,
     record::{self, Record, default_folder},
     train::{EpochRow, Options, StepRow, Trainer, Watch, loss_variance},
@@ -42,9 +43,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     recipe.check()?;
     let init = init.as_deref().map(|path| Ok((path, weights::config_of(path)?))).transpose()?;
 
-    let gpu = open_device(recipe.device.as_deref())?;
+    let mut gpu = open_device(recipe.device.as_deref())?;
     let preset = recipe.preset(&gpu);
-    let options = recipe.options(preset, init.map(|(_, config)| config))?;
+    let options = recipe.options(preset, recipe.precision(&mut gpu)?, init.map(|(_, config)| config))?;
     let options = Options { optimizer: optimizer.clone(), set: set.clone(), seed: *seed, ..options };
     let dataset = recipe.open(*seed)?;
 
@@ -68,9 +69,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut run = record::run_json(&gpu, dataset.as_ref(), &options, &trainer.settings, &table);
     let record = Record::create(&folder, &run)?;
     say!(
-        "{} on {}: width {}, batch {} x {}, {} parameters, {:.0} MB on the device; writing {}",
+        "{} on {}: {}, width {}, batch {} x {}, {} parameters, {:.0} MB on the device; writing {}",
         options.model,
         gpu.info.name,
+        options.recipe.precision.name(),
         options.config.width,
         options.batch,
         options.accumulate,
@@ -93,7 +95,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(step) = trainer.diverged() {
         say!("the run diverged at step {step}: loss or gradient was no longer finite; a smaller --set lr=... may help");
     } else if skipped > 0 {
-        say!("{skipped} updates were skipped: their loss or gradient was not finite");
+        let scaled =
+            if options.recipe.precision == Precision::Mixed { ", and the loss's scale was halved" } else { "" };
+        say!("{skipped} updates were skipped: their loss or gradient was not finite{scaled}");
     }
     say!("weights: {}", record.weights().display());
     Ok(())

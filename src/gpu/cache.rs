@@ -10,7 +10,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use super::kernel::pipeline_cache;
+use super::unchecked::pipeline_cache;
 use crate::files::write_atomically;
 
 /// Begins the file; the number changes with its form.

@@ -3,8 +3,9 @@
 use super::{
     Gpu,
     shader::{self, Access, Binding, Field, Spec},
+    unchecked::trusted_module,
 };
-use crate::tape::Size;
+use crate::tape::{Dtype, Size};
 
 /// A compiled kernel.
 pub struct Kernel {
@@ -27,7 +28,11 @@ impl Kernel {
         let name = spec.to_string();
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some(&name), source: wgpu::ShaderSource::Wgsl(linked.source.into()) };
-        let module = if gpu.checked { gpu.device.create_shader_module(descriptor) } else { trusted(gpu, descriptor) };
+        let module = if gpu.checked {
+            gpu.device.create_shader_module(descriptor)
+        } else {
+            trusted_module(&gpu.device, descriptor)
+        };
         let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&name),
             layout: None,
@@ -47,12 +52,19 @@ impl Kernel {
     ///
     /// # Panics
     /// Naming both sides where they differ.
-    pub fn check(&self, given: &[Access], sizes: &[(&'static str, Size)]) {
+    pub fn check(&self, given: &[(Access, Dtype)], sizes: &[(&'static str, Size)]) {
         let name = &self.name;
         let declared: Vec<String> = self.storage.iter().map(|b| format!("{} ({:?})", b.name, b.access)).collect();
         assert_eq!(given.len(), self.storage.len(), "`{name}` declares {declared:?}, the call gives {given:?}");
-        for (binding, given) in self.storage.iter().zip(given) {
-            assert_eq!(binding.access, *given, "`{name}`: `{}` is {:?} in WGSL", binding.name, binding.access);
+        for (binding, (access, dtype)) in self.storage.iter().zip(given) {
+            assert_eq!(binding.access, *access, "`{name}`: `{}` is {:?} in WGSL", binding.name, binding.access);
+            let (half, what) = (binding.half, if binding.half { "f16" } else { "not f16" });
+            assert_eq!(
+                half,
+                *dtype == Dtype::F16,
+                "`{name}`: `{}` is {what} in WGSL, given is {dtype:?}",
+                binding.name
+            );
         }
         let declared = self.sizes.as_ref().map_or(0, |s| s.2.len());
         assert_eq!(sizes.len(), declared, "`{name}`: Sizes has {declared} fields, the call gives {sizes:?}");
@@ -76,22 +88,4 @@ impl Kernel {
         }
         bytes
     }
-}
-
-/// The driver's cache of pipelines, with what an earlier run saved.
-#[allow(unsafe_code, reason = "wgpu cannot check the driver's own data")]
-pub(super) fn pipeline_cache(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
-    // SAFETY: the data are those that `get_data` of a cache gave, under a checksum, in a file whose name holds adapter and
-    // driver; wgpu and the driver compare their headers too, and with `fallback` start an empty cache where they differ.
-    unsafe {
-        device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor { label: Some("velograd"), data, fallback: true })
-    }
-}
-
-#[allow(unsafe_code, reason = "run-time checks cost up to ten times the kernel")]
-fn trusted(gpu: &Gpu, descriptor: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
-    // SAFETY: every loop of the shaders is bounded by a uniform or a constant, no divisor is zero for the sizes the tape
-    // accepts, and indices stay inside the buffers for the grids it records. The kernel tests run the same shaders with
-    // the checks on and off over sizes that no tile divides, with guard values behind every buffer.
-    unsafe { gpu.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
 }

@@ -20,7 +20,7 @@ pub const STEP_BYTES: u64 = 160;
 pub struct Step {
     /// Learning rate.
     pub lr: f32,
-    /// 1 / images of the effective batch.
+    /// 1 / images of the effective batch; the scale of mixed precision is the device's own.
     pub loss_scale: f32,
     /// Of the run.
     pub seed: u32,
@@ -63,8 +63,10 @@ pub struct Report {
     pub skipped: u32,
     /// 1 if this update was skipped.
     pub skip: u32,
+    /// What the update's gradient was multiplied by while it was computed; 0 where that is nothing, in f32.
+    pub scale: f32,
     /// To a multiple of 16 bytes.
-    pub padding: [u32; 2],
+    pub padding: u32,
 }
 
 struct Dispatch {
@@ -190,8 +192,8 @@ impl<'a> Runtime<'a> {
         let mut packed = vec![0; sizes.size() as usize];
         let mut dispatches = Vec::new();
         for (at, (call, kernel)) in recording.calls.iter().zip(kernels).enumerate() {
-            let accesses: Vec<_> = call.args.iter().map(|(_, access)| *access).collect();
-            kernel.check(&accesses, &call.sizes);
+            let given: Vec<_> = call.args.iter().map(|(slot, access)| (*access, recording.dtype(slot))).collect();
+            kernel.check(&given, &call.sizes);
             let bytes = kernel.pack(&call.sizes);
             let offset = at as u64 * SIZES_STRIDE;
             packed[offset as usize..][..bytes.len()].copy_from_slice(&bytes);

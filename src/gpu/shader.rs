@@ -3,7 +3,7 @@
 //! The linker knows two directives, each on a line of its own:
 //!
 //! * `#import name` pastes `shaders/shared/name.wgsl`, once. A [`Spec`] may map `name` to another file: that is how the
-//!   two matrix-product cores and the two reductions are exchanged.
+//!   matrix-product cores and the two reductions are exchanged.
 //! * `#unroll i COUNT` ... `#end` repeats the lines between, with `$i` replaced by 0, 1, ...; `COUNT` is a number or one
 //!   of the prelude's constants. Neither naga nor most drivers unroll loops, and `subgroupBroadcast` wants a constant.
 //!
@@ -15,6 +15,9 @@ use std::fmt;
 use naga::valid::GlobalUse;
 
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
+
+/// The files in `shaders/shared/` that need cooperative matrices of 8 by 8 and of 16 by 16, an extension to be enabled.
+pub const COOPERATIVE: [&str; 2] = ["matrix_8", "matrix_16"];
 
 /// A `const` of the prelude.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +45,8 @@ impl From<bool> for Const {
 pub struct Spec {
     /// Path below `shaders/` without the suffix, e.g. `conv2d/forward`.
     pub path: &'static str,
+    /// Activations are f16: `scalar` of the prelude.
+    pub half: bool,
     /// The prelude, in order.
     pub consts: Vec<(&'static str, Const)>,
     /// `(name, file)`: `#import name` brings `shaders/shared/file.wgsl`.
@@ -51,6 +56,9 @@ pub struct Spec {
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.path)?;
+        if self.half {
+            f.write_str(" f16")?;
+        }
         for (name, value) in &self.consts {
             match value {
                 Const::U32(v) => write!(f, " {}={v}", name.to_lowercase())?,
@@ -84,6 +92,8 @@ pub struct Binding {
     pub loaded: bool,
     /// Whether any line stores to it.
     pub stored: bool,
+    /// Whether its elements are f16.
+    pub half: bool,
 }
 
 /// A field of the uniform struct `Sizes`.
@@ -121,7 +131,12 @@ pub struct Linked {
 /// With the file, line and naga's message if the shader is not valid: shaders are part of the program.
 pub fn link(spec: &Spec) -> Linked {
     let mut linker = Linker { spec, lines: Vec::new(), imported: Vec::new() };
-    linker.lines.push(("alias scalar = f32;".into(), "prelude".into(), 0)); // what activations are stored as
+    if spec.imports.iter().any(|(_, file)| COOPERATIVE.contains(file)) {
+        linker.lines.push(("enable wgpu_cooperative_matrix;".into(), "prelude".into(), 0));
+    }
+    // What activations are stored as.
+    let scalar = if spec.half { ["enable f16;", "alias scalar = f16;"].as_slice() } else { &["alias scalar = f32;"] };
+    linker.lines.extend(scalar.iter().map(|line| ((*line).to_owned(), "prelude".into(), 0)));
     for (name, value) in &spec.consts {
         let text = match value {
             Const::U32(v) => format!("const {name}: u32 = {v}u;"),
@@ -238,7 +253,8 @@ fn reflect(spec: &Spec, source: String, module: naga::Module, info: naga::valid:
                 let access = if write { Access::ReadWrite } else { Access::Read };
                 let uses = info.get_entry_point(0)[handle];
                 let (loaded, stored) = (uses.contains(GlobalUse::READ), uses.contains(GlobalUse::WRITE));
-                storage.push(Binding { index: binding.binding, name, access, loaded, stored });
+                let half = is_half(&module, variable.ty);
+                storage.push(Binding { index: binding.binding, name, access, loaded, stored, half });
             }
             naga::AddressSpace::Uniform => {
                 let naga::TypeInner::Struct { members, span } = &module.types[variable.ty].inner else {
@@ -258,6 +274,15 @@ fn reflect(spec: &Spec, source: String, module: naga::Module, info: naga::valid:
     }
     storage.sort_by_key(|b| b.index);
     Linked { source, module, info, storage, sizes, step, workgroup_size }
+}
+
+/// Whether a buffer is an array of f16 or of vectors of them.
+fn is_half(module: &naga::Module, ty: naga::Handle<naga::Type>) -> bool {
+    match module.types[ty].inner {
+        naga::TypeInner::Array { base, .. } => is_half(module, base),
+        naga::TypeInner::Scalar(scalar) | naga::TypeInner::Vector { scalar, .. } => scalar == naga::Scalar::F16,
+        _ => false,
+    }
 }
 
 fn field(spec: &Spec, module: &naga::Module, member: &naga::StructMember) -> Field {

@@ -1,5 +1,6 @@
 //! Batch normalization with an optional summand and ReLU behind it, as every convolution of a ResNet wants it.
 
+use super::scaler::scaler;
 use crate::{
     params::{Init, Role, Shape, padded},
     tape::{Slot, Tape, Tensor},
@@ -53,12 +54,13 @@ impl Rows {
 /// variance); in evaluation over the running statistics. Ioffe and Szegedy 2015; PyTorch's `BatchNorm2d`.
 ///
 /// # Panics
-/// If `add` has another shape.
+/// If `add` has another shape, or is stored otherwise.
 pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
     let BatchNorm { add, relu } = options;
     let shape = t.shape(x);
     if let Some(add) = add {
         assert_eq!(t.shape(add), shape, "batch_norm: the summand has another shape than the input");
+        assert_eq!(t.dtype(add), t.dtype(x), "batch_norm: the summand is stored otherwise than the input");
     }
     let c = shape[3];
     let rows = Rows::of(shape);
@@ -73,7 +75,7 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
         stored_statistics(t, rows, saved, running)
     }
 
-    let y = t.tensor(shape);
+    let y = t.tensor_of(t.dtype(x), shape);
     let call = t.call(if add.is_some() { "batchnorm/apply_add" } else { "batchnorm/apply" });
     let mut call = call.constant("RELU", relu).sizes(rows.fields()).read(x).read(saved);
     call = call.read(gamma.value.clone()).read(beta.value);
@@ -89,9 +91,9 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
         let call = t.call("batchnorm/backward_partial").constant("RELU", relu).sizes(rows.fields());
         call.read(d_y).read(mask).read(x).read(saved).write(partial).over(rows.invocations());
 
-        let sums = t.scratch(8 * rows.c4);
-        let call = t.call_reduce("batchnorm/backward_finish").sizes(rows.fields()).read(partial).write(sums);
-        call.write(gamma.gradient).write(beta.gradient).groups(rows.c4);
+        let (sums, scaler) = (t.scratch(8 * rows.c4), scaler(t));
+        let call = t.call_reduce("batchnorm/backward_finish").sizes(rows.fields()).read(partial).read(scaler);
+        call.write(sums).write(gamma.gradient).write(beta.gradient).groups(rows.c4);
 
         let (d_x, accumulate) = t.write_gradient(x);
         assert!(!accumulate, "batch_norm: its input has another consumer; add the gradients by an op of your own");

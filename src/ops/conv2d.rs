@@ -1,5 +1,6 @@
 //! Convolution: three passes, each a sum of dense matrix products (`shaders/shared/conv.wgsl` says why).
 
+use super::scaler::scaler;
 use crate::{
     params::{Init, Role, Shape, padded},
     tape::{CallBuilder, Param, Tape, Tensor},
@@ -76,7 +77,7 @@ pub fn conv2d(t: &mut Tape, x: Tensor, conv: Conv2d) -> Tensor {
     let out = |size: u32| (size + 2 * pad - kernel) / stride + 1;
     let sizes = Sizes { n, c, k, h, w, p: out(h), q: out(w), kernel, stride, pad };
     let weight = t.param("weight", Shape::Filter { k, c, r: kernel, s: kernel }, Init::KaimingFanOut, Role::Weight);
-    let y = t.tensor([n, sizes.p, sizes.q, k]);
+    let y = t.tensor_of(t.dtype(x), [n, sizes.p, sizes.q, k]);
     forward(t, sizes, x, &weight, y);
     t.on_backward(y, move |t, d_y| {
         backward_weight(t, sizes, d_y, x, &weight);
@@ -89,7 +90,7 @@ pub fn conv2d(t: &mut Tape, x: Tensor, conv: Conv2d) -> Tensor {
 
 pub(super) fn forward(t: &mut Tape, sizes: Sizes, x: Tensor, weight: &Param, y: Tensor) {
     let columns = padded(sizes.k);
-    let (tile, call) = t.call_gemm("conv2d/forward", columns);
+    let (tile, call) = t.call_gemm("conv2d/forward", t.dtype(x), columns);
     let call = sizes.fill(call).read(x).read(weight.value.clone()).write(y);
     call.grid(sizes.n.div_ceil(tile.rows), columns.div_ceil(tile.cols), sizes.p * sizes.q);
 }
@@ -97,7 +98,7 @@ pub(super) fn forward(t: &mut Tape, sizes: Sizes, x: Tensor, weight: &Param, y: 
 pub(super) fn backward_input(t: &mut Tape, sizes: Sizes, d_y: Tensor, weight: &Param, x: Tensor) {
     let (d_x, accumulate) = t.write_gradient(x);
     let columns = padded(sizes.c);
-    let (tile, call) = t.call_gemm("conv2d/backward_input", columns);
+    let (tile, call) = t.call_gemm("conv2d/backward_input", t.dtype(x), columns);
     let call = sizes.fill(call.constant("ACCUMULATE", accumulate)).read(d_y).read(weight.value.clone()).write(d_x);
     call.grid(sizes.n.div_ceil(tile.rows), columns.div_ceil(tile.cols), sizes.h * sizes.w);
 }
@@ -108,7 +109,9 @@ pub(super) fn backward_weight(t: &mut Tape, sizes: Sizes, d_y: Tensor, x: Tensor
     let wide_row = c < 16 && sizes.kernel > 1;
     let columns = if wide_row { sizes.kernel * c } else { c };
     let taps = if wide_row { sizes.kernel } else { sizes.kernel * sizes.kernel };
-    let (tile, call) = t.call_gemm("conv2d/backward_weight", columns);
-    let call = sizes.fill(call.constant("WIDE_ROW", wide_row)).read(d_y).read(x).write(weight.gradient.clone());
+    let scaler = scaler(t);
+    let (tile, call) = t.call_gemm("conv2d/backward_weight", t.dtype(x), columns);
+    let call = sizes.fill(call.constant("WIDE_ROW", wide_row)).read(d_y).read(x).read(scaler);
+    let call = call.write(weight.gradient.clone());
     call.grid(k.div_ceil(tile.rows), columns.div_ceil(tile.cols), taps);
 }

@@ -13,7 +13,7 @@ pub fn dropout(t: &mut Tape, x: Tensor, p: f32) -> Tensor {
     if !t.training || p == 0.0 {
         return x;
     }
-    let y = t.tensor(t.shape(x));
+    let y = t.tensor_of(t.dtype(x), t.shape(x));
     let len4 = vectors(t, x);
     // Two dropouts of one network draw apart.
     let layer = t.calls_so_far();

@@ -7,7 +7,7 @@ use crate::{
 
 /// `max(x, 0)`
 pub fn relu(t: &mut Tape, x: Tensor) -> Tensor {
-    let y = t.tensor(t.shape(x));
+    let y = t.tensor_of(t.dtype(x), t.shape(x));
     let len4 = vectors(t, x);
     t.call("elementwise/relu").size("len4", len4).read(x).write(y).over(len4);
     t.on_backward(y, move |t, d_y| backward(t, d_y, y, x));
@@ -17,10 +17,11 @@ pub fn relu(t: &mut Tape, x: Tensor) -> Tensor {
 /// `max(x + other, 0)`
 ///
 /// # Panics
-/// If the shapes differ.
+/// If the shapes differ, or how they are stored.
 pub fn add_relu(t: &mut Tape, x: Tensor, other: Tensor) -> Tensor {
     assert_eq!(t.shape(x), t.shape(other), "add_relu: the two shapes differ");
-    let y = t.tensor(t.shape(x));
+    assert_eq!(t.dtype(x), t.dtype(other), "add_relu: the two are stored differently");
+    let y = t.tensor_of(t.dtype(x), t.shape(x));
     let len4 = vectors(t, x);
     t.call("elementwise/add_relu").size("len4", len4).read(x).read(other).write(y).over(len4);
     t.on_backward(y, move |t, d_y| {

@@ -1,6 +1,6 @@
 //! The linear layer: the matrix product of a convolution on a 1x1 map, and a bias.
 
-use super::{batchnorm::Rows, conv2d};
+use super::{batchnorm::Rows, conv2d, scaler::scaler};
 use crate::{
     params::{Init, Role, Shape, padded},
     tape::{Tape, Tensor},
@@ -16,14 +16,15 @@ pub fn linear(t: &mut Tape, x: Tensor, outputs: u32) -> Tensor {
     let sizes = conv2d::Sizes::matrix(n, inputs, outputs);
     let weight = t.param("weight", Shape::Matrix { outputs, inputs }, Init::Uniform { fan: inputs }, Role::Weight);
     let bias = t.param("bias", Shape::Vector { c: outputs }, Init::Uniform { fan: inputs }, Role::Bias);
-    let y = t.tensor([n, 1, 1, outputs]);
+    let y = t.tensor_of(t.dtype(x), [n, 1, 1, outputs]);
     conv2d::forward(t, sizes, x, &weight, y);
     let rows = Rows::of([n, 1, 1, outputs]);
     t.call("linear/add_bias").sizes(rows.fields()).read(bias.value).write(y).over(rows.invocations());
     t.on_backward(y, move |t, d_y| {
         let c4 = padded(outputs) / 4;
+        let scaler = scaler(t);
         let call = t.call_reduce("linear/backward_bias").sizes([("rows", n), ("c4", c4)]);
-        call.read(d_y).write(bias.gradient).grid(c4, 1, 1);
+        call.read(d_y).read(scaler).write(bias.gradient).grid(c4, 1, 1);
         conv2d::backward_weight(t, sizes, d_y, x, &weight);
         if t.wants_gradient(x) {
             conv2d::backward_input(t, sizes, d_y, &weight, x);

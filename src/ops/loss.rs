@@ -1,12 +1,13 @@
 //! Softmax cross-entropy: loss, hits, confusion matrix and the gradient of the logits in one pass.
 
+use super::scaler::scaler;
 use crate::{
     params::padded,
     tape::{Tape, Tensor},
 };
 
 /// Adds the batch's `-log softmax(logits)[label]` to the report and, in training, starts the backward pass with
-/// `(softmax - onehot) * Step.loss_scale`. Labels come from the buffer `labels`.
+/// `(softmax - onehot) * Step.loss_scale`, times the scale of mixed precision. Labels come from the buffer `labels`.
 ///
 /// `smoothing` is PyTorch's `label_smoothing`, in [0, 1).
 pub fn cross_entropy(t: &mut Tape, logits: Tensor, smoothing: f32) {
@@ -14,12 +15,12 @@ pub fn cross_entropy(t: &mut Tape, logits: Tensor, smoothing: f32) {
     assert!(h == 1 && w == 1 && classes > 1, "cross_entropy: logits of shape {:?}", [n, h, w, classes]);
     let labels = t.buffer("labels", 4 * u64::from(n));
     let confusion = t.buffer("confusion", 4 * u64::from(classes) * u64::from(classes));
-    let report = t.buffer("report", 32);
+    let (report, scaler) = (t.buffer("report", 32), scaler(t));
     let (d_logits, accumulate) = t.write_gradient(logits);
     assert!(!accumulate, "cross_entropy: the logits have a second loss");
     let rows = t.scratch(4 * n);
     let call = t.call("loss/cross_entropy").sizes([("n", n), ("classes", classes), ("c4", padded(classes) / 4)]);
-    let call = call.size("smoothing", smoothing).read(logits).read(labels).write(d_logits).write(rows);
+    let call = call.size("smoothing", smoothing).read(logits).read(labels).read(scaler).write(d_logits).write(rows);
     call.write(confusion).over(n);
     t.call_reduce("loss/finish").size("n", n).read(rows).write(report).grid(1, 1, 1);
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     params::padded,
-    tape::{Tape, Tensor},
+    tape::{Dtype, Tape, Tensor},
 };
 
 /// Largest value of each `kernel` by `kernel` window; the first one wins a tie. PyTorch's `max_pool2d`.
@@ -19,8 +19,8 @@ pub fn max_pool2d(t: &mut Tape, x: Tensor, kernel: u32, stride: u32, padding: u3
     let out = |size: u32| (size + 2 * padding - kernel) / stride + 1;
     let (p, q) = (out(h), out(w));
     let n_c4 = n * padded(c) / 4;
-    let y = t.tensor([n, p, q, c]);
-    let winner = t.tensor([n, p, q, c]);
+    let y = t.tensor_of(t.dtype(x), [n, p, q, c]);
+    let winner = t.tensor_of(Dtype::F32, [n, p, q, c]);
     let call = t.call("pool/max_forward").sizes([("n_c4", n_c4), ("h", h), ("w", w), ("q", q), ("kernel", kernel)]);
     let call = call.sizes([("stride", stride), ("pad", padding)]).read(x).write(y).write(winner);
     call.grid(n_c4.div_ceil(64), p * q, 1);
@@ -34,11 +34,12 @@ pub fn max_pool2d(t: &mut Tape, x: Tensor, kernel: u32, stride: u32, padding: u3
     y
 }
 
-/// Mean over the map: shape `[n, 1, 1, c]`. PyTorch's `adaptive_avg_pool2d(x, 1)`.
+/// Mean over the map: shape `[n, 1, 1, c]`, f32 in any precision, so that what follows (the classifier and the loss) is f32
+/// too. PyTorch's `adaptive_avg_pool2d(x, 1)`.
 pub fn global_avg_pool(t: &mut Tape, x: Tensor) -> Tensor {
     let [n, h, w, c] = t.shape(x);
     let sizes = [("n_c4", n * padded(c) / 4), ("pixels", h * w)];
-    let y = t.tensor([n, 1, 1, c]);
+    let y = t.tensor_of(Dtype::F32, [n, 1, 1, c]);
     t.call("pool/global_avg_forward").sizes(sizes).read(x).write(y).grid(sizes[0].1.div_ceil(64), 1, 1);
     t.on_backward(y, move |t, d_y| {
         let (d_x, accumulate) = t.write_gradient(x);

@@ -2,7 +2,7 @@
 
 mod statistics;
 
-use super::{At, Case, Data, EPS, Expected, Port, TINY, plus, random, single};
+use super::{At, Case, Data, EPS, Expected, Port, TINY16, plus, random, scaler, single, unscaled};
 use crate::{
     ops::{BatchNorm, batch_norm, relu},
     reference::{
@@ -75,8 +75,8 @@ impl BatchNormCase {
         let found = reference::backward(&self.shape(), &data["x"], &data["gamma"], &g);
         let mut expected = vec![
             Expected::sum("grad_x", &found.d_x),
-            Expected::added("grad_gamma", &data["grad_gamma_before"], &found.d_gamma),
-            Expected::added("grad_beta", &data["grad_beta_before"], &found.d_beta),
+            Expected::added("grad_gamma", &data["grad_gamma_before"], &unscaled(found.d_gamma)),
+            Expected::added("grad_beta", &data["grad_beta_before"], &unscaled(found.d_beta)),
         ];
         expected.extend(self.sums(data, &g));
         if let Some(other) = data.get("other") {
@@ -138,7 +138,7 @@ impl Case for BatchNormCase {
             scratch("saved", "batchnorm/finish", 1),
             scratch("partial", "batchnorm/partial", 1),
             scratch("grad_partial", "batchnorm/backward_partial", 4),
-            scratch("sums", "batchnorm/backward_finish", 1),
+            scratch("sums", "batchnorm/backward_finish", 2),
             Port::new("grad_x", At::Tensor(t.gradient(x).expect("batch_norm has given one"))),
             Port::new("grad_gamma", At::Gradient("weight")),
             Port::new("grad_beta", At::Gradient("bias")),
@@ -163,18 +163,29 @@ impl Case for BatchNormCase {
         }
         data.insert("grad_gamma_before", random(c, 7));
         data.insert("grad_beta_before", random(c, 8));
+        data.insert("scaler", scaler());
         if self.shared {
             data.insert("second.grad_out", random(self.len(), 9));
         }
-        // Where the ReLU's input may be on either side of zero, no gradient arrives: either side is then right.
-        let (mut d_y, out) = (random(self.len(), 10), self.before_relu(&data));
+        data.insert("grad_out", random(self.len(), 10));
+        data
+    }
+
+    /// Where the ReLU's input may be on either side of zero, or be stored as zero, no gradient arrives: either is then right.
+    fn settle(&self, data: &mut Data) {
+        let out = self.before_relu(data);
+        let Some(d_y) = data.get_mut("grad_out").filter(|_| self.relu) else { return };
         for (i, d) in d_y.iter_mut().enumerate() {
-            if self.relu && out.value[i].abs() <= out.bound[i] + TINY {
+            if out.value[i].abs() <= out.bound[i] + TINY16 {
                 *d = 0.0;
             }
         }
-        data.insert("grad_out", d_y);
-        data
+    }
+
+    /// The gradient of the summand's other consumer comes first.
+    fn intermediate(&self, data: &Data) -> Data {
+        let Some(second) = data.get("second.grad_out") else { return Data::new() };
+        Data::from([("grad_other", elementwise::relu_backward(&data["other"], second))])
     }
 
     fn expected(&self, data: &Data) -> Vec<Expected> {

@@ -2,7 +2,7 @@
 
 use super::{
     AugmentCase, BatchNormCase, Case, ClipCase, Conv2dCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase, FmaCase,
-    GlobalAvgPoolCase, LinearCase, MaxPoolCase, ReluCase,
+    GlobalAvgPoolCase, LinearCase, MaxPoolCase, ReluCase, ScaleCase,
 };
 use crate::{ops::Conv2d, optim::Clip};
 
@@ -158,6 +158,7 @@ fn the_rest() -> Vec<Entry> {
 
 fn recipes() -> Vec<Entry> {
     let clip = |len, value, norm| ClipCase { len, clip: Clip { value, norm } };
+    let scale = |skipped, exponent, good| ScaleCase { skipped, exponent, good };
     vec![
         Entry::short(DropoutCase { n: 9, c: 70, p: 0.5 }),
         Entry::full(DropoutCase { n: 1, c: 1, p: 0.1 }),
@@ -166,5 +167,10 @@ fn recipes() -> Vec<Entry> {
         Entry::full(clip(20_000, None, Some(2.0))),
         Entry::full(clip(3, Some(0.25), None)),
         Entry::full(clip(5, None, Some(100.0))), // a norm within its bound: nothing changes
+        Entry::short(scale(true, 16, 7)),
+        Entry::short(scale(false, 16, 1999)),
+        Entry::full(scale(false, 16, 7)),
+        Entry::full(scale(true, 0, 0)), // it does not fall below 1
+        Entry::full(scale(false, 126, 1999)),
     ]
 }

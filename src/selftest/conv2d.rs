@@ -1,6 +1,6 @@
 //! Convolution: three passes, with a second convolution of the same input where gradients are to accumulate.
 
-use super::{At, Case, Data, Expected, Port, plus, random};
+use super::{At, Case, Data, Expected, Port, plus, random, scaler, unscaled};
 use crate::{
     ops::{Conv2d, conv2d},
     reference::conv2d::{self as reference, Conv},
@@ -83,6 +83,7 @@ impl Case for Conv2dCase {
             ("weight", random(shape.weight_len(), 2)),
             ("grad_out", random(shape.y_len(), 3)),
             ("grad_weight_before", random(shape.weight_len(), 4)),
+            ("scaler", scaler()),
         ]);
         if self.shared {
             let shape = self.shape(SECOND);
@@ -92,10 +93,17 @@ impl Case for Conv2dCase {
         data
     }
 
+    /// The second convolution's gradient comes first.
+    fn intermediate(&self, data: &Data) -> Data {
+        let Some(d_y) = data.get("second.grad_out") else { return Data::new() };
+        let d_x = reference::backward_input(&self.shape(SECOND), d_y, &data["second.weight"]);
+        Data::from([("grad_x", d_x.value)])
+    }
+
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let (shape, x) = (self.shape(self.conv), &data["x"]);
         let mut d_x = reference::backward_input(&shape, &data["grad_out"], &data["weight"]);
-        let d_weight = reference::backward_weight(&shape, x, &data["grad_out"]);
+        let d_weight = unscaled(reference::backward_weight(&shape, x, &data["grad_out"]));
         let mut expected = vec![
             Expected::sum("out", &reference::forward(&shape, x, &data["weight"])),
             Expected::added("grad_weight", &data["grad_weight_before"], &d_weight),
@@ -108,7 +116,8 @@ impl Case for Conv2dCase {
             d_x = plus(&other.value, &d_x);
             (d_x.magnitude, d_x.terms) = (magnitude, terms);
             expected.push(Expected::sum("second.out", &reference::forward(&shape, x, &data["second.weight"])));
-            expected.push(Expected::sum("second.grad_weight", &reference::backward_weight(&shape, x, d_y)));
+            let d_weight = unscaled(reference::backward_weight(&shape, x, d_y));
+            expected.push(Expected::sum("second.grad_weight", &d_weight));
         }
         expected.push(Expected::sum("grad_x", &d_x));
         expected

@@ -3,18 +3,24 @@
 use std::{collections::HashMap, ops::Range};
 
 use super::{
-    Case, Data,
-    outcome::{Key, Memory, Outcome, word},
-    port::Wire,
+    At, Case, Data, Port,
+    outcome::{Key, Memory, Outcome},
+    port::{Kind, Wire},
 };
 use crate::{
     error::Result,
-    gpu::{Gpu, runtime::Runtime, shader::Access, target::Target},
+    gpu::{
+        Gpu,
+        runtime::Runtime,
+        shader::Access,
+        target::{Precision, Target},
+    },
+    ops,
     tape::{Recording, Slot, Tape, Tensor, plan::Plan},
 };
 
-/// What every word holds that the case does not set: a NaN, recognizable bit by bit.
-const POISON: u32 = 0x7fc5_e17e;
+/// What every word holds that the case does not set: a NaN, recognizable bit by bit, and two of them as f16.
+const POISON: u32 = 0x7fc5_7e1e;
 
 /// Bytes behind the contents of every buffer; a row of a tile that is stored too far lands in them.
 const GUARD: u64 = 4096;
@@ -24,11 +30,8 @@ const GUARD: u64 = 4096;
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot run it.
 pub fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Result<Outcome> {
-    let mut tape = Tape::new(target, case.training());
-    let ports = case.record(&mut tape);
-    let mut recording = tape.finish();
+    let (mut recording, wires) = wire(target, case);
     recording.buffers.values_mut().for_each(|bytes| *bytes += GUARD);
-    let wires: Vec<_> = ports.into_iter().map(|port| Wire::new(&recording, port)).collect();
     // Without sharing, so that inputs and every intermediate result are still there afterwards.
     let mut plan = Plan::new([&recording], false);
     plan.pool.iter_mut().for_each(|bytes| *bytes += GUARD);
@@ -54,6 +57,39 @@ pub fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Resu
     Ok(Outcome { wires: wires.into_iter().map(located).collect(), memory })
 }
 
+/// The inputs of a case as its buffers on this target can hold them: activations under mixed precision are f16. A core on
+/// cooperative matrices rounds weights so too.
+pub(super) fn inputs(target: &Target, case: &dyn Case) -> Data {
+    let mut data = case.data();
+    for wire in wire(target, case).1 {
+        let weight = target.precision == Precision::Mixed && matches!(wire.port.at, At::Param(_));
+        let kind = if weight && target.matrix.is_some() { Kind::F16 } else { wire.kind };
+        if let Some(values) = data.get_mut(wire.port.name) {
+            values.iter_mut().for_each(|value| *value = kind.round(*value));
+        }
+    }
+    case.settle(&mut data);
+    data
+}
+
+/// The names of the ports that a target stores as f16.
+pub(super) fn half_ports(target: &Target, case: &dyn Case) -> Vec<&'static str> {
+    let half = |wire: &Wire| wire.kind == Kind::F16;
+    wire(target, case).1.into_iter().filter(half).map(|wire| wire.port.name).collect()
+}
+
+/// Records a case and finds its buffers. The scale of the loss's gradient is one in every case whose kernels know it.
+fn wire(target: &Target, case: &dyn Case) -> (Recording, Vec<Wire>) {
+    let mut tape = Tape::new(target, case.training());
+    let mut ports = case.record(&mut tape);
+    let recording = tape.finish();
+    if recording.buffers.contains_key(ops::SCALER) {
+        ports.push(Port::integers("scaler", At::Buffer { name: ops::SCALER, first: 0, words: 4 }));
+    }
+    let wires = ports.into_iter().map(|port| Wire::new(&recording, port)).collect();
+    (recording, wires)
+}
+
 /// Zeros or inputs into every port that has them.
 fn fill(memory: &mut HashMap<Key, Memory>, places: &Places, wires: &[Wire], data: &Data) {
     let set = |memory: &mut HashMap<Key, Memory>, wire: &Wire, values: &[f64]| {
@@ -61,9 +97,8 @@ fn fill(memory: &mut HashMap<Key, Memory>, places: &Places, wires: &[Wire], data
         let words = &mut memory.get_mut(&key).expect("every slot has memory").before[first..first + wire.words];
         words.fill(0);
         for (&place, &value) in wire.places.iter().zip(values) {
-            let exact = if wire.port.integer { f64::from(value as u32) } else { f64::from(value as f32) };
-            assert!(exact == value, "selftest: input {value} of `{}` is not exact", wire.port.name);
-            words[place] = word(wire, value);
+            assert!(wire.kind.round(value) == value, "selftest: input {value} of `{}` is not exact", wire.port.name);
+            wire.kind.set(words, place, value);
         }
     };
     for wire in wires.iter().filter(|wire| matches!(wire.slot, Slot::Buffer { .. })) {

@@ -1,6 +1,6 @@
 //! The linear layer.
 
-use super::{At, Case, Data, Expected, Port, random};
+use super::{At, Case, Data, Expected, Port, random, scaler, unscaled};
 use crate::{
     ops::linear,
     reference::linear::{self as reference, Linear},
@@ -57,13 +57,21 @@ impl Case for LinearCase {
             ("grad_out", random(n * outputs, 4)),
             ("grad_weight_before", random(outputs * inputs, 5)),
             ("grad_bias_before", random(outputs, 6)),
+            ("scaler", scaler()),
         ])
+    }
+
+    /// The product, to which the bias is added.
+    fn intermediate(&self, data: &Data) -> Data {
+        let shape = self.shape();
+        let product = reference::forward(&shape, &data["x"], &data["weight"], &vec![0.0; shape.outputs]);
+        Data::from([("out", product.value)])
     }
 
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let (shape, x, d_y) = (self.shape(), &data["x"], &data["grad_out"]);
-        let d_weight = reference::backward_weight(&shape, x, d_y);
-        let d_bias = reference::backward_bias(&shape, d_y);
+        let d_weight = unscaled(reference::backward_weight(&shape, x, d_y));
+        let d_bias = unscaled(reference::backward_bias(&shape, d_y));
         vec![
             Expected::sum("out", &reference::forward(&shape, x, &data["weight"], &data["bias"])),
             Expected::sum("grad_x", &reference::backward_input(&shape, d_y, &data["weight"])),

@@ -1,6 +1,6 @@
 //! Softmax cross-entropy: loss, gradient, hits and confusion matrix.
 
-use super::{At, Case, Data, EPS, Expected, Port, TINY, random, single};
+use super::{At, Case, Data, EPS, Expected, Port, SCALE_EXPONENT, TINY, random, scaler, single};
 use crate::{
     gpu::runtime::Step,
     ops::cross_entropy,
@@ -82,7 +82,7 @@ impl Case for CrossEntropyCase {
             Port::new("loss_before", words("report", 0, 1)),
             Port::integers("rest_before", words("report", 1, 7)),
             Port::new("grad_logits", At::Tensor(t.gradient(logits).expect("the loss has given one"))),
-            Port::new("rows", At::Scratch { kernel: "loss/cross_entropy", argument: 3 }),
+            Port::new("rows", At::Scratch { kernel: "loss/cross_entropy", argument: 4 }),
             Port::integers("confusion", words("confusion", 0, classes * classes)),
             Port::new("loss", words("report", 0, 1)),
             Port::integers("rest", words("report", 1, 7)),
@@ -100,6 +100,7 @@ impl Case for CrossEntropyCase {
         Data::from([
             ("logits", logits.collect()),
             ("target", (0..n).map(label).collect()),
+            ("scaler", scaler()),
             ("confusion_before", (0..classes * classes).map(|i| (i % 3) as f64).collect()),
             ("loss_before", vec![1.5]),
             ("rest_before", (3..10).map(f64::from).collect()),
@@ -115,7 +116,7 @@ impl Case for CrossEntropyCase {
         let predicted = reference::predictions(shape.classes, logits);
         let hits = reference::hits(shape.classes, logits, &labels);
 
-        let scale = f64::from(self.loss_scale());
+        let scale = f64::from(self.loss_scale()) * 2.0_f64.powi(SCALE_EXPONENT as i32);
         let d_logits = reference::backward(&shape, logits, &labels, &vec![scale; shape.n]);
         let softmax = bounds.iter().flat_map(|row| &row.softmax);
         let of_gradient = softmax.map(|bound| scale * (bound + 4.0 * EPS) + TINY).collect();

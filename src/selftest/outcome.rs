@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use super::{Expected, Row, port::Wire};
+use super::{
+    Expected, Row,
+    port::{Kind, Wire},
+};
 
 /// A case that has run.
 pub struct Outcome {
@@ -32,8 +35,7 @@ impl Outcome {
     /// If the case has no such port.
     pub fn values(&self, port: &str) -> Vec<f64> {
         let (wire, words) = self.wire(port);
-        let value = |word: u32| if wire.port.integer { f64::from(word) } else { f64::from(f32::from_bits(word)) };
-        wire.places.iter().map(|&place| value(words[place])).collect()
+        wire.places.iter().map(|&place| wire.kind.get(words, place)).collect()
     }
 
     /// Replaces one element of a port, for the test that a wrong result is noticed.
@@ -42,8 +44,8 @@ impl Outcome {
     /// If the case has no such port or element.
     pub fn disturb(&mut self, port: &str, element: usize, value: f64) {
         let (wire, key, first) = self.find(port);
-        let (at, word) = (first + wire.places[element], word(wire, value));
-        self.memory.get_mut(&key).expect("every port has memory").after[at] = word;
+        let (kind, place) = (wire.kind, wire.places[element]);
+        kind.set(&mut self.memory.get_mut(&key).expect("every port has memory").after[first..], place, value);
     }
 
     /// Flips a bit of the last guard word of a port's buffer, for the same test.
@@ -81,11 +83,12 @@ impl Outcome {
         assert_eq!(found.len(), expected.value.len(), "selftest: `{}` has another size", expected.port);
         let mut errors: Vec<(f64, f64)> = Vec::with_capacity(found.len());
         for ((found, value), &bound) in found.iter().zip(&expected.value).zip(&expected.bound) {
-            errors.push((ratio((found - value).abs(), bound), bound));
+            let error = if found == value { 0.0 } else { (found - value).abs() }; // both may be infinite
+            errors.push((ratio(error, bound), bound));
         }
         errors.sort_by(|a, b| b.0.total_cmp(&a.0));
         let (mut worst, bound) = errors[(expected.exempt * errors.len() as f64) as usize];
-        if !wire.port.integer && !padding_is_zero(wire, words) {
+        if wire.kind != Kind::U32 && !padding_is_zero(wire, words) {
             worst = f64::INFINITY;
         }
         let (kernel, form, case) = (kernel.into(), form.into(), format!("{case}: {}", expected.port));
@@ -115,11 +118,6 @@ impl Outcome {
     }
 }
 
-/// The word that a value is stored as.
-pub(super) fn word(wire: &Wire, value: f64) -> u32 {
-    if wire.port.integer { value as u32 } else { (value as f32).to_bits() }
-}
-
 /// The error in bounds: 0 for none, infinite for a NaN or an error where none is allowed.
 fn ratio(error: f64, bound: f64) -> f64 {
     if error == 0.0 {
@@ -134,6 +132,6 @@ fn ratio(error: f64, bound: f64) -> f64 {
 /// Channels that only fill a tensor up to a multiple of four must stay zero: later kernels sum over them.
 fn padding_is_zero(wire: &Wire, words: &[u32]) -> bool {
     let mut rest = words.to_vec();
-    wire.places.iter().for_each(|&place| rest[place] = 0);
-    rest.iter().all(|word| word << 1 == 0)
+    wire.places.iter().for_each(|&place| wire.kind.set(&mut rest, place, 0.0));
+    (0..rest.len() * wire.kind.per_word()).all(|place| wire.kind.get(&rest, place) == 0.0)
 }

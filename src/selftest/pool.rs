@@ -34,6 +34,12 @@ fn share(t: &mut Tape, x: Tensor, ports: &mut Vec<Port>) {
     ports.push(Port::new("second.grad_out", At::Tensor(t.write_gradient(second).0)));
 }
 
+/// The gradient that the second consumer has left.
+fn shared_gradient(data: &Data) -> Data {
+    let Some(second) = data.get("second.grad_out") else { return Data::new() };
+    Data::from([("grad_x", elementwise::relu_backward(&data["x"], second))])
+}
+
 impl MaxPoolCase {
     fn shape(&self) -> MaxPool {
         let [n, h, w, c] = self.input.map(|d| d as usize);
@@ -78,6 +84,11 @@ impl Case for MaxPoolCase {
             data.insert("second.grad_out", random(shape.x_len(), 3));
         }
         data
+    }
+
+    /// The gradient of the input's other consumer comes first.
+    fn intermediate(&self, data: &Data) -> Data {
+        shared_gradient(data)
     }
 
     fn expected(&self, data: &Data) -> Vec<Expected> {
@@ -137,6 +148,11 @@ impl Case for GlobalAvgPoolCase {
             data.insert("second.grad_out", random(n * c * h * w, 3));
         }
         data
+    }
+
+    /// The gradient of the input's other consumer comes first.
+    fn intermediate(&self, data: &Data) -> Data {
+        shared_gradient(data)
     }
 
     /// The gradient takes a division, good to 2.5 units in the last place, and a sum.

@@ -6,7 +6,7 @@
 use crate::{
     gpu::shader::Access,
     params::{Shape, padded},
-    tape::{Recording, Slot, Tensor},
+    tape::{Dtype, Recording, Slot, Tensor},
 };
 
 /// Where a value lies, stated while the op is recorded.
@@ -61,10 +61,61 @@ impl Port {
     }
 }
 
+/// How the elements of a port lie in its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    U32,
+    F32,
+    /// Two to a word.
+    F16,
+}
+
+impl Kind {
+    /// The nearest value that can be stored, and 0 for what is subnormal as f16, which a device may flush.
+    pub fn round(self, value: f64) -> f64 {
+        match self {
+            Self::U32 => f64::from(value as u32),
+            Self::F32 => f64::from(value as f32),
+            Self::F16 => {
+                let nearest = half::f16::from_f64(value);
+                if nearest.is_normal() { nearest.to_f64() } else { 0.0 }
+            }
+        }
+    }
+
+    /// The element at `place`.
+    pub fn get(self, words: &[u32], place: usize) -> f64 {
+        match self {
+            Self::U32 => f64::from(words[place]),
+            Self::F32 => f64::from(f32::from_bits(words[place])),
+            Self::F16 => half::f16::from_bits((words[place / 2] >> (16 * (place % 2))) as u16).to_f64(),
+        }
+    }
+
+    /// Stores the value nearest to `value` at `place`.
+    pub fn set(self, words: &mut [u32], place: usize, value: f64) {
+        match self {
+            Self::U32 => words[place] = value as u32,
+            Self::F32 => words[place] = (value as f32).to_bits(),
+            Self::F16 => {
+                let shift = 16 * (place % 2);
+                let bits = u32::from(half::f16::from_f64(value).to_bits());
+                words[place / 2] = words[place / 2] & !(0xffff << shift) | bits << shift;
+            }
+        }
+    }
+
+    /// Elements in a word.
+    pub fn per_word(self) -> usize {
+        if self == Self::F16 { 2 } else { 1 }
+    }
+}
+
 /// A port once the recording has ended.
 pub(super) struct Wire {
     pub port: Port,
     pub slot: Slot,
+    pub kind: Kind,
     /// Words as stored.
     pub words: usize,
     /// Stored position of every element in PyTorch's order.
@@ -108,7 +159,12 @@ impl Wire {
             call.args.iter().any(|(written, access)| *access == Access::ReadWrite && overlap(written, &slot))
         });
         let writer = writer.map(|call| call.spec.to_string());
-        Self { port, slot, words: words as usize, places, writer }
+        let kind = match recording.dtype(&slot) {
+            _ if port.integer => Kind::U32,
+            Dtype::F32 => Kind::F32,
+            Dtype::F16 => Kind::F16,
+        };
+        Self { port, slot, kind, words: words as usize, places, writer }
     }
 }
 

@@ -1,9 +1,9 @@
-//! What a recipe adds to the network and to the update: dropout, and bounds of the gradient.
+//! What a recipe adds to the network and to the update: dropout, bounds of the gradient, the scale of mixed precision.
 
 use super::{At, Case, Data, Expected, Port, SPREAD, random};
 use crate::{
     gpu::runtime::Step,
-    ops::dropout,
+    ops::{adjust_scale, dropout},
     optim::Clip,
     params::{Init, Role, Shape},
     reference,
@@ -109,5 +109,49 @@ impl Case for ClipCase {
         let roundings = SPREAD * f64::from(self.len).sqrt() / 2.0 + 4.0;
         let factor = vec![factor, 0.0, 0.0, 0.0];
         vec![Expected::rounded("grad", grad, roundings), Expected::rounded("factor", factor, roundings)]
+    }
+}
+
+/// The end of an update under mixed precision.
+#[derive(Clone, Copy, Debug)]
+pub struct ScaleCase {
+    /// The update was skipped.
+    pub skipped: bool,
+    /// The scale is 2 to this.
+    pub exponent: u32,
+    /// Updates since the scale last moved.
+    pub good: u32,
+}
+
+impl Case for ScaleCase {
+    fn name(&self) -> String {
+        let Self { skipped, exponent, good } = self;
+        format!("scale 2^{exponent}, {good} good updates, then one {}", if *skipped { "skipped" } else { "more" })
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        adjust_scale(t);
+        let word = |first| At::Buffer { name: "report", first, words: 1 };
+        vec![Port::integers("skip", word(5)), Port::new("scale", word(6))]
+    }
+
+    fn data(&self) -> Data {
+        let words = [self.exponent, self.good, 0, 0].map(f64::from).to_vec();
+        Data::from([("scaler", words), ("skip", vec![f64::from(u8::from(self.skipped))])])
+    }
+
+    /// `torch.amp.GradScaler` with its defaults, its scale from 1 to 2^126.
+    fn expected(&self, _: &Data) -> Vec<Expected> {
+        let (exponent, good) = (i64::from(self.exponent), i64::from(self.good));
+        let (exponent, good) = match self.skipped {
+            true => (exponent - 1, 0),
+            false if good == 1999 => (exponent + 1, 0),
+            false => (exponent, good + 1),
+        };
+        let next = [exponent.clamp(0, 126) as f64, good as f64, 0.0, 0.0];
+        vec![
+            Expected::exact("scale", vec![2.0_f64.powi(self.exponent as i32)]),
+            Expected::exact("scaler", next.to_vec()),
+        ]
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use velograd::gpu::shader::{Linked, SHADERS, Spec, link};
-use velograd::gpu::target::Target;
+use velograd::gpu::shader::{COOPERATIVE, Linked, SHADERS, Spec, link};
+use velograd::gpu::target::{Matrix, Precision, Target};
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops;
 use velograd::optim::{self, Clip, Kind};
@@ -75,7 +75,14 @@ fn forms(target: &Target) -> BTreeMap<String, Spec> {
 }
 
 fn all_forms() -> BTreeMap<String, Spec> {
-    [Target::portable(), Target::software(4), Target::software(8)].iter().flat_map(forms).collect()
+    let targets = [Target::portable(), Target::software(4), Target::software(8)];
+    let mixed = targets.iter().map(|target| target.with(Precision::Mixed));
+    let cores = [(8, 8, false), (8, 32, false), (16, 32, false), (16, 64, false), (16, 32, true)];
+    let matrix = cores.map(|(tile, subgroup, plain)| Target {
+        matrix: Some(Matrix { tile, subgroup, plain }),
+        ..Target::portable().with(Precision::Mixed)
+    });
+    targets.iter().cloned().chain(mixed).chain(matrix).flat_map(|target| forms(&target)).collect()
 }
 
 /// Linking also validates, and panics with the file and line.
@@ -84,9 +91,15 @@ fn every_form_is_written_by_every_back_end() {
     let forms = all_forms();
     println!("{} forms", forms.len());
     assert!(forms.len() > 50, "only {} forms were recorded", forms.len());
+    assert!(forms.values().filter(|spec| spec.half).count() > 50, "few forms store f16");
     for (name, spec) in forms {
         let linked = link(&spec);
         for (back_end, write) in BACK_ENDS {
+            // OpenGL has no f16 in buffers and its devices do not claim any; cooperative matrices are Vulkan's and Metal's.
+            let matrix = spec.imports.iter().any(|(_, file)| COOPERATIVE.contains(file));
+            if (spec.half && back_end == GLSL) || (matrix && back_end == HLSL) {
+                continue;
+            }
             let written = write(&linked).unwrap_or_else(|fault| panic!("{name} to {back_end}: {fault}"));
             assert!(written > 0, "{name} to {back_end}: nothing was written");
         }
@@ -94,8 +107,9 @@ fn every_form_is_written_by_every_back_end() {
 }
 
 type Write = fn(&Linked) -> Result<usize, String>;
-const BACK_ENDS: [(&str, Write); 4] =
-    [("SPIR-V", to_spirv), ("MSL", to_msl), ("HLSL", to_hlsl), ("GLSL ES 3.10", to_glsl)];
+const GLSL: &str = "GLSL ES 3.10";
+const HLSL: &str = "HLSL";
+const BACK_ENDS: [(&str, Write); 4] = [("SPIR-V", to_spirv), ("MSL", to_msl), (HLSL, to_hlsl), (GLSL, to_glsl)];
 
 /// Version 1.3 is Vulkan 1.1's, the first with subgroups.
 fn to_spirv(linked: &Linked) -> Result<usize, String> {
@@ -112,9 +126,9 @@ fn to_msl(linked: &Linked) -> Result<usize, String> {
     text.map(|(text, _)| text.len()).map_err(|fault| fault.to_string())
 }
 
-/// Shader model 6.0 has wave intrinsics.
+/// Shader model 6.0 has wave intrinsics, 6.2 half precision.
 fn to_hlsl(linked: &Linked) -> Result<usize, String> {
-    let options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_0, ..hlsl::Options::default() };
+    let options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_2, ..hlsl::Options::default() };
     let (mut text, entry) = (String::new(), hlsl::PipelineOptions::default());
     let written = hlsl::Writer::new(&mut text, &options, &entry).write(&linked.module, &linked.info, None);
     written.map(|_| text.len()).map_err(|fault| fault.to_string())
@@ -136,12 +150,15 @@ fn workgroup_bytes(linked: &Linked) -> u32 {
     shared.map(|(_, v)| linked.module.types[v.ty].inner.size(linked.module.to_ctx())).sum()
 }
 
-/// WebGPU's core and nothing else: naga's validator without any capability, and the default limits.
+/// WebGPU's core and nothing else, but f16 where that is stored: naga's validator without another capability, and the
+/// default limits.
 #[test]
 fn portable_forms_need_nothing_optional() {
-    for (name, spec) in forms(&Target::portable()) {
+    let portable = Target::portable();
+    for (name, spec) in forms(&portable).into_iter().chain(forms(&portable.with(Precision::Mixed))) {
         let linked = link(&spec);
-        let core = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&linked.module);
+        let optional = if spec.half { Capabilities::SHADER_FLOAT16 } else { Capabilities::empty() };
+        let core = Validator::new(ValidationFlags::all(), optional).validate(&linked.module);
         assert!(core.is_ok(), "{name}: {}", core.expect_err("it is not valid").into_inner());
         let [x, y, z] = linked.workgroup_size;
         assert!(x * y * z <= 256 && z <= 64, "{name}: {x} x {y} x {z} invocations");

@@ -1,0 +1,12 @@
+// The scale of the loss's gradient under mixed precision, which keeps small gradients above f16's smallest number. It is a
+// power of two, kept as its exponent, so scaling and unscaling round nothing; all zeros, as in f32, is a scale of 1.
+//
+// The importing file supplies `scaler`.
+struct Scaler {
+    exponent: u32, // 0 .. 126
+    good: u32,     // updates in a row that were not skipped
+}
+
+fn scale() -> f32 { return bitcast<f32>((127u + scaler.exponent) << 23u); }
+
+fn inverse_scale() -> f32 { return bitcast<f32>((127u - scaler.exponent) << 23u); }

@@ -1,0 +1,302 @@
+//! Mixed precision: what it changes is rounding and memory, and the scale finds itself.
+
+use std::sync::Arc;
+
+use velograd::{
+    data::{Batch, Dataset, Loader, Shapes10, Sizes, Spec, Split, order},
+    error::Result,
+    gpu::{
+        FEATURES, Gpu, adapters,
+        runtime::Report,
+        target::{Matrix, Precision, Target},
+    },
+    matrix::{Verdict, adopt},
+    models::{self, Config, Stem},
+    network::{Done, Network, Place, Plans, Recipe},
+    ops, optim,
+    schedule::Schedule,
+    tape::{Recording, Tape, plan::Plan},
+    train::{EpochRow, Options, StepRow, Trainer, Watch},
+    weights::Weights,
+};
+
+use crate::support;
+
+const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
+
+const BATCH: u32 = 64;
+
+const PLACE: Place = Place { first: true, last: true, images: BATCH, epoch: 1, lr: 0.0015 };
+
+/// The device, if its shaders have f16.
+fn gpu() -> Option<&'static Gpu> {
+    support::gpu().filter(|gpu| {
+        if !gpu.has_f16() {
+            println!("skipped: {} has no f16", gpu.info.name);
+        }
+        gpu.has_f16()
+    })
+}
+
+fn network<'a>(gpu: &'a Gpu, precision: Precision, optimizer: &str) -> Network<'a> {
+    let recipe = Recipe { precision, ..Recipe::default() };
+    let plans = Plans { model: &models::ALL[0], config: TINY, recipe, train: vec![BATCH], evaluate: vec![] };
+    let (optimizer, _) = optim::build(optimizer, &[]).unwrap();
+    Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 2)), 0).unwrap()
+}
+
+fn batch() -> Batch {
+    let size = BATCH as usize;
+    Loader::new(shapes(size, 0), Split::Train, order(size, None), size).unwrap().next().unwrap().unwrap()
+}
+
+/// One update, waited for.
+fn update(network: &mut Network<'_>, batch: &Batch) -> Report {
+    network.train(batch, PLACE).unwrap();
+    match network.drain().unwrap()[..] {
+        [Done::Updated(report)] => report,
+        ref other => panic!("one update was under way, not {other:?}"),
+    }
+}
+
+fn floats(network: &Network<'_>, name: &str) -> Vec<f32> {
+    let buffer = network.runtime.buffer(name);
+    network.runtime.read(buffer, (buffer.size() / 4) as usize).unwrap()
+}
+
+fn options(precision: Precision) -> Options {
+    Options {
+        model: "resnet18".into(),
+        config: TINY,
+        optimizer: "velograd".into(),
+        set: vec![],
+        lookahead: None,
+        epochs: 1,
+        max_steps: None,
+        batch: 32,
+        accumulate: 2,
+        recipe: Recipe { precision, augment: true, ..Recipe::default() },
+        schedule: Schedule::CONSTANT,
+        early_stop: None,
+        shuffle: true,
+        seed: 1,
+    }
+}
+
+#[derive(Default)]
+struct Rows {
+    steps: Vec<StepRow>,
+    epochs: Vec<EpochRow>,
+}
+
+impl Watch for Rows {
+    fn step(&mut self, row: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
+        self.steps.push(*row);
+        Ok(())
+    }
+    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
+        self.epochs.push(*row);
+        Ok(())
+    }
+}
+
+fn shapes(train: usize, test: usize) -> Arc<dyn Dataset> {
+    Arc::new(Shapes10::new(1, Sizes { train, test }).unwrap())
+}
+
+/// A scale far too large: every update is skipped and leaves no trace but a halved scale, until one is not.
+#[test]
+fn an_overflow_is_skipped_and_halves_the_scale() {
+    let Some(gpu) = gpu() else { return };
+    let mut network = network(gpu, Precision::Mixed, "velograd");
+    let batch = batch();
+    assert_eq!(update(&mut network, &batch).scale, 65536.0, "GradScaler begins with 65536");
+    network.set_scale([30, 0]);
+    let names = ["params", "state.m", "state.v", "state.previous", "state.scalars", "state.slow"];
+    let all = |network: &Network<'_>| names.map(|name| floats(network, name));
+    let before = all(&network);
+    assert!(before[4][0] > 0.0, "VeloGrad's loss average has moved with the first update");
+    let mut skips = 0;
+    let report = loop {
+        let report = update(&mut network, &batch);
+        assert_eq!(report.scale, 2.0_f32.powi(30 - skips));
+        if report.skip == 0 {
+            break report;
+        }
+        assert!(report.loss.is_finite() && !report.grad_norm.is_finite());
+        assert!(all(&network) == before, "a skipped update has moved something");
+        skips += 1;
+    };
+    assert!((2..30).contains(&skips), "{skips} updates were skipped from a scale of 2^30");
+    assert!(report.grad_norm.is_finite() && report.skipped as i32 == skips);
+    // All but the slow weights, which move with every fifth update.
+    assert!((0..5).all(|i| floats(&network, names[i]) != before[i]), "the update that was not skipped moved nothing");
+    assert!(floats(&network, "state.scalars")[0] > before[4][0]);
+    assert_eq!(network.updates().skipped as i32, skips);
+}
+
+/// What the optimizer sees is the gradient itself: the scale changes nothing of it but what is lost below f16's smallest number,
+/// and it is as far from f32's as rounding must take it. A rounding moves some ReLUs across their kink, so that the gradient
+/// of a deep network moves by the root of what moved it; how far, f32 itself tells, with its weights rounded to f16 instead:
+/// one rounding per convolution, where mixed precision stores two results.
+#[test]
+fn the_gradient_is_that_of_f32() {
+    let Some(gpu) = gpu() else { return };
+    let gradient = |precision, scale: Option<u32>, round: bool| {
+        let mut network = network(gpu, precision, "sgd");
+        scale.into_iter().for_each(|exponent| network.set_scale([exponent, 0]));
+        if round {
+            let rounded: Vec<f32> =
+                floats(&network, "params").into_iter().map(|v| half::f16::from_f32(v).into()).collect();
+            network.runtime.write(network.runtime.buffer("params"), &rounded);
+        }
+        assert_eq!(update(&mut network, &batch()).skip, 0);
+        floats(&network, "grads")
+    };
+    let square = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v) * f64::from(v)).sum::<f64>();
+    let distance = |found: &[f32], from: &[f32]| {
+        let off = square(&mut found.iter().zip(from).map(|(a, b)| a - b));
+        (off / square(&mut from.iter().copied())).sqrt()
+    };
+    let mixed = |exponent| gradient(Precision::Mixed, Some(exponent), false);
+    let (mid, wide) = (mixed(14), gradient(Precision::F32, None, false));
+    for exponent in [10, 16] {
+        let off = distance(&mixed(exponent), &mid);
+        assert!(off < 1e-6, "2^{exponent} and 2^14: {off}");
+    }
+    let lost = distance(&mixed(0), &mid);
+    assert!(lost > 1e-4, "without a scale nothing is lost: {lost}");
+    let (off, rounded) = (distance(&mid, &wide), distance(&gradient(Precision::F32, None, true), &wide));
+    println!("mixed {off:.2e}, f32 with rounded weights {rounded:.2e}");
+    assert!(off <= 4.0 * rounded, "mixed {off}, f32 with rounded weights {rounded}");
+}
+
+/// A first scale that takes more than twenty skips is no divergence; a loss that is not finite is, as in f32.
+#[test]
+fn the_search_for_the_scale_is_no_divergence() {
+    let Some(gpu) = gpu() else { return };
+    let run = |options: Options, exponent: u32| {
+        let init = |layout: &_| Ok(Weights::init(layout, 1));
+        let mut trainer = Trainer::new(gpu, shapes(48 * 32, 0), options, init).unwrap();
+        trainer.network.set_scale([exponent, 0]);
+        let mut rows = Rows::default();
+        trainer.run(&mut rows).unwrap();
+        (trainer.diverged(), rows.steps)
+    };
+    let base = Options { accumulate: 1, ..options(Precision::Mixed) };
+    let (diverged, steps) = run(base.clone(), 46);
+    let skips = steps.iter().take_while(|row| row.skipped).count();
+    assert!(skips > 20 && diverged.is_none() && steps.len() == 48, "{skips} skips, {diverged:?}");
+    assert!(steps[skips..].iter().all(|row| !row.skipped), "the scale was found, and then another was skipped");
+    assert_eq!(steps[skips].scale, Some(2.0_f32.powi(46 - skips as i32)));
+
+    let set = vec![("lr".to_owned(), "1e30".to_owned())];
+    let (diverged, steps) = run(Options { optimizer: "sgd".into(), set, ..base }, 16);
+    let step = diverged.expect("a rate of 1e30 diverges") as usize;
+    assert!(steps.len() < 48 && steps[step - 1..].iter().all(|row| row.skipped), "{step} of {}", steps.len());
+}
+
+#[test]
+fn a_run_repeats_itself_to_the_bit() {
+    let Some(gpu) = gpu() else { return };
+    let run = || {
+        let init = |layout: &_| Ok(Weights::init(layout, 1));
+        let mut trainer = Trainer::new(gpu, shapes(300, 50), options(Precision::Mixed), init).unwrap();
+        let mut rows = Rows::default();
+        trainer.run(&mut rows).unwrap();
+        let bits: Vec<u32> = rows.steps.iter().map(|row| row.loss.to_bits()).collect();
+        (trainer.network.weights().unwrap(), bits, rows.epochs[0].val_acc)
+    };
+    assert!(run() == run(), "two runs of one seed differ");
+}
+
+/// The training images once more as test images.
+struct Memorized(Arc<dyn Dataset>);
+
+impl Dataset for Memorized {
+    fn spec(&self) -> &Spec {
+        self.0.spec()
+    }
+    fn len(&self, _: Split) -> usize {
+        self.0.len(Split::Train)
+    }
+    fn checksum(&self) -> u32 {
+        self.0.checksum()
+    }
+    fn notes(&self) -> &[String] {
+        self.0.notes()
+    }
+    fn read(&self, _: Split, index: usize, image: &mut [u8]) -> Result<u8> {
+        self.0.read(Split::Train, index, image)
+    }
+}
+
+/// Width 16 ends within a percentage point of f32, on images that it has seen: those it can have learnt in seconds.
+#[test]
+fn a_small_network_ends_as_accurate_as_in_f32() {
+    let Some(gpu) = gpu() else { return };
+    let accuracy = |precision| {
+        let config = Config { width: 16, ..TINY };
+        let recipe = Recipe { precision, ..Recipe::default() };
+        let schedule = Schedule::parse("linear:end=0", 0).unwrap();
+        let options = Options { config, recipe, schedule, epochs: 12, batch: 50, accumulate: 1, ..options(precision) };
+        let init = |layout: &_| Ok(Weights::init(layout, 1));
+        let data = Arc::new(Memorized(shapes(500, 0)));
+        let mut trainer = Trainer::new(gpu, data, options, init).unwrap();
+        let mut rows = Rows::default();
+        trainer.run(&mut rows).unwrap();
+        println!("{precision:?} {:?}", rows.epochs.iter().map(|row| row.val_acc.unwrap()).collect::<Vec<_>>());
+        rows.epochs.last().and_then(|row| row.val_acc).unwrap()
+    };
+    let (wide, mixed) = (accuracy(Precision::F32), accuracy(Precision::Mixed));
+    assert!(wide > 95.0 && (wide - mixed).abs() <= 1.0, "f32 {wide} %, mixed {mixed} %");
+}
+
+/// Activations take half the memory, and nothing else takes more than the sixteen bytes of the scale.
+#[test]
+fn activations_take_half_the_memory() {
+    let record = |precision| -> Recording {
+        let mut t = Tape::new(&Target::portable().with(precision), true);
+        let draws = ops::draw(&mut t, 32, true);
+        let images = ops::augment(&mut t, 32, draws);
+        let logits = models::resnet::resnet18(&mut t, images, Config { width: 64, ..TINY });
+        ops::cross_entropy(&mut t, logits, 0.0);
+        t.backward();
+        t.finish()
+    };
+    let (wide, mixed) = (record(Precision::F32), record(Precision::Mixed));
+    assert_eq!(wide.buffers, mixed.buffers);
+    let pool = |recording: &Recording| Plan::new([recording], true).bytes() as f64;
+    let share = pool(&mixed) / pool(&wide);
+    assert!((0.45..0.55).contains(&share), "activations take {share} of f32's memory");
+}
+
+/// A device without f16 is told so, with what to do.
+#[test]
+fn without_f16_mixed_precision_is_refused() {
+    if support::gpu().is_none() {
+        return;
+    }
+    let adapter = &adapters(false)[0];
+    let features = (adapter.features() & FEATURES).difference(wgpu::Features::SHADER_F16);
+    let gpu = Gpu::open_with(adapter, features).unwrap();
+    let recipe = Recipe { precision: Precision::Mixed, ..Recipe::default() };
+    let plans = Plans { model: &models::ALL[0], config: TINY, recipe, train: vec![2], evaluate: vec![] };
+    let (sgd, _) = optim::build("sgd", &[]).unwrap();
+    let refused = Network::new(&gpu, &plans, Some(sgd), |layout| Ok(Weights::init(layout, 0)), 0);
+    let error = refused.err().expect("the device has no f16").to_string();
+    assert!(error.contains(&gpu.info.name) && error.contains("f16") && error.contains("--precision f32"), "{error}");
+}
+
+/// A core is taken if it is right and faster. Plain arithmetic in place of cooperative matrices is right, and slower than the
+/// core that is made for the device.
+#[test]
+fn a_slower_core_is_not_taken() {
+    let Some(shared) = gpu() else { return };
+    let mut own = Gpu::open(None).unwrap();
+    own.matrix = None;
+    assert_eq!(adopt(&mut own).unwrap(), Verdict::Absent);
+    own.matrix = Some(Matrix { tile: 16, subgroup: 32, plain: true });
+    assert_eq!(adopt(&mut own).unwrap(), Verdict::Slow);
+    assert_eq!(own.target, shared.target);
+}
