@@ -1,6 +1,7 @@
 //! velograd trains convolutional networks with every operation a WGSL compute shader.
 #![warn(missing_docs)]
 
+pub mod checkpoint;
 pub mod cli;
 pub mod comparison;
 pub mod data;
@@ -21,6 +22,7 @@ pub mod record;
 pub mod reference;
 pub mod schedule;
 pub mod selftest;
+pub mod signals;
 pub mod stats;
 pub mod suggest;
 pub mod tape;

@@ -1,17 +1,17 @@
 //! `velograd compare`, `sweep` and `ablate`: several runs from the same weights and data order, and their table.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::{print::say, progress::Progress, recipe::RecipeFlags};
+use super::{checkpoints::CheckpointFlags, print::say, progress::Progress, recipe::RecipeFlags};
 use crate::{
     comparison::Comparison,
     data::Split,
     error::{Error, Result},
     experiment::{Experiment, Variant, grid},
     gpu::Gpu,
-    train::{EpochRow, StepRow, Watch},
+    signals::Stop,
 };
 
 /// What the three have in common.
@@ -19,13 +19,15 @@ use crate::{
 struct Common {
     #[command(flatten)]
     recipe: RecipeFlags,
+    #[command(flatten)]
+    checkpoints: CheckpointFlags,
     /// Runs per optimizer, with seeds 0, 1, ...
     #[arg(long, default_value_t = 3)]
     seeds: u64,
     /// Accuracy on the validation images, percent, whose first epoch is of interest
     #[arg(long, value_name = "PERCENT")]
     target: Option<f64>,
-    /// Folder for runs and tables; what has ended there is not run again
+    /// Folder for runs and tables; what has ended there is not run again, what was interrupted goes on
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -81,7 +83,7 @@ fn variant(label: impl Into<String>, optimizer: &str, set: Vec<(String, String)>
     Variant { label: label.into(), optimizer: optimizer.into(), set }
 }
 
-pub(super) fn compare(arguments: &CompareArguments) -> Result<()> {
+pub(super) fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
     let mut variants: Vec<Variant> = if arguments.optimizers.is_empty() {
         PAPER.iter().map(|(name, set)| variant(*name, name, owned(set))).collect()
     } else {
@@ -91,7 +93,7 @@ pub(super) fn compare(arguments: &CompareArguments) -> Result<()> {
     run(&arguments.common, variants)
 }
 
-pub(super) fn sweep(arguments: &SweepArguments) -> Result<()> {
+pub(super) fn sweep(arguments: &SweepArguments) -> Result<ExitCode> {
     let rates = grid(&arguments.lr)?;
     let mut variants: Vec<Variant> = arguments.optimizers.iter().map(|name| variant(name, name, vec![])).collect();
     apply(&mut variants, &arguments.set)?;
@@ -104,7 +106,7 @@ pub(super) fn sweep(arguments: &SweepArguments) -> Result<()> {
     run(&arguments.common, variants)
 }
 
-pub(super) fn ablate(arguments: &AblateArguments) -> Result<()> {
+pub(super) fn ablate(arguments: &AblateArguments) -> Result<ExitCode> {
     let off = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect();
     let mut variants = vec![variant("velograd", "velograd", vec![])];
     variants.extend(MECHANISMS.map(|key| variant(format!("without {}", &key[4..]), "velograd", off(&[key]))));
@@ -127,8 +129,8 @@ fn apply(variants: &mut [Variant], set: &[(String, String, String)]) -> Result<(
     Ok(())
 }
 
-fn run(common: &Common, variants: Vec<Variant>) -> Result<()> {
-    let Common { recipe, seeds, target, out } = common;
+fn run(common: &Common, variants: Vec<Variant>) -> Result<ExitCode> {
+    let Common { recipe, checkpoints, seeds, target, out } = common;
     if *seeds == 0 {
         return Err(Error::config("--seeds 0", "--seeds is at least 1"));
     }
@@ -144,12 +146,26 @@ fn run(common: &Common, variants: Vec<Variant>) -> Result<()> {
     let train = dataset.len(Split::Train);
     let table = recipe.to_toml(preset, &options);
     let (seeds, folder) = (*seeds, out.clone());
-    let experiment =
-        Experiment { gpu: &gpu, dataset, options: options.clone(), variants, seeds, folder, recipe: table };
+    let (policy, stop) = (checkpoints.policy(), Stop::on_signals()?);
+    let experiment = Experiment {
+        gpu: &gpu,
+        dataset,
+        options: options.clone(),
+        variants,
+        seeds,
+        folder,
+        recipe: table,
+        policy,
+        stop: stop.clone(),
+    };
     let runs = experiment.run(&mut |variant, seed, starts| {
         say!("{}, seed {seed}{}", variant.label, if starts { "" } else { ": ended before" });
-        Box::new(Shown(Progress::new(&options, train)))
+        Box::new(Progress::new(&options, train))
     })?;
+    let Some(runs) = runs else {
+        say!("stopped; the same command again goes on from here");
+        return Ok(stop.exit_code().map_or(ExitCode::FAILURE, ExitCode::from));
+    };
     let comparison = Comparison::new(&experiment.variants, &runs, *target);
     comparison.write(out)?;
     say!(
@@ -158,22 +174,7 @@ fn run(common: &Common, variants: Vec<Variant>) -> Result<()> {
         comparison.statistics(),
         out.display()
     );
-    Ok(())
-}
-
-/// The progress of one run among several.
-struct Shown(Progress);
-
-impl Watch for Shown {
-    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
-        self.0.step(row, images, total, hits);
-        Ok(())
-    }
-
-    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
-        self.0.epoch(row);
-        Ok(())
-    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Splits `NAME:KEY=VALUE`.

@@ -13,8 +13,9 @@ use crate::{
     models::{Config, Stem},
     network::Recipe,
     optim::{Clip, Lookahead},
+    record::{read_run, recipe_of},
     schedule::Schedule,
-    train::{Options, find_model},
+    train::{OnNan, Options, find_model},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -80,6 +81,9 @@ pub(super) struct RecipeFlags {
     /// End when the validation loss has not improved for this many epochs
     #[arg(long, value_name = "EPOCHS")]
     early_stop: Option<u32>,
+    /// At an update whose loss or gradient is not finite: skip it (twenty in a row end the run), or stop
+    #[arg(long, value_enum, default_value = "skip")]
+    on_nan: OnNanFlag,
     /// Hold this many training images out for validation and leave the test images alone
     #[arg(long, value_name = "IMAGES")]
     val_split: Option<usize>,
@@ -115,6 +119,12 @@ enum Augment {
 enum Switch {
     On,
     Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OnNanFlag {
+    Skip,
+    Stop,
 }
 
 impl RecipeFlags {
@@ -176,6 +186,7 @@ impl RecipeFlags {
             },
             schedule: Schedule::parse(&self.schedule, self.warmup)?,
             early_stop: self.early_stop,
+            on_nan: if self.on_nan == OnNanFlag::Stop { OnNan::Stop } else { OnNan::Skip },
             shuffle: self.shuffle == Switch::On,
             seed: 0,
         })
@@ -245,6 +256,7 @@ impl RecipeFlags {
             ("clip-value", self.clip_value.map(digits)),
             ("label-smoothing", (self.label_smoothing > 0.0).then(|| digits(self.label_smoothing))),
             ("dropout", (self.dropout > 0.0).then(|| digits(self.dropout))),
+            ("on-nan", (options.on_nan == OnNan::Stop).then(|| "stop".into())),
             ("early-stop", self.early_stop.map(|v| whole(v.into()))),
             ("val-split", self.val_split.map(|v| whole(v as u64))),
         ];
@@ -253,32 +265,45 @@ impl RecipeFlags {
     }
 }
 
-/// Puts the flags of `--config FILE` in front of those on the command line, so that the latter override.
+/// Puts the flags of `--config FILE`, and before them those of the run that `train --resume DIR` continues, in front of those
+/// on the command line, so that the latter override.
 ///
 /// # Errors
-/// [`Error::Io`] or [`Error::Data`] if the file cannot be read or is not a table of flags.
+/// [`Error::Io`] or [`Error::Data`] if a file cannot be read or is not a table of flags.
 pub(super) fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
-    let text = |a: &OsString| a.to_str().map(str::to_owned).unwrap_or_default();
-    let at = arguments.iter().position(|a| text(a) == "--config" || text(a).starts_with("--config="));
-    let Some(at) = at else { return Ok(arguments) };
-    let file = match text(&arguments[at]).strip_prefix("--config=") {
-        Some(file) => Some(OsString::from(file)),
-        None => arguments.get(at + 1).cloned(),
-    };
-    // A missing file name is clap's to report; so is a command that has no --config.
-    let (Some(file), true) = (file, at > 1) else { return Ok(arguments) };
-    let mut expanded = arguments[..2].to_vec();
-    expanded.extend(flags(Path::new(&file))?);
-    expanded.extend_from_slice(&arguments[2..]);
+    let mut expanded: Vec<_> = arguments.iter().take(2).cloned().collect();
+    if arguments.get(1).is_some_and(|command| command == "train")
+        && let Some(folder) = value_of(&arguments, "--resume")
+    {
+        let folder = Path::new(&folder);
+        expanded.extend(flags(&folder.join("run.json"), &recipe_of(&read_run(folder)?, folder)?)?);
+    }
+    if let Some(file) = value_of(&arguments, "--config") {
+        let path = Path::new(&file);
+        let text = String::from_utf8_lossy(&read(path)?).into_owned();
+        let wrong = |e: toml::de::Error| Error::data(path, TABLE, e.message(), "");
+        expanded.extend(flags(path, &text.parse().map_err(wrong)?)?);
+    }
+    expanded.extend(arguments.into_iter().skip(2));
     Ok(expanded)
 }
 
-fn flags(path: &Path) -> Result<Vec<OsString>> {
-    let text = String::from_utf8_lossy(&read(path)?).into_owned();
-    let wrong = |found: String| Error::data(path, "a TOML table of flags, as `width = 16`", found, "");
-    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
+const TABLE: &str = "a TOML table of flags, as `width = 16`";
+
+/// The value of a flag behind the command; a missing one is clap's to report.
+fn value_of(arguments: &[OsString], flag: &str) -> Option<OsString> {
+    let text = |a: &OsString| a.to_str().map(str::to_owned).unwrap_or_default();
+    let at = arguments.iter().skip(2).position(|a| text(a) == flag || text(a).starts_with(&format!("{flag}=")))? + 2;
+    match text(&arguments[at]).split_once('=') {
+        Some((_, value)) => Some(value.into()),
+        None => arguments.get(at + 1).cloned(),
+    }
+}
+
+fn flags(path: &Path, table: &toml::Table) -> Result<Vec<OsString>> {
+    let wrong = |found: String| Error::data(path, TABLE, found, "");
     let mut flags = Vec::new();
-    for (key, value) in &table {
+    for (key, value) in table {
         let mut push = |value: String| flags.extend([format!("--{key}").into(), value.into()]);
         match value {
             // [set] lr = 0.001, or set = ["adam:lr=0.001", ...]

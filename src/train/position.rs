@@ -1,0 +1,89 @@
+//! Where a run stands: all that the host knows, as a checkpoint holds it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{EpochRow, OnNan, StepRow};
+use crate::{gpu::runtime::Report, network::RING};
+
+/// Where a run stands between two updates. The order of images, augmentation and dropout are functions of seed, epoch and
+/// batch, so there is no state of a generator.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Updates whose reports have come: the rows of `steps.jsonl`.
+    pub step: u64,
+    /// Epochs that have ended, with their evaluation: the rows of `metrics.jsonl`.
+    pub epochs: Vec<EpochRow>,
+    /// Batches done of the epoch under way.
+    pub batch: usize,
+    /// Sums over them.
+    pub tally: Tally,
+    /// Seconds spent on them.
+    pub seconds: f64,
+    /// Updates skipped in a row.
+    pub skips: u32,
+    /// The first of the updates in a row that were not finite, if the run ends for them.
+    pub diverged: Option<u64>,
+    /// The least validation loss so far.
+    pub best_loss: Option<f64>,
+    /// Epochs since then.
+    pub since_best: u32,
+}
+
+/// Sums of an epoch so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Over the images of updates that were not skipped, as the rest but `images`.
+    pub loss: f64,
+    /// Classified correctly, in training mode.
+    pub hits: u64,
+    /// Images of all updates.
+    pub images: u64,
+    /// Images of those that were not skipped.
+    pub counted: u64,
+}
+
+impl Position {
+    /// The epoch under way, from 1.
+    pub fn epoch(&self) -> u32 {
+        self.epochs.len() as u32 + 1
+    }
+
+    /// Takes note of an update at rate `lr`.
+    pub(super) fn note(&mut self, report: &Report, lr: f64, on_nan: OnNan) -> StepRow {
+        let Report { loss, hits, images, grad_norm, skip, .. } = *report;
+        self.step += 1;
+        self.tally.images += u64::from(images);
+        if skip == 0 {
+            self.skips = 0;
+            self.tally.loss += f64::from(loss);
+            self.tally.hits += u64::from(hits);
+            self.tally.counted += u64::from(images);
+        } else {
+            self.skips += 1;
+            if self.skips == on_nan.most() && self.diverged.is_none() {
+                self.diverged = Some(self.step + 1 - u64::from(self.skips));
+            }
+        }
+        let (epoch, loss) = (self.epoch(), loss / images as f32);
+        StepRow { step: self.step, epoch, loss, lr, grad_norm, skipped: skip != 0 }
+    }
+
+    /// The last update of a run that has diverged. The host hears of an update up to [`RING`] submissions late, so the run
+    /// ends that much later in any case, and not sooner where it happened to wait for the device.
+    pub(super) fn last_update(&self, on_nan: OnNan) -> Option<u64> {
+        self.diverged.map(|first| first + u64::from(on_nan.most()) - 1 + RING as u64)
+    }
+
+    /// Ends the epoch under way.
+    pub(super) fn end_epoch(&mut self, row: EpochRow) {
+        if let Some(loss) = row.val_loss {
+            let better = self.best_loss.is_none_or(|best| loss < best);
+            self.since_best = if better { 0 } else { self.since_best + 1 };
+            if better {
+                self.best_loss = Some(loss);
+            }
+        }
+        self.epochs.push(row);
+        (self.batch, self.tally, self.seconds) = (0, Tally::default(), 0.0);
+    }
+}
