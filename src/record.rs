@@ -98,7 +98,7 @@ impl Log {
         line.push('\n');
         self.file.write_all(line.as_bytes()).map_err(|source| {
             let _ = self.file.set_len(self.len);
-            let hint = "make room, then `velograd train --resume` goes on from the newest checkpoint";
+            let hint = "once there is room, the run can be continued from its newest checkpoint";
             Error::data(&self.path, format!("room for {} bytes more", line.len()), source.to_string(), hint)
         })?;
         self.len += line.len() as u64;

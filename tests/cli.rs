@@ -9,29 +9,29 @@ use std::{
 use crate::support::gpu;
 
 /// A folder of its own for a test, removed at the end.
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("velograd-cli-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.0.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
         path
     }
 
-    fn velograd(&self, arguments: &[&str]) -> Output {
+    pub fn velograd(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_velograd")).args(arguments).current_dir(&self.0).output().unwrap()
     }
 
     /// Runs, expects an error with this exit code, and returns what it said.
-    fn refused(&self, code: i32, arguments: &[&str]) -> String {
+    pub fn refused(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.velograd(arguments);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
@@ -39,7 +39,7 @@ impl Folder {
         said
     }
 
-    fn works(&self, arguments: &[&str]) -> String {
+    pub fn works(&self, arguments: &[&str]) -> String {
         let output = self.velograd(arguments);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{arguments:?}: {said}");
@@ -54,11 +54,11 @@ impl Drop for Folder {
 }
 
 /// `count` records of CIFAR-10's format, every class in turn, the image a shade of its class.
-fn records(count: usize) -> Vec<u8> {
+pub fn records(count: usize) -> Vec<u8> {
     (0..count).flat_map(|i| [vec![(i % 10) as u8], vec![(i % 10 * 25) as u8; 3072]].concat()).collect()
 }
 
-fn says(text: &str, parts: &[&str]) {
+pub fn says(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "`{part}` is not in:\n{text}");
     }

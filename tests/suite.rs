@@ -39,6 +39,9 @@ mod optimizers;
 /// Every kernel against its f64 value, and that a wrong one would be noticed.
 mod ops;
 
+/// A run that is interrupted anywhere and continued ends with the same bits as one that is not.
+mod resume;
+
 /// Sharing buffers between activations changes no bit.
 mod sharing;
 

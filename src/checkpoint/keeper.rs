@@ -216,8 +216,8 @@ fn list(folder: &Path) -> Vec<(u64, PathBuf)> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let needed = format!("room for a checkpoint of {:.1} MB", bytes.len() as f64 / 1e6);
-    let hint = "the checkpoints before it are as they were: make room, then `velograd train --resume` goes on from the \
-                newest; --on-disk-full continue trains on without";
+    let hint = "the checkpoints before it are as they were; once there is room, the run can be continued from the newest. \
+                --on-disk-full continue trains on without";
     let refused = |found: String| Error::data(path, &needed, found, hint);
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|e| refused(e.to_string()))?;
