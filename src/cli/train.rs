@@ -48,7 +48,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     resume: Option<PathBuf>,
     /// With --resume: train so many epochs more than the run was to have, or has had if it has ended
-    #[arg(long, value_name = "EPOCHS", requires = "resume", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
     extend: Option<u32>,
 }
 
@@ -56,9 +56,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     // What can be refused without a device is refused before one is asked for.
     optim::build(&arguments.optimizer, &arguments.set)?;
     arguments.recipe.check()?;
-    match &arguments.resume {
-        None => arguments.begin(),
-        Some(folder) => arguments.go_on(folder),
+    match (&arguments.resume, arguments.extend) {
+        (Some(folder), _) => arguments.go_on(folder),
+        (None, None) => arguments.begin(),
+        (None, Some(_)) => Err(Error::config("--extend without a run", "add --resume DIR")),
     }
 }
 
