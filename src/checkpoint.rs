@@ -23,9 +23,12 @@ use serde_json::Value;
 use crate::{
     error::{Error, Result},
     files::read,
+    models::{Config, Stem},
     network::State,
     optim::Updates,
-    train::{Checkpoint, Position},
+    params::Layout,
+    train::{Checkpoint, Position, check_width},
+    weights::Weights,
 };
 
 /// Of the file's content; another number is refused.
@@ -71,6 +74,48 @@ pub struct Loaded {
     pub run: Value,
     /// The best so far.
     pub best: Option<Best>,
+}
+
+impl Loaded {
+    /// The network's size.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the run does not say it.
+    pub fn config(&self) -> Result<Config> {
+        let number = |key: &str| self.run[key].as_u64().and_then(|n| u32::try_from(n).ok());
+        let stem = [Stem::Imagenet, Stem::Cifar].into_iter().find(|stem| self.run["stem"] == stem.name());
+        match (stem, number("width"), number("classes")) {
+            (Some(stem), Some(width), Some(classes)) if check_width(width).is_ok() => {
+                Ok(Config { stem, width, classes })
+            }
+            _ => Err(Error::data(&self.path, "a run with stem, width and classes", self.run.to_string(), "")),
+        }
+    }
+
+    /// The weights it holds, of a network of this layout.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if they are of another.
+    pub fn weights(&self, layout: &Layout) -> Result<Weights> {
+        let State { buffers, batches, .. } = &self.checkpoint.network;
+        let arena = |wanted: &str, len: u32| {
+            let words = buffers.iter().find(|(name, words)| name == wanted && words.len() == len as usize);
+            let words =
+                words.ok_or_else(|| Error::data(&self.path, format!("`{wanted}` of {len} floats"), "none", ""))?;
+            Ok(words.1.iter().map(|&word| f32::from_bits(word)).collect())
+        };
+        Ok(Weights {
+            params: arena("params", layout.param_floats())?,
+            running: arena("running", layout.running_floats())?,
+            batches: *batches,
+        })
+    }
+}
+
+/// Whether a file says of itself that it is a checkpoint.
+pub fn is_one(bytes: &[u8]) -> bool {
+    let header = SafeTensors::read_metadata(bytes).ok();
+    header.is_some_and(|(_, header)| header.metadata().as_ref().is_some_and(|m| m.contains_key(KEY)))
 }
 
 /// The file's bytes.

@@ -19,7 +19,7 @@ use crate::{
     files::write_atomically,
     gpu::Gpu,
     optim,
-    record::{Lock, Record, Recorder, read_json},
+    record::{Lock, Record, Recorder, drop_checkpoints, read_json, result_json, run_json},
     signals::Stop,
     train::{EpochRow, Options, Trainer, Watch},
     weights::Weights,
@@ -92,6 +92,7 @@ impl Experiment<'_> {
                 let folder = self.folder.join("runs").join(slug(&variant.label)).join(format!("seed-{seed}"));
                 if let Some(ended) = self.ended(variant, seed, &folder)? {
                     told(variant, seed, false);
+                    drop_checkpoints(&folder)?; // the process may have been killed before it did
                     all.push(ended);
                     continue;
                 }
@@ -169,7 +170,7 @@ impl Experiment<'_> {
         recipe.insert("seed".into(), toml::Value::Integer(seed as i64));
         let set = variant.set.iter().map(|(k, v)| (k.clone(), toml::Value::from(v.clone())));
         recipe.insert("set".into(), toml::Value::Table(set.collect()));
-        let mut run = crate::record::run_json(self.gpu, self.dataset.as_ref(), &options, &trainer.settings, &recipe);
+        let mut run = run_json(self.gpu, self.dataset.as_ref(), &options, &trainer.settings, &recipe);
         let record = if folder.join("run.json").exists() {
             let lock = Lock::take(folder)?;
             let told = &mut |remark: String| watch.remark(&remark);
@@ -191,9 +192,9 @@ impl Experiment<'_> {
             return Ok(None);
         }
         trainer.network.weights()?.save(&record.weights(), &trainer.network.layout)?;
-        run["result"] = crate::record::result_json(&trainer, &epochs);
+        run["result"] = result_json(&trainer, &epochs);
         record.run(&run)?;
-        record.drop_checkpoints()?;
+        drop_checkpoints(folder)?;
         let device_bytes = trainer.network.runtime.planned_bytes;
         Ok(Some(Ended { label: variant.label.clone(), seed, epochs, diverged: trainer.diverged(), device_bytes }))
     }

@@ -1,19 +1,23 @@
 //! What a run leaves behind: `run.json`, `steps.jsonl`, `metrics.jsonl`, `model.safetensors`, `checkpoints/`; and how it is
 //! continued from there.
 
+mod lock;
+mod log;
+
+pub use lock::Lock;
+
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{BufRead as _, BufReader, ErrorKind, Seek as _, SeekFrom, Write as _},
+    fs::{self, File},
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
     checkpoint::{
-        Loaded,
+        Best, Loaded,
         keeper::{Keeper, Policy, newest},
     },
     data::{Dataset, Split},
@@ -25,41 +29,13 @@ use crate::{
     train::{After, Checkpoint, EpochRow, Options, Point, StepRow, Trainer, Watch, Wish, loss_variance},
 };
 
+use log::{Log, whole_rows};
+
 /// What a run writes, the first of it first.
 const FILES: [&str; 4] = ["run.json", "steps.jsonl", "metrics.jsonl", "model.safetensors"];
 
 /// The folder of the checkpoints within that of the run.
 const CHECKPOINTS: &str = "checkpoints";
-
-/// A folder that no other process writes to meanwhile. The lock is the system's, and goes with the process whatever ends it;
-/// the file stays.
-pub struct Lock {
-    /// Open as long as the folder is taken.
-    _file: File,
-}
-
-impl Lock {
-    /// Takes the folder, which is made if need be.
-    ///
-    /// # Errors
-    /// [`Error::Config`] if another process has it, [`Error::Io`] if it cannot be made or written to.
-    pub fn take(folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        let path = folder.join("lock");
-        let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = open.map_err(Error::io("write to", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => {
-                let message = format!("{} is in use by another process", folder.display());
-                Err(Error::config(message, "wait until it has ended, or choose another --out"))
-            }
-            // Some network file systems have no locks.
-            Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(Self { _file: file }),
-            Err(TryLockError::Error(e)) => Err(Error::io("lock", &path)(e)),
-        }
-    }
-}
 
 /// The folder of a run, its open logs and its checkpoints.
 pub struct Record {
@@ -69,58 +45,6 @@ pub struct Record {
     keeper: Keeper,
     /// Held as long as the run.
     _lock: Lock,
-}
-
-struct Log {
-    path: PathBuf,
-    file: File,
-    /// Bytes of the rows so far.
-    len: u64,
-}
-
-impl Log {
-    /// Opens a log, new or with its first `rows` rows; what comes after them is cut off.
-    fn open(path: PathBuf, rows: u64) -> Result<Self> {
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open.map_err(Error::io("write to", &path))?;
-        let (found, len) = whole_rows(&file, rows).map_err(Error::io("read", &path))?;
-        if found < rows {
-            return Err(Error::data(&path, format!("{rows} rows"), format!("{found} whole rows"), ""));
-        }
-        let cut = file.set_len(len).and_then(|()| file.seek(SeekFrom::Start(len)));
-        cut.map_err(Error::io("write to", &path))?;
-        Ok(Self { path, file, len })
-    }
-
-    /// One line in one write: whatever happens to the process, no line is torn. What a full disk has left of a line is cut.
-    fn row(&mut self, row: &impl Serialize) -> Result<()> {
-        let mut line = serde_json::to_string(row).expect("rows hold numbers");
-        line.push('\n');
-        self.file.write_all(line.as_bytes()).map_err(|source| {
-            let _ = self.file.set_len(self.len);
-            let hint = "once there is room, the run can be continued from its newest checkpoint";
-            Error::data(&self.path, format!("room for {} bytes more", line.len()), source.to_string(), hint)
-        })?;
-        self.len += line.len() as u64;
-        Ok(())
-    }
-
-    /// Forces the rows to the disk.
-    fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(Error::io("write to", &self.path))
-    }
-}
-
-/// Complete lines from the start of a file, at most so many, and their bytes.
-fn whole_rows(file: &File, most: u64) -> std::io::Result<(u64, u64)> {
-    let (mut reader, mut line) = (BufReader::new(file), Vec::new());
-    let (mut rows, mut bytes) = (0, 0);
-    while rows < most && reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
-        rows += 1;
-        bytes += line.len() as u64;
-        line.clear();
-    }
-    Ok((rows, bytes))
 }
 
 impl Record {
@@ -208,16 +132,18 @@ impl Record {
         self.folder.join("model.safetensors")
     }
 
-    /// Removes the checkpoints of a run that has ended.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn drop_checkpoints(&self) -> Result<()> {
-        let folder = self.folder.join(CHECKPOINTS);
-        match fs::remove_dir_all(&folder) {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", &folder)(e)),
-            _ => Ok(()),
-        }
+    /// Of the checkpoints at the end of an epoch, the one with the best validation accuracy.
+    pub fn best(&self) -> Option<(PathBuf, Best)> {
+        self.keeper.best()
+    }
+}
+
+/// Removes the checkpoints of a run that has ended.
+pub(crate) fn drop_checkpoints(folder: &Path) -> Result<()> {
+    let folder = folder.join(CHECKPOINTS);
+    match fs::remove_dir_all(&folder) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", &folder)(e)),
+        _ => Ok(()),
     }
 }
 

@@ -176,6 +176,11 @@ impl Keeper {
         if self.writing.as_ref().is_some_and(JoinHandle::is_finished) { self.wait() } else { Ok(None) }
     }
 
+    /// Of the checkpoints at the end of an epoch, the one with the best validation accuracy: the file and what is in it.
+    pub fn best(&self) -> Option<(PathBuf, Best)> {
+        self.best.map(|best| (self.folder.join(file_name(best.step)), best))
+    }
+
     /// The best once this one is on the disk.
     fn best_with(&self, checkpoint: &Checkpoint) -> Option<Best> {
         let position = &checkpoint.position;

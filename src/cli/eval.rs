@@ -19,7 +19,7 @@ const BATCH: u32 = 128;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// What `train` wrote, or torchvision's state dict as safetensors; stem, width and classes come from the shapes
+    /// What `train` wrote, a checkpoint too, or torchvision's state dict as safetensors; stem, width and classes come from the shapes
     #[arg(long, value_name = "FILE.safetensors")]
     weights: PathBuf,
     #[command(flatten)]

@@ -125,13 +125,13 @@ impl Arguments {
     }
 
     fn go_on(&self, folder: &Path) -> Result<ExitCode> {
+        let lock = Lock::take(folder)?;
         let before = read_run(folder)?;
         let ended = !before["result"].is_null();
         if ended && self.extend.is_none() {
             say!("{} has ended; --extend EPOCHS trains on. Its result: {}", folder.display(), before["result"]);
             return Ok(ExitCode::SUCCESS);
         }
-        let lock = Lock::take(folder)?;
         // Sizes are in the recipe: the first weights need not be there any more.
         let mut setup = self.setup(None)?;
         let mut run = setup.run_json();
@@ -223,6 +223,9 @@ impl Arguments {
             );
         } else if skipped > 0 {
             say!("{skipped} updates were skipped: their loss or gradient was not finite");
+        }
+        if let Some((path, best)) = record.best() {
+            say!("best on validation: {:.2} %, {}", best.accuracy, path.display());
         }
         say!("weights: {}", record.weights().display());
         // Whoever asks for --on-nan stop wants to know.

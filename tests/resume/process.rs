@@ -294,28 +294,35 @@ fn another_configuration_is_refused() {
     same(&folder.0.join("run"), "after many refusals");
 }
 
-/// A run that has ended says so. Trained on, it is the longer run.
+/// A run that has ended says so. Trained on, it is the longer run. Its checkpoints are weights to evaluate.
 #[test]
 fn ended_and_extended() {
     if gpu().is_none() {
         return;
     }
     let folder = place("extended");
-    let train = |epochs: &str, out: &str| {
-        let recipe = ["train", "--data", "set", "--width", "4", "--batch-size", "16", "--preset", "quick"];
-        folder.works(&[&recipe[..], &["--epochs", epochs, "--out", out]].concat());
-    };
+    folder.write("set/test_batch.bin", &records(20));
+    let recipe = "train --data set --width 4 --batch-size 16 --preset quick --optimizer schedulefree".split(' ');
+    let recipe: Vec<_> = recipe.collect();
+    let train = |epochs: &str, out: &str| folder.works(&[&recipe[..], &["--epochs", epochs, "--out", out]].concat());
     train("1", "run");
     says(&folder.works(&["train", "--resume", "run"]), &["has ended", "--extend"]);
-    says(
-        &folder.works(&["train", "--resume", "run", "--extend", "1"]),
-        &["continued from", "1 whole epochs", "epoch  2/2"],
-    );
+    let said = folder.works(&["train", "--resume", "run", "--extend", "1"]);
+    says(&said, &["continued from", "1 whole epochs", "epoch  2/2", "best on validation"]);
     train("2", "long");
     let (run, long) = (left(&folder.0.join("run")), left(&folder.0.join("long")));
     assert!(run == long, "one epoch and one more are not two: {} {}", run.result, long.result);
-    let said = folder.refused(2, &["train", "--data", "set", "--width", "4", "--out", "run"]);
-    says(&said, &["holds a run already", "--resume"]);
+    says(&folder.refused(2, &[&recipe[..], &["--out", "run"]].concat()), &["holds a run already", "--resume"]);
+
+    for (row, name) in run.metrics.iter().zip(["step-000000007.safetensors", "step-000000014.safetensors"]) {
+        let weights = format!("run/checkpoints/{name}");
+        let said = folder.works(&["eval", "--weights", &weights, "--data", "set", "--json"]);
+        let found: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!((&found["accuracy"], &found["f1"]), (&row["val_acc"], &row["val_f1"]), "{name}");
+    }
+    let from = ["--init", "run/checkpoints/step-000000007.safetensors", "--max-steps", "1", "--out", "from"];
+    folder.works(&[&["train", "--data", "set", "--preset", "quick"], &from[..]].concat());
+    says(&folder.refused(2, &["train", "--resume", "from", "--extend", "1"]), &["--max-steps"]);
 }
 
 /// The second process in a folder is refused; the lock goes with the first, however it ends.
