@@ -320,6 +320,7 @@ pub(crate) fn result_json(trainer: &Trainer<'_>, rows: &[EpochRow]) -> Value {
         "epochs": rows.len(),
         "updates": trainer.network.updates().issued,
         "skipped": trainer.network.updates().skipped,
+        "first_skip": trainer.position().first_skip,
         "diverged": trainer.diverged(),
         "train_loss": last.map(|r| r.train_loss),
         "val_acc": last.and_then(|r| r.val_acc),

@@ -216,13 +216,13 @@ impl Arguments {
             record.run(&run)?;
             print_table(&options.optimizer, &rows, last);
         }
-        let skipped = trainer.network.updates().skipped;
+        let (skipped, first) = (trainer.network.updates().skipped, trainer.position().first_skip);
         if let Some(step) = trainer.diverged() {
             say!(
                 "the run diverged at step {step}: loss or gradient was no longer finite; a smaller --set lr=... may help"
             );
-        } else if skipped > 0 {
-            say!("{skipped} updates were skipped: their loss or gradient was not finite");
+        } else if let Some(first) = first {
+            say!("{skipped} updates were skipped, the first at step {first}: loss or gradient was not finite");
         }
         if let Some((path, best)) = record.best() {
             say!("best on validation: {:.2} %, {}", best.accuracy, path.display());

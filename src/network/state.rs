@@ -55,8 +55,12 @@ impl Network<'_> {
     /// Puts a network of the same plans and optimizer where the other was, to the bit.
     ///
     /// # Errors
-    /// [`Error::Config`] naming the first buffer that differs; nothing is changed then.
+    /// [`Error::Config`] with the buffers of both, if they differ; nothing is changed then.
+    ///
+    /// # Panics
+    /// If submissions are under way.
     pub fn restore(&mut self, state: &State) -> Result<()> {
+        assert!(self.flights.is_empty(), "restore: drain comes first");
         let evaluating = std::mem::replace(&mut self.evaluating, state.evaluating && self.to_evaluation.is_some());
         let expected = self.lasting_buffers();
         let words = |name: &str| (self.runtime.buffer(name).size() / 4) as usize;

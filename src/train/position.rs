@@ -19,6 +19,8 @@ pub struct Position {
     pub tally: Tally,
     /// Seconds spent on them.
     pub seconds: f64,
+    /// The first update that was skipped.
+    pub first_skip: Option<u64>,
     /// Updates skipped in a row.
     pub skips: u32,
     /// The first of the updates in a row that were not finite, if the run ends for them.
@@ -60,6 +62,7 @@ impl Position {
             self.tally.counted += u64::from(images);
         } else {
             self.skips += 1;
+            self.first_skip = self.first_skip.or(Some(self.step));
             if self.skips == on_nan.most() && self.diverged.is_none() {
                 self.diverged = Some(self.step + 1 - u64::from(self.skips));
             }
@@ -77,7 +80,7 @@ impl Position {
     /// Ends the epoch under way.
     pub(super) fn end_epoch(&mut self, row: EpochRow) {
         if let Some(loss) = row.val_loss {
-            let better = self.best_loss.is_none_or(|best| loss < best);
+            let better = loss < self.best_loss.unwrap_or(f64::INFINITY);
             self.since_best = if better { 0 } else { self.since_best + 1 };
             if better {
                 self.best_loss = Some(loss);
