@@ -28,7 +28,7 @@ use crate::{
     optim::Updates,
     params::Layout,
     train::{Checkpoint, Position, check_width},
-    weights::Weights,
+    weights::{self, Weights},
 };
 
 /// Of the file's content; another number is refused.
@@ -77,11 +77,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The network's size.
-    ///
-    /// # Errors
-    /// [`Error::Data`] if the run does not say it.
-    pub fn config(&self) -> Result<Config> {
+    fn config(&self) -> Result<Config> {
         let number = |key: &str| self.run[key].as_u64().and_then(|n| u32::try_from(n).ok());
         let stem = [Stem::Imagenet, Stem::Cifar].into_iter().find(|stem| self.run["stem"] == stem.name());
         match (stem, number("width"), number("classes")) {
@@ -92,11 +88,7 @@ impl Loaded {
         }
     }
 
-    /// The weights it holds, of a network of this layout.
-    ///
-    /// # Errors
-    /// [`Error::Data`] if they are of another.
-    pub fn weights(&self, layout: &Layout) -> Result<Weights> {
+    fn weights(&self, layout: &Layout) -> Result<Weights> {
         let State { buffers, batches, .. } = &self.checkpoint.network;
         let arena = |wanted: &str, len: u32| {
             let words = buffers.iter().find(|(name, words)| name == wanted && words.len() == len as usize);
@@ -112,10 +104,27 @@ impl Loaded {
     }
 }
 
+/// The size of the network whose weights a file holds, a checkpoint or one of [`Weights::save`].
+///
+/// # Errors
+/// As [`load`] and [`weights::config_of`].
+pub fn config_of(path: &Path) -> Result<Config> {
+    if is_one(path)? { load(path)?.config() } else { weights::config_of(path) }
+}
+
+/// The weights that a file holds, a checkpoint or one of [`Weights::save`].
+///
+/// # Errors
+/// As [`load`] and [`Weights::load`]; [`Error::Data`] if they are of another network.
+pub fn weights(path: &Path, layout: &Layout) -> Result<Weights> {
+    if is_one(path)? { load(path)?.weights(layout) } else { Weights::load(path, layout) }
+}
+
 /// Whether a file says of itself that it is a checkpoint.
-pub fn is_one(bytes: &[u8]) -> bool {
-    let header = SafeTensors::read_metadata(bytes).ok();
-    header.is_some_and(|(_, header)| header.metadata().as_ref().is_some_and(|m| m.contains_key(KEY)))
+fn is_one(path: &Path) -> Result<bool> {
+    let bytes = read(path)?;
+    let metadata = SafeTensors::read_metadata(&bytes).ok().and_then(|(_, header)| header.metadata().clone());
+    Ok(metadata.is_some_and(|metadata| metadata.contains_key(KEY)))
 }
 
 /// The file's bytes.

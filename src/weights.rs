@@ -1,11 +1,10 @@
-//! Weights as safetensors, with torchvision's names, shapes and layouts; checkpoints are read as well.
+//! Weights as safetensors, with torchvision's names, shapes and layouts.
 
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::{
-    checkpoint,
     error::{Error, Result},
     files::{read, write_atomically},
     models::{Config, Stem},
@@ -42,15 +41,12 @@ impl Weights {
         Self { params, running, batches: 0 }
     }
 
-    /// Reads a file that holds every tensor of `layout` (others are refused), or a checkpoint.
+    /// Reads a file that holds every tensor of `layout` (others are refused).
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Data`], naming the tensor and both shapes.
     pub fn load(path: &Path, layout: &Layout) -> Result<Self> {
         let bytes = read(path)?;
-        if checkpoint::is_one(&bytes) {
-            return checkpoint::load(path)?.weights(layout);
-        }
         let file = parse(path, &bytes)?;
         let mut weights = Self::init(layout, 0);
         for segment in &layout.params {
@@ -111,9 +107,6 @@ impl Weights {
 /// [`Error::Io`] or [`Error::Data`] if the file holds no ResNet.
 pub fn config_of(path: &Path) -> Result<Config> {
     let bytes = read(path)?;
-    if checkpoint::is_one(&bytes) {
-        return checkpoint::load(path)?.config();
-    }
     let file = parse(path, &bytes)?;
     let shape = |name: &str| -> Result<Vec<u32>> {
         let view = file.tensor(name).map_err(|_| {

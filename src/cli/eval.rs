@@ -6,12 +6,12 @@ use clap::Args;
 
 use super::{DataFlags, json_line, print::say};
 use crate::{
+    checkpoint::{self, config_of},
     data::{self, Split},
     error::{Error, Result},
     evaluate::{Evaluation, evaluate, evaluator},
     gpu::Gpu,
     train::find_model,
-    weights::{Weights, config_of},
 };
 
 /// Images of a batch; the numbers do not depend on it.
@@ -19,7 +19,8 @@ const BATCH: u32 = 128;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// What `train` wrote, a checkpoint too, or torchvision's state dict as safetensors; stem, width and classes come from the shapes
+    /// What `train` wrote, checkpoints included, or torchvision's state dict as safetensors; stem, width and classes come from
+    /// there
     #[arg(long, value_name = "FILE.safetensors")]
     weights: PathBuf,
     #[command(flatten)]
@@ -53,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::config("the data set has no test images", "eval needs test_batch.bin"));
     }
     let gpu = Gpu::open(arguments.device.as_deref())?;
-    let weights = |layout: &_| Weights::load(&arguments.weights, layout);
+    let weights = |layout: &_| checkpoint::weights(&arguments.weights, layout);
     let mut network = evaluator(&gpu, dataset.as_ref(), model, config, BATCH, weights)?;
     let evaluation = evaluate(&mut network, &dataset, BATCH)?.expect("there are test images");
     if arguments.json {

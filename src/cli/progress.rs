@@ -107,6 +107,9 @@ impl Watch for Progress {
     fn resumed(&mut self, position: &Position) {
         self.before = position.epochs.len() as u64 * self.train;
         self.resumed = self.before + position.tally.images;
+        if position.tally.images == self.train {
+            self.before = self.resumed; // the epoch lacks its evaluation alone
+        }
     }
 
     fn remark(&mut self, text: &str) {

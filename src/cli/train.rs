@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{checkpoints::CheckpointFlags, key_value, print::say, progress::Progress, recipe::RecipeFlags};
 use crate::{
+    checkpoint,
     data::{Dataset, Split},
     error::{Error, Result},
     files::read,
@@ -20,7 +21,7 @@ use crate::{
     record::{Lock, Record, Recorder, default_folder, read_run, result_json, run_json, same_run},
     signals::Stop,
     train::{EpochRow, OnNan, Options, Position, Trainer, Watch as _, loss_variance},
-    weights::{self, Weights},
+    weights::Weights,
 };
 
 #[derive(Args)]
@@ -109,10 +110,11 @@ impl Arguments {
     }
 
     fn begin(&self) -> Result<ExitCode> {
-        let init = self.init.as_deref().map(|path| Ok((path, weights::config_of(path)?, crc32(path)?))).transpose()?;
+        let init =
+            self.init.as_deref().map(|path| Ok((path, checkpoint::config_of(path)?, crc32(path)?))).transpose()?;
         let setup = self.setup(init.as_ref().map(|(_, config, _)| *config))?;
         let trainer = setup.trainer(|layout| match &init {
-            Some((path, ..)) => Weights::load(path, layout),
+            Some((path, ..)) => checkpoint::weights(path, layout),
             None => Ok(Weights::init(layout, self.seed)),
         })?;
         let mut run = setup.run_json();
@@ -155,7 +157,7 @@ impl Arguments {
                 if found != *expected {
                     return Err(Error::data(path, format!("checksum {expected}"), found.to_string(), ""));
                 }
-                Weights::load(path, layout)
+                checkpoint::weights(path, layout)
             }
             _ => Ok(Weights::init(layout, self.seed)),
         })?;

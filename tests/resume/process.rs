@@ -110,16 +110,17 @@ fn wait_for(child: &mut Child, mut happened: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// Begins a run and waits for its `updates`-th row.
-fn begun(folder: &Folder, updates: usize) -> Child {
-    let mut child = start(folder);
+/// Begins a run, or continues it, and waits for so many rows more than there were.
+fn begun(folder: &Folder, more: usize) -> Child {
     let run = folder.0.join("run");
-    assert!(wait_for(&mut child, || rows(&run) >= updates), "the run ended before update {updates}");
+    let until = rows(&run) + more;
+    let mut child = start(folder);
+    assert!(wait_for(&mut child, || rows(&run) >= until), "the run ended before update {until}");
     child
 }
 
-fn killed(folder: &Folder, updates: usize) {
-    let mut child = begun(folder, updates);
+fn killed(folder: &Folder, more: usize) {
+    let mut child = begun(folder, more);
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -192,8 +193,8 @@ fn signals_stop_a_run() {
         return;
     }
     let folder = place("signals");
-    for (name, updates, code) in [("INT", 2, 130), ("TERM", 5, 143)] {
-        let child = begun(&folder, updates);
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let child = begun(&folder, 2);
         signal(&child, name);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{}", said(&output));
@@ -203,7 +204,7 @@ fn signals_stop_a_run() {
         let loaded = checkpoint::load(&folder.0.join("run/checkpoints").join(newest)).unwrap();
         assert_eq!(loaded.checkpoint.position.step as usize, rows(&folder.0.join("run")));
     }
-    let child = begun(&folder, rows(&folder.0.join("run")) + 1);
+    let child = begun(&folder, 1);
     (0..2).for_each(|_| signal(&child, "INT"));
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
     assert!(start(&folder).wait().unwrap().success());
@@ -455,4 +456,5 @@ fn on_nan_stop() {
     let steps = fs::read_to_string(folder.0.join("run/steps.jsonl")).unwrap();
     let first = steps.lines().position(|line| line.contains("\"skipped\":true")).unwrap() as u64 + 1;
     assert_eq!(first, step);
+    assert_eq!(run["result"]["first_skip"], step);
 }
