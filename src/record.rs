@@ -231,16 +231,16 @@ pub(crate) fn read_json(path: &Path) -> Result<Value> {
 /// The recipe that makes a run again, as flags.
 ///
 /// # Errors
-/// [`Error::Data`] if the `run.json` of `folder` has none.
-pub fn recipe_of(run: &Value, folder: &Path) -> Result<toml::Table> {
+/// [`Error::Data`] if `run`, from the file `path`, has none.
+pub fn recipe_of(run: &Value, path: &Path) -> Result<toml::Table> {
     let table = run["config"].as_str().and_then(|text| text.parse().ok());
-    table.ok_or_else(|| Error::data(&folder.join("run.json"), "a recipe, `config`", run["config"].to_string(), ""))
+    table.ok_or_else(|| Error::data(path, "a recipe, `config`", run["config"].to_string(), ""))
 }
 
 /// Flags that change nothing of what a run computes. The data may lie elsewhere; they are known by their checksum.
 const FREE: [&str; 4] = ["data", "checkpoint-every", "keep", "on-disk-full"];
 
-/// Refuses to mix two runs: `there` is of the file or folder `path`, `here` is what was asked for. Neither [`FREE`] flags nor
+/// Refuses to mix two runs: `there` is of the file `path`, `here` is what was asked for. Neither [`FREE`] flags nor
 /// those in `but` are compared.
 ///
 /// # Errors

@@ -269,11 +269,51 @@ pub fn newest(folder: &Path, rows: (u64, usize), told: &mut dyn FnMut(String)) -
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::{network::State, optim::Updates, train::Position};
 
     fn keeper(every: &str) -> Keeper {
         let policy = Policy { every: every.parse().unwrap(), ..Policy::default() };
         Keeper::new(PathBuf::new(), policy, Value::Null, None)
+    }
+
+    /// After `epoch` epochs of ten updates, the last with this accuracy.
+    fn checkpoint(epoch: u64, accuracy: f64) -> Checkpoint {
+        let row = json!({ "epoch": epoch, "train_loss": 1.0, "train_acc": 1.0, "val_acc": accuracy, "seconds": 1.0,
+                          "images_per_second": 1.0 });
+        let epochs = vec![serde_json::from_value(row).unwrap()];
+        let updates = Updates { issued: 10 * epoch, skipped: 0 };
+        let buffers = vec![("params".to_owned(), vec![7; 64])];
+        let network = State { buffers, updates, batches: 10, evaluating: false };
+        Checkpoint { position: Position { step: 10 * epoch, epochs, ..Position::default() }, network }
+    }
+
+    #[test]
+    fn the_newest_and_the_best_are_kept() {
+        let folder = std::env::temp_dir().join(format!("velograd-keeper-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let policy = Policy { keep: 1, ..Policy::default() };
+        let steps = || list(&folder).into_iter().map(|(step, _)| step).collect::<Vec<_>>();
+        let mut keeper = Keeper::new(folder.clone(), policy, Value::Null, None);
+        for (epoch, accuracy) in (1..).zip([10.0, 50.0, 30.0, 50.0]) {
+            keeper.save(checkpoint(epoch, accuracy)).unwrap();
+        }
+        keeper.wait().unwrap();
+        assert_eq!(steps(), [40, 20], "the first of two that are equally good");
+
+        // The next process knows it from the file.
+        let loaded = newest(&folder, (40, 1), &mut |fault| panic!("{fault}")).unwrap().unwrap();
+        assert_eq!((loaded.best, loaded.checkpoint.position.step), (Some(Best { step: 20, accuracy: 50.0 }), 40));
+        let mut keeper = Keeper::new(folder.clone(), policy, Value::Null, Some(&loaded));
+        for (epoch, accuracy) in [(5, 40.0), (6, 60.0), (7, 1.0)] {
+            keeper.save(checkpoint(epoch, accuracy)).unwrap();
+        }
+        keeper.wait().unwrap();
+        assert_eq!(steps(), [70, 60]);
+        assert_eq!(keeper.best().unwrap().0, folder.join("step-000000060.safetensors"));
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

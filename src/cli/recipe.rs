@@ -275,8 +275,8 @@ pub(super) fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
     if arguments.get(1).is_some_and(|command| command == "train")
         && let Some(folder) = value_of(&arguments, "--resume")
     {
-        let folder = Path::new(&folder);
-        expanded.extend(flags(&folder.join("run.json"), &recipe_of(&read_run(folder)?, folder)?)?);
+        let path = Path::new(&folder).join("run.json");
+        expanded.extend(flags(&path, &recipe_of(&read_run(Path::new(&folder))?, &path)?)?);
     }
     if let Some(file) = value_of(&arguments, "--config") {
         let path = Path::new(&file);

@@ -137,7 +137,7 @@ impl Arguments {
         // Sizes are in the recipe: the first weights need not be there any more.
         let mut setup = self.setup(None)?;
         let mut run = setup.run_json();
-        same_run(folder, &before, &run, &[])?;
+        same_run(&folder.join("run.json"), &before, &run, &[])?;
         for key in ["device", "driver"].into_iter().filter(|&key| before[key] != run[key]) {
             let (there, here) = (&before[key], &run[key]);
             say!("begun with {key} {there}, continued with {here}: results agree to rounding, not to the bit");
