@@ -39,16 +39,16 @@ has_vulkan || install "a Vulkan driver" mesa-vulkan-drivers libvulkan1
 command -v cc >/dev/null 2>&1 || install "a linker" gcc libc6-dev
 
 [ -r "${CARGO_HOME:-$HOME/.cargo}/env" ] && . "${CARGO_HOME:-$HOME/.cargo}/env"
-# has_rust: cargo 1.88 or newer. Debian 12's own is 1.63.
+# has_rust: cargo 1.89 or newer. Debian 12's own is 1.63.
 has_rust() {
     minor=$(cargo --version 2>/dev/null | sed -n 's/^cargo 1\.\([0-9]*\).*/\1/p')
-    [ "${minor:-0}" -ge 88 ]
+    [ "${minor:-0}" -ge 89 ]
 }
 if ! has_rust; then
     command -v curl >/dev/null 2>&1 || install "curl" curl ca-certificates
-    say "Rust 1.88 or newer is missing: installing it with rustup into ${CARGO_HOME:-$HOME/.cargo}"
+    say "Rust 1.89 or newer is missing: installing it with rustup into ${CARGO_HOME:-$HOME/.cargo}"
     curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile default || {
-        say "rustup could not be fetched. Install Rust 1.88 or newer from https://rustup.rs, then try again."
+        say "rustup could not be fetched. Install Rust 1.89 or newer from https://rustup.rs, then try again."
         exit 1
     }
     . "${CARGO_HOME:-$HOME/.cargo}/env"

@@ -1,6 +1,7 @@
 //! The command line: what each command takes, and which function does it.
 
 mod bench;
+mod checkpoints;
 mod compare;
 mod data;
 mod devices;
@@ -76,16 +77,16 @@ enum Command {
 /// Whatever the command ran into.
 pub fn run() -> Result<ExitCode> {
     match Cli::parse_from(recipe::expand(std::env::args_os().collect())?).command {
-        Command::Train(arguments) => train::run(&arguments)?,
+        Command::Train(arguments) => return train::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments)?,
         Command::Devices(arguments) => devices::run(&arguments)?,
         Command::Plan(arguments) => plan::run(&arguments)?,
         Command::Bench(arguments) => bench::run(&arguments)?,
         Command::Profile(arguments) => profile::run(&arguments)?,
         Command::Data(arguments) => data::run(&arguments)?,
-        Command::Compare(arguments) => compare::compare(&arguments)?,
-        Command::Sweep(arguments) => compare::sweep(&arguments)?,
-        Command::Ablate(arguments) => compare::ablate(&arguments)?,
+        Command::Compare(arguments) => return compare::compare(&arguments),
+        Command::Sweep(arguments) => return compare::sweep(&arguments),
+        Command::Ablate(arguments) => return compare::ablate(&arguments),
         Command::Probe(arguments) => probe::run(&arguments)?,
         Command::Schedule(arguments) => schedule::run(&arguments)?,
         Command::Optimizers(arguments) => optimizers::run(&arguments)?,

@@ -1,7 +1,7 @@
 //! Several runs from the same weights and data order: what `compare`, `sweep` and `ablate` are made of.
 //!
-//! A folder holds the experiment's settings and a folder per run. Runs that have ended are read, not repeated, so an
-//! interrupted experiment goes on where it stopped; settings that differ are refused, not mixed. Pipelines are compiled
+//! A folder holds the experiment's settings and a folder per run. Runs that have ended are read, not repeated, and one that
+//! was interrupted goes on from its checkpoint; settings that differ are refused, not mixed. Pipelines are compiled
 //! once: the device keeps them from one run to the next.
 
 use std::{
@@ -13,13 +13,15 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    checkpoint::keeper::Policy,
     data::Dataset,
     error::{Error, Result},
     files::write_atomically,
     gpu::Gpu,
     optim,
-    record::Record,
-    train::{EpochRow, Options, StepRow, Trainer, Watch},
+    record::{Lock, Record, Recorder, drop_checkpoints, read_json, result_json, run_json},
+    signals::Stop,
+    train::{EpochRow, Options, Trainer, Watch},
     weights::Weights,
 };
 
@@ -67,38 +69,47 @@ pub struct Experiment<'a> {
     pub folder: PathBuf,
     /// The recipe as TOML: what makes two experiments the same.
     pub recipe: toml::Table,
+    /// What each run wants of its checkpoints; they go when it has ended.
+    pub policy: Policy,
+    /// Whether to stop.
+    pub stop: Stop,
 }
 
 impl Experiment<'_> {
     /// Makes the runs that have not ended yet, seed by seed, and returns all of them. `told` hears of each run before it
-    /// starts (true) or is read from its folder (false), and gives the watcher of its progress; `ended` gets the runs so far
-    /// whenever one has ended.
+    /// starts or goes on (true) or is read from its folder (false), and gives the watcher of its progress; `finished` gets the
+    /// runs so far whenever one has ended. `None` if a signal stopped it: the same again goes on from there.
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown optimizer or setting, or a folder of other settings; otherwise what a run ran into.
     pub fn run(
         &self,
         told: &mut dyn FnMut(&Variant, u64, bool) -> Box<dyn Watch>,
-        ended: &mut dyn FnMut(&[Ended]) -> Result<()>,
-    ) -> Result<Vec<Ended>> {
+        finished: &mut dyn FnMut(&[Ended]) -> Result<()>,
+    ) -> Result<Option<Vec<Ended>>> {
         for variant in &self.variants {
             optim::build(&variant.optimizer, &variant.set)?;
         }
+        let _lock = Lock::take(&self.folder)?;
         self.claim_folder()?;
         let mut all = Vec::new();
         for seed in 0..self.seeds {
             for variant in &self.variants {
                 let folder = self.folder.join("runs").join(slug(&variant.label)).join(format!("seed-{seed}"));
-                if let Some(run) = self.ended(variant, seed, &folder)? {
+                if let Some(ended) = self.ended(variant, seed, &folder)? {
                     told(variant, seed, false);
-                    all.push(run);
+                    drop_checkpoints(&folder)?; // the process may have been killed before it did
+                    all.push(ended);
                     continue;
                 }
-                all.push(self.one(variant, seed, &folder, told(variant, seed, true).as_mut())?);
-                ended(&all)?;
+                match self.one(variant, seed, &folder, told(variant, seed, true).as_mut())? {
+                    Some(ended) => all.push(ended),
+                    None => return Ok(None),
+                }
+                finished(&all)?;
             }
         }
-        Ok(all)
+        Ok(Some(all))
     }
 
     /// Writes the settings, or compares them with those of an experiment that was begun here.
@@ -156,11 +167,8 @@ impl Experiment<'_> {
         }))
     }
 
-    fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Ended> {
-        if folder.exists() {
-            // Half a run, as an interruption leaves it.
-            fs::remove_dir_all(folder).map_err(Error::io("remove", folder))?;
-        }
+    /// Makes a run, or what is left of it; `None` if it was stopped.
+    fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Option<Ended>> {
         let (optimizer, set) = (variant.optimizer.clone(), variant.set.clone());
         let options = Options { optimizer, set, seed, ..self.options.clone() };
         let init = |layout: &_| Ok(Weights::init(layout, seed));
@@ -170,39 +178,34 @@ impl Experiment<'_> {
         recipe.insert("seed".into(), toml::Value::Integer(seed as i64));
         let set = variant.set.iter().map(|(k, v)| (k.clone(), toml::Value::from(v.clone())));
         recipe.insert("set".into(), toml::Value::Table(set.collect()));
-        let mut run = crate::record::run_json(self.gpu, self.dataset.as_ref(), &options, &trainer.settings, &recipe);
-        let record = Record::create(folder, &run)?;
-        let mut recorder = Recorder { record, watch };
+        let mut run = run_json(self.gpu, self.dataset.as_ref(), &options, &trainer.settings, &recipe);
+        let record = if folder.join("run.json").exists() {
+            let lock = Lock::take(folder)?;
+            let told = &mut |remark: String| watch.remark(&remark);
+            let (record, loaded) = Record::resume(folder, lock, &run, self.policy, false, told)?;
+            if let Some(loaded) = loaded {
+                watch.remark(&format!("continued from {}", loaded.path.display()));
+                trainer.restore(loaded.checkpoint)?;
+                watch.resumed(trainer.position());
+            }
+            record
+        } else {
+            Record::create(folder, &run, self.policy)?
+        };
+        let mut recorder = Recorder { record, watch, stop: self.stop.clone() };
         let epochs = trainer.run(&mut recorder)?;
-        trainer.network.weights()?.save(&recorder.record.weights(), &trainer.network.layout)?;
-        run["result"] = crate::record::result_json(&trainer, &epochs);
-        recorder.record.run(&run)?;
+        let Recorder { mut record, watch, .. } = recorder;
+        record.wait()?.iter().for_each(|remark| watch.remark(remark));
+        if trainer.stopped() {
+            return Ok(None);
+        }
+        trainer.network.weights()?.save(&record.weights(), &trainer.network.layout)?;
+        run["result"] = result_json(&trainer, &epochs);
+        record.run(&run)?;
+        drop_checkpoints(folder)?;
         let device_bytes = trainer.network.runtime.planned_bytes;
-        Ok(Ended { label: variant.label.clone(), seed, epochs, diverged: trainer.diverged(), device_bytes, run })
+        Ok(Some(Ended { label: variant.label.clone(), seed, epochs, diverged: trainer.diverged(), device_bytes, run }))
     }
-}
-
-/// Writes the logs, then passes on.
-struct Recorder<'a> {
-    record: Record,
-    watch: &'a mut dyn Watch,
-}
-
-impl Watch for Recorder<'_> {
-    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
-        self.record.step(row)?;
-        self.watch.step(row, images, total, hits)
-    }
-
-    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
-        self.record.epoch(row)?;
-        self.watch.epoch(row)
-    }
-}
-
-fn read_json(path: &Path) -> Result<Value> {
-    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
-    serde_json::from_str(&text).map_err(|e| Error::data(path, "a JSON object", e.to_string(), ""))
 }
 
 /// A label as a folder's name.

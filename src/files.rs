@@ -10,6 +10,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// How the names of temporary files begin.
+const TEMPORARY: &str = ".velograd-";
+
 /// Tells apart the temporary files of one process.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
@@ -56,11 +59,22 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(Error::io("read", path))
 }
 
+/// Removes what processes that were killed have left half written in `folder`. To be called when no other writes there.
+pub fn remove_leftovers(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with(TEMPORARY) && name.ends_with(".part")) {
+            // It is in nobody's way but the disk's.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// A new file in `folder`. The name does not hold the final one, which may already be as long as names can be.
 fn create_temporary(folder: &Path) -> io::Result<(PathBuf, File)> {
     loop {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!(".velograd-{}-{serial}.part", std::process::id()));
+        let path = folder.join(format!("{TEMPORARY}{}-{serial}.part", std::process::id()));
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             // Left by an earlier process of the same number: take the next name.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod ceilings;
+pub mod checkpoint;
 pub mod cli;
 pub mod comparison;
 pub mod data;
@@ -26,6 +27,7 @@ pub mod reference;
 pub mod report;
 pub mod schedule;
 pub mod selftest;
+pub mod signals;
 pub mod stats;
 pub mod suggest;
 pub mod sweep;

@@ -4,6 +4,10 @@
 //! inside a step: each submission leaves a [`Report`] in one of a ring of buffers, which is read once the next ones are
 //! under way.
 
+mod state;
+
+pub use state::State;
+
 use std::collections::VecDeque;
 
 use crate::{
@@ -24,7 +28,7 @@ use crate::{
 };
 
 /// Submissions under way at most.
-const RING: usize = 3;
+pub(crate) const RING: usize = 3;
 
 const _: () = assert!(RING <= optim::IN_FLIGHT, "the device would look for a row that the host no longer sends");
 

@@ -216,7 +216,7 @@ pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime<'_>, layout: &Layout) 
 }
 
 /// Where the parameters of training wait while the network is evaluated elsewhere.
-const ASIDE: &str = "params.aside";
+pub(crate) const ASIDE: &str = "params.aside";
 
 /// Records the way to a rule's point of evaluation; `None` where it is the parameters themselves.
 pub fn record_evaluation(optimizer: &dyn Optimizer, t: Tape) -> Option<Recording> {
@@ -243,7 +243,7 @@ pub fn end_evaluation(runtime: &Runtime<'_>) {
     runtime.gpu.queue.submit([encoder.finish()]);
 }
 
-fn state_name(name: &str) -> String {
+pub(crate) fn state_name(name: &str) -> String {
     format!("state.{name}")
 }
 

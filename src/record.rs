@@ -1,102 +1,278 @@
-//! What a run leaves behind: `run.json`, `steps.jsonl`, `metrics.jsonl`, `model.safetensors`.
+//! What a run leaves behind: `run.json`, `steps.jsonl`, `metrics.jsonl`, `model.safetensors`, `checkpoints/`; and how it is
+//! continued from there.
+
+mod lock;
+mod log;
+
+pub use lock::Lock;
 
 use std::{
     fs::{self, File},
-    io::Write as _,
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
+    checkpoint::{
+        Best, Loaded,
+        keeper::{Keeper, Policy, newest},
+    },
     data::{Dataset, Split},
     error::{Error, Result},
-    files::write_atomically,
+    files::{read, remove_leftovers, write_atomically},
     gpu::{Gpu, target::Precision},
     optim::Settings,
-    train::{EpochRow, Options, Trainer, loss_variance},
+    signals::Stop,
+    train::{After, Checkpoint, EpochRow, Options, Point, StepRow, Trainer, Watch, Wish, loss_variance},
 };
 
-/// What a run writes.
+use log::{Log, whole_rows};
+
+/// What a run writes, the first of it first.
 const FILES: [&str; 4] = ["run.json", "steps.jsonl", "metrics.jsonl", "model.safetensors"];
 
-/// The folder of a run, and its open logs.
+/// The folder of the checkpoints within that of the run.
+const CHECKPOINTS: &str = "checkpoints";
+
+/// The folder of a run, its open logs and its checkpoints.
 pub struct Record {
     folder: PathBuf,
     steps: Log,
     metrics: Log,
-}
-
-struct Log {
-    path: PathBuf,
-    file: File,
-}
-
-impl Log {
-    fn create(path: PathBuf) -> Result<Self> {
-        let file = File::create(&path).map_err(Error::io("create", &path))?;
-        Ok(Self { path, file })
-    }
-
-    /// One line in one write: whatever happens to the process, no line is torn.
-    fn row(&mut self, row: &impl Serialize) -> Result<()> {
-        let mut line = serde_json::to_string(row).expect("rows hold numbers");
-        line.push('\n');
-        self.file.write_all(line.as_bytes()).map_err(Error::io("write to", &self.path))
-    }
+    keeper: Keeper,
+    /// Held as long as the run.
+    _lock: Lock,
 }
 
 impl Record {
-    /// Makes the folder and writes `run.json`.
+    /// Takes the folder and writes `run.json`.
     ///
     /// # Errors
-    /// [`Error::Config`] if the folder holds a run already, [`Error::Io`] if it cannot be written.
-    pub fn create(folder: &Path, run: &serde_json::Value) -> Result<Self> {
+    /// [`Error::Config`] if the folder is in use or holds a run already, [`Error::Io`] if it cannot be written.
+    pub fn create(folder: &Path, run: &Value, policy: Policy) -> Result<Self> {
+        let lock = Lock::take(folder)?;
         if let Some(name) = FILES.iter().find(|name| folder.join(name).exists()) {
             let message = format!("{} holds a run already: there is {name}", folder.display());
-            return Err(Error::config(message, "choose another --out, or remove the folder"));
+            let hint = "choose another --out, remove the folder, or go on with `velograd train --resume`";
+            return Err(Error::config(message, hint));
         }
-        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        let record = Self {
-            folder: folder.to_owned(),
-            steps: Log::create(folder.join("steps.jsonl"))?,
-            metrics: Log::create(folder.join("metrics.jsonl"))?,
+        // A run that was killed here has no other file than this, or not even this.
+        write_run(folder, run)?;
+        Self::open(folder, lock, run, policy, None)
+    }
+
+    /// Opens the folder of a run that was begun: finds its newest whole checkpoint and cuts the logs back to it; to nothing
+    /// where there is none, and the run begins anew, unless it has `ended`. `told` hears what was skipped.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the checkpoint is of another run than `run`, [`Error::Data`] if there must be one and is none,
+    /// otherwise [`Error::Io`].
+    pub fn resume(
+        folder: &Path,
+        lock: Lock,
+        run: &Value,
+        policy: Policy,
+        ended: bool,
+        told: &mut dyn FnMut(String),
+    ) -> Result<(Self, Option<Loaded>)> {
+        let checkpoints = folder.join(CHECKPOINTS);
+        remove_leftovers(folder);
+        remove_leftovers(&checkpoints);
+        let rows = |name: &str| match File::open(folder.join(name)) {
+            Ok(file) => whole_rows(&file, u64::MAX).map(|(rows, _)| rows).unwrap_or(0),
+            Err(_) => 0,
         };
-        record.run(run)?;
-        Ok(record)
+        let rows = (rows("steps.jsonl"), rows("metrics.jsonl") as usize);
+        let loaded = newest(&checkpoints, rows, told)?;
+        if let Some(loaded) = &loaded {
+            // More epochs are what --extend is for.
+            same_run(&loaded.path, &loaded.run, run, &["epochs"])?;
+        } else if ended {
+            return Err(Error::data(&checkpoints, "a checkpoint", "none that is whole", ""));
+        }
+        let record = Self::open(folder, lock, run, policy, loaded.as_ref())?;
+        Ok((record, loaded))
+    }
+
+    fn open(folder: &Path, lock: Lock, run: &Value, policy: Policy, from: Option<&Loaded>) -> Result<Self> {
+        let (steps, epochs) = from.map_or((0, 0), |loaded| {
+            let position = &loaded.checkpoint.position;
+            (position.step, position.epochs.len() as u64)
+        });
+        Ok(Self {
+            folder: folder.to_owned(),
+            steps: Log::open(folder.join("steps.jsonl"), steps)?,
+            metrics: Log::open(folder.join("metrics.jsonl"), epochs)?,
+            keeper: Keeper::new(folder.join(CHECKPOINTS), policy, run.clone(), from),
+            _lock: lock,
+        })
+    }
+
+    /// Waits for the checkpoint that is being written; a remark says why there is none.
+    ///
+    /// # Errors
+    /// As [`Keeper::wait`].
+    pub fn wait(&mut self) -> Result<Option<String>> {
+        self.keeper.wait()
     }
 
     /// Replaces `run.json`.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn run(&self, run: &serde_json::Value) -> Result<()> {
-        let text = serde_json::to_string_pretty(run).expect("a JSON value") + "\n";
-        write_atomically(&self.folder.join("run.json"), text.as_bytes())
-    }
-
-    /// Appends to `steps.jsonl`.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn step(&mut self, row: &impl Serialize) -> Result<()> {
-        self.steps.row(row)
-    }
-
-    /// Appends to `metrics.jsonl`.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn epoch(&mut self, row: &impl Serialize) -> Result<()> {
-        self.metrics.row(row)
+    pub fn run(&self, run: &Value) -> Result<()> {
+        write_run(&self.folder, run)
     }
 
     /// Where the weights go.
     pub fn weights(&self) -> PathBuf {
         self.folder.join("model.safetensors")
     }
+
+    /// Of the checkpoints at the end of an epoch, the one with the best validation accuracy.
+    pub fn best(&self) -> Option<(PathBuf, Best)> {
+        self.keeper.best()
+    }
+}
+
+/// Removes the checkpoints of a run that has ended.
+pub(crate) fn drop_checkpoints(folder: &Path) -> Result<()> {
+    let folder = folder.join(CHECKPOINTS);
+    match fs::remove_dir_all(&folder) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", &folder)(e)),
+        _ => Ok(()),
+    }
+}
+
+fn write_run(folder: &Path, run: &Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(run).expect("a JSON value") + "\n";
+    write_atomically(&folder.join("run.json"), text.as_bytes())
+}
+
+/// Writes a run's logs and checkpoints, and passes on what it hears.
+pub struct Recorder<'a> {
+    /// Where to.
+    pub record: Record,
+    /// Who else is told.
+    pub watch: &'a mut dyn Watch,
+    /// Whether to stop.
+    pub stop: Stop,
+}
+
+impl Recorder<'_> {
+    fn pass_on(&mut self, remark: Option<String>) {
+        if let Some(remark) = remark {
+            self.watch.remark(&remark);
+        }
+    }
+}
+
+impl Watch for Recorder<'_> {
+    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
+        self.record.steps.row(row)?;
+        self.watch.step(row, images, total, hits)
+    }
+
+    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
+        self.record.metrics.row(row)?;
+        self.watch.epoch(row)
+    }
+
+    fn wish(&mut self, at: Point) -> Result<Wish> {
+        let remark = self.record.keeper.look()?;
+        self.pass_on(remark);
+        // A run that has ended anyway ends as one that nobody stopped.
+        let stops = self.stop.exit_code().is_some() && at.after != After::Run;
+        if stops {
+            self.watch.remark("stopping: a checkpoint is being written; the signal again leaves at once, without it");
+        }
+        if !stops && !self.record.keeper.due(at) {
+            return Ok(Wish::GoOn);
+        }
+        // Before the next one takes memory.
+        let remark = self.record.wait()?;
+        self.pass_on(remark);
+        Ok(if stops { Wish::Stop } else { Wish::Checkpoint })
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        // A checkpoint counts on the rows before it.
+        self.record.steps.sync()?;
+        self.record.metrics.sync()?;
+        let remark = self.record.keeper.save(checkpoint)?;
+        self.pass_on(remark);
+        Ok(())
+    }
+
+    fn remark(&mut self, text: &str) {
+        self.watch.remark(text);
+    }
+}
+
+/// Reads the `run.json` of a folder.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Data`] if there is none, or it is none.
+pub fn read_run(folder: &Path) -> Result<Value> {
+    let path = folder.join("run.json");
+    if !path.exists() {
+        return Err(Error::data(folder, "the folder of a run", "no run.json", "--resume takes what --out was"));
+    }
+    read_json(&path)
+}
+
+pub(crate) fn read_json(path: &Path) -> Result<Value> {
+    serde_json::from_slice(&read(path)?).map_err(|e| Error::data(path, "a JSON object", e.to_string(), ""))
+}
+
+/// The recipe that makes a run again, as flags.
+///
+/// # Errors
+/// [`Error::Data`] if `run`, from the file `path`, has none.
+pub fn recipe_of(run: &Value, path: &Path) -> Result<toml::Table> {
+    let table = run["config"].as_str().and_then(|text| text.parse().ok());
+    table.ok_or_else(|| Error::data(path, "a recipe, `config`", run["config"].to_string(), ""))
+}
+
+/// Flags that change nothing of what a run computes. The data may lie elsewhere; they are known by their checksum.
+const FREE: [&str; 4] = ["data", "checkpoint-every", "keep", "on-disk-full"];
+
+/// Refuses to mix two runs: `there` is of the file `path`, `here` is what was asked for. Neither [`FREE`] flags nor
+/// those in `but` are compared.
+///
+/// # Errors
+/// [`Error::Config`] naming every difference.
+pub fn same_run(path: &Path, there: &Value, here: &Value, but: &[&str]) -> Result<()> {
+    let (known, asked) = (recipe_of(there, path)?, recipe_of(here, path)?);
+    let mut differ = Vec::new();
+    let mut compare = |what: String, there: Option<String>, here: Option<String>| {
+        if there != here {
+            let word = |v: Option<String>| v.unwrap_or_else(|| "none".into());
+            differ.push(format!("{what}: there {}, here {}", word(there), word(here)));
+        }
+    };
+    let text = |v: &Value| (!v.is_null()).then(|| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+    compare("version".into(), text(&there["version"]), text(&here["version"]));
+    for key in ["name", "crc32", "train", "test"] {
+        compare(format!("data set, {key}"), text(&there["dataset"][key]), text(&here["dataset"][key]));
+    }
+    compare("settings".into(), text(&there["settings"]), text(&here["settings"]));
+    let keys: std::collections::BTreeSet<_> = known.keys().chain(asked.keys()).collect();
+    for key in
+        keys.into_iter().filter(|key| *key != "set" && !FREE.contains(&key.as_str()) && !but.contains(&key.as_str()))
+    {
+        let word = |table: &toml::Table| table.get(key).map(ToString::to_string);
+        compare(format!("--{key}"), word(&known), word(&asked));
+    }
+    if differ.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} is of another run than was asked for:\n  {}", path.display(), differ.join("\n  "));
+    let hint = "--resume needs no other flag; --extend EPOCHS trains on for longer; another run needs another --out";
+    Err(Error::config(message, hint))
 }
 
 /// What `run.json` says before the run; `config` reproduces it by `--config`.
@@ -106,7 +282,7 @@ pub(crate) fn run_json(
     options: &Options,
     settings: &Settings,
     config: &toml::Table,
-) -> serde_json::Value {
+) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "device": gpu.info.name,
@@ -140,11 +316,13 @@ pub(crate) fn run_json(
 }
 
 /// What `run.json` gains when the run has ended.
-pub(crate) fn result_json(trainer: &Trainer<'_>, rows: &[EpochRow]) -> serde_json::Value {
+pub(crate) fn result_json(trainer: &Trainer<'_>, rows: &[EpochRow]) -> Value {
     let last = rows.last();
     json!({
+        "epochs": rows.len(),
         "updates": trainer.network.updates().issued,
         "skipped": trainer.network.updates().skipped,
+        "first_skip": trainer.position().first_skip,
         "diverged": trainer.diverged(),
         "train_loss": last.map(|r| r.train_loss),
         "val_acc": last.and_then(|r| r.val_acc),

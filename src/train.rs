@@ -1,7 +1,14 @@
 //! The training loop.
 //!
 //! An epoch is a permutation of the images, cut into batches, grouped into updates of `accumulate` batches. Every update
-//! takes the mean over its own images, the last of an epoch too: nothing is padded, dropped or carried over.
+//! takes the mean over its own images, the last of an epoch too: nothing is padded, dropped or carried over. Between two
+//! updates the run can be taken apart into a [`Checkpoint`] and put together again, to the bit.
+
+mod position;
+mod watch;
+
+pub use position::{Position, Tally};
+pub use watch::{After, Checkpoint, Point, Watch, Wish};
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -11,7 +18,7 @@ use crate::{
     data::{Dataset, Loader, Split, order},
     error::{Error, Result},
     evaluate::{Evaluation, batch_beside, batch_sizes, evaluate},
-    gpu::{Gpu, runtime::Report},
+    gpu::Gpu,
     models::{self, Config, Model},
     network::{Done, Network, Place, Plans, Recipe},
     optim::{self, Clip, Lookahead, Settings},
@@ -51,10 +58,32 @@ pub struct Options {
     pub schedule: Schedule,
     /// Ends the run when the validation loss has not improved for this many epochs.
     pub early_stop: Option<u32>,
+    /// What happens at an update whose loss or gradient is not finite.
+    pub on_nan: OnNan,
     /// Random order; otherwise that of the files.
     pub shuffle: bool,
     /// Of weights, order and augmentation.
     pub seed: u64,
+}
+
+/// What happens at an update whose loss or gradient is not finite. The device leaves it out in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnNan {
+    /// The run goes on, unless twenty in a row were left out: then it has diverged and ends.
+    #[default]
+    Skip,
+    /// The run ends at the first.
+    Stop,
+}
+
+impl OnNan {
+    /// Updates left out in a row that end the run.
+    fn most(self) -> u32 {
+        match self {
+            Self::Skip => 20,
+            Self::Stop => 1,
+        }
+    }
 }
 
 /// One update.
@@ -109,14 +138,6 @@ fn number_or_nan<'de, D: serde::Deserializer<'de>>(reader: D) -> std::result::Re
     Ok(Option::deserialize(reader)?.unwrap_or(f64::NAN))
 }
 
-/// Who is told how the run goes.
-pub trait Watch {
-    /// After each update; `images` of the epoch's `total` are done, `hits` of them right.
-    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()>;
-    /// After each epoch.
-    fn epoch(&mut self, row: &EpochRow) -> Result<()>;
-}
-
 /// The model of a name.
 ///
 /// # Errors
@@ -140,31 +161,8 @@ pub struct Trainer<'a> {
     lr: f64,
     /// Rates of the updates under way, oldest first.
     rates: VecDeque<f64>,
-    step: u64,
-    /// Updates in a row that were skipped for another reason than the scale of mixed precision.
-    skips: u32,
-    /// The first of them.
-    first_skip: u64,
-    diverged: Option<u64>,
-}
-
-/// A run whose updates were skipped this many times in a row has diverged and ends. A skip that the scale of mixed precision
-/// may explain ([`overflowed`]) does not count, nor does it end the row: the search for the scale takes a few.
-const DIVERGED: u32 = 20;
-
-/// Whether a skipped update may be due to the scale: the loss is finite, and a smaller scale than this is left to try.
-fn overflowed(report: &Report) -> bool {
-    report.loss.is_finite() && report.scale > 1.0
-}
-
-/// Sums of an epoch so far.
-#[derive(Default)]
-struct Tally {
-    loss: f64,
-    hits: u64,
-    /// Images of all updates, and of those that were not skipped.
-    images: u64,
-    counted: u64,
+    position: Position,
+    stopped: bool,
 }
 
 impl<'a> Trainer<'a> {
@@ -202,95 +200,153 @@ impl<'a> Trainer<'a> {
         };
         let network = Network::new(gpu, &plans, Some(optimizer), weights, options.seed)?;
         let rates = VecDeque::new();
-        Ok(Self { network, settings, dataset, options, lr, rates, step: 0, skips: 0, first_skip: 0, diverged: None })
+        let position = Position::default();
+        Ok(Self { network, settings, dataset, options, lr, rates, position, stopped: false })
     }
 
-    /// Trains.
+    /// Trains, from where the trainer stands to the end of the run or to where the watcher stops it. Returns all epochs.
     ///
     /// # Errors
     /// A fault of the device, of the data or of the watcher.
     pub fn run(&mut self, watch: &mut dyn Watch) -> Result<Vec<EpochRow>> {
-        let mut rows = Vec::new();
-        let (mut best, mut since) = (f64::INFINITY, 0);
-        for epoch in 1..=self.options.epochs {
-            if self.finished() {
-                break;
-            }
-            let row = self.epoch(epoch, watch)?;
-            watch.epoch(&row)?;
-            rows.push(row);
-            if let (Some(patience), Some(loss)) = (self.options.early_stop, row.val_loss) {
-                since = if loss < best { 0 } else { since + 1 };
-                best = best.min(loss);
-                if since >= patience {
-                    break;
-                }
-            }
+        self.stopped = false;
+        while !self.stopped && !self.over() {
+            self.epoch(watch)?;
         }
         // Too few updates were left for a long row of skips, and what remains is no network.
-        if self.diverged.is_none() && rows.last().and_then(|row| row.val_loss).is_some_and(|loss| !loss.is_finite()) {
-            self.diverged = Some(self.step + 1 - u64::from(self.skips.max(1)));
+        let ruined = self.position.epochs.last().and_then(|row| row.val_loss).is_some_and(|loss| !loss.is_finite());
+        if ruined && !self.stopped && self.position.diverged.is_none() {
+            self.position.diverged = Some(self.position.row.unwrap_or(self.position.step));
         }
-        Ok(rows)
+        Ok(self.position.epochs.clone())
+    }
+
+    /// Whether the watcher stopped the run before its end.
+    pub fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Where the run stands.
+    pub fn position(&self) -> &Position {
+        &self.position
     }
 
     /// The first of the updates in a row that were not finite, if the run ended for them or the network it left has a
     /// validation loss that is not finite.
     pub fn diverged(&self) -> Option<u64> {
-        self.diverged
+        self.position.diverged
     }
 
+    /// Continues where a checkpoint was taken, in a run of the same options and data (more epochs are possible). From here
+    /// on it is the run it would have been, to the bit on the same device.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it is of another run.
+    pub fn restore(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        let Checkpoint { position, network } = checkpoint;
+        let batches = self.dataset.len(Split::Train).div_ceil(self.options.batch as usize);
+        let whole = position.batch.is_multiple_of(self.options.accumulate as usize) || position.batch == batches;
+        if position.batch > batches || !whole || position.step != network.updates.issued {
+            let Position { step, batch, .. } = position;
+            let message = format!("the checkpoint is of another run: step {step}, batch {batch} of {batches}");
+            return Err(Error::config(message, ""));
+        }
+        self.network.restore(&network)?;
+        self.position = position;
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint> {
+        Ok(Checkpoint { position: self.position.clone(), network: self.network.state()? })
+    }
+
+    /// Whether the epoch under way has no further update.
     fn finished(&self) -> bool {
-        self.diverged.is_some() || self.network.updates().issued >= self.options.updates(&*self.dataset)
+        let last = self.options.updates(&*self.dataset);
+        let last = self.position.last_update.map_or(last, |end| last.min(end));
+        self.network.updates().issued >= last
     }
 
-    fn epoch(&mut self, epoch: u32, watch: &mut dyn Watch) -> Result<EpochRow> {
-        let start = Instant::now();
+    /// Whether no further epoch begins.
+    fn over(&self) -> bool {
+        let Position { batch, epochs, since_best, diverged, .. } = &self.position;
+        let patience = self.options.early_stop.is_some_and(|patience| *since_best >= patience);
+        let all = epochs.len() >= self.options.epochs as usize;
+        *batch == 0 && (all || patience || diverged.is_some() || self.finished())
+    }
+
+    /// What is left of the epoch under way, and its evaluation.
+    fn epoch(&mut self, watch: &mut dyn Watch) -> Result<()> {
+        let (start, before) = (Instant::now(), self.position.seconds);
         let Options { batch, accumulate, shuffle, seed, .. } = self.options;
-        let total = self.dataset.len(Split::Train);
-        let shuffle = shuffle.then_some((seed, u64::from(epoch)));
-        let batches = Loader::new(self.dataset.clone(), Split::Train, order(total, shuffle), batch as usize)?;
+        let (epoch, total, done) = (self.position.epoch(), self.dataset.len(Split::Train), self.position.batch);
+        let mut order = order(total, shuffle.then_some((seed, u64::from(epoch))));
+        order.drain(..total.min(done * batch as usize));
+        let batches = Loader::new(self.dataset.clone(), Split::Train, order, batch as usize)?;
         let group = batch as usize * accumulate as usize;
         let updates = self.options.updates(&*self.dataset);
-        let (mut tally, mut seen) = (Tally::default(), 0);
         self.network.leave_evaluation();
-        for (index, batch) in batches.enumerate() {
-            let batch = batch?;
-            let images = batch.labels.len();
+        for (index, images) in (done..).zip(batches) {
+            let images = images?;
+            let seen = index * batch as usize;
             let first = index % accumulate as usize == 0;
-            let last = (index + 1) % accumulate as usize == 0 || seen + images == total;
+            if first && self.finished() {
+                break;
+            }
+            let all_seen = seen + images.labels.len() == total;
+            let last = all_seen || (index + 1) % accumulate as usize == 0;
             let images_of_update = group.min(total - seen / group * group) as u32;
             let lr = self.lr * self.options.schedule.factor(self.network.updates().issued, updates);
             if first {
                 self.rates.push_back(lr);
             }
             let place = Place { first, last, images: images_of_update, epoch, lr };
-            let done = self.network.train(&batch, place)?;
-            self.note(done, epoch, total, &mut tally, watch)?;
-            seen += images;
-            if last && self.finished() {
-                break;
+            let done = self.network.train(&images, place)?;
+            self.note(done, watch)?;
+            if last {
+                self.position.batch = index + 1;
+                self.position.seconds = before + start.elapsed().as_secs_f64();
+                self.pause(if all_seen || self.finished() { After::LastUpdate } else { After::Update }, watch)?;
+                if self.stopped {
+                    return Ok(());
+                }
             }
         }
         let done = self.network.drain()?;
-        self.note(done, epoch, total, &mut tally, watch)?;
-        let training = start.elapsed().as_secs_f64();
+        self.note(done, watch)?;
+        let training = before + start.elapsed().as_secs_f64();
         self.enter_evaluation(epoch)?;
         let evaluation = evaluate(&mut self.network, &self.dataset, self.options.batch)?;
-        let counted = tally.counted as f64;
+        let Tally { loss, hits, images, counted } = self.position.tally;
         let of = |get: fn(&Evaluation) -> f64| evaluation.as_ref().map(get);
-        Ok(EpochRow {
+        let row = EpochRow {
             epoch,
-            train_loss: tally.loss / counted,
-            train_acc: 100.0 * tally.hits as f64 / counted,
+            train_loss: loss / counted as f64,
+            train_acc: 100.0 * hits as f64 / counted as f64,
             val_loss: of(|e| e.loss),
             val_acc: of(|e| e.accuracy),
             val_f1: of(|e| e.f1),
             val_precision: of(|e| e.precision),
             val_recall: of(|e| e.recall),
-            seconds: start.elapsed().as_secs_f64(),
-            images_per_second: tally.images as f64 / training,
-        })
+            seconds: before + start.elapsed().as_secs_f64(),
+            images_per_second: images as f64 / training,
+        };
+        watch.epoch(&row)?;
+        self.position.end_epoch(row);
+        self.pause(if self.over() { After::Run } else { After::Epoch }, watch)
+    }
+
+    /// Grants what the watcher wishes.
+    fn pause(&mut self, after: After, watch: &mut dyn Watch) -> Result<()> {
+        let (updates, epochs) = (self.network.updates().issued, self.position.epochs.len() as u32);
+        let wish = watch.wish(Point { updates, epochs, after })?;
+        if wish != Wish::GoOn {
+            let done = self.network.drain()?;
+            self.note(done, watch)?;
+            watch.checkpoint(self.checkpoint()?)?;
+        }
+        self.stopped = wish == Wish::Stop;
+        Ok(())
     }
 
     /// Moves the network to where its optimizer wants it evaluated and saved; it stays there until the next epoch. At another
@@ -311,37 +367,13 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    fn note(
-        &mut self,
-        done: Vec<Done>,
-        epoch: u32,
-        total: usize,
-        tally: &mut Tally,
-        watch: &mut dyn Watch,
-    ) -> Result<()> {
+    fn note(&mut self, done: Vec<Done>, watch: &mut dyn Watch) -> Result<()> {
+        let total = self.dataset.len(Split::Train) as u64;
         for done in done {
             let Done::Updated(report) = done else { continue };
-            let Report { loss, hits, images, grad_norm, skip, scale, .. } = report;
-            self.step += 1;
-            tally.images += u64::from(images);
-            if skip == 0 {
-                self.skips = 0;
-                tally.loss += f64::from(loss);
-                tally.hits += u64::from(hits);
-                tally.counted += u64::from(images);
-            } else if !overflowed(&report) {
-                if self.skips == 0 {
-                    self.first_skip = self.step;
-                }
-                self.skips += 1;
-                if self.skips == DIVERGED {
-                    self.diverged = Some(self.first_skip);
-                }
-            }
             let lr = self.rates.pop_front().unwrap_or(self.lr);
-            let (loss, scale) = (loss / images as f32, Some(scale).filter(|s| *s > 0.0));
-            let row = StepRow { step: self.step, epoch, loss, lr, grad_norm, skipped: skip != 0, scale };
-            watch.step(&row, tally.images, total as u64, tally.hits)?;
+            let row = self.position.note(&report, lr, self.options.on_nan);
+            watch.step(&row, self.position.tally.images, total, self.position.tally.hits)?;
         }
         Ok(())
     }

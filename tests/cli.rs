@@ -3,15 +3,9 @@
 use std::{fs, path::Path, process::Command};
 
 use crate::{
-    folder::{Folder, records},
+    folder::{Folder, records, says},
     support::gpu,
 };
-
-fn says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "`{part}` is not in:\n{text}");
-    }
-}
 
 #[test]
 fn a_run_leaves_its_files() {

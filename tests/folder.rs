@@ -60,3 +60,10 @@ impl Drop for Folder {
 pub fn records(count: usize) -> Vec<u8> {
     (0..count).flat_map(|i| [vec![(i % 10) as u8], vec![(i % 10 * 25) as u8; 3072]].concat()).collect()
 }
+
+/// Every part is in the text.
+pub fn says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+}

@@ -16,7 +16,7 @@ use velograd::{
     ops, optim,
     schedule::Schedule,
     tape::{Recording, Tape, plan::Plan},
-    train::{EpochRow, Options, StepRow, Trainer, Watch},
+    train::{EpochRow, OnNan, Options, StepRow, Trainer, Watch},
     weights::Weights,
 };
 
@@ -78,6 +78,7 @@ fn options(precision: Precision) -> Options {
         recipe: Recipe { precision, augment: true, ..Recipe::default() },
         schedule: Schedule::CONSTANT,
         early_stop: None,
+        on_nan: OnNan::Skip,
         shuffle: true,
         seed: 1,
     }

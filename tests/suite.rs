@@ -56,6 +56,8 @@ mod recipes;
 
 /// The page of a comparison, in a browser.
 mod report;
+/// A run that is interrupted anywhere and continued ends with the same bits as one that is not.
+mod resume;
 
 /// Sharing buffers between activations changes no bit.
 mod sharing;

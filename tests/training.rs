@@ -11,7 +11,7 @@ use velograd::{
     optim,
     random::Rng,
     schedule::Schedule,
-    train::{EpochRow, Options, StepRow, Trainer, Watch},
+    train::{EpochRow, OnNan, Options, StepRow, Trainer, Watch},
     weights::Weights,
 };
 
@@ -47,6 +47,7 @@ fn options(config: Config) -> Options {
         recipe: Recipe { augment: true, ..Recipe::default() },
         schedule: Schedule::CONSTANT,
         early_stop: None,
+        on_nan: OnNan::Skip,
         shuffle: true,
         seed: 1,
     }

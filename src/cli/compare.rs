@@ -1,10 +1,10 @@
 //! `velograd compare`, `sweep` and `ablate`: several runs from the same weights and data order, and their table.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::{open_device, print::say, progress::Progress, recipe::RecipeFlags};
+use super::{checkpoints::CheckpointFlags, open_device, print::say, progress::Progress, recipe::RecipeFlags};
 use crate::{
     comparison::{Comparison, Pairs},
     data::Split,
@@ -13,9 +13,9 @@ use crate::{
     figure::{Figure, to_png},
     files::write_atomically,
     report::Page,
+    signals::Stop,
     sweep::{self, Sweep},
     table::Table,
-    train::{EpochRow, StepRow, Watch},
 };
 
 /// What the three have in common.
@@ -23,13 +23,15 @@ use crate::{
 struct Common {
     #[command(flatten)]
     recipe: RecipeFlags,
+    #[command(flatten)]
+    checkpoints: CheckpointFlags,
     /// Runs per optimizer, with seeds 0, 1, ...
     #[arg(long, default_value_t = 3)]
     seeds: u64,
     /// Accuracy on the validation images, percent, whose first epoch is of interest
     #[arg(long, value_name = "PERCENT")]
     target: Option<f64>,
-    /// Folder for runs, tables, figures and report.html; what has ended there is not run again
+    /// Folder for runs, tables, figures and report.html; what has ended there is not run again, what was interrupted goes on
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Small runs to see how it works, in minutes on two cores: shapes10, width 8, three epochs, two seeds; other flags override
@@ -134,7 +136,7 @@ fn variant(label: impl Into<String>, optimizer: &str, set: Vec<(String, String)>
     Variant { label: label.into(), optimizer: optimizer.into(), set }
 }
 
-pub(super) fn compare(arguments: &CompareArguments) -> Result<()> {
+pub(super) fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
     let mut variants: Vec<Variant> = if arguments.optimizers.is_empty() {
         PAPER.iter().map(|(name, set)| variant(*name, name, owned(set))).collect()
     } else {
@@ -173,7 +175,7 @@ fn compared(title: &str, comparison: &Comparison<'_>, runs: &[Ended], of: &Exper
     Ok(shown)
 }
 
-pub(super) fn sweep(arguments: &SweepArguments) -> Result<()> {
+pub(super) fn sweep(arguments: &SweepArguments) -> Result<ExitCode> {
     let rates = grid(&arguments.lr)?;
     let mut variants: Vec<Variant> = arguments.optimizers.iter().map(|name| variant(name, name, vec![])).collect();
     apply(&mut variants, &arguments.set)?;
@@ -203,7 +205,7 @@ pub(super) fn sweep(arguments: &SweepArguments) -> Result<()> {
     })
 }
 
-pub(super) fn ablate(arguments: &AblateArguments) -> Result<()> {
+pub(super) fn ablate(arguments: &AblateArguments) -> Result<ExitCode> {
     let off = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect::<Vec<_>>();
     let mut variants = vec![variant("velograd", "velograd", vec![])];
     variants.extend(MECHANISMS.map(|key| variant(format!("without {}", &key[4..]), "velograd", off(&[key]))));
@@ -239,8 +241,8 @@ fn run(
     common: &Common,
     variants: Vec<Variant>,
     show: &dyn Fn(&[Ended], &Experiment<'_>) -> Result<Shown>,
-) -> Result<()> {
-    let Common { recipe, seeds, out, .. } = common;
+) -> Result<ExitCode> {
+    let Common { recipe, checkpoints, seeds, out, .. } = common;
     if *seeds == 0 {
         return Err(Error::config("--seeds 0", "--seeds is at least 1"));
     }
@@ -256,8 +258,18 @@ fn run(
     let train = dataset.len(Split::Train);
     let table = recipe.to_toml(preset, &options);
     let (seeds, folder) = (*seeds, out.clone());
-    let experiment =
-        Experiment { gpu: &gpu, dataset, options: options.clone(), variants, seeds, folder, recipe: table };
+    let (policy, stop) = (checkpoints.policy(), Stop::on_signals()?);
+    let experiment = Experiment {
+        gpu: &gpu,
+        dataset,
+        options: options.clone(),
+        variants,
+        seeds,
+        folder,
+        recipe: table,
+        policy,
+        stop: stop.clone(),
+    };
     let write = |runs: &[Ended]| -> Result<Shown> {
         let shown = show(runs, &experiment)?;
         shown.files.iter().try_for_each(|(name, bytes)| write_atomically(&out.join(name), bytes))?;
@@ -266,29 +278,18 @@ fn run(
     let runs = experiment.run(
         &mut |variant, seed, starts| {
             say!("{}, seed {seed}{}", variant.label, if starts { "" } else { ": ended before" });
-            Box::new(Told(Progress::new(&options, train)))
+            Box::new(Progress::new(&options, train))
         },
         &mut |runs| write(runs).map(drop),
     )?;
+    let Some(runs) = runs else {
+        say!("stopped; the same command again goes on from here");
+        return Ok(stop.exit_code().map_or(ExitCode::FAILURE, ExitCode::from));
+    };
     let shown = write(&runs)?;
     let names: Vec<&str> = shown.files.iter().map(|(name, _)| name.as_str()).collect();
     say!("\n{}\nwrote {} to {}", shown.text, names.join(", "), out.display());
-    Ok(())
-}
-
-/// The progress of one run among several.
-struct Told(Progress);
-
-impl Watch for Told {
-    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
-        self.0.step(row, images, total, hits);
-        Ok(())
-    }
-
-    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
-        self.0.epoch(row);
-        Ok(())
-    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Splits `NAME:KEY=VALUE`.

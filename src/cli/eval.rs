@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::{DataFlags, json_line, open_device, print::say};
 use crate::{
+    checkpoint::{self, config_of},
     data::{self, Split},
     error::{Error, Result},
     evaluate::{Evaluation, evaluate, evaluator},
     train::find_model,
-    weights::{Weights, config_of},
 };
 
 /// Images of a batch; the numbers do not depend on it.
@@ -18,7 +18,8 @@ const BATCH: u32 = 128;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// What `train` wrote, or torchvision's state dict as safetensors; stem, width and classes come from the shapes
+    /// What `train` wrote, checkpoints included, or torchvision's state dict as safetensors; stem, width and classes come from
+    /// there
     #[arg(long, value_name = "FILE.safetensors")]
     weights: PathBuf,
     #[command(flatten)]
@@ -52,7 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::config("the data set has no test images", "eval needs test_batch.bin"));
     }
     let gpu = open_device(arguments.device.as_deref())?;
-    let weights = |layout: &_| Weights::load(&arguments.weights, layout);
+    let weights = |layout: &_| checkpoint::weights(&arguments.weights, layout);
     let mut network = evaluator(&gpu, dataset.as_ref(), model, config, BATCH, weights)?;
     let evaluation = evaluate(&mut network, &dataset, BATCH)?.expect("there are test images");
     if arguments.json {

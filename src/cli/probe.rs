@@ -16,7 +16,7 @@ use crate::{
     probe::{self, Frozen},
     schedule::Schedule,
     table::Table,
-    train::{EpochRow, Options, StepRow, Trainer, Watch, check_width, find_model},
+    train::{EpochRow, OnNan, Options, StepRow, Trainer, Watch, check_width, find_model},
     weights::{self, Weights},
 };
 
@@ -189,6 +189,7 @@ fn training(config: Config, max_steps: u64, seed: u64) -> Options {
         recipe: Recipe { augment: true, ..Recipe::default() },
         schedule: Schedule::CONSTANT,
         early_stop: None,
+        on_nan: OnNan::Skip,
         shuffle: true,
         seed,
     }

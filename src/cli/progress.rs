@@ -8,7 +8,10 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::print::say;
-use crate::train::{EpochRow, Options, StepRow};
+use crate::{
+    error::Result,
+    train::{EpochRow, Options, Position, StepRow, Watch},
+};
 
 /// Without a terminal, a line at the first update and then about this often.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -26,9 +29,13 @@ pub(super) fn compiling(done: usize, total: usize) {
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     epochs: u32,
+    /// Images of an epoch.
+    train: u64,
     /// Images the run will see, as far as is known now.
     images: u64,
     before: u64,
+    /// Images that another process has seen.
+    resumed: u64,
     start: Instant,
     printed: Option<Instant>,
 }
@@ -44,12 +51,37 @@ impl Progress {
             bar.set_style(ProgressStyle::with_template(style).expect("a valid template").progress_chars("█▉▊▋▌▍▎▏ "));
             bar
         });
-        Self { bar, epochs: options.epochs, images, before: 0, start: Instant::now(), printed: None }
+        Self {
+            bar,
+            epochs: options.epochs,
+            train: train as u64,
+            images,
+            before: 0,
+            resumed: 0,
+            start: Instant::now(),
+            printed: None,
+        }
     }
 
-    pub(super) fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) {
+    pub(super) fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say!("{line}")),
+            None => say!("{line}"),
+        }
+        let _ = stdout().flush();
+    }
+}
+
+impl Watch for Progress {
+    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
         let done = self.before + images;
-        let rate = done as f64 / self.start.elapsed().as_secs_f64();
+        let rate = (done - self.resumed) as f64 / self.start.elapsed().as_secs_f64();
         let accuracy = 100.0 * hits as f64 / images as f64;
         let note = match (row.skipped, row.scale) {
             (false, _) => String::new(),
@@ -70,9 +102,10 @@ impl Progress {
         if images == total {
             self.before = done;
         }
+        Ok(())
     }
 
-    pub(super) fn epoch(&mut self, row: &EpochRow) {
+    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
         let validation = match (row.val_loss, row.val_acc) {
             (Some(loss), Some(accuracy)) => format!("validation loss {loss:.4}  accuracy {accuracy:.2} %"),
             _ => "no validation".into(),
@@ -81,16 +114,19 @@ impl Progress {
             "epoch {:>2}/{}  training loss {:.4}  accuracy {:.2} %  {validation}  {:.1} s  {:.0} images/s",
             row.epoch, self.epochs, row.train_loss, row.train_acc, row.seconds, row.images_per_second
         );
-        match &self.bar {
-            Some(bar) => bar.suspend(|| say!("{line}")),
-            None => say!("{line}"),
-        }
-        let _ = stdout().flush();
+        self.line(&line);
+        Ok(())
     }
 
-    pub(super) fn finish(self) {
-        if let Some(bar) = self.bar {
-            bar.finish_and_clear();
+    fn resumed(&mut self, position: &Position) {
+        self.before = position.epochs.len() as u64 * self.train;
+        self.resumed = self.before + position.tally.images;
+        if position.tally.images == self.train {
+            self.before = self.resumed; // the epoch lacks its evaluation alone
         }
+    }
+
+    fn remark(&mut self, text: &str) {
+        self.line(text);
     }
 }

@@ -18,8 +18,9 @@ use crate::{
     network::Recipe,
     optim::{Clip, Lookahead},
     params::NoDecay,
+    record::{read_run, recipe_of},
     schedule::Schedule,
-    train::{Options, find_model},
+    train::{OnNan, Options, find_model},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -92,6 +93,9 @@ pub(super) struct RecipeFlags {
     /// End when the validation loss has not improved for this many epochs
     #[arg(long, value_name = "EPOCHS")]
     early_stop: Option<u32>,
+    /// At an update whose loss or gradient is not finite: skip it (twenty in a row end the run), or stop
+    #[arg(long, value_enum, default_value = "skip")]
+    on_nan: OnNanFlag,
     /// Hold this many training images out for validation and leave the test images alone
     #[arg(long, value_name = "IMAGES")]
     val_split: Option<usize>,
@@ -127,6 +131,12 @@ enum Augment {
 enum Switch {
     On,
     Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OnNanFlag {
+    Skip,
+    Stop,
 }
 
 impl RecipeFlags {
@@ -195,6 +205,7 @@ impl RecipeFlags {
             },
             schedule: Schedule::parse(&self.schedule, self.warmup)?,
             early_stop: self.early_stop,
+            on_nan: if self.on_nan == OnNanFlag::Stop { OnNan::Stop } else { OnNan::Skip },
             shuffle: self.shuffle == Switch::On,
             seed: 0,
         })
@@ -267,6 +278,7 @@ impl RecipeFlags {
             ("no-decay", self.no_decay.filter(|n| *n != NoDecay::default()).map(|n| n.to_string().into())),
             ("label-smoothing", (self.label_smoothing > 0.0).then(|| digits(self.label_smoothing))),
             ("dropout", (self.dropout > 0.0).then(|| digits(self.dropout))),
+            ("on-nan", (options.on_nan == OnNan::Stop).then(|| "stop".into())),
             ("early-stop", self.early_stop.map(|v| whole(v.into()))),
             ("val-split", self.val_split.map(|v| whole(v as u64))),
         ];
@@ -275,24 +287,36 @@ impl RecipeFlags {
     }
 }
 
-/// Puts the flags that `--quick` stands for and those of `--config FILE` in front of the ones on the command line, so that
-/// the latter override.
+/// Puts in front of the flags on the command line, so that the latter override: those of the run that `train --resume DIR`
+/// continues, those that `--quick` stands for, and those of `--config FILE`.
 ///
 /// # Errors
-/// [`Error::Io`] or [`Error::Data`] if the file cannot be read or is not a table of flags.
+/// [`Error::Io`] or [`Error::Data`] if a file cannot be read or is not a table of flags.
 pub(super) fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
     let words: Vec<&str> = arguments.iter().map(|a| a.to_str().unwrap_or_default()).collect();
-    let mut front: Vec<OsString> = Vec::new();
+    let mut expanded: Vec<_> = arguments.iter().take(2).cloned().collect();
+    if words.get(1) == Some(&"train")
+        && let Some(folder) = value_of(&arguments, "--resume")
+    {
+        let path = Path::new(&folder).join("run.json");
+        expanded.extend(flags(&path, &recipe_of(&read_run(Path::new(&folder))?, &path)?, None)?);
+    }
     if words.contains(&"--quick") {
-        front.extend(super::compare::quick(words[1]).iter().map(OsString::from));
+        expanded.extend(super::compare::quick(words[1]).iter().map(OsString::from));
     }
     // A missing file name is clap's to report; so is a command that has no --config.
     if let Some(file) = value_of(&arguments, "--config") {
-        front.extend(flags(Path::new(&file), value_of(&arguments, "--optimizers").as_deref())?);
+        let path = Path::new(&file);
+        let text = String::from_utf8_lossy(&read(path)?).into_owned();
+        let wrong = |e: toml::de::Error| Error::data(path, TABLE, e.message(), "");
+        let optimizers = value_of(&arguments, "--optimizers");
+        expanded.extend(flags(path, &text.parse().map_err(wrong)?, optimizers.as_deref())?);
     }
-    let given = arguments.len().min(2);
-    Ok([&arguments[..given], &front, &arguments[given..]].concat())
+    expanded.extend(arguments.into_iter().skip(2));
+    Ok(expanded)
 }
+
+const TABLE: &str = "a TOML table of flags, as `width = 16`";
 
 /// What stands behind `flag` or `flag=`, after the command.
 fn value_of(arguments: &[OsString], flag: &str) -> Option<OsString> {
@@ -306,19 +330,17 @@ fn value_of(arguments: &[OsString], flag: &str) -> Option<OsString> {
     }
 }
 
-/// A file's table as flags. Where the command line names the `optimizers`, they replace those of the file, and so its
-/// settings of others.
-fn flags(path: &Path, optimizers: Option<&OsStr>) -> Result<Vec<OsString>> {
-    let text = String::from_utf8_lossy(&read(path)?).into_owned();
-    let wrong = |found: String| Error::data(path, "a TOML table of flags, as `width = 16`", found, "");
-    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
+/// A table as flags. Where the command line names the `optimizers`, they replace those of the table, and so its settings of
+/// others.
+fn flags(path: &Path, table: &toml::Table, optimizers: Option<&OsStr>) -> Result<Vec<OsString>> {
+    let wrong = |found: String| Error::data(path, TABLE, found, "");
     let named: Option<Vec<&str>> = optimizers.map(|list| list.to_str().unwrap_or_default().split(',').collect());
     let replaced = |setting: &str| match (&named, setting.split_once(':')) {
         (Some(named), Some((name, _))) => !named.contains(&name),
         _ => false,
     };
     let mut flags = Vec::new();
-    for (key, value) in &table {
+    for (key, value) in table {
         let mut push = |value: String| flags.extend([format!("--{key}").into(), value.into()]);
         match value {
             _ if key == "optimizers" && named.is_some() => {}

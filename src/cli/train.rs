@@ -1,24 +1,37 @@
 //! `velograd train`
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Args;
+use serde_json::{Value, json};
 
-use super::{key_value, open_device, print::say, progress::Progress, recipe::RecipeFlags};
+use super::{
+    checkpoints::CheckpointFlags, key_value, open_device, print::say, progress::Progress, recipe::RecipeFlags,
+};
 use crate::{
-    data::Split,
-    error::Result,
-    gpu::target::Precision,
-    optim,
-    record::{self, Record, default_folder},
-    train::{EpochRow, Options, StepRow, Trainer, Watch, loss_variance},
-    weights::{self, Weights},
+    checkpoint,
+    data::{Dataset, Split},
+    error::{Error, Result},
+    files::read,
+    gpu::{Gpu, target::Precision},
+    models::Config,
+    optim::{self, Settings},
+    record::{Lock, Record, Recorder, default_folder, read_run, result_json, run_json, same_run},
+    signals::Stop,
+    train::{EpochRow, OnNan, Options, Position, Trainer, Watch as _, loss_variance},
+    weights::Weights,
 };
 
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     recipe: RecipeFlags,
+    #[command(flatten)]
+    checkpoints: CheckpointFlags,
     /// The update rule
     #[arg(long, default_value = "velograd")]
     optimizer: String,
@@ -31,93 +44,225 @@ pub(super) struct Arguments {
     /// First weights; stem, width and classes come from their shapes
     #[arg(long, value_name = "FILE.safetensors")]
     init: Option<PathBuf>,
-    /// Folder for logs and weights [default: runs/<date-time>-<optimizer>]
+    /// Folder for logs, checkpoints and weights [default: runs/<date-time>-<optimizer>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Continue the run of this folder where its newest whole checkpoint was taken; no other flag is needed
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    resume: Option<PathBuf>,
+    /// With --resume: train so many epochs more than the run was to have, or has had if it has ended
+    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    extend: Option<u32>,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { recipe, optimizer, set, seed, init, out } = arguments;
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     // What can be refused without a device is refused before one is asked for.
-    optim::build(optimizer, set)?;
-    recipe.check()?;
-    let init = init.as_deref().map(|path| Ok((path, weights::config_of(path)?))).transpose()?;
-
-    let mut gpu = open_device(recipe.device.as_deref())?;
-    let preset = recipe.preset(&gpu);
-    let options = recipe.options(preset, recipe.precision(&mut gpu)?, init.map(|(_, config)| config))?;
-    let options = Options { optimizer: optimizer.clone(), set: set.clone(), seed: *seed, ..options };
-    let dataset = recipe.open(*seed)?;
-
-    let mut trainer = Trainer::new(&gpu, dataset.clone(), options.clone(), |layout| match init {
-        Some((path, _)) => Weights::load(path, layout),
-        None => Ok(Weights::init(layout, *seed)),
-    })?;
-    let folder = out.clone().unwrap_or_else(|| default_folder(&options.optimizer));
-    let mut table = recipe.to_toml(preset, &options);
-    let mut settings = toml::Table::new();
-    set.iter().for_each(|(key, value)| drop(settings.insert(key.clone(), value.clone().into())));
-    table.insert("optimizer".into(), options.optimizer.clone().into());
-    // TOML's integers are signed; a larger seed is written as text, which a flag takes as well.
-    table.insert("seed".into(), i64::try_from(*seed).map_or_else(|_| seed.to_string().into(), toml::Value::from));
-    if let Some((path, _)) = init {
-        table.insert("init".into(), path.display().to_string().into());
+    optim::build(&arguments.optimizer, &arguments.set)?;
+    arguments.recipe.check()?;
+    match (&arguments.resume, arguments.extend) {
+        (Some(folder), _) => arguments.go_on(folder),
+        (None, None) => arguments.begin(),
+        (None, Some(_)) => Err(Error::config("--extend without a run", "add --resume DIR")),
     }
-    if !settings.is_empty() {
-        table.insert("set".into(), settings.into());
-    }
-    let mut run = record::run_json(&gpu, dataset.as_ref(), &options, &trainer.settings, &table);
-    let record = Record::create(&folder, &run)?;
-    say!(
-        "{} on {}: {}, width {}, batch {} x {}, {} parameters, {:.0} MB on the device; writing {}",
-        options.model,
-        gpu.info.name,
-        options.recipe.precision.name(),
-        options.config.width,
-        options.batch,
-        options.accumulate,
-        trainer.network.layout.elements(),
-        trainer.network.runtime.planned_bytes as f64 / 1e6,
-        folder.display()
-    );
-
-    let mut watcher = Watcher { record, progress: Progress::new(&options, dataset.len(Split::Train)) };
-    let rows = trainer.run(&mut watcher)?;
-    let Watcher { record, progress } = watcher;
-    progress.finish();
-    trainer.network.weights()?.save(&record.weights(), &trainer.network.layout)?;
-    if let Some(last) = rows.last() {
-        run["result"] = record::result_json(&trainer, &rows);
-        record.run(&run)?;
-        print_table(&options.optimizer, &rows, last);
-    }
-    let skipped = trainer.network.updates().skipped;
-    if let Some(step) = trainer.diverged() {
-        say!("the run diverged at step {step}: loss or gradient was no longer finite; a smaller --set lr=... may help");
-    } else if skipped > 0 {
-        let scaled =
-            if options.recipe.precision == Precision::Mixed { ", and the loss's scale was halved" } else { "" };
-        say!("{skipped} updates were skipped: their loss or gradient was not finite{scaled}");
-    }
-    say!("weights: {}", record.weights().display());
-    Ok(())
 }
 
-struct Watcher {
-    record: Record,
-    progress: Progress,
+/// What the flags ask for, on a device.
+struct Setup {
+    gpu: Gpu,
+    dataset: Arc<dyn Dataset>,
+    options: Options,
+    settings: Settings,
+    /// The recipe, for `run.json`.
+    table: toml::Table,
 }
 
-impl Watch for Watcher {
-    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
-        self.progress.step(row, images, total, hits);
-        self.record.step(row)
+impl Setup {
+    fn run_json(&self) -> Value {
+        run_json(&self.gpu, self.dataset.as_ref(), &self.options, &self.settings, &self.table)
     }
 
-    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
-        self.progress.epoch(row);
-        self.record.epoch(row)
+    fn trainer(&self, weights: impl FnOnce(&crate::params::Layout) -> Result<Weights>) -> Result<Trainer<'_>> {
+        Trainer::new(&self.gpu, self.dataset.clone(), self.options.clone(), weights)
     }
+}
+
+impl Arguments {
+    /// `init` is the size of weights to start from.
+    fn setup(&self, init: Option<Config>) -> Result<Setup> {
+        let Self { recipe, checkpoints, optimizer, set, seed, .. } = self;
+        let mut gpu = open_device(recipe.device.as_deref())?;
+        let preset = recipe.preset(&gpu);
+        let options = recipe.options(preset, recipe.precision(&mut gpu)?, init)?;
+        let options = Options { optimizer: optimizer.clone(), set: set.clone(), seed: *seed, ..options };
+        let dataset = recipe.open(*seed)?;
+        let (_, settings) = optim::build(optimizer, set)?;
+        let mut table = recipe.to_toml(preset, &options);
+        checkpoints.to_toml(&mut table);
+        table.insert("optimizer".into(), optimizer.clone().into());
+        // TOML's integers are signed; a larger seed is written as text, which a flag takes as well.
+        table.insert("seed".into(), i64::try_from(*seed).map_or_else(|_| seed.to_string().into(), toml::Value::from));
+        if let Some(path) = &self.init {
+            table.insert("init".into(), path.display().to_string().into());
+        }
+        let given: toml::Table = set.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+        if !given.is_empty() {
+            table.insert("set".into(), given.into());
+        }
+        Ok(Setup { gpu, dataset, options, settings, table })
+    }
+
+    fn begin(&self) -> Result<ExitCode> {
+        let init =
+            self.init.as_deref().map(|path| Ok((path, checkpoint::config_of(path)?, crc32(path)?))).transpose()?;
+        let setup = self.setup(init.as_ref().map(|(_, config, _)| *config))?;
+        let trainer = setup.trainer(|layout| match &init {
+            Some((path, ..)) => checkpoint::weights(path, layout),
+            None => Ok(Weights::init(layout, self.seed)),
+        })?;
+        let mut run = setup.run_json();
+        if let Some((.., checksum)) = init {
+            run["init"] = json!(checksum);
+        }
+        let folder = self.out.clone().unwrap_or_else(|| default_folder(&self.optimizer));
+        let record = Record::create(&folder, &run, self.checkpoints.policy())?;
+        self.train(&setup, trainer, run, record, &folder)
+    }
+
+    fn go_on(&self, folder: &Path) -> Result<ExitCode> {
+        let lock = Lock::take(folder)?;
+        let before = read_run(folder)?;
+        let ended = !before["result"].is_null();
+        if ended && self.extend.is_none() {
+            say!("{} has ended; --extend EPOCHS trains on. Its result: {}", folder.display(), before["result"]);
+            return Ok(ExitCode::SUCCESS);
+        }
+        // Sizes are in the recipe: the first weights need not be there any more.
+        let mut setup = self.setup(None)?;
+        let mut run = setup.run_json();
+        same_run(&folder.join("run.json"), &before, &run, &[])?;
+        for key in ["device", "driver"].into_iter().filter(|&key| before[key] != run[key]) {
+            let (there, here) = (&before[key], &run[key]);
+            say!("begun with {key} {there}, continued with {here}: results agree to rounding, not to the bit");
+        }
+        if let Some(epochs) = self.extend {
+            setup.options.epochs = extended(&setup.options, &before, epochs)?;
+            setup.table.insert("epochs".into(), i64::from(setup.options.epochs).into());
+            run = setup.run_json();
+        }
+        run["init"] = before["init"].clone();
+
+        let told = &mut |remark: String| say!("{remark}");
+        let (record, loaded) = Record::resume(folder, lock, &run, self.checkpoints.policy(), ended, told)?;
+        let mut trainer = setup.trainer(|layout| match &self.init {
+            Some(path) if loaded.is_none() => {
+                let (found, expected) = (json!(crc32(path)?), &run["init"]);
+                if found != *expected {
+                    return Err(Error::data(path, format!("checksum {expected}"), found.to_string(), ""));
+                }
+                checkpoint::weights(path, layout)
+            }
+            _ => Ok(Weights::init(layout, self.seed)),
+        })?;
+        match loaded {
+            None => say!("no checkpoint in {}: the run begins anew", folder.display()),
+            Some(loaded) => {
+                trainer.restore(loaded.checkpoint)?;
+                let Position { step, epochs, .. } = trainer.position();
+                say!("continued from {}: {step} updates, {} whole epochs", loaded.path.display(), epochs.len());
+            }
+        }
+        if self.extend.is_some() {
+            record.run(&run)?;
+        }
+        self.train(&setup, trainer, run, record, folder)
+    }
+
+    /// From where the trainer stands to the end, or to a signal.
+    fn train(
+        &self,
+        setup: &Setup,
+        mut trainer: Trainer<'_>,
+        mut run: Value,
+        record: Record,
+        folder: &Path,
+    ) -> Result<ExitCode> {
+        let Setup { gpu, dataset, options, .. } = setup;
+        say!(
+            "{} on {}: {}, width {}, batch {} x {}, {} parameters, {:.0} MB on the device; writing {}",
+            options.model,
+            gpu.info.name,
+            options.recipe.precision.name(),
+            options.config.width,
+            options.batch,
+            options.accumulate,
+            trainer.network.layout.elements(),
+            trainer.network.runtime.planned_bytes as f64 / 1e6,
+            folder.display()
+        );
+        let train = dataset.len(Split::Train);
+        let mut progress = Progress::new(options, train);
+        progress.resumed(trainer.position());
+        let mut recorder = Recorder { record, watch: &mut progress, stop: Stop::on_signals()? };
+        let rows = trainer.run(&mut recorder)?;
+        let Recorder { mut record, stop, .. } = recorder;
+        let remark = record.wait()?;
+        progress.finish();
+        remark.iter().for_each(|remark| say!("{remark}"));
+        if let (true, Some(code)) = (trainer.stopped(), stop.exit_code()) {
+            let Position { step, epochs, .. } = trainer.position();
+            say!("stopped after update {step} in epoch {}; it goes on with", epochs.len() + 1);
+            say!("    velograd train --resume {}", folder.display());
+            return Ok(ExitCode::from(code));
+        }
+
+        trainer.network.weights()?.save(&record.weights(), &trainer.network.layout)?;
+        if let Some(last) = rows.last() {
+            run["result"] = result_json(&trainer, &rows);
+            record.run(&run)?;
+            print_table(&options.optimizer, &rows, last);
+        }
+        let (skipped, first) = (trainer.network.updates().skipped, trainer.position().first_skip);
+        if let Some(step) = trainer.diverged() {
+            say!(
+                "the run diverged at step {step}: loss or gradient was no longer finite; a smaller --set lr=... may help"
+            );
+        } else if let Some(first) = first {
+            let scaled =
+                if options.recipe.precision == Precision::Mixed { ", and the loss's scale was halved" } else { "" };
+            say!("{skipped} updates were skipped, the first at step {first}: loss or gradient was not finite{scaled}");
+        }
+        if let Some((path, best)) = record.best() {
+            say!("best on validation: {:.2} %, {}", best.accuracy, path.display());
+        }
+        say!("weights: {}", record.weights().display());
+        // Whoever asks for --on-nan stop wants to know.
+        let failed = options.on_nan == OnNan::Stop && trainer.diverged().is_some();
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+/// The epochs of a run that gets `more`.
+fn extended(options: &Options, before: &Value, more: u32) -> Result<u32> {
+    let refuse = |why: &str| {
+        let hint = "another run can start from its weights: --init model.safetensors";
+        Err(Error::config(format!("--extend {more}: {why}"), hint))
+    };
+    let result = &before["result"];
+    if options.max_steps.is_some() {
+        return refuse("the run ends by --max-steps");
+    }
+    if !result["diverged"].is_null() {
+        return refuse("the run has diverged");
+    }
+    let epochs = result["epochs"].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(options.epochs);
+    if epochs < options.epochs {
+        return refuse("the run was ended by --early-stop");
+    }
+    epochs.checked_add(more).map_or_else(|| refuse("too many epochs"), Ok)
+}
+
+fn crc32(path: &Path) -> Result<String> {
+    Ok(format!("{:08x}", crc32fast::hash(&read(path)?)))
 }
 
 /// The columns of the paper's table 1.

@@ -1,0 +1,39 @@
+//! One process per folder.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::ErrorKind,
+    path::Path,
+};
+
+use crate::error::{Error, Result};
+
+/// A folder that no other process writes to meanwhile. The lock is the system's, and goes with the process whatever ends it;
+/// the file stays.
+pub struct Lock {
+    /// Open as long as the folder is taken.
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the folder, which is made if need be.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if another process has it, [`Error::Io`] if it cannot be made or written to.
+    pub fn take(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let path = folder.join("lock");
+        let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file = open.map_err(Error::io("write to", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("{} is in use by another process", folder.display());
+                Err(Error::config(message, "wait until it has ended, or choose another --out"))
+            }
+            // Some network file systems have no locks.
+            Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(Self { _file: file }),
+            Err(TryLockError::Error(e)) => Err(Error::io("lock", &path)(e)),
+        }
+    }
+}

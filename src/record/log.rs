@@ -1,0 +1,64 @@
+//! `steps.jsonl` and `metrics.jsonl`: rows that are whole or not there.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _},
+    path::PathBuf,
+};
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// A log that grows by a line per row.
+pub(super) struct Log {
+    path: PathBuf,
+    file: File,
+    /// Bytes of the rows so far.
+    len: u64,
+}
+
+impl Log {
+    /// Opens a log, new or with its first `rows` rows; what comes after them is cut off.
+    pub(super) fn open(path: PathBuf, rows: u64) -> Result<Self> {
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = open.map_err(Error::io("write to", &path))?;
+        let (found, len) = whole_rows(&file, rows).map_err(Error::io("read", &path))?;
+        if found < rows {
+            return Err(Error::data(&path, format!("{rows} rows"), format!("{found} whole rows"), ""));
+        }
+        let cut = file.set_len(len).and_then(|()| file.seek(SeekFrom::Start(len)));
+        cut.map_err(Error::io("write to", &path))?;
+        Ok(Self { path, file, len })
+    }
+
+    /// One line in one write: whatever happens to the process, no line is torn. What a full disk has left of a line is cut.
+    pub(super) fn row(&mut self, row: &impl Serialize) -> Result<()> {
+        let mut line = serde_json::to_string(row).expect("rows hold numbers");
+        line.push('\n');
+        self.file.write_all(line.as_bytes()).map_err(|source| {
+            let _ = self.file.set_len(self.len);
+            let hint = "once there is room, the run can be continued from its newest checkpoint";
+            Error::data(&self.path, format!("room for {} bytes more", line.len()), source.to_string(), hint)
+        })?;
+        self.len += line.len() as u64;
+        Ok(())
+    }
+
+    /// Forces the rows to the disk.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(Error::io("write to", &self.path))
+    }
+}
+
+/// Complete lines from the start of a file, at most so many, and their bytes.
+pub(super) fn whole_rows(file: &File, most: u64) -> std::io::Result<(u64, u64)> {
+    let (mut reader, mut line) = (BufReader::new(file), Vec::new());
+    let (mut rows, mut bytes) = (0, 0);
+    while rows < most && reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+        rows += 1;
+        bytes += line.len() as u64;
+        line.clear();
+    }
+    Ok((rows, bytes))
+}

@@ -1,0 +1,268 @@
+//! Nothing is lost: a run that is taken apart between any two updates, or killed anywhere, and continued ends with the same
+//! bits as one that nobody disturbed.
+
+/// Files that were damaged in every way.
+mod damage;
+/// The program: killed, interrupted, out of space, twice in one folder.
+mod process;
+
+use std::{path::PathBuf, sync::Arc};
+
+use velograd::{
+    checkpoint::{self, Loaded},
+    data::{Dataset, Shapes10, Sizes},
+    error::Result,
+    gpu::Gpu,
+    models::{self, Config, Stem},
+    network::{Plans, Recipe},
+    optim::{self, Lookahead},
+    schedule::Schedule,
+    train::{Checkpoint, EpochRow, OnNan, Options, Point, StepRow, Trainer, Watch, Wish},
+    weights::Weights,
+};
+
+use crate::support::gpu;
+
+/// 100 images in batches of 16 are seven, the last of 4; three of them make an update, the last is one of 4 images alone.
+fn options(optimizer: &str, set: &[(&str, &str)]) -> Options {
+    Options {
+        model: "resnet18".into(),
+        // Six channels are stored as eight: padding has to survive too.
+        config: Config { stem: Stem::Imagenet, width: 6, classes: 10 },
+        optimizer: optimizer.into(),
+        set: set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        lookahead: None,
+        epochs: 3,
+        max_steps: None,
+        batch: 16,
+        accumulate: 3,
+        recipe: Recipe { augment: true, smoothing: 0.1, dropout: 0.2, ..Recipe::default() },
+        schedule: Schedule::parse("cosine:end=0.1", 2).unwrap(),
+        early_stop: Some(2),
+        on_nan: OnNan::Skip,
+        shuffle: true,
+        seed: 11,
+    }
+}
+
+fn data() -> Arc<dyn Dataset> {
+    Arc::new(Shapes10::new(1, Sizes { train: 100, test: 40 }).unwrap())
+}
+
+fn trainer<'a>(gpu: &'a Gpu, options: &Options) -> Trainer<'a> {
+    Trainer::new(gpu, data(), options.clone(), |layout| Ok(Weights::init(layout, options.seed))).unwrap()
+}
+
+/// Keeps the rows, and stops the run at the next point that `at` names.
+struct Watcher<F: FnMut(Point) -> bool> {
+    steps: Vec<StepRow>,
+    epochs: Vec<EpochRow>,
+    at: F,
+    taken: Option<Checkpoint>,
+}
+
+impl<F: FnMut(Point) -> bool> Watcher<F> {
+    fn new(at: F) -> Self {
+        Self { steps: vec![], epochs: vec![], at, taken: None }
+    }
+}
+
+impl<F: FnMut(Point) -> bool> Watch for Watcher<F> {
+    fn step(&mut self, row: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
+        self.steps.push(*row);
+        Ok(())
+    }
+
+    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
+        self.epochs.push(*row);
+        Ok(())
+    }
+
+    fn wish(&mut self, at: Point) -> Result<Wish> {
+        Ok(if (self.at)(at) { Wish::Stop } else { Wish::GoOn })
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        self.taken = Some(checkpoint);
+        Ok(())
+    }
+}
+
+/// All that a run leaves, less its times; text, so that NaN equals NaN and every bit of a number counts.
+#[derive(PartialEq)]
+struct Outcome {
+    rows: Vec<String>,
+    weights: Weights,
+    diverged: Option<u64>,
+}
+
+fn outcome(trainer: &Trainer<'_>, steps: &[StepRow], epochs: &[EpochRow]) -> Outcome {
+    let mut rows: Vec<String> = steps.iter().map(|row| serde_json::to_string(row).unwrap()).collect();
+    let timeless = |row: &EpochRow| EpochRow { seconds: 0.0, images_per_second: 0.0, ..*row };
+    rows.extend(epochs.iter().map(|row| serde_json::to_string(&timeless(row)).unwrap()));
+    Outcome { rows, weights: trainer.network.weights().unwrap(), diverged: trainer.diverged() }
+}
+
+/// Through a file, as a run is continued by another process.
+fn through_file(checkpoint: Checkpoint) -> Loaded {
+    static SERIAL: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let serial = SERIAL.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let path: PathBuf = std::env::temp_dir().join(format!("velograd-resume-{}-{serial}", std::process::id()));
+    let run = serde_json::json!({ "config": "width = 6\n" });
+    std::fs::write(&path, checkpoint::to_bytes(checkpoint, &run, None)).unwrap();
+    let loaded = checkpoint::load(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(loaded.run, run);
+    loaded
+}
+
+/// Runs undisturbed, and again with a new trainer at each point that `at` names.
+fn compare(gpu: &Gpu, options: &Options, mut at: impl FnMut(Point) -> bool) -> Outcome {
+    let mut whole = Watcher::new(|_| false);
+    let mut undisturbed = trainer(gpu, options);
+    undisturbed.run(&mut whole).unwrap();
+    let expected = outcome(&undisturbed, &whole.steps, &whole.epochs);
+
+    let mut watcher = Watcher::new(&mut at);
+    let mut last = trainer(gpu, options);
+    let mut pieces = 0;
+    loop {
+        let rows = last.run(&mut watcher).unwrap();
+        if !last.stopped() {
+            assert_eq!(rows.len(), watcher.epochs.len(), "all epochs are returned");
+            break;
+        }
+        pieces += 1;
+        last = trainer(gpu, options);
+        last.restore(through_file(watcher.taken.take().unwrap()).checkpoint).unwrap();
+    }
+    assert!(pieces > 0, "nothing was interrupted");
+    let found = outcome(&last, &watcher.steps, &watcher.epochs);
+    let name = &options.optimizer;
+    for (found, expected) in found.rows.iter().zip(&expected.rows) {
+        assert_eq!(found, expected, "{name}, in {pieces} pieces");
+    }
+    assert!(found == expected, "{name}, in {pieces} pieces: {:?} {:?}", found.diverged, expected.diverged);
+    found
+}
+
+/// With a schedule, accumulation, augmentation, dropout, smoothing, early stop and a smaller last batch: taken apart after
+/// every update and every epoch.
+#[test]
+fn in_as_many_pieces_as_there_are_updates() {
+    let Some(gpu) = gpu() else { return };
+    let around = |mut options: Options| {
+        options.lookahead = Some(Lookahead { k: 2, alpha: 0.5 });
+        options
+    };
+    for options in [
+        options("velograd", &[("lookahead_k", "2")]),
+        options("muon", &[]),
+        options("sgd", &[("momentum", "0.9"), ("nesterov", "true")]),
+        options("schedulefree", &[("warmup_steps", "3")]),
+        around(options("adam", &[])),
+    ] {
+        // Updates and epochs, and between the two the moment before an evaluation.
+        let points = std::cell::RefCell::new(vec![]);
+        compare(gpu, &options, |at| {
+            let new = !points.borrow().contains(&at);
+            points.borrow_mut().push(at);
+            new && at.after != velograd::train::After::Run
+        });
+        assert_eq!(points.borrow().len(), 3 * 3 + 2 + 1, "{}", options.optimizer);
+    }
+}
+
+/// Every rule of the registry, at its defaults, in the middle of an epoch.
+#[test]
+fn every_optimizer_goes_on_where_it_was() {
+    let Some(gpu) = gpu() else { return };
+    for entry in optim::ALL {
+        let options = Options { epochs: 2, ..options(entry.name, &[]) };
+        let mut once = false;
+        compare(gpu, &options, |at| at.updates == 4 && !std::mem::replace(&mut once, true));
+    }
+}
+
+/// A run ends after the same update whether or not it happened to wait for the device meanwhile.
+#[test]
+fn a_run_that_diverges_ends_at_the_same_update() {
+    let Some(gpu) = gpu() else { return };
+    for (on_nan, epochs, updates) in [(OnNan::Skip, 30, 20), (OnNan::Stop, 3, 1)] {
+        let options = Options { on_nan, epochs, early_stop: None, ..options("sgd", &[("lr", "1e30")]) };
+        let mut seen = std::collections::HashSet::new();
+        let outcome = compare(gpu, &options, |at| {
+            at.updates.is_multiple_of(2) && seen.insert(at.updates) && at.after == velograd::train::After::Update
+        });
+        let first = outcome.diverged.expect("a rate of 1e30 diverges");
+        let skipped = outcome.rows.iter().filter(|row| row.contains("\"skipped\":true")).count();
+        assert!(skipped >= updates && first <= 3, "{first} {skipped}");
+    }
+}
+
+/// What a checkpoint does not hold must be written anew before it is read. A buffer that is neither here nor there fails.
+#[test]
+fn every_buffer_is_kept_or_made_anew() {
+    let Some(gpu) = gpu() else { return };
+    const ANEW: [&str; 12] = [
+        "images",
+        "labels",
+        "indices", // by each batch
+        "grads",
+        "report",    // by each update; of the report, the count of skips is restored
+        "confusion", // by each evaluation
+        "blocks",
+        "segments",
+        "muon.matrices",
+        "muon.blocks",
+        "muon.rest",    // by Network::new
+        "params.aside", // on the way to an evaluation, and kept while there
+    ];
+    let config = Config { stem: Stem::Imagenet, width: 4, classes: 10 };
+    let recipe = Recipe {
+        augment: true,
+        smoothing: 0.1,
+        dropout: 0.1,
+        clip: optim::Clip { value: Some(1.0), norm: Some(1.0) },
+        ..Recipe::default()
+    };
+    let plans = Plans { model: &models::ALL[0], config, recipe, train: vec![4, 2], evaluate: vec![4] };
+    for entry in optim::ALL {
+        let (optimizer, _) = optim::build(entry.name, &[]).unwrap();
+        let optimizer = Lookahead { k: 2, alpha: 0.5 }.around(optimizer);
+        let mut kept = vec!["params".to_owned(), "running".to_owned()];
+        kept.extend(optimizer.state().iter().map(|(name, _)| format!("state.{name}")));
+        for recording in plans.recordings(gpu, Some(optimizer.as_ref())) {
+            for name in recording.buffers.keys() {
+                assert!(kept.contains(name) || ANEW.contains(&name.as_str()), "{}: `{name}`", entry.name);
+            }
+        }
+    }
+}
+
+/// A checkpoint of another network, optimizer or run changes nothing but to be refused.
+#[test]
+fn another_run_is_refused() {
+    let Some(gpu) = gpu() else { return };
+    let options = options("adam", &[]);
+    let taken = || {
+        let mut watcher = Watcher::new(|at| at.updates == 2);
+        trainer(gpu, &options).run(&mut watcher).unwrap();
+        watcher.taken.unwrap()
+    };
+    let wider = Options { config: Config { width: 12, ..options.config }, ..options.clone() };
+    let other = Options { optimizer: "sgd".into(), ..options.clone() };
+    for options in [wider, other] {
+        let mut trainer = trainer(gpu, &options);
+        let before = trainer.network.weights().unwrap();
+        let error = trainer.restore(taken()).unwrap_err().to_string();
+        assert!(error.contains("another network or optimizer") && error.contains("params"), "{error}");
+        assert!(trainer.network.weights().unwrap() == before && trainer.position().step == 0);
+    }
+    for batch in [1, 8, usize::MAX] {
+        let mut checkpoint = taken();
+        checkpoint.position.batch = batch;
+        let error = trainer(gpu, &options).restore(checkpoint).unwrap_err().to_string();
+        assert!(error.contains("of 7"), "{error}");
+    }
+}
