@@ -12,7 +12,7 @@ use velograd::{
     checkpoint::{self, Loaded},
     data::{Dataset, Shapes10, Sizes},
     error::Result,
-    gpu::Gpu,
+    gpu::{Gpu, target::Precision},
     models::{self, Config, Stem},
     network::{Plans, Recipe},
     optim::{self, Lookahead},
@@ -182,6 +182,23 @@ fn every_optimizer_goes_on_where_it_was() {
         let mut once = false;
         compare(gpu, &options, |at| at.updates == 4 && !std::mem::replace(&mut once, true));
     }
+}
+
+/// The scale of mixed precision and its count of good updates are part of the run. A large rate makes the scale overflow.
+#[test]
+fn mixed_precision_goes_on_where_it_was() {
+    let Some(gpu) = gpu() else { return };
+    if !gpu.has_f16() {
+        println!("skipped: the device has no f16 in shaders");
+        return;
+    }
+    let options = options("velograd", &[("lr", "0.1")]);
+    let recipe = Recipe { precision: Precision::Mixed, ..options.recipe };
+    let mut seen = std::collections::HashSet::new();
+    let outcome = compare(gpu, &Options { recipe, early_stop: None, ..options }, |at| {
+        at.after == velograd::train::After::Update && seen.insert(at.updates)
+    });
+    assert!(outcome.rows.iter().any(|row| row.contains("\"scale\":")), "no row names the scale");
 }
 
 /// A run ends after the same update whether or not it happened to wait for the device meanwhile.
