@@ -240,7 +240,7 @@ pub fn recipe_of(run: &Value, path: &Path) -> Result<toml::Table> {
 /// Flags that change nothing of what a run computes. The data may lie elsewhere; they are known by their checksum.
 const FREE: [&str; 4] = ["data", "checkpoint-every", "keep", "on-disk-full"];
 
-/// Refuses to mix two runs: `there` is of the file `path`, `here` is what was asked for. Neither [`FREE`] flags nor
+/// Refuses to mix two runs: `there` is of the file `path`, `here` is what was asked for. Neither flags that change nothing nor
 /// those in `but` are compared.
 ///
 /// # Errors
