@@ -20,6 +20,12 @@ mod no_gpu {
     /// Which tensors weight decay leaves out.
     mod decay;
 
+    /// Files that are damaged, forged or endless.
+    mod hostile;
+
+    /// What the sources keep to.
+    mod sources;
+
     /// Gradients of the references against differences of their values.
     mod finite_difference;
 

@@ -12,7 +12,7 @@ use super::{DataFlags, StemFlag, print::say};
 use crate::{
     data::{self, CLASSES, Dataset, Holdout, Split},
     error::{Error, Result},
-    files::read,
+    files::{TEXT_LIMIT, read_text},
     gpu::{self, Gpu},
     models::{Config, Stem},
     network::Recipe,
@@ -298,7 +298,7 @@ fn value_of(arguments: &[OsString], flag: &str) -> Option<OsString> {
 /// A file's table as flags. Where the command line names the `optimizers`, they replace those of the file, and so its
 /// settings of others.
 fn flags(path: &Path, optimizers: Option<&OsStr>) -> Result<Vec<OsString>> {
-    let text = String::from_utf8_lossy(&read(path)?).into_owned();
+    let text = read_text(path, TEXT_LIMIT)?;
     let wrong = |found: String| Error::data(path, "a TOML table of flags, as `width = 16`", found, "");
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
     let named: Option<Vec<&str>> = optimizers.map(|list| list.to_str().unwrap_or_default().split(',').collect());

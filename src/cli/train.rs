@@ -36,11 +36,15 @@ pub(super) struct Arguments {
     out: Option<PathBuf>,
 }
 
+/// Refuses what can be refused without a device or data.
+pub(super) fn check(arguments: &Arguments) -> Result<()> {
+    optim::build(&arguments.optimizer, &arguments.set)?;
+    arguments.recipe.check()
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { recipe, optimizer, set, seed, init, out } = arguments;
-    // What can be refused without a device is refused before one is asked for.
-    optim::build(optimizer, set)?;
-    recipe.check()?;
+    check(arguments)?;
     let init = init.as_deref().map(|path| Ok((path, weights::config_of(path)?))).transpose()?;
 
     let gpu = Gpu::open(recipe.device.as_deref())?;
