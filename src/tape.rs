@@ -150,7 +150,8 @@ impl Recording {
         call.args.iter().zip(uses).map(|((slot, _), uses)| uses * self.slot_bytes(slot)).sum()
     }
 
-    fn slot_bytes(&self, slot: &Slot) -> u64 {
+    /// Length of what a slot names.
+    pub fn slot_bytes(&self, slot: &Slot) -> u64 {
         match slot {
             Slot::Tensor(t) => 4 * self.info(*t).words,
             Slot::Buffer { bytes, .. } => *bytes,

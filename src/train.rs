@@ -8,7 +8,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{Dataset, Loader, Split, order},
+    data::{Batch, Dataset, Loader, Split, order},
     error::{Error, Result},
     evaluate::{Evaluation, batch_beside, batch_sizes, evaluate},
     gpu::{Gpu, runtime::Report},
@@ -132,6 +132,9 @@ pub struct Trainer<'a> {
     pub network: Network<'a>,
     /// The optimizer's settings, the defaults included.
     pub settings: Settings,
+    /// An update that is not finite ends the run with [`Error::NotFinite`], which names the first kernel and layer that were
+    /// not. Costs the host's waiting for every update.
+    pub debug_nan: bool,
     dataset: Arc<dyn Dataset>,
     options: Options,
     lr: f64,
@@ -191,7 +194,8 @@ impl<'a> Trainer<'a> {
         };
         let network = Network::new(gpu, &plans, Some(optimizer), weights, options.seed)?;
         let rates = VecDeque::new();
-        Ok(Self { network, settings, dataset, options, lr, rates, step: 0, skips: 0, diverged: None })
+        let debug_nan = false;
+        Ok(Self { network, settings, debug_nan, dataset, options, lr, rates, step: 0, skips: 0, diverged: None })
     }
 
     /// Trains.
@@ -241,7 +245,7 @@ impl<'a> Trainer<'a> {
         let batches = Loader::new(self.dataset.clone(), Split::Train, order(total, shuffle), batch as usize)?;
         let group = batch as usize * accumulate as usize;
         let updates = self.options.updates(&*self.dataset);
-        let (mut tally, mut seen) = (Tally::default(), 0);
+        let (mut tally, mut seen, mut kept) = (Tally::default(), 0, vec![]);
         self.network.leave_evaluation();
         for (index, batch) in batches.enumerate() {
             let batch = batch?;
@@ -256,6 +260,17 @@ impl<'a> Trainer<'a> {
             let place = Place { first, last, images: images_of_update, epoch, lr };
             let done = self.network.train(&batch, place)?;
             self.note(done, epoch, total, &mut tally, watch)?;
+            if self.debug_nan {
+                if first {
+                    kept.clear();
+                }
+                kept.push((batch, place));
+                if last {
+                    let done = self.network.drain()?;
+                    self.note(done, epoch, total, &mut tally, watch)?;
+                    self.assure_finite(&kept)?;
+                }
+            }
             seen += images;
             if last && self.finished() {
                 break;
@@ -280,6 +295,21 @@ impl<'a> Trainer<'a> {
             seconds: start.elapsed().as_secs_f64(),
             images_per_second: tally.images as f64 / training,
         })
+    }
+
+    /// Whether the last update, of these batches, was finite.
+    fn assure_finite(&mut self, batches: &[(Batch, Place)]) -> Result<()> {
+        if self.skips == 0 {
+            return Ok(());
+        }
+        let found = match self.network.find_not_finite(batches)? {
+            Some(found) => found.to_string(),
+            None => "run again dispatch by dispatch, every number is finite: the device does not repeat itself".into(),
+        };
+        let message = format!("update {} is not finite: {found}", self.step);
+        let hint = "inputs that grow from update to update ask for a smaller --set lr=...; inputs that are small and finite \
+                    ask for `velograd selftest`";
+        Err(Error::NotFinite { message, hint: hint.into() })
     }
 
     /// Moves the network to where its optimizer wants it evaluated and saved; it stays there until the next epoch. At another

@@ -12,6 +12,9 @@ mod golden_files;
 /// Kernels and the whole network against the golden files.
 mod golden_gpu;
 
+/// Faults of the device: what is said, what was running, and that a wrong one is refused.
+mod faults;
+
 /// What needs no device: references, shaders as text, planning.
 mod no_gpu {
     /// Data sets, readers, order.
@@ -59,6 +62,12 @@ mod recipes;
 
 /// The page of a comparison, in a browser.
 mod report;
+
+/// Networks and data sets of any size that the flags allow.
+mod sizes;
+
+/// Memory, file handles and time over many updates.
+mod soak;
 
 /// Sharing buffers between activations changes no bit.
 mod sharing;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{key_value, print::say, progress::Progress, recipe::RecipeFlags};
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     gpu::Gpu,
     optim,
     record::{self, Record, default_folder},
+    selftest,
     train::{EpochRow, Options, StepRow, Trainer, Watch, loss_variance},
     weights::{self, Weights},
 };
@@ -31,9 +32,21 @@ pub(super) struct Arguments {
     /// First weights; stem, width and classes come from their shapes
     #[arg(long, value_name = "FILE.safetensors")]
     init: Option<PathBuf>,
+    /// Compares the device's kernels with CPU values before the run, each at a size or two, and refuses a device that is wrong
+    #[arg(long, value_enum, default_value = "short")]
+    selftest: Selftest,
+    /// Ends the run at the first update that is not finite, and names the kernel and layer where it began; slower
+    #[arg(long)]
+    debug_nan: bool,
     /// Folder for logs and weights [default: runs/<date-time>-<optimizer>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Selftest {
+    Off,
+    Short,
 }
 
 /// Refuses what can be refused without a device or data.
@@ -43,11 +56,14 @@ pub(super) fn check(arguments: &Arguments) -> Result<()> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { recipe, optimizer, set, seed, init, out } = arguments;
+    let Arguments { recipe, optimizer, set, seed, init, out, selftest, debug_nan } = arguments;
     check(arguments)?;
     let init = init.as_deref().map(|path| Ok((path, weights::config_of(path)?))).transpose()?;
 
     let gpu = Gpu::open(recipe.device.as_deref())?;
+    if *selftest == Selftest::Short {
+        selftest::assure(&gpu, optimizer)?;
+    }
     let preset = recipe.preset(&gpu);
     let options = recipe.options(preset, init.map(|(_, config)| config))?;
     let options = Options { optimizer: optimizer.clone(), set: set.clone(), seed: *seed, ..options };
@@ -84,6 +100,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         folder.display()
     );
 
+    trainer.debug_nan = *debug_nan;
     let mut watcher = Watcher { record, progress: Progress::new(&options, dataset.len(Split::Train)) };
     let rows = trainer.run(&mut watcher)?;
     let Watcher { record, progress } = watcher;

@@ -84,6 +84,8 @@ pub struct Binding {
     pub loaded: bool,
     /// Whether any line stores to it.
     pub stored: bool,
+    /// What it is an array of, its vectors taken apart; `None` for a struct.
+    pub element: Option<naga::Scalar>,
 }
 
 /// A field of the uniform struct `Sizes`.
@@ -238,7 +240,8 @@ fn reflect(spec: &Spec, source: String, module: naga::Module, info: naga::valid:
                 let access = if write { Access::ReadWrite } else { Access::Read };
                 let uses = info.get_entry_point(0)[handle];
                 let (loaded, stored) = (uses.contains(GlobalUse::READ), uses.contains(GlobalUse::WRITE));
-                storage.push(Binding { index: binding.binding, name, access, loaded, stored });
+                let element = element(&module, variable.ty);
+                storage.push(Binding { index: binding.binding, name, access, loaded, stored, element });
             }
             naga::AddressSpace::Uniform => {
                 let naga::TypeInner::Struct { members, span } = &module.types[variable.ty].inner else {
@@ -258,6 +261,14 @@ fn reflect(spec: &Spec, source: String, module: naga::Module, info: naga::valid:
     }
     storage.sort_by_key(|b| b.index);
     Linked { source, module, info, storage, sizes, step, workgroup_size }
+}
+
+fn element(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<naga::Scalar> {
+    match module.types[ty].inner {
+        naga::TypeInner::Scalar(scalar) | naga::TypeInner::Vector { scalar, .. } => Some(scalar),
+        naga::TypeInner::Array { base, .. } => element(module, base),
+        _ => None,
+    }
 }
 
 fn field(spec: &Spec, module: &naga::Module, member: &naga::StructMember) -> Field {
