@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    files::read,
+    files::{TENSORS_LIMIT, read},
     models::{Config, Stem},
     network::State,
     optim::Updates,
@@ -122,7 +122,7 @@ pub fn weights(path: &Path, layout: &Layout) -> Result<Weights> {
 
 /// Whether a file says of itself that it is a checkpoint.
 fn is_one(path: &Path) -> Result<bool> {
-    let bytes = read(path)?;
+    let bytes = read(path, TENSORS_LIMIT)?;
     let metadata = SafeTensors::read_metadata(&bytes).ok().and_then(|(_, header)| header.metadata().clone());
     Ok(metadata.is_some_and(|metadata| metadata.contains_key(KEY)))
 }
@@ -156,7 +156,7 @@ pub fn to_bytes(checkpoint: Checkpoint, run: &Value, best: Option<Best>) -> Vec<
 /// [`Error::Io`] if it cannot be read, [`Error::Data`] if it is no whole checkpoint of this format.
 pub fn load(path: &Path) -> Result<Loaded> {
     check_length(path)?;
-    let bytes = read(path)?;
+    let bytes = read(path, TENSORS_LIMIT)?;
     let wrong = |expected: &str, found: String| Error::data(path, expected, found, "");
     let (body, end) = bytes.split_last_chunk::<4>().ok_or_else(|| wrong("a checkpoint", "nothing".into()))?;
     let (stored, sum) = (u32::from_le_bytes(*end), crc32fast::hash(body));

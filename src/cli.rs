@@ -95,6 +95,15 @@ pub fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether [`run`] would take these arguments, the program's name first, as far as that needs neither device nor data.
+///
+/// # Errors
+/// [`Error::Config`], or [`Error::Io`] and [`Error::Data`] for a recipe that cannot be read.
+pub fn check(arguments: Vec<std::ffi::OsString>) -> Result<()> {
+    let parsed = Cli::try_parse_from(recipe::expand(arguments)?).map_err(|e| Error::config(e.to_string(), ""))?;
+    if let Command::Train(arguments) = parsed.command { train::check(&arguments) } else { Ok(()) }
+}
+
 /// `--stem`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StemFlag {

@@ -26,6 +26,14 @@ pub enum Error {
         /// The package to install, the flag to use, or the batch that fits; may be empty.
         hint: String,
     },
+    /// Numbers that are not finite, where somebody looked for them.
+    #[error("{message}{}", hint_line(hint))]
+    NotFinite {
+        /// Which numbers, where they came up.
+        message: String,
+        /// What may help.
+        hint: String,
+    },
     /// A file or folder whose content is not what it should be.
     #[error("{}: expected {expected}, found {found}{}", path.display(), hint_line(hint))]
     Data {
@@ -59,6 +67,17 @@ impl Error {
     /// A [`Error::Device`].
     pub fn device(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Device { message: message.into(), hint: hint.into() }
+    }
+
+    /// The same error, with what the device was doing.
+    #[must_use]
+    pub fn during(self, doing: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::Device { message, hint } => {
+                Self::Device { message: format!("{message}\n  during: {}", doing()), hint }
+            }
+            other => other,
+        }
     }
 
     /// A [`Error::Data`].

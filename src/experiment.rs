@@ -16,7 +16,7 @@ use crate::{
     checkpoint::keeper::Policy,
     data::Dataset,
     error::{Error, Result},
-    files::write_atomically,
+    files::{read_text, write_atomically},
     gpu::Gpu,
     optim,
     record::{Lock, Record, Recorder, drop_checkpoints, read_json, result_json, run_json},
@@ -24,6 +24,9 @@ use crate::{
     train::{EpochRow, Options, Trainer, Watch},
     weights::Weights,
 };
+
+/// Most bytes of `metrics.jsonl`: some two hundred thousand epochs.
+const METRICS_LIMIT: u64 = 64 << 20;
 
 /// One optimizer under one name.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,12 +94,12 @@ impl Experiment<'_> {
             optim::build(&variant.optimizer, &variant.set)?;
         }
         let _lock = Lock::take(&self.folder)?;
-        self.claim_folder()?;
+        claim(&self.folder, &self.recipe, self.dataset.checksum())?;
         let mut all = Vec::new();
         for seed in 0..self.seeds {
             for variant in &self.variants {
                 let folder = self.folder.join("runs").join(slug(&variant.label)).join(format!("seed-{seed}"));
-                if let Some(ended) = self.ended(variant, seed, &folder)? {
+                if let Some(ended) = read_ended(&folder, variant, seed)? {
                     told(variant, seed, false);
                     drop_checkpoints(&folder)?; // the process may have been killed before it did
                     all.push(ended);
@@ -110,61 +113,6 @@ impl Experiment<'_> {
             }
         }
         Ok(Some(all))
-    }
-
-    /// Writes the settings, or compares them with those of an experiment that was begun here.
-    fn claim_folder(&self) -> Result<()> {
-        let path = self.folder.join("experiment.json");
-        let settings = json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "recipe": toml::to_string(&self.recipe).unwrap_or_default(),
-            "crc32": format!("{:08x}", self.dataset.checksum()),
-        });
-        if path.exists() {
-            let known = read_json(&path)?;
-            for key in ["version", "recipe", "crc32"] {
-                if known[key] != settings[key] {
-                    let message = format!("{} was begun with another {key}", self.folder.display());
-                    let hint = format!("there: {}\n  here: {}\n  choose another --out", known[key], settings[key]);
-                    return Err(Error::config(message, hint));
-                }
-            }
-            return Ok(());
-        }
-        fs::create_dir_all(&self.folder).map_err(Error::io("create", &self.folder))?;
-        let text = serde_json::to_string_pretty(&settings).unwrap_or_default() + "\n";
-        write_atomically(&path, text.as_bytes())
-    }
-
-    /// A run that has ended already.
-    fn ended(&self, variant: &Variant, seed: u64, folder: &Path) -> Result<Option<Ended>> {
-        let path = folder.join("run.json");
-        if !path.exists() {
-            return Ok(None);
-        }
-        let run = read_json(&path)?;
-        let (_, settings) = optim::build(&variant.optimizer, &variant.set)?;
-        if run["optimizer"] != variant.optimizer.as_str() || run["settings"] != settings.to_json() {
-            let message = format!("{} holds a run of other settings than `{}`", folder.display(), variant.label);
-            let hint = format!("there: {}\n  here: {}\n  choose another --out", run["settings"], settings.to_json());
-            return Err(Error::config(message, hint));
-        }
-        if run["result"].is_null() {
-            return Ok(None);
-        }
-        let metrics = folder.join("metrics.jsonl");
-        let text = fs::read_to_string(&metrics).map_err(Error::io("read", &metrics))?;
-        let row = |line: &str| {
-            serde_json::from_str(line).map_err(|e| Error::data(&metrics, "a row per epoch", e.to_string(), ""))
-        };
-        Ok(Some(Ended {
-            label: variant.label.clone(),
-            seed,
-            epochs: text.lines().map(row).collect::<Result<_>>()?,
-            diverged: run["result"]["diverged"].as_u64(),
-            device_bytes: run["result"]["device_bytes"].as_u64().unwrap_or(0),
-            run,
-        }))
     }
 
     /// Makes a run, or what is left of it; `None` if it was stopped.
@@ -206,6 +154,67 @@ impl Experiment<'_> {
         let device_bytes = trainer.network.runtime.planned_bytes;
         Ok(Some(Ended { label: variant.label.clone(), seed, epochs, diverged: trainer.diverged(), device_bytes, run }))
     }
+}
+
+/// Writes an experiment's settings to its folder, or compares them with those it was begun with.
+///
+/// # Errors
+/// [`Error::Config`] if they differ; [`Error::Io`] or [`Error::Data`] if the file there is not one of settings.
+pub fn claim(folder: &Path, recipe: &toml::Table, checksum: u32) -> Result<()> {
+    let path = folder.join("experiment.json");
+    let settings = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "recipe": toml::to_string(recipe).unwrap_or_default(),
+        "crc32": format!("{checksum:08x}"),
+    });
+    if path.exists() {
+        let known = read_json(&path)?;
+        for key in ["version", "recipe", "crc32"] {
+            if known[key] != settings[key] {
+                let message = format!("{} was begun with another {key}", folder.display());
+                let hint = format!("there: {}\n  here: {}\n  choose another --out", known[key], settings[key]);
+                return Err(Error::config(message, hint));
+            }
+        }
+        return Ok(());
+    }
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    let text = serde_json::to_string_pretty(&settings).unwrap_or_default() + "\n";
+    write_atomically(&path, text.as_bytes())
+}
+
+/// A run of `variant` that has ended already, if `folder` holds one.
+///
+/// # Errors
+/// [`Error::Config`] if it is of other settings; [`Error::Io`] or [`Error::Data`] if a file is not what it should be.
+pub fn read_ended(folder: &Path, variant: &Variant, seed: u64) -> Result<Option<Ended>> {
+    let path = folder.join("run.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let run = read_json(&path)?;
+    let (_, settings) = optim::build(&variant.optimizer, &variant.set)?;
+    if run["optimizer"] != variant.optimizer.as_str() || run["settings"] != settings.to_json() {
+        let message = format!("{} holds a run of other settings than `{}`", folder.display(), variant.label);
+        let hint = format!("there: {}\n  here: {}\n  choose another --out", run["settings"], settings.to_json());
+        return Err(Error::config(message, hint));
+    }
+    if run["result"].is_null() {
+        return Ok(None);
+    }
+    let metrics = folder.join("metrics.jsonl");
+    let text = read_text(&metrics, METRICS_LIMIT)?;
+    let row = |line: &str| {
+        serde_json::from_str(line).map_err(|e| Error::data(&metrics, "a row per epoch", e.to_string(), ""))
+    };
+    Ok(Some(Ended {
+        label: variant.label.clone(),
+        seed,
+        epochs: text.lines().map(row).collect::<Result<_>>()?,
+        diverged: run["result"]["diverged"].as_u64(),
+        device_bytes: run["result"]["device_bytes"].as_u64().unwrap_or(0),
+        run,
+    }))
 }
 
 /// A label as a folder's name.

@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,17 +46,48 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Reads a whole file.
+/// Most bytes of a recipe or of a file of settings; the longest of ours are a few kilobytes.
+pub const TEXT_LIMIT: u64 = 4 << 20;
+
+/// A file of tensors is not longer: none that a device of today trains.
+pub const TENSORS_LIMIT: u64 = 16 << 30;
+
+/// Reads the first `limit` bytes of a file at most; returns them and the file's length.
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be read, [`Error::Data`] if `path` is no ordinary file: a pipe or device may never end.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
+pub fn read_start(path: &Path, limit: u64) -> Result<(Vec<u8>, u64)> {
     let kind = fs::metadata(path).map_err(Error::io("read", path))?;
     if !kind.is_file() {
         let found = if kind.is_dir() { "a folder" } else { "a pipe or a device" };
         return Err(Error::data(path, "an ordinary file", found, ""));
     }
-    fs::read(path).map_err(Error::io("read", path))
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    file.take(limit).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    Ok((bytes, kind.len()))
+}
+
+/// Reads a whole file of at most `limit` bytes: a sparse file can claim any length.
+///
+/// # Errors
+/// As [`read_start`], and [`Error::Data`] if it is longer.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    // One byte more than may come: the file may grow while it is read.
+    let (bytes, length) = read_start(path, limit.saturating_add(1))?;
+    if length.max(bytes.len() as u64) <= limit {
+        return Ok(bytes);
+    }
+    Err(Error::data(path, format!("at most {limit} bytes"), format!("{length}"), ""))
+}
+
+/// Reads a text of at most `limit` bytes.
+///
+/// # Errors
+/// As [`read`], and [`Error::Data`] if it is not UTF-8.
+pub fn read_text(path: &Path, limit: u64) -> Result<String> {
+    String::from_utf8(read(path, limit)?)
+        .map_err(|e| Error::data(path, "text in UTF-8", e.utf8_error().to_string(), ""))
 }
 
 /// Removes what processes that were killed have left half written in `folder`. To be called when no other writes there.

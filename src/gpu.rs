@@ -41,7 +41,7 @@ pub struct Gpu {
     kernels: Mutex<HashMap<Spec, Arc<Kernel>>>,
     cache: Option<Cache>,
     compiling: OnceLock<Compiling>,
-    faults: Arc<Mutex<Vec<String>>>,
+    faults: Arc<Mutex<Vec<Fault>>>,
 }
 
 /// Who is told of compiled kernels: how many of how many.
@@ -49,6 +49,30 @@ type Compiling = Box<dyn Fn(usize, usize) + Send + Sync>;
 
 /// Threads that compile at most: drivers gain little from more.
 const COMPILERS: usize = 8;
+
+struct Fault {
+    text: String,
+    hint: &'static str,
+}
+
+impl Fault {
+    fn new(error: &wgpu::Error) -> Self {
+        let hint = match error {
+            wgpu::Error::OutOfMemory { .. } => "a smaller --batch-size or --width needs less memory",
+            _ => REPORT,
+        };
+        Self { text: error.to_string(), hint }
+    }
+}
+
+/// For a device that was taken away. A driver does not say why; these are the reasons there are.
+const LOST: &str = "the driver was reset, the device was unplugged or suspended, or a dispatch took too long (Windows ends \
+                    those of more than two seconds, see TdrDelay); a smaller --batch-size makes them shorter, and \
+                    `velograd selftest` tells whether the device is sound";
+
+/// For what a sound program on a sound driver does not do.
+const REPORT: &str =
+    "this is a fault of velograd or of the driver: please report it, with what `velograd devices` prints";
 
 /// What to install where no adapter, or none of the fast kind, was found.
 pub const NO_ADAPTER: &str = "install a Vulkan driver: on Debian or Ubuntu `apt-get install mesa-vulkan-drivers libvulkan1` \
@@ -174,14 +198,13 @@ impl Gpu {
         .map_err(|e| Error::device(format!("{} cannot be opened: {e}", info.name), ""))?;
         let faults = Arc::new(Mutex::new(Vec::new()));
         let (lost, fault) = (faults.clone(), faults.clone());
-        device.set_device_lost_callback(move |reason, message| {
-            // Dropping the device at the end of the program is no fault.
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                lost.lock().unwrap_or_else(|e| e.into_inner()).push(format!("the device was lost: {message}"));
-            }
+        device.set_device_lost_callback(move |_, message| {
+            // Before the others: that a buffer of a lost device is gone tells nobody anything.
+            let fault = Fault { text: format!("the device was lost: {message}"), hint: LOST };
+            lost.lock().unwrap_or_else(|e| e.into_inner()).insert(0, fault);
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            fault.lock().unwrap_or_else(|e| e.into_inner()).push(error.to_string());
+            fault.lock().unwrap_or_else(|e| e.into_inner()).push(Fault::new(&error));
         }));
         let target = Target::of(&info, features);
         let checked = std::env::var("VELOGRAD_CHECKED").is_ok_and(|v| v == "1");
@@ -245,6 +268,12 @@ impl Gpu {
         self.device.features().contains(wgpu::Features::SHADER_F16)
     }
 
+    /// Runs `wrong` wherever `spec` is asked for, as a driver would that compiles it wrong: for the tests that this is noticed.
+    pub fn miscompile(&self, spec: &Spec, wrong: &Spec) {
+        let wrong = self.kernel(wrong);
+        self.kernels.lock().unwrap_or_else(|e| e.into_inner()).insert(spec.clone(), wrong);
+    }
+
     /// Waits for everything submitted.
     ///
     /// # Errors
@@ -262,10 +291,7 @@ impl Gpu {
     pub fn check(&self) -> Result<()> {
         match self.faults.lock().unwrap_or_else(|e| e.into_inner()).first() {
             None => Ok(()),
-            Some(fault) => Err(Error::device(
-                format!("{}: {fault}", self.info.name),
-                "a smaller --batch-size or --width needs less memory and shorter dispatches",
-            )),
+            Some(Fault { text, hint }) => Err(Error::device(format!("{}: {text}", self.info.name), *hint)),
         }
     }
 

@@ -4,11 +4,13 @@
 //! inside a step: each submission leaves a [`Report`] in one of a ring of buffers, which is read once the next ones are
 //! under way.
 
+mod not_finite;
+mod pace;
 mod state;
 
 pub use state::State;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range, time::Instant};
 
 use crate::{
     data::Batch,
@@ -26,6 +28,9 @@ use crate::{
     tape::{Recording, Tape, plan::Plan},
     weights::Weights,
 };
+
+pub use not_finite::NotFinite;
+use pace::Pace;
 
 /// Submissions under way at most.
 pub(crate) const RING: usize = 3;
@@ -95,7 +100,12 @@ struct Flight {
     submission: wgpu::SubmissionIndex,
     slot: usize,
     done: fn(Report) -> Done,
+    work: Vec<Stretch>,
+    images: usize,
 }
+
+/// Some dispatches of a program.
+type Stretch = (usize, Range<usize>);
 
 /// A network on a device.
 pub struct Network<'a> {
@@ -119,6 +129,7 @@ pub struct Network<'a> {
     ring: Vec<wgpu::Buffer>,
     flights: VecDeque<Flight>,
     next_slot: usize,
+    pace: Pace,
 }
 
 impl Plans<'_> {
@@ -237,6 +248,7 @@ impl<'a> Network<'a> {
             ring,
             flights: VecDeque::new(),
             next_slot: 0,
+            pace: Pace::of(&gpu.info),
         };
         let weights = weights(&network.layout)?;
         network.set_weights(&weights);
@@ -289,23 +301,23 @@ impl<'a> Network<'a> {
         if place.first {
             self.update_step = self.updates.next(optimizer, place.lr);
         }
-        let mut step = self.update_step;
-        step.loss_scale = 1.0 / place.images as f32;
         self.batches = self.batches.saturating_add(1);
-        (step.seed, step.epoch, step.batch) = (self.seed, place.epoch, self.batches as u32);
+        let step = self.step_of(place, self.batches);
         let clear: &[&str] = if place.first { &["grads"] } else { &[] };
         let programs = if place.last { vec![program, self.update] } else { vec![program] };
+        let work = programs.into_iter().map(|p| self.whole(p)).collect();
         let done: fn(Report) -> Done = if place.last { Done::Updated } else { |_| Done::Accumulated };
-        self.submit(
-            batch,
-            &step,
-            clear,
-            place.first,
-            |runtime, pass| {
-                programs.iter().for_each(|&p| runtime.encode(p, pass));
-            },
-            done,
-        )
+        self.submit(batch, &step, clear, place.first, work, done)
+    }
+
+    /// The uniform of the run's `nth` training batch, one of the update under way.
+    fn step_of(&self, place: Place, nth: i64) -> Step {
+        let (loss_scale, batch) = (1.0 / place.images as f32, nth as u32);
+        Step { loss_scale, batch, seed: self.seed, epoch: place.epoch, ..self.update_step }
+    }
+
+    fn whole(&self, program: usize) -> Stretch {
+        (program, 0..self.runtime.dispatches(program).len())
     }
 
     /// Moves the parameters to where the optimizer wants the network evaluated and saved, which for most is where they are.
@@ -339,7 +351,7 @@ impl<'a> Network<'a> {
     pub fn collect_statistics(&mut self, batch: &Batch, nth: u32, epoch: u32) -> Result<Vec<Done>> {
         let (program, forward) = (program(&self.train, batch.labels.len()), self.forward);
         let step = Step { averaged: nth, seed: self.seed, epoch, ..Step::default() };
-        self.submit(batch, &step, &[], true, |r, pass| r.encode_range(program, 0..forward, pass), |_| Done::Accumulated)
+        self.submit(batch, &step, &[], true, vec![(program, 0..forward)], |_| Done::Accumulated)
     }
 
     /// Submits a batch for evaluation. Returns what finished meanwhile.
@@ -352,14 +364,8 @@ impl<'a> Network<'a> {
     pub fn evaluate(&mut self, batch: &Batch, first: bool) -> Result<Vec<Done>> {
         let program = program(&self.evaluate, batch.labels.len());
         let clear: &[&str] = if first { &["confusion"] } else { &[] };
-        self.submit(
-            batch,
-            &Step { loss_scale: 1.0, ..Step::default() },
-            clear,
-            true,
-            |r, pass| r.encode(program, pass),
-            Done::Evaluated,
-        )
+        let (step, work) = (Step { loss_scale: 1.0, ..Step::default() }, vec![self.whole(program)]);
+        self.submit(batch, &step, clear, true, work, Done::Evaluated)
     }
 
     fn submit(
@@ -368,30 +374,76 @@ impl<'a> Network<'a> {
         step: &Step,
         clear: &[&str],
         new_report: bool,
-        encode: impl FnOnce(&Runtime<'_>, &mut wgpu::ComputePass<'_>),
+        work: Vec<Stretch>,
         done: fn(Report) -> Done,
     ) -> Result<Vec<Done>> {
         let finished = self.make_room()?;
+        let (runtime, gpu, start) = (&self.runtime, self.runtime.gpu, Instant::now());
+        self.feed(batch, step);
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.clear(&mut encoder, clear, new_report);
+        let parts = self.pace.parts(runtime, &work);
+        for (nth, part) in parts.iter().enumerate() {
+            if nth > 0 {
+                let next = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
+            }
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            part.iter().for_each(|(program, range)| runtime.encode_range(*program, range.clone(), &mut pass));
+        }
+        let slot = self.next_slot;
+        self.next_slot = (slot + 1) % RING;
+        encoder.copy_buffer_to_buffer(runtime.buffer("report"), 0, &self.ring[slot], 0, REPORT_BYTES);
+        let submission = gpu.queue.submit([encoder.finish()]);
+        self.ring[slot].slice(..).map_async(wgpu::MapMode::Read, |_| ());
+        let images = batch.labels.len();
+        self.flights.push_back(Flight { submission, slot, done, work, images });
+        if parts.len() > 1 {
+            // Where one submission is not enough, or might not be, the next batch goes by how long this one took.
+            self.during(gpu.wait())?;
+            let work = &self.flights.back().expect("it was just put there").work;
+            self.pace.measured(&self.runtime, work, start.elapsed().as_secs_f64());
+        }
+        self.during(gpu.check())?;
+        Ok(finished)
+    }
+
+    /// A batch and the step's uniform to the device, before the next submission.
+    fn feed(&self, batch: &Batch, step: &Step) {
         let runtime = &self.runtime;
         runtime.write(runtime.buffer("images"), &batch.images);
         runtime.write(runtime.buffer("labels"), &batch.labels);
         runtime.write(runtime.buffer("indices"), &batch.indices);
         runtime.set_step(step);
-        let report = runtime.buffer("report");
-        let mut encoder = runtime.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        clear.iter().for_each(|name| encoder.clear_buffer(runtime.buffer(name), 0, None));
-        if new_report {
-            encoder.clear_buffer(report, 0, Some(SKIPPED_AT)); // the count of skipped updates stays
+    }
+
+    fn clear(&self, encoder: &mut wgpu::CommandEncoder, buffers: &[&str], report: bool) {
+        buffers.iter().for_each(|name| encoder.clear_buffer(self.runtime.buffer(name), 0, None));
+        if report {
+            encoder.clear_buffer(self.runtime.buffer("report"), 0, Some(SKIPPED_AT)); // the count of skipped updates stays
         }
-        encode(runtime, &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
-        let slot = self.next_slot;
-        self.next_slot = (slot + 1) % RING;
-        encoder.copy_buffer_to_buffer(report, 0, &self.ring[slot], 0, REPORT_BYTES);
-        let submission = runtime.gpu.queue.submit([encoder.finish()]);
-        self.ring[slot].slice(..).map_async(wgpu::MapMode::Read, |_| ());
-        self.flights.push_back(Flight { submission, slot, done });
-        runtime.gpu.check()?;
-        Ok(finished)
+    }
+
+    /// Adds to a device's fault what it was doing.
+    fn during<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| match self.flights.front() {
+            Some(flight) => error.during(|| self.pace.describe(&self.runtime, &flight.work, flight.images)),
+            None => error,
+        })
+    }
+
+    /// Seconds that one submission should not exceed on any device; what is longer becomes several. The default is 0.5 on a
+    /// GPU and no bound on a software adapter, which nobody takes away.
+    pub fn set_longest_submission(&mut self, seconds: f64) {
+        self.pace = Pace::new(seconds);
+    }
+
+    /// Submissions that a training batch of `images` would take now, its update included.
+    ///
+    /// # Panics
+    /// If no program was recorded for the batch's size.
+    pub fn submissions(&self, images: usize) -> usize {
+        self.pace.parts(&self.runtime, &[self.whole(program(&self.train, images)), self.whole(self.update)]).len()
     }
 
     /// Waits until another submission may follow. Returns what finished.
@@ -408,22 +460,29 @@ impl<'a> Network<'a> {
 
     /// Waits for the oldest submission and reads its report.
     fn land(&mut self) -> Result<Done> {
-        let Flight { submission, slot, done } = self.flights.pop_front().expect("one is under way");
-        let gpu = self.runtime.gpu;
-        let waited = gpu.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
-        gpu.check()?;
-        let failed = |e: String| Error::device(format!("{}: {e}", gpu.info.name), "");
-        waited.map_err(|e| failed(e.to_string()))?;
-        let report: Report = {
-            let view = self.ring[slot].slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;
-            bytemuck::pod_read_unaligned(&view)
-        };
-        self.ring[slot].unmap();
+        let Flight { submission, slot, done, .. } = self.flights.front().expect("one is under way");
+        let (submission, slot, done) = (submission.clone(), *slot, *done);
+        let report = self.during(self.report(submission, slot))?;
+        self.flights.pop_front();
         let done = done(report);
         if let Done::Updated(report) = &done {
             self.updates.heard(report);
         }
         Ok(done)
+    }
+
+    fn report(&self, submission: wgpu::SubmissionIndex, slot: usize) -> Result<Report> {
+        let gpu = self.runtime.gpu;
+        let waited = gpu.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
+        gpu.check()?;
+        let failed = |e: String| Error::device(format!("{}: {e}", gpu.info.name), "");
+        waited.map_err(|e| failed(e.to_string()))?;
+        let report = {
+            let view = self.ring[slot].slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;
+            bytemuck::pod_read_unaligned(&view)
+        };
+        self.ring[slot].unmap();
+        Ok(report)
     }
 
     /// Waits for everything under way.

@@ -22,7 +22,7 @@ use crate::{
     },
     data::{Dataset, Split},
     error::{Error, Result},
-    files::{read, remove_leftovers, write_atomically},
+    files::{TEXT_LIMIT, read, remove_leftovers, write_atomically},
     gpu::{Gpu, target::Precision},
     optim::Settings,
     signals::Stop,
@@ -225,7 +225,7 @@ pub fn read_run(folder: &Path) -> Result<Value> {
 }
 
 pub(crate) fn read_json(path: &Path) -> Result<Value> {
-    serde_json::from_slice(&read(path)?).map_err(|e| Error::data(path, "a JSON object", e.to_string(), ""))
+    serde_json::from_slice(&read(path, TEXT_LIMIT)?).map_err(|e| Error::data(path, "a JSON object", e.to_string(), ""))
 }
 
 /// The recipe that makes a run again, as flags.

@@ -24,7 +24,7 @@ mod recipe;
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     gpu::{
         Gpu,
         runtime::Step,
@@ -221,6 +221,32 @@ pub fn run(gpu: &Gpu, depth: Depth) -> Result<Vec<Row>> {
         rows.extend(optim::rows(gpu, &target, depth == Depth::Short)?);
     }
     Ok(rows)
+}
+
+/// Runs the short cases with the kernels of `target`, those that training is to use, and the first case of one optimizer.
+///
+/// # Errors
+/// As [`run`], and [`Error::Device`] with the worst kernel if a result is wrong.
+pub fn assure(gpu: &Gpu, target: &Target, optimizer: &str) -> Result<()> {
+    let mut rows = Vec::new();
+    for Entry { case, .. } in table().into_iter().filter(|entry| entry.short) {
+        let (data, expected) = truth(target, case.as_ref());
+        rows.extend(execute(gpu, target, case.as_ref(), &data)?.rows(&case.name(), &expected));
+    }
+    rows.extend(optim::first(gpu, target, optimizer)?);
+    let wrong: Vec<&Row> = rows.iter().filter(|row| !row.passed).collect();
+    let Some(worst) = wrong.iter().max_by(|a, b| a.worst.total_cmp(&b.worst)) else { return Ok(()) };
+    let Row { kernel, form, case, worst, bound, .. } = worst;
+    let name = &gpu.info.name;
+    let message = format!(
+        "{name} computes wrong numbers in {} of {} kernels and cases; the worst is {kernel} {form}, {case}: {worst:.1} times \
+         the bound of {bound:.1e}",
+        wrong.len(),
+        rows.len()
+    );
+    let hint = "try another version of the driver or another --device; `velograd selftest` shows every kernel, and \
+                --selftest off trains regardless";
+    Err(Error::device(message, hint))
 }
 
 /// Runs one case with every target, in every precision, that changes its kernels.

@@ -178,7 +178,8 @@ impl Recording {
         }
     }
 
-    fn slot_bytes(&self, slot: &Slot) -> u64 {
+    /// Length of what a slot names.
+    pub fn slot_bytes(&self, slot: &Slot) -> u64 {
         match slot {
             Slot::Tensor(t) => 4 * self.info(*t).words,
             Slot::Buffer { bytes, .. } => *bytes,

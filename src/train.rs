@@ -15,7 +15,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{Dataset, Loader, Split, order},
+    data::{Batch, Dataset, Loader, Split, order},
     error::{Error, Result},
     evaluate::{Evaluation, batch_beside, batch_sizes, evaluate},
     gpu::Gpu,
@@ -156,6 +156,9 @@ pub struct Trainer<'a> {
     pub network: Network<'a>,
     /// The optimizer's settings, the defaults included.
     pub settings: Settings,
+    /// An update that is not finite ends the run with [`Error::NotFinite`], which names the first kernel and layer that were
+    /// not. Costs the host's waiting for every update.
+    pub debug_nan: bool,
     dataset: Arc<dyn Dataset>,
     options: Options,
     lr: f64,
@@ -200,8 +203,8 @@ impl<'a> Trainer<'a> {
         };
         let network = Network::new(gpu, &plans, Some(optimizer), weights, options.seed)?;
         let rates = VecDeque::new();
-        let position = Position::default();
-        Ok(Self { network, settings, dataset, options, lr, rates, position, stopped: false })
+        let (position, debug_nan, stopped) = (Position::default(), false, false);
+        Ok(Self { network, settings, debug_nan, dataset, options, lr, rates, position, stopped })
     }
 
     /// Trains, from where the trainer stands to the end of the run or to where the watcher stops it. Returns all epochs.
@@ -285,6 +288,7 @@ impl<'a> Trainer<'a> {
         let batches = Loader::new(self.dataset.clone(), Split::Train, order, batch as usize)?;
         let group = batch as usize * accumulate as usize;
         let updates = self.options.updates(&*self.dataset);
+        let mut kept = vec![];
         self.network.leave_evaluation();
         for (index, images) in (done..).zip(batches) {
             let images = images?;
@@ -303,6 +307,17 @@ impl<'a> Trainer<'a> {
             let place = Place { first, last, images: images_of_update, epoch, lr };
             let done = self.network.train(&images, place)?;
             self.note(done, watch)?;
+            if self.debug_nan {
+                if first {
+                    kept.clear();
+                }
+                kept.push((images, place));
+                if last {
+                    let done = self.network.drain()?;
+                    self.note(done, watch)?;
+                    self.assure_finite(&kept)?;
+                }
+            }
             if last {
                 self.position.batch = index + 1;
                 self.position.seconds = before + start.elapsed().as_secs_f64();
@@ -347,6 +362,21 @@ impl<'a> Trainer<'a> {
         }
         self.stopped = wish == Wish::Stop;
         Ok(())
+    }
+
+    /// Whether the last update, of these batches, was finite.
+    fn assure_finite(&mut self, batches: &[(Batch, Place)]) -> Result<()> {
+        if self.position.skips == 0 {
+            return Ok(());
+        }
+        let found = match self.network.find_not_finite(batches)? {
+            Some(found) => found.to_string(),
+            None => "run again dispatch by dispatch, every number is finite: the device does not repeat itself".into(),
+        };
+        let message = format!("update {} is not finite: {found}", self.position.step);
+        let hint = "inputs that grow from update to update ask for a smaller --set lr=...; inputs that are small and finite \
+                    ask for `velograd selftest`";
+        Err(Error::NotFinite { message, hint: hint.into() })
     }
 
     /// Moves the network to where its optimizer wants it evaluated and saved; it stays there until the next epoch. At another

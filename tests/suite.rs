@@ -12,6 +12,9 @@ mod golden_files;
 /// Kernels and the whole network against the golden files.
 mod golden_gpu;
 
+/// Faults of the device: what is said, what was running, and that a wrong one is refused.
+mod faults;
+
 /// What needs no device: references, shaders as text, planning.
 mod no_gpu {
     /// Data sets, readers, order.
@@ -19,6 +22,12 @@ mod no_gpu {
 
     /// Which tensors weight decay leaves out.
     mod decay;
+
+    /// Files that are damaged, forged or endless.
+    mod hostile;
+
+    /// What the sources keep to.
+    mod sources;
 
     /// Gradients of the references against differences of their values.
     mod finite_difference;
@@ -58,6 +67,12 @@ mod recipes;
 mod report;
 /// A run that is interrupted anywhere and continued ends with the same bits as one that is not.
 mod resume;
+
+/// Networks and data sets of any size that the flags allow.
+mod sizes;
+
+/// Memory, file handles and time over many updates.
+mod soak;
 
 /// Sharing buffers between activations changes no bit.
 mod sharing;

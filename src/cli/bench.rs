@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         "optimizer": flags.optimizer,
         "precision": plans.recipe.precision.name(),
         "steps": arguments.steps,
-        "dispatches": network.runtime.dispatches(0) + network.runtime.dispatches(network.update_program()),
+        "dispatches": network.runtime.dispatches(0).len() + network.runtime.dispatches(network.update_program()).len(),
         "ms_per_step": 1e3 * step,
         "ms_forward": milliseconds(|s| s.forward),
         "ms_backward": milliseconds(|s| s.backward),

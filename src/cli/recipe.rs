@@ -12,7 +12,7 @@ use super::{DataFlags, PrecisionFlag, StemFlag, print::say};
 use crate::{
     data::{self, CLASSES, Dataset, Holdout, Split},
     error::{Error, Result},
-    files::read,
+    files::{TEXT_LIMIT, read_text},
     gpu::{self, Gpu, target::Precision},
     models::{Config, Stem},
     network::Recipe,
@@ -307,7 +307,7 @@ pub(super) fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
     // A missing file name is clap's to report; so is a command that has no --config.
     if let Some(file) = value_of(&arguments, "--config") {
         let path = Path::new(&file);
-        let text = String::from_utf8_lossy(&read(path)?).into_owned();
+        let text = read_text(path, TEXT_LIMIT)?;
         let wrong = |e: toml::de::Error| Error::data(path, TABLE, e.message(), "");
         let optimizers = value_of(&arguments, "--optimizers");
         expanded.extend(flags(path, &text.parse().map_err(wrong)?, optimizers.as_deref())?);

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
@@ -16,11 +16,12 @@ use crate::{
     checkpoint,
     data::{Dataset, Split},
     error::{Error, Result},
-    files::read,
+    files::{TENSORS_LIMIT, read},
     gpu::{Gpu, target::Precision},
     models::Config,
     optim::{self, Settings},
     record::{Lock, Record, Recorder, default_folder, read_run, result_json, run_json, same_run},
+    selftest,
     signals::Stop,
     train::{EpochRow, OnNan, Options, Position, Trainer, Watch as _, loss_variance},
     weights::Weights,
@@ -44,6 +45,12 @@ pub(super) struct Arguments {
     /// First weights; stem, width and classes come from their shapes
     #[arg(long, value_name = "FILE.safetensors")]
     init: Option<PathBuf>,
+    /// Compares the device's kernels with CPU values before the run, each at a size or two, and refuses a device that is wrong
+    #[arg(long, value_enum, default_value = "short")]
+    selftest: Selftest,
+    /// Ends the run at the first update that is not finite, and names the kernel and layer where it began; slower
+    #[arg(long)]
+    debug_nan: bool,
     /// Folder for logs, checkpoints and weights [default: runs/<date-time>-<optimizer>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -55,10 +62,21 @@ pub(super) struct Arguments {
     extend: Option<u32>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Selftest {
+    Off,
+    Short,
+}
+
+/// Refuses what can be refused without a device or data.
+pub(super) fn check(arguments: &Arguments) -> Result<()> {
+    optim::build(&arguments.optimizer, &arguments.set)?;
+    arguments.recipe.check()
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     // What can be refused without a device is refused before one is asked for.
-    optim::build(&arguments.optimizer, &arguments.set)?;
-    arguments.recipe.check()?;
+    check(arguments)?;
     match (&arguments.resume, arguments.extend) {
         (Some(folder), _) => arguments.go_on(folder),
         (None, None) => arguments.begin(),
@@ -94,6 +112,9 @@ impl Arguments {
         let preset = recipe.preset(&gpu);
         let options = recipe.options(preset, recipe.precision(&mut gpu)?, init)?;
         let options = Options { optimizer: optimizer.clone(), set: set.clone(), seed: *seed, ..options };
+        if self.selftest == Selftest::Short {
+            selftest::assure(&gpu, &gpu.target_for(options.recipe.precision)?, optimizer)?;
+        }
         let dataset = recipe.open(*seed)?;
         let (_, settings) = optim::build(optimizer, set)?;
         let mut table = recipe.to_toml(preset, &options);
@@ -203,6 +224,7 @@ impl Arguments {
         let mut progress = Progress::new(options, train);
         progress.resumed(trainer.position());
         let mut recorder = Recorder { record, watch: &mut progress, stop: Stop::on_signals()? };
+        trainer.debug_nan = self.debug_nan;
         let rows = trainer.run(&mut recorder)?;
         let Recorder { mut record, stop, .. } = recorder;
         let remark = record.wait()?;
@@ -262,7 +284,7 @@ fn extended(options: &Options, before: &Value, more: u32) -> Result<u32> {
 }
 
 fn crc32(path: &Path) -> Result<String> {
-    Ok(format!("{:08x}", crc32fast::hash(&read(path)?)))
+    Ok(format!("{:08x}", crc32fast::hash(&read(path, TENSORS_LIMIT)?)))
 }
 
 /// The columns of the paper's table 1.

@@ -58,7 +58,8 @@ impl Kernel {
         assert_eq!(given.len(), self.storage.len(), "`{name}` declares {declared:?}, the call gives {given:?}");
         for (binding, (access, dtype)) in self.storage.iter().zip(given) {
             assert_eq!(binding.access, *access, "`{name}`: `{}` is {:?} in WGSL", binding.name, binding.access);
-            let (half, what) = (binding.half, if binding.half { "f16" } else { "not f16" });
+            let half = binding.element == Some(naga::Scalar::F16);
+            let what = if half { "f16" } else { "not f16" };
             assert_eq!(
                 half,
                 *dtype == Dtype::F16,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
-use super::{Gpu, kernel::Kernel};
+use super::{Gpu, kernel::Kernel, shader::Binding};
 use crate::{
     error::{Error, Result},
     tape::{Call, MAX_GROUPS, Recording, Slot, Tensor, plan::Plan},
@@ -69,10 +69,36 @@ pub struct Report {
     pub padding: u32,
 }
 
-struct Dispatch {
+/// One dispatch of a program.
+pub struct Dispatch {
     kernel: Arc<Kernel>,
     group: wgpu::BindGroup,
     grid: [u32; 3],
+    /// Where in the network.
+    pub label: String,
+    /// Operations, and ten for each byte that its arguments span: in proportion to its time on no device, and far off on none.
+    pub work: f64,
+    /// What it reads and writes.
+    pub arguments: Vec<Argument>,
+}
+
+impl Dispatch {
+    /// Kernel and choices.
+    pub fn kernel(&self) -> &str {
+        &self.kernel.name
+    }
+}
+
+/// A range of a buffer as a dispatch sees it.
+pub struct Argument {
+    /// The variable in WGSL.
+    pub binding: Binding,
+    /// Where it lives.
+    pub buffer: wgpu::Buffer,
+    /// First byte there.
+    pub offset: u64,
+    /// Bytes that belong to it.
+    pub bytes: u64,
 }
 
 /// One recording, ready to be encoded any number of times.
@@ -198,10 +224,28 @@ impl<'a> Runtime<'a> {
             let offset = at as u64 * SIZES_STRIDE;
             packed[offset as usize..][..bytes.len()].copy_from_slice(&bytes);
             let group = self.bind(index, call, &kernel, &sizes, offset);
-            dispatches.push(Dispatch { kernel, group, grid: call.grid });
+            let arguments = self.arguments(index, recording, call, &kernel);
+            let (label, work) = (call.label.clone(), call.flop + 10.0 * recording.bytes(call) as f64);
+            dispatches.push(Dispatch { kernel, group, grid: call.grid, label, work, arguments });
         }
         gpu.queue.write_buffer(&sizes, 0, &packed);
         Program { dispatches }
+    }
+
+    fn arguments(&self, index: usize, recording: &Recording, call: &Call, kernel: &Kernel) -> Vec<Argument> {
+        let argument = |(binding, (slot, _)): (&Binding, &(Slot, _))| {
+            let (buffer, offset) = self.place(index, slot);
+            Argument { binding: binding.clone(), buffer: buffer.clone(), offset, bytes: recording.slot_bytes(slot) }
+        };
+        kernel.storage.iter().zip(&call.args).map(argument).collect()
+    }
+
+    /// The buffer of a slot and its first byte there.
+    fn place(&self, index: usize, slot: &Slot) -> (&wgpu::Buffer, u64) {
+        match slot {
+            Slot::Tensor(t) => (self.tensor(index, *t), 0),
+            Slot::Buffer { name, offset, .. } => (&self.buffers[name], *offset),
+        }
     }
 
     fn bind(&self, index: usize, call: &Call, kernel: &Kernel, sizes: &wgpu::Buffer, at: u64) -> wgpu::BindGroup {
@@ -235,12 +279,12 @@ impl<'a> Runtime<'a> {
 
     /// Appends program `index` to a pass.
     pub fn encode(&self, index: usize, pass: &mut wgpu::ComputePass<'_>) {
-        self.encode_range(index, 0..self.programs[index].dispatches.len(), pass);
+        self.encode_range(index, 0..self.dispatches(index).len(), pass);
     }
 
     /// Appends some of a program's dispatches to a pass.
     pub fn encode_range(&self, index: usize, range: Range<usize>, pass: &mut wgpu::ComputePass<'_>) {
-        for Dispatch { kernel, group, grid: [x, y, z] } in &self.programs[index].dispatches[range] {
+        for Dispatch { kernel, group, grid: [x, y, z], .. } in &self.programs[index].dispatches[range] {
             pass.set_pipeline(&kernel.pipeline);
             pass.set_bind_group(0, group, &[]);
             pass.dispatch_workgroups(*x, *y, *z);
@@ -262,8 +306,13 @@ impl<'a> Runtime<'a> {
     }
 
     /// Dispatches of a program.
-    pub fn dispatches(&self, index: usize) -> usize {
-        self.programs[index].dispatches.len()
+    pub fn dispatches(&self, index: usize) -> &[Dispatch] {
+        &self.programs[index].dispatches
+    }
+
+    /// Zeros in every activation.
+    pub fn clear_activations(&self, encoder: &mut wgpu::CommandEncoder) {
+        self.pool.iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
     }
 
     /// Sets the step uniform of the next submission.
@@ -306,6 +355,14 @@ impl<'a> Runtime<'a> {
     /// # Errors
     /// As [`Gpu::wait`].
     pub fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize) -> Result<Vec<T>> {
+        self.read_at(buffer, 0, count)
+    }
+
+    /// Reads `count` values from byte `offset` of a buffer, a multiple of 4; waits for all work.
+    ///
+    /// # Errors
+    /// As [`Gpu::wait`].
+    pub fn read_at<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, offset: u64, count: usize) -> Result<Vec<T>> {
         let bytes = (count * size_of::<T>()) as u64;
         let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("read-back"),
@@ -314,7 +371,7 @@ impl<'a> Runtime<'a> {
             mapped_at_creation: false,
         });
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes.next_multiple_of(4));
+        encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes.next_multiple_of(4));
         self.gpu.queue.submit([encoder.finish()]);
         staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
         self.gpu.wait()?;

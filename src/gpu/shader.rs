@@ -92,8 +92,8 @@ pub struct Binding {
     pub loaded: bool,
     /// Whether any line stores to it.
     pub stored: bool,
-    /// Whether its elements are f16.
-    pub half: bool,
+    /// What it is an array of, its vectors taken apart; `None` for a struct.
+    pub element: Option<naga::Scalar>,
 }
 
 /// A field of the uniform struct `Sizes`.
@@ -253,8 +253,8 @@ fn reflect(spec: &Spec, source: String, module: naga::Module, info: naga::valid:
                 let access = if write { Access::ReadWrite } else { Access::Read };
                 let uses = info.get_entry_point(0)[handle];
                 let (loaded, stored) = (uses.contains(GlobalUse::READ), uses.contains(GlobalUse::WRITE));
-                let half = is_half(&module, variable.ty);
-                storage.push(Binding { index: binding.binding, name, access, loaded, stored, half });
+                let element = element(&module, variable.ty);
+                storage.push(Binding { index: binding.binding, name, access, loaded, stored, element });
             }
             naga::AddressSpace::Uniform => {
                 let naga::TypeInner::Struct { members, span } = &module.types[variable.ty].inner else {
@@ -276,12 +276,11 @@ fn reflect(spec: &Spec, source: String, module: naga::Module, info: naga::valid:
     Linked { source, module, info, storage, sizes, step, workgroup_size }
 }
 
-/// Whether a buffer is an array of f16 or of vectors of them.
-fn is_half(module: &naga::Module, ty: naga::Handle<naga::Type>) -> bool {
+fn element(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<naga::Scalar> {
     match module.types[ty].inner {
-        naga::TypeInner::Array { base, .. } => is_half(module, base),
-        naga::TypeInner::Scalar(scalar) | naga::TypeInner::Vector { scalar, .. } => scalar == naga::Scalar::F16,
-        _ => false,
+        naga::TypeInner::Scalar(scalar) | naga::TypeInner::Vector { scalar, .. } => Some(scalar),
+        naga::TypeInner::Array { base, .. } => element(module, base),
+        _ => None,
     }
 }
 

@@ -29,7 +29,7 @@ pub fn dispatch_seconds(runtime: &Runtime<'_>, index: usize) -> Result<Option<Ve
 /// # Errors
 /// As [`Gpu::wait`].
 pub fn in_passes(runtime: &Runtime<'_>, index: usize, apart: bool) -> Result<Vec<f64>> {
-    let count = runtime.dispatches(index);
+    let count = runtime.dispatches(index).len();
     let mut seconds = Vec::with_capacity(count);
     for first in (0..count).step_by(AT_ONCE) {
         seconds.extend(some(runtime.gpu, runtime, index, first..count.min(first + AT_ONCE), apart)?);

@@ -170,7 +170,7 @@ pub fn optimizer_bound(expected: f64) -> f64 {
 
 /// Rows of every optimizer case on one target: one row per kernel that took part.
 pub(super) fn rows(gpu: &Gpu, target: &Target, short: bool) -> Result<Vec<Row>> {
-    let inputs = OptimizerInputs::new(&DIMS.map(|dims| dims.iter().product()), UPDATES);
+    let inputs = inputs();
     let mut rows = Vec::new();
     let mut last = "";
     for (name, settings) in OPTIMIZER_CASES {
@@ -180,6 +180,17 @@ pub(super) fn rows(gpu: &Gpu, target: &Target, short: bool) -> Result<Vec<Row>> 
         last = name;
     }
     Ok(rows)
+}
+
+/// Rows of an optimizer's first case.
+pub(super) fn first(gpu: &Gpu, target: &Target, optimizer: &str) -> Result<Vec<Row>> {
+    let inputs = inputs();
+    let of = OPTIMIZER_CASES.iter().find(|(name, _)| *name == optimizer);
+    of.map_or(Ok(vec![]), |(name, settings)| case(gpu, target, name, settings, &inputs))
+}
+
+fn inputs() -> OptimizerInputs {
+    OptimizerInputs::new(&DIMS.map(|dims| dims.iter().product()), UPDATES)
 }
 
 /// A row of [`OPTIMIZER_CASES`], built.

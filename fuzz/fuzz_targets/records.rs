@@ -1,0 +1,24 @@
+//! CIFAR-10's files of records: the input is repeated to whole records where it is short, and read as it is.
+#![no_main]
+
+mod file;
+
+use libfuzzer_sys::fuzz_target;
+use velograd::data::{Cifar10, Dataset, IMAGE_BYTES, Split};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((&form, bytes)) = bytes.split_first() else { return };
+    let mut records = bytes.to_vec();
+    // Few inputs grow to 3,073 bytes by themselves.
+    if form & 1 == 1 && !bytes.is_empty() {
+        records.resize(3073 * (1 + bytes.len() / 3073), bytes[0]);
+    }
+    file::file("data_batch_1.bin", &records);
+    file::file("batches.meta.txt", if form & 2 == 2 { bytes } else { b"" });
+    if let Ok(set) = Cifar10::open(file::folder()) {
+        let mut image = [0; IMAGE_BYTES];
+        for index in 0..set.len(Split::Train) {
+            assert!(set.read(Split::Train, index, &mut image).expect("a record that was accepted") < 10);
+        }
+    }
+});

@@ -1,0 +1,46 @@
+//! safetensors: the input is a table of tensors, to which the data that it asks for is added, or a whole file.
+#![no_main]
+
+mod file;
+
+use std::sync::OnceLock;
+
+use libfuzzer_sys::fuzz_target;
+use velograd::{
+    gpu::target::Target,
+    models::{Config, Stem, resnet::resnet18},
+    ops,
+    params::Layout,
+    tape::Tape,
+    weights::{Weights, config_of},
+};
+
+fn layout() -> &'static Layout {
+    static LAYOUT: OnceLock<Layout> = OnceLock::new();
+    LAYOUT.get_or_init(|| {
+        let mut t = Tape::new(&Target::portable(), false);
+        let x = t.scope("input", |t| {
+            let draws = ops::draw(t, 1, false);
+            ops::augment(t, 1, draws)
+        });
+        resnet18(&mut t, x, Config { stem: Stem::Cifar, width: 1, classes: 10 });
+        t.finish().layout
+    })
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((&form, bytes)) = bytes.split_first() else { return };
+    let mut file = bytes.to_vec();
+    if form & 1 == 1 {
+        file = [&(bytes.len() as u64).to_le_bytes(), bytes].concat();
+        let table: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+        let ends = table.iter().filter_map(|t| t.as_object()).flat_map(|t| t.values());
+        let last = ends.filter_map(|t| t["data_offsets"][1].as_u64()).max().unwrap_or(0);
+        file.resize(file.len() + last.min(1 << 20) as usize, 0);
+    }
+    let path = file::file("w.safetensors", &file);
+    let _ = config_of(&path);
+    if let Ok(weights) = Weights::load(&path, layout()) {
+        assert!(weights.params.iter().chain(&weights.running).all(|v| v.is_finite()));
+    }
+});

@@ -1,0 +1,60 @@
+#!/bin/sh
+# The kernels on other Vulkan drivers than the system's choice: `velograd selftest`, then the kernel tests.
+#
+#   scripts/other_drivers.sh [ICD.json ...]
+#
+# Runs every driver file given, and those found here: lavapipe (Mesa) with vectors of 128, 256 and 512 bits, which gives
+# subgroups of 4, 8 and 16, and SwiftShader (from Chromium). With the Khronos validation layer installed
+# (vulkan-validationlayers) there is one more run under it, which must say nothing.
+set -eu
+cd "$(dirname "$0")/.."
+
+cargo build --release
+suite=$(cargo test --release --test suite --no-run --message-format=json | sed -n 's/.*"executable":"\([^"]*suite-[^"]*\)".*/\1/p')
+logs=target/drivers
+mkdir -p "$logs"
+export VELOGRAD_REQUIRE_GPU=1
+failed=0
+
+# name, what to run; the environment says which driver
+check() {
+    name=$1
+    shift
+    if "$@" >"$logs/$name.log" 2>&1; then verdict=ok; else verdict=FAILED; failed=1; fi
+    echo "$name: $verdict: $(grep -E ' rows, |^test result' "$logs/$name.log" | tail -n 1)"
+}
+
+driver() {
+    name=$1
+    VK_DRIVER_FILES=$2 VK_ICD_FILENAMES=$2 check "$name-selftest" target/release/velograd selftest
+    VK_DRIVER_FILES=$2 VK_ICD_FILENAMES=$2 check "$name-tests" "$suite" --test-threads=1 ops:: golden_gpu::
+}
+
+for file in "$@"; do
+    driver "$(basename "$file" .json)" "$file"
+done
+
+lavapipe=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1)
+if [ -n "$lavapipe" ]; then
+    for bits in 128 256 512; do
+        LP_NATIVE_VECTOR_WIDTH=$bits driver "lavapipe-$bits" "$lavapipe"
+    done
+fi
+
+swiftshader=$(ls /usr/lib/chromium/libvk_swiftshader.so /usr/lib/chromium-browser/libvk_swiftshader.so \
+    /opt/google/chrome/libvk_swiftshader.so 2>/dev/null | head -n 1)
+if [ -n "$swiftshader" ]; then
+    file=$(pwd)/$logs/swiftshader.json
+    printf '{"file_format_version":"1.0.0","ICD":{"library_path":"%s","api_version":"1.1.0"}}\n' "$swiftshader" >"$file"
+    driver swiftshader "$file"
+fi
+
+# With the layer's own settings it would stop at nothing and print to a log: here everything goes to standard output.
+if ls /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json >/dev/null 2>&1; then
+    export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
+    check validation-selftest target/release/velograd selftest --short
+    rm -rf "$logs/validation-run"
+    check validation-train target/release/velograd train --dataset shapes10 --width 8 --max-steps 3 --out "$logs/validation-run"
+    if grep -E 'VUID|Validation (Error|Warning)' "$logs"/validation-*.log; then failed=1; fi
+fi
+exit $failed

@@ -1,0 +1,321 @@
+//! Faults of the device: what is said, what was running, and that a wrong one is refused.
+
+use std::{fs, process::Command, sync::Arc};
+
+use velograd::{
+    data::{Batch, Dataset, IMAGE_BYTES, Shapes10, Sizes},
+    error::Error,
+    gpu::{
+        Gpu,
+        runtime::{Report, Runtime},
+        shader::{Const, Spec},
+    },
+    models::{self, Config, Stem},
+    network::{Done, LARGEST_BATCH, Network, Place, Plans, Recipe},
+    optim,
+    random::Rng,
+    schedule::Schedule,
+    selftest::{Case, Conv2dCase, assure, table},
+    tape::Tape,
+    train::{EpochRow, Options, StepRow, Trainer, Watch},
+    weights::Weights,
+};
+
+use crate::{
+    folder::{Folder, records},
+    support,
+};
+
+const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
+
+fn noise(n: u32) -> Batch {
+    let mut rng = Rng::new(9);
+    let images = (0..n as usize * IMAGE_BYTES).map(|_| rng.u32() as u8).collect();
+    Batch { images, labels: (0..n).map(|i| i % 10).collect(), indices: (0..n).collect() }
+}
+
+fn network<'a>(gpu: &'a Gpu, batches: &[u32], weights: impl FnOnce(&mut Weights)) -> Network<'a> {
+    let recipe = Recipe { augment: true, dropout: 0.5, ..Recipe::default() };
+    let plans = Plans { model: &models::ALL[0], config: TINY, recipe, train: batches.to_vec(), evaluate: vec![] };
+    let (optimizer, _) = optim::build("velograd", &[]).unwrap();
+    let init = |layout: &_| {
+        let mut first = Weights::init(layout, 1);
+        weights(&mut first);
+        Ok(first)
+    };
+    Network::new(gpu, &plans, Some(optimizer), init, 3).unwrap()
+}
+
+const WHOLE: Place = Place { first: true, last: true, images: 16, epoch: 1, lr: 0.0015 };
+
+fn reports(done: &[Done]) -> Vec<Report> {
+    done.iter().filter_map(|d| if let Done::Updated(report) = d { Some(*report) } else { None }).collect()
+}
+
+/// A device that goes away in the middle of a run: an error with the kernel and the size of what was under way.
+#[test]
+fn a_lost_device_is_an_error_that_says_what_was_running() {
+    if support::gpu().is_none() {
+        return;
+    }
+    let gpu = Gpu::open(None).expect("the adapter opens a second time");
+    let mut network = network(&gpu, &[16], |_| ());
+    for _ in 0..3 {
+        network.train(&noise(16), WHOLE).unwrap();
+    }
+    gpu.device.destroy();
+    let mut outcome = Ok(vec![]);
+    for _ in 0..4 {
+        outcome = outcome.and_then(|_| network.train(&noise(16), WHOLE));
+    }
+    let error = outcome.and_then(|_| network.drain()).expect_err("the device is gone");
+    let text = error.to_string();
+    let during = "during: a batch of 16 images in 1";
+    for part in [gpu.info.name.as_str(), "lost", during, "dispatches; the heaviest is ", "hint: ", "--batch-size"] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    assert_eq!(error.exit_code(), 1);
+    assert!(network.weights().is_err() && gpu.wait().is_err());
+    assert!(Runtime::new(&gpu, &[], true).is_err(), "nothing can be made on a device that is gone");
+}
+
+/// What wgpu finds wrong becomes an error that names it and says that it is not the user's fault.
+#[test]
+fn a_validation_error_is_not_the_users() {
+    if support::gpu().is_none() {
+        return;
+    }
+    let gpu = Gpu::open(None).expect("the adapter opens a second time");
+    let mut network = network(&gpu, &[16], |_| ());
+    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    encoder.clear_buffer(network.runtime.buffer("grads"), 2, None); // offsets are multiples of four
+    let _ = encoder.finish();
+    let text = network.train(&noise(16), WHOLE).expect_err("wgpu refuses").to_string();
+    for part in ["Buffer offset 2", "during: a batch of 16 images", "please report"] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+}
+
+/// More memory than there is: an error that says what fits, before anything runs.
+#[test]
+fn too_large_a_batch_is_refused_with_the_one_that_fits() {
+    let Some(gpu) = support::gpu() else { return };
+    let limits = gpu.device.limits();
+    let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
+    // The largest activation is 32 x 32 pixels of `width` channels, four bytes each.
+    let images = |width: u64| limit / (32 * 32 * width * 4) + 1;
+    let width = [32, 64, 128, 256].into_iter().find(|width| images(*width) <= u64::from(LARGEST_BATCH));
+    let Some(width) = width else {
+        println!("skipped: this device binds more than the largest batch needs");
+        return;
+    };
+    let (n, config) = (images(width) as u32, Config { stem: Stem::Cifar, width: width as u32, classes: 10 });
+    let plans = Plans { model: &models::ALL[0], config, recipe: Recipe::default(), train: vec![n], evaluate: vec![] };
+    let (optimizer, _) = optim::build("sgd", &[]).unwrap();
+    let made = Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0);
+    let text = made.err().expect("it cannot fit").to_string();
+    assert!(text.contains(&format!("a batch of {n} does not fit")) && text.contains("--batch-size "), "{text}");
+}
+
+/// However finely a batch is cut into submissions, its bits are the same; whole unless it would take too long.
+#[test]
+fn cutting_a_batch_changes_no_bit() {
+    let Some(gpu) = support::gpu() else { return };
+    let run = |longest: Option<f64>| {
+        let mut network = network(gpu, &[16], |_| ());
+        if let Some(seconds) = longest {
+            network.set_longest_submission(seconds);
+        }
+        let mut submissions = vec![];
+        let mut found = vec![];
+        for _ in 0..4 {
+            submissions.push(network.submissions(16));
+            found.extend(reports(&network.train(&noise(16), WHOLE).unwrap()));
+        }
+        found.extend(reports(&network.drain().unwrap()));
+        (network.weights().unwrap(), found, submissions)
+    };
+    let (whole, losses, default) = run(None);
+    let (fine, fine_losses, cut) = run(Some(1e-9));
+    let (coarse, coarse_losses, once) = run(Some(1e9));
+    assert!(whole == fine && whole == coarse && losses == fine_losses && losses == coarse_losses);
+    let dispatches = cut[1];
+    assert!(cut[0] > 8 && cut[0] < dispatches && dispatches > 150, "{cut:?}: finely at first, then one by one");
+    assert!(once[0] > 8 && once[1..] == [1, 1, 1], "{once:?}: whole once the rate is known");
+    assert_eq!(default[3], 1, "{default:?}: the usual batch is one submission");
+}
+
+/// The first kernel and layer that is not finite, in each half of a network, and none in a sound one.
+#[test]
+fn what_is_not_finite_first_is_named() {
+    let Some(gpu) = support::gpu() else { return };
+    let places = [Place { last: false, ..WHOLE }, Place { first: false, ..WHOLE }];
+    let batches: Vec<_> = places.into_iter().map(|place| (noise(8), place)).collect();
+    let run = |name: &str, at: usize, value: f32| {
+        let layout = network(gpu, &[8], |_| ()).layout.clone();
+        let segment = layout.params.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("no {name}"));
+        let mut network = network(gpu, &[8], |w| w.params[segment.offset as usize + at] = value);
+        batches.iter().for_each(|(batch, place)| drop(network.train(batch, *place).unwrap()));
+        network.drain().unwrap();
+        (network.updates().skipped, network.find_not_finite(&batches).unwrap())
+    };
+    let (skipped, found) = run("layer2.0.conv1.weight", 5, f32::NAN);
+    let found = found.expect("a NaN is not finite");
+    assert_eq!((skipped, found.label.as_str(), found.batch), (1, "layer2.0.conv1", 1), "{found}");
+    assert!(found.kernel.starts_with("conv2d/forward") && found.to_string().contains("1 of "), "{found}");
+    // A filter of one huge weight overflows where it is summed or squared, not before.
+    let (skipped, found) = run("layer3.1.conv2.weight", 0, 3e38);
+    let found = found.expect("a sum beyond f32 is not finite");
+    assert!(skipped == 1 && found.label.starts_with("layer3.1"), "{found}");
+    assert!(found.inputs.iter().all(|input| input.not_finite == 0), "{found}");
+    let (skipped, found) = run("fc.bias", 2, f32::INFINITY);
+    assert_eq!((skipped, found.map(|f| f.label)), (1, Some("fc".to_owned())));
+    let (skipped, found) = run("fc.bias", 2, 1.0);
+    assert_eq!((skipped, found), (0, None), "a sound network has no such kernel");
+}
+
+struct Silent;
+
+impl Watch for Silent {
+    fn step(&mut self, _: &StepRow, _: u64, _: u64, _: u64) -> velograd::error::Result<()> {
+        Ok(())
+    }
+    fn epoch(&mut self, _: &EpochRow) -> velograd::error::Result<()> {
+        Ok(())
+    }
+}
+
+/// A rate that blows up, with `debug_nan`: the run ends at the first such update and says where.
+#[test]
+fn a_run_that_diverges_names_its_kernel() {
+    let Some(gpu) = support::gpu() else { return };
+    let options = Options {
+        model: "resnet18".into(),
+        config: TINY,
+        optimizer: "sgd".into(),
+        set: vec![("lr".into(), "1e30".into())],
+        lookahead: None,
+        epochs: 60,
+        max_steps: None,
+        batch: 8,
+        accumulate: 2,
+        recipe: Recipe { augment: true, ..Recipe::default() },
+        schedule: Schedule::CONSTANT,
+        early_stop: None,
+        on_nan: velograd::train::OnNan::Skip,
+        shuffle: true,
+        seed: 1,
+    };
+    let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 40, test: 0 }).unwrap());
+    let mut trainer = Trainer::new(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();
+    trainer.debug_nan = true;
+    let error = trainer.run(&mut Silent).expect_err("a rate of 1e30 diverges");
+    let text = error.to_string();
+    assert!(matches!(error, Error::NotFinite { .. }), "{text}");
+    for part in ["update ", "is that of ", "of the update", "read `", "--set lr="] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+}
+
+#[test]
+fn debug_nan_from_the_command_line() {
+    if support::gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("debug-nan");
+    folder.write("data_batch_1.bin", &records(40));
+    let train = ["train", "--data", ".", "--width", "4", "--batch-size", "16", "--epochs", "40", "--optimizer", "sgd"];
+    let said = folder.refused(1, &[&train[..], &["--set", "lr=1e30", "--debug-nan", "--out", "run"]].concat());
+    assert!(said.contains("is not finite: the first output that is not finite is that of "), "{said}");
+    // In a sound run it changes nothing.
+    let two = ["--max-steps", "3", "--set", "lr=0.01"];
+    folder.works(&[&train[..], &two, &["--debug-nan", "--out", "a"]].concat());
+    folder.works(&[&train[..], &two, &["--selftest", "off", "--out", "b"]].concat());
+    let weights = |run: &str| fs::read(folder.0.join(run).join("model.safetensors")).unwrap();
+    assert!(weights("a") == weights("b"), "--debug-nan changes the run");
+    // A weight that no file should hold is refused by its name.
+    let mut bytes = weights("a");
+    let table = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let names: serde_json::Value = serde_json::from_slice(&bytes[8..][..table]).unwrap();
+    let at = 8 + table + names["layer1.0.conv1.weight"]["data_offsets"][0].as_u64().unwrap() as usize;
+    bytes[at..][..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    folder.write("nan.safetensors", &bytes);
+    let said = folder.refused(1, &["train", "--data", ".", "--init", "nan.safetensors", "--out", "c"]);
+    assert!(said.contains("finite values in `layer1.0.conv1.weight`, found NaN"), "{said}");
+    // A finite one that overflows is found where it does.
+    bytes[at..][..4].copy_from_slice(&3.0e38_f32.to_le_bytes());
+    folder.write("huge.safetensors", &bytes);
+    let init = ["train", "--data", ".", "--init", "huge.safetensors", "--debug-nan", "--max-steps", "3", "--out", "d"];
+    let said = folder.refused(1, &init);
+    assert!(said.contains("update 1 is not finite") && said.contains(" of layer1.0."), "{said}");
+}
+
+/// A device that runs one kernel wrongly, whichever: refused, with the kernel's name.
+#[test]
+fn a_device_with_a_wrong_kernel_is_refused() {
+    if support::gpu().is_none() {
+        return;
+    }
+    let sound = Gpu::open(None).expect("the adapter opens a second time");
+    assure(&sound, &sound.target, "velograd").expect("this device is sound");
+    // As a driver would miscompile: the right pipeline replaced by one of other constants over the same buffers.
+    let convolution = Conv2dCase {
+        input: [2, 9, 7, 20],
+        conv: velograd::ops::Conv2d { outputs: 24, kernel: 3, stride: 1, padding: 1 },
+        shared: true,
+    };
+    let recording = convolution.recording(&sound.target);
+    let mut wrong = 0;
+    for path in ["conv2d/forward", "conv2d/backward_input", "conv2d/backward_weight"] {
+        for call in recording.calls.iter().filter(|call| call.spec.path == path) {
+            for at in 0..call.spec.consts.len() {
+                let (name, Const::Bool(value)) = call.spec.consts[at] else { continue };
+                let mut other = call.spec.clone();
+                other.consts[at] = (name, Const::Bool(!value));
+                refuses(&call.spec, &other, "velograd");
+                wrong += 1;
+            }
+        }
+    }
+    let sgd = |nesterov: &str| {
+        let set =
+            [("lr", "0.01"), ("momentum", "0.9"), ("nesterov", nesterov)].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let (rule, _) = optim::build("sgd", &set).unwrap();
+        let layout = network(&sound, &[2], |_| ()).layout.clone();
+        let recording = optim::record(rule.as_ref(), optim::Clip::default(), Tape::over_layout(&sound.target, &layout));
+        recording.calls.into_iter().find(|call| call.spec.path == "optim/sgd").expect("sgd runs its kernel").spec
+    };
+    let plain = table().iter().filter(|entry| entry.short).count();
+    assert!(wrong > 0 && plain > 10 && sgd("true") != sgd("false"), "{wrong} wrong forms, {plain} cases");
+}
+
+fn refuses(right: &Spec, wrong: &Spec, optimizer: &str) {
+    let gpu = Gpu::open(None).unwrap();
+    gpu.miscompile(right, wrong);
+    let error = assure(&gpu, &gpu.target, optimizer).expect_err(&format!("{wrong} stands for {right}"));
+    let text = error.to_string();
+    assert!(text.contains(right.path) && text.contains("velograd selftest"), "{right}: {text}");
+}
+
+/// Two runs on one device at the same time end with the bits of one alone.
+#[test]
+fn two_runs_at_once_do_not_meet() {
+    if support::gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("two");
+    folder.write("data_batch_1.bin", &records(60));
+    let start = |out: &str| {
+        let flags = "train --data . --width 8 --batch-size 16 --epochs 3 --seed 4 --selftest off --out";
+        let mut command = Command::new(env!("CARGO_BIN_EXE_velograd"));
+        command.args(flags.split(' ')).arg(out).current_dir(&folder.0).stdout(std::process::Stdio::null());
+        command.spawn().unwrap()
+    };
+    let both = [start("a"), start("b")];
+    for mut run in both {
+        assert!(run.wait().unwrap().success());
+    }
+    assert!(start("alone").wait().unwrap().success());
+    let weights = |run: &str| fs::read(folder.0.join(run).join("model.safetensors")).unwrap();
+    assert!(weights("a") == weights("alone") && weights("b") == weights("alone"));
+}

@@ -1,0 +1,131 @@
+//! Networks, batches and data sets of any size that the flags allow: an update or two, or an error before the first.
+
+use std::sync::Arc;
+
+use velograd::{
+    data::{Dataset, Holdout, Shapes10, Sizes},
+    error::{Error, Result},
+    gpu::target::Precision,
+    models::{Config, Stem},
+    network::Recipe,
+    optim::{self, Clip, Lookahead},
+    params::NoDecay,
+    random::Rng,
+    schedule::Schedule,
+    train::{EpochRow, OnNan, Options, StepRow, Trainer, Watch},
+    weights::Weights,
+};
+
+use crate::support::gpu;
+
+#[derive(Default)]
+struct Count(u64);
+
+impl Watch for Count {
+    fn step(&mut self, row: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
+        self.0 += 1;
+        assert!(row.skipped || row.loss.is_finite());
+        Ok(())
+    }
+    fn epoch(&mut self, _: &EpochRow) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Mostly small, sometimes at or beyond an edge.
+fn number(rng: &mut Rng, usual: u32, edges: &[u32]) -> u32 {
+    if rng.below(24) == 0 { edges[rng.below(edges.len() as u32) as usize] } else { 1 + rng.below(usual) }
+}
+
+fn share(rng: &mut Rng) -> f32 {
+    if rng.below(24) == 0 {
+        [1.0, -0.1, f32::NAN][rng.below(3) as usize]
+    } else {
+        [0.0, 0.3, 0.999][rng.below(3) as usize]
+    }
+}
+
+fn options(rng: &mut Rng) -> Options {
+    let one_of = |rng: &mut Rng, list: &[&'static str]| list[rng.below(list.len() as u32) as usize];
+    let optimizer = optim::ALL[rng.below(optim::ALL.len() as u32) as usize].name;
+    let schedule = one_of(rng, &["constant", "cosine", "linear:end=0", "step:every=1,gamma=0.1", "triangle:peak=0.5"]);
+    let lookahead: Option<Lookahead> = (rng.below(4) == 0).then(|| "2,0.5".parse().unwrap());
+    let limit = |rng: &mut Rng| match rng.below(24) {
+        0 => Some([0.0, f32::INFINITY, -1.0][rng.below(3) as usize]),
+        at => [None, Some(1.0), Some(1e-30)][at as usize % 3],
+    };
+    Options {
+        model: if rng.below(20) == 0 { "resnet19".into() } else { "resnet18".into() },
+        config: Config {
+            stem: if rng.below(2) == 0 { Stem::Imagenet } else { Stem::Cifar },
+            width: number(rng, 9, &[0, 33, 1025, u32::MAX]),
+            classes: 10,
+        },
+        optimizer: optimizer.into(),
+        set: vec![],
+        lookahead,
+        epochs: number(rng, 2, &[0]),
+        max_steps: Some(2),
+        batch: number(rng, 20, &[0, 65, 65_537, u32::MAX]),
+        accumulate: number(rng, 3, &[0, 100, u32::MAX]),
+        recipe: Recipe {
+            augment: rng.below(2) == 0,
+            smoothing: share(rng),
+            dropout: share(rng),
+            clip: Clip { norm: limit(rng), value: limit(rng) },
+            no_decay: if rng.below(2) == 0 { NoDecay::default() } else { "norm,bias".parse().unwrap() },
+            precision: Precision::F32,
+        },
+        schedule: Schedule::parse(schedule, u64::from(rng.below(3))).unwrap_or(Schedule::CONSTANT),
+        early_stop: if rng.below(24) == 0 { Some(0) } else { [None, Some(1)][rng.below(2) as usize] },
+        on_nan: if rng.below(2) == 0 { OnNan::Skip } else { OnNan::Stop },
+        shuffle: rng.below(2) == 0,
+        seed: rng.u64(),
+    }
+}
+
+/// A network of this data set and these options, trained for up to two updates.
+fn train(options: &Options, train: usize, test: usize, held_out: Option<usize>) -> Result<u64> {
+    let gpu = gpu().expect("the caller asked");
+    let mut dataset: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train, test })?);
+    if let Some(count) = held_out {
+        dataset = Arc::new(Holdout::new(dataset, count, 1)?);
+    }
+    let init = |layout: &_| Ok(Weights::init(layout, 1));
+    let mut trainer = Trainer::new(gpu, dataset, options.clone(), init)?;
+    let mut count = Count::default();
+    trainer.run(&mut count)?;
+    Ok(count.0)
+}
+
+#[test]
+fn any_size_trains_or_is_refused() {
+    if gpu().is_none() {
+        return;
+    }
+    let mut rng = Rng::new(2026);
+    let (mut trained, mut refused) = (0, 0);
+    for nth in 0..50 {
+        let options = options(&mut rng);
+        let (images, test) = (number(&mut rng, 40, &[0, 1, 97]) as usize, rng.below(12) as usize);
+        let held_out = (rng.below(5) == 0).then(|| rng.below(12) as usize);
+        match train(&options, images, test, held_out) {
+            Ok(updates) => {
+                assert!((1..=2).contains(&updates), "{nth}: {updates} updates of {options:?}");
+                trained += 1;
+            }
+            Err(Error::Config { message, hint }) => {
+                assert!(!message.is_empty() && !message.contains("panic"), "{message}");
+                assert!(!hint.is_empty(), "{nth}: {message}: no hint");
+                refused += 1;
+            }
+            Err(Error::Device { message, .. }) => {
+                assert!(options.config.width >= 33 || options.batch >= 65, "{nth}: {message}: {options:?}");
+                refused += 1;
+            }
+            Err(other) => panic!("{nth}: {other}: {options:?}"),
+        }
+    }
+    println!("{trained} trained, {refused} refused");
+    assert!(trained > 15 && refused > 10, "{trained} trained, {refused} refused");
+}

@@ -1,0 +1,163 @@
+//! Memory, file handles and time over many updates: what grows with the number of updates would end a long run.
+//!
+//! In the suite some hundred updates; `VELOGRAD_SOAK=N` makes N times as many, `scripts/soak.sh` the long form.
+
+use std::{
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use velograd::{
+    data::{Dataset, Shapes10, Sizes},
+    error::Result,
+    gpu::Gpu,
+    models::{Config, Stem},
+    network::Recipe,
+    schedule::Schedule,
+    train::{EpochRow, Options, StepRow, Trainer, Watch},
+    weights::Weights,
+};
+
+use crate::support::gpu;
+
+/// What must not grow.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    /// Of the process, bytes; 0 where the system does not tell.
+    resident: u64,
+    /// Of the device, bytes.
+    device: u64,
+    /// Open files.
+    files: usize,
+    /// The median update since the last sample.
+    update: Duration,
+}
+
+struct Meter<'a> {
+    gpu: &'a Gpu,
+    every: u64,
+    updates: u64,
+    last: Instant,
+    times: Vec<Duration>,
+    samples: Vec<Sample>,
+}
+
+impl<'a> Meter<'a> {
+    fn new(gpu: &'a Gpu, every: u64) -> Self {
+        Self { gpu, every, updates: 0, last: Instant::now(), times: vec![], samples: vec![] }
+    }
+
+    fn sample(&mut self) {
+        let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages: u64 = statm.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+        self.times.sort();
+        self.samples.push(Sample {
+            resident: 4096 * pages,
+            device: self.gpu.allocated_bytes().unwrap_or(0),
+            files: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
+            update: self.times[self.times.len() / 2],
+        });
+        self.times.clear();
+    }
+
+    /// Compares the last quarter with the second: the first warms up. `slack` is what other tests in this process may take.
+    fn judge(&self, name: &str, alone: bool) {
+        let quarter = self.samples.len() / 4;
+        assert!(quarter > 0, "{name}: {} samples", self.samples.len());
+        let largest =
+            |of: fn(&Sample) -> u64, from: usize| self.samples[from..from + quarter].iter().map(of).max().unwrap();
+        let (early, late) = (quarter, self.samples.len() - quarter);
+        let median = |from: usize| {
+            let mut times: Vec<_> = self.samples[from..from + quarter].iter().map(|s| s.update).collect();
+            times.sort();
+            times[quarter / 2]
+        };
+        let compare = |of: fn(&Sample) -> u64| (largest(of, early), largest(of, late));
+        let (resident, device, files) = (compare(|s| s.resident), compare(|s| s.device), compare(|s| s.files as u64));
+        println!(
+            "{name}: {} updates; resident {} -> {}, device {} -> {}, files {} -> {}, update {:.3?} -> {:.3?}",
+            self.updates,
+            resident.0,
+            resident.1,
+            device.0,
+            device.1,
+            files.0,
+            files.1,
+            median(early),
+            median(late)
+        );
+        if alone {
+            // An allocator keeps what it once had in use: 4 MiB are its play, far less than a leak of the long form.
+            assert!(resident.1 <= resident.0 + (4 << 20), "{name}: the process grows: {resident:?}");
+            assert!(device.1 <= device.0, "{name}: the device's memory grows: {device:?}");
+            assert!(files.1 <= files.0, "{name}: open files grow: {files:?}");
+        }
+    }
+}
+
+impl Watch for Meter<'_> {
+    fn step(&mut self, row: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
+        assert!(row.loss.is_finite() && !row.skipped, "{row:?}");
+        self.updates += 1;
+        self.times.push(self.last.elapsed());
+        self.last = Instant::now();
+        if self.updates.is_multiple_of(self.every) {
+            self.sample();
+        }
+        Ok(())
+    }
+
+    fn epoch(&mut self, _: &EpochRow) -> Result<()> {
+        self.last = Instant::now();
+        Ok(())
+    }
+}
+
+fn soak(name: &str, width: u32, sizes: Sizes, batch: u32, epochs: u32, alone: bool) {
+    let Some(gpu) = gpu() else { return };
+    let options = Options {
+        model: "resnet18".into(),
+        config: Config { stem: Stem::Imagenet, width, classes: 10 },
+        optimizer: "velograd".into(),
+        set: vec![("lr".into(), "1e-4".into())],
+        lookahead: None,
+        epochs,
+        max_steps: None,
+        batch,
+        accumulate: 1,
+        recipe: Recipe { augment: true, ..Recipe::default() },
+        schedule: Schedule::CONSTANT,
+        early_stop: None,
+        on_nan: velograd::train::OnNan::Skip,
+        shuffle: true,
+        seed: 1,
+    };
+    let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, sizes).unwrap());
+    let updates = u64::from(epochs) * (sizes.train as u64).div_ceil(u64::from(batch));
+    let mut trainer = Trainer::new(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();
+    let mut meter = Meter::new(gpu, (updates / 16).max(1));
+    trainer.run(&mut meter).unwrap();
+    assert_eq!(meter.updates, updates);
+    meter.judge(name, alone);
+}
+
+/// How many times the short form, and whether this process runs nothing else.
+fn times() -> (u32, bool) {
+    let times = std::env::var("VELOGRAD_SOAK").ok().and_then(|text| text.parse().ok());
+    (times.unwrap_or(1), times.is_some())
+}
+
+/// Many short epochs: what an epoch leaves behind.
+#[test]
+fn epochs_leave_nothing() {
+    let (times, alone) = times();
+    soak("epochs", 2, Sizes { train: 12, test: 4 }, 8, 20 * times, alone);
+}
+
+/// Many updates: what an update leaves behind.
+#[test]
+fn updates_leave_nothing() {
+    let (times, alone) = times();
+    soak("updates", 8, Sizes { train: 160, test: 16 }, 16, 4 * times, alone);
+}
