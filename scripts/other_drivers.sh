@@ -49,12 +49,19 @@ if [ -n "$swiftshader" ]; then
     driver swiftshader "$file"
 fi
 
-# With the layer's own settings it would stop at nothing and print to a log: here everything goes to standard output.
+# The Khronos validation layer, its check of hazards between dispatches included: it must say nothing, and must be there.
 if ls /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json >/dev/null 2>&1; then
-    export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
+    export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH="$(pwd)/$logs/vk_layer_settings.txt"
+    {
+        echo "khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG"
+        echo "khronos_validation.log_filename = stdout"
+        echo "khronos_validation.report_flags = error,warn"
+        echo "khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT"
+    } >"$VK_LAYER_SETTINGS_PATH"
+    VK_LOADER_DEBUG=layer target/release/velograd devices 2>&1 | grep -q 'Insert instance layer "VK_LAYER_KHRONOS_validation"'
     check validation-selftest target/release/velograd selftest --short
     rm -rf "$logs/validation-run"
     check validation-train target/release/velograd train --dataset shapes10 --width 8 --max-steps 3 --out "$logs/validation-run"
-    if grep -E 'VUID|Validation (Error|Warning)' "$logs"/validation-*.log; then failed=1; fi
+    if grep -E 'VUID|SYNC-|Validation (Error|Warning)' "$logs"/validation-*.log; then failed=1; fi
 fi
 exit $failed

@@ -15,6 +15,7 @@ use velograd::{
     gpu::{Gpu, target::Precision},
     models::{self, Config, Stem},
     network::{Plans, Recipe},
+    ops,
     optim::{self, Lookahead},
     schedule::Schedule,
     train::{Checkpoint, EpochRow, OnNan, Options, Point, StepRow, Trainer, Watch, Wish},
@@ -221,7 +222,7 @@ fn a_run_that_diverges_ends_at_the_same_update() {
 #[test]
 fn every_buffer_is_kept_or_made_anew() {
     let Some(gpu) = gpu() else { return };
-    const ANEW: [&str; 12] = [
+    const ANEW: [&str; 13] = [
         "images",
         "labels",
         "indices", // by each batch
@@ -230,6 +231,7 @@ fn every_buffer_is_kept_or_made_anew() {
         "confusion", // by each evaluation
         "blocks",
         "segments",
+        "decays",
         "muon.matrices",
         "muon.blocks",
         "muon.rest",    // by Network::new
@@ -247,7 +249,7 @@ fn every_buffer_is_kept_or_made_anew() {
     for entry in optim::ALL {
         let (optimizer, _) = optim::build(entry.name, &[]).unwrap();
         let optimizer = Lookahead { k: 2, alpha: 0.5 }.around(optimizer);
-        let mut kept = vec!["params".to_owned(), "running".to_owned()];
+        let mut kept = ["params", "running", ops::SCALER].map(str::to_owned).to_vec();
         kept.extend(optimizer.state().iter().map(|(name, _)| format!("state.{name}")));
         for recording in plans.recordings(gpu, Some(optimizer.as_ref())) {
             for name in recording.buffers.keys() {

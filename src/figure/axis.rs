@@ -45,8 +45,7 @@ impl Scale {
     /// About `count` round values within the range, and what to write at them.
     pub fn ticks(&self, count: usize, whole: bool) -> Vec<(f64, String)> {
         if !self.log {
-            let count = if whole { count.min((self.high - self.low).max(1.0) as usize) } else { count };
-            return linear_ticks(self.low, self.high, count);
+            return linear_ticks(self.low, self.high, count, if whole { 1.0 } else { 0.0 });
         }
         let (first, last) = (self.low.ceil() as i32, self.high.floor() as i32);
         let decades = last - first + 1;
@@ -56,7 +55,7 @@ impl Scale {
             return powers.map(|p| (10_f64.powi(p), power(p))).collect();
         }
         // Less than two powers of ten: linear ticks, where they are.
-        let ticks = linear_ticks(10_f64.powf(self.low), 10_f64.powf(self.high), count);
+        let ticks = linear_ticks(10_f64.powf(self.low), 10_f64.powf(self.high), count, 0.0);
         ticks.into_iter().filter(|(v, _)| *v > 0.0).collect()
     }
 }
@@ -69,9 +68,9 @@ fn power(p: i32) -> String {
     if (-3..=4).contains(&p) { 10_f64.powi(p).to_string() } else { format!("1e{p}") }
 }
 
-/// Multiples of 1, 2 or 5 times a power of ten.
-fn linear_ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
-    let rough = (high - low) / count.max(1) as f64;
+/// Multiples of 1, 2 or 5 times a power of ten, `least` apart or more.
+fn linear_ticks(low: f64, high: f64, count: usize, least: f64) -> Vec<(f64, String)> {
+    let rough = ((high - low) / count.max(1) as f64).max(least);
     let magnitude = 10_f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * magnitude).into_iter().find(|s| *s >= rough).unwrap_or(rough);
     // A multiple that rounding puts a hair outside is inside.
