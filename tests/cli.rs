@@ -292,6 +292,23 @@ fn compare_and_sweep() {
     says(&folder.refused(2, &[&sweep[..], &["--lr", "fast"]].concat()), &["no list of rates"]);
 }
 
+/// `--quick` as a newcomer types it, cut short: its set, its sizes, and a page with figures at the end.
+#[test]
+fn quick_experiments() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("quick");
+    for (command, runs, figure) in [("compare", 6, "curves"), ("sweep", 24, "sweep"), ("ablate", 18, "ablation")] {
+        folder.works(&[command, "--quick", "--max-steps", "2", "--val-split", "64", "--out", command]);
+        let read = |name: &str| fs::read_to_string(folder.0.join(command).join(name)).unwrap();
+        says(&read("experiment.json"), &["shapes10", "width = 8", "batch-size = 64"]);
+        assert_eq!(read("table.csv").lines().count(), 1 + runs, "{command}");
+        assert!(read(&format!("{figure}.svg")).contains("velograd"), "{command}");
+        says(&read("report.html"), &["<svg", "Recipe", "Device and data"]);
+    }
+}
+
 /// VeloGrad with each mechanism off, each against the whole; and without all of them it is Adam, update by update.
 #[test]
 fn ablation() {

@@ -21,13 +21,13 @@ pub struct Position {
     pub seconds: f64,
     /// The first update that was skipped.
     pub first_skip: Option<u64>,
-    /// Updates in a row that were skipped for another reason than the scale of mixed precision ([`overflowed`]).
+    /// Updates in a row that were skipped for another reason than the scale of mixed precision.
     pub skips: u32,
     /// The first of that row.
     pub row: Option<u64>,
     /// The first of the updates in a row that were not finite, if the run ends for them.
     pub diverged: Option<u64>,
-    /// The last update of a run that has diverged. The host hears of an update up to [`RING`] submissions late, so the run
+    /// The last update of a run that has diverged. The host hears of an update up to three submissions late, so the run
     /// ends that much later in any case, and not sooner where it happened to wait for the device.
     pub last_update: Option<u64>,
     /// The least validation loss so far.
