@@ -57,15 +57,11 @@ pub const TENSORS_LIMIT: u64 = 16 << 30;
 /// # Errors
 /// [`Error::Io`] if it cannot be read, [`Error::Data`] if `path` is no ordinary file: a pipe or device may never end.
 pub fn read_start(path: &Path, limit: u64) -> Result<(Vec<u8>, u64)> {
-    let kind = fs::metadata(path).map_err(Error::io("read", path))?;
-    if !kind.is_file() {
-        let found = if kind.is_dir() { "a folder" } else { "a pipe or a device" };
-        return Err(Error::data(path, "an ordinary file", found, ""));
-    }
+    let length = length_of(path)?;
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(Error::io("open", path))?;
     file.take(limit).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-    Ok((bytes, kind.len()))
+    Ok((bytes, length))
 }
 
 /// Reads a whole file of at most `limit` bytes: a sparse file can claim any length.
@@ -73,12 +69,24 @@ pub fn read_start(path: &Path, limit: u64) -> Result<(Vec<u8>, u64)> {
 /// # Errors
 /// As [`read_start`], and [`Error::Data`] if it is longer.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    // One byte more than may come: the file may grow while it is read.
-    let (bytes, length) = read_start(path, limit.saturating_add(1))?;
-    if length.max(bytes.len() as u64) <= limit {
-        return Ok(bytes);
+    let long = |length: u64| Error::data(path, format!("at most {limit} bytes"), format!("{length}"), "");
+    match length_of(path)? {
+        length if length > limit => Err(long(length)),
+        // It may grow while it is read.
+        _ => match read_start(path, limit.saturating_add(1))? {
+            (bytes, _) if bytes.len() as u64 > limit => Err(long(bytes.len() as u64)),
+            (bytes, _) => Ok(bytes),
+        },
     }
-    Err(Error::data(path, format!("at most {limit} bytes"), format!("{length}"), ""))
+}
+
+fn length_of(path: &Path) -> Result<u64> {
+    let kind = fs::metadata(path).map_err(Error::io("read", path))?;
+    if kind.is_file() {
+        return Ok(kind.len());
+    }
+    let found = if kind.is_dir() { "a folder" } else { "a pipe or a device" };
+    Err(Error::data(path, "an ordinary file", found, ""))
 }
 
 /// Reads a text of at most `limit` bytes.

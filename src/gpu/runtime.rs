@@ -76,7 +76,7 @@ pub struct Dispatch {
     grid: [u32; 3],
     /// Where in the network.
     pub label: String,
-    /// Operations, and ten for each byte that its arguments span: in proportion to its time on no device, and far off on none.
+    /// Operations, and ten for each byte that its arguments span: roughly in proportion to its time.
     pub work: f64,
     /// What it reads and writes.
     pub arguments: Vec<Argument>,

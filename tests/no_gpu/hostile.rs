@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use flate2::{Compression, write::GzEncoder};
 use velograd::{
     cli,
     data::Cifar10,
@@ -291,9 +291,7 @@ fn an_archive_writes_nothing() {
     assert_eq!(velograd::data::Dataset::len(&opened, velograd::data::Split::Train), 4, "the link is no file");
     assert_eq!(list(&folder.0), before);
     assert!(!Path::new(absolute).exists());
-    let mut whole = vec![];
-    GzDecoder::new(&fs::read(&inside).unwrap()[..]).read_to_end(&mut whole).unwrap();
-    assert_eq!(whole.len() % 512, 0, "the archive is as it was");
+    assert!(fs::read(&inside).unwrap() == bytes, "the archive is as it was");
 }
 
 fn list(folder: &Path) -> Vec<PathBuf> {
