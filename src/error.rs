@@ -26,6 +26,14 @@ pub enum Error {
         /// The package to install, the flag to use, or the batch that fits; may be empty.
         hint: String,
     },
+    /// The device was taken away while it was in use: another one, or the same one opened anew, may go on.
+    #[error("{message}{}", hint_line(hint))]
+    Lost {
+        /// Which device, and what it was doing.
+        message: String,
+        /// Why that happens.
+        hint: String,
+    },
     /// Numbers that are not finite, where somebody looked for them.
     #[error("{message}{}", hint_line(hint))]
     NotFinite {
@@ -76,6 +84,7 @@ impl Error {
             Self::Device { message, hint } => {
                 Self::Device { message: format!("{message}\n  during: {}", doing()), hint }
             }
+            Self::Lost { message, hint } => Self::Lost { message: format!("{message}\n  during: {}", doing()), hint },
             other => other,
         }
     }

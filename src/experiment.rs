@@ -156,6 +156,11 @@ impl Experiment<'_> {
     }
 }
 
+/// A recipe without the place of the data, which are known by their checksum.
+pub fn placeless(recipe: &toml::Table) -> toml::Table {
+    recipe.iter().filter(|(key, _)| *key != "data").map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
 /// Writes an experiment's settings to its folder, or compares them with those it was begun with.
 ///
 /// # Errors
@@ -164,7 +169,7 @@ pub fn claim(folder: &Path, recipe: &toml::Table, checksum: u32) -> Result<()> {
     let path = folder.join("experiment.json");
     let settings = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "recipe": toml::to_string(recipe).unwrap_or_default(),
+        "recipe": toml::to_string(&placeless(recipe)).unwrap_or_default(),
         "crc32": format!("{checksum:08x}"),
     });
     if path.exists() {

@@ -53,6 +53,7 @@ const COMPILERS: usize = 8;
 struct Fault {
     text: String,
     hint: &'static str,
+    lost: bool,
 }
 
 impl Fault {
@@ -61,7 +62,7 @@ impl Fault {
             wgpu::Error::OutOfMemory { .. } => "a smaller --batch-size or --width needs less memory",
             _ => REPORT,
         };
-        Self { text: error.to_string(), hint }
+        Self { text: error.to_string(), hint, lost: false }
     }
 }
 
@@ -200,7 +201,7 @@ impl Gpu {
         let (lost, fault) = (faults.clone(), faults.clone());
         device.set_device_lost_callback(move |_, message| {
             // Before the others: that a buffer of a lost device is gone tells nobody anything.
-            let fault = Fault { text: format!("the device was lost: {message}"), hint: LOST };
+            let fault = Fault { text: format!("the device was lost: {message}"), hint: LOST, lost: true };
             lost.lock().unwrap_or_else(|e| e.into_inner()).insert(0, fault);
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
@@ -287,11 +288,14 @@ impl Gpu {
     /// Whether the device has reported a fault since it was opened.
     ///
     /// # Errors
-    /// [`Error::Device`] with what the driver or wgpu said first.
+    /// [`Error::Lost`] if the device is gone, [`Error::Device`] with what the driver or wgpu said first.
     pub fn check(&self) -> Result<()> {
         match self.faults.lock().unwrap_or_else(|e| e.into_inner()).first() {
             None => Ok(()),
-            Some(Fault { text, hint }) => Err(Error::device(format!("{}: {text}", self.info.name), *hint)),
+            Some(Fault { text, hint, lost }) => {
+                let (message, hint) = (format!("{}: {text}", self.info.name), (*hint).to_owned());
+                Err(if *lost { Error::Lost { message, hint } } else { Error::Device { message, hint } })
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     data::{Dataset, Split},
-    experiment::{Ended, Variant},
+    experiment::{Ended, Variant, placeless},
     figure::{Figure, escape},
 };
 
@@ -98,7 +98,7 @@ impl Page {
         facts.push(format!("velograd {}", env!("CARGO_PKG_VERSION")));
         self.list(&facts);
         self.heading("Recipe");
-        self.preformatted(&toml::to_string(recipe).unwrap_or_default());
+        self.preformatted(&toml::to_string(&placeless(recipe)).unwrap_or_default());
         self.note("Each run's folder holds run.json, whose `config` makes that run again.");
     }
 

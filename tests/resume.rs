@@ -202,6 +202,54 @@ fn mixed_precision_goes_on_where_it_was() {
     assert!(outcome.rows.iter().any(|row| row.contains("\"scale\":")), "no row names the scale");
 }
 
+/// Takes a checkpoint after update 4 and loses the device after update 6.
+struct Breaks<'a> {
+    gpu: &'a Gpu,
+    taken: Option<Checkpoint>,
+}
+
+impl Watch for Breaks<'_> {
+    fn step(&mut self, row: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
+        if row.step == 6 {
+            self.gpu.device.destroy();
+        }
+        Ok(())
+    }
+
+    fn epoch(&mut self, _: &EpochRow) -> Result<()> {
+        Ok(())
+    }
+
+    fn wish(&mut self, at: Point) -> Result<Wish> {
+        Ok(if at.updates == 4 { Wish::Checkpoint } else { Wish::GoOn })
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        self.taken = Some(checkpoint);
+        Ok(())
+    }
+}
+
+/// What `--on-device-lost resume` does: the loss is known for one, and from the checkpoint before it another device comes to
+/// the same bits.
+#[test]
+fn a_lost_device_costs_no_bit() {
+    let Some(sound) = gpu() else { return };
+    let options = options("velograd", &[]);
+    let mut whole = trainer(sound, &options);
+    whole.run(&mut Watcher::new(|_| false)).unwrap();
+
+    let lost = Gpu::open(None).expect("the adapter opens a second time");
+    let mut breaks = Breaks { gpu: &lost, taken: None };
+    let error = trainer(&lost, &options).run(&mut breaks).expect_err("the device is gone");
+    assert!(matches!(error, velograd::error::Error::Lost { .. }), "{error}");
+
+    let mut again = trainer(sound, &options);
+    again.restore(through_file(breaks.taken.unwrap()).checkpoint).unwrap();
+    again.run(&mut Watcher::new(|_| false)).unwrap();
+    assert!(whole.network.weights().unwrap() == again.network.weights().unwrap());
+}
+
 /// A run ends after the same update whether or not it happened to wait for the device meanwhile.
 #[test]
 fn a_run_that_diverges_ends_at_the_same_update() {

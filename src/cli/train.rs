@@ -60,6 +60,16 @@ pub(super) struct Arguments {
     /// With --resume: train so many epochs more than the run was to have, or has had if it has ended
     #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
     extend: Option<u32>,
+    /// What to do when the device is lost, as by a reset of its driver: stop, or open a device once more and go on from the
+    /// newest checkpoint
+    #[arg(long, value_enum, default_value = "stop")]
+    on_device_lost: OnDeviceLost,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OnDeviceLost {
+    Stop,
+    Resume,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -77,10 +87,22 @@ pub(super) fn check(arguments: &Arguments) -> Result<()> {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     // What can be refused without a device is refused before one is asked for.
     check(arguments)?;
-    match (&arguments.resume, arguments.extend) {
-        (Some(folder), _) => arguments.go_on(folder),
-        (None, None) => arguments.begin(),
+    let folder = match (&arguments.resume, &arguments.out) {
+        (Some(folder), _) | (None, Some(folder)) => folder.clone(),
+        (None, None) => default_folder(&arguments.optimizer),
+    };
+    let outcome = match (&arguments.resume, arguments.extend) {
+        (Some(_), extend) => arguments.go_on(&folder, extend),
+        (None, None) => arguments.begin(&folder),
         (None, Some(_)) => Err(Error::config("--extend without a run", "add --resume DIR")),
+    };
+    match outcome {
+        // Once: a device that is lost again would be lost for ever. The longer run of --extend is in run.json by now.
+        Err(error @ Error::Lost { .. }) if arguments.on_device_lost == OnDeviceLost::Resume => {
+            say!("{error}\nonce more, on a device opened anew");
+            arguments.go_on(&folder, None)
+        }
+        outcome => outcome,
     }
 }
 
@@ -132,7 +154,7 @@ impl Arguments {
         Ok(Setup { gpu, dataset, options, settings, table })
     }
 
-    fn begin(&self) -> Result<ExitCode> {
+    fn begin(&self, folder: &Path) -> Result<ExitCode> {
         let init =
             self.init.as_deref().map(|path| Ok((path, checkpoint::config_of(path)?, crc32(path)?))).transpose()?;
         let setup = self.setup(init.as_ref().map(|(_, config, _)| *config))?;
@@ -144,16 +166,16 @@ impl Arguments {
         if let Some((.., checksum)) = init {
             run["init"] = json!(checksum);
         }
-        let folder = self.out.clone().unwrap_or_else(|| default_folder(&self.optimizer));
-        let record = Record::create(&folder, &run, self.checkpoints.policy())?;
-        self.train(&setup, trainer, run, record, &folder)
+        let record = Record::create(folder, &run, self.checkpoints.policy())?;
+        self.train(&setup, trainer, run, record, folder)
     }
 
-    fn go_on(&self, folder: &Path) -> Result<ExitCode> {
+    /// Continues a run, with `extend` epochs more.
+    fn go_on(&self, folder: &Path, extend: Option<u32>) -> Result<ExitCode> {
         let lock = Lock::take(folder)?;
         let before = read_run(folder)?;
         let ended = !before["result"].is_null();
-        if ended && self.extend.is_none() {
+        if ended && extend.is_none() {
             say!("{} has ended; --extend EPOCHS trains on. Its result: {}", folder.display(), before["result"]);
             return Ok(ExitCode::SUCCESS);
         }
@@ -165,7 +187,7 @@ impl Arguments {
             let (there, here) = (&before[key], &run[key]);
             say!("begun with {key} {there}, continued with {here}: results agree to rounding, not to the bit");
         }
-        if let Some(epochs) = self.extend {
+        if let Some(epochs) = extend {
             setup.options.epochs = extended(&setup.options, &before, epochs)?;
             setup.table.insert("epochs".into(), i64::from(setup.options.epochs).into());
             run = setup.run_json();
@@ -192,7 +214,7 @@ impl Arguments {
                 say!("continued from {}: {step} updates, {} whole epochs", loaded.path.display(), epochs.len());
             }
         }
-        if self.extend.is_some() {
+        if extend.is_some() {
             record.run(&run)?;
         }
         self.train(&setup, trainer, run, record, folder)
