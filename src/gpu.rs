@@ -282,7 +282,16 @@ impl Gpu {
     pub fn wait(&self) -> Result<()> {
         let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
         self.check()?;
-        polled.map(drop).map_err(|e| Error::device(format!("{}: waiting failed: {e}", self.info.name), ""))
+        polled.map(drop).map_err(|e| self.behind(format!("waiting failed: {e}")))
+    }
+
+    /// The fault behind something that failed: that the device is gone is heard of when it is asked the next time.
+    pub(crate) fn behind(&self, failed: String) -> Error {
+        let _ = self.device.poll(wgpu::PollType::Poll);
+        match self.check() {
+            Err(fault) => fault,
+            Ok(()) => Error::device(format!("{}: {failed}", self.info.name), ""),
+        }
     }
 
     /// Whether the device has reported a fault since it was opened.

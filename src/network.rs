@@ -475,7 +475,7 @@ impl<'a> Network<'a> {
         let gpu = self.runtime.gpu;
         let waited = gpu.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
         gpu.check()?;
-        let failed = |e: String| Error::device(format!("{}: {e}", gpu.info.name), "");
+        let failed = |e: String| gpu.behind(e);
         waited.map_err(|e| failed(e.to_string()))?;
         let report = {
             let view = self.ring[slot].slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;

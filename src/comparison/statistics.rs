@@ -118,8 +118,8 @@ impl Statistics {
     fn verdict(&self) -> String {
         let means = self.samples.iter().filter_map(|s| Some((&s.label, s.mean.ok()?)));
         let best = means.max_by(|a, b| a.1.total_cmp(&b.1));
-        let best =
-            best.map_or(String::new(), |(label, mean)| format!("The best mean accuracy is {label}'s, {mean:.2} %. "));
+        let best = best
+            .map_or(String::new(), |(label, mean)| format!("The best mean accuracy is that of {label}, {mean:.2} %. "));
         best + &self.significant()
     }
 
