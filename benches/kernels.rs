@@ -13,7 +13,7 @@ use clap::Parser;
 use velograd::{
     cli::ModelFlags,
     error::{Error, Result},
-    gpu::{Gpu, runtime::Runtime, runtime::Step, timing::dispatch_seconds},
+    gpu::{runtime::Runtime, runtime::Step, timing::dispatch_seconds},
     optim,
     selftest::{self, Depth},
     weights::Weights,
@@ -37,16 +37,14 @@ struct Row {
 
 fn main() -> Result<()> {
     let flags = Arguments::parse().model;
-    let mut gpu = Gpu::open(flags.device.as_deref())?;
+    let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
+    let (gpu, plans) = flags.open()?;
     let failed = selftest::run(&gpu, Depth::Short)?.into_iter().filter(|row| !row.passed).count();
     if failed > 0 {
         let hint = "velograd selftest names them; a wrong kernel is not worth timing";
         return Err(Error::device(format!("{}: {failed} kernels are wrong", gpu.info.name), hint));
     }
-    let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
-    let mut plans = flags.plans()?;
-    plans.recipe.precision = flags.precision.on(&mut gpu)?;
-    let recordings = plans.recordings(&gpu, Some(optimizer.as_ref()));
+    let recordings = plans.recordings(&gpu.target, Some(optimizer.as_ref()));
     let runtime = Runtime::new(&gpu, &recordings, true)?;
     runtime.write(runtime.buffer("params"), &Weights::init(&recordings[0].layout, 0).params);
     optim::start(optimizer.as_ref(), &runtime, &recordings[0].layout);

@@ -21,13 +21,12 @@ use clap::Parser;
 use velograd::{
     error::{Error, Result},
     gpu::{Gpu, runtime::Runtime, timing::program_seconds},
-    models::{Config, Stem},
+    models::{self, Config, Stem},
     network::{Plans, Recipe},
     optim::{self, Clip, Optimizer, Updates},
     params::Layout,
     selftest::{self, Depth},
     tape::{Recording, Tape},
-    train::find_model,
     weights::Weights,
 };
 
@@ -96,13 +95,13 @@ fn main() -> Result<()> {
 /// The arenas of the published network.
 fn resnet18(gpu: &Gpu) -> Result<Layout> {
     let plans = Plans {
-        model: find_model("resnet18")?,
+        model: models::find("resnet18")?,
         config: Config { stem: Stem::Imagenet, width: 64, classes: 10 },
         recipe: Recipe::default(),
         train: vec![1],
         evaluate: vec![],
     };
-    Ok(plans.record(gpu, 1, true).layout)
+    Ok(plans.record(&gpu.target, 1, true).layout)
 }
 
 /// A rule on a device.

@@ -8,25 +8,21 @@ pub mod keeper;
 
 use std::{
     collections::HashMap,
-    fs::File,
-    io::Read as _,
     path::{Path, PathBuf},
 };
 
-use safetensors::{
-    Dtype, SafeTensors,
-    tensor::{Metadata, TensorView},
-};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    files::{TENSORS_LIMIT, read},
+    files::TENSORS_LIMIT,
     models::{Config, Stem},
     network::State,
     optim::Updates,
     params::Layout,
+    tensors::Tensors,
     train::{Checkpoint, Position, check_width},
     weights::{self, Weights},
 };
@@ -122,9 +118,8 @@ pub fn weights(path: &Path, layout: &Layout) -> Result<Weights> {
 
 /// Whether a file says of itself that it is a checkpoint.
 fn is_one(path: &Path) -> Result<bool> {
-    let bytes = read(path, TENSORS_LIMIT)?;
-    let metadata = SafeTensors::read_metadata(&bytes).ok().and_then(|(_, header)| header.metadata().clone());
-    Ok(metadata.is_some_and(|metadata| metadata.contains_key(KEY)))
+    let table = Tensors::open(path, MOST_HEADER)?.table;
+    Ok(table.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(KEY)))
 }
 
 /// The file's bytes.
@@ -155,8 +150,7 @@ pub fn to_bytes(checkpoint: Checkpoint, run: &Value, best: Option<Best>) -> Vec<
 /// # Errors
 /// [`Error::Io`] if it cannot be read, [`Error::Data`] if it is no whole checkpoint of this format.
 pub fn load(path: &Path) -> Result<Loaded> {
-    check_length(path)?;
-    let bytes = read(path, TENSORS_LIMIT)?;
+    let (table, bytes) = Tensors::open(path, MOST_HEADER)?.read(TENSORS_LIMIT)?;
     let wrong = |expected: &str, found: String| Error::data(path, expected, found, "");
     let (body, end) = bytes.split_last_chunk::<4>().ok_or_else(|| wrong("a checkpoint", "nothing".into()))?;
     let (stored, sum) = (u32::from_le_bytes(*end), crc32fast::hash(body));
@@ -165,17 +159,15 @@ pub fn load(path: &Path) -> Result<Loaded> {
     }
     let broken = |e: String| wrong("a checkpoint", e);
     let file = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
-    let text = header.metadata().as_ref().and_then(|m| m.get(KEY));
+    let text = table.metadata().as_ref().and_then(|m| m.get(KEY));
     let text = text.ok_or_else(|| broken(format!("no `{KEY}` in its metadata")))?;
     let value: Value = serde_json::from_str(text).map_err(|e| broken(e.to_string()))?;
     if value["format"] != FORMAT {
         return Err(wrong(&format!("format {FORMAT}"), format!("format {}", value["format"])));
     }
     let meta: Meta = serde_json::from_value(value).map_err(|e| broken(e.to_string()))?;
-    let names: Vec<String> = header.offset_keys();
     let mut buffers = Vec::new();
-    for name in names.into_iter().filter(|name| name != CHECKSUM) {
+    for name in table.offset_keys().into_iter().filter(|name| name != CHECKSUM) {
         let view = file.tensor(&name).map_err(|e| broken(e.to_string()))?;
         if view.dtype() != Dtype::F32 {
             return Err(broken(format!("`{name}` of {:?}", view.dtype())));
@@ -186,31 +178,4 @@ pub fn load(path: &Path) -> Result<Loaded> {
     let updates = Updates { issued, skipped };
     let network = State { buffers, updates, batches, evaluating };
     Ok(Loaded { path: path.to_owned(), checkpoint: Checkpoint { position, network }, run, best })
-}
-
-/// Compares the length that the header tells with the file's, before memory is asked for the whole.
-fn check_length(path: &Path) -> Result<()> {
-    let kind = std::fs::metadata(path).map_err(Error::io("read", path))?;
-    let expected = "a checkpoint";
-    if !kind.is_file() {
-        return Err(Error::data(path, expected, "no ordinary file", ""));
-    }
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
-    let mut length = [0; 8];
-    let short = |_| Error::data(path, expected, format!("{} bytes", kind.len()), "");
-    file.read_exact(&mut length).map_err(short)?;
-    let length = u64::from_le_bytes(length);
-    if length > MOST_HEADER.min(kind.len()) {
-        let found = format!("a header of {length} bytes in a file of {}", kind.len());
-        return Err(Error::data(path, expected, found, ""));
-    }
-    let mut header = vec![0; length as usize];
-    file.read_exact(&mut header).map_err(short)?;
-    let header: Metadata = serde_json::from_slice(&header)
-        .map_err(|e| Error::data(path, expected, format!("a header that cannot be read: {e}"), ""))?;
-    let whole = (8 + length).saturating_add(header.data_len() as u64);
-    if whole != kind.len() {
-        return Err(Error::data(path, format!("{whole} bytes"), format!("{} bytes", kind.len()), ""));
-    }
-    Ok(())
 }

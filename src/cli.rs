@@ -26,9 +26,9 @@ use crate::{
     error::{Error, Result},
     gpu::{Gpu, target::Precision},
     matrix::{self, Verdict},
-    models::{Config, Stem},
+    models::{self, Config, Stem},
     network::{LARGEST_BATCH, Plans, Recipe},
-    train::{check_width, find_model},
+    train::check_width,
 };
 
 /// Train convolutional networks on any GPU, or none: every operation is a WGSL compute shader.
@@ -203,19 +203,16 @@ pub struct ModelFlags {
 }
 
 impl ModelFlags {
-    /// One training program of this batch size in f32, no evaluation. The caller sets the precision once there is a device
-    /// ([`PrecisionFlag::on`]).
+    /// The device, and one training program of this batch size, no evaluation.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown model or a size out of its range.
-    pub fn plans(&self) -> Result<Plans<'static>> {
-        Ok(Plans {
-            model: find_model(&self.model)?,
-            config: self.config()?,
-            recipe: Recipe { augment: true, ..Recipe::default() },
-            train: vec![self.batch_size],
-            evaluate: vec![],
-        })
+    /// [`Error::Config`] for an unknown model or a size out of its range, before the device is opened; as [`Gpu::open`] and
+    /// [`PrecisionFlag::on`].
+    pub fn open(&self) -> Result<(Gpu, Plans<'static>)> {
+        let (model, config) = (models::find(&self.model)?, self.config()?);
+        let mut gpu = open_device(self.device.as_deref())?;
+        let recipe = Recipe { augment: true, precision: self.precision.on(&mut gpu)?, ..Recipe::default() };
+        Ok((gpu, Plans { model, config, recipe, train: vec![self.batch_size], evaluate: vec![] }))
     }
 
     fn config(&self) -> Result<Config> {

@@ -19,7 +19,7 @@ use crate::{
     files::{read_text, write_atomically},
     gpu::Gpu,
     optim,
-    record::{Lock, Record, Recorder, drop_checkpoints, read_json, result_json, run_json},
+    record::{Lock, Record, Recorder, drop_checkpoints, read_json, run_json},
     signals::Stop,
     train::{EpochRow, Options, Trainer, Watch},
     weights::Weights,
@@ -46,7 +46,7 @@ pub struct Ended {
     pub label: String,
     /// Of weights, order and augmentation.
     pub seed: u64,
-    /// Its epochs; empty if it diverged in the first.
+    /// Its epochs, that in which it diverged included.
     pub epochs: Vec<EpochRow>,
     /// The first of the updates in a row that were not finite, if the run ended for them.
     pub diverged: Option<u64>,
@@ -121,12 +121,7 @@ impl Experiment<'_> {
         let options = Options { optimizer, set, seed, ..self.options.clone() };
         let init = |layout: &_| Ok(Weights::init(layout, seed));
         let mut trainer = Trainer::new(self.gpu, self.dataset.clone(), options.clone(), init)?;
-        let mut recipe = self.recipe.clone();
-        recipe.insert("optimizer".into(), variant.optimizer.clone().into());
-        recipe.insert("seed".into(), toml::Value::Integer(seed as i64));
-        let set = variant.set.iter().map(|(k, v)| (k.clone(), toml::Value::from(v.clone())));
-        recipe.insert("set".into(), toml::Value::Table(set.collect()));
-        let mut run = run_json(self.gpu, self.dataset.as_ref(), &options, &trainer.settings, &recipe);
+        let mut run = run_json(self.gpu, self.dataset.as_ref(), &options, &trainer.settings, &self.recipe);
         let record = if folder.join("run.json").exists() {
             let lock = Lock::take(folder)?;
             let told = &mut |remark: String| watch.remark(&remark);
@@ -147,9 +142,7 @@ impl Experiment<'_> {
         if trainer.stopped() {
             return Ok(None);
         }
-        trainer.network.weights()?.save(&record.weights(), &trainer.network.layout)?;
-        run["result"] = result_json(&trainer, &epochs);
-        record.run(&run)?;
+        record.end(&trainer, &epochs, &mut run)?;
         drop_checkpoints(folder)?;
         let device_bytes = trainer.network.runtime.planned_bytes;
         Ok(Some(Ended { label: variant.label.clone(), seed, epochs, diverged: trainer.diverged(), device_bytes, run }))

@@ -52,41 +52,33 @@ pub const TEXT_LIMIT: u64 = 4 << 20;
 /// A file of tensors is not longer: none that a device of today trains.
 pub const TENSORS_LIMIT: u64 = 16 << 30;
 
-/// Reads the first `limit` bytes of a file at most; returns them and the file's length.
+/// Opens an ordinary file for reading and tells its length: a pipe or device may never end.
 ///
 /// # Errors
-/// [`Error::Io`] if it cannot be read, [`Error::Data`] if `path` is no ordinary file: a pipe or device may never end.
-pub fn read_start(path: &Path, limit: u64) -> Result<(Vec<u8>, u64)> {
-    let length = length_of(path)?;
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    file.take(limit).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-    Ok((bytes, length))
+/// [`Error::Io`] if it cannot be read, [`Error::Data`] if `path` is no ordinary file.
+pub fn open(path: &Path) -> Result<(File, u64)> {
+    let kind = fs::metadata(path).map_err(Error::io("read", path))?;
+    if !kind.is_file() {
+        let found = if kind.is_dir() { "a folder" } else { "a pipe or a device" };
+        return Err(Error::data(path, "an ordinary file", found, ""));
+    }
+    Ok((File::open(path).map_err(Error::io("open", path))?, kind.len()))
 }
 
 /// Reads a whole file of at most `limit` bytes: a sparse file can claim any length.
 ///
 /// # Errors
-/// As [`read_start`], and [`Error::Data`] if it is longer.
+/// As [`open`], and [`Error::Data`] if it is longer.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let long = |length: u64| Error::data(path, format!("at most {limit} bytes"), format!("{length}"), "");
-    match length_of(path)? {
-        length if length > limit => Err(long(length)),
-        // It may grow while it is read.
-        _ => match read_start(path, limit.saturating_add(1))? {
-            (bytes, _) if bytes.len() as u64 > limit => Err(long(bytes.len() as u64)),
-            (bytes, _) => Ok(bytes),
-        },
+    let (file, length) = open(path)?;
+    if length > limit {
+        return Err(long(length));
     }
-}
-
-fn length_of(path: &Path) -> Result<u64> {
-    let kind = fs::metadata(path).map_err(Error::io("read", path))?;
-    if kind.is_file() {
-        return Ok(kind.len());
-    }
-    let found = if kind.is_dir() { "a folder" } else { "a pipe or a device" };
-    Err(Error::data(path, "an ordinary file", found, ""))
+    // It may grow while it is read.
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > limit { Err(long(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
 /// Reads a text of at most `limit` bytes.

@@ -294,6 +294,11 @@ impl Gpu {
         }
     }
 
+    /// The content of a buffer that was mapped for reading and waited for.
+    pub(crate) fn mapped(&self, buffer: &wgpu::Buffer) -> Result<wgpu::BufferView> {
+        buffer.slice(..).get_mapped_range().map_err(|e| self.behind(format!("reading back failed: {e}")))
+    }
+
     /// Whether the device has reported a fault since it was opened.
     ///
     /// # Errors
@@ -311,10 +316,5 @@ impl Gpu {
     /// Bytes that the driver's allocator has handed out, where the backend can tell.
     pub fn allocated_bytes(&self) -> Option<u64> {
         self.device.generate_allocator_report().map(|r| r.total_allocated_bytes)
-    }
-
-    /// Whether timestamps can be written between dispatches of a pass.
-    pub fn has_timestamps(&self) -> bool {
-        self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)
     }
 }

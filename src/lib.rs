@@ -33,5 +33,6 @@ pub mod suggest;
 pub mod sweep;
 pub mod table;
 pub mod tape;
+pub mod tensors;
 pub mod train;
 pub mod weights;

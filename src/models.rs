@@ -2,7 +2,11 @@
 
 pub mod resnet;
 
-use crate::tape::{Tape, Tensor};
+use crate::{
+    error::{Error, Result},
+    suggest,
+    tape::{Tape, Tensor},
+};
 
 /// What the first layers of a network look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,3 +48,14 @@ pub struct Model {
 
 /// Every model.
 pub static ALL: &[Model] = &[Model { name: "resnet18", record: resnet::resnet18 }];
+
+/// The model of a name.
+///
+/// # Errors
+/// [`Error::Config`] with the nearest name and the list.
+pub fn find(name: &str) -> Result<&'static Model> {
+    let names: Vec<_> = ALL.iter().map(|m| m.name).collect();
+    ALL.iter()
+        .find(|m| m.name == name)
+        .ok_or_else(|| Error::config(format!("no model is called `{name}`"), suggest::hint(name, &names)))
+}

@@ -6,8 +6,11 @@
 
 mod not_finite;
 mod pace;
+mod plans;
 mod state;
 
+pub use not_finite::NotFinite;
+pub use plans::{LARGEST_BATCH, Plans, Recipe};
 pub use state::State;
 
 use std::{collections::VecDeque, ops::Range, time::Instant};
@@ -17,19 +20,16 @@ use crate::{
     error::{Error, Result},
     gpu::{
         Gpu,
-        runtime::{self, Report, Runtime, Step},
+        runtime::{Report, Runtime, Step},
         target::Precision,
     },
     metrics::Confusion,
-    models::{Config, Model},
     ops,
-    optim::{self, Clip, Optimizer, Updates},
-    params::{Layout, NoDecay},
-    tape::{Recording, Tape, plan::Plan},
+    optim::{self, Optimizer, Updates},
+    params::Layout,
     weights::Weights,
 };
 
-pub use not_finite::NotFinite;
 use pace::Pace;
 
 /// Submissions under way at most.
@@ -38,37 +38,6 @@ pub(crate) const RING: usize = 3;
 const _: () = assert!(RING <= optim::IN_FLIGHT, "the device would look for a row that the host no longer sends");
 
 const REPORT_BYTES: u64 = size_of::<Report>() as u64;
-
-/// The parts of a recipe that are recorded; the default has none of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Recipe {
-    /// What activations and their gradients are stored as.
-    pub precision: Precision,
-    /// Random crop, mirror and rotation in training.
-    pub augment: bool,
-    /// PyTorch's `label_smoothing`, in training; from 0 to below 1.
-    pub smoothing: f32,
-    /// Probability of dropout before the classifier; from 0 to below 1.
-    pub dropout: f32,
-    /// Bounds of the gradient.
-    pub clip: Clip,
-    /// Parameters that weight decay leaves out.
-    pub no_decay: NoDecay,
-}
-
-/// What is recorded.
-pub struct Plans<'a> {
-    /// The model.
-    pub model: &'a Model,
-    /// Its size.
-    pub config: Config,
-    /// What else.
-    pub recipe: Recipe,
-    /// Batch sizes to train on.
-    pub train: Vec<u32>,
-    /// Batch sizes to evaluate.
-    pub evaluate: Vec<u32>,
-}
 
 /// What a finished submission was.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,69 +101,6 @@ pub struct Network<'a> {
     pace: Pace,
 }
 
-impl Plans<'_> {
-    /// Records the forward pass of a batch of `n` and, in training, its backward pass.
-    pub fn record(&self, gpu: &Gpu, n: u32, training: bool) -> Recording {
-        let mut t = Tape::new(&gpu.target.with(self.recipe.precision), training);
-        (t.dropout, t.no_decay) = (self.recipe.dropout, self.recipe.no_decay);
-        let x = t.scope("input", |t| {
-            let draws = ops::draw(t, n, training && self.recipe.augment);
-            ops::augment(t, n, draws)
-        });
-        let logits = (self.model.record)(&mut t, x, self.config);
-        t.scope("loss", |t| ops::cross_entropy(t, logits, if training { self.recipe.smoothing } else { 0.0 }));
-        t.backward();
-        t.finish()
-    }
-
-    /// Every program: training, evaluation, update, and where the optimizer has one the way to its point of evaluation.
-    pub fn recordings(&self, gpu: &Gpu, optimizer: Option<&dyn Optimizer>) -> Vec<Recording> {
-        let train = self.train.iter().map(|&n| self.record(gpu, n, true));
-        let evaluate = self.evaluate.iter().map(|&n| self.record(gpu, n, false));
-        let mut recordings: Vec<_> = train.chain(evaluate).collect();
-        if let (Some(optimizer), Some(network)) = (optimizer, recordings.first()) {
-            let layout = network.layout.clone();
-            let target = gpu.target.with(self.recipe.precision);
-            let tape = || Tape::over_layout(&target, &layout);
-            recordings.push(optim::record(optimizer, self.recipe.clip, tape()));
-            recordings.extend(optim::record_evaluation(optimizer, tape()));
-        }
-        recordings
-    }
-
-    /// Bytes that the same programs would take in f32; `None` where they are.
-    pub fn planned_in_f32(&self, gpu: &Gpu, optimizer: Option<&dyn Optimizer>) -> Option<u64> {
-        let recipe = Recipe { precision: Precision::F32, ..self.recipe };
-        let (train, evaluate) = (self.train.clone(), self.evaluate.clone());
-        let wide = Plans { model: self.model, config: self.config, recipe, train, evaluate };
-        let recordings = (recipe != self.recipe).then(|| wide.recordings(gpu, optimizer))?;
-        Some(runtime::planned_bytes(&recordings, &Plan::new(&recordings, true)))
-    }
-
-    /// Refuses what the device cannot hold, naming the largest batch that it can.
-    fn check(&self, gpu: &Gpu, recordings: &[Recording]) -> Result<()> {
-        let Err(error) = runtime::fits(gpu, recordings, &Plan::new(recordings, true)) else { return Ok(()) };
-        let asked = self.train.iter().chain(&self.evaluate).copied().max().unwrap_or(1);
-        let holds = |n: u32| {
-            let one = [self.record(gpu, n, !self.train.is_empty())];
-            runtime::fits(gpu, &one, &Plan::new(&one, true)).is_ok()
-        };
-        let (mut fits, mut fails) = (0, asked);
-        while fits + 1 < fails {
-            let n = fits + (fails - fits) / 2;
-            if holds(n) { fits = n } else { fails = n }
-        }
-        let hint = match fits {
-            0 => "this network fits at no batch size; a smaller --width may".to_owned(),
-            n => format!("the largest batch that fits is {n}: --batch-size {n}"),
-        };
-        Err(Error::device(format!("a batch of {asked} does not fit: {error}"), hint))
-    }
-}
-
-/// More images than this in one batch are refused before anything is recorded, so that every count stays within 32 bits.
-pub const LARGEST_BATCH: u32 = 1 << 16;
-
 impl<'a> Network<'a> {
     /// Records, allocates, compiles, and puts the weights in place.
     ///
@@ -214,7 +120,7 @@ impl<'a> Network<'a> {
             ));
         }
         gpu.target_for(plans.recipe.precision)?;
-        let recordings = plans.recordings(gpu, optimizer.as_deref());
+        let recordings = plans.recordings(&gpu.target, optimizer.as_deref());
         plans.check(gpu, &recordings)?;
         let layout = recordings[0].layout.clone();
         let runtime = Runtime::new(gpu, &recordings, true)?;
@@ -475,12 +381,8 @@ impl<'a> Network<'a> {
         let gpu = self.runtime.gpu;
         let waited = gpu.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
         gpu.check()?;
-        let failed = |e: String| gpu.behind(e);
-        waited.map_err(|e| failed(e.to_string()))?;
-        let report = {
-            let view = self.ring[slot].slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;
-            bytemuck::pod_read_unaligned(&view)
-        };
+        waited.map_err(|e| gpu.behind(format!("waiting failed: {e}")))?;
+        let report = bytemuck::pod_read_unaligned(&gpu.mapped(&self.ring[slot])?);
         self.ring[slot].unmap();
         Ok(report)
     }

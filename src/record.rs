@@ -119,6 +119,16 @@ impl Record {
         self.keeper.wait()
     }
 
+    /// Writes what a run leaves when it has ended: its weights, and its result in `run.json`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or as [`Network::weights`](crate::network::Network::weights).
+    pub fn end(&self, trainer: &Trainer<'_>, rows: &[EpochRow], run: &mut Value) -> Result<()> {
+        trainer.network.weights()?.save(&self.weights(), &trainer.network.layout)?;
+        run["result"] = result_json(trainer, rows);
+        self.run(run)
+    }
+
     /// Replaces `run.json`.
     ///
     /// # Errors
@@ -275,14 +285,24 @@ pub fn same_run(path: &Path, there: &Value, here: &Value, but: &[&str]) -> Resul
     Err(Error::config(message, hint))
 }
 
-/// What `run.json` says before the run; `config` reproduces it by `--config`.
+/// What `run.json` says before the run. Its `config` reproduces the run by `--config`: the flags in `common`, and the run's
+/// own optimizer, settings and seed.
 pub(crate) fn run_json(
     gpu: &Gpu,
     dataset: &dyn Dataset,
     options: &Options,
     settings: &Settings,
-    config: &toml::Table,
+    common: &toml::Table,
 ) -> Value {
+    let mut config = common.clone();
+    config.insert("optimizer".into(), options.optimizer.clone().into());
+    // TOML's integers are signed; a larger seed is written as text, which a flag takes as well.
+    let seed = i64::try_from(options.seed).map_or_else(|_| options.seed.to_string().into(), toml::Value::from);
+    config.insert("seed".into(), seed);
+    let set: toml::Table = options.set.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+    if !set.is_empty() {
+        config.insert("set".into(), set.into());
+    }
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "device": gpu.info.name,
@@ -311,12 +331,12 @@ pub(crate) fn run_json(
             "test": dataset.len(Split::Test),
             "crc32": format!("{:08x}", dataset.checksum()),
         },
-        "config": toml::to_string(config).unwrap_or_default(),
+        "config": toml::to_string(&config).unwrap_or_default(),
     })
 }
 
 /// What `run.json` gains when the run has ended.
-pub(crate) fn result_json(trainer: &Trainer<'_>, rows: &[EpochRow]) -> Value {
+fn result_json(trainer: &Trainer<'_>, rows: &[EpochRow]) -> Value {
     let last = rows.last();
     json!({
         "epochs": rows.len(),

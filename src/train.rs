@@ -4,9 +4,11 @@
 //! takes the mean over its own images, the last of an epoch too: nothing is padded, dropped or carried over. Between two
 //! updates the run can be taken apart into a [`Checkpoint`] and put together again, to the bit.
 
+mod options;
 mod position;
 mod watch;
 
+pub use options::{OnNan, Options, check_width};
 pub use position::{Position, Tally};
 pub use watch::{After, Checkpoint, Point, Watch, Wish};
 
@@ -19,72 +21,15 @@ use crate::{
     error::{Error, Result},
     evaluate::{Evaluation, batch_beside, batch_sizes, evaluate},
     gpu::Gpu,
-    models::{self, Config, Model},
-    network::{Done, Network, Place, Plans, Recipe},
-    optim::{self, Clip, Lookahead, Settings},
+    models,
+    network::{Done, Network, Place, Plans},
+    optim::{self, Settings},
     params::Layout,
-    schedule::Schedule,
-    suggest,
     weights::Weights,
 };
 
 /// Batches over which running statistics are collected where the optimizer wants the network evaluated.
 const STATISTICS_BATCHES: usize = 50;
-
-/// What a run is.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Name of a [`Model`].
-    pub model: String,
-    /// Its size.
-    pub config: Config,
-    /// Name of an optimizer.
-    pub optimizer: String,
-    /// Its settings as given.
-    pub set: Vec<(String, String)>,
-    /// Zhang's Lookahead around it.
-    pub lookahead: Option<Lookahead>,
-    /// Passes over the data.
-    pub epochs: u32,
-    /// Ends the run after this many updates.
-    pub max_steps: Option<u64>,
-    /// Images of a batch.
-    pub batch: u32,
-    /// Batches of an update.
-    pub accumulate: u32,
-    /// Augmentation, smoothing, dropout, clipping.
-    pub recipe: Recipe,
-    /// How the learning rate moves.
-    pub schedule: Schedule,
-    /// Ends the run when the validation loss has not improved for this many epochs.
-    pub early_stop: Option<u32>,
-    /// What happens at an update whose loss or gradient is not finite.
-    pub on_nan: OnNan,
-    /// Random order; otherwise that of the files.
-    pub shuffle: bool,
-    /// Of weights, order and augmentation.
-    pub seed: u64,
-}
-
-/// What happens at an update whose loss or gradient is not finite. The device leaves it out in any case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnNan {
-    /// The run goes on, unless twenty in a row were left out: then it has diverged and ends.
-    #[default]
-    Skip,
-    /// The run ends at the first.
-    Stop,
-}
-
-impl OnNan {
-    /// Updates left out in a row that end the run.
-    fn most(self) -> u32 {
-        match self {
-            Self::Skip => 20,
-            Self::Stop => 1,
-        }
-    }
-}
 
 /// One update.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -138,18 +83,6 @@ fn number_or_nan<'de, D: serde::Deserializer<'de>>(reader: D) -> std::result::Re
     Ok(Option::deserialize(reader)?.unwrap_or(f64::NAN))
 }
 
-/// The model of a name.
-///
-/// # Errors
-/// [`Error::Config`] with the nearest name and the list.
-pub fn find_model(name: &str) -> Result<&'static Model> {
-    let names: Vec<_> = models::ALL.iter().map(|m| m.name).collect();
-    models::ALL
-        .iter()
-        .find(|m| m.name == name)
-        .ok_or_else(|| Error::config(format!("no model is called `{name}`"), suggest::hint(name, &names)))
-}
-
 /// A network and the data it learns from.
 pub struct Trainer<'a> {
     /// The network.
@@ -195,7 +128,7 @@ impl<'a> Trainer<'a> {
         };
         let lr = optimizer.lr();
         let plans = Plans {
-            model: find_model(&options.model)?,
+            model: models::find(&options.model)?,
             config: options.config,
             recipe: options.recipe,
             train: batch_sizes(train, options.batch as usize),
@@ -406,59 +339,6 @@ impl<'a> Trainer<'a> {
             watch.step(&row, self.position.tally.images, total, self.position.tally.hits)?;
         }
         Ok(())
-    }
-}
-
-impl Options {
-    /// Updates of the whole run.
-    fn updates(&self, dataset: &dyn Dataset) -> u64 {
-        let group = u64::from(self.batch) * u64::from(self.accumulate);
-        let all = u64::from(self.epochs) * (dataset.len(Split::Train) as u64).div_ceil(group);
-        self.max_steps.map_or(all, |most| most.min(all))
-    }
-
-    /// Refuses what is out of its range.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with the range.
-    pub fn check(&self) -> Result<()> {
-        let positive = [
-            ("--batch-size", u64::from(self.batch)),
-            ("--accumulate", u64::from(self.accumulate)),
-            ("--epochs", u64::from(self.epochs)),
-            ("--max-steps", self.max_steps.unwrap_or(1)),
-        ];
-        for (flag, value) in positive {
-            if value == 0 {
-                return Err(Error::config(format!("{flag} 0"), format!("{flag} is at least 1")));
-            }
-        }
-        for (flag, value) in [("--label-smoothing", self.recipe.smoothing), ("--dropout", self.recipe.dropout)] {
-            if !(0.0..1.0).contains(&value) {
-                return Err(Error::config(format!("{flag} {value}"), format!("{flag} is from 0 to below 1")));
-            }
-        }
-        let Clip { norm, value } = self.recipe.clip;
-        for (flag, limit) in [("--clip-norm", norm), ("--clip-value", value)] {
-            if limit.is_some_and(|v| !(v > 0.0 && v.is_finite())) {
-                return Err(Error::config(format!("{flag} {}", limit.unwrap_or(0.0)), format!("{flag} is above 0")));
-            }
-        }
-        if self.early_stop == Some(0) {
-            return Err(Error::config("--early-stop 0", "--early-stop is at least 1"));
-        }
-        check_width(self.config.width)
-    }
-}
-
-/// The widths that can be asked for.
-///
-/// # Errors
-/// [`Error::Config`] with the range.
-pub fn check_width(width: u32) -> Result<()> {
-    match width {
-        1..=1024 => Ok(()),
-        _ => Err(Error::config(format!("--width {width}"), "--width is from 1 to 1024; the published network has 64")),
     }
 }
 

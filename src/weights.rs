@@ -2,17 +2,15 @@
 
 use std::path::Path;
 
-use safetensors::{
-    Dtype, SafeTensors,
-    tensor::{Metadata, TensorView},
-};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::{
     error::{Error, Result},
-    files::{read, read_start, write_atomically},
+    files::write_atomically,
     models::{Config, Stem},
     params::{Init, Layout, Segment},
     random::Rng,
+    tensors::Tensors,
     train::check_width,
 };
 
@@ -53,9 +51,8 @@ impl Weights {
     /// [`Error::Io`] or [`Error::Data`], naming the tensor and both shapes.
     pub fn load(path: &Path, layout: &Layout) -> Result<Self> {
         let values = u64::from(layout.param_floats()) + u64::from(layout.running_floats());
-        let bytes = read(path, 4 * values + HEADER_LIMIT)?;
-        header(path, &bytes, bytes.len() as u64)?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| no_safetensors(path, &e))?;
+        let (_, bytes) = Tensors::open(path, HEADER_LIMIT)?.read(4 * values + HEADER_LIMIT)?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| Tensors::none(path, &e))?;
         let mut weights = Self::init(layout, 0);
         for segment in &layout.params {
             put(&mut weights.params, segment, &floats(path, &file, segment)?);
@@ -114,11 +111,10 @@ impl Weights {
 /// # Errors
 /// [`Error::Io`] or [`Error::Data`] if the file holds no ResNet.
 pub fn config_of(path: &Path) -> Result<Config> {
-    let (bytes, length) = read_start(path, HEADER_LIMIT)?;
-    let file = header(path, &bytes, length)?;
+    let table = Tensors::open(path, HEADER_LIMIT)?.table;
     let shape = |name: &str| -> Result<Vec<u32>> {
-        let info = file.info(name).ok_or_else(|| {
-            let found = format!("{} tensors, none of that name", file.tensors().len());
+        let info = table.info(name).ok_or_else(|| {
+            let found = format!("{} tensors, none of that name", table.tensors().len());
             Error::data(path, format!("a tensor `{name}`, as torchvision's ResNet has"), found, "")
         })?;
         let dims = info.shape.iter().map(|&d| u32::try_from(d).unwrap_or(u32::MAX));
@@ -144,27 +140,6 @@ pub fn config_of(path: &Path) -> Result<Config> {
             "",
         )),
     }
-}
-
-/// The table of tensors at the start of a file of `length` bytes. Lengths are compared here, before the safetensors crate
-/// does: its sum is not checked, which is a panic where the build checks for overflow.
-fn header(path: &Path, start: &[u8], length: u64) -> Result<Metadata> {
-    let wrong = |found: String| no_safetensors(path, &found);
-    let (words, rest) = start.split_first_chunk().ok_or_else(|| wrong("fewer than 8 bytes".into()))?;
-    let bytes = u64::from_le_bytes(*words);
-    let text = usize::try_from(bytes).ok().and_then(|bytes| rest.get(..bytes));
-    let text = text.ok_or_else(|| wrong(format!("a table of tensors of {bytes} bytes")))?;
-    let table: Metadata = serde_json::from_slice(text).map_err(|e| wrong(e.to_string()))?;
-    let data = table.data_len() as u64;
-    if bytes.checked_add(8).and_then(|sum| sum.checked_add(data)) != Some(length) {
-        return Err(wrong(format!("{length} bytes, where the table of tensors asks for {bytes} + 8 + {data}")));
-    }
-    Ok(table)
-}
-
-fn no_safetensors(path: &Path, found: &dyn std::fmt::Display) -> Error {
-    let hint = "velograd reads safetensors; in PyTorch: safetensors.torch.save_file(model.state_dict(), path)";
-    Error::data(path, "a safetensors file", found.to_string(), hint)
 }
 
 fn floats(path: &Path, file: &SafeTensors<'_>, segment: &Segment) -> Result<Vec<f32>> {

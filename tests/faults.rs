@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, process::Command, sync::Arc};
 
 use velograd::{
-    data::{Batch, Dataset, IMAGE_BYTES, Shapes10, Sizes},
+    data::{Dataset, Shapes10, Sizes},
     error::Error,
     gpu::{
         Gpu,
@@ -13,26 +13,18 @@ use velograd::{
     models::{self, Config, Stem},
     network::{Done, LARGEST_BATCH, Network, Place, Plans, Recipe},
     optim,
-    random::Rng,
-    schedule::Schedule,
     selftest::{assure, table},
     tape::Tape,
-    train::{EpochRow, Options, StepRow, Trainer, Watch},
+    train::{Options, Trainer},
     weights::Weights,
 };
 
 use crate::{
     folder::{Folder, records},
-    support,
+    support::{self, noise},
 };
 
 const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
-
-fn noise(n: u32) -> Batch {
-    let mut rng = Rng::new(9);
-    let images = (0..n as usize * IMAGE_BYTES).map(|_| rng.u32() as u8).collect();
-    Batch { images, labels: (0..n).map(|i| i % 10).collect(), indices: (0..n).collect() }
-}
 
 fn network<'a>(gpu: &'a Gpu, batches: &[u32], weights: impl FnOnce(&mut Weights)) -> Network<'a> {
     let recipe = Recipe { augment: true, dropout: 0.5, ..Recipe::default() };
@@ -174,42 +166,16 @@ fn what_is_not_finite_first_is_named() {
     assert_eq!((skipped, found), (0, None), "a sound network has no such kernel");
 }
 
-struct Silent;
-
-impl Watch for Silent {
-    fn step(&mut self, _: &StepRow, _: u64, _: u64, _: u64) -> velograd::error::Result<()> {
-        Ok(())
-    }
-    fn epoch(&mut self, _: &EpochRow) -> velograd::error::Result<()> {
-        Ok(())
-    }
-}
-
 /// A rate that blows up, with `debug_nan`: the run ends at the first such update and says where.
 #[test]
 fn a_run_that_diverges_names_its_kernel() {
     let Some(gpu) = support::gpu() else { return };
-    let options = Options {
-        model: "resnet18".into(),
-        config: TINY,
-        optimizer: "sgd".into(),
-        set: vec![("lr".into(), "1e30".into())],
-        lookahead: None,
-        epochs: 60,
-        max_steps: None,
-        batch: 8,
-        accumulate: 2,
-        recipe: Recipe { augment: true, ..Recipe::default() },
-        schedule: Schedule::CONSTANT,
-        early_stop: None,
-        on_nan: velograd::train::OnNan::Skip,
-        shuffle: true,
-        seed: 1,
-    };
+    let (optimizer, set) = ("sgd".into(), vec![("lr".into(), "1e30".into())]);
+    let options = Options { config: TINY, optimizer, set, epochs: 60, batch: 8, seed: 1, ..Options::default() };
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 40, test: 0 }).unwrap());
     let mut trainer = Trainer::new(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();
     trainer.debug_nan = true;
-    let error = trainer.run(&mut Silent).expect_err("a rate of 1e30 diverges");
+    let error = trainer.run(&mut ()).expect_err("a rate of 1e30 diverges");
     let text = error.to_string();
     assert!(matches!(error, Error::NotFinite { .. }), "{text}");
     for part in ["update ", "is that of ", "of the update", "read `", "--set lr="] {

@@ -16,11 +16,11 @@ use velograd::{
     ops, optim,
     schedule::Schedule,
     tape::{Recording, Tape, plan::Plan},
-    train::{EpochRow, OnNan, Options, StepRow, Trainer, Watch},
+    train::{Options, Trainer},
     weights::Weights,
 };
 
-use crate::support;
+use crate::support::{self, Rows};
 
 const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
 
@@ -65,40 +65,8 @@ fn floats(network: &Network<'_>, name: &str) -> Vec<f32> {
 }
 
 fn options(precision: Precision) -> Options {
-    Options {
-        model: "resnet18".into(),
-        config: TINY,
-        optimizer: "velograd".into(),
-        set: vec![],
-        lookahead: None,
-        epochs: 1,
-        max_steps: None,
-        batch: 32,
-        accumulate: 2,
-        recipe: Recipe { precision, augment: true, ..Recipe::default() },
-        schedule: Schedule::CONSTANT,
-        early_stop: None,
-        on_nan: OnNan::Skip,
-        shuffle: true,
-        seed: 1,
-    }
-}
-
-#[derive(Default)]
-struct Rows {
-    steps: Vec<StepRow>,
-    epochs: Vec<EpochRow>,
-}
-
-impl Watch for Rows {
-    fn step(&mut self, row: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
-        self.steps.push(*row);
-        Ok(())
-    }
-    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
-        self.epochs.push(*row);
-        Ok(())
-    }
+    let recipe = Recipe { precision, augment: true, ..Recipe::default() };
+    Options { config: TINY, epochs: 1, batch: 32, recipe, seed: 1, ..Options::default() }
 }
 
 fn shapes(train: usize, test: usize) -> Arc<dyn Dataset> {

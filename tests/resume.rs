@@ -22,27 +22,23 @@ use velograd::{
     weights::Weights,
 };
 
-use crate::support::gpu;
+use crate::support::{Rows, gpu};
 
 /// 100 images in batches of 16 are seven, the last of 4; three of them make an update, the last is one of 4 images alone.
 fn options(optimizer: &str, set: &[(&str, &str)]) -> Options {
     Options {
-        model: "resnet18".into(),
         // Six channels are stored as eight: padding has to survive too.
         config: Config { stem: Stem::Imagenet, width: 6, classes: 10 },
         optimizer: optimizer.into(),
         set: set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-        lookahead: None,
         epochs: 3,
-        max_steps: None,
         batch: 16,
         accumulate: 3,
         recipe: Recipe { augment: true, smoothing: 0.1, dropout: 0.2, ..Recipe::default() },
         schedule: Schedule::parse("cosine:end=0.1", 2).unwrap(),
         early_stop: Some(2),
-        on_nan: OnNan::Skip,
-        shuffle: true,
         seed: 11,
+        ..Options::default()
     }
 }
 
@@ -52,41 +48,6 @@ fn data() -> Arc<dyn Dataset> {
 
 fn trainer<'a>(gpu: &'a Gpu, options: &Options) -> Trainer<'a> {
     Trainer::new(gpu, data(), options.clone(), |layout| Ok(Weights::init(layout, options.seed))).unwrap()
-}
-
-/// Keeps the rows, and stops the run at the next point that `at` names.
-struct Watcher<F: FnMut(Point) -> bool> {
-    steps: Vec<StepRow>,
-    epochs: Vec<EpochRow>,
-    at: F,
-    taken: Option<Checkpoint>,
-}
-
-impl<F: FnMut(Point) -> bool> Watcher<F> {
-    fn new(at: F) -> Self {
-        Self { steps: vec![], epochs: vec![], at, taken: None }
-    }
-}
-
-impl<F: FnMut(Point) -> bool> Watch for Watcher<F> {
-    fn step(&mut self, row: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
-        self.steps.push(*row);
-        Ok(())
-    }
-
-    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
-        self.epochs.push(*row);
-        Ok(())
-    }
-
-    fn wish(&mut self, at: Point) -> Result<Wish> {
-        Ok(if (self.at)(at) { Wish::Stop } else { Wish::GoOn })
-    }
-
-    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        self.taken = Some(checkpoint);
-        Ok(())
-    }
 }
 
 /// All that a run leaves, less its times; text, so that NaN equals NaN and every bit of a number counts.
@@ -119,12 +80,12 @@ fn through_file(checkpoint: Checkpoint) -> Loaded {
 
 /// Runs undisturbed, and again with a new trainer at each point that `at` names.
 fn compare(gpu: &Gpu, options: &Options, mut at: impl FnMut(Point) -> bool) -> Outcome {
-    let mut whole = Watcher::new(|_| false);
+    let mut whole = Rows::default();
     let mut undisturbed = trainer(gpu, options);
     undisturbed.run(&mut whole).unwrap();
     let expected = outcome(&undisturbed, &whole.steps, &whole.epochs);
 
-    let mut watcher = Watcher::new(&mut at);
+    let mut watcher = Rows::until(&mut at);
     let mut last = trainer(gpu, options);
     let mut pieces = 0;
     loop {
@@ -216,10 +177,6 @@ impl Watch for Breaks<'_> {
         Ok(())
     }
 
-    fn epoch(&mut self, _: &EpochRow) -> Result<()> {
-        Ok(())
-    }
-
     fn wish(&mut self, at: Point) -> Result<Wish> {
         Ok(if at.updates == 4 { Wish::Checkpoint } else { Wish::GoOn })
     }
@@ -237,7 +194,7 @@ fn a_lost_device_costs_no_bit() {
     let Some(sound) = gpu() else { return };
     let options = options("velograd", &[]);
     let mut whole = trainer(sound, &options);
-    whole.run(&mut Watcher::new(|_| false)).unwrap();
+    whole.run(&mut ()).unwrap();
 
     let lost = Gpu::open(None).expect("the adapter opens a second time");
     let mut breaks = Breaks { gpu: &lost, taken: None };
@@ -246,7 +203,7 @@ fn a_lost_device_costs_no_bit() {
 
     let mut again = trainer(sound, &options);
     again.restore(through_file(breaks.taken.unwrap()).checkpoint).unwrap();
-    again.run(&mut Watcher::new(|_| false)).unwrap();
+    again.run(&mut ()).unwrap();
     assert!(whole.network.weights().unwrap() == again.network.weights().unwrap());
 }
 
@@ -299,7 +256,7 @@ fn every_buffer_is_kept_or_made_anew() {
         let optimizer = Lookahead { k: 2, alpha: 0.5 }.around(optimizer);
         let mut kept = ["params", "running", ops::SCALER].map(str::to_owned).to_vec();
         kept.extend(optimizer.state().iter().map(|(name, _)| format!("state.{name}")));
-        for recording in plans.recordings(gpu, Some(optimizer.as_ref())) {
+        for recording in plans.recordings(&gpu.target, Some(optimizer.as_ref())) {
             for name in recording.buffers.keys() {
                 assert!(kept.contains(name) || ANEW.contains(&name.as_str()), "{}: `{name}`", entry.name);
             }
@@ -313,7 +270,7 @@ fn another_run_is_refused() {
     let Some(gpu) = gpu() else { return };
     let options = options("adam", &[]);
     let taken = || {
-        let mut watcher = Watcher::new(|at| at.updates == 2);
+        let mut watcher = Rows::until(|at| at.updates == 2);
         trainer(gpu, &options).run(&mut watcher).unwrap();
         watcher.taken.unwrap()
     };

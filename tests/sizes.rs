@@ -5,14 +5,14 @@ use std::sync::Arc;
 use velograd::{
     data::{Dataset, Holdout, Shapes10, Sizes},
     error::{Error, Result},
-    gpu::target::Precision,
+    gpu::{Gpu, target::Precision},
     models::{Config, Stem},
     network::Recipe,
     optim::{self, Clip, Lookahead},
     params::NoDecay,
     random::Rng,
     schedule::Schedule,
-    train::{EpochRow, OnNan, Options, StepRow, Trainer, Watch},
+    train::{OnNan, Options, StepRow, Trainer, Watch},
     weights::Weights,
 };
 
@@ -25,9 +25,6 @@ impl Watch for Count {
     fn step(&mut self, row: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
         self.0 += 1;
         assert!(row.skipped || row.loss.is_finite());
-        Ok(())
-    }
-    fn epoch(&mut self, _: &EpochRow) -> Result<()> {
         Ok(())
     }
 }
@@ -45,7 +42,8 @@ fn share(rng: &mut Rng) -> f32 {
     }
 }
 
-fn options(rng: &mut Rng) -> Options {
+/// In mixed precision too where the device has it (`mixed`).
+fn options(rng: &mut Rng, mixed: bool) -> Options {
     let one_of = |rng: &mut Rng, list: &[&'static str]| list[rng.below(list.len() as u32) as usize];
     let optimizer = optim::ALL[rng.below(optim::ALL.len() as u32) as usize].name;
     let schedule = one_of(rng, &["constant", "cosine", "linear:end=0", "step:every=1,gamma=0.1", "triangle:peak=0.5"]);
@@ -74,7 +72,7 @@ fn options(rng: &mut Rng) -> Options {
             dropout: share(rng),
             clip: Clip { norm: limit(rng), value: limit(rng) },
             no_decay: if rng.below(2) == 0 { NoDecay::default() } else { "norm,bias".parse().unwrap() },
-            precision: Precision::F32,
+            precision: if mixed && rng.below(2) == 0 { Precision::Mixed } else { Precision::F32 },
         },
         schedule: Schedule::parse(schedule, u64::from(rng.below(3))).unwrap_or(Schedule::CONSTANT),
         early_stop: if rng.below(24) == 0 { Some(0) } else { [None, Some(1)][rng.below(2) as usize] },
@@ -85,8 +83,7 @@ fn options(rng: &mut Rng) -> Options {
 }
 
 /// A network of this data set and these options, trained for up to two updates.
-fn train(options: &Options, train: usize, test: usize, held_out: Option<usize>) -> Result<u64> {
-    let gpu = gpu().expect("the caller asked");
+fn train(gpu: &Gpu, options: &Options, train: usize, test: usize, held_out: Option<usize>) -> Result<u64> {
     let mut dataset: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train, test })?);
     if let Some(count) = held_out {
         dataset = Arc::new(Holdout::new(dataset, count, 1)?);
@@ -100,16 +97,14 @@ fn train(options: &Options, train: usize, test: usize, held_out: Option<usize>) 
 
 #[test]
 fn any_size_trains_or_is_refused() {
-    if gpu().is_none() {
-        return;
-    }
+    let Some(gpu) = gpu() else { return };
     let mut rng = Rng::new(2026);
     let (mut trained, mut refused) = (0, 0);
     for nth in 0..50 {
-        let options = options(&mut rng);
+        let options = options(&mut rng, gpu.has_f16());
         let (images, test) = (number(&mut rng, 40, &[0, 1, 97]) as usize, rng.below(12) as usize);
         let held_out = (rng.below(5) == 0).then(|| rng.below(12) as usize);
-        match train(&options, images, test, held_out) {
+        match train(gpu, &options, images, test, held_out) {
             Ok(updates) => {
                 assert!((1..=2).contains(&updates), "{nth}: {updates} updates of {options:?}");
                 trained += 1;

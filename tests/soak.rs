@@ -13,8 +13,6 @@ use velograd::{
     error::Result,
     gpu::Gpu,
     models::{Config, Stem},
-    network::Recipe,
-    schedule::Schedule,
     train::{EpochRow, Options, StepRow, Trainer, Watch},
     weights::Weights,
 };
@@ -116,23 +114,9 @@ impl Watch for Meter<'_> {
 
 fn soak(name: &str, width: u32, sizes: Sizes, batch: u32, epochs: u32, alone: bool) {
     let Some(gpu) = gpu() else { return };
-    let options = Options {
-        model: "resnet18".into(),
-        config: Config { stem: Stem::Imagenet, width, classes: 10 },
-        optimizer: "velograd".into(),
-        set: vec![("lr".into(), "1e-4".into())],
-        lookahead: None,
-        epochs,
-        max_steps: None,
-        batch,
-        accumulate: 1,
-        recipe: Recipe { augment: true, ..Recipe::default() },
-        schedule: Schedule::CONSTANT,
-        early_stop: None,
-        on_nan: velograd::train::OnNan::Skip,
-        shuffle: true,
-        seed: 1,
-    };
+    let config = Config { stem: Stem::Imagenet, width, classes: 10 };
+    let set = vec![("lr".into(), "1e-4".into())];
+    let options = Options { config, set, epochs, batch, accumulate: 1, seed: 1, ..Options::default() };
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, sizes).unwrap());
     let updates = u64::from(epochs) * (sizes.train as u64).div_ceil(u64::from(batch));
     let mut trainer = Trainer::new(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();

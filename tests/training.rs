@@ -4,29 +4,24 @@ use std::sync::Arc;
 
 use velograd::{
     data::{Batch, Dataset, IMAGE_BYTES, Shapes10, Sizes, Split},
-    error::Result,
     evaluate::{evaluate, evaluator},
     models::{self, Config, Stem},
     network::{Done, Network, Place, Plans, Recipe},
     optim,
-    random::Rng,
     schedule::Schedule,
-    train::{EpochRow, OnNan, Options, StepRow, Trainer, Watch},
+    train::{Options, Trainer},
     weights::Weights,
 };
 
-use crate::{golden_files, support::gpu};
+use crate::{
+    golden_files,
+    support::{Rows, gpu, noise},
+};
 
 /// What `Place` carries: the rate of the optimizer under test.
 const LR: f64 = 0.01;
 
 const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
-
-fn noise(n: u32) -> Batch {
-    let mut rng = Rng::new(5);
-    let images = (0..n as usize * IMAGE_BYTES).map(|_| rng.u32() as u8).collect();
-    Batch { images, labels: (0..n).map(|i| i % 10).collect(), indices: (0..n).collect() }
-}
 
 fn plans(config: Config, train: &[u32], evaluate: &[u32]) -> Plans<'static> {
     let (train, evaluate) = (train.to_vec(), evaluate.to_vec());
@@ -34,40 +29,7 @@ fn plans(config: Config, train: &[u32], evaluate: &[u32]) -> Plans<'static> {
 }
 
 fn options(config: Config) -> Options {
-    Options {
-        model: "resnet18".into(),
-        config,
-        optimizer: "velograd".into(),
-        set: vec![],
-        lookahead: None,
-        epochs: 1,
-        max_steps: None,
-        batch: 32,
-        accumulate: 2,
-        recipe: Recipe { augment: true, ..Recipe::default() },
-        schedule: Schedule::CONSTANT,
-        early_stop: None,
-        on_nan: OnNan::Skip,
-        shuffle: true,
-        seed: 1,
-    }
-}
-
-#[derive(Default)]
-struct Rows {
-    steps: Vec<StepRow>,
-    epochs: Vec<EpochRow>,
-}
-
-impl Watch for Rows {
-    fn step(&mut self, row: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
-        self.steps.push(*row);
-        Ok(())
-    }
-    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
-        self.epochs.push(*row);
-        Ok(())
-    }
+    Options { config, epochs: 1, batch: 32, seed: 1, ..Options::default() }
 }
 
 fn updated(done: Vec<Done>) -> Vec<velograd::gpu::runtime::Report> {
@@ -233,13 +195,13 @@ fn weights_survive_the_disk() {
     let Some(gpu) = gpu() else { return };
     let path = std::env::temp_dir().join(format!("velograd-weights-{}.safetensors", std::process::id()));
     for config in [TINY, Config { stem: Stem::Cifar, width: 6, classes: 10 }] {
-        let layout = plans(config, &[2], &[]).record(gpu, 2, true).layout;
+        let layout = plans(config, &[2], &[]).record(&gpu.target, 2, true).layout;
         let mut weights = Weights::init(&layout, 3);
         weights.batches = 41;
         weights.save(&path, &layout).unwrap();
         assert_eq!(velograd::weights::config_of(&path).unwrap(), config);
         assert!(Weights::load(&path, &layout).unwrap() == weights);
-        let wider = plans(Config { width: 12, ..config }, &[2], &[]).record(gpu, 2, true).layout;
+        let wider = plans(Config { width: 12, ..config }, &[2], &[]).record(&gpu.target, 2, true).layout;
         let error = Weights::load(&path, &wider).unwrap_err().to_string();
         assert!(error.contains("conv1.weight") && error.contains("[12, 3,"), "{error}");
     }
@@ -350,7 +312,7 @@ fn no_validation_without_test_images() {
     assert!(rows[0].val_acc.is_none() && rows[0].train_loss.is_finite());
 }
 
-fn rows_of(options: Options, data: &Arc<dyn Dataset>) -> Option<(Rows, Weights)> {
+fn rows_of(options: Options, data: &Arc<dyn Dataset>) -> Option<(Rows<'_>, Weights)> {
     let gpu = gpu()?;
     let init = |layout: &_| Ok(Weights::init(layout, 1));
     let mut trainer = Trainer::new(gpu, data.clone(), options, init).unwrap();
@@ -375,7 +337,7 @@ fn a_schedule_reaches_the_update() {
     assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-12), "{found:?}");
     let still = Options { set: vec![("lr".into(), "0".into())], ..base };
     let (_, weights) = rows_of(still, &data).unwrap();
-    let layout = plans(TINY, &[2], &[]).record(gpu().unwrap(), 2, true).layout;
+    let layout = plans(TINY, &[2], &[]).record(&gpu().unwrap().target, 2, true).layout;
     assert!(weights.params == Weights::init(&layout, 1).params, "weights moved at a rate of 0");
 }
 

@@ -8,23 +8,19 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use velograd::{
     gpu::target::Target,
-    models::{Config, Stem, resnet::resnet18},
-    ops,
+    models::{self, Config, Stem},
+    network::{Plans, Recipe},
     params::Layout,
-    tape::Tape,
     weights::{Weights, config_of},
 };
 
 fn layout() -> &'static Layout {
     static LAYOUT: OnceLock<Layout> = OnceLock::new();
     LAYOUT.get_or_init(|| {
-        let mut t = Tape::new(&Target::portable(), false);
-        let x = t.scope("input", |t| {
-            let draws = ops::draw(t, 1, false);
-            ops::augment(t, 1, draws)
-        });
-        resnet18(&mut t, x, Config { stem: Stem::Cifar, width: 1, classes: 10 });
-        t.finish().layout
+        let config = Config { stem: Stem::Cifar, width: 1, classes: 10 };
+        let recipe = Recipe::default();
+        let plans = Plans { model: &models::ALL[0], config, recipe, train: vec![], evaluate: vec![] };
+        plans.record(&Target::portable(), 1, false).layout
     })
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
-use super::{ModelFlags, json_line, open_device, print::say};
+use super::{ModelFlags, json_line, print::say};
 use crate::{
     data::{Batch, IMAGE_BYTES},
     error::{Error, Result},
@@ -37,11 +37,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
     let lr = optimizer.lr();
-    let mut plans = flags.plans()?;
-    let mut gpu = open_device(flags.device.as_deref())?;
-    plans.recipe.precision = flags.precision.on(&mut gpu)?;
-    let planned_in_f32 = plans.planned_in_f32(&gpu, Some(optimizer.as_ref()));
-    let forward = plans.record(&gpu, flags.batch_size, true).forward_calls;
+    let (gpu, plans) = flags.open()?;
+    let planned_in_f32 = plans.planned_in_f32(&gpu.target, Some(optimizer.as_ref()));
+    let forward = plans.record(&gpu.target, flags.batch_size, true).forward_calls;
     let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
     let batch = noise(flags.batch_size);
     let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1, lr };

@@ -36,7 +36,7 @@ struct Common {
     out: PathBuf,
     /// Small runs to see how it works, in minutes on two cores: shapes10, width 8, three epochs, two seeds; other flags override
     #[arg(long)]
-    quick: bool,
+    quick: bool, // read before the flags are parsed: `recipe::expand` puts what it stands for in its place
 }
 
 /// The flags that `--quick` stands for.

@@ -10,7 +10,7 @@ use crate::{
     data::{self, Split},
     error::{Error, Result},
     evaluate::{Evaluation, evaluate, evaluator},
-    train::find_model,
+    models,
 };
 
 /// Images of a batch; the numbers do not depend on it.
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let model = find_model(&arguments.model)?;
+    let model = models::find(&arguments.model)?;
     let config = config_of(&arguments.weights)?;
     let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
     // With --json, standard output is the object alone.

@@ -7,10 +7,7 @@ use clap::Args;
 use super::{ModelFlags, print::say};
 use crate::{
     error::Result,
-    gpu::{
-        Gpu,
-        runtime::{fits, planned_bytes},
-    },
+    gpu::runtime::{fits, planned_bytes},
     optim,
     tape::plan::Plan,
 };
@@ -29,10 +26,8 @@ fn percent_saved(bytes: u64, of: u64) -> f64 {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let flags = &arguments.model;
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
-    let mut plans = flags.plans()?;
-    let mut gpu = Gpu::open(flags.device.as_deref())?;
-    plans.recipe.precision = flags.precision.on(&mut gpu)?;
-    let recordings = plans.recordings(&gpu, Some(optimizer.as_ref()));
+    let (gpu, plans) = flags.open()?;
+    let recordings = plans.recordings(&gpu.target, Some(optimizer.as_ref()));
     for (title, recording) in ["forward and backward", "update", "to where it is evaluated"].iter().zip(&recordings) {
         say!("{title}: {} dispatches", recording.calls.len());
         say!("{recording}");
@@ -54,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     say!("activations              {shared:>14} bytes in {} buffers ({alone} without sharing)", plan.pool.len());
     let peak = planned_bytes(&recordings, &plan);
     say!("peak                     {peak:>14} bytes");
-    if let Some(f32) = plans.planned_in_f32(&gpu, Some(optimizer.as_ref())) {
+    if let Some(f32) = plans.planned_in_f32(&gpu.target, Some(optimizer.as_ref())) {
         say!("peak in f32              {f32:>14} bytes: mixed precision saves {:.1} %", percent_saved(peak, f32));
     }
     if let Err(error) = fits(&gpu, &recordings, &plan) {

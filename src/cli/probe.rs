@@ -6,18 +6,17 @@ use clap::{Args, Subcommand};
 
 use super::{DataFlags, compare::named, open_device, print::say, schedule::draw};
 use crate::{
+    checkpoint,
     data::{self, CLASSES},
     error::{Error, Result},
     figure::{Axis, Content, Figure, Line, Panel, Point},
     files::write_atomically,
-    models::{Config, Stem},
-    network::Recipe,
+    models::{self, Config, Stem},
     optim,
     probe::{self, Frozen},
-    schedule::Schedule,
     table::Table,
-    train::{EpochRow, OnNan, Options, StepRow, Trainer, Watch, check_width, find_model},
-    weights::{self, Weights},
+    train::{Options, Trainer, check_width},
+    weights::Weights,
 };
 
 #[derive(Args)]
@@ -63,7 +62,7 @@ struct VarianceFlags {
     flags: Flags,
     #[command(flatten)]
     data: DataFlags,
-    /// Where the network is frozen [default: trained for --max-steps updates by Adam]
+    /// Where the network is frozen: what `train` wrote, checkpoints included [default: trained for --max-steps updates by Adam]
     #[arg(long, value_name = "FILE.safetensors")]
     weights: Option<PathBuf>,
     /// Channels of the first stage of the network that is trained [default: 8, quick 4]
@@ -126,7 +125,7 @@ fn spike(flags: &Flags) -> Result<()> {
 fn variance(flags: &VarianceFlags) -> Result<()> {
     let VarianceFlags { flags, data, weights, width, max_steps, batch_size } = flags;
     let rules = flags.rules()?;
-    let from_file = weights.as_deref().map(|path| Ok((path, weights::config_of(path)?))).transpose()?;
+    let from_file = weights.as_deref().map(|path| Ok((path, checkpoint::config_of(path)?))).transpose()?;
     let width = width.unwrap_or(if flags.quick { 4 } else { 8 });
     check_width(width)?;
     let config = match from_file {
@@ -148,19 +147,20 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
             say!("training a network of width {width} for {max_steps} updates by Adam");
             let mut trainer =
                 Trainer::new(&gpu, dataset.clone(), options, |layout| Ok(Weights::init(layout, flags.seed)))?;
-            trainer.run(&mut Silent)?;
+            trainer.run(&mut ())?;
             Some(trainer.network.weights()?)
         }
     };
     let groups: Vec<usize> = GROUPS.iter().copied().step_by(if flags.quick { 3 } else { 1 }).collect();
     let count = BATCHES.iter().sum::<usize>() * groups.iter().max().unwrap_or(&1);
     say!("drawing {count} gradients of {batch_size} images there");
-    let point = probe::Point { model: find_model("resnet18")?, config, dataset, batch: *batch_size, seed: flags.seed };
+    let point =
+        probe::Point { model: models::find("resnet18")?, config, dataset, batch: *batch_size, seed: flags.seed };
     let frozen = Frozen::new(
         &gpu,
         &point,
         |layout| match (from_file, trained) {
-            (Some((path, _)), _) => Weights::load(path, layout),
+            (Some((path, _)), _) => checkpoint::weights(path, layout),
             (None, trained) => Ok(trained.expect("trained above")),
         },
         count,
@@ -176,35 +176,8 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
 
 /// Adam, before the network is frozen.
 fn training(config: Config, max_steps: u64, seed: u64) -> Options {
-    Options {
-        model: "resnet18".into(),
-        config,
-        optimizer: "adam".into(),
-        set: vec![],
-        lookahead: None,
-        epochs: u32::MAX,
-        max_steps: Some(max_steps),
-        batch: 64,
-        accumulate: 1,
-        recipe: Recipe { augment: true, ..Recipe::default() },
-        schedule: Schedule::CONSTANT,
-        early_stop: None,
-        on_nan: OnNan::Skip,
-        shuffle: true,
-        seed,
-    }
-}
-
-struct Silent;
-
-impl Watch for Silent {
-    fn step(&mut self, _: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn epoch(&mut self, _: &EpochRow) -> Result<()> {
-        Ok(())
-    }
+    let (optimizer, max_steps) = ("adam".into(), Some(max_steps));
+    Options { config, optimizer, epochs: u32::MAX, max_steps, batch: 64, accumulate: 1, seed, ..Options::default() }
 }
 
 /// Measures each rule at each size; prints the table, and writes it with its figure.

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use clap::Args;
 
-use super::{ModelFlags, bench::noise, open_device, print::say};
+use super::{ModelFlags, bench::noise, print::say};
 use crate::{
     error::{Error, Result},
     figure::to_png,
@@ -32,10 +32,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let flags = &arguments.model;
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
     let lr = optimizer.lr();
-    let mut plans = flags.plans()?;
-    let mut gpu = open_device(flags.device.as_deref())?;
-    plans.recipe.precision = flags.precision.on(&mut gpu)?;
-    let recordings = plans.recordings(&gpu, Some(optimizer.as_ref()));
+    let (gpu, plans) = flags.open()?;
+    let recordings = plans.recordings(&gpu.target, Some(optimizer.as_ref()));
     let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
     // Two updates before: memory is touched, and numbers are as in training.
     let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1, lr };

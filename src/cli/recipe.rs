@@ -14,13 +14,13 @@ use crate::{
     error::{Error, Result},
     files::{TEXT_LIMIT, read_text},
     gpu::{self, Gpu, target::Precision},
-    models::{Config, Stem},
+    models::{self, Config, Stem},
     network::Recipe,
     optim::{Clip, Lookahead},
     params::NoDecay,
     record::{read_run, recipe_of},
     schedule::Schedule,
-    train::{OnNan, Options, find_model},
+    train::{OnNan, Options},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -142,7 +142,7 @@ enum OnNanFlag {
 impl RecipeFlags {
     /// Refuses what can be refused without a device or data.
     pub(super) fn check(&self) -> Result<()> {
-        find_model(self.model.as_deref().unwrap_or("resnet18"))?;
+        models::find(self.model.as_deref().unwrap_or("resnet18"))?;
         self.options(Preset::Quick, Precision::F32, None)?.check()
     }
 
@@ -168,17 +168,18 @@ impl RecipeFlags {
         self.precision.on(gpu)
     }
 
-    /// A run of these flags; `init` is the size of weights to start from.
+    /// A run of these flags, its optimizer and seed aside; `init` is the size of weights to start from.
     pub(super) fn options(&self, preset: Preset, precision: Precision, init: Option<Config>) -> Result<Options> {
+        let paper = Options::default();
         let (width, epochs, accumulate) = match preset {
-            Preset::Paper => (64, 20, 2),
+            Preset::Paper => (paper.config.width, paper.epochs, paper.accumulate),
             Preset::Quick => (16, 8, 1),
         };
         let stem = self.stem.map(Stem::from);
         let config = match init {
             None => {
-                let (stem, width) = (stem.unwrap_or(Stem::Imagenet), self.width.unwrap_or(width));
-                Config { stem, width, classes: CLASSES as u32 }
+                let (stem, width) = (stem.unwrap_or(paper.config.stem), self.width.unwrap_or(width));
+                Config { stem, width, ..paper.config }
             }
             Some(config) => {
                 self.fits_weights(config)?;
@@ -186,14 +187,12 @@ impl RecipeFlags {
             }
         };
         Ok(Options {
-            model: self.model.clone().unwrap_or_else(|| "resnet18".into()),
+            model: self.model.clone().unwrap_or(paper.model),
             config,
-            optimizer: String::new(),
-            set: vec![],
             lookahead: self.lookahead,
             epochs: self.epochs.unwrap_or(epochs),
             max_steps: self.max_steps,
-            batch: self.batch_size.unwrap_or(128),
+            batch: self.batch_size.unwrap_or(paper.batch),
             accumulate: self.accumulate.unwrap_or(accumulate),
             recipe: Recipe {
                 precision,
@@ -207,7 +206,7 @@ impl RecipeFlags {
             early_stop: self.early_stop,
             on_nan: if self.on_nan == OnNanFlag::Stop { OnNan::Stop } else { OnNan::Skip },
             shuffle: self.shuffle == Switch::On,
-            seed: 0,
+            ..Options::default()
         })
     }
 

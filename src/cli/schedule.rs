@@ -71,7 +71,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 /// The first update, the last, and at most `count` - 1 between them.
 fn spaced(last: u64, count: u64) -> Vec<u64> {
     let between = last.min(count + 1) - 1;
-    let mut updates: Vec<u64> = (0..=between).map(|i| 1 + (last - 1) * i / between.max(1)).collect();
+    // In 128 bits: a run may have as many updates as 64 bits count.
+    let at = |i: u64| u128::from(last - 1) * u128::from(i) / u128::from(between.max(1));
+    let mut updates: Vec<u64> = (0..=between).map(|i| 1 + at(i) as u64).collect();
     updates.dedup();
     updates
 }
@@ -98,5 +100,7 @@ mod tests {
         assert_eq!(spaced(1, 10), [1]);
         assert_eq!(spaced(3, 10), [1, 2, 3]);
         assert_eq!(spaced(101, 10), [1, 11, 21, 31, 41, 51, 61, 71, 81, 91, 101]);
+        let most = spaced(u64::MAX, 10);
+        assert!(most.is_sorted() && most.last() == Some(&u64::MAX), "{most:?}");
     }
 }

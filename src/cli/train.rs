@@ -20,7 +20,7 @@ use crate::{
     gpu::{Gpu, target::Precision},
     models::Config,
     optim::{self, Settings},
-    record::{Lock, Record, Recorder, default_folder, read_run, result_json, run_json, same_run},
+    record::{Lock, Record, Recorder, default_folder, read_run, run_json, same_run},
     selftest,
     signals::Stop,
     train::{EpochRow, OnNan, Options, Position, Trainer, Watch as _, loss_variance},
@@ -96,11 +96,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         (None, None) => arguments.begin(&folder),
         (None, Some(_)) => Err(Error::config("--extend without a run", "add --resume DIR")),
     };
+    // The longer run of --extend is in run.json by now.
+    once_more(arguments.on_device_lost, outcome, || arguments.go_on(&folder, None))
+}
+
+/// The outcome, or what comes of going on where the device was lost: once, as a device that is lost again would be lost for
+/// ever.
+fn once_more<T>(policy: OnDeviceLost, outcome: Result<T>, go_on: impl FnOnce() -> Result<T>) -> Result<T> {
     match outcome {
-        // Once: a device that is lost again would be lost for ever. The longer run of --extend is in run.json by now.
-        Err(error @ Error::Lost { .. }) if arguments.on_device_lost == OnDeviceLost::Resume => {
+        Err(error @ Error::Lost { .. }) if policy == OnDeviceLost::Resume => {
             say!("{error}\nonce more, on a device opened anew");
-            arguments.go_on(&folder, None)
+            go_on()
         }
         outcome => outcome,
     }
@@ -112,7 +118,7 @@ struct Setup {
     dataset: Arc<dyn Dataset>,
     options: Options,
     settings: Settings,
-    /// The recipe, for `run.json`.
+    /// The recipe but for optimizer, settings and seed, for `run.json`.
     table: toml::Table,
 }
 
@@ -141,15 +147,8 @@ impl Arguments {
         let (_, settings) = optim::build(optimizer, set)?;
         let mut table = recipe.to_toml(preset, &options);
         checkpoints.to_toml(&mut table);
-        table.insert("optimizer".into(), optimizer.clone().into());
-        // TOML's integers are signed; a larger seed is written as text, which a flag takes as well.
-        table.insert("seed".into(), i64::try_from(*seed).map_or_else(|_| seed.to_string().into(), toml::Value::from));
         if let Some(path) = &self.init {
             table.insert("init".into(), path.display().to_string().into());
-        }
-        let given: toml::Table = set.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
-        if !given.is_empty() {
-            table.insert("set".into(), given.into());
         }
         Ok(Setup { gpu, dataset, options, settings, table })
     }
@@ -259,10 +258,8 @@ impl Arguments {
             return Ok(ExitCode::from(code));
         }
 
-        trainer.network.weights()?.save(&record.weights(), &trainer.network.layout)?;
+        record.end(&trainer, &rows, &mut run)?;
         if let Some(last) = rows.last() {
-            run["result"] = result_json(&trainer, &rows);
-            record.run(&run)?;
             print_table(&options.optimizer, &rows, last);
         }
         let (skipped, first) = (trainer.network.updates().skipped, trainer.position().first_skip);
@@ -336,4 +333,24 @@ fn print_table(optimizer: &str, rows: &[EpochRow], last: &EpochRow) {
         loss_variance(rows),
         seconds
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OnDeviceLost, once_more};
+    use crate::error::{Error, Result};
+
+    #[test]
+    fn only_a_lost_device_is_opened_anew_and_only_once() {
+        let lost = || Err(Error::Lost { message: "gone".into(), hint: String::new() });
+        let never = || -> Result<u32> { panic!("nothing to go on from") };
+        assert_eq!(once_more(OnDeviceLost::Resume, lost(), || Ok(2)).unwrap(), 2);
+        assert!(matches!(once_more::<u32>(OnDeviceLost::Resume, lost(), lost), Err(Error::Lost { .. })));
+        assert!(matches!(once_more(OnDeviceLost::Stop, lost(), never), Err(Error::Lost { .. })));
+        assert!(matches!(
+            once_more(OnDeviceLost::Resume, Err(Error::device("x", "")), never),
+            Err(Error::Device { .. })
+        ));
+        assert_eq!(once_more(OnDeviceLost::Resume, Ok(1), never).unwrap(), 1);
+    }
 }

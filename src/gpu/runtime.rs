@@ -259,7 +259,7 @@ impl<'a> Runtime<'a> {
         let mut entries = Vec::new();
         for (binding, (slot, _)) in kernel.storage.iter().zip(&call.args) {
             let resource = match slot {
-                Slot::Tensor(t) => self.pool[self.plan.buffer(index, *t).expect("mentioned")].as_entire_binding(),
+                Slot::Tensor(t) => self.tensor(index, *t).as_entire_binding(),
                 Slot::Buffer { name, offset, bytes } => range(&self.buffers[name], *offset, *bytes),
             };
             entries.push(wgpu::BindGroupEntry { binding: binding.index, resource });
@@ -375,10 +375,7 @@ impl<'a> Runtime<'a> {
         self.gpu.queue.submit([encoder.finish()]);
         staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
         self.gpu.wait()?;
-        let view = staging
-            .slice(..)
-            .get_mapped_range()
-            .map_err(|e| Error::device(format!("{}: reading back failed: {e}", self.gpu.info.name), ""))?;
+        let view = self.gpu.mapped(&staging)?;
         Ok(bytemuck::pod_collect_to_vec(&view[..bytes as usize]))
     }
 }

@@ -3,7 +3,7 @@
 use std::{ops::Range, time::Instant};
 
 use super::{Gpu, runtime::Runtime};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Dispatches timed in one submission: a query set holds at most 4,096 timestamps.
 const AT_ONCE: usize = 2048;
@@ -96,11 +96,7 @@ fn some(gpu: &Gpu, runtime: &Runtime<'_>, index: usize, range: Range<usize>, apa
     gpu.queue.submit([encoder.finish()]);
     staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
     gpu.wait()?;
-    let view = staging
-        .slice(..)
-        .get_mapped_range()
-        .map_err(|e| Error::device(format!("{}: reading timestamps failed: {e}", gpu.info.name), ""))?;
-    let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view);
+    let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&gpu.mapped(&staging)?);
     let period = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
     let spans = ticks.windows(2).step_by(if apart { 2 } else { 1 });
     Ok(spans.map(|w| w[1].saturating_sub(w[0]) as f64 * period).collect())

@@ -46,12 +46,18 @@ pub enum Wish {
     Stop,
 }
 
-/// Who is told how the run goes.
+/// Who is told how the run goes; `()` for nobody.
 pub trait Watch {
     /// After each update; `images` of the epoch's `total` are done, `hits` of them right.
-    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()>;
+    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
+        let _ = (row, images, total, hits);
+        Ok(())
+    }
     /// After each epoch.
-    fn epoch(&mut self, row: &EpochRow) -> Result<()>;
+    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
+        let _ = row;
+        Ok(())
+    }
     /// After each update that was submitted, and each epoch.
     fn wish(&mut self, at: Point) -> Result<Wish> {
         let _ = at;
@@ -71,3 +77,5 @@ pub trait Watch {
         let _ = text;
     }
 }
+
+impl Watch for () {}

@@ -16,11 +16,10 @@ use velograd::{
     error::{Error, Result},
     experiment::{self, Variant},
     gpu::target::Target,
-    models::{Config, Stem, resnet::resnet18},
-    ops,
+    models::{self, Config, Stem},
+    network::{Plans, Recipe},
     params::Layout,
     random::Rng,
-    tape::Tape,
     weights::{Weights, config_of},
 };
 
@@ -141,13 +140,10 @@ fn records_and_archives() {
 }
 
 fn layout() -> Layout {
-    let mut t = Tape::new(&Target::portable(), false);
-    let x = t.scope("input", |t| {
-        let draws = ops::draw(t, 1, false);
-        ops::augment(t, 1, draws)
-    });
-    resnet18(&mut t, x, Config { stem: Stem::Cifar, width: 1, classes: 10 });
-    t.finish().layout
+    let config = Config { stem: Stem::Cifar, width: 1, classes: 10 };
+    let recipe = Recipe::default();
+    let plans = Plans { model: &models::ALL[0], config, recipe, train: vec![], evaluate: vec![] };
+    plans.record(&Target::portable(), 1, false).layout
 }
 
 #[test]

@@ -2,12 +2,15 @@ use std::{fs, path::PathBuf};
 
 use velograd::{checkpoint, random::Rng};
 
-use super::{Watcher, options, trainer};
-use crate::{folder::Folder, support::gpu};
+use super::{options, trainer};
+use crate::{
+    folder::Folder,
+    support::{Rows, gpu},
+};
 
 /// A checkpoint in the middle of an epoch, as it lies on the disk.
 fn sound(gpu: &velograd::gpu::Gpu) -> Vec<u8> {
-    let mut watcher = Watcher::new(|at| at.updates == 2);
+    let mut watcher = Rows::until(|at| at.updates == 2);
     trainer(gpu, &options("sgd", &[])).run(&mut watcher).unwrap();
     let run = serde_json::json!({ "config": "width = 6\n" });
     checkpoint::to_bytes(watcher.taken.unwrap(), &run, None)
