@@ -1,6 +1,7 @@
 //! The device: which adapter, opened how, and the pipelines made on it so far.
 
 mod cache;
+pub mod gemm;
 pub mod kernel;
 pub mod runtime;
 pub mod shader;

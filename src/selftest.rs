@@ -258,10 +258,11 @@ pub fn check(gpu: &Gpu, case: &dyn Case) -> Result<Vec<Row>> {
     for precision in precisions(gpu) {
         // Targets that read the same numbers share the reference's work.
         let mut last: Option<(bool, Data, Vec<Expected>)> = None;
-        for target in targets(gpu).into_iter().chain(matrix_targets(gpu)) {
+        for target in variants(gpu).into_iter().chain(matrix_targets(gpu)) {
             let target = target.with(precision);
-            let specs: Vec<_> = case.recording(&target).calls.into_iter().map(|call| call.spec).collect();
-            if seen.contains(&specs) {
+            let calls = case.recording(&target).calls;
+            let forms: Vec<_> = calls.into_iter().map(|call| (call.spec, call.grid)).collect();
+            if seen.contains(&forms) {
                 continue;
             }
             let rounds = target.matrix.is_some();
@@ -273,7 +274,7 @@ pub fn check(gpu: &Gpu, case: &dyn Case) -> Result<Vec<Row>> {
                 }
             };
             rows.extend(execute(gpu, &target, case, data)?.rows(&case.name(), expected));
-            seen.push(specs);
+            seen.push(forms);
         }
     }
     Ok(rows)
@@ -310,6 +311,18 @@ pub fn targets(gpu: &Gpu) -> Vec<Target> {
         }
     }
     targets
+}
+
+/// The targets, and with each of their cores alone, sums in one part and in three: whatever a product may be given.
+fn variants(gpu: &Gpu) -> Vec<Target> {
+    let mut variants = targets(gpu);
+    for target in targets(gpu) {
+        for &core in &target.gemm {
+            let forced = |parts| Target { gemm: vec![core], parts: Some(parts), ..target.clone() };
+            variants.extend([1, 3].map(forced));
+        }
+    }
+    variants
 }
 
 /// Targets whose products of f16 activations run on the device's cooperative matrices, and on what stands in for those; their

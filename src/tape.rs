@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use crate::{
     gpu::{
         shader::{Access, Const, Spec},
-        target::{Gemm, Precision, Target},
+        gemm::{Gemm, Product},
+        target::{Precision, Target},
     },
     params::{Init, Layout, NoDecay, Role, Shape, padded},
 };
@@ -195,16 +196,21 @@ impl Tape {
         self.call_spec(spec)
     }
 
-    /// Begins a call of a kernel that imports `gemm`, for a product of elements of this type with an output of `cols` columns;
-    /// says which tile was chosen.
-    pub fn call_gemm(&mut self, path: &'static str, dtype: Dtype, cols: u32) -> (Gemm, CallBuilder<'_>) {
-        let (core, spec) = self.target.gemm_spec(path, cols, dtype == Dtype::F16);
-        (core, self.call_spec(spec))
+    /// Begins a call of a kernel that imports `gemm`, in f32; takes the core that wastes least on an output of `cols` columns.
+    pub fn call_gemm(&mut self, path: &'static str, cols: u32) -> (Gemm, CallBuilder<'_>) {
+        let waste = |core: &&Gemm| cols.next_multiple_of(core.cols());
+        let core = *self.target.gemm.iter().min_by_key(waste).expect("a target has a core");
+        (core, self.call_spec(core.spec(path)))
+    }
+
+    /// Begins a call of the kernel that computes this product, with this core.
+    pub fn call_product(&mut self, product: &Product, gemm: Gemm) -> CallBuilder<'_> {
+        self.call_spec(gemm.spec(product.path)).part_of(product)
     }
 
     fn call_spec(&mut self, spec: Spec) -> CallBuilder<'_> {
         let label = self.path("");
-        let call = Call { spec, label, args: vec![], sizes: vec![], grid: [1; 3], flop: 0.0 };
+        let call = Call { spec, label, args: vec![], sizes: vec![], grid: [1; 3], flop: 0.0, product: None };
         CallBuilder { tape: self, call }
     }
 
@@ -262,6 +268,18 @@ impl CallBuilder<'_> {
     /// A constant of the prelude.
     pub fn constant(mut self, name: &'static str, value: impl Into<Const>) -> Self {
         self.call.spec.consts.push((name, value.into()));
+        self
+    }
+
+    /// `#import name` brings `shaders/shared/file.wgsl`.
+    pub fn import(mut self, name: &'static str, file: &'static str) -> Self {
+        self.call.spec.imports.push((name, file));
+        self
+    }
+
+    /// The call is one of those that compute this product.
+    pub fn part_of(mut self, product: &Product) -> Self {
+        self.call.product = Some(product.clone());
         self
     }
 

@@ -1,16 +1,19 @@
 // d_x[h,w][n][c] = sum over taps (r,s) and channels k of d_y[(h+pad-r)/stride, (w+pad-s)/stride][n][k] * weight[k][r][s][c]
 //
 // over the taps for which both quotients are whole and lie in the output map. One workgroup: one input pixel (z), a tile
-// of images (rows), a tile of input channels (columns). ACCUMULATE adds to d_x (x has a second consumer).
+// of images (rows), a tile of input channels (columns). ACCUMULATE adds to d_x (x has a second consumer). In several parts, each
+// adds up a share of the taps and channels, and d_x is [part][h][w][n][c4] of f32 for sum_parts.
 #import conv
 #import gemm
+#import result
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> d_y: array<vec4<scalar>>;       // [p][q][n][k4]
 @group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;       // [k][r][s][c4]
-@group(0) @binding(3) var<storage, read_write> d_x: array<vec4<scalar>>; // [h][w][n][c4]
+@group(0) @binding(3) var<storage, read_write> d_x: array<vec4<result>>; // [h][w][n][c4]
 
 var<private> pixel: u32;
+var<private> output: u32; // the pixel's number through all parts
 var<private> run_r: Run;
 var<private> run_s: Run;
 
@@ -40,19 +43,23 @@ fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> {
 
 fn store(row: u32, col: u32, value: vec4<f32>) {
     if row < sizes.n && col < 4u * sizes.c4 {
-        let at = (pixel * sizes.n + row) * sizes.c4 + col / 4u;
+        let at = (output * sizes.n + row) * sizes.c4 + col / 4u;
         var sum = value;
         if ACCUMULATE { sum += vec4<f32>(d_x[at]); }
-        d_x[at] = vec4<scalar>(sum);
+        d_x[at] = vec4<result>(sum);
     }
 }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    pixel = group.z;
-    let r = taps_of_input(group.z / sizes.w, sizes.r, sizes.p);
-    let s = taps_of_input(group.z % sizes.w, sizes.s, sizes.q);
+    let pixels = sizes.h * sizes.w;
+    let at = group.z % pixels;
+    let r = taps_of_input(at / sizes.w, sizes.r, sizes.p);
+    let s = taps_of_input(at % sizes.w, sizes.s, sizes.q);
+    pixel = at;
+    output = group.z;
     run_r = r;
     run_s = s;
-    gemm(group.x * gemm_rows(), group.y * gemm_cols(), lane, r.count * s.count, 4u * sizes.k4);
+    let span = share(r.count * s.count, 4u * sizes.k4, group.z / pixels, sizes.parts);
+    gemm(group.x * gemm_rows(), group.y * gemm_cols(), lane, span);
 }

@@ -1,9 +1,10 @@
-// d_weight[k][r][s][c] += sum over output pixels (p,q) and images n of
+// d_weight[k][r][s][c] (+)= sum over output pixels (p,q) and images n of
 //     d_y[p,q][n][k] / scale * x[p*stride+r-pad, q*stride+s-pad][n][c]
 //
 // One workgroup: a tile of output channels (rows) by a tile of input channels (columns) at one tap (z). The sum runs over
 // the pixels for which the tap lies on the map, then over images. A tap that lies in the padding for the whole map adds
 // nothing. With WIDE_ROW, columns run over (s,c) together and z is r alone: a map of few channels still fills the tile.
+// In several parts, each adds up a share of the pixels and images, and d_weight is [part][k][r][s][c4] for sum_parts.
 #import conv
 #import scaler
 #import gemm
@@ -15,6 +16,7 @@
 @group(0) @binding(4) var<storage, read_write> d_weight: array<vec4<f32>>; // [k][r][s][c4]
 
 var<private> unscale: f32;
+var<private> first: u32; // of the part
 var<private> tap_r: u32;
 var<private> tap_s: u32;
 var<private> run_p: Run;
@@ -59,24 +61,31 @@ fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> {
 fn store(row: u32, col: u32, value: vec4<f32>) {
     let columns = select(sizes.c4, sizes.s * sizes.c4, WIDE_ROW);
     if row < 4u * sizes.k4 && col < 4u * columns {
-        let at = ((row * sizes.r + tap_r) * sizes.s + tap_s) * sizes.c4 + col / 4u;
-        d_weight[at] += unscale * value;
+        let at = first + ((row * sizes.r + tap_r) * sizes.s + tap_s) * sizes.c4 + col / 4u;
+        var sum = unscale * value;
+        if ACCUMULATE { sum += d_weight[at]; }
+        d_weight[at] = sum;
     }
 }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    var r = group.z;
+    let taps = sizes.r * select(sizes.s, 1u, WIDE_ROW);
+    let part = group.z / taps;
+    var r = group.z % taps;
     var columns = Run(0u, sizes.q);
     if !WIDE_ROW {
-        r = group.z / sizes.s;
-        tap_s = group.z % sizes.s;
-        columns = outputs_of_tap(group.z % sizes.s, sizes.q, sizes.w);
+        let s = r % sizes.s;
+        r = r / sizes.s;
+        tap_s = s;
+        columns = outputs_of_tap(s, sizes.q, sizes.w);
     }
     let rows = outputs_of_tap(r, sizes.p, sizes.h);
     unscale = inverse_scale();
+    first = part * 4u * sizes.k4 * sizes.r * sizes.s * sizes.c4;
     tap_r = r;
     run_p = rows;
     run_q = columns;
-    gemm(group.x * gemm_rows(), group.y * gemm_cols(), lane, rows.count * columns.count, sizes.n);
+    let span = share(rows.count * columns.count, sizes.n, part, sizes.parts);
+    gemm(group.x * gemm_rows(), group.y * gemm_cols(), lane, span);
 }

@@ -1,16 +1,19 @@
 // y[p,q][n][k] = sum over taps (r,s) and channels c of x[p*stride+r-pad, q*stride+s-pad][n][c] * weight[k][r][s][c]
 //
 // One workgroup: one output pixel (z), a tile of images (rows), a tile of output channels (columns). f32 accumulators,
-// taps outermost. The cross-correlation of Goodfellow et al., Deep Learning, eq. 9.6; PyTorch's conv2d.
+// taps outermost. The cross-correlation of Goodfellow et al., Deep Learning, eq. 9.6; PyTorch's conv2d. In several parts, each
+// adds up a share of the taps and channels, and y is [part][p][q][n][k4] of f32 for sum_parts.
 #import conv
 #import gemm
+#import result
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<vec4<scalar>>;       // [h][w][n][c4]
 @group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;     // [k][r][s][c4]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<scalar>>; // [p][q][n][k4]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<result>>; // [p][q][n][k4]
 
 var<private> pixel: u32;
+var<private> output: u32; // the pixel's number through all parts
 var<private> run_r: Run;
 var<private> run_s: Run;
 
@@ -41,16 +44,20 @@ fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> {
 
 fn store(row: u32, col: u32, value: vec4<f32>) {
     if row < sizes.n && col < 4u * sizes.k4 {
-        y[(pixel * sizes.n + row) * sizes.k4 + col / 4u] = vec4<scalar>(value);
+        y[(output * sizes.n + row) * sizes.k4 + col / 4u] = vec4<result>(value);
     }
 }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    pixel = group.z;
-    let r = taps_of_output(group.z / sizes.q, sizes.r, sizes.h);
-    let s = taps_of_output(group.z % sizes.q, sizes.s, sizes.w);
+    let pixels = sizes.p * sizes.q;
+    let at = group.z % pixels;
+    let r = taps_of_output(at / sizes.q, sizes.r, sizes.h);
+    let s = taps_of_output(at % sizes.q, sizes.s, sizes.w);
+    pixel = at;
+    output = group.z;
     run_r = r;
     run_s = s;
-    gemm(group.x * gemm_rows(), group.y * gemm_cols(), lane, r.count * s.count, 4u * sizes.c4);
+    let span = share(r.count * s.count, 4u * sizes.c4, group.z / pixels, sizes.parts);
+    gemm(group.x * gemm_rows(), group.y * gemm_cols(), lane, span);
 }

@@ -17,7 +17,9 @@ var<private> matrix: Matrix;
 
 fn product_of(m: Matrix) -> vec2<u32> { return vec2<u32>(m.rows, 4u * m.cols4); }
 
-fn gemm_tap(t: u32) -> u32 { return t; }
+alias Tap = u32;
+
+fn gemm_tap(t: u32) -> Tap { return t; }
 
 // Rows k .. k+3 of B at four columns; columns beyond the side repeat the last ones.
 fn rows_of_b(k: u32, col: u32) -> mat4x4<f32> {
@@ -33,12 +35,12 @@ fn rows_of_x(k: u32, col: u32) -> mat4x4<f32> {
     return mat4x4<f32>(x[at], x[at + cols4], x[at + 2u * cols4], x[at + 3u * cols4]);
 }
 
-fn load_a(tap: u32, row: u32, k: u32) -> mat4x4<f32> {
+fn load_a(tap: Tap, row: u32, k: u32) -> mat4x4<f32> {
     if TALL { return transpose(rows_of_x(row, k)); }
     return rows_of_b(k, row);
 }
 
-fn load_b(tap: u32, k: u32, col: u32) -> mat4x4<f32> {
+fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> {
     if TALL { return rows_of_b(k, col); }
     return rows_of_x(k, col);
 }
@@ -56,5 +58,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let tile = find_tile(flat_group(group, groups));
     let m = matrices[tile.matrix];
     matrix = m;
-    gemm(tile.row0, tile.col0, lane, 1u, m.side);
+    gemm(tile.row0, tile.col0, lane, whole(1u, m.side));
 }

@@ -15,10 +15,12 @@ var<private> matrix: Matrix;
 
 fn product_of(m: Matrix) -> vec2<u32> { return vec2<u32>(m.side); }
 
-fn gemm_tap(t: u32) -> u32 { return t; }
+alias Tap = u32;
+
+fn gemm_tap(t: u32) -> Tap { return t; }
 
 // Rows beyond the side repeat the last ones; they are not stored.
-fn load_a(tap: u32, row: u32, k: u32) -> mat4x4<f32> {
+fn load_a(tap: Tap, row: u32, k: u32) -> mat4x4<f32> {
     let cols4 = matrix.cols4;
     if TALL {
         let at = matrix.first4 + k * cols4 + min(row / 4u, cols4 - 1u);
@@ -28,7 +30,7 @@ fn load_a(tap: u32, row: u32, k: u32) -> mat4x4<f32> {
     return transpose(mat4x4<f32>(x[at], x[at + cols4], x[at + 2u * cols4], x[at + 3u * cols4]));
 }
 
-fn load_b(tap: u32, k: u32, col: u32) -> mat4x4<f32> { return load_a(tap, col, k); }
+fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> { return load_a(tap, col, k); }
 
 fn store(row: u32, col: u32, value: vec4<f32>) {
     if row < matrix.side && col < matrix.side {
@@ -49,5 +51,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = matrices[tile.matrix];
     matrix = m;
     let below = tile.col0 + gemm_cols() <= tile.row0;
-    gemm(tile.row0, tile.col0, lane, 1u, select(select(4u * m.cols4, m.rows, TALL), 0u, below));
+    gemm(tile.row0, tile.col0, lane, whole(1u, select(select(4u * m.cols4, m.rows, TALL), 0u, below)));
 }

@@ -15,15 +15,17 @@ var<private> matrix: Matrix;
 
 fn product_of(m: Matrix) -> vec2<u32> { return vec2<u32>(m.side); }
 
-fn gemm_tap(t: u32) -> u32 { return t; }
+alias Tap = u32;
 
-fn load_a(tap: u32, row: u32, k: u32) -> mat4x4<f32> {
+fn gemm_tap(t: u32) -> Tap { return t; }
+
+fn load_a(tap: Tap, row: u32, k: u32) -> mat4x4<f32> {
     let side4 = matrix.side / 4u;
     let at = matrix.gram4 + k * side4 + min(row / 4u, side4 - 1u);
     return mat4x4<f32>(gram[at], gram[at + side4], gram[at + 2u * side4], gram[at + 3u * side4]);
 }
 
-fn load_b(tap: u32, k: u32, col: u32) -> mat4x4<f32> { return load_a(tap, col, k); }
+fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> { return load_a(tap, col, k); }
 
 fn store(row: u32, col: u32, value: vec4<f32>) {
     if row < matrix.side && col < matrix.side {
@@ -45,5 +47,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = matrices[tile.matrix];
     matrix = m;
     let below = tile.col0 + gemm_cols() <= tile.row0;
-    gemm(tile.row0, tile.col0, lane, 1u, select(m.side, 0u, below));
+    gemm(tile.row0, tile.col0, lane, whole(1u, select(m.side, 0u, below)));
 }

@@ -12,6 +12,7 @@ struct Sizes {
     r: u32, s: u32, // filter
     stride: u32,
     pad: u32,
+    parts: u32,   // workgroups that share a sum
 }
 
 // A run of indices first, first + by, ... (count of them).

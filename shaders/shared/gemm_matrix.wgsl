@@ -7,6 +7,7 @@
 //
 // The importing file supplies gemm_tap, load_a, load_b and store; see shaders/README.md, "The matrix cores".
 #import matrix
+#import span
 
 const PRODUCTS = 4096u / (TILE * TILE); // tiles of the result
 const SUBGROUPS = LANES / SUBGROUP;
@@ -15,18 +16,20 @@ var<workgroup> tile_a: array<f16, 2048>; // [depth 32][rows]
 var<workgroup> tile_b: array<f16, 2048>; // [depth 32][columns]
 var<workgroup> tile_c: array<f32, 4096>; // [rows][columns]
 
-fn gemm(row0: u32, col0: u32, lane: u32, taps: u32, depth: u32) {
+fn gemm(row0: u32, col0: u32, lane: u32, span: Span) {
     var c0 = vec4<f32>(); var c1 = vec4<f32>(); var c2 = vec4<f32>(); var c3 = vec4<f32>();
     let tx = lane % 16u;
     let ty = lane / 16u;
     // The lower half of the invocations fetches a block of A each, the upper one of B: block column tx, four steps from `deep`.
     let deep = 4u * (ty % 8u);
     let mine = ty * 256u + 4u * tx; // of the result, four rows and columns per invocation
-    for (var t = 0u; t < taps; t++) {
+    var first = span.k;
+    for (var t = span.tap; t < span.tap_end; t++) {
         let tap = gemm_tap(t);
-        for (var k = 0u; k < depth; k += 32u) {
+        let end = select(span.depth, span.k_end, t + 1u == span.tap_end);
+        for (var k = first; k < end; k += 32u) {
             var block = mat4x4<f32>();
-            if k + deep < depth {
+            if k + deep < end {
                 if ty < 8u { block = load_a(tap, row0 + 4u * tx, k + deep); }
                 else { block = load_b(tap, k + deep, col0 + 4u * tx); }
             }
@@ -49,6 +52,7 @@ fn gemm(row0: u32, col0: u32, lane: u32, taps: u32, depth: u32) {
                              tile_c[mine + 64u * $ru + 2u], tile_c[mine + 64u * $ru + 3u]);
             #end
         }
+        first = 0u;
     }
     #unroll r 4
     store(row0 + 4u * ty + $ru, col0 + 4u * tx, c$r);

@@ -3,8 +3,9 @@
 // the columns 4*(lane + LANES*j) .. +3 of every row. Fast where a load costs far more than arithmetic: software devices.
 //
 // The importing file supplies gemm_tap, load_a, load_b and store; see shaders/README.md, "The matrix cores".
+#import span
 
-fn gemm(row0: u32, col0: u32, lane: u32, taps: u32, depth: u32) {
+fn gemm(row0: u32, col0: u32, lane: u32, span: Span) {
     let my_row = row0 + 4u * lane;
     #unroll j COLS
     let col_$j = col0 + 4u * (lane + $ju * LANES);
@@ -14,9 +15,11 @@ fn gemm(row0: u32, col0: u32, lane: u32, taps: u32, depth: u32) {
     var c_$i_$j = vec4<f32>();
     #end
     #end
-    for (var t = 0u; t < taps; t++) {
+    var first = span.k;
+    for (var t = span.tap; t < span.tap_end; t++) {
         let tap = gemm_tap(t);
-        for (var k = 0u; k < depth; k += 4u) {
+        let end = select(span.depth, span.k_end, t + 1u == span.tap_end);
+        for (var k = first; k < end; k += 4u) {
             let a = load_a(tap, my_row, k);
             #unroll j COLS
             let b_$j = load_b(tap, k, col_$j);
@@ -32,6 +35,7 @@ fn gemm(row0: u32, col0: u32, lane: u32, taps: u32, depth: u32) {
             #end
             #end
         }
+        first = 0u;
     }
     #unroll i ROWS
     #unroll j COLS

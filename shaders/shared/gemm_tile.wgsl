@@ -1,59 +1,97 @@
-// Matrix product through workgroup memory: LANES = 256 invocations compute 64 rows by 64 columns, each 4 by 4 of them;
-// A and B are staged 16 deep. WebGPU's core suffices: 8 KiB of workgroup memory, 256 invocations, no subgroups.
+// Matrix product through workgroup memory: LANES invocations compute ROWS by COLS, each 4*ROWS_4 by 4*COLS_4 of them; A and B are
+// staged DEPTH deep, FETCHES blocks of 4x4 per invocation. WebGPU's core suffices: at most 16 KiB of workgroup memory, 256
+// invocations, no subgroups.
 //
 // The importing file supplies gemm_tap, load_a, load_b and store; see shaders/README.md, "The matrix cores".
+#import span
 
-var<workgroup> tile_a: array<vec4<f32>, 256>; // [depth 16][rows / 4]
-var<workgroup> tile_b: array<vec4<f32>, 256>; // [depth 16][columns / 4]
+const ACROSS = COLS / (4u * COLS_4);
+const DOWN = ROWS / (4u * ROWS_4);
+const BLOCKS_A = ROWS * DEPTH / 16u;
+const BLOCKS = BLOCKS_A + COLS * DEPTH / 16u;
 
-fn gemm(row0: u32, col0: u32, lane: u32, taps: u32, depth: u32) {
-    var c0 = vec4<f32>(); var c1 = vec4<f32>(); var c2 = vec4<f32>(); var c3 = vec4<f32>();
-    let tx = lane % 16u;
-    let ty = lane / 16u;
-    // Invocations 0..63 fetch a block of A each, 64..127 one of B: block column tx, four steps of depth from `deep`.
-    let deep = 4u * (ty % 4u);
-    for (var t = 0u; t < taps; t++) {
+var<workgroup> tile_a: array<vec4<f32>, ROWS * DEPTH / 4u>; // [depth][rows / 4]
+var<workgroup> tile_b: array<vec4<f32>, COLS * DEPTH / 4u>; // [depth][columns / 4]
+
+fn gemm(row0: u32, col0: u32, lane: u32, span: Span) {
+    let tx = lane % ACROSS;
+    let ty = lane / ACROSS;
+    #unroll i ROWS_4
+    #unroll e 4
+    #unroll j COLS_4
+    var c_$i_$e_$j = vec4<f32>();
+    #end
+    #end
+    #end
+    var first = span.k;
+    for (var t = span.tap; t < span.tap_end; t++) {
         let tap = gemm_tap(t);
-        for (var k = 0u; k < depth; k += 16u) {
+        let end = select(span.depth, span.k_end, t + 1u == span.tap_end);
+        for (var k = first; k < end; k += DEPTH) {
+            #unroll f FETCHES
+            let block_$f = fetch(tap, row0, col0, lane + $fu * LANES, k, end);
+            #end
             workgroupBarrier(); // the previous step has been read
-            if ty < 8u {
-                var block = mat4x4<f32>();
-                if k + deep < depth {
-                    if ty < 4u { block = load_a(tap, row0 + 4u * tx, k + deep); }
-                    else { block = load_b(tap, k + deep, col0 + 4u * tx); }
-                }
-                if ty < 4u {
-                    #unroll d 4
-                    tile_a[(deep + $du) * 16u + tx] = block[$d];
-                    #end
-                } else {
-                    #unroll d 4
-                    tile_b[(deep + $du) * 16u + tx] = block[$d];
-                    #end
-                }
-            }
+            #unroll f FETCHES
+            stage(lane + $fu * LANES, block_$f);
+            #end
             workgroupBarrier();
-            #unroll d 16
+            #unroll d DEPTH
             {
-                let a = tile_a[$du * 16u + ty];
-                let b = tile_b[$du * 16u + tx];
-                c0 = fma(vec4<f32>(a.x), b, c0);
-                c1 = fma(vec4<f32>(a.y), b, c1);
-                c2 = fma(vec4<f32>(a.z), b, c2);
-                c3 = fma(vec4<f32>(a.w), b, c3);
+                #unroll i ROWS_4
+                let a_$i = tile_a[$du * (ROWS / 4u) + ty + $iu * DOWN];
+                #end
+                #unroll j COLS_4
+                let b_$j = tile_b[$du * (COLS / 4u) + tx + $ju * ACROSS];
+                #end
+                #unroll i ROWS_4
+                #unroll e 4
+                #unroll j COLS_4
+                c_$i_$e_$j = fma(vec4<f32>(a_$i[$e]), b_$j, c_$i_$e_$j);
+                #end
+                #end
+                #end
             }
             #end
         }
+        first = 0u;
     }
-    let row = row0 + 4u * ty;
-    let col = col0 + 4u * tx;
-    store(row, col, c0);
-    store(row + 1u, col, c1);
-    store(row + 2u, col, c2);
-    store(row + 3u, col, c3);
+    #unroll i ROWS_4
+    #unroll e 4
+    #unroll j COLS_4
+    store(row0 + 4u * (ty + $iu * DOWN) + $eu, col0 + 4u * (tx + $ju * ACROSS), c_$i_$e_$j);
+    #end
+    #end
+    #end
 }
 
-const_assert LANES == 256u;
+// Block `nth` of a step: those of A come first, side by side along the rows, then those of B along the columns.
+fn fetch(tap: Tap, row0: u32, col0: u32, nth: u32, k: u32, end: u32) -> mat4x4<f32> {
+    if nth < BLOCKS_A {
+        let deep = k + nth / (ROWS / 4u) * 4u;
+        if deep < end { return load_a(tap, row0 + nth % (ROWS / 4u) * 4u, deep); }
+    } else if nth < BLOCKS {
+        let deep = k + (nth - BLOCKS_A) / (COLS / 4u) * 4u;
+        if deep < end { return load_b(tap, deep, col0 + (nth - BLOCKS_A) % (COLS / 4u) * 4u); }
+    }
+    return mat4x4<f32>();
+}
 
-fn gemm_rows() -> u32 { return 64u; }
-fn gemm_cols() -> u32 { return 64u; }
+fn stage(nth: u32, block: mat4x4<f32>) {
+    if nth < BLOCKS_A {
+        let at = nth / (ROWS / 4u) * ROWS + nth % (ROWS / 4u);
+        #unroll d 4
+        tile_a[at + $du * (ROWS / 4u)] = block[$d];
+        #end
+    } else if nth < BLOCKS {
+        let at = (nth - BLOCKS_A) / (COLS / 4u) * COLS + (nth - BLOCKS_A) % (COLS / 4u);
+        #unroll d 4
+        tile_b[at + $du * (COLS / 4u)] = block[$d];
+        #end
+    }
+}
+
+const_assert ACROSS * DOWN == LANES && FETCHES * LANES >= BLOCKS && DEPTH % 4u == 0u && 32u % DEPTH == 0u;
+
+fn gemm_rows() -> u32 { return ROWS; }
+fn gemm_cols() -> u32 { return COLS; }

@@ -1,19 +1,11 @@
 //! Which form of a kernel runs where: a table by device class, not `if`s spread over the host.
 
-use super::shader::{COOPERATIVE, Const, Spec};
+use std::{collections::BTreeMap, sync::Arc};
 
-/// A matrix-product core and its tile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gemm {
-    /// File in `shaders/shared/`.
-    pub file: &'static str,
-    /// Invocations of a workgroup.
-    pub lanes: u32,
-    /// Rows of the output a workgroup computes.
-    pub rows: u32,
-    /// Columns of the output a workgroup computes.
-    pub cols: u32,
-}
+use super::{
+    gemm::{Choice, Gemm, Product},
+    shader::{Const, Spec},
+};
 
 /// What activations and their gradients are stored as. Sums, parameters, their gradients, statistics and everything of the
 /// optimizer are f32 either way.
@@ -75,14 +67,20 @@ impl Matrix {
 }
 
 /// The forms of the kernels that suit one class of devices.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// What activations are stored as.
     pub precision: Precision,
     /// Products of f16 activations run on these where there are some (`crate::matrix`).
     pub matrix: Option<Matrix>,
-    /// Candidate cores; the first whose tile wastes least on a given shape is taken.
+    /// Cores to choose from; the first is the one for products that nobody chooses for.
     pub gemm: Vec<Gemm>,
+    /// Workgroups that the device runs at once, as far as one can know; 1 where more of them help nothing.
+    pub units: u32,
+    /// Parts of every sum, for tests; `None` leaves them to the choice.
+    pub parts: Option<u32>,
+    /// What was found faster than the table's choice, by the product's name (`crate::tune`).
+    pub tuned: Arc<BTreeMap<String, Choice>>,
     /// File in `shaders/shared/` that sums over a workgroup.
     pub reduce: &'static str,
     /// Invocations of a workgroup that reduces.
@@ -92,21 +90,22 @@ pub struct Target {
 impl Target {
     /// What WebGPU's core can run: no subgroups, 256 invocations, 16 KiB of workgroup memory, 8 storage buffers.
     pub fn portable() -> Self {
-        let tile = Gemm { file: "gemm_tile", lanes: 256, rows: 64, cols: 64 };
-        let (precision, gemm) = (Precision::F32, vec![tile]);
-        Self { precision, matrix: None, gemm, reduce: "reduce_tree", reduce_lanes: 64 }
+        Self {
+            precision: Precision::F32,
+            matrix: None,
+            gemm: Gemm::TILES.to_vec(),
+            units: 64,
+            parts: None,
+            tuned: Arc::default(),
+            reduce: "reduce_tree",
+            reduce_lanes: 64,
+        }
     }
 
     /// Software devices, where barriers and loads are dear and arithmetic is nearly free.
     pub fn software(subgroup: u32) -> Self {
-        let core = |columns: u32| Gemm {
-            file: "gemm_subgroup",
-            lanes: subgroup,
-            rows: 4 * subgroup,
-            cols: 4 * subgroup * columns,
-        };
-        let (precision, gemm) = (Precision::F32, vec![core(2), core(1)]);
-        Self { precision, matrix: None, gemm, reduce: "reduce_subgroup", reduce_lanes: subgroup }
+        let gemm = [2, 1].map(|columns| Gemm::Subgroup { size: subgroup, columns }).to_vec();
+        Self { gemm, units: 1, reduce: "reduce_subgroup", reduce_lanes: subgroup, ..Self::portable() }
     }
 
     /// The same kernels over activations of this precision.
@@ -116,25 +115,33 @@ impl Target {
 
     /// The row of the table for an adapter that was opened with `features`.
     pub fn of(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Self {
+        let units = match info.device_type {
+            wgpu::DeviceType::Cpu => 1,
+            wgpu::DeviceType::DiscreteGpu => 256,
+            wgpu::DeviceType::IntegratedGpu => 32,
+            _ => 64,
+        };
         match fixed_subgroup(info, features) {
             Some(size) if info.device_type == wgpu::DeviceType::Cpu => Self::software(size),
-            _ => Self::portable(),
+            _ => Self { units, ..Self::portable() },
         }
     }
 
-    /// The core for a product of `cols` columns, of f16 activations or not, as spec of the kernel `path`.
-    pub(crate) fn gemm_spec(&self, path: &'static str, cols: u32, half: bool) -> (Gemm, Spec) {
-        if let Some(matrix) = self.matrix.filter(|_| half) {
-            return matrix_spec(path, matrix);
-        }
-        let waste = |g: &&Gemm| cols.next_multiple_of(g.cols);
-        let core = *self.gemm.iter().min_by_key(waste).expect("a target has a core");
-        let mut consts = vec![("LANES", Const::U32(core.lanes))];
-        if core.file == "gemm_subgroup" {
-            let columns = core.cols / (4 * core.lanes);
-            consts.extend([("ROWS", core.rows.into()), ("COLS", columns.into())]);
-        }
-        (core, Spec { path, half: false, consts, imports: vec![("gemm", core.file)] })
+    /// How a product is to be computed: as it was tuned, or as the table estimates.
+    pub fn choose(&self, product: &Product) -> Choice {
+        let table = || self.candidates(product)[0];
+        self.tuned.get(&product.name).copied().unwrap_or_else(table)
+    }
+
+    /// The ways to compute a product, the one that should be fastest first.
+    pub fn candidates(&self, product: &Product) -> Vec<Choice> {
+        let matrix = self.matrix.filter(|_| product.half).map(|matrix| vec![Gemm::Matrix(matrix)]);
+        let cores = matrix.unwrap_or_else(|| self.gemm.clone());
+        let parts = self.parts.map_or(Choice::PARTS.to_vec(), |parts| vec![parts]);
+        let all = cores.iter().flat_map(|&gemm| parts.iter().map(move |&parts| Choice { gemm, parts }));
+        let mut all: Vec<_> = all.filter(|choice| self.parts.is_some() || choice.is_sensible(product, self.units)).collect();
+        all.sort_by(|a, b| a.estimate(product, self.units).total_cmp(&b.estimate(product, self.units)));
+        all
     }
 
     /// The spec of a kernel that imports `reduce`.
@@ -142,18 +149,6 @@ impl Target {
         let consts = vec![("LANES", Const::U32(self.reduce_lanes))];
         Spec { path, half: false, consts, imports: vec![("reduce", self.reduce)] }
     }
-}
-
-fn matrix_spec(path: &'static str, Matrix { tile, subgroup, plain }: Matrix) -> (Gemm, Spec) {
-    let core = Gemm { file: "gemm_matrix", lanes: 256, rows: 64, cols: 64 };
-    let constants = [("LANES", core.lanes), ("SUBGROUP", subgroup), ("TILE", tile), ("STEPS", 32 / tile)];
-    let file = match tile {
-        _ if plain => "matrix_plain",
-        8 => COOPERATIVE[0],
-        _ => COOPERATIVE[1],
-    };
-    let consts = constants.map(|(name, value)| (name, Const::U32(value))).to_vec();
-    (core, Spec { path, half: true, consts, imports: vec![("gemm", core.file), ("matrix", file)] })
 }
 
 /// The size of the device's subgroups, if they all have one and the subgroup core is made for it: its accumulators grow with

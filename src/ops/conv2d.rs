@@ -2,8 +2,9 @@
 
 use super::scaler::scaler;
 use crate::{
+    gpu::gemm::{Choice, Product},
     params::{Init, Role, Shape, padded},
-    tape::{CallBuilder, Param, Tape, Tensor},
+    tape::{CallBuilder, Dtype, Param, Slot, Tape, Tensor},
 };
 
 /// The choices of a convolution; square filters, no bias, no dilation, one group.
@@ -44,11 +45,11 @@ impl Sizes {
         let (c4, k4) = (padded(self.c) / 4, padded(self.k) / 4);
         call.sizes([("n", self.n), ("h", self.h), ("w", self.w), ("c4", c4), ("p", self.p), ("q", self.q)])
             .sizes([("k4", k4), ("r", self.kernel), ("s", self.kernel), ("stride", self.stride), ("pad", self.pad)])
-            .flop(self.flop())
+            .flop(2.0 * self.products())
     }
 
-    /// Multiply-adds that meet no padding, as two operations each; the same in all three passes.
-    fn flop(&self) -> f64 {
+    /// Multiply-adds that meet no padding; the same in all three passes.
+    fn products(&self) -> f64 {
         let taps = |inputs: u32, outputs: u32| -> f64 {
             let hits = |p: u32| {
                 (0..self.kernel)
@@ -58,7 +59,19 @@ impl Sizes {
             (0..outputs).map(|p| hits(p) as f64).sum()
         };
         let pairs = taps(self.h, self.p) * taps(self.w, self.q);
-        2.0 * pairs * f64::from(self.n) * f64::from(self.c) * f64::from(self.k)
+        pairs * f64::from(self.n) * f64::from(self.c) * f64::from(self.k)
+    }
+
+    /// As the choice of a kernel sees one pass: `count` outputs of `rows` by `cols`.
+    fn product(&self, path: &'static str, dtype: Dtype, [rows, cols, count]: [u32; 3]) -> Product {
+        let Self { n, h, w, kernel, stride, pad, .. } = *self;
+        let (c, k, half) = (padded(self.c), padded(self.k), dtype == Dtype::F16);
+        let kind = if half { "f16" } else { "f32" };
+        let name = format!("{path} {n}x{h}x{w}x{c} to {k}, {kernel}x{kernel} by {stride}, padding {pad}, {kind}");
+        // Rows, columns and terms that only fill a vector are multiplied like others.
+        let outputs = f64::from(rows) * f64::from(cols) * f64::from(count);
+        let filled = f64::from(c) / f64::from(self.c) * f64::from(k) / f64::from(self.k);
+        Product { path, name, rows, cols, count, terms: (self.products() * filled / outputs).ceil() as u32, half }
     }
 }
 
@@ -75,9 +88,12 @@ pub fn conv2d(t: &mut Tape, x: Tensor, conv: Conv2d) -> Tensor {
         [n, h, w, c]
     );
     let out = |size: u32| (size + 2 * pad - kernel) / stride + 1;
-    let sizes = Sizes { n, c, k, h, w, p: out(h), q: out(w), kernel, stride, pad };
+    let sizes = match (kernel, stride, pad) {
+        (1, 1, 0) => Sizes::matrix(n * h * w, c, k), // pixels are as good as images: one product
+        _ => Sizes { n, c, k, h, w, p: out(h), q: out(w), kernel, stride, pad },
+    };
     let weight = t.param("weight", Shape::Filter { k, c, r: kernel, s: kernel }, Init::KaimingFanOut, Role::Weight);
-    let y = t.tensor_of(t.dtype(x), [n, sizes.p, sizes.q, k]);
+    let y = t.tensor_of(t.dtype(x), [n, out(h), out(w), k]);
     forward(t, sizes, x, &weight, y);
     t.on_backward(y, move |t, d_y| {
         backward_weight(t, sizes, d_y, x, &weight);
@@ -89,18 +105,16 @@ pub fn conv2d(t: &mut Tape, x: Tensor, conv: Conv2d) -> Tensor {
 }
 
 pub(super) fn forward(t: &mut Tape, sizes: Sizes, x: Tensor, weight: &Param, y: Tensor) {
-    let columns = padded(sizes.k);
-    let (tile, call) = t.call_gemm("conv2d/forward", t.dtype(x), columns);
-    let call = sizes.fill(call).read(x).read(weight.value.clone()).write(y);
-    call.grid(sizes.n.div_ceil(tile.rows), columns.div_ceil(tile.cols), sizes.p * sizes.q);
+    let outputs = [sizes.n, padded(sizes.k), sizes.p * sizes.q];
+    let product = sizes.product("conv2d/forward", t.dtype(x), outputs);
+    record(t, &product, y.into(), false, |call| sizes.fill(call).read(x).read(weight.value.clone()));
 }
 
 pub(super) fn backward_input(t: &mut Tape, sizes: Sizes, d_y: Tensor, weight: &Param, x: Tensor) {
     let (d_x, accumulate) = t.write_gradient(x);
-    let columns = padded(sizes.c);
-    let (tile, call) = t.call_gemm("conv2d/backward_input", t.dtype(x), columns);
-    let call = sizes.fill(call.constant("ACCUMULATE", accumulate)).read(d_y).read(weight.value.clone()).write(d_x);
-    call.grid(sizes.n.div_ceil(tile.rows), columns.div_ceil(tile.cols), sizes.h * sizes.w);
+    let outputs = [sizes.n, padded(sizes.c), sizes.h * sizes.w];
+    let product = sizes.product("conv2d/backward_input", t.dtype(x), outputs);
+    record(t, &product, d_x.into(), accumulate, |call| sizes.fill(call).read(d_y).read(weight.value.clone()));
 }
 
 pub(super) fn backward_weight(t: &mut Tape, sizes: Sizes, d_y: Tensor, x: Tensor, weight: &Param) {
@@ -109,9 +123,31 @@ pub(super) fn backward_weight(t: &mut Tape, sizes: Sizes, d_y: Tensor, x: Tensor
     let wide_row = c < 16 && sizes.kernel > 1;
     let columns = if wide_row { sizes.kernel * c } else { c };
     let taps = if wide_row { sizes.kernel } else { sizes.kernel * sizes.kernel };
+    let product = sizes.product("conv2d/backward_weight", t.dtype(x), [k, columns, taps]);
     let scaler = scaler(t);
-    let (tile, call) = t.call_gemm("conv2d/backward_weight", t.dtype(x), columns);
-    let call = sizes.fill(call.constant("WIDE_ROW", wide_row)).read(d_y).read(x).read(scaler);
-    let call = call.write(weight.gradient.clone());
-    call.grid(k.div_ceil(tile.rows), columns.div_ceil(tile.cols), taps);
+    record(t, &product, weight.gradient.clone(), true, |call| {
+        sizes.fill(call.constant("WIDE_ROW", wide_row)).read(d_y).read(x).read(scaler)
+    });
+}
+
+/// Records a pass as it is chosen: in one go, or in parts that a second kernel adds up. It assigns to `out`, or adds.
+fn record(
+    t: &mut Tape,
+    product: &Product,
+    out: Slot,
+    accumulate: bool,
+    inputs: impl FnOnce(CallBuilder<'_>) -> CallBuilder<'_>,
+) {
+    let Choice { gemm, parts } = t.target.choose(product);
+    let [down, across] = gemm.tiles(product.rows, product.cols);
+    if parts == 1 {
+        let call = inputs(t.call_product(product, gemm)).size("parts", 1).constant("ACCUMULATE", accumulate);
+        return call.write(out).grid(down, across, product.count);
+    }
+    let floats = product.rows * product.cols * product.count;
+    let partial = t.scratch(parts * floats);
+    let call = inputs(t.call_product(product, gemm)).size("parts", parts).constant("ACCUMULATE", false);
+    call.import("result", "result_f32").write(partial).grid(down, across, product.count * parts);
+    let call = t.call("conv2d/sum_parts").part_of(product).constant("ACCUMULATE", accumulate);
+    call.sizes([("len4", floats / 4), ("parts", parts)]).read(partial).write(out).over(floats / 4);
 }

@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     optim::updates::correction,
     params::{Layout, Shape},
-    tape::{Dtype, Slot, Tape, Tensor},
+    tape::{Slot, Tape, Tensor},
 };
 use tables::Matrix;
 
@@ -159,18 +159,18 @@ fn newton_schulz(t: &mut Tape, matrices: &[Matrix], work: &Work) {
     let widest = matrices.iter().map(Matrix::side).max().unwrap_or(4);
     for (tall, first, last) in runs() {
         let list = &matrices[first..last];
-        let (core, call) = t.call_gemm("optim/muon_gram", Dtype::F32, widest);
+        let (core, call) = t.call_gemm("optim/muon_gram", widest);
         let call = call.constant("TALL", tall).sizes([("first", first as u32), ("last", last as u32)]);
         let call = call.flop(0.5 * flop(list, |m| [m.side(), m.rows, m.cols]));
         call.read(work.table.clone()).read(work.x).write(work.gram).groups(tables::tiles(list, core, side));
     }
-    let (core, call) = t.call_gemm("optim/muon_polynomial", Dtype::F32, widest);
+    let (core, call) = t.call_gemm("optim/muon_polynomial", widest);
     let call = call.sizes([("first", 0), ("last", matrices.len() as u32)]);
     let call = call.flop(0.5 * flop(matrices, |m| [m.side(); 3])).read(work.table.clone()).read(work.gram);
     call.write(work.polynomial).groups(tables::tiles(matrices, core, side));
     for (tall, first, last) in runs() {
         let list = &matrices[first..last];
-        let (core, call) = t.call_gemm("optim/muon_apply", Dtype::F32, if tall { widest } else { list[0].cols });
+        let (core, call) = t.call_gemm("optim/muon_apply", if tall { widest } else { list[0].cols });
         let call = call.constant("TALL", tall).sizes([("first", first as u32), ("last", last as u32)]);
         let call = call.flop(flop(list, |m| [m.side(), m.rows, m.cols])).read(work.table.clone());
         let call = call.read(work.polynomial).read(work.x).write(work.next);

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
-    gpu::shader::{Access, Spec, link},
+    gpu::{
+        gemm::Product,
+        shader::{Access, Spec, link},
+    },
     params::Layout,
 };
 
@@ -113,6 +116,8 @@ pub struct Call {
     pub grid: [u32; 3],
     /// Floating-point operations, one multiply-add as two; 0 where nobody counts.
     pub flop: f64,
+    /// The product that it computes, or helps to: one that may be tuned.
+    pub product: Option<Product>,
 }
 
 /// What a tape becomes: calls in order, what they work on, and the arenas' layout.

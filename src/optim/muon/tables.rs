@@ -1,7 +1,7 @@
 //! What Muon's kernels know of the arenas: which tensors are matrices to it, where they lie, and in which blocks.
 
 use crate::{
-    gpu::target::Gemm,
+    gpu::gemm::Gemm,
     params::{Layout, Shape, padded},
 };
 
@@ -107,7 +107,7 @@ pub(super) fn words(layout: &Layout, factor: impl Fn(Shape) -> f64) -> [Vec<u32>
 pub(super) fn tiles(matrices: &[Matrix], core: Gemm, size: impl Fn(&Matrix) -> (u32, u32)) -> u32 {
     let of = |m| {
         let (rows, cols) = size(m);
-        rows.div_ceil(core.rows) * cols.div_ceil(core.cols)
+        core.tiles(rows, cols).iter().product::<u32>()
     };
     matrices.iter().map(of).sum()
 }

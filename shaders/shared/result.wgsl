@@ -1,0 +1,2 @@
+// What a product is stored as: an activation.
+alias result = scalar;

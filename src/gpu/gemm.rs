@@ -1,0 +1,179 @@
+//! The family of matrix products: cores, their tiles, and in how many parts a sum is taken.
+
+use std::fmt;
+
+use super::{
+    shader::{COOPERATIVE, Const, Spec},
+    target::Matrix,
+};
+
+/// A matrix-product core (`shaders/README.md`, "The matrix cores").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gemm {
+    /// `gemm_tile`: staged through workgroup memory.
+    Tile {
+        /// Rows of the output that a workgroup computes.
+        rows: u32,
+        /// Columns of the output that a workgroup computes.
+        cols: u32,
+        /// Rows and columns of them that an invocation computes; multiples of 4.
+        block: [u32; 2],
+        /// Terms staged at once.
+        depth: u32,
+    },
+    /// `gemm_subgroup`: a subgroup, by broadcasts.
+    Subgroup {
+        /// Invocations of every subgroup.
+        size: u32,
+        /// An invocation computes 4 times as many columns of the output.
+        columns: u32,
+    },
+    /// `gemm_matrix`: cooperative matrices.
+    Matrix(Matrix),
+}
+
+impl Gemm {
+    /// Those that WebGPU's core can run. The larger a block, the fewer loads per multiply-add; the smaller a tile, the more
+    /// workgroups.
+    pub const TILES: [Self; 4] = [
+        Self::Tile { rows: 64, cols: 64, block: [4, 4], depth: 16 },
+        Self::Tile { rows: 128, cols: 128, block: [8, 8], depth: 8 },
+        Self::Tile { rows: 128, cols: 64, block: [8, 4], depth: 16 },
+        Self::Tile { rows: 32, cols: 32, block: [4, 4], depth: 16 },
+    ];
+
+    /// Rows of the output that a workgroup computes.
+    pub fn rows(&self) -> u32 {
+        match *self {
+            Self::Tile { rows, .. } => rows,
+            Self::Subgroup { size, .. } => 4 * size,
+            Self::Matrix(_) => 64,
+        }
+    }
+
+    /// Columns of the output that a workgroup computes.
+    pub fn cols(&self) -> u32 {
+        match *self {
+            Self::Tile { cols, .. } => cols,
+            Self::Subgroup { size, columns } => 4 * size * columns,
+            Self::Matrix(_) => 64,
+        }
+    }
+
+    /// Workgroups that cover one output of this size, along rows and columns.
+    pub fn tiles(&self, rows: u32, cols: u32) -> [u32; 2] {
+        [rows.div_ceil(self.rows()), cols.div_ceil(self.cols())]
+    }
+
+    /// The file in `shaders/shared/`.
+    pub fn file(&self) -> &'static str {
+        match self {
+            Self::Tile { .. } => "gemm_tile",
+            Self::Subgroup { .. } => "gemm_subgroup",
+            Self::Matrix(_) => "gemm_matrix",
+        }
+    }
+
+    /// The spec of the kernel `path`, which imports `gemm`.
+    pub(crate) fn spec(&self, path: &'static str) -> Spec {
+        let mut imports = vec![("gemm", self.file())];
+        let consts = match *self {
+            Self::Tile { rows, cols, block: [down, across], depth } => {
+                let lanes = rows * cols / (down * across);
+                let fetches = ((rows + cols) * depth / 16).div_ceil(lanes);
+                let tile = [("LANES", lanes), ("ROWS", rows), ("COLS", cols), ("DEPTH", depth)];
+                [tile.as_slice(), &[("ROWS_4", down / 4), ("COLS_4", across / 4), ("FETCHES", fetches)]].concat()
+            }
+            Self::Subgroup { size, columns } => vec![("LANES", size), ("ROWS", 4 * size), ("COLS", columns)],
+            Self::Matrix(Matrix { tile, subgroup, plain }) => {
+                let core = match tile {
+                    _ if plain => "matrix_plain",
+                    8 => COOPERATIVE[0],
+                    _ => COOPERATIVE[1],
+                };
+                imports.push(("matrix", core));
+                vec![("LANES", 256), ("SUBGROUP", subgroup), ("TILE", tile), ("STEPS", 32 / tile)]
+            }
+        };
+        let consts = consts.into_iter().map(|(name, value)| (name, Const::U32(value))).collect();
+        Spec { path, half: matches!(self, Self::Matrix(_)), consts, imports }
+    }
+
+    /// Time of a multiply-add against that of the largest block: a smaller one waits for loads.
+    fn cost(&self) -> f64 {
+        match self {
+            Self::Tile { block: [down, across], .. } => 0.6 + 6.4 / f64::from(down + across),
+            Self::Subgroup { .. } | Self::Matrix(_) => 1.0,
+        }
+    }
+}
+
+impl fmt::Display for Gemm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}x{}", self.file(), self.rows(), self.cols())
+    }
+}
+
+/// Sums of products as one kernel is to compute them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// The kernel.
+    pub path: &'static str,
+    /// Kernel, shape and type: what tells it from others.
+    pub name: String,
+    /// Rows of an output matrix.
+    pub rows: u32,
+    /// Columns of an output matrix.
+    pub cols: u32,
+    /// Output matrices.
+    pub count: u32,
+    /// Terms of the sums, on average over the output.
+    pub terms: u32,
+    /// Whether activations are f16.
+    pub half: bool,
+}
+
+/// How a product is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The core.
+    pub gemm: Gemm,
+    /// Workgroups that share a sum; where there are several, a second kernel adds their parts up, in order.
+    pub parts: u32,
+}
+
+/// Multiply-adds of a workgroup in the time that one more dispatch takes, and in its share of the time that memory takes for a float:
+/// an estimate from the data sheets of large GPUs, for an order of candidates and no more.
+const DISPATCH: f64 = 1e6;
+const FLOAT: f64 = 30.0;
+
+impl Choice {
+    /// Parts worth trying.
+    pub const PARTS: [u32; 6] = [1, 2, 4, 8, 16, 32];
+
+    /// Whether it may be the best: parts long enough to be worth a workgroup, and no more workgroups than run at once.
+    pub(super) fn is_sensible(&self, product: &Product, units: u32) -> bool {
+        let [down, across] = self.gemm.tiles(product.rows, product.cols);
+        let groups = u64::from(down) * u64::from(across) * u64::from(product.count) * u64::from(self.parts);
+        self.parts == 1 || (groups < 2 * u64::from(units) && product.terms / self.parts >= 32)
+    }
+
+    /// Multiply-adds of one workgroup after the other, roughly: an order, not a time.
+    pub(super) fn estimate(&self, product: &Product, units: u32) -> f64 {
+        let [down, across] = self.gemm.tiles(product.rows, product.cols);
+        let (parts, units) = (f64::from(self.parts), f64::from(units));
+        let groups = f64::from(down) * f64::from(across) * f64::from(product.count) * parts;
+        let tile = f64::from(self.gemm.rows()) * f64::from(self.gemm.cols());
+        let products = (groups / units).ceil() * tile * f64::from(product.terms) / parts * self.gemm.cost();
+        let floats = f64::from(product.rows) * f64::from(product.cols) * f64::from(product.count);
+        let sum = if self.parts > 1 { DISPATCH + FLOAT * floats * (2.0 * parts + 1.0) / units } else { 0.0 };
+        products + sum
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.gemm)?;
+        if self.parts > 1 { write!(f, " in {} parts", self.parts) } else { Ok(()) }
+    }
+}
