@@ -16,11 +16,13 @@ mod recipe;
 mod schedule;
 mod selftest;
 mod train;
+mod tune;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use print::say;
+pub use tune::{TuneFlag, TuneFlags};
 
 use crate::{
     error::{Error, Result},
@@ -53,6 +55,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Time every dispatch of an update against what the device can do; draw timeline and memory
     Profile(profile::Arguments),
+    /// Measure every form of every matrix product of a network, and keep which is fastest on this device
+    Tune(tune::Arguments),
     /// Say what a data set holds, and show its images as the network sees them
     Data(data::Arguments),
     /// Train several optimizers from the same weights and data order, and compare them
@@ -83,6 +87,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Plan(arguments) => plan::run(&arguments)?,
         Command::Bench(arguments) => bench::run(&arguments)?,
         Command::Profile(arguments) => profile::run(&arguments)?,
+        Command::Tune(arguments) => tune::run(&arguments)?,
         Command::Data(arguments) => data::run(&arguments)?,
         Command::Compare(arguments) => return compare::compare(&arguments),
         Command::Sweep(arguments) => return compare::sweep(&arguments),
@@ -200,6 +205,9 @@ pub struct ModelFlags {
     /// Adapter by index or part of its name
     #[arg(long, value_name = "NAME|INDEX")]
     pub device: Option<String>,
+    /// Which form of each matrix product runs
+    #[command(flatten)]
+    pub tune: TuneFlags,
 }
 
 impl ModelFlags {
@@ -212,7 +220,9 @@ impl ModelFlags {
         let (model, config) = (models::find(&self.model)?, self.config()?);
         let mut gpu = open_device(self.device.as_deref())?;
         let recipe = Recipe { augment: true, precision: self.precision.on(&mut gpu)?, ..Recipe::default() };
-        Ok((gpu, Plans { model, config, recipe, train: vec![self.batch_size], evaluate: vec![] }))
+        let plans = Plans { model, config, recipe, train: vec![self.batch_size], evaluate: vec![] };
+        self.tune.apply(&mut gpu, &plans)?;
+        Ok((gpu, plans))
     }
 
     fn config(&self) -> Result<Config> {

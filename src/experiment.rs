@@ -181,6 +181,20 @@ pub fn claim(folder: &Path, recipe: &toml::Table, checksum: u32) -> Result<()> {
     write_atomically(&path, text.as_bytes())
 }
 
+/// The recipe of the experiment that was begun in `folder`, if one was.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Data`] if its file cannot be read.
+pub fn begun(folder: &Path) -> Result<Option<toml::Table>> {
+    let path = folder.join("experiment.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let known = read_json(&path)?;
+    let recipe = known["recipe"].as_str().and_then(|text| text.parse().ok());
+    recipe.map(Some).ok_or_else(|| Error::data(&path, "a recipe", known["recipe"].to_string(), ""))
+}
+
 /// A run of `variant` that has ended already, if `folder` holds one.
 ///
 /// # Errors

@@ -19,6 +19,8 @@ use std::{
 };
 
 use crate::error::{Error, Result};
+pub(crate) use cache::folder as user_cache;
+
 use cache::Cache;
 use kernel::Kernel;
 use shader::Spec;

@@ -35,4 +35,5 @@ pub mod table;
 pub mod tape;
 pub mod tensors;
 pub mod train;
+pub mod tune;
 pub mod weights;

@@ -21,12 +21,16 @@ mod pool;
 mod port;
 mod recipe;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{
     error::{Error, Result},
     gpu::{
         Gpu,
+        gemm::Choice,
         runtime::Step,
         target::{Matrix, Precision, Target, fixed_subgroup},
     },
@@ -214,8 +218,12 @@ pub struct Row {
 /// [`crate::error::Error::Device`] if the device cannot run a case at all; a wrong result is a row.
 pub fn run(gpu: &Gpu, depth: Depth) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for entry in table().into_iter().filter(|entry| entry.short || depth == Depth::Full) {
-        rows.extend(check(gpu, entry.case.as_ref())?);
+    for (nth, entry) in table().into_iter().enumerate().filter(|(_, entry)| entry.short || depth == Depth::Full) {
+        // The first cases meet every variant, the others one by turns: each has sizes of its own to be wrong at.
+        let all = variants(gpu);
+        let some =
+            if entry.short { all } else { targets(gpu).into_iter().chain([all[nth % all.len()].clone()]).collect() };
+        rows.extend(check(gpu, entry.case.as_ref(), &some)?);
     }
     for target in targets(gpu) {
         rows.extend(optim::rows(gpu, &target, depth == Depth::Short)?);
@@ -223,15 +231,24 @@ pub fn run(gpu: &Gpu, depth: Depth) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Runs the short cases with the kernels of `target`, those that training is to use, and the first case of one optimizer.
+/// Runs the short cases with the kernels of `target`, those that training is to use, the first convolution in each form of
+/// `choices`, and the first case of one optimizer.
 ///
 /// # Errors
 /// As [`run`], and [`Error::Device`] with the worst kernel if a result is wrong.
-pub fn assure(gpu: &Gpu, target: &Target, optimizer: &str) -> Result<()> {
+pub fn assure(gpu: &Gpu, target: &Target, choices: impl IntoIterator<Item = Choice>, optimizer: &str) -> Result<()> {
     let mut rows = Vec::new();
-    for Entry { case, .. } in table().into_iter().filter(|entry| entry.short) {
-        let (data, expected) = truth(target, case.as_ref());
-        rows.extend(execute(gpu, target, case.as_ref(), &data)?.rows(&case.name(), &expected));
+    let mut compare = |target: &Target, case: &dyn Case| -> Result<()> {
+        let (data, expected) = truth(target, case);
+        rows.extend(execute(gpu, target, case, &data)?.rows(&case.name(), &expected));
+        Ok(())
+    };
+    let short: Vec<_> = table().into_iter().filter(|entry| entry.short).collect();
+    short.iter().try_for_each(|entry| compare(target, entry.case.as_ref()))?;
+    // Whether in two parts or in thirty, the kernels are the same.
+    let forms: BTreeSet<_> = choices.into_iter().map(|choice| (choice.gemm, choice.parts.min(3))).collect();
+    for (core, parts) in forms {
+        compare(&Target { gemm: vec![core], parts: Some(parts), ..target.clone() }, short[0].case.as_ref())?;
     }
     rows.extend(optim::first(gpu, target, optimizer)?);
     let wrong: Vec<&Row> = rows.iter().filter(|row| !row.passed).collect();
@@ -249,16 +266,16 @@ pub fn assure(gpu: &Gpu, target: &Target, optimizer: &str) -> Result<()> {
     Err(Error::device(message, hint))
 }
 
-/// Runs one case with every target, in every precision, that changes its kernels.
+/// Runs one case in every precision with these targets, and those of cooperative matrices, as far as they change its kernels.
 ///
 /// # Errors
 /// As [`run`].
-pub fn check(gpu: &Gpu, case: &dyn Case) -> Result<Vec<Row>> {
+pub fn check(gpu: &Gpu, case: &dyn Case, targets: &[Target]) -> Result<Vec<Row>> {
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
     for precision in precisions(gpu) {
         // Targets that read the same numbers share the reference's work.
         let mut last: Option<(bool, Data, Vec<Expected>)> = None;
-        for target in variants(gpu).into_iter().chain(matrix_targets(gpu)) {
+        for target in targets.iter().cloned().chain(matrix_targets(gpu)) {
             let target = target.with(precision);
             let calls = case.recording(&target).calls;
             let forms: Vec<_> = calls.into_iter().map(|call| (call.spec, call.grid)).collect();
@@ -314,7 +331,7 @@ pub fn targets(gpu: &Gpu) -> Vec<Target> {
 }
 
 /// The targets, and with each of their cores alone, sums in one part and in three: whatever a product may be given.
-fn variants(gpu: &Gpu) -> Vec<Target> {
+pub fn variants(gpu: &Gpu) -> Vec<Target> {
     let mut variants = targets(gpu);
     for target in targets(gpu) {
         for &core in &target.gemm {

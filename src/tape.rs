@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     gpu::{
-        shader::{Access, Const, Spec},
         gemm::{Gemm, Product},
+        shader::{Access, Const, Spec},
         target::{Precision, Target},
     },
     params::{Init, Layout, NoDecay, Role, Shape, padded},

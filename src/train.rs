@@ -19,10 +19,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     data::{Batch, Dataset, Loader, Split, order},
     error::{Error, Result},
-    evaluate::{Evaluation, batch_beside, batch_sizes, evaluate},
+    evaluate::{Evaluation, evaluate},
     gpu::Gpu,
-    models,
-    network::{Done, Network, Place, Plans},
+    network::{Done, Network, Place},
     optim::{self, Settings},
     params::Layout,
     weights::Weights,
@@ -112,7 +111,7 @@ impl<'a> Trainer<'a> {
         options: Options,
         weights: impl FnOnce(&Layout) -> Result<Weights>,
     ) -> Result<Self> {
-        options.check()?;
+        let plans = options.plans(dataset.as_ref())?;
         let train = dataset.len(Split::Train);
         if train == 0 {
             return Err(Error::config("the data set has no training images", "train needs data_batch_*.bin"));
@@ -127,13 +126,6 @@ impl<'a> Trainer<'a> {
             None => optimizer,
         };
         let lr = optimizer.lr();
-        let plans = Plans {
-            model: models::find(&options.model)?,
-            config: options.config,
-            recipe: options.recipe,
-            train: batch_sizes(train, options.batch as usize),
-            evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(options.batch)),
-        };
         let network = Network::new(gpu, &plans, Some(optimizer), weights, options.seed)?;
         let rates = VecDeque::new();
         let (position, debug_nan, stopped) = (Position::default(), false, false);

@@ -224,7 +224,7 @@ fn a_device_with_a_wrong_kernel_is_refused() {
         return;
     }
     let sound = Gpu::open(None).expect("the adapter opens a second time");
-    assure(&sound, &sound.target, "velograd").expect("this device is sound");
+    assure(&sound, &sound.target, [], "velograd").expect("this device is sound");
     let (rule, _) = optim::build("velograd", &[]).unwrap();
     let layout = network(&sound, &[2], |_| ()).layout.clone();
     let update = optim::record(rule.as_ref(), optim::Clip::default(), Tape::over_layout(&sound.target, &layout));
@@ -248,7 +248,7 @@ fn a_device_with_a_wrong_kernel_is_refused() {
 fn refuses(right: &Spec, wrong: &Spec, optimizer: &str) {
     let gpu = Gpu::open(None).unwrap();
     gpu.miscompile(right, wrong);
-    let error = assure(&gpu, &gpu.target, optimizer).expect_err(&format!("{wrong} stands for {right}"));
+    let error = assure(&gpu, &gpu.target, [], optimizer).expect_err(&format!("{wrong} stands for {right}"));
     let text = error.to_string();
     assert!(text.contains(right.path) && text.contains("velograd selftest"), "{right}: {text}");
 }

@@ -6,7 +6,9 @@ use velograd::gpu::Gpu;
 use velograd::gpu::shader::SHADERS;
 use velograd::gpu::target::{Precision, Target};
 use velograd::ops::Conv2d;
-use velograd::selftest::{Case, Conv2dCase, Depth, Row, Table, check, execute, precisions, run, table, truth};
+use velograd::selftest::{
+    Case, Conv2dCase, Depth, Row, Table, check, execute, precisions, run, table, truth, variants,
+};
 
 use crate::support;
 
@@ -34,14 +36,16 @@ fn random_convolutions_are_within_their_bounds() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         low + (state >> 8) % (high - low + 1)
     };
-    for _ in 0..60 {
+    let variants = variants(gpu);
+    for nth in 0..60 {
         let (kernel, stride, padding) = (draw(1, 5), draw(1, 3), draw(0, 3));
         let side = |drawn: u32| drawn.max(kernel.saturating_sub(2 * padding));
         let images = if draw(0, 3) == 0 { draw(1, 40) } else { draw(1, 5) };
         let input = [images, side(draw(1, 9)), side(draw(1, 9)), draw(1, 40)];
         let conv = Conv2d { outputs: draw(1, 40), kernel, stride, padding };
         let case = Conv2dCase { input, conv, shared: draw(0, 1) == 1 };
-        let rows = check(gpu, &case).expect("the device runs the case");
+        let rows = check(gpu, &case, &[gpu.target.clone(), variants[nth % variants.len()].clone()])
+            .expect("the device runs the case");
         assert!(rows.iter().all(|row| row.passed), "\n{}", Table(&rows));
     }
 }

@@ -3,7 +3,7 @@
 //
 // One workgroup: a tile of output channels (rows) by a tile of input channels (columns) at one tap (z). The sum runs over
 // the pixels for which the tap lies on the map, then over images. A tap that lies in the padding for the whole map adds
-// nothing. With WIDE_ROW, columns run over (s,c) together and z is r alone: a map of few channels still fills the tile.
+// nothing, and has no workgroup (first_r, live_r). With WIDE_ROW, columns run over (s,c) together and z is r alone: a map of few channels still fills the tile.
 // In several parts, each adds up a share of the pixels and images, and d_weight is [part][k][r][s][c4] for sum_parts.
 #import conv
 #import scaler
@@ -70,13 +70,13 @@ fn store(row: u32, col: u32, value: vec4<f32>) {
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let taps = sizes.r * select(sizes.s, 1u, WIDE_ROW);
+    let taps = sizes.live_r * select(sizes.live_s, 1u, WIDE_ROW);
     let part = group.z / taps;
-    var r = group.z % taps;
+    var r = sizes.first_r + group.z % taps;
     var columns = Run(0u, sizes.q);
     if !WIDE_ROW {
-        let s = r % sizes.s;
-        r = r / sizes.s;
+        r = sizes.first_r + group.z % taps / sizes.live_s;
+        let s = sizes.first_s + group.z % taps % sizes.live_s;
         tap_s = s;
         columns = outputs_of_tap(s, sizes.q, sizes.w);
     }

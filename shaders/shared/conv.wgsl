@@ -12,6 +12,8 @@ struct Sizes {
     r: u32, s: u32, // filter
     stride: u32,
     pad: u32,
+    first_r: u32, first_s: u32, // the first tap whose gradient is computed
+    live_r: u32, live_s: u32, // how many there are
     parts: u32,   // workgroups that share a sum
 }
 

@@ -4,12 +4,14 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::{checkpoints::CheckpointFlags, open_device, print::say, progress::Progress, recipe::RecipeFlags};
+use super::{
+    TuneFlags, checkpoints::CheckpointFlags, open_device, print::say, progress::Progress, recipe::RecipeFlags,
+};
 use crate::{
     comparison::{Comparison, Pairs},
     data::Split,
     error::{Error, Result},
-    experiment::{Ended, Experiment, Variant, grid},
+    experiment::{self, Ended, Experiment, Variant, grid},
     figure::{Figure, to_png},
     files::write_atomically,
     report::Page,
@@ -256,7 +258,12 @@ fn run(
     // One set of images for all seeds: what differs is weights, order and augmentation.
     let dataset = recipe.open(0)?;
     let train = dataset.len(Split::Train);
-    let table = recipe.to_toml(preset, &options);
+    let plans = options.plans(dataset.as_ref())?;
+    // An experiment that goes on computes as it was begun.
+    let tune = experiment::begun(out)?.map_or_else(|| recipe.tune.clone(), |begun| TuneFlags::begun(&begun));
+    tune.apply(&mut gpu, &plans)?;
+    let mut table = recipe.to_toml(preset, &options);
+    tune.to_toml(&gpu, &plans, &mut table);
     let (seeds, folder) = (*seeds, out.clone());
     let (policy, stop) = (checkpoints.policy(), Stop::on_signals()?);
     let experiment = Experiment {

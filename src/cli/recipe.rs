@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::{DataFlags, PrecisionFlag, StemFlag, print::say};
+use super::{DataFlags, PrecisionFlag, StemFlag, TuneFlags, print::say};
 use crate::{
     data::{self, CLASSES, Dataset, Holdout, Split},
     error::{Error, Result},
@@ -102,6 +102,8 @@ pub(super) struct RecipeFlags {
     /// Adapter by index or part of its name
     #[arg(long, value_name = "NAME|INDEX")]
     pub device: Option<String>,
+    #[command(flatten)]
+    pub tune: TuneFlags,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -140,13 +140,17 @@ impl Arguments {
         let preset = recipe.preset(&gpu);
         let options = recipe.options(preset, recipe.precision(&mut gpu)?, init)?;
         let options = Options { optimizer: optimizer.clone(), set: set.clone(), seed: *seed, ..options };
-        if self.selftest == Selftest::Short {
-            selftest::assure(&gpu, &gpu.target_for(options.recipe.precision)?, optimizer)?;
-        }
         let dataset = recipe.open(*seed)?;
+        let plans = options.plans(dataset.as_ref())?;
+        recipe.tune.apply(&mut gpu, &plans)?;
+        if self.selftest == Selftest::Short {
+            let choices = plans.products(&gpu.target).into_iter().map(|(_, choice)| choice);
+            selftest::assure(&gpu, &gpu.target_for(options.recipe.precision)?, choices, optimizer)?;
+        }
         let (_, settings) = optim::build(optimizer, set)?;
         let mut table = recipe.to_toml(preset, &options);
         checkpoints.to_toml(&mut table);
+        recipe.tune.to_toml(&gpu, &plans, &mut table);
         if let Some(path) = &self.init {
             table.insert("init".into(), path.display().to_string().into());
         }

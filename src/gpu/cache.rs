@@ -60,7 +60,8 @@ impl Cache {
     }
 }
 
-fn folder() -> Option<PathBuf> {
+/// Where what can be had again is kept; `None` if the user wants none or there is no such folder.
+pub(crate) fn folder() -> Option<PathBuf> {
     match env::var_os("VELOGRAD_CACHE") {
         Some(value) if value == "off" || value.is_empty() => return None,
         Some(value) => return Some(value.into()),

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// A matrix-product core (`shaders/README.md`, "The matrix cores").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gemm {
     /// `gemm_tile`: staged through workgroup memory.
     Tile {
@@ -131,6 +131,13 @@ pub struct Product {
     pub terms: u32,
     /// Whether activations are f16.
     pub half: bool,
+}
+
+impl Product {
+    /// Multiply-adds as two operations each; those that fill a vector count.
+    pub fn operations(&self) -> f64 {
+        2.0 * [self.rows, self.cols, self.count, self.terms].iter().map(|&n| f64::from(n)).product::<f64>()
+    }
 }
 
 /// How a product is computed.

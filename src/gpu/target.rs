@@ -29,7 +29,7 @@ impl Precision {
 }
 
 /// Cooperative matrices: products of f16 by f16 that a subgroup computes together, summed in f32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Matrix {
     /// Rows, columns and depth: 8 or 16.
     pub tile: u32,
@@ -139,9 +139,17 @@ impl Target {
         let cores = matrix.unwrap_or_else(|| self.gemm.clone());
         let parts = self.parts.map_or(Choice::PARTS.to_vec(), |parts| vec![parts]);
         let all = cores.iter().flat_map(|&gemm| parts.iter().map(move |&parts| Choice { gemm, parts }));
-        let mut all: Vec<_> = all.filter(|choice| self.parts.is_some() || choice.is_sensible(product, self.units)).collect();
+        let mut all: Vec<_> =
+            all.filter(|choice| self.parts.is_some() || choice.is_sensible(product, self.units)).collect();
         all.sort_by(|a, b| a.estimate(product, self.units).total_cmp(&b.estimate(product, self.units)));
         all
+    }
+
+    /// The choice that displays so; `None` if no core of this target does.
+    pub fn choice(&self, word: &str) -> Option<Choice> {
+        let cores = self.gemm.iter().copied().chain(self.matrix.map(Gemm::Matrix));
+        let all = cores.flat_map(|gemm| Choice::PARTS.map(|parts| Choice { gemm, parts }));
+        all.into_iter().find(|choice| choice.to_string() == word)
     }
 
     /// The spec of a kernel that imports `reduce`.

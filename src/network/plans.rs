@@ -1,9 +1,13 @@
 //! What programs a network is: one for each batch size that it trains on or evaluates, and the update.
 
+use std::collections::BTreeMap;
+
 use crate::{
     error::{Error, Result},
     gpu::{
-        Gpu, runtime,
+        Gpu,
+        gemm::{Choice, Product},
+        runtime,
         target::{Precision, Target},
     },
     models::{Config, Model},
@@ -57,6 +61,15 @@ impl Plans<'_> {
         t.scope("loss", |t| ops::cross_entropy(t, logits, if training { self.recipe.smoothing } else { 0.0 }));
         t.backward();
         t.finish()
+    }
+
+    /// The matrix products of all batch sizes, and how each is computed.
+    pub fn products(&self, target: &Target) -> Vec<(Product, Choice)> {
+        let target = target.with(self.recipe.precision);
+        let sizes = self.train.iter().map(|&n| (n, true)).chain(self.evaluate.iter().map(|&n| (n, false)));
+        let calls = sizes.flat_map(|(n, training)| self.record(&target, n, training).calls);
+        let products: BTreeMap<_, _> = calls.filter_map(|call| call.product).map(|p| (p.name.clone(), p)).collect();
+        products.into_values().map(|product| (product.clone(), target.choose(&product))).collect()
     }
 
     /// Every program: training, evaluation, update, and where the optimizer has one the way to its point of evaluation.

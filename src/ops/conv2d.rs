@@ -41,25 +41,42 @@ impl Sizes {
         Self { n, c, k, h: 1, w: 1, p: 1, q: 1, kernel: 1, stride: 1, pad: 0 }
     }
 
-    fn fill<'a>(&self, call: CallBuilder<'a>) -> CallBuilder<'a> {
+    /// The gradient of the filter is that of these taps along r and s: the first, and how many.
+    fn fill<'a>(
+        &self,
+        call: CallBuilder<'a>,
+        [[first_r, live_r], [first_s, live_s]]: [[u32; 2]; 2],
+    ) -> CallBuilder<'a> {
         let (c4, k4) = (padded(self.c) / 4, padded(self.k) / 4);
         call.sizes([("n", self.n), ("h", self.h), ("w", self.w), ("c4", c4), ("p", self.p), ("q", self.q)])
             .sizes([("k4", k4), ("r", self.kernel), ("s", self.kernel), ("stride", self.stride), ("pad", self.pad)])
+            .sizes([("first_r", first_r), ("first_s", first_s), ("live_r", live_r), ("live_s", live_s)])
             .flop(2.0 * self.products())
+    }
+
+    /// Outputs for which a tap lies on the map, along one side.
+    fn hits(&self, tap: u32, inputs: u32, outputs: u32) -> u32 {
+        let at = |p: u32| (p * self.stride + tap).checked_sub(self.pad);
+        (0..outputs).filter(|&p| at(p).is_some_and(|h| h < inputs)).count() as u32
     }
 
     /// Multiply-adds that meet no padding; the same in all three passes.
     fn products(&self) -> f64 {
-        let taps = |inputs: u32, outputs: u32| -> f64 {
-            let hits = |p: u32| {
-                (0..self.kernel)
-                    .filter(|r| (p * self.stride + r).checked_sub(self.pad).is_some_and(|h| h < inputs))
-                    .count()
-            };
-            (0..outputs).map(|p| hits(p) as f64).sum()
-        };
-        let pairs = taps(self.h, self.p) * taps(self.w, self.q);
+        let hits =
+            |inputs, outputs| -> f64 { (0..self.kernel).map(|tap| f64::from(self.hits(tap, inputs, outputs))).sum() };
+        let pairs = hits(self.h, self.p) * hits(self.w, self.q);
         pairs * f64::from(self.n) * f64::from(self.c) * f64::from(self.k)
+    }
+
+    fn all(&self) -> [[u32; 2]; 2] {
+        [[0, self.kernel]; 2]
+    }
+
+    /// The taps along one side that lie on the map for some output: the first, and how many.
+    fn live(&self, inputs: u32, outputs: u32) -> [u32; 2] {
+        let live: Vec<_> = (0..self.kernel).filter(|&tap| self.hits(tap, inputs, outputs) > 0).collect();
+        let [first, last] = [live.first(), live.last()].map(|tap| tap.copied().unwrap_or(0));
+        [first, last + 1 - first]
     }
 
     /// As the choice of a kernel sees one pass: `count` outputs of `rows` by `cols`.
@@ -107,26 +124,33 @@ pub fn conv2d(t: &mut Tape, x: Tensor, conv: Conv2d) -> Tensor {
 pub(super) fn forward(t: &mut Tape, sizes: Sizes, x: Tensor, weight: &Param, y: Tensor) {
     let outputs = [sizes.n, padded(sizes.k), sizes.p * sizes.q];
     let product = sizes.product("conv2d/forward", t.dtype(x), outputs);
-    record(t, &product, y.into(), false, |call| sizes.fill(call).read(x).read(weight.value.clone()));
+    record(t, &product, y.into(), false, |call| sizes.fill(call, sizes.all()).read(x).read(weight.value.clone()));
 }
 
 pub(super) fn backward_input(t: &mut Tape, sizes: Sizes, d_y: Tensor, weight: &Param, x: Tensor) {
     let (d_x, accumulate) = t.write_gradient(x);
     let outputs = [sizes.n, padded(sizes.c), sizes.h * sizes.w];
     let product = sizes.product("conv2d/backward_input", t.dtype(x), outputs);
-    record(t, &product, d_x.into(), accumulate, |call| sizes.fill(call).read(d_y).read(weight.value.clone()));
+    record(t, &product, d_x.into(), accumulate, |call| {
+        sizes.fill(call, sizes.all()).read(d_y).read(weight.value.clone())
+    });
 }
 
 pub(super) fn backward_weight(t: &mut Tape, sizes: Sizes, d_y: Tensor, x: Tensor, weight: &Param) {
     let (c, k) = (padded(sizes.c), padded(sizes.k));
     // A row of taps fills a tile better than few channels do, and costs a test per load.
     let wide_row = c < 16 && sizes.kernel > 1;
-    let columns = if wide_row { sizes.kernel * c } else { c };
-    let taps = if wide_row { sizes.kernel } else { sizes.kernel * sizes.kernel };
-    let product = sizes.product("conv2d/backward_weight", t.dtype(x), [k, columns, taps]);
-    let scaler = scaler(t);
+    let product = |[[_, r], [_, s]]: [[u32; 2]; 2], dtype| {
+        let outputs = if wide_row { [k, sizes.kernel * c, r] } else { [k, c, r * s] };
+        sizes.product("conv2d/backward_weight", dtype, outputs)
+    };
+    let mut taps = [sizes.live(sizes.h, sizes.p), sizes.live(sizes.w, sizes.q)];
+    if t.target.choose(&product(taps, t.dtype(x))).parts > 1 {
+        taps = sizes.all(); // what is added up must have been written
+    }
+    let (product, scaler) = (product(taps, t.dtype(x)), scaler(t));
     record(t, &product, weight.gradient.clone(), true, |call| {
-        sizes.fill(call.constant("WIDE_ROW", wide_row)).read(d_y).read(x).read(scaler)
+        sizes.fill(call.constant("WIDE_ROW", wide_row), taps).read(d_y).read(x).read(scaler)
     });
 }
 

@@ -3,8 +3,9 @@
 use crate::{
     data::{CLASSES, Dataset, Split},
     error::{Error, Result},
-    models::{Config, Stem},
-    network::Recipe,
+    evaluate::{batch_beside, batch_sizes},
+    models::{self, Config, Stem},
+    network::{Plans, Recipe},
     optim::{Clip, Lookahead},
     schedule::Schedule,
 };
@@ -69,6 +70,21 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The programs of the run.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown model or an option out of its range.
+    pub fn plans(&self, dataset: &dyn Dataset) -> Result<Plans<'static>> {
+        self.check()?;
+        Ok(Plans {
+            model: models::find(&self.model)?,
+            config: self.config,
+            recipe: self.recipe,
+            train: batch_sizes(dataset.len(Split::Train), self.batch as usize),
+            evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(self.batch)),
+        })
+    }
+
     /// Updates of the whole run.
     pub(super) fn updates(&self, dataset: &dyn Dataset) -> u64 {
         let group = u64::from(self.batch) * u64::from(self.accumulate);
