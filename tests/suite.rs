@@ -65,6 +65,7 @@ mod recipes;
 
 /// The page of a comparison, in a browser.
 mod report;
+
 /// A run that is interrupted anywhere and continued ends with the same bits as one that is not.
 mod resume;
 
@@ -82,3 +83,6 @@ mod support;
 
 /// The whole trainer.
 mod training;
+
+/// Choosing the form of a matrix product.
+mod tune;

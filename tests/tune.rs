@@ -1,0 +1,212 @@
+//! Choosing the form of a matrix product: measured, remembered, recorded, and without effect beyond rounding.
+
+use std::{collections::BTreeMap, fs, sync::Arc};
+
+use velograd::{
+    gpu::{
+        Gpu,
+        gemm::{Choice, Gemm, Product},
+        target::Target,
+    },
+    models::{self, Config, Stem},
+    network::{Done, Network, Place, Plans, Recipe},
+    optim,
+    tune::{Choices, Effort, Measured, measure},
+    weights::Weights,
+};
+
+use crate::{
+    folder::{Folder, records, says},
+    support::{gpu, noise},
+};
+
+fn plans() -> Plans<'static> {
+    let config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
+    Plans { model: &models::ALL[0], config, recipe: Recipe::default(), train: vec![8], evaluate: vec![6] }
+}
+
+#[test]
+fn every_candidate_is_measured_once() {
+    let Some(gpu) = gpu() else { return };
+    let found = measure(gpu, &plans(), &Choices::new(), Effort::Full).unwrap();
+    if found.is_empty() {
+        println!("skipped: the device has no timestamps");
+        return;
+    }
+    let products = plans().products(&gpu.target);
+    assert_eq!(found.len(), products.len());
+    for (Measured { product, seconds, .. }, (expected, table)) in found.iter().zip(&products) {
+        assert_eq!(product, expected);
+        let tried: Vec<_> = seconds.iter().map(|(choice, _)| *choice).collect();
+        assert_eq!(tried, gpu.target.candidates(product), "{}", product.name);
+        assert_eq!(tried[0], *table, "{}", product.name);
+        assert!(seconds.iter().all(|(_, s)| *s > 0.0 && s.is_finite()), "{}: {seconds:?}", product.name);
+    }
+    // 20 convolutions and the linear layer, three passes of a batch of 8 but for the gradient of the images, and one of 6.
+    let times: u32 = found.iter().map(|m| m.times).sum();
+    assert_eq!(times, 3 * 21 - 1 + 21);
+
+    // What is known is not measured again.
+    let known: Choices = products.into_iter().skip(1).map(|(product, choice)| (product.name, choice)).collect();
+    let rest = measure(gpu, &plans(), &known, Effort::Fast).unwrap();
+    assert_eq!(rest.iter().map(|m| &m.product.name).collect::<Vec<_>>(), [&found[0].product.name]);
+}
+
+#[test]
+fn what_is_not_clearly_faster_does_not_replace_the_table() {
+    let product =
+        Product { path: "conv2d/forward", name: "a".into(), rows: 64, cols: 64, count: 1, terms: 64, half: false };
+    let [first, second, third] = [0, 1, 2].map(|nth| Choice { gemm: Gemm::TILES[nth], parts: 1 });
+    let best = |seconds| Measured { product: product.clone(), times: 1, seconds }.best().map(|best| best.0);
+    assert_eq!(best(vec![]), None);
+    assert_eq!(best(vec![(first, 1.0), (second, 0.98)]), Some(first));
+    assert_eq!(best(vec![(first, 1.0), (second, 0.9), (third, 0.8)]), Some(third));
+}
+
+/// Sums are only split where there are too few workgroups, and the estimate prefers what it should at the ends.
+#[test]
+fn the_table_follows_the_shape() {
+    let target = Target { units: 256, ..Target::portable() };
+    let product = |rows, cols, count, terms| Product {
+        path: "conv2d/forward",
+        name: String::new(),
+        rows,
+        cols,
+        count,
+        terms,
+        half: false,
+    };
+    // Many large matrices: the largest block, nothing to split.
+    let Choice { gemm, parts } = target.choose(&product(128, 256, 1024, 576));
+    assert_eq!((gemm.rows(), gemm.cols(), parts), (128, 128, 1));
+    // One deep product of few tiles: workgroups share its sums.
+    assert!(target.choose(&product(128, 512, 1, 4608)).parts > 1);
+    // A small one is not worth a second dispatch.
+    assert_eq!(target.choose(&product(128, 64, 1, 64)).parts, 1);
+    // A software device has nothing to gain.
+    assert!(Target::software(8).candidates(&product(128, 512, 1, 4608)).iter().all(|choice| choice.parts == 1));
+}
+
+/// Every form is named by its text.
+#[test]
+fn a_form_is_found_by_its_name() {
+    for target in [Target::portable(), Target::software(8), Target::software(4)] {
+        for &gemm in &target.gemm {
+            for parts in Choice::PARTS {
+                let choice = Choice { gemm, parts };
+                assert_eq!(target.choice(&choice.to_string()), Some(choice));
+            }
+        }
+        assert_eq!(target.choice("gemm_tile 1x1"), None);
+    }
+}
+
+/// The losses of three updates.
+fn losses(gpu: &Gpu) -> Vec<f32> {
+    let (optimizer, _) = optim::build("sgd", &[]).unwrap();
+    let init = |layout: &_| Ok(Weights::init(layout, 2));
+    let mut network = Network::new(gpu, &plans(), Some(optimizer), init, 0).unwrap();
+    let place = Place { first: true, last: true, images: 8, epoch: 1, lr: 0.01 };
+    let mut done: Vec<Done> = (0..3).flat_map(|_| network.train(&noise(8), place).unwrap()).collect();
+    done.extend(network.drain().unwrap());
+    let loss = |done: &Done| if let Done::Updated(report) = done { report.loss } else { f32::NAN };
+    done.iter().map(loss).collect()
+}
+
+#[test]
+fn a_choice_changes_rounding_alone() {
+    if gpu().is_none() {
+        return;
+    }
+    let mut gpu = Gpu::open(None).expect("the adapter opens a second time");
+    let table = losses(&gpu);
+    assert_eq!(table.len(), 3);
+    let mut rng = velograd::random::Rng::new(3);
+    let other: BTreeMap<String, Choice> = plans()
+        .products(&gpu.target)
+        .into_iter()
+        .map(|(product, _)| {
+            let gemm = gpu.target.gemm[rng.below(gpu.target.gemm.len() as u32) as usize];
+            (product.name, Choice { gemm, parts: [1, 2, 4, 8][rng.below(4) as usize] })
+        })
+        .collect();
+    gpu.target.tuned = Arc::new(other);
+    let tuned = losses(&gpu);
+    for (table, tuned) in table.iter().zip(&tuned) {
+        assert!((table - tuned).abs() < 1e-4 * table.abs(), "{table} and {tuned}");
+    }
+    assert_eq!(tuned, losses(&gpu), "the same choices give the same bits");
+}
+
+const SMALL: [&str; 9] = ["train", "--data", "set", "--width", "8", "--epochs", "1", "--batch-size", "16"];
+
+/// A run keeps its choices, its recipe has them again, and a run that goes on computes as it began.
+#[test]
+fn a_run_keeps_its_choices() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("choices");
+    folder.write("set/data_batch_1.bin", &records(48));
+    folder.works(&[&SMALL[..], &["--tune", "full", "--out", "first"]].concat());
+    let run = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(folder.0.join(name).join("run.json")).unwrap()).unwrap()
+    };
+    let config: toml::Table = run("first")["config"].as_str().unwrap().parse().unwrap();
+    assert_eq!(config["tune"].as_str(), Some("off"), "{config}");
+
+    // One that the table does not make, whatever was measured.
+    let gpu = gpu().unwrap();
+    let plans = Plans { train: vec![16], evaluate: vec![], ..plans() };
+    let product = plans.products(&gpu.target).into_iter().map(|(product, _)| product);
+    let (product, other) = product
+        .filter_map(|p| Some((p.clone(), *gpu.target.candidates(&p).get(1)?)))
+        .next()
+        .expect("there are two cores");
+    let choice = format!("{}={other}", product.name);
+    folder.works(&[&SMALL[..], &["--choice", &choice, "--out", "chosen"]].concat());
+    let recipe = run("chosen")["config"].as_str().unwrap().to_owned();
+    let table: toml::Table = recipe.parse().unwrap();
+    assert_eq!(table["choice"][product.name.as_str()].as_str(), Some(other.to_string().as_str()));
+
+    folder.write("again.toml", recipe.as_bytes());
+    folder.works(&["train", "--config", "again.toml", "--out", "again"]);
+    let bytes = |name: &str| fs::read(folder.0.join(name).join("model.safetensors")).unwrap();
+    assert!(bytes("chosen") == bytes("again"), "two runs with the same choices differ");
+    let more = folder.works(&["train", "--resume", "chosen", "--extend", "1"]);
+    says(&more, &["continued from"]);
+
+    let foreign = format!("{}=gemm_of_another_device 7x7", product.name);
+    let said = folder.works(&[&SMALL[..], &["--choice", &foreign, "--max-steps", "1", "--out", "foreign"]].concat());
+    says(&said, &["1 products are computed otherwise than given"]);
+    assert!(folder.velograd(&[&SMALL[..], &["--choice", "nonsense", "--out", "x"]].concat()).status.code() == Some(2));
+}
+
+/// What was measured is kept, used, and replaced where it is damaged.
+#[test]
+fn what_was_measured_is_remembered() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("memory");
+    let model = ["--width", "8", "--batch-size", "8"];
+    let said = folder.works(&[&["tune"], &model[..]].concat());
+    says(&said, &["conv2d/backward_weight", "the table's", "chosen", "GFLOP/s", "tuned "]);
+    let kept = || {
+        let files = fs::read_dir(folder.0.join("cache")).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|e| e == "json")).collect::<Vec<_>>()
+    };
+    let [path] = &kept()[..] else { panic!("{:?}", kept()) };
+    let whole = fs::read_to_string(path).unwrap();
+    says(&whole, &["conv2d/forward 8x"]);
+
+    let bench = [&["bench", "--tune", "fast", "--steps", "1"], &model[..]].concat();
+    assert!(!folder.works(&bench).contains("tuned "), "all of it was known");
+    for damage in ["", "{", "[1]", "{\"conv2d/forward\": 3}", "{\"a\": \"b\"}"] {
+        fs::write(path, damage).unwrap();
+        says(&folder.works(&bench), &["tuned "]);
+    }
+    let json = folder.works(&[&["tune", "--json"], &model[..]].concat());
+    let rows: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(rows.iter().any(|row| row["chosen"] == true) && rows.iter().all(|row| row["ms"].is_f64()));
+}
