@@ -8,6 +8,7 @@
 mod batchnorm;
 mod cases;
 mod conv2d;
+mod conv_norm;
 mod copy;
 mod elementwise;
 mod execute;
@@ -40,6 +41,7 @@ use crate::{
 
 pub use batchnorm::BatchNormCase;
 pub use cases::{Entry, table};
+pub use conv_norm::ConvNormCase;
 pub use conv2d::Conv2dCase;
 pub use copy::CopyCase;
 pub use elementwise::ReluCase;

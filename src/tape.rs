@@ -178,6 +178,12 @@ impl Tape {
         Slot::Buffer { name: "running".into(), offset, bytes }
     }
 
+    /// The call that wrote `tensor` last.
+    pub(crate) fn maker(&mut self, tensor: Tensor) -> Option<&mut Call> {
+        let made = (Slot::Tensor(tensor), Access::ReadWrite);
+        self.recording.calls.iter_mut().rev().find(|call| call.args.contains(&made))
+    }
+
     /// A whole persistent buffer, made at its first mention; two mentions of one name are one buffer.
     pub fn buffer(&mut self, name: &str, bytes: u64) -> Slot {
         let known = self.recording.buffers.entry(name.into()).or_insert(bytes);

@@ -3,7 +3,8 @@
 //
 // One workgroup: a tile of output channels (rows) by a tile of input channels (columns) at one tap (z). The sum runs over
 // the pixels for which the tap lies on the map, then over images. A tap that lies in the padding for the whole map adds
-// nothing, and has no workgroup (first_r, live_r). With WIDE_ROW, columns run over (s,c) together and z is r alone: a map of few channels still fills the tile.
+// nothing, and has no workgroup (first_r, live_r). With WIDE_ROW, columns run over (s,c) together and z is r alone: a map of few
+// channels still fills the tile.
 // In several parts, each adds up a share of the pixels and images, and d_weight is [part][k][r][s][c4] for sum_parts.
 #import conv
 #import scaler

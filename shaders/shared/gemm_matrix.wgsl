@@ -59,6 +59,20 @@ fn gemm(row0: u32, col0: u32, lane: u32, span: Span) {
     #end
 }
 
+// The sum of what the invocations of the same columns have.
+fn sum_over_rows(lane: u32, value: vec4<f32>) -> vec4<f32> {
+    workgroupBarrier(); // the sum before has been read
+    #unroll e 4
+    tile_c[4u * lane + $eu] = value[$e];
+    #end
+    workgroupBarrier();
+    var sum = vec4<f32>();
+    for (var i = lane % 16u; i < LANES; i += 16u) {
+        sum += vec4<f32>(tile_c[4u * i], tile_c[4u * i + 1u], tile_c[4u * i + 2u], tile_c[4u * i + 3u]);
+    }
+    return sum;
+}
+
 const_assert LANES == 256u && PRODUCTS % SUBGROUPS == 0u;
 
 fn gemm_rows() -> u32 { return 64u; }

@@ -46,5 +46,8 @@ fn gemm(row0: u32, col0: u32, lane: u32, span: Span) {
 
 const_assert ROWS == 4u * LANES;
 
+// The sum of what the invocations of the same columns have.
+fn sum_over_rows(lane: u32, value: vec4<f32>) -> vec4<f32> { return value; }
+
 fn gemm_rows() -> u32 { return ROWS; }
 fn gemm_cols() -> u32 { return 4u * LANES * COLS; }

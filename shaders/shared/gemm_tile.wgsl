@@ -91,6 +91,17 @@ fn stage(nth: u32, block: mat4x4<f32>) {
     }
 }
 
+// The sum of what the invocations of the same columns have.
+fn sum_over_rows(lane: u32, value: vec4<f32>) -> vec4<f32> {
+    workgroupBarrier(); // the last step, or the sum before, has been read
+    tile_a[lane] = value;
+    workgroupBarrier();
+    var sum = vec4<f32>();
+    for (var i = lane % ACROSS; i < LANES; i += ACROSS) { sum += tile_a[i]; }
+    return sum;
+}
+
+const_assert LANES <= ROWS * DEPTH / 4u;
 const_assert ACROSS * DOWN == LANES && FETCHES * LANES >= BLOCKS && DEPTH % 4u == 0u && 32u % DEPTH == 0u;
 
 fn gemm_rows() -> u32 { return ROWS; }

@@ -1,6 +1,6 @@
 //! Batch normalization with an optional summand and ReLU behind it, as every convolution of a ResNet wants it.
 
-use super::scaler::scaler;
+use super::{conv2d, scaler::scaler};
 use crate::{
     params::{Init, Role, Shape, padded},
     tape::{Slot, Tape, Tensor},
@@ -70,7 +70,7 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
 
     let saved = t.scratch(8 * rows.c4);
     if t.training {
-        batch_statistics(t, rows, x, saved, running)
+        batch_statistics(t, x, saved, running)
     } else {
         stored_statistics(t, rows, saved, running)
     }
@@ -113,9 +113,14 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
     y
 }
 
-fn batch_statistics(t: &mut Tape, rows: Rows, x: Tensor, saved: Tensor, [mean, var]: [Slot; 2]) {
-    let partial = t.scratch(8 * rows.invocations());
-    t.call("batchnorm/partial").sizes(rows.fields()).read(x).write(partial).over(rows.invocations());
+/// Of chunks of rows by the convolution that makes `x`, or else by a pass over it; then of all.
+fn batch_statistics(t: &mut Tape, x: Tensor, saved: Tensor, [mean, var]: [Slot; 2]) {
+    let (rows, partial) = conv2d::statistics(t, x).unwrap_or_else(|| {
+        let rows = Rows::of(t.shape(x));
+        let partial = t.scratch(8 * rows.invocations());
+        t.call("batchnorm/partial").sizes(rows.fields()).read(x).write(partial).over(rows.invocations());
+        (rows, partial)
+    });
     let call = t.call_reduce("batchnorm/finish").sizes(rows.fields()).size("eps", EPS).size("momentum", MOMENTUM);
     call.read(partial).write(saved).write(mean).write(var).groups(rows.c4);
 }

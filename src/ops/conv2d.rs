@@ -1,8 +1,11 @@
 //! Convolution: three passes, each a sum of dense matrix products (`shaders/shared/conv.wgsl` says why).
 
-use super::scaler::scaler;
+use super::{batchnorm::Rows, scaler::scaler};
 use crate::{
-    gpu::gemm::{Choice, Product},
+    gpu::{
+        gemm::{Choice, Product},
+        shader::Access,
+    },
     params::{Init, Role, Shape, padded},
     tape::{CallBuilder, Dtype, Param, Slot, Tape, Tensor},
 };
@@ -152,6 +155,27 @@ pub(super) fn backward_weight(t: &mut Tape, sizes: Sizes, d_y: Tensor, x: Tensor
     record(t, &product, weight.gradient.clone(), true, |call| {
         sizes.fill(call.constant("WIDE_ROW", wide_row), taps).read(d_y).read(x).read(scaler)
     });
+}
+
+/// The most tiles whose statistics one workgroup merges without taking longer than another pass over the result would.
+const TILES: u32 = 1024;
+
+/// Has the convolution that made `y`, if one did and can, leave mean and squared differences of each of its tiles: in that
+/// working space, as rows cut into those chunks.
+pub(super) fn statistics(t: &mut Tape, y: Tensor) -> Option<(Rows, Tensor)> {
+    let call = t.maker(y).filter(|call| call.spec.path == "conv2d/forward")?;
+    let product = call.product.clone().expect("a convolution is a product");
+    let Choice { gemm, parts } = t.target.choose(&product);
+    let tiles = product.rows / gemm.rows() * product.count;
+    if parts > 1 || !product.rows.is_multiple_of(gemm.rows()) || tiles > TILES {
+        return None;
+    }
+    let rows = Rows { rows: product.rows * product.count, c4: product.cols / 4, chunk_rows: gemm.rows() };
+    let partial = t.scratch(8 * rows.invocations());
+    let call = t.maker(y).expect("it was there");
+    call.spec.path = "conv2d/forward_statistics";
+    call.args.push((partial.into(), Access::ReadWrite));
+    Some((rows, partial))
 }
 
 /// Records a pass as it is chosen: in one go, or in parts that a second kernel adds up. It assigns to `out`, or adds.

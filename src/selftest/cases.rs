@@ -1,8 +1,8 @@
 //! The table: which sizes each op is tried at. Sizes no tile divides, one of everything, and the edges of each kernel.
 
 use super::{
-    AugmentCase, BatchNormCase, Case, ClipCase, Conv2dCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase, FmaCase,
-    GlobalAvgPoolCase, LinearCase, MaxPoolCase, ReluCase, ScaleCase,
+    AugmentCase, BatchNormCase, Case, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossEntropyCase, DrawCase,
+    DropoutCase, FmaCase, GlobalAvgPoolCase, LinearCase, MaxPoolCase, ReluCase, ScaleCase,
 };
 use crate::{ops::Conv2d, optim::Clip};
 
@@ -64,7 +64,15 @@ fn convolutions() -> Vec<Entry> {
         conv([9, 8, 8, 64], 64, [3, 1, 1], false),    // several tiles every way
         conv([64, 1, 1, 512], 512, [3, 1, 1], false), // the last layers for small images
     ];
-    short.into_iter().map(Entry::short).chain(full.into_iter().map(Entry::full)).collect()
+    // Images that every core's tile divides, and that some do not; columns in one half of a tile, and in both.
+    let normalized = |input, outputs, [kernel, stride, padding]: [u32; 3]| ConvNormCase {
+        input,
+        conv: Conv2d { outputs, kernel, stride, padding },
+    };
+    let behind = [normalized([128, 2, 2, 5], 70, [3, 1, 1]), normalized([48, 3, 3, 8], 20, [1, 2, 0])];
+    let full = full.into_iter().map(Entry::full).chain(behind.into_iter().map(Entry::full));
+    let first = Entry::short(normalized([32, 2, 1, 8], 12, [3, 1, 1]));
+    short.into_iter().map(Entry::short).chain([first]).chain(full).collect()
 }
 
 fn normalizations() -> Vec<Entry> {

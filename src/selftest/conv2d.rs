@@ -22,7 +22,7 @@ pub struct Conv2dCase {
 const SECOND: Conv2d = Conv2d { outputs: 5, kernel: 1, stride: 1, padding: 0 };
 
 impl Conv2dCase {
-    fn shape(&self, conv: Conv2d) -> Conv {
+    pub(super) fn shape(&self, conv: Conv2d) -> Conv {
         let [n, h, w, c] = self.input.map(|d| d as usize);
         let Conv2d { outputs, kernel, stride, padding } = conv;
         let kernel = kernel as usize;
