@@ -28,6 +28,7 @@ use crate::{
     matrix::{self, Verdict},
     models::{self, Config, Stem},
     network::{LARGEST_BATCH, Plans, Recipe},
+    ops::Augment,
     train::check_width,
 };
 
@@ -211,7 +212,7 @@ impl ModelFlags {
     pub fn open(&self) -> Result<(Gpu, Plans<'static>)> {
         let (model, config) = (models::find(&self.model)?, self.config()?);
         let mut gpu = open_device(self.device.as_deref())?;
-        let recipe = Recipe { augment: true, precision: self.precision.on(&mut gpu)?, ..Recipe::default() };
+        let recipe = Recipe { augment: Augment::Paper, precision: self.precision.on(&mut gpu)?, ..Recipe::default() };
         Ok((gpu, Plans { model, config, recipe, train: vec![self.batch_size], evaluate: vec![] }))
     }
 

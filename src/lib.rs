@@ -36,3 +36,4 @@ pub mod tape;
 pub mod tensors;
 pub mod train;
 pub mod weights;
+pub mod whiten;

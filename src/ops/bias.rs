@@ -1,0 +1,34 @@
+//! A bias per channel and an activation, in one pass over memory: what a convolution without batch norm wants behind it.
+
+use super::{activation::Activation, batchnorm::Rows, scaler::scaler};
+use crate::{
+    params::{Init, Role, Shape},
+    tape::{Tape, Tensor},
+};
+
+/// `y[n,h,w,c] = activation(x[n,h,w,c] + bias[c])`.
+///
+/// Where no gradient of `x` is wanted ([`Tape::no_gradient`]) only the bias gets one.
+pub fn bias(t: &mut Tape, x: Tensor, init: Init, activation: Activation) -> Tensor {
+    let shape = t.shape(x);
+    let rows = Rows::of(shape);
+    let bias = t.param("bias", Shape::Vector { c: shape[3] }, init, Role::Bias);
+    let y = t.tensor_of(t.dtype(x), shape);
+    let call = activation.choose(t.call("bias/apply")).sizes(rows.fields()).read(x).read(bias.value.clone());
+    call.write(y).over(rows.invocations());
+    t.on_backward(y, move |t, d_y| {
+        let partial = t.scratch(4 * rows.invocations());
+        let call = activation.choose(t.call("bias/backward_partial")).sizes(rows.fields()).read(d_y).read(x);
+        call.read(bias.value.clone()).write(partial).over(rows.invocations());
+        let scaler = scaler(t);
+        let call = t.call_reduce("bias/backward_finish").sizes(rows.fields()).read(partial).read(scaler);
+        call.write(bias.gradient).groups(rows.c4);
+        if t.wants_gradient(x) {
+            let (d_x, accumulate) = t.write_gradient(x);
+            let call = activation.choose(t.call("bias/backward_apply")).constant("ACCUMULATE", accumulate);
+            let call = call.sizes(rows.fields()).read(d_y).read(x).read(bias.value);
+            call.write(d_x).over(rows.invocations());
+        }
+    });
+    y
+}
