@@ -177,7 +177,7 @@ struct DataFlags {
 /// The network of `plan` and `bench`, the published one by default.
 #[derive(Args, Clone, Debug)]
 pub struct ModelFlags {
-    /// The network
+    /// The network: resnet18 or airbench94
     #[arg(long, default_value = "resnet18")]
     pub model: String,
     /// First layers

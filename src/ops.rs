@@ -17,6 +17,7 @@ pub use augment::{Augment, IMAGE_BYTES, Normalize, VIEWS, augment, average_views
 pub(crate) use batchnorm::Rows;
 pub use batchnorm::{BatchNorm, batch_norm};
 pub use bias::bias;
+pub(crate) use bias::rows as bias_rows;
 pub use conv2d::{Conv2d, conv2d, conv2d_of};
 pub use dropout::dropout;
 pub use elementwise::{add_relu, relu, scale};

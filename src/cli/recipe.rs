@@ -35,7 +35,7 @@ pub(super) struct RecipeFlags {
     /// software adapter]
     #[arg(long, value_enum)]
     preset: Option<Preset>,
-    /// The network [default: resnet18]
+    /// The network: resnet18 or airbench94 [default: resnet18]
     #[arg(long)]
     model: Option<String>,
     /// First layers of resnet18 [default: imagenet]

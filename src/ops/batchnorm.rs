@@ -49,6 +49,12 @@ impl Rows {
         Self { rows, c4: padded(c) / 4, chunk_rows: rows.div_ceil(256).max(16) }
     }
 
+    /// With chunks of at most 64 rows: for kernels that keep no sum per chunk, of which a GPU wants many small ones.
+    pub(crate) fn spread(shape: [u32; 4]) -> Self {
+        let rows = Self::of(shape);
+        Self { chunk_rows: rows.chunk_rows.min(64), ..rows }
+    }
+
     fn chunks(self) -> u32 {
         self.rows.div_ceil(self.chunk_rows)
     }
@@ -81,7 +87,7 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
     assert!(add.is_none() || activation != Activation::Gelu, "batch_norm: a summand goes with ReLU or none, not GELU");
     let relu = activation == Activation::Relu;
     let c = shape[3];
-    let rows = Rows::of(shape);
+    let (rows, spread) = (Rows::of(shape), Rows::spread(shape));
     let of_weight = if frozen_weight { Role::Frozen } else { Role::Norm };
     let gamma = t.param("weight", Shape::Vector { c }, Init::Constant(1.0), of_weight);
     let beta = t.param("bias", Shape::Vector { c }, Init::Constant(0.0), Role::Norm);
@@ -99,9 +105,9 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
         Some(_) => t.call("batchnorm/apply_add").constant("RELU", relu),
         None => activation.choose(t.call("batchnorm/apply")),
     };
-    let call = call.sizes(rows.fields()).read(x).read(saved).read(gamma.value.clone()).read(beta.value.clone());
+    let call = call.sizes(spread.fields()).read(x).read(saved).read(gamma.value.clone()).read(beta.value.clone());
     let call = if let Some(add) = add { call.read(add) } else { call };
-    call.write(y).over(rows.invocations());
+    call.write(y).over(spread.invocations());
 
     t.on_backward(y, move |t, d_y| {
         let partial = t.scratch(8 * rows.invocations());
@@ -126,14 +132,14 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
         let (d_x, accumulate) = t.write_gradient(x);
         assert!(!accumulate, "batch_norm: its input has another consumer; add the gradients by an op of your own");
         let Some(add) = add else {
-            let call = activation.choose(t.call("batchnorm/backward_apply")).sizes(rows.fields()).read(d_y).read(x);
+            let call = activation.choose(t.call("batchnorm/backward_apply")).sizes(spread.fields()).read(d_y).read(x);
             let call = call.read(saved).read(sums).read(gamma.value).read(beta.value);
-            return call.write(d_x).over(rows.invocations());
+            return call.write(d_x).over(spread.invocations());
         };
         let (d_add, accumulate) = t.write_gradient(add);
         let call = t.call("batchnorm/backward_apply_add").constant("RELU", relu).constant("ACCUMULATE", accumulate);
-        let call = call.sizes(rows.fields()).read(d_y).read(mask).read(x).read(saved).read(sums).read(gamma.value);
-        call.write(d_x).write(d_add).over(rows.invocations());
+        let call = call.sizes(spread.fields()).read(d_y).read(mask).read(x).read(saved).read(sums).read(gamma.value);
+        call.write(d_x).write(d_add).over(spread.invocations());
     });
     y
 }

@@ -111,6 +111,9 @@ impl<'a> Stepper<'a> {
         layout: Layout,
         params: &[Vec<f32>],
     ) -> Result<Self> {
+        let expected: Vec<_> = layout.params.iter().map(|s| s.shape.elements()).collect();
+        let found: Vec<_> = params.iter().map(Vec::len).collect();
+        assert_eq!(found, expected, "stepper: values for a layout of other sizes");
         let tape = || Tape::over_layout(target, &layout);
         let mut recordings = vec![record(optimizer.as_ref(), Clip::default(), tape())];
         recordings.extend(record_evaluation(optimizer.as_ref(), tape()));

@@ -4,7 +4,7 @@ use super::{
     Activation, At, Case, Data, Expected, Port, TINY16, activation, port::places_of_map, random, scaler, unscaled,
 };
 use crate::{
-    ops::{Rows, bias, relu},
+    ops::{bias, bias_rows, relu},
     params::{Init, padded},
     reference::{Sum, elementwise},
     tape::Tape,
@@ -35,7 +35,7 @@ impl BiasCase {
     /// Sums over the rows of each chunk, `[chunk][channels padded]`, of values in PyTorch's order.
     fn by_chunk(&self, values: &[f64]) -> Vec<f64> {
         let c = padded(self.input[3]) as usize;
-        let rows = Rows::of(self.input).chunk_rows as usize;
+        let rows = bias_rows(self.input).chunk_rows as usize;
         let mut sums = vec![0.0; (self.len() / self.input[3] as usize).div_ceil(rows) * c];
         for (place, value) in places_of_map(self.input).into_iter().zip(values) {
             sums[place / c / rows * c + place % c] += value;
@@ -132,7 +132,7 @@ impl Case for BiasCase {
         let mut d_x = Expected::rounded("grad_x", d_x, 1.0);
         d_x.bound.iter_mut().zip(&of_g).for_each(|(bound, more)| *bound += more);
         let absolute: Vec<f64> = g.iter().map(|g| g.abs()).collect();
-        let terms = Rows::of(self.input).chunk_rows as usize;
+        let terms = bias_rows(self.input).chunk_rows as usize;
         let partial = Sum { value: self.by_chunk(&g), magnitude: self.by_chunk(&absolute), terms };
         let mut partial = Expected::sum("grad_partial", &partial);
         partial.bound.iter_mut().zip(self.by_chunk(&of_g)).for_each(|(bound, more)| *bound += more);

@@ -154,7 +154,7 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(relu([1, 1, 1, 1], false, false)),
         Entry::full(relu([2, 9, 9, 32], true, false)),
         Entry::short(BiasCase { input: [3, 5, 4, 24], activation: Activation::Gelu, shared: true }),
-        Entry::full(BiasCase { input: [70, 9, 9, 6], activation: Activation::Gelu, shared: false }),
+        Entry::full(BiasCase { input: [70, 31, 31, 6], activation: Activation::Gelu, shared: false }),
         Entry::full(BiasCase { input: [1, 1, 1, 1], activation: Activation::Relu, shared: false }),
         Entry::full(BiasCase { input: [2, 31, 30, 33], activation: Activation::None, shared: true }),
         Entry::short(ScaleByCase { shape: [5, 1, 1, 10], factor: 1.0 / 256.0, shared: true }),
