@@ -13,7 +13,7 @@ use velograd::{
     gpu::Gpu,
     models::{Config, Model, Stem},
     network::{Done, Network, Place, Plans, Recipe},
-    ops::{BatchNorm, Conv2d, batch_norm, conv2d, global_avg_pool, linear},
+    ops::{Activation, BatchNorm, Conv2d, batch_norm, conv2d, global_avg_pool, linear},
     optim,
     tape::{Tape, Tensor},
     weights::Weights,
@@ -27,7 +27,7 @@ fn three_layers(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
     for layer in 0..3 {
         let outputs = config.width << layer;
         x = t.scope(format!("conv{layer}"), |t| conv2d(t, x, Conv2d { outputs, kernel: 3, stride: 2, padding: 1 }));
-        x = t.scope(format!("norm{layer}"), |t| batch_norm(t, x, BatchNorm { add: None, relu: true }));
+        x = t.scope(format!("norm{layer}"), |t| batch_norm(t, x, BatchNorm::then(Activation::Relu)));
     }
     let x = global_avg_pool(t, x);
     t.scope("head", |t| linear(t, x, config.classes))
@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     let gpu = Gpu::open(None)?;
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(0, Sizes { train: 2000, test: 500 })?);
     let plans = Plans {
-        model: &Model { name: "three_layers", record: three_layers },
+        model: &Model::new("three_layers", three_layers),
         config: Config { stem: Stem::Cifar, width: 16, classes: 10 },
         recipe: Recipe::default(), // no augmentation, dropout, clipping
         train: vec![BATCH],        // every batch size that will come

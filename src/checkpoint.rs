@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::{
     error::{Error, Result},
     files::TENSORS_LIMIT,
-    models::{Config, Stem},
+    models::{self, Config, Model, Stem},
     network::State,
     optim::Updates,
     params::Layout,
@@ -73,14 +73,15 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    fn config(&self) -> Result<Config> {
+    fn config(&self) -> Result<(&'static Model, Config)> {
         let number = |key: &str| self.run[key].as_u64().and_then(|n| u32::try_from(n).ok());
         let stem = [Stem::Imagenet, Stem::Cifar].into_iter().find(|stem| self.run["stem"] == stem.name());
-        match (stem, number("width"), number("classes")) {
-            (Some(stem), Some(width), Some(classes)) if check_width(width).is_ok() => {
-                Ok(Config { stem, width, classes })
+        let model = models::ALL.iter().find(|model| self.run["model"] == model.name);
+        match (model, stem, number("width"), number("classes")) {
+            (Some(model), Some(stem), Some(width), Some(classes)) if check_width(width).is_ok() => {
+                Ok((model, Config { stem, width, classes }))
             }
-            _ => Err(Error::data(&self.path, "a run with stem, width and classes", self.run.to_string(), "")),
+            _ => Err(Error::data(&self.path, "a run with model, stem, width and classes", self.run.to_string(), "")),
         }
     }
 
@@ -100,12 +101,12 @@ impl Loaded {
     }
 }
 
-/// The size of the network whose weights a file holds, a checkpoint or one of [`Weights::save`].
+/// The model and size of the network whose weights a file holds, a checkpoint or one of [`Weights::save`].
 ///
 /// # Errors
-/// As [`load`] and [`weights::config_of`].
-pub fn config_of(path: &Path) -> Result<Config> {
-    if is_one(path)? { load(path)?.config() } else { weights::config_of(path) }
+/// As [`load`] and [`weights::recognize`].
+pub fn recognize(path: &Path) -> Result<(&'static Model, Config)> {
+    if is_one(path)? { load(path)?.config() } else { weights::recognize(path) }
 }
 
 /// The weights that a file holds, a checkpoint or one of [`Weights::save`].

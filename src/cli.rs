@@ -30,6 +30,7 @@ use crate::{
     matrix::{self, Verdict},
     models::{self, Config, Stem},
     network::{LARGEST_BATCH, Plans, Recipe},
+    ops::Augment,
     train::check_width,
 };
 
@@ -181,7 +182,7 @@ struct DataFlags {
 /// The network of `plan` and `bench`, the published one by default.
 #[derive(Args, Clone, Debug)]
 pub struct ModelFlags {
-    /// The network
+    /// The network: resnet18 or airbench94
     #[arg(long, default_value = "resnet18")]
     pub model: String,
     /// First layers
@@ -219,7 +220,7 @@ impl ModelFlags {
     pub fn open(&self) -> Result<(Gpu, Plans<'static>)> {
         let (model, config) = (models::find(&self.model)?, self.config()?);
         let mut gpu = open_device(self.device.as_deref())?;
-        let recipe = Recipe { augment: true, precision: self.precision.on(&mut gpu)?, ..Recipe::default() };
+        let recipe = Recipe { augment: Augment::Paper, precision: self.precision.on(&mut gpu)?, ..Recipe::default() };
         let plans = Plans { model, config, recipe, train: vec![self.batch_size], evaluate: vec![] };
         self.tune.apply(&mut gpu, &plans)?;
         Ok((gpu, plans))

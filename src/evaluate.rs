@@ -11,6 +11,7 @@ use crate::{
     metrics::Confusion,
     models::{Config, Model},
     network::{Done, Network, Plans, Recipe},
+    ops::VIEWS,
     params::Layout,
     weights::Weights,
 };
@@ -18,9 +19,10 @@ use crate::{
 /// Batch of an evaluation; the numbers do not depend on it.
 const BATCH: usize = 256;
 
-/// The batch of an evaluation beside training batches of this size: not larger, so that memory is no more.
-pub(crate) fn batch_beside(batch: u32) -> usize {
-    BATCH.min(batch as usize)
+/// The batch of an evaluation beside training batches of this size: not larger with all its views, so that memory is no more.
+pub(crate) fn batch_beside(batch: u32, tta: bool) -> usize {
+    let views = if tta { VIEWS } else { 1 };
+    BATCH.min((batch / views).max(1) as usize)
 }
 
 /// The distinct sizes of the batches that `len` items make.
@@ -61,7 +63,7 @@ pub fn evaluate(network: &mut Network<'_>, dataset: &Arc<dyn Dataset>, batch: u3
     if total == 0 {
         return Ok(None);
     }
-    let batch = batch_beside(batch);
+    let batch = batch_beside(batch, network.tta);
     let mut loss = 0.0;
     let mut add = |done: Vec<Done>| {
         for done in done {
@@ -85,13 +87,13 @@ pub fn evaluate(network: &mut Network<'_>, dataset: &Arc<dyn Dataset>, batch: u3
 pub fn evaluator<'a>(
     gpu: &'a Gpu,
     dataset: &dyn Dataset,
-    model: &Model,
-    config: Config,
+    (model, config): (&Model, Config),
     batch: u32,
+    tta: bool,
     weights: impl FnOnce(&Layout) -> Result<Weights>,
 ) -> Result<Network<'a>> {
-    let evaluate = batch_sizes(dataset.len(Split::Test), batch_beside(batch));
-    let plans = Plans { model, config, recipe: Recipe::default(), train: vec![], evaluate };
+    let evaluate = batch_sizes(dataset.len(Split::Test), batch_beside(batch, tta));
+    let plans = Plans { model, config, recipe: Recipe { tta, ..Recipe::default() }, train: vec![], evaluate };
     Network::new(gpu, &plans, None, weights, 0)
 }
 

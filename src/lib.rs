@@ -37,3 +37,4 @@ pub mod tensors;
 pub mod train;
 pub mod tune;
 pub mod weights;
+pub mod whiten;

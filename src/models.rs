@@ -1,9 +1,11 @@
 //! Networks: one function each, from a tensor of images to a tensor of logits.
 
+pub mod airbench;
 pub mod resnet;
 
 use crate::{
     error::{Error, Result},
+    ops::Normalize,
     suggest,
     tape::{Tape, Tensor},
 };
@@ -42,12 +44,37 @@ pub struct Config {
 pub struct Model {
     /// Its name on the command line.
     pub name: &'static str,
-    /// Records it.
+    /// Records it: from images and a size to logits.
     pub record: fn(&mut Tape, Tensor, Config) -> Tensor,
+    /// What its images are normalized by.
+    pub normalize: Normalize,
+    /// Whether it has a choice of [`Stem`].
+    pub stems: bool,
+    /// Names of its first and last weight, by which a file of weights is known.
+    pub known_by: [&'static str; 2],
+    /// Its size from the shapes of these two; `None` if they are none of it.
+    pub config_of: fn(&[u32], &[u32]) -> Option<Config>,
+    /// These shapes in words.
+    pub shapes: &'static str,
+}
+
+impl Model {
+    /// A model that takes images from -1 to 1, has no [`Stem`], and whose files of weights are not recognized.
+    pub const fn new(name: &'static str, record: fn(&mut Tape, Tensor, Config) -> Tensor) -> Self {
+        Self {
+            name,
+            record,
+            normalize: Normalize::HALF,
+            stems: false,
+            known_by: [""; 2],
+            config_of: |_, _| None,
+            shapes: "",
+        }
+    }
 }
 
 /// Every model.
-pub static ALL: &[Model] = &[Model { name: "resnet18", record: resnet::resnet18 }];
+pub static ALL: &[Model] = &[resnet::MODEL, airbench::MODEL];
 
 /// The model of a name.
 ///

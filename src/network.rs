@@ -82,6 +82,8 @@ pub struct Network<'a> {
     pub runtime: Runtime<'a>,
     /// Names and places of parameters.
     pub layout: Layout,
+    /// Whether evaluations take six views of an image.
+    pub tta: bool,
     optimizer: Option<Box<dyn Optimizer>>,
     train: Vec<(u32, usize)>,
     evaluate: Vec<(u32, usize)>,
@@ -139,6 +141,7 @@ impl<'a> Network<'a> {
         let mut network = Self {
             runtime,
             layout,
+            tta: plans.recipe.tta,
             optimizer,
             train: plans.train.iter().copied().zip(0..).collect(),
             evaluate: plans.evaluate.iter().copied().zip(trains..).collect(),

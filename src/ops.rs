@@ -1,7 +1,9 @@
 //! Operations: each file holds an op's shapes, its dispatches and its gradient; the kernels are in `shaders/<op>/`.
 
+mod activation;
 mod augment;
 mod batchnorm;
+mod bias;
 mod conv2d;
 mod dropout;
 mod elementwise;
@@ -10,13 +12,16 @@ mod loss;
 mod pool;
 mod scaler;
 
-pub use augment::{IMAGE_BYTES, augment, draw};
+pub use activation::Activation;
+pub use augment::{Augment, IMAGE_BYTES, Normalize, VIEWS, augment, average_views, draw};
 pub(crate) use batchnorm::Rows;
 pub use batchnorm::{BatchNorm, batch_norm};
-pub use conv2d::{Conv2d, conv2d};
+pub use bias::bias;
+pub(crate) use bias::rows as bias_rows;
+pub use conv2d::{Conv2d, conv2d, conv2d_of};
 pub use dropout::dropout;
-pub use elementwise::{add_relu, relu};
-pub use linear::linear;
+pub use elementwise::{add_relu, relu, scale};
+pub use linear::{linear, linear_of};
 pub use loss::cross_entropy;
 pub use pool::{global_avg_pool, max_pool2d};
 pub use scaler::{FIRST_SCALE, SCALER, adjust_scale};

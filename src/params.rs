@@ -136,6 +136,14 @@ pub enum Init {
     },
     /// One value throughout.
     Constant(f32),
+    /// Of a filter: PyTorch's `dirac_` in the first filters, as many as there are input channels, so that they pass their
+    /// channel on; the others as PyTorch's convolution, uniform in +-1/sqrt(c*r*s).
+    Dirac,
+    /// Of a matrix: uniform, and divided by its own standard deviation.
+    UnitVariance,
+    /// Of a filter: the whitening of images' patches, which [`whiten`](crate::whiten) computes from a data set. Without one,
+    /// as PyTorch's convolution.
+    Whiten,
 }
 
 /// What a parameter is to its layer.
@@ -147,6 +155,9 @@ pub enum Role {
     Bias,
     /// Weight or bias of a batch norm.
     Norm,
+    /// One that is not trained: its gradient stays zero and weight decay leaves it out, so that no optimizer moves it.
+    /// PyTorch's `requires_grad = False`.
+    Frozen,
 }
 
 /// Which parameters weight decay leaves out; none by default, as in the published experiment.
@@ -175,6 +186,7 @@ impl NoDecay {
             Role::Weight => false,
             Role::Bias => self.bias,
             Role::Norm => self.norm,
+            Role::Frozen => true,
         }
     }
 }
@@ -223,6 +235,8 @@ pub struct Segment {
     pub init: Init,
     /// Whether weight decay reaches it.
     pub decays: bool,
+    /// Whether it is [`Role::Frozen`].
+    pub frozen: bool,
 }
 
 impl Segment {
@@ -248,7 +262,18 @@ impl Layout {
     /// If the name is taken.
     pub fn param(&mut self, name: String, shape: Shape, init: Init, decays: bool) -> Segment {
         let offset = self.param_floats();
-        declare(&mut self.params, Segment { name, shape, offset, init, decays })
+        declare(&mut self.params, Segment { name, shape, offset, init, decays, frozen: false })
+    }
+
+    /// Declares a parameter that is not trained.
+    ///
+    /// # Panics
+    /// If the name is taken.
+    pub fn frozen(&mut self, name: String, shape: Shape, init: Init) -> Segment {
+        let segment = self.param(name, shape, init, false);
+        let last = self.params.last_mut().expect("it was just declared");
+        last.frozen = true;
+        Segment { frozen: true, ..segment }
     }
 
     /// Declares a running statistic.
@@ -258,7 +283,7 @@ impl Layout {
     pub fn running(&mut self, name: String, c: u32, value: f32) -> Segment {
         let offset = self.running_floats();
         let (shape, init) = (Shape::Vector { c }, Init::Constant(value));
-        declare(&mut self.running, Segment { name, shape, offset, init, decays: false })
+        declare(&mut self.running, Segment { name, shape, offset, init, decays: false, frozen: true })
     }
 
     /// Length of the parameter arena in floats.

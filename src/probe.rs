@@ -9,6 +9,7 @@ use crate::{
     gpu::{Gpu, runtime::Report},
     models::{Config, Model},
     network::{Network, Place, Plans, Recipe},
+    ops::Augment,
     optim::{self, Stepper},
     params::Layout,
     random::Rng,
@@ -106,7 +107,7 @@ impl Frozen {
             let message = format!("--batch-size {batch}: there are {images} training images");
             return Err(Error::config(message, "a mini-batch has from 1 to that many images"));
         }
-        let recipe = Recipe { augment: true, ..Recipe::default() };
+        let recipe = Recipe { augment: Augment::Paper, ..Recipe::default() };
         let plans = Plans { model, config: *config, recipe, train: vec![*batch], evaluate: vec![] };
         let (sgd, _) = optim::build("sgd", &[])?; // a network that takes gradients has an optimizer; this one never steps
         let mut network = Network::new(gpu, &plans, Some(sgd), weights, *seed)?;

@@ -322,7 +322,8 @@ pub(crate) fn run_json(
         "max_steps": options.max_steps,
         "batch_size": options.batch,
         "accumulate": options.accumulate,
-        "augment": if options.recipe.augment { "paper" } else { "none" },
+        "augment": options.recipe.augment.name(),
+        "tta": options.recipe.tta,
         "shuffle": if options.shuffle { "on" } else { "off" },
         "seed": options.seed,
         "dataset": {

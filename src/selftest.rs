@@ -5,7 +5,9 @@
 //! with NaN, is longer than its contents, and activations do not share. What a kernel must not read would show as NaN, and
 //! what it must not write as a changed word.
 
+mod activation;
 mod batchnorm;
+mod bias;
 mod cases;
 mod conv2d;
 mod conv_norm;
@@ -35,19 +37,21 @@ use crate::{
         runtime::Step,
         target::{Matrix, Precision, Target, fixed_subgroup},
     },
+    ops::Activation,
     reference::Sum,
     tape::{Recording, Tape},
 };
 
 pub use batchnorm::BatchNormCase;
+pub use bias::BiasCase;
 pub use cases::{Entry, table};
 pub use conv_norm::ConvNormCase;
 pub use conv2d::Conv2dCase;
 pub use copy::CopyCase;
-pub use elementwise::ReluCase;
+pub use elementwise::{ReluCase, ScaleByCase};
 pub use execute::execute;
 pub use fma::FmaCase;
-pub use image::{AugmentCase, DrawCase};
+pub use image::{AugmentCase, AverageViewsCase, DrawCase};
 pub use linear::LinearCase;
 pub use loss::CrossEntropyCase;
 pub use optim::{OPTIMIZER_CASES, OptimizerCase, OptimizerInputs, narrow, optimizer_bound, optimizer_case};

@@ -165,7 +165,11 @@ impl Tape {
     /// Declares a parameter under the current scope.
     pub fn param(&mut self, name: &str, shape: Shape, init: Init, role: Role) -> Param {
         let decays = !self.no_decay.leaves_out(role);
-        let segment = self.recording.layout.param(self.path(name), shape, init, decays);
+        let (path, layout) = (self.path(name), &mut self.recording.layout);
+        let segment = match role {
+            Role::Frozen => layout.frozen(path, shape, init),
+            _ => layout.param(path, shape, init, decays),
+        };
         let (offset, bytes) = (u64::from(segment.offset) * 4, u64::from(shape.stored()) * 4);
         let slot = |name: &str| Slot::Buffer { name: name.into(), offset, bytes };
         Param { value: slot("params"), gradient: slot("grads"), shape }

@@ -62,7 +62,7 @@ pub struct EpochRow {
     /// Over the images seen, in training mode.
     #[serde(deserialize_with = "number_or_nan")]
     pub train_acc: f64,
-    /// Mean over the validation images; absent where there are none.
+    /// Mean over the validation images; absent where there are none, and after an epoch without validation.
     pub val_loss: Option<f64>,
     /// Accuracy on the validation images.
     pub val_acc: Option<f64>,
@@ -255,8 +255,13 @@ impl<'a> Trainer<'a> {
         let done = self.network.drain()?;
         self.note(done, watch)?;
         let training = before + start.elapsed().as_secs_f64();
-        self.enter_evaluation(epoch)?;
-        let evaluation = evaluate(&mut self.network, &self.dataset, self.options.batch)?;
+        let last = epoch >= self.options.epochs || self.finished() || self.position.diverged.is_some();
+        let evaluation = if last || epoch.is_multiple_of(self.options.validate_every) {
+            self.enter_evaluation(epoch)?;
+            evaluate(&mut self.network, &self.dataset, self.options.batch)?
+        } else {
+            None
+        };
         let Tally { loss, hits, images, counted } = self.position.tally;
         let of = |get: fn(&Evaluation) -> f64| evaluation.as_ref().map(get);
         let row = EpochRow {

@@ -7,8 +7,8 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use crate::{
     error::{Error, Result},
     files::write_atomically,
-    models::{Config, Stem},
-    params::{Init, Layout, Segment},
+    models::{self, Config, Model},
+    params::{Init, Layout, Segment, Shape},
     random::Rng,
     tensors::Tensors,
     train::check_width,
@@ -32,7 +32,8 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// First weights, drawn tensor by tensor from (seed, name): a network of other layers keeps what it shares.
+    /// First weights, drawn tensor by tensor from (seed, name): a network of other layers keeps what it shares. Those that come
+    /// from images are [`whiten::first_weights`](crate::whiten::first_weights)'s to add.
     pub fn init(layout: &Layout, seed: u64) -> Self {
         let mut params = vec![0.0; layout.param_floats() as usize];
         for segment in &layout.params {
@@ -106,40 +107,37 @@ impl Weights {
     }
 }
 
-/// Stem, width and classes of a ResNet, from the shapes in a file.
+/// Stem, width and classes of a network, from the shapes in a file: [`recognize`] without the model.
 ///
 /// # Errors
-/// [`Error::Io`] or [`Error::Data`] if the file holds no ResNet.
+/// As [`recognize`].
 pub fn config_of(path: &Path) -> Result<Config> {
+    recognize(path).map(|(_, config)| config)
+}
+
+/// The model whose weights a file holds, and its size, from names and shapes.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Data`] if they are no model's.
+pub fn recognize(path: &Path) -> Result<(&'static Model, Config)> {
     let table = Tensors::open(path, HEADER_LIMIT)?.table;
-    let shape = |name: &str| -> Result<Vec<u32>> {
-        let info = table.info(name).ok_or_else(|| {
-            let found = format!("{} tensors, none of that name", table.tensors().len());
-            Error::data(path, format!("a tensor `{name}`, as torchvision's ResNet has"), found, "")
-        })?;
-        let dims = info.shape.iter().map(|&d| u32::try_from(d).unwrap_or(u32::MAX));
-        Ok(dims.collect())
+    let shape = |name: &str| -> Option<Vec<u32>> {
+        let dims = table.info(name)?.shape.iter().map(|&d| u32::try_from(d).unwrap_or(u32::MAX));
+        Some(dims.collect())
     };
-    let (conv1, fc) = (shape("conv1.weight")?, shape("fc.weight")?);
-    let stem = match conv1[..] {
-        [_, 3, 7, 7] => Some(Stem::Imagenet),
-        [_, 3, 3, 3] => Some(Stem::Cifar),
-        _ => None,
+    let Some(model) = models::ALL.iter().find(|model| shape(model.known_by[0]).is_some()) else {
+        let first: Vec<String> = models::ALL.iter().map(|m| format!("`{}` ({})", m.known_by[0], m.name)).collect();
+        let found = format!("{} tensors, none of that name", table.tensors().len());
+        return Err(Error::data(path, format!("a tensor {}", first.join(" or ")), found, ""));
     };
-    match (stem, &fc[..]) {
-        // The last stage has eight times the width. Sizes beyond these are no file of ours and would only ask for memory.
-        (Some(stem), &[classes, inputs])
-            if check_width(conv1[0]).is_ok() && inputs == 8 * conv1[0] && (1..=65_536).contains(&classes) =>
-        {
-            Ok(Config { stem, width: conv1[0], classes })
-        }
-        _ => Err(Error::data(
-            path,
-            "conv1.weight of shape [width, 3, 7, 7] or [width, 3, 3, 3], width up to 1024, and fc.weight of [classes, 8 width]",
-            format!("{conv1:?} and {fc:?}"),
-            "",
-        )),
-    }
+    let [first, last] = model.known_by.map(|name| shape(name).unwrap_or_default());
+    // Sizes beyond these are no file of ours and would only ask for memory.
+    let sound = |c: &Config| check_width(c.width).is_ok() && (1..=65_536).contains(&c.classes);
+    (model.config_of)(&first, &last).filter(sound).map(|config| (model, config)).ok_or_else(|| {
+        let [first_name, last_name] = model.known_by;
+        let expected = format!("{first_name} and {last_name} of {}: {}", model.name, model.shapes);
+        Error::data(path, expected, format!("{first:?} and {last:?}"), "")
+    })
 }
 
 fn floats(path: &Path, file: &SafeTensors<'_>, segment: &Segment) -> Result<Vec<f32>> {
@@ -164,7 +162,7 @@ fn counters(layout: &Layout) -> impl Iterator<Item = String> {
     means.map(|prefix| format!("{prefix}num_batches_tracked"))
 }
 
-fn put(arena: &mut [f32], segment: &Segment, values: &[f32]) {
+pub(crate) fn put(arena: &mut [f32], segment: &Segment, values: &[f32]) {
     let stored = segment.shape.to_stored(values);
     arena[segment.offset as usize..][..stored.len()].copy_from_slice(&stored);
 }
@@ -189,5 +187,30 @@ fn draw(segment: &Segment, seed: u64) -> Vec<f32> {
             let bound = 1.0 / f64::from(fan).sqrt();
             (0..count).map(|_| rng.range(-bound, bound) as f32).collect()
         }
+        Init::Dirac => {
+            let (dims, mut values) = (segment.shape.dims(), pytorch_convolution(segment.shape, &mut rng));
+            let filter = dims[1..].iter().product::<usize>();
+            for k in 0..dims[0].min(dims[1]) {
+                let taps = &mut values[k * filter..][..filter];
+                taps.fill(0.0);
+                taps[(k * dims[2] + dims[2] / 2) * dims[3] + dims[3] / 2] = 1.0;
+            }
+            values
+        }
+        Init::UnitVariance => {
+            let values: Vec<f64> = (0..count).map(|_| rng.range(-1.0, 1.0)).collect();
+            let mean = values.iter().sum::<f64>() / count as f64;
+            let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+            let deviation = (squares / (count - 1).max(1) as f64).sqrt();
+            values.iter().map(|v| (v / deviation) as f32).collect()
+        }
+        Init::Whiten => pytorch_convolution(segment.shape, &mut rng),
     }
+}
+
+/// Uniform in +-1/sqrt(fan_in): `kaiming_uniform_` with PyTorch's `a = sqrt(5)`.
+fn pytorch_convolution(shape: Shape, rng: &mut Rng) -> Vec<f32> {
+    let dims = shape.dims();
+    let bound = 1.0 / (dims[1..].iter().product::<usize>() as f64).sqrt();
+    (0..shape.elements()).map(|_| rng.range(-bound, bound) as f32).collect()
 }

@@ -12,6 +12,7 @@ use velograd::{
     },
     models::{self, Config, Stem},
     network::{Done, LARGEST_BATCH, Network, Place, Plans, Recipe},
+    ops::Augment,
     optim,
     selftest::{assure, table},
     tape::Tape,
@@ -27,7 +28,7 @@ use crate::{
 const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
 
 fn network<'a>(gpu: &'a Gpu, batches: &[u32], weights: impl FnOnce(&mut Weights)) -> Network<'a> {
-    let recipe = Recipe { augment: true, dropout: 0.5, ..Recipe::default() };
+    let recipe = Recipe { augment: Augment::Paper, dropout: 0.5, ..Recipe::default() };
     let plans = Plans { model: &models::ALL[0], config: TINY, recipe, train: batches.to_vec(), evaluate: vec![] };
     let (optimizer, _) = optim::build("velograd", &[]).unwrap();
     let init = |layout: &_| {

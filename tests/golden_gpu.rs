@@ -2,7 +2,7 @@
 
 use velograd::gpu::{Gpu, runtime::Runtime, runtime::Step, target::Target};
 use velograd::models::{Config, Stem, resnet::resnet18};
-use velograd::ops::{self, Conv2d};
+use velograd::ops::{self, Augment, Conv2d, Normalize};
 use velograd::params::Segment;
 use velograd::selftest::{
     BatchNormCase, Case, Conv2dCase, CrossEntropyCase, Data, Expected, GlobalAvgPoolCase, LinearCase, MaxPoolCase,
@@ -90,7 +90,15 @@ fn batch_normalizations() {
         }
         for (target, training) in targets(gpu).iter().flat_map(|target| [(target, true), (target, false)]) {
             let mean_range = [0.0, 1.0]; // of the inputs that are not used
-            let case = BatchNormCase { input, training, add: false, relu: false, shared: false, mean_range };
+            let case = BatchNormCase {
+                input,
+                training,
+                add: false,
+                activation: ops::Activation::None,
+                airbench: false,
+                shared: false,
+                mean_range,
+            };
             let outcome = execute(gpu, target, &case, &data).expect("the device runs the case");
             if !training {
                 agree(prefix, &outcome, "out", &get(&format!("{outer}/eval_out")), 1.0);
@@ -155,7 +163,7 @@ fn augmentation() {
         ("images", golden.bytes("images").chunks(4).map(word).collect()),
         ("draws", (0..n).flat_map(|i| draws.map(|column| column[i])).collect()),
     ]);
-    let case = velograd::selftest::AugmentCase { n: n as u32, rotate: true };
+    let case = velograd::selftest::AugmentCase { n: n as u32, rotate: true, augment: Augment::Paper };
     let outcome = execute(gpu, &gpu.target, &case, &data).expect("the device runs the case");
     let value: Vec<f64> = golden.values("out").iter().map(|byte| (byte / 255.0 - 0.5) / 0.5).collect();
     let different = outcome.values("out").iter().zip(&value).filter(|(a, b)| (*a - *b).abs() > 1e-3).count();
@@ -169,8 +177,8 @@ const BATCH: u32 = 6;
 
 fn record(target: &Target, stem: Stem) -> (Recording, Tensor) {
     let mut t = Tape::new(target, true);
-    let draws = ops::draw(&mut t, BATCH, false);
-    let images = ops::augment(&mut t, BATCH, draws);
+    let draws = ops::draw(&mut t, BATCH, Augment::None);
+    let images = ops::augment(&mut t, BATCH, draws, Augment::None, Normalize::HALF);
     let logits = resnet18(&mut t, images, Config { stem, width: 8, classes: 10 });
     t.keep(logits);
     ops::cross_entropy(&mut t, logits, 0.0);

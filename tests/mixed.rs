@@ -13,7 +13,8 @@ use velograd::{
     matrix::{Verdict, adopt},
     models::{self, Config, Stem},
     network::{Done, Network, Place, Plans, Recipe},
-    ops, optim,
+    ops::{self, Augment, Normalize},
+    optim,
     schedule::Schedule,
     tape::{Recording, Tape, plan::Plan},
     train::{Options, Trainer},
@@ -65,7 +66,7 @@ fn floats(network: &Network<'_>, name: &str) -> Vec<f32> {
 }
 
 fn options(precision: Precision) -> Options {
-    let recipe = Recipe { precision, augment: true, ..Recipe::default() };
+    let recipe = Recipe { precision, augment: Augment::Paper, ..Recipe::default() };
     Options { config: TINY, epochs: 1, batch: 32, recipe, seed: 1, ..Options::default() }
 }
 
@@ -226,8 +227,8 @@ fn a_small_network_ends_as_accurate_as_in_f32() {
 fn activations_take_half_the_memory() {
     let record = |precision| -> Recording {
         let mut t = Tape::new(&Target::portable().with(precision), true);
-        let draws = ops::draw(&mut t, 32, true);
-        let images = ops::augment(&mut t, 32, draws);
+        let draws = ops::draw(&mut t, 32, Augment::Paper);
+        let images = ops::augment(&mut t, 32, draws, Augment::Paper, Normalize::HALF);
         let logits = models::resnet::resnet18(&mut t, images, Config { width: 64, ..TINY });
         ops::cross_entropy(&mut t, logits, 0.0);
         t.backward();

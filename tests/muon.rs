@@ -6,7 +6,8 @@ use velograd::{
     gpu::Gpu,
     optim::{self, Stepper},
     params::{Init, Layout, Shape},
-    selftest::{OptimizerInputs, narrow},
+    reference,
+    selftest::{OptimizerInputs, narrow, optimizer_bound},
     tape::Tape,
 };
 
@@ -112,4 +113,70 @@ fn muon_takes_the_hidden_layers() {
     assert_eq!(first4.map(|at| 4 * at), [layout.params[2].offset, layout.params[3].offset]);
     let recording = optim::record(optimizer.as_ref(), optim::Clip::default(), Tape::over_layout(&gpu.target, &layout));
     assert_eq!(recording.calls.len(), 2 + 3 + 5 * 3 + 1 + 1);
+}
+
+/// With `aux=sgd` vectors, the first layer's bias and the matrices at the ends each have the rate and decay of their group, as a
+/// run of SGD alone has; what is frozen stays.
+#[test]
+fn muon_moves_each_group_at_its_own_rate() {
+    let Some(gpu) = gpu() else { return };
+    let mut layout = Layout::default();
+    layout.frozen("whiten.weight".into(), Shape::Filter { k: 8, c: 3, r: 2, s: 2 }, Init::Constant(0.0));
+    for (name, shape) in [
+        ("whiten.bias", Shape::Vector { c: 8 }),
+        ("layers.1.conv1.weight", Shape::Filter { k: 5, c: 8, r: 3, s: 3 }),
+        ("layers.1.norm1.bias", Shape::Vector { c: 5 }),
+        ("head.weight", Shape::Matrix { outputs: 10, inputs: 5 }),
+    ] {
+        layout.param(name.into(), shape, Init::Constant(0.0), true);
+    }
+    let lens: Vec<usize> = layout.params.iter().map(|s| s.shape.elements()).collect();
+    let mut inputs = OptimizerInputs::new(&lens, 6);
+    inputs.grads.iter_mut().for_each(|grads| grads[0].fill(0.0));
+    let set = [
+        ("variant", "airbench"),
+        ("lr", "0.2"),
+        ("aux", "sgd"),
+        ("aux_momentum", "0.8"),
+        ("aux_lr", "0.5"),
+        ("aux_weight_decay", "0.01"),
+        ("head_lr", "2"),
+        ("head_weight_decay", "0.003"),
+        ("first_bias_updates", "4"),
+    ];
+    let owned: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let (optimizer, _) = optim::build("muon", &owned).unwrap();
+    let first = narrow(&inputs.params);
+    let mut stepper = Stepper::over(gpu, &gpu.target, optimizer, layout, &first).unwrap();
+    // Of each tensor: its rate in update t at a factor of the schedule, and its decay.
+    let group = |name: &str, t: usize, factor: f64| match name {
+        "whiten.bias" => (0.5 * (1.0 - t as f64 / 4.0).max(0.0), "0.01"),
+        "head.weight" => (2.0 * factor, "0.003"),
+        _ => (0.5 * factor, "0.01"),
+    };
+    let mut by_sgd: Vec<(usize, &str, Box<dyn reference::optim::Optimizer>)> =
+        [(1, "whiten.bias"), (3, "layers.1.norm1.bias"), (4, "head.weight")]
+            .into_iter()
+            .map(|(i, name)| {
+                let set = [("momentum", "0.8"), ("nesterov", "true"), ("weight_decay", group(name, 0, 1.0).1)];
+                let owned: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+                (i, name, reference::optim::build("sgd", &owned).unwrap())
+            })
+            .collect();
+    let mut expected = inputs.params.clone();
+    for (t, (grads, factor)) in inputs.grads.iter().zip([1.0, 0.9, 0.7, 0.4, 0.2, 0.1]).enumerate() {
+        stepper.set_lr(0.2 * factor);
+        stepper.step(&narrow(grads), 1.0).unwrap();
+        let found = stepper.params().unwrap();
+        for (i, name, rule) in &mut by_sgd {
+            rule.set("lr", &group(name, t, factor).0.to_string()).unwrap();
+            rule.step(&mut expected[*i..*i + 1], &grads[*i..*i + 1], 1.0);
+            for (found, expected) in found[*i].iter().zip(&expected[*i]) {
+                let off = (f64::from(*found) - expected).abs();
+                assert!(off <= optimizer_bound(*expected), "{name}, update {t}: {found} is not {expected}");
+            }
+        }
+        assert_eq!(found[0], first[0], "what is frozen moved in update {t}");
+        assert!(found[2] != first[2], "Muon's own matrix stayed");
+    }
 }

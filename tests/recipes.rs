@@ -35,8 +35,14 @@ fn every_recipe_runs() {
             let recipe: toml::Table = text.parse().unwrap();
             assert_eq!(run["optimizer"], recipe["optimizer"].as_str().unwrap(), "{file}");
             for (key, value) in recipe["set"].as_table().unwrap() {
-                let given = value.as_float().or(value.as_integer().map(|v| v as f64)).unwrap();
-                assert_eq!(run["settings"][key].as_f64(), Some(given), "{file}: {key}");
+                let found = &run["settings"][key];
+                match value.as_str() {
+                    Some(word) => assert_eq!(found, word, "{file}: {key}"),
+                    None => {
+                        let given = value.as_float().or(value.as_integer().map(|v| v as f64)).unwrap();
+                        assert_eq!(found.as_f64(), Some(given), "{file}: {key}");
+                    }
+                }
             }
         } else {
             let rates: &[&str] = if command[2] == "sweep" { &["--lr", "0.01"] } else { &[] };

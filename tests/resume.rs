@@ -15,7 +15,7 @@ use velograd::{
     gpu::{Gpu, target::Precision},
     models::{self, Config, Stem},
     network::{Plans, Recipe},
-    ops,
+    ops::{self, Augment},
     optim::{self, Lookahead},
     schedule::Schedule,
     train::{Checkpoint, EpochRow, OnNan, Options, Point, StepRow, Trainer, Watch, Wish},
@@ -34,7 +34,7 @@ fn options(optimizer: &str, set: &[(&str, &str)]) -> Options {
         epochs: 3,
         batch: 16,
         accumulate: 3,
-        recipe: Recipe { augment: true, smoothing: 0.1, dropout: 0.2, ..Recipe::default() },
+        recipe: Recipe { augment: Augment::Paper, smoothing: 0.1, dropout: 0.2, ..Recipe::default() },
         schedule: Schedule::parse("cosine:end=0.1", 2).unwrap(),
         early_stop: Some(2),
         seed: 11,
@@ -117,8 +117,16 @@ fn in_as_many_pieces_as_there_are_updates() {
         options.lookahead = Some(Lookahead { k: 2, alpha: 0.5 });
         options
     };
+    // A frozen layer, a bias that stops after update 4, alternating flip, evaluation of six views.
+    let airbench = |mut options: Options| {
+        (options.model, options.config.width) = ("airbench94".into(), 3);
+        (options.recipe.augment, options.recipe.tta) = (Augment::Airbench, true);
+        options.validate_every = 2;
+        options
+    };
     for options in [
         options("velograd", &[("lookahead_k", "2")]),
+        airbench(options("muon", &[("variant", "airbench"), ("aux", "sgd"), ("first_bias_updates", "4")])),
         options("muon", &[]),
         options("sgd", &[("momentum", "0.9"), ("nesterov", "true")]),
         options("schedulefree", &[("warmup_steps", "3")]),
@@ -244,7 +252,7 @@ fn every_buffer_is_kept_or_made_anew() {
     ];
     let config = Config { stem: Stem::Imagenet, width: 4, classes: 10 };
     let recipe = Recipe {
-        augment: true,
+        augment: Augment::Paper,
         smoothing: 0.1,
         dropout: 0.1,
         clip: optim::Clip { value: Some(1.0), norm: Some(1.0) },

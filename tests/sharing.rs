@@ -2,7 +2,7 @@
 
 use velograd::gpu::{Gpu, runtime::Runtime, runtime::Step, target::Precision, target::Target};
 use velograd::models::{Config, Stem, resnet::resnet18};
-use velograd::ops;
+use velograd::ops::{self, Augment, Normalize};
 use velograd::selftest::precisions;
 use velograd::tape::{Recording, Tape};
 
@@ -12,8 +12,8 @@ const BATCH: u32 = 6;
 
 fn record(target: &Target) -> Recording {
     let mut t = Tape::new(target, true);
-    let draws = ops::draw(&mut t, BATCH, true);
-    let images = ops::augment(&mut t, BATCH, draws);
+    let draws = ops::draw(&mut t, BATCH, Augment::Paper);
+    let images = ops::augment(&mut t, BATCH, draws, Augment::Paper, Normalize::HALF);
     let logits = resnet18(&mut t, images, Config { stem: Stem::Imagenet, width: 8, classes: 10 });
     ops::cross_entropy(&mut t, logits, 0.1);
     t.backward();

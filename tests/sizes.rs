@@ -8,6 +8,7 @@ use velograd::{
     gpu::{Gpu, target::Precision},
     models::{Config, Stem},
     network::Recipe,
+    ops::Augment,
     optim::{self, Clip, Lookahead},
     params::NoDecay,
     random::Rng,
@@ -53,7 +54,11 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
         at => [None, Some(1.0), Some(1e-30)][at as usize % 3],
     };
     Options {
-        model: if rng.below(20) == 0 { "resnet19".into() } else { "resnet18".into() },
+        model: match rng.below(20) {
+            0 => "resnet19".into(),
+            1..=5 => "airbench94".into(),
+            _ => "resnet18".into(),
+        },
         config: Config {
             stem: if rng.below(2) == 0 { Stem::Imagenet } else { Stem::Cifar },
             width: number(rng, 9, &[0, 33, 1025, u32::MAX]),
@@ -67,7 +72,8 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
         batch: number(rng, 20, &[0, 65, 65_537, u32::MAX]),
         accumulate: number(rng, 3, &[0, 100, u32::MAX]),
         recipe: Recipe {
-            augment: rng.below(2) == 0,
+            augment: [Augment::None, Augment::Paper, Augment::Airbench][rng.below(3) as usize],
+            tta: rng.below(2) == 0,
             smoothing: share(rng),
             dropout: share(rng),
             clip: Clip { norm: limit(rng), value: limit(rng) },
@@ -75,6 +81,7 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
             precision: if mixed && rng.below(2) == 0 { Precision::Mixed } else { Precision::F32 },
         },
         schedule: Schedule::parse(schedule, u64::from(rng.below(3))).unwrap_or(Schedule::CONSTANT),
+        validate_every: number(rng, 3, &[0]),
         early_stop: if rng.below(24) == 0 { Some(0) } else { [None, Some(1)][rng.below(2) as usize] },
         on_nan: if rng.below(2) == 0 { OnNan::Skip } else { OnNan::Stop },
         shuffle: rng.below(2) == 0,

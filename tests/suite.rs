@@ -1,5 +1,8 @@
 //! Every integration test, in one binary that opens the device once.
 
+/// The network of airbench94 and its parts.
+mod airbench;
+
 /// The program: what it writes, and what it says of bad input.
 mod cli;
 

@@ -181,7 +181,7 @@ fn evaluation_does_not_depend_on_the_batch() {
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 10, test: 50 }).unwrap());
     let run = |batch: u32| {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = evaluator(gpu, data.as_ref(), &models::ALL[0], TINY, batch, init).unwrap();
+        let mut network = evaluator(gpu, data.as_ref(), (&models::ALL[0], TINY), batch, false, init).unwrap();
         evaluate(&mut network, &data, batch).unwrap().unwrap()
     };
     let (whole, single) = (run(32), run(1));

@@ -1,11 +1,17 @@
-// uint8 planes -> (x/255 - 0.5)/0.5 after zero-pad 4 and crop, mirror, rotation about the centre (nearest, fill 0).
+// uint8 planes -> (x/255 - mean) / std after crop out of a padding of 4, mirror, rotation about the centre (nearest, fill 0).
+// Padding is black; with REFLECT it mirrors the image about its outermost pixels, which are not repeated.
 //
 // The rotation is Pillow's: the source of output pixel (i,j) is the affine image of (i+0.5, j+0.5) in 16.16 fixed point.
 // Sine and cosine are Taylor polynomials, good to f32 below 45 degrees, since WGSL's own may be off by 2^-11.
-struct Sizes { n: u32 }
+struct Sizes {
+    n: u32,      // images times views
+    images: u32,
+    mean_r: f32, mean_g: f32, mean_b: f32,
+    scale_r: f32, scale_g: f32, scale_b: f32, // 1 / std
+}
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> images: array<u32>;          // [n][3][32][32] bytes, four to a word
+@group(0) @binding(1) var<storage, read> images: array<u32>;          // [images][3][32][32] bytes, four to a word
 @group(0) @binding(2) var<storage, read> draws: array<vec4<f32>>;      // [n] (top, left, mirrored, degrees)
 @group(0) @binding(3) var<storage, read_write> x: array<vec4<scalar>>; // [32][32][n][1], channels (r, g, b, 0)
 
@@ -31,13 +37,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var inside = all(at >= vec2<i32>()) && all(at < vec2<i32>(32));
     if draw.z != 0.0 { at.x = 31 - at.x; }
     at += vec2<i32>(i32(draw.y), i32(draw.x)) - 4;
+    if REFLECT { at = 31 - abs(31 - abs(at)); }
     inside = inside && all(at >= vec2<i32>()) && all(at < vec2<i32>(32));
     var value = vec3<f32>();
     if inside {
-        let byte = n * 3072u + u32(at.y) * 32u + u32(at.x);
+        let byte = (n % sizes.images) * 3072u + u32(at.y) * 32u + u32(at.x);
         let shift = 8u * (byte % 4u);
         value = vec3<f32>(vec3<u32>(images[byte / 4u] >> shift, images[byte / 4u + 256u] >> shift,
                                     images[byte / 4u + 512u] >> shift) & vec3<u32>(255u));
     }
-    x[group.y * sizes.n + n] = vec4<scalar>(vec4<f32>((value / 255.0 - 0.5) / 0.5, 0.0));
+    let mean = vec3<f32>(sizes.mean_r, sizes.mean_g, sizes.mean_b);
+    let scale = vec3<f32>(sizes.scale_r, sizes.scale_g, sizes.scale_b);
+    x[group.y * sizes.n + n] = vec4<scalar>(vec4<f32>((value / 255.0 - mean) * scale, 0.0));
 }

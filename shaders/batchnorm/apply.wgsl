@@ -1,5 +1,6 @@
-// y = (x - mean) / sqrt(var + eps) * gamma + beta, then max(y, 0) with RELU (Ioffe, Szegedy 2015, algorithm 1).
+// y = activation of (x - mean) / sqrt(var + eps) * gamma + beta (Ioffe, Szegedy 2015, algorithm 1).
 #import rows
+#import activation
 
 struct Sizes { rows: u32, c4: u32, chunk_rows: u32 }
 
@@ -19,8 +20,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let shift = beta[part.c4];
     for (var row = part.first; row < part.last; row++) {
         let at = row * sizes.c4 + part.c4;
-        var value = fma(vec4<f32>(x[at]) - mean, scale, shift);
-        if RELU { value = select(value, vec4<f32>(), value <= vec4<f32>()); } // a NaN stays one
-        y[at] = vec4<scalar>(value);
+        y[at] = vec4<scalar>(activate(fma(vec4<f32>(x[at]) - mean, scale, shift)));
     }
 }

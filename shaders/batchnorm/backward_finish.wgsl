@@ -1,5 +1,5 @@
-// d_beta += sum g / scale, d_gamma += sum g * x_hat / scale; both sums are kept, scaled as they are, for backward_apply. One
-// workgroup takes four channels.
+// d_beta += sum g / scale, d_gamma += sum g * x_hat / scale, the latter unless FROZEN; both sums are kept, scaled as they are,
+// for backward_apply. One workgroup takes four channels.
 #import reduce
 #import scaler
 #import grid
@@ -31,6 +31,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         sums[c4] = sum;
         sums[sizes.c4 + c4] = dot;
         d_beta[c4] += inverse_scale() * sum;
-        d_gamma[c4] += inverse_scale() * dot;
+        if !FROZEN { d_gamma[c4] += inverse_scale() * dot; }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DataFlags, print::say};
+use super::{DataFlags, print::say, recipe::AugmentFlag};
 use crate::{
     data::{self, Batch, Dataset, Loader, Split, contact_sheet, order, summary},
     error::{Error, Result},
@@ -12,7 +12,7 @@ use crate::{
         Gpu,
         runtime::{Runtime, Step},
     },
-    ops,
+    ops::{self, Augment, Normalize},
     tape::Tape,
 };
 
@@ -27,6 +27,9 @@ pub(super) struct Arguments {
     /// Writes a sheet of training images: each as it is, and to its right as augmented for the first epoch
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
+    /// What the sheet shows of augmentation
+    #[arg(long, value_enum, default_value = "paper")]
+    augment: AugmentFlag,
     /// Of the augmentation, and of the images of shapes10
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -62,8 +65,8 @@ fn preview(arguments: &Arguments, dataset: &std::sync::Arc<dyn Dataset>, path: &
     let batch = Loader::new(dataset.clone(), Split::Train, order, count.max(1))?.next();
     let batch = batch.ok_or_else(|| Error::config("there are no training images to show", ""))??;
     let gpu = Gpu::open(arguments.device.as_deref())?;
-    let plain = as_network_sees(&gpu, &batch, arguments.seed, false)?;
-    let augmented = as_network_sees(&gpu, &batch, arguments.seed, true)?;
+    let plain = as_network_sees(&gpu, &batch, arguments.seed, Augment::None)?;
+    let augmented = as_network_sees(&gpu, &batch, arguments.seed, arguments.augment.into())?;
     let size = data::IMAGE_BYTES;
     let sheet: Vec<f32> =
         (0..count).flat_map(|i| [&plain[i * size..][..size], &augmented[i * size..][..size]].concat()).collect();
@@ -71,11 +74,11 @@ fn preview(arguments: &Arguments, dataset: &std::sync::Arc<dyn Dataset>, path: &
 }
 
 /// `[n][32][32][3]`, the normalization taken back.
-fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, random: bool) -> Result<Vec<f32>> {
+fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment) -> Result<Vec<f32>> {
     let n = batch.labels.len();
     let mut t = Tape::new(&gpu.target, false);
-    let draws = ops::draw(&mut t, n as u32, random);
-    let x = ops::augment(&mut t, n as u32, draws);
+    let draws = ops::draw(&mut t, n as u32, augment);
+    let x = ops::augment(&mut t, n as u32, draws, augment, Normalize::HALF);
     t.keep(x);
     let runtime = Runtime::new(gpu, &[t.finish()], true)?;
     runtime.write(runtime.buffer("images"), &batch.images);

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{DataFlags, json_line, open_device, print::say};
 use crate::{
-    checkpoint::{self, config_of},
+    checkpoint,
     data::{self, Split},
     error::{Error, Result},
     evaluate::{Evaluation, evaluate, evaluator},
@@ -24,9 +24,13 @@ pub(super) struct Arguments {
     weights: PathBuf,
     #[command(flatten)]
     data: DataFlags,
-    /// The network
-    #[arg(long, default_value = "resnet18")]
-    model: String,
+    /// The network [default: the one that the weights are of]
+    #[arg(long)]
+    model: Option<String>,
+    /// Test-time augmentation: the weighted mean of the logits of six views of each image, as it is, a pixel up and left and a
+    /// pixel down and right, each also mirrored
+    #[arg(long)]
+    tta: bool,
     /// Of the images of shapes10; the run's own
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -39,8 +43,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let model = models::find(&arguments.model)?;
-    let config = config_of(&arguments.weights)?;
+    let wanted = arguments.model.as_deref().map(models::find).transpose()?;
+    let (model, config) = checkpoint::recognize(&arguments.weights)?;
+    if let Some(wanted) = wanted.filter(|wanted| wanted.name != model.name) {
+        let (expected, found) = (format!("weights of {}", wanted.name), format!("those of {}", model.name));
+        return Err(Error::data(&arguments.weights, expected, found, "leave --model away"));
+    }
     let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
     // With --json, standard output is the object alone.
     opened.notes.iter().for_each(|note| drop(writeln!(std::io::stderr(), "{note}")));
@@ -54,16 +62,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let gpu = open_device(arguments.device.as_deref())?;
     let weights = |layout: &_| checkpoint::weights(&arguments.weights, layout);
-    let mut network = evaluator(&gpu, dataset.as_ref(), model, config, BATCH, weights)?;
+    let mut network = evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, arguments.tta, weights)?;
     let evaluation = evaluate(&mut network, &dataset, BATCH)?.expect("there are test images");
     if arguments.json {
         json_line(&evaluation);
     } else {
         say!(
-            "{}, {} stem, width {}, on {} test images of {}, {}",
+            "{}{}, width {}{}, on {} test images of {}, {}",
             model.name,
-            config.stem.name(),
+            if model.stems { format!(", {} stem", config.stem.name()) } else { String::new() },
             config.width,
+            if arguments.tta { ", six views" } else { "" },
             dataset.len(Split::Test),
             dataset.spec().name,
             gpu.info.name

@@ -1,6 +1,6 @@
 //! `velograd probe`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -125,7 +125,7 @@ fn spike(flags: &Flags) -> Result<()> {
 fn variance(flags: &VarianceFlags) -> Result<()> {
     let VarianceFlags { flags, data, weights, width, max_steps, batch_size } = flags;
     let rules = flags.rules()?;
-    let from_file = weights.as_deref().map(|path| Ok((path, checkpoint::config_of(path)?))).transpose()?;
+    let from_file = weights.as_deref().map(|path| Ok((path, resnet18(path)?))).transpose()?;
     let width = width.unwrap_or(if flags.quick { 4 } else { 8 });
     check_width(width)?;
     let config = match from_file {
@@ -172,6 +172,14 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     };
     let title = "Variance of the next update / lr², given the state";
     show(flags, "variance", title, Axis::log("images of a batch"), &rules, &sizes, value)
+}
+
+/// The size of the network whose weights a file holds.
+fn resnet18(path: &Path) -> Result<Config> {
+    match checkpoint::recognize(path)? {
+        (model, config) if model.name == "resnet18" => Ok(config),
+        (model, _) => Err(Error::data(path, "weights of resnet18", format!("those of {}", model.name), "")),
+    }
 }
 
 /// Adam, before the network is frozen.

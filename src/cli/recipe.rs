@@ -16,6 +16,7 @@ use crate::{
     gpu::{self, Gpu, target::Precision},
     models::{self, Config, Stem},
     network::Recipe,
+    ops::Augment,
     optim::{Clip, Lookahead},
     params::NoDecay,
     record::{read_run, recipe_of},
@@ -34,10 +35,10 @@ pub(super) struct RecipeFlags {
     /// software adapter]
     #[arg(long, value_enum)]
     preset: Option<Preset>,
-    /// The network [default: resnet18]
+    /// The network: resnet18 or airbench94 [default: resnet18]
     #[arg(long)]
     model: Option<String>,
-    /// First layers [default: imagenet]
+    /// First layers of resnet18 [default: imagenet]
     #[arg(long, value_enum)]
     stem: Option<StemFlag>,
     /// Channels of the first stage [default: paper 64, quick 16]
@@ -58,9 +59,13 @@ pub(super) struct RecipeFlags {
     /// What activations and their gradients are stored as
     #[arg(long, value_enum, default_value = "f32")]
     precision: PrecisionFlag,
-    /// Random crop, mirror and rotation of up to 15 degrees, or none [default: paper]
+    /// What is done to training images [default: paper]
     #[arg(long, value_enum)]
-    augment: Option<Augment>,
+    augment: Option<AugmentFlag>,
+    /// Test-time augmentation: validation takes the weighted mean of the logits of six views of each image, as it is, a pixel
+    /// up and left and a pixel down and right, each also mirrored
+    #[arg(long)]
+    tta: bool,
     /// Random order, or that of the files
     #[arg(long, value_enum, default_value = "on")]
     shuffle: Switch,
@@ -90,7 +95,10 @@ pub(super) struct RecipeFlags {
     /// Probability of dropout before the classifier
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     dropout: f32,
-    /// End when the validation loss has not improved for this many epochs
+    /// Epochs from one validation to the next; the last epoch has one anyway
+    #[arg(long, value_name = "EPOCHS", default_value_t = 1)]
+    validate_every: u32,
+    /// End when the validation loss has not improved for this many validations
     #[arg(long, value_name = "EPOCHS")]
     early_stop: Option<u32>,
     /// At an update whose loss or gradient is not finite: skip it (twenty in a row end the run), or stop
@@ -123,10 +131,25 @@ impl Preset {
     }
 }
 
+/// What may be done to training images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Augment {
+pub(super) enum AugmentFlag {
+    /// Random crop out of four black pixels of padding, mirror, and rotation of up to 15 degrees
     Paper,
+    /// A shift of up to 2 pixels with reflect padding, and alternating flip: mirrored every other epoch
+    Airbench,
+    /// Nothing
     None,
+}
+
+impl From<AugmentFlag> for Augment {
+    fn from(flag: AugmentFlag) -> Self {
+        match flag {
+            AugmentFlag::Paper => Self::Paper,
+            AugmentFlag::Airbench => Self::Airbench,
+            AugmentFlag::None => Self::None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -144,8 +167,12 @@ enum OnNanFlag {
 impl RecipeFlags {
     /// Refuses what can be refused without a device or data.
     pub(super) fn check(&self) -> Result<()> {
-        models::find(self.model.as_deref().unwrap_or("resnet18"))?;
         self.options(Preset::Quick, Precision::F32, None)?.check()
+    }
+
+    /// The name of the network.
+    pub(super) fn model(&self) -> &str {
+        self.model.as_deref().unwrap_or("resnet18")
     }
 
     /// The preset asked for, or the one that suits the device, which a line then says.
@@ -177,7 +204,15 @@ impl RecipeFlags {
             Preset::Paper => (paper.config.width, paper.epochs, paper.accumulate),
             Preset::Quick => (16, 8, 1),
         };
-        let stem = self.stem.map(Stem::from);
+        let model = models::find(self.model())?;
+        let stem = match self.stem.map(Stem::from) {
+            Some(_) if !model.stems => {
+                let message = format!("--stem: {} has no choice of first layers", model.name);
+                return Err(Error::config(message, "leave --stem away"));
+            }
+            None if !model.stems => Some(Stem::Cifar), // what small images take
+            stem => stem,
+        };
         let config = match init {
             None => {
                 let (stem, width) = (stem.unwrap_or(paper.config.stem), self.width.unwrap_or(width));
@@ -189,7 +224,7 @@ impl RecipeFlags {
             }
         };
         Ok(Options {
-            model: self.model.clone().unwrap_or(paper.model),
+            model: model.name.into(),
             config,
             lookahead: self.lookahead,
             epochs: self.epochs.unwrap_or(epochs),
@@ -198,13 +233,15 @@ impl RecipeFlags {
             accumulate: self.accumulate.unwrap_or(accumulate),
             recipe: Recipe {
                 precision,
-                augment: self.augment != Some(Augment::None),
+                augment: self.augment.unwrap_or(AugmentFlag::Paper).into(),
+                tta: self.tta,
                 smoothing: self.label_smoothing,
                 dropout: self.dropout,
                 clip: Clip { value: self.clip_value, norm: self.clip_norm },
                 no_decay: self.no_decay.unwrap_or_default(),
             },
             schedule: Schedule::parse(&self.schedule, self.warmup)?,
+            validate_every: self.validate_every,
             early_stop: self.early_stop,
             on_nan: if self.on_nan == OnNanFlag::Stop { OnNan::Stop } else { OnNan::Skip },
             shuffle: self.shuffle == Switch::On,
@@ -257,12 +294,14 @@ impl RecipeFlags {
             put("dataset", name.clone().into());
         }
         put("model", options.model.clone().into());
-        put("stem", options.config.stem.name().into());
+        if models::find(&options.model).is_ok_and(|model| model.stems) {
+            put("stem", options.config.stem.name().into());
+        }
         put("width", i64::from(options.config.width).into());
         put("epochs", i64::from(options.epochs).into());
         put("batch-size", i64::from(options.batch).into());
         put("accumulate", i64::from(options.accumulate).into());
-        put("augment", if options.recipe.augment { "paper" } else { "none" }.into());
+        put("augment", options.recipe.augment.name().into());
         put("shuffle", if options.shuffle { "on" } else { "off" }.into());
         put("schedule", self.schedule.clone().into());
         // What is off by default is named only where it is on.
@@ -270,6 +309,7 @@ impl RecipeFlags {
         let digits = |v: f32| toml::Value::Float(v.to_string().parse().unwrap_or(f64::from(v)));
         let mixed = options.recipe.precision == Precision::Mixed;
         let optional = [
+            ("tta", options.recipe.tta.then(|| true.into())),
             ("precision", mixed.then(|| options.recipe.precision.name().into())),
             ("max-steps", options.max_steps.map(whole)),
             ("warmup", (self.warmup > 0).then(|| whole(self.warmup))),
@@ -280,6 +320,7 @@ impl RecipeFlags {
             ("label-smoothing", (self.label_smoothing > 0.0).then(|| digits(self.label_smoothing))),
             ("dropout", (self.dropout > 0.0).then(|| digits(self.dropout))),
             ("on-nan", (options.on_nan == OnNan::Stop).then(|| "stop".into())),
+            ("validate-every", (self.validate_every > 1).then(|| whole(self.validate_every.into()))),
             ("early-stop", self.early_stop.map(|v| whole(v.into()))),
             ("val-split", self.val_split.map(|v| whole(v as u64))),
         ];

@@ -18,13 +18,15 @@ use crate::{
     error::{Error, Result},
     files::{TENSORS_LIMIT, read},
     gpu::{Gpu, target::Precision},
-    models::Config,
+    models::{self, Config},
     optim::{self, Settings},
+    params::Layout,
     record::{Lock, Record, Recorder, default_folder, read_run, run_json, same_run},
     selftest,
     signals::Stop,
     train::{EpochRow, OnNan, Options, Position, Trainer, Watch as _, loss_variance},
     weights::Weights,
+    whiten::first_weights,
 };
 
 #[derive(Args)]
@@ -127,7 +129,7 @@ impl Setup {
         run_json(&self.gpu, self.dataset.as_ref(), &self.options, &self.settings, &self.table)
     }
 
-    fn trainer(&self, weights: impl FnOnce(&crate::params::Layout) -> Result<Weights>) -> Result<Trainer<'_>> {
+    fn trainer(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<Trainer<'_>> {
         Trainer::new(&self.gpu, self.dataset.clone(), self.options.clone(), weights)
     }
 }
@@ -159,11 +161,18 @@ impl Arguments {
 
     fn begin(&self, folder: &Path) -> Result<ExitCode> {
         let init =
-            self.init.as_deref().map(|path| Ok((path, checkpoint::config_of(path)?, crc32(path)?))).transpose()?;
-        let setup = self.setup(init.as_ref().map(|(_, config, _)| *config))?;
+            self.init.as_deref().map(|path| Ok((path, checkpoint::recognize(path)?, crc32(path)?))).transpose()?;
+        if let Some((path, (model, _), _)) =
+            init.as_ref().filter(|(_, (model, _), _)| model.name != self.recipe.model())
+        {
+            let found = format!("those of {}", model.name);
+            let hint = format!("--model {}", model.name);
+            return Err(Error::data(path, format!("weights of {}", self.recipe.model()), found, hint));
+        }
+        let setup = self.setup(init.as_ref().map(|(_, (_, config), _)| *config))?;
         let trainer = setup.trainer(|layout| match &init {
             Some((path, ..)) => checkpoint::weights(path, layout),
-            None => Ok(Weights::init(layout, self.seed)),
+            None => self.first_weights(&setup, layout),
         })?;
         let mut run = setup.run_json();
         if let Some((.., checksum)) = init {
@@ -171,6 +180,11 @@ impl Arguments {
         }
         let record = Record::create(folder, &run, self.checkpoints.policy())?;
         self.train(&setup, trainer, run, record, folder)
+    }
+
+    fn first_weights(&self, setup: &Setup, layout: &Layout) -> Result<Weights> {
+        let normalize = models::find(&setup.options.model)?.normalize;
+        first_weights(layout, self.seed, setup.dataset.as_ref(), normalize)
     }
 
     /// Continues a run, with `extend` epochs more.
@@ -207,7 +221,9 @@ impl Arguments {
                 }
                 checkpoint::weights(path, layout)
             }
-            _ => Ok(Weights::init(layout, self.seed)),
+            // They will be the checkpoint's.
+            _ if loaded.is_some() => Ok(Weights::init(layout, self.seed)),
+            _ => self.first_weights(&setup, layout),
         })?;
         match loaded {
             None => say!("no checkpoint in {}: the run begins anew", folder.display()),

@@ -1,10 +1,30 @@
 //! ResNet-18 (He, Zhang, Ren, Sun 2016), with torchvision's names, so its weights can be exchanged.
 
-use super::{Config, Stem};
+use super::{Config, Model, Stem};
 use crate::{
-    ops::{BatchNorm, Conv2d, batch_norm, conv2d, dropout, global_avg_pool, linear, max_pool2d},
+    ops::{Activation, BatchNorm, Conv2d, batch_norm, conv2d, dropout, global_avg_pool, linear, max_pool2d},
     tape::{Tape, Tensor},
 };
+
+/// The registry's row.
+pub const MODEL: Model = Model {
+    stems: true,
+    known_by: ["conv1.weight", "fc.weight"],
+    config_of,
+    shapes: "[width, 3, 7, 7] or [width, 3, 3, 3], width up to 1024, and [classes, 8 width], as torchvision's ResNet has",
+    ..Model::new("resnet18", resnet18)
+};
+
+/// The last stage has eight times the width.
+fn config_of(conv1: &[u32], fc: &[u32]) -> Option<Config> {
+    let stem = match conv1 {
+        [_, 3, 7, 7] => Stem::Imagenet,
+        [_, 3, 3, 3] => Stem::Cifar,
+        _ => return None,
+    };
+    let &[classes, inputs] = fc else { return None };
+    (Some(inputs) == conv1[0].checked_mul(8)).then_some(Config { stem, width: conv1[0], classes })
+}
 
 /// Images `[n, h, w, 3]` to logits `[n, 1, 1, classes]`.
 pub fn resnet18(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
@@ -12,12 +32,12 @@ pub fn resnet18(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
     let mut x = match config.stem {
         Stem::Imagenet => {
             let x = conv(t, "conv1", images, Conv2d { outputs: width, kernel: 7, stride: 2, padding: 3 });
-            let x = norm(t, "bn1", x, BatchNorm { add: None, relu: true });
+            let x = norm(t, "bn1", x, BatchNorm::then(Activation::Relu));
             t.scope("maxpool", |t| max_pool2d(t, x, 3, 2, 1))
         }
         Stem::Cifar => {
             let x = conv(t, "conv1", images, Conv2d { outputs: width, kernel: 3, stride: 1, padding: 1 });
-            norm(t, "bn1", x, BatchNorm { add: None, relu: true })
+            norm(t, "bn1", x, BatchNorm::then(Activation::Relu))
         }
     };
     for stage in 0..4 {
@@ -37,7 +57,7 @@ pub fn resnet18(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
 fn basic_block(t: &mut Tape, x: Tensor, outputs: u32, stride: u32) -> Tensor {
     let inputs = t.shape(x)[3];
     let y = conv(t, "conv1", x, Conv2d { outputs, kernel: 3, stride, padding: 1 });
-    let y = norm(t, "bn1", y, BatchNorm { add: None, relu: true });
+    let y = norm(t, "bn1", y, BatchNorm::then(Activation::Relu));
     let y = conv(t, "conv2", y, Conv2d { outputs, kernel: 3, stride: 1, padding: 1 });
     // torchvision registers the shortcut after bn2; parameters are exchanged by name, so the order here is free.
     let shortcut = if stride != 1 || inputs != outputs {
@@ -48,7 +68,7 @@ fn basic_block(t: &mut Tape, x: Tensor, outputs: u32, stride: u32) -> Tensor {
     } else {
         x
     };
-    norm(t, "bn2", y, BatchNorm { add: Some(shortcut), relu: true })
+    norm(t, "bn2", y, BatchNorm { add: Some(shortcut), ..BatchNorm::then(Activation::Relu) })
 }
 
 fn conv(t: &mut Tape, name: &str, x: Tensor, choices: Conv2d) -> Tensor {

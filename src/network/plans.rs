@@ -11,7 +11,7 @@ use crate::{
         target::{Precision, Target},
     },
     models::{Config, Model},
-    ops,
+    ops::{self, Augment},
     optim::{self, Clip, Optimizer},
     params::NoDecay,
     tape::{Recording, Tape, plan::Plan},
@@ -22,8 +22,10 @@ use crate::{
 pub struct Recipe {
     /// What activations and their gradients are stored as.
     pub precision: Precision,
-    /// Random crop, mirror and rotation in training.
-    pub augment: bool,
+    /// What is done to images in training.
+    pub augment: Augment,
+    /// Test-time augmentation: an evaluation takes the weighted mean of the logits of six views ([`ops::average_views`]).
+    pub tta: bool,
     /// PyTorch's `label_smoothing`, in training; from 0 to below 1.
     pub smoothing: f32,
     /// Probability of dropout before the classifier; from 0 to below 1.
@@ -53,11 +55,19 @@ impl Plans<'_> {
     pub fn record(&self, target: &Target, n: u32, training: bool) -> Recording {
         let mut t = Tape::new(&target.with(self.recipe.precision), training);
         (t.dropout, t.no_decay) = (self.recipe.dropout, self.recipe.no_decay);
+        let augment = match self.recipe {
+            Recipe { augment, .. } if training => augment,
+            Recipe { tta: true, .. } => Augment::Views,
+            _ => Augment::None,
+        };
         let x = t.scope("input", |t| {
-            let draws = ops::draw(t, n, training && self.recipe.augment);
-            ops::augment(t, n, draws)
+            let draws = ops::draw(t, n, augment);
+            ops::augment(t, n, draws, augment, self.model.normalize)
         });
-        let logits = (self.model.record)(&mut t, x, self.config);
+        let mut logits = (self.model.record)(&mut t, x, self.config);
+        if augment == Augment::Views {
+            logits = t.scope("views", |t| ops::average_views(t, logits));
+        }
         t.scope("loss", |t| ops::cross_entropy(t, logits, if training { self.recipe.smoothing } else { 0.0 }));
         t.backward();
         t.finish()

@@ -1,25 +1,110 @@
 //! From the data set's bytes to the network's input, on the device.
 
-use crate::tape::{Tape, Tensor};
+use crate::{
+    params::padded,
+    tape::{Tape, Tensor},
+};
 
 /// Bytes of an image: three planes of 32 by 32.
 pub const IMAGE_BYTES: u32 = crate::data::IMAGE_BYTES as u32;
 
-/// Draws crop, mirror and angle of `n` images from (seed, epoch, index) where `random`, else leaves each image as it is.
-/// Returns `[n]` of (top, left, mirrored, degrees); the indices come from the buffer `indices`.
-pub fn draw(t: &mut Tape, n: u32, random: bool) -> Tensor {
-    let draws = t.scratch(4 * n);
+/// What is done to images before they are normalized.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Augment {
+    /// Nothing.
+    #[default]
+    None,
+    /// Crop out of four black pixels of padding, mirror, rotation of up to 15 degrees: the VeloGrad paper's.
+    Paper,
+    /// A shift of up to two pixels each way with reflect padding, and alternating flip: which images are mirrored is drawn
+    /// once, and swapped after each epoch. Airbench's (Jordan 2024).
+    Airbench,
+    /// No augmentation of training: the six views of [`average_views`], one after the other along the batch.
+    Views,
+}
+
+impl Augment {
+    /// Its name on the command line and in files; [`Augment::Views`] is `--tta`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Paper => "paper",
+            Self::Airbench => "airbench",
+            Self::Views => "views",
+        }
+    }
+
+    /// Images that become of one.
+    pub fn views(self) -> u32 {
+        if self == Self::Views { VIEWS } else { 1 }
+    }
+}
+
+/// Views of an image in [`average_views`].
+pub const VIEWS: u32 = 6;
+
+/// `(x / 255 - mean) / std` of red, green and blue: torchvision's `Normalize` after `ToTensor`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Normalize {
+    /// Of values from 0 to 1.
+    pub mean: [f64; 3],
+    /// Standard deviation.
+    pub std: [f64; 3],
+}
+
+impl Normalize {
+    /// From -1 to 1: the VeloGrad notebook's.
+    pub const HALF: Self = Self { mean: [0.5; 3], std: [0.5; 3] };
+
+    /// Statistics of CIFAR-10's training images, as airbench rounds them.
+    pub const CIFAR10: Self = Self { mean: [0.4914, 0.4822, 0.4465], std: [0.2470, 0.2435, 0.2616] };
+}
+
+/// What is done to each of `n` images ([`Augment`]), drawn from (seed, epoch, index). Returns `[n views]` of (top, left,
+/// mirrored, degrees); the indices come from the buffer `indices`.
+pub fn draw(t: &mut Tape, n: u32, augment: Augment) -> Tensor {
+    let all = n * augment.views();
+    let draws = t.scratch(4 * all);
     let indices = t.buffer("indices", 4 * u64::from(n));
-    t.call("augment/draw").constant("RANDOM", random).size("n", n).read(indices).write(draws).over(n);
+    let call = t.call("augment/draw").constant("WAY", augment as u32).sizes([("n", all), ("images", n)]);
+    call.read(indices).write(draws).over(all);
     draws
 }
 
-/// Crops (out of zero padding of 4), mirrors and rotates the bytes in the buffer `images` as `draws` says, and normalizes:
-/// `(x/255 - 0.5) / 0.5`. Returns `[n, 32, 32, 3]`.
-pub fn augment(t: &mut Tape, n: u32, draws: Tensor) -> Tensor {
+/// Crops, mirrors and rotates the bytes of `n` images in the buffer `images` as `draws` says, and normalizes. Returns
+/// `[n views, 32, 32, 3]`.
+pub fn augment(t: &mut Tape, n: u32, draws: Tensor, augment: Augment, normalize: Normalize) -> Tensor {
     let images = t.buffer("images", u64::from(n) * u64::from(IMAGE_BYTES));
-    let x = t.tensor([n, 32, 32, 3]);
+    let all = n * augment.views();
+    let x = t.tensor([all, 32, 32, 3]);
     t.no_gradient(x);
-    t.call("augment/apply").size("n", n).read(images).read(draws).write(x).grid(n.div_ceil(64), 1024, 1);
+    let reflect = matches!(augment, Augment::Airbench | Augment::Views);
+    let mut call = t.call("augment/apply").constant("REFLECT", reflect).sizes([("n", all), ("images", n)]);
+    let [mean, scale] = [["mean_r", "mean_g", "mean_b"], ["scale_r", "scale_g", "scale_b"]];
+    for colour in 0..3 {
+        call = call.size(mean[colour], normalize.mean[colour] as f32);
+        call = call.size(scale[colour], (1.0 / normalize.std[colour]) as f32);
+    }
+    call.read(images).read(draws).write(x).grid(all.div_ceil(64), 1024, 1);
     x
+}
+
+/// Test-time augmentation: of the logits `[6 n, 1, 1, classes]` of [`Augment::Views`], the weighted mean over the views,
+/// `[n, 1, 1, classes]`. The image and its mirror count 1/4 each, both shifted by a pixel along the diagonal either way 1/8
+/// each (Jordan 2024).
+///
+/// # Panics
+/// In training, or if the rows are no multiple of six.
+pub fn average_views(t: &mut Tape, logits: Tensor) -> Tensor {
+    let [rows, h, w, classes] = t.shape(logits);
+    assert!(
+        !t.training && h * w == 1 && rows.is_multiple_of(VIEWS),
+        "average_views: logits of shape {:?}",
+        [rows, h, w, classes]
+    );
+    let n = rows / VIEWS;
+    let y = t.tensor_of(t.dtype(logits), [n, 1, 1, classes]);
+    let len4 = n * padded(classes) / 4;
+    t.call("views/average").size("len4", len4).read(logits).write(y).over(len4);
+    y
 }

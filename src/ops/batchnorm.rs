@@ -1,22 +1,37 @@
-//! Batch normalization with an optional summand and ReLU behind it, as every convolution of a ResNet wants it.
+//! Batch normalization with an optional summand and an activation behind it, as every convolution of a ResNet wants it.
 
-use super::{conv2d, scaler::scaler};
+use super::{activation::Activation, conv2d, scaler::scaler};
 use crate::{
     params::{Init, Role, Shape, padded},
     tape::{Slot, Tape, Tensor},
 };
 
-/// PyTorch's defaults.
-const EPS: f32 = 1e-5;
-const MOMENTUM: f32 = 0.1;
-
-/// What follows the normalization in the same pass over memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What of a normalization can be chosen, and what follows it in the same pass over memory. The defaults are PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNorm {
     /// Added after scale and shift; the same shape as the input.
     pub add: Option<Tensor>,
-    /// `max(y, 0)` at the end.
-    pub relu: bool,
+    /// At the end. A summand goes with ReLU or none.
+    pub activation: Activation,
+    /// Added to the variance.
+    pub eps: f32,
+    /// How far the running statistics move towards the batch's, from 0 to 1.
+    pub momentum: f32,
+    /// The weight stays at 1: PyTorch's `weight.requires_grad = False`.
+    pub frozen_weight: bool,
+}
+
+impl Default for BatchNorm {
+    fn default() -> Self {
+        Self { add: None, activation: Activation::None, eps: 1e-5, momentum: 0.1, frozen_weight: false }
+    }
+}
+
+impl BatchNorm {
+    /// The defaults with an activation.
+    pub fn then(activation: Activation) -> Self {
+        Self { activation, ..Self::default() }
+    }
 }
 
 /// A matrix of `rows` by channels, cut into chunks of rows (`shaders/shared/rows.wgsl`).
@@ -34,6 +49,12 @@ impl Rows {
         Self { rows, c4: padded(c) / 4, chunk_rows: rows.div_ceil(256).max(16) }
     }
 
+    /// With chunks of at most 64 rows: for kernels that keep no sum per chunk, of which a GPU wants many small ones.
+    pub(crate) fn spread(shape: [u32; 4]) -> Self {
+        let rows = Self::of(shape);
+        Self { chunk_rows: rows.chunk_rows.min(64), ..rows }
+    }
+
     fn chunks(self) -> u32 {
         self.rows.div_ceil(self.chunk_rows)
     }
@@ -48,84 +69,95 @@ impl Rows {
     }
 }
 
-/// `y = (x - mean) / sqrt(var + 1e-5) * weight + bias [+ add] [then max(., 0)]`, per channel.
+/// `y = activation((x - mean) / sqrt(var + eps) * weight + bias [+ add])`, per channel.
 ///
-/// In training over the batch (biased variance), moving the running statistics by 0.1 towards the batch (unbiased
+/// In training over the batch (biased variance), moving the running statistics by `momentum` towards the batch (unbiased
 /// variance); in evaluation over the running statistics. Ioffe and Szegedy 2015; PyTorch's `BatchNorm2d`.
 ///
 /// # Panics
-/// If `add` has another shape, or is stored otherwise.
+/// If `add` has another shape, is stored otherwise, or comes with GELU.
 pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
-    let BatchNorm { add, relu } = options;
+    let BatchNorm { add, activation, eps, momentum, frozen_weight } = options;
     let shape = t.shape(x);
     if let Some(add) = add {
         assert_eq!(t.shape(add), shape, "batch_norm: the summand has another shape than the input");
         assert_eq!(t.dtype(add), t.dtype(x), "batch_norm: the summand is stored otherwise than the input");
     }
+    // Behind a summand the activation's argument is not computed again: ReLU's gradient needs the sign of y alone.
+    assert!(add.is_none() || activation != Activation::Gelu, "batch_norm: a summand goes with ReLU or none, not GELU");
+    let relu = activation == Activation::Relu;
     let c = shape[3];
-    let rows = Rows::of(shape);
-    let gamma = t.param("weight", Shape::Vector { c }, Init::Constant(1.0), Role::Norm);
+    let (rows, spread) = (Rows::of(shape), Rows::spread(shape));
+    let of_weight = if frozen_weight { Role::Frozen } else { Role::Norm };
+    let gamma = t.param("weight", Shape::Vector { c }, Init::Constant(1.0), of_weight);
     let beta = t.param("bias", Shape::Vector { c }, Init::Constant(0.0), Role::Norm);
     let running = [t.running("running_mean", c, 0.0), t.running("running_var", c, 1.0)];
 
     let saved = t.scratch(8 * rows.c4);
     if t.training {
-        batch_statistics(t, x, saved, running)
+        batch_statistics(t, x, saved, running, [eps, momentum])
     } else {
-        stored_statistics(t, rows, saved, running)
+        stored_statistics(t, rows, saved, running, eps)
     }
 
     let y = t.tensor_of(t.dtype(x), shape);
-    let call = t.call(if add.is_some() { "batchnorm/apply_add" } else { "batchnorm/apply" });
-    let mut call = call.constant("RELU", relu).sizes(rows.fields()).read(x).read(saved);
-    call = call.read(gamma.value.clone()).read(beta.value);
-    if let Some(add) = add {
-        call = call.read(add);
-    }
-    call.write(y).over(rows.invocations());
+    let call = match add {
+        Some(_) => t.call("batchnorm/apply_add").constant("RELU", relu),
+        None => activation.choose(t.call("batchnorm/apply")),
+    };
+    let call = call.sizes(spread.fields()).read(x).read(saved).read(gamma.value.clone()).read(beta.value.clone());
+    let call = if let Some(add) = add { call.read(add) } else { call };
+    call.write(y).over(spread.invocations());
 
     t.on_backward(y, move |t, d_y| {
         let partial = t.scratch(8 * rows.invocations());
         // Without ReLU the kernel does not look at y; binding x instead lets y's buffer go.
         let mask = if relu { y } else { x };
-        let call = t.call("batchnorm/backward_partial").constant("RELU", relu).sizes(rows.fields());
-        call.read(d_y).read(mask).read(x).read(saved).write(partial).over(rows.invocations());
+        let call = match add {
+            Some(_) => t.call("batchnorm/backward_partial_add").constant("RELU", relu).read(d_y).read(mask),
+            None => activation.choose(t.call("batchnorm/backward_partial")).read(d_y),
+        };
+        let call = call.sizes(rows.fields()).read(x).read(saved);
+        let call = match add {
+            Some(_) => call,
+            None => call.read(gamma.value.clone()).read(beta.value.clone()),
+        };
+        call.write(partial).over(rows.invocations());
 
         let (sums, scaler) = (t.scratch(8 * rows.c4), scaler(t));
-        let call = t.call_reduce("batchnorm/backward_finish").sizes(rows.fields()).read(partial).read(scaler);
-        call.write(sums).write(gamma.gradient).write(beta.gradient).groups(rows.c4);
+        let call = t.call_reduce("batchnorm/backward_finish").constant("FROZEN", frozen_weight).sizes(rows.fields());
+        let call = call.read(partial).read(scaler).write(sums);
+        call.write(gamma.gradient).write(beta.gradient).groups(rows.c4);
 
         let (d_x, accumulate) = t.write_gradient(x);
         assert!(!accumulate, "batch_norm: its input has another consumer; add the gradients by an op of your own");
-        let other = add.map(|add| t.write_gradient(add));
-        let path = if other.is_some() { "batchnorm/backward_apply_add" } else { "batchnorm/backward_apply" };
-        let mut call = t.call(path).constant("RELU", relu);
-        if let Some((_, accumulate)) = other {
-            call = call.constant("ACCUMULATE", accumulate);
-        }
-        call =
-            call.sizes(rows.fields()).read(d_y).read(mask).read(x).read(saved).read(sums).read(gamma.value).write(d_x);
-        if let Some((d_other, _)) = other {
-            call = call.write(d_other);
-        }
-        call.over(rows.invocations());
+        let Some(add) = add else {
+            let call = activation.choose(t.call("batchnorm/backward_apply")).sizes(spread.fields()).read(d_y).read(x);
+            let call = call.read(saved).read(sums).read(gamma.value).read(beta.value);
+            return call.write(d_x).over(spread.invocations());
+        };
+        let (d_add, accumulate) = t.write_gradient(add);
+        let call = t.call("batchnorm/backward_apply_add").constant("RELU", relu).constant("ACCUMULATE", accumulate);
+        let call = call.sizes(spread.fields()).read(d_y).read(mask).read(x).read(saved).read(sums).read(gamma.value);
+        call.write(d_x).write(d_add).over(spread.invocations());
     });
     y
 }
 
 /// Of chunks of rows by the convolution that makes `x`, or else by a pass over it; then of all.
-fn batch_statistics(t: &mut Tape, x: Tensor, saved: Tensor, [mean, var]: [Slot; 2]) {
+fn batch_statistics(t: &mut Tape, x: Tensor, saved: Tensor, running: [Slot; 2], [eps, momentum]: [f32; 2]) {
+    let [mean, var] = running;
     let (rows, partial) = conv2d::statistics(t, x).unwrap_or_else(|| {
         let rows = Rows::of(t.shape(x));
         let partial = t.scratch(8 * rows.invocations());
         t.call("batchnorm/partial").sizes(rows.fields()).read(x).write(partial).over(rows.invocations());
         (rows, partial)
     });
-    let call = t.call_reduce("batchnorm/finish").sizes(rows.fields()).size("eps", EPS).size("momentum", MOMENTUM);
+    let call = t.call_reduce("batchnorm/finish").sizes(rows.fields()).size("eps", eps).size("momentum", momentum);
     call.read(partial).write(saved).write(mean).write(var).groups(rows.c4);
 }
 
-fn stored_statistics(t: &mut Tape, rows: Rows, saved: Tensor, [mean, var]: [Slot; 2]) {
-    let call = t.call("batchnorm/running").size("c4", rows.c4).size("eps", EPS);
+fn stored_statistics(t: &mut Tape, rows: Rows, saved: Tensor, [mean, var]: [Slot; 2], eps: f32) {
+    let call = t.call("batchnorm/running").size("c4", rows.c4).size("eps", eps);
     call.read(mean).read(var).write(saved).over(rows.c4);
 }

@@ -100,6 +100,14 @@ impl Sizes {
 /// # Panics
 /// If the filter does not fit the padded map.
 pub fn conv2d(t: &mut Tape, x: Tensor, conv: Conv2d) -> Tensor {
+    conv2d_of(t, x, conv, Init::KaimingFanOut, Role::Weight)
+}
+
+/// [`conv2d`] with filters that start otherwise; those of [`Role::Frozen`] get no gradient.
+///
+/// # Panics
+/// As [`conv2d`].
+pub fn conv2d_of(t: &mut Tape, x: Tensor, conv: Conv2d, init: Init, role: Role) -> Tensor {
     let [n, h, w, c] = t.shape(x);
     let Conv2d { outputs: k, kernel, stride, padding: pad } = conv;
     assert!(
@@ -112,11 +120,13 @@ pub fn conv2d(t: &mut Tape, x: Tensor, conv: Conv2d) -> Tensor {
         (1, 1, 0) => Sizes::matrix(n * h * w, c, k), // pixels are as good as images: one product
         _ => Sizes { n, c, k, h, w, p: out(h), q: out(w), kernel, stride, pad },
     };
-    let weight = t.param("weight", Shape::Filter { k, c, r: kernel, s: kernel }, Init::KaimingFanOut, Role::Weight);
+    let weight = t.param("weight", Shape::Filter { k, c, r: kernel, s: kernel }, init, role);
     let y = t.tensor_of(t.dtype(x), [n, out(h), out(w), k]);
     forward(t, sizes, x, &weight, y);
     t.on_backward(y, move |t, d_y| {
-        backward_weight(t, sizes, d_y, x, &weight);
+        if role != Role::Frozen {
+            backward_weight(t, sizes, d_y, x, &weight);
+        }
         if t.wants_gradient(x) {
             backward_input(t, sizes, d_y, &weight, x);
         }

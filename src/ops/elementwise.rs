@@ -1,4 +1,4 @@
-//! ReLU alone and after a sum, for networks that do not fuse it into a normalization.
+//! ReLU alone and after a sum, for networks that do not fuse it into a normalization; and a constant factor.
 
 use crate::{
     params::padded,
@@ -27,6 +27,22 @@ pub fn add_relu(t: &mut Tape, x: Tensor, other: Tensor) -> Tensor {
     t.on_backward(y, move |t, d_y| {
         backward(t, d_y, y, x);
         backward(t, d_y, y, other);
+    });
+    y
+}
+
+/// `factor * x`
+pub fn scale(t: &mut Tape, x: Tensor, factor: f32) -> Tensor {
+    let y = t.tensor_of(t.dtype(x), t.shape(x));
+    let len4 = vectors(t, x);
+    let record = move |t: &mut Tape, from: Tensor, to: Tensor, accumulate: bool| {
+        let call = t.call("elementwise/scale").constant("ACCUMULATE", accumulate).size("len4", len4);
+        call.size("factor", factor).read(from).write(to).over(len4);
+    };
+    record(t, x, y, false);
+    t.on_backward(y, move |t, d_y| {
+        let (d_x, accumulate) = t.write_gradient(x);
+        record(t, d_y, d_x, accumulate);
     });
     y
 }

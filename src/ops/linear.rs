@@ -11,13 +11,10 @@ use crate::{
 /// # Panics
 /// If `x` has a map: pool it first.
 pub fn linear(t: &mut Tape, x: Tensor, outputs: u32) -> Tensor {
-    let [n, h, w, inputs] = t.shape(x);
-    assert!(h == 1 && w == 1, "linear: an input of shape {:?} has a map", [n, h, w, inputs]);
-    let sizes = conv2d::Sizes::matrix(n, inputs, outputs);
-    let weight = t.param("weight", Shape::Matrix { outputs, inputs }, Init::Uniform { fan: inputs }, Role::Weight);
-    let bias = t.param("bias", Shape::Vector { c: outputs }, Init::Uniform { fan: inputs }, Role::Bias);
-    let y = t.tensor_of(t.dtype(x), [n, 1, 1, outputs]);
-    conv2d::forward(t, sizes, x, &weight, y);
+    let fan = t.shape(x)[3];
+    let y = linear_of(t, x, outputs, Init::Uniform { fan });
+    let bias = t.param("bias", Shape::Vector { c: outputs }, Init::Uniform { fan }, Role::Bias);
+    let n = t.shape(y)[0];
     let rows = Rows::of([n, 1, 1, outputs]);
     t.call("linear/add_bias").sizes(rows.fields()).read(bias.value).write(y).over(rows.invocations());
     t.on_backward(y, move |t, d_y| {
@@ -25,6 +22,22 @@ pub fn linear(t: &mut Tape, x: Tensor, outputs: u32) -> Tensor {
         let scaler = scaler(t);
         let call = t.call_reduce("linear/backward_bias").sizes([("rows", n), ("c4", c4)]);
         call.read(d_y).read(scaler).write(bias.gradient).grid(c4, 1, 1);
+    });
+    y
+}
+
+/// [`linear`] without bias, with a weight that starts as `init` says.
+///
+/// # Panics
+/// If `x` has a map.
+pub fn linear_of(t: &mut Tape, x: Tensor, outputs: u32, init: Init) -> Tensor {
+    let [n, h, w, inputs] = t.shape(x);
+    assert!(h == 1 && w == 1, "linear: an input of shape {:?} has a map", [n, h, w, inputs]);
+    let sizes = conv2d::Sizes::matrix(n, inputs, outputs);
+    let weight = t.param("weight", Shape::Matrix { outputs, inputs }, init, Role::Weight);
+    let y = t.tensor_of(t.dtype(x), [n, 1, 1, outputs]);
+    conv2d::forward(t, sizes, x, &weight, y);
+    t.on_backward(y, move |t, d_y| {
         conv2d::backward_weight(t, sizes, d_y, x, &weight);
         if t.wants_gradient(x) {
             conv2d::backward_input(t, sizes, d_y, &weight, x);

@@ -1,4 +1,4 @@
-//! Muon: momentum whose matrices are made nearly orthogonal by Newton-Schulz before the step; AdamW for what is not a
+//! Muon: momentum whose matrices are made nearly orthogonal by Newton-Schulz before the step; AdamW or SGD for what is not a
 //! matrix. Some thirty dispatches whatever the network, nothing read back; `shaders/optim/muon_*.wgsl` have the formulas.
 
 mod tables;
@@ -10,7 +10,7 @@ use crate::{
     params::{Layout, Shape},
     tape::{Slot, Tape, Tensor},
 };
-use tables::Matrix;
+use tables::{Matrix, Rest};
 
 const fn number(key: &'static str, default: f64, high: f64, doc: &'static str) -> Setting {
     Setting { key, kind: Kind::Number { default, low: 0.0, high }, doc }
@@ -37,11 +37,30 @@ pub static ENTRY: Entry = Entry {
             doc: "the factor of a matrix's rate by its shape: as published (1 for square filters), rows by columns, none, \
                   or the size of AdamW's steps",
         },
-        number("aux_lr", 3e-4, f64::INFINITY, "AdamW's learning rate; a schedule moves it in proportion to lr"),
+        Setting {
+            key: "aux",
+            kind: Kind::Choice { words: &["adamw", "sgd"] },
+            doc: "the rule of vectors and of the first and last layer's matrices: AdamW, or SGD with Nesterov's momentum",
+        },
+        number("aux_lr", 3e-4, f64::INFINITY, "the learning rate of vectors; a schedule moves it in proportion to lr"),
         number("aux_beta1", 0.9, 1.0, "AdamW's decay of the first moment"),
         number("aux_beta2", 0.95, 1.0, "AdamW's decay of the second moment"),
         number("aux_eps", 1e-10, f64::INFINITY, "what AdamW adds to the denominator"),
-        number("aux_weight_decay", 0.0, f64::INFINITY, "AdamW's decoupled decay"),
+        number("aux_momentum", 0.85, 1.0, "SGD's momentum"),
+        number(
+            "aux_weight_decay",
+            0.0,
+            f64::INFINITY,
+            "the decay of vectors: AdamW's is decoupled, SGD's an L2 penalty",
+        ),
+        number("head_lr", 3e-4, f64::INFINITY, "the learning rate of the first and last layer's matrices, as aux_lr"),
+        number("head_weight_decay", 0.0, f64::INFINITY, "the decay of the first and last layer's matrices"),
+        number(
+            "first_bias_updates",
+            0.0,
+            f64::INFINITY,
+            "the update at which the first layer's bias stops: its rate falls from aux_lr in a straight line; 0: as other vectors",
+        ),
     ],
     build: |settings| Ok(Box::new(Muon::new(settings)?)),
 };
@@ -85,10 +104,26 @@ impl Muon {
         }
     }
 
+    /// How a tensor that is not taken moves. The rate that a kernel sees is lr; at lr = 0 nothing moves.
+    fn rest(&self, kind: tables::Kind) -> Rest {
+        let number = |key| self.settings.number(key);
+        let lr = number("lr");
+        let ratio = |rate: f64| if lr > 0.0 { rate / lr } else { 0.0 };
+        let (aux_lr, weight_decay) = (number("aux_lr"), number("aux_weight_decay"));
+        match kind {
+            tables::Kind::Matrix => {
+                Rest { rate: ratio(number("head_lr")), weight_decay: number("head_weight_decay"), own: false }
+            }
+            tables::Kind::FirstBias if number("first_bias_updates") > 0.0 => {
+                Rest { rate: if lr > 0.0 { aux_lr } else { 0.0 }, weight_decay, own: true }
+            }
+            _ => Rest { rate: ratio(aux_lr), weight_decay, own: false },
+        }
+    }
+
     fn record_matrices(&self, t: &mut Tape, matrices: &[Matrix]) {
         let set = &self.settings;
-        let [_, own, _] = tables::words(t.layout(), |_| 1.0);
-        let blocks = own.len() as u32 / 4;
+        let blocks = tables::blocks(t.layout(), true).len() as u32;
         let (count, floats) = (matrices.len() as u32, t.layout().param_floats());
         let table = t.buffer("muon.matrices", 36 * u64::from(count));
         let block_table = t.buffer("muon.blocks", 16 * u64::from(blocks));
@@ -132,13 +167,15 @@ impl Muon {
             return;
         }
         let set = &self.settings;
-        // The rate that a kernel sees is lr; at lr = 0 nothing moves.
-        let ratio = if set.number("lr") > 0.0 { set.number("aux_lr") / set.number("lr") } else { 0.0 };
-        let table = t.buffer("muon.rest", 16 * u64::from(blocks));
-        let v = t.buffer("state.v", 4 * u64::from(tables::rest_floats(t.layout())));
+        let table = t.buffer("muon.rest", 24 * u64::from(blocks));
         let (report, grads, params, m) = (report(t), arena(t, "grads"), arena(t, "params"), state(t, "buffer"));
-        let call = t.call("optim/muon_rest").size("blocks", blocks).size("ratio", ratio as f32);
-        let call = call.size("weight_decay", set.number("aux_weight_decay") as f32);
+        if set.choice("aux") == "sgd" {
+            let call = t.call("optim/muon_rest_sgd").size("blocks", blocks);
+            let call = call.size("momentum", set.number("aux_momentum") as f32).read(table).read(report);
+            return call.read(grads).write(params).write(m).groups(blocks);
+        }
+        let v = t.buffer("state.v", 4 * u64::from(tables::rest_floats(t.layout())));
+        let call = t.call("optim/muon_rest").size("blocks", blocks);
         let call = call.size("one_minus_beta1", (1.0 - set.number("aux_beta1")) as f32);
         let call = call.size("one_minus_beta2", (1.0 - set.number("aux_beta2")) as f32);
         let call = call.size("eps", set.number("aux_eps") as f32);
@@ -200,7 +237,9 @@ impl Optimizer for Muon {
 
     fn scalars(&self, t: u64) -> [f64; 4] {
         let correction = |key| correction(self.settings.number(key), t);
-        [correction("aux_beta1"), correction("aux_beta2"), 0.0, 0.0]
+        // Of the rate of the first layer's bias: a straight line from 1 to 0.
+        let share = 1.0 - (t - 1) as f64 / self.settings.number("first_bias_updates").max(1.0);
+        [correction("aux_beta1"), correction("aux_beta2"), share.max(0.0), 0.0]
     }
 
     fn lr(&self) -> f64 {
@@ -209,7 +248,7 @@ impl Optimizer for Muon {
 
     fn tables(&self, layout: &Layout) -> Vec<(&'static str, Vec<u32>)> {
         let names = ["muon.matrices", "muon.blocks", "muon.rest"];
-        let words = tables::words(layout, |shape| self.factor(shape));
+        let words = tables::words(layout, |shape| self.factor(shape), |kind| self.rest(kind));
         names.into_iter().zip(words).filter(|(_, words)| !words.is_empty()).collect()
     }
 }

@@ -94,6 +94,26 @@ impl<'a> Stepper<'a> {
             let wrong = || Error::config(format!("parameter {i} of {dims:?} has {} elements", values.len()), "");
             layout.param(i.to_string(), shape.ok_or_else(wrong)?, Init::Constant(0.0), !left_out.contains(&i));
         }
+        Self::over(gpu, target, optimizer, layout, params)
+    }
+
+    /// As [`Stepper::on_target`], over the arenas of a network: for rules that go by the names of layers.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if it does not fit.
+    ///
+    /// # Panics
+    /// If the values are not as many as the layout's.
+    pub fn over(
+        gpu: &'a Gpu,
+        target: &Target,
+        optimizer: Box<dyn Optimizer>,
+        layout: Layout,
+        params: &[Vec<f32>],
+    ) -> Result<Self> {
+        let expected: Vec<_> = layout.params.iter().map(|s| s.shape.elements()).collect();
+        let found: Vec<_> = params.iter().map(Vec::len).collect();
+        assert_eq!(found, expected, "stepper: values for a layout of other sizes");
         let tape = || Tape::over_layout(target, &layout);
         let mut recordings = vec![record(optimizer.as_ref(), Clip::default(), tape())];
         recordings.extend(record_evaluation(optimizer.as_ref(), tape()));

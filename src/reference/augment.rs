@@ -34,6 +34,49 @@ pub struct Draw {
     pub angle_degrees: f64,
 }
 
+/// What the padding of an image holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// Zeros: torchvision's `pad`.
+    Black,
+    /// The image, mirrored about its outermost pixels: PyTorch's `pad(mode="reflect")`.
+    Reflect,
+}
+
+impl Draw {
+    /// The image as it is.
+    pub const NONE: Self = Self { top: PADDING, left: PADDING, flip: false, angle_degrees: 0.0 };
+}
+
+/// Draws and weights of the views of an evaluation: the image, a pixel up and left, a pixel down and right, each as it is and
+/// mirrored (Jordan 2024).
+pub const VIEWS: [(Draw, f64); 6] = {
+    const fn view(at: usize, flip: bool) -> Draw {
+        Draw { top: at, left: at, flip, angle_degrees: 0.0 }
+    }
+    [
+        (view(PADDING, false), 0.25),
+        (view(PADDING, true), 0.25),
+        (view(PADDING - 1, false), 0.125),
+        (view(PADDING - 1, true), 0.125),
+        (view(PADDING + 1, false), 0.125),
+        (view(PADDING + 1, true), 0.125),
+    ]
+};
+
+/// Airbench's draw of image `index` in an epoch, from 1: a shift of at most 2 pixels each way, and alternating flip: a fair coin
+/// of the image alone says whether it is mirrored in epoch 1, and from one epoch to the next it changes (Jordan 2024).
+pub fn draw_airbench(seed: u32, epoch: u32, index: u32) -> Draw {
+    let v = pcg4d([seed, epoch, index, 0x61_75_67]);
+    let coin = pcg4d([seed, 0, index, 0x66_6c_69_70])[0] >> 31 == 1;
+    Draw {
+        top: PADDING - 2 + ((v[0] >> 8) % 5) as usize,
+        left: PADDING - 2 + ((v[1] >> 8) % 5) as usize,
+        flip: coin != (epoch % 2 == 1),
+        angle_degrees: 0.0,
+    }
+}
+
 /// The draw of image `index` in an epoch: crop offsets from 0 to 8, a fair coin, and degrees in [-15, 15).
 ///
 /// The generator is pcg4d of Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020, on the counter
@@ -49,31 +92,35 @@ pub fn draw(seed: u32, epoch: u32, index: u32) -> Draw {
     }
 }
 
-/// `y = (x / 255 - 0.5) / 0.5`, so that bytes become -1 to 1.
-pub fn normalize(x: &[u8]) -> Vec<f64> {
+/// `y[c][h][w] = (x[c][h][w] / 255 - mean[c]) / std[c]` of three channels.
+pub fn normalize(x: &[u8], mean: [f64; 3], std: [f64; 3]) -> Vec<f64> {
     let mut y = vec![0.0; x.len()];
     for i in 0..x.len() {
-        y[i] = (f64::from(x[i]) / 255.0 - 0.5) / 0.5;
+        let c = 3 * i / x.len();
+        y[i] = (f64::from(x[i]) / 255.0 - mean[c]) / std[c];
     }
     y
 }
 
 /// [`crop`], then [`flip`] where drawn, then [`rotate`]: an image of the same shape.
-pub fn augment(shape: &Image, x: &[u8], draw: &Draw) -> Vec<u8> {
-    let cropped = crop(shape, x, draw.top, draw.left);
+pub fn augment(shape: &Image, x: &[u8], draw: &Draw, padding: Padding) -> Vec<u8> {
+    let cropped = crop(shape, x, draw.top, draw.left, padding);
     let flipped = if draw.flip { flip(shape, &cropped) } else { cropped };
     rotate(shape, &flipped, draw.angle_degrees)
 }
 
-/// `y[c][h][w] = x[c][top + h - PADDING][left + w - PADDING]`, 0 outside x.
-pub fn crop(shape: &Image, x: &[u8], top: usize, left: usize) -> Vec<u8> {
+/// `y[c][h][w] = x[c][top + h - PADDING][left + w - PADDING]`; outside x, what the padding holds.
+pub fn crop(shape: &Image, x: &[u8], top: usize, left: usize, padding: Padding) -> Vec<u8> {
     expect_len("x", x.len(), shape.c * shape.h * shape.w);
     assert!(top <= 2 * PADDING && left <= 2 * PADDING, "reference: crop at ({top}, {left}) leaves the padded image");
     let mut y = vec![0; x.len()];
     for c in 0..shape.c {
         for h in 0..shape.h {
             for w in 0..shape.w {
-                let (row, column) = (top + h, left + w);
+                let (mut row, mut column) = (top + h, left + w);
+                if padding == Padding::Reflect {
+                    (row, column) = (reflect(row, shape.h), reflect(column, shape.w));
+                }
                 if row < PADDING || row >= shape.h + PADDING || column < PADDING || column >= shape.w + PADDING {
                     continue;
                 }
@@ -83,6 +130,18 @@ pub fn crop(shape: &Image, x: &[u8], top: usize, left: usize) -> Vec<u8> {
         }
     }
     y
+}
+
+/// Where a row of the padded image comes from, in the padded image.
+fn reflect(row: usize, size: usize) -> usize {
+    let (first, last) = (PADDING, PADDING + size - 1);
+    if row < first {
+        2 * first - row
+    } else if row > last {
+        2 * last - row
+    } else {
+        row
+    }
 }
 
 /// `y[c][h][w] = x[c][h][width - 1 - w]`.
@@ -199,10 +258,40 @@ mod tests {
     #[test]
     fn crop_and_flip_move_pixels_and_fill_with_zero() {
         let (shape, x) = (Image { c: 1, h: 2, w: 2 }, [1, 2, 3, 4]);
-        assert_eq!(crop(&shape, &x, PADDING, PADDING), x);
-        assert_eq!(crop(&shape, &x, PADDING + 1, PADDING), [3, 4, 0, 0]);
-        assert_eq!(crop(&shape, &x, PADDING, PADDING - 1), [0, 1, 0, 3]);
+        assert_eq!(crop(&shape, &x, PADDING, PADDING, Padding::Black), x);
+        assert_eq!(crop(&shape, &x, PADDING + 1, PADDING, Padding::Black), [3, 4, 0, 0]);
+        assert_eq!(crop(&shape, &x, PADDING, PADDING - 1, Padding::Black), [0, 1, 0, 3]);
         assert_eq!(flip(&shape, &x), [2, 1, 4, 3]);
-        assert_eq!(normalize(&[0, 255]), [-1.0, 1.0]);
+        assert_eq!(normalize(&[0, 255, 255], [0.5; 3], [0.5; 3]), [-1.0, 1.0, 1.0]);
+        assert_eq!(normalize(&[0, 255, 0], [0.5, 0.25, 0.5], [0.5, 0.5, 0.25]), [-1.0, 1.5, -2.0]);
+    }
+
+    /// `torch.nn.functional.pad(x, (2, 2, 2, 2), "reflect")` of the digits 1 to 9, cut at its corner, and mirrored.
+    #[test]
+    fn reflect_padding_mirrors_the_image() {
+        let (shape, x) = (Image { c: 1, h: 3, w: 3 }, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        let corner = [9, 8, 7, 6, 5, 4, 3, 2, 1];
+        assert_eq!(crop(&shape, &x, PADDING - 2, PADDING - 2, Padding::Reflect), corner);
+        let below = [5, 6, 5, 8, 9, 8, 5, 6, 5];
+        assert_eq!(crop(&shape, &x, PADDING + 1, PADDING + 1, Padding::Reflect), below);
+        let draw = Draw { top: PADDING + 1, flip: true, ..Draw::NONE };
+        assert_eq!(augment(&shape, &x, &draw, Padding::Reflect), [6, 5, 4, 9, 8, 7, 6, 5, 4]);
+    }
+
+    /// Each image is mirrored in every other epoch, half of them in the first; shifts are from -2 to 2, each as likely.
+    #[test]
+    fn flips_alternate() {
+        let draws = |epoch| (0..5000).map(move |i| draw_airbench(7, epoch, i));
+        let mirrored = draws(1).filter(|d| d.flip).count();
+        assert!((mirrored as f64 / 5000.0 - 0.5).abs() < 0.03, "{mirrored} of 5000");
+        for epoch in 1..5 {
+            assert!(draws(epoch).zip(draws(epoch + 1)).all(|(now, next)| now.flip != next.flip), "epoch {epoch}");
+        }
+        for shift in 0..5 {
+            let share = |of: &dyn Fn(&Draw) -> usize| draws(2).filter(|d| of(d) == PADDING - 2 + shift).count();
+            for count in [share(&|d| d.top), share(&|d| d.left)] {
+                assert!((count as f64 / 5000.0 - 0.2).abs() < 0.025, "shift {shift}: {count} of 5000");
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! ReLU, and the sum of two tensors followed by ReLU (the end of a residual block).
+//! ReLU, the sum of two tensors followed by ReLU (the end of a residual block), and GELU.
 //!
-//! Source: `torch.relu`; its derivative at 0 is 0. All tensors of a call have one shape, which does not matter here.
+//! Source: `torch.relu`; its derivative at 0 is 0. `torch.nn.functional.gelu` of `approximate="none"`. All tensors of a call have one shape, which does not matter here.
 
 use super::expect_len;
 
@@ -48,4 +48,76 @@ pub fn add_relu_backward(x: &[f64], other: &[f64], d_y: &[f64]) -> Vec<f64> {
         }
     }
     d
+}
+
+/// The normal distribution function, `(1 + erf(z / sqrt 2)) / 2`, with the error function's series of positive terms
+/// `2 / sqrt(pi) exp(-x^2) sum over n of 2^n x^(2n+1) / (1 3 5 .. (2n+1))` (Abramowitz and Stegun 1964, 7.1.6).
+pub fn normal_cdf(z: f64) -> f64 {
+    let x = z * std::f64::consts::FRAC_1_SQRT_2;
+    if x.abs() > 6.0 {
+        return if x > 0.0 { 1.0 } else { 0.0 }; // to 1e-17
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= 2.0 * x * x / (2.0 * f64::from(n) + 1.0);
+        sum += term;
+    }
+    let erf = 2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp() * sum;
+    ((1.0 + erf) / 2.0).clamp(0.0, 1.0)
+}
+
+/// `y = x normal_cdf(x)`.
+pub fn gelu(x: &[f64]) -> Vec<f64> {
+    let mut y = vec![0.0; x.len()];
+    for i in 0..x.len() {
+        y[i] = x[i] * normal_cdf(x[i]);
+    }
+    y
+}
+
+/// `d_x = d_y (normal_cdf(x) + x exp(-x^2 / 2) / sqrt(2 pi))`.
+pub fn gelu_backward(x: &[f64], d_y: &[f64]) -> Vec<f64> {
+    expect_len("d_y", d_y.len(), x.len());
+    let mut d_x = vec![0.0; x.len()];
+    for i in 0..x.len() {
+        let density = (-x[i] * x[i] / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        d_x[i] = d_y[i] * (normal_cdf(x[i]) + x[i] * density);
+    }
+    d_x
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{gelu, gelu_backward};
+
+    /// `torch.nn.functional.gelu` of PyTorch 2 in float64, and its gradient by autograd.
+    #[test]
+    fn gelu_is_pytorchs() {
+        let x = [-6.0, -3.0, -1.0, -0.5, 0.0, 0.25, 1.0, 2.5];
+        let y = [
+            -5.919525869479969e-09,
+            -0.00404969409489031,
+            -0.15865525393145702,
+            -0.15426876936299344,
+            0.0,
+            0.14967658142073093,
+            0.841344746068543,
+            2.4844758366855597,
+        ];
+        let d_x = [
+            -3.546870945402639e-08,
+            -0.01194564720418392,
+            -0.08331547058768635,
+            0.13250487534383712,
+            0.5,
+            0.695373354883636,
+            1.0833154705876864,
+            1.037611085908145,
+        ];
+        let agree = |found: &[f64], expected: &[f64]| {
+            found.iter().zip(expected).for_each(|(f, e)| assert!((f - e).abs() < 1e-12, "{f} is not {e}"));
+        };
+        agree(&gelu(&x), &y);
+        agree(&gelu_backward(&x, &[1.0; 8]), &d_x);
+    }
 }

@@ -2,15 +2,15 @@
 
 mod statistics;
 
-use super::{At, Case, Data, EPS, Expected, Port, TINY16, plus, random, scaler, single, unscaled};
+use super::{At, Case, Data, EPS, Expected, Port, TINY16, activation, plus, random, scaler, single, unscaled};
 use crate::{
-    ops::{BatchNorm, batch_norm, relu},
+    ops::{Activation, BatchNorm, batch_norm, relu},
     reference::{
         Sum,
         batchnorm::{self as reference, BatchNorm as Shape},
         elementwise,
     },
-    tape::Tape,
+    tape::{Tape, Tensor},
 };
 
 /// A batch normalization of a tensor `[images, h, w, channels]`.
@@ -22,8 +22,10 @@ pub struct BatchNormCase {
     pub training: bool,
     /// With a summand.
     pub add: bool,
-    /// With a ReLU at the end.
-    pub relu: bool,
+    /// At the end.
+    pub activation: Activation,
+    /// With airbench's eps and momentum, and a weight that is not trained, in place of PyTorch's.
+    pub airbench: bool,
     /// Whether a ReLU has the same summand, so that its gradients accumulate.
     pub shared: bool,
     /// Mean and half the range of the input.
@@ -31,17 +33,23 @@ pub struct BatchNormCase {
 }
 
 impl BatchNormCase {
+    fn options(&self, add: Option<Tensor>) -> BatchNorm {
+        let options = BatchNorm { add, ..BatchNorm::then(self.activation) };
+        if self.airbench { BatchNorm { eps: 1e-12, momentum: 0.4, frozen_weight: true, ..options } } else { options }
+    }
+
     fn shape(&self) -> Shape {
         let [n, h, w, c] = self.input.map(|d| d as usize);
-        Shape { n, c, h, w, eps: 1e-5, momentum: 0.1 }
+        let BatchNorm { eps, momentum, .. } = self.options(None);
+        Shape { n, c, h, w, eps: f64::from(eps), momentum: f64::from(momentum) }
     }
 
     fn len(&self) -> usize {
         self.input.iter().product::<u32>() as usize
     }
 
-    /// Before the ReLU: the normalization's output and the summand, one rounding more.
-    fn before_relu(&self, data: &Data) -> Expected {
+    /// Before the activation: the normalization's output and the summand, one rounding more.
+    fn before_activation(&self, data: &Data) -> Expected {
         let get = |name: &str| &data[name][..];
         let (x, gamma, beta) = (get("x"), get("gamma"), get("beta"));
         let (mean, variance) = (get("running_mean_before"), get("running_var_before"));
@@ -63,22 +71,25 @@ impl BatchNormCase {
         out
     }
 
-    /// The gradient as it passes the ReLU.
-    fn masked(&self, data: &Data) -> Vec<f64> {
-        let out = self.before_relu(data).value;
-        let pass = |(d, y): (&f64, f64)| if self.relu && y <= 0.0 { 0.0 } else { *d };
-        data["grad_out"].iter().zip(out).map(pass).collect()
+    /// The gradient as it passes the activation, and how far that may be off.
+    fn passed(&self, data: &Data) -> [Vec<f64>; 2] {
+        activation::backward(self.activation, &self.before_activation(data), &data["grad_out"])
     }
 
     fn gradients(&self, data: &Data) -> Vec<Expected> {
-        let g = self.masked(data);
+        let [g, of_g] = self.passed(data);
         let found = reference::backward(&self.shape(), &data["x"], &data["gamma"], &g);
+        let mut d_gamma = unscaled(found.d_gamma);
+        if self.options(None).frozen_weight {
+            [&mut d_gamma.value, &mut d_gamma.magnitude].into_iter().for_each(|list| list.fill(0.0));
+        }
         let mut expected = vec![
             Expected::sum("grad_x", &found.d_x),
-            Expected::added("grad_gamma", &data["grad_gamma_before"], &unscaled(found.d_gamma)),
+            Expected::added("grad_gamma", &data["grad_gamma_before"], &d_gamma),
             Expected::added("grad_beta", &data["grad_beta_before"], &unscaled(found.d_beta)),
         ];
         expected.extend(self.sums(data, &g));
+        self.widen(data, &of_g, &mut expected);
         if let Some(other) = data.get("other") {
             let sum = Sum { magnitude: g.iter().map(|g| g.abs()).collect(), value: g, terms: 1 };
             expected.push(match data.get("second.grad_out") {
@@ -94,9 +105,10 @@ impl Case for BatchNormCase {
     fn name(&self) -> String {
         let ([n, h, w, c], [mean, range]) = (self.input, self.mean_range);
         let mode = if self.training { "" } else { ", evaluation" };
-        let flags = [(self.add, " + other"), (self.relu, ", relu"), (self.shared, ", shared")];
+        let flags = [(self.add, " + other"), (true, self.activation.name()), (self.shared, ", shared")];
         let flags: String = flags.iter().filter(|(on, _)| *on).map(|(_, text)| *text).collect();
-        format!("{n}x{h}x{w}x{c} of {mean}+-{range}{mode}{flags}")
+        let choices = if self.airbench { ", eps 1e-12, frozen weight" } else { "" };
+        format!("{n}x{h}x{w}x{c} of {mean}+-{range}{mode}{flags}{choices}")
     }
 
     fn training(&self) -> bool {
@@ -106,7 +118,7 @@ impl Case for BatchNormCase {
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         let x = t.tensor(self.input);
         let other = self.add.then(|| t.tensor(self.input));
-        let y = batch_norm(t, x, BatchNorm { add: other, relu: self.relu });
+        let y = batch_norm(t, x, self.options(other));
         let scratch = |name, kernel, argument| Port::new(name, At::Scratch { kernel, argument });
         let mut ports = vec![
             Port::new("x", At::Tensor(x)),
@@ -137,7 +149,10 @@ impl Case for BatchNormCase {
             Port::new("running_var", At::Running("running_var")),
             scratch("saved", "batchnorm/finish", 1),
             scratch("partial", "batchnorm/partial", 1),
-            scratch("grad_partial", "batchnorm/backward_partial", 4),
+            match self.add {
+                true => scratch("grad_partial", "batchnorm/backward_partial_add", 4),
+                false => scratch("grad_partial", "batchnorm/backward_partial", 5),
+            },
             scratch("sums", "batchnorm/backward_finish", 2),
             Port::new("grad_x", At::Tensor(t.gradient(x).expect("batch_norm has given one"))),
             Port::new("grad_gamma", At::Gradient("weight")),
@@ -173,8 +188,9 @@ impl Case for BatchNormCase {
 
     /// Where the ReLU's input may be on either side of zero, or be stored as zero, no gradient arrives: either is then right.
     fn settle(&self, data: &mut Data) {
-        let out = self.before_relu(data);
-        let Some(d_y) = data.get_mut("grad_out").filter(|_| self.relu) else { return };
+        let out = self.before_activation(data);
+        let relu = self.activation == Activation::Relu;
+        let Some(d_y) = data.get_mut("grad_out").filter(|_| relu) else { return };
         for (i, d) in d_y.iter_mut().enumerate() {
             if out.value[i].abs() <= out.bound[i] + TINY16 {
                 *d = 0.0;
@@ -189,10 +205,8 @@ impl Case for BatchNormCase {
     }
 
     fn expected(&self, data: &Data) -> Vec<Expected> {
-        let mut out = self.before_relu(data);
-        if self.relu {
-            out.value.iter_mut().for_each(|y| *y = y.max(0.0));
-        }
+        let mut out = self.before_activation(data);
+        activation::forward(self.activation, &mut out);
         let mut expected = vec![out, self.saved(data)];
         if self.training {
             expected.push(self.partial(data));

@@ -1,10 +1,14 @@
 //! The table: which sizes each op is tried at. Sizes no tile divides, one of everything, and the edges of each kernel.
 
 use super::{
-    AugmentCase, BatchNormCase, Case, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossEntropyCase, DrawCase,
-    DropoutCase, FmaCase, GlobalAvgPoolCase, LinearCase, MaxPoolCase, ReluCase, ScaleCase,
+    AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case, ClipCase, Conv2dCase, ConvNormCase, CopyCase,
+    CrossEntropyCase, DrawCase, DropoutCase, FmaCase, GlobalAvgPoolCase, LinearCase, MaxPoolCase, ReluCase,
+    ScaleByCase, ScaleCase,
 };
-use crate::{ops::Conv2d, optim::Clip};
+use crate::{
+    ops::{Activation, Augment, Conv2d},
+    optim::Clip,
+};
 
 /// A case and whether the short run includes it.
 pub struct Entry {
@@ -80,18 +84,21 @@ fn normalizations() -> Vec<Entry> {
         input: [6, 5, 7, 10],
         training: true,
         add: false,
-        relu: false,
+        activation: Activation::None,
+        airbench: false,
         shared: false,
         mean_range: [5.0, 3.0],
     };
-    let relu = BatchNormCase { relu: true, mean_range: [0.0, 1.0], ..plain };
+    let relu = BatchNormCase { activation: Activation::Relu, mean_range: [0.0, 1.0], ..plain };
     let residual = BatchNormCase { add: true, ..relu };
+    let gelu = BatchNormCase { activation: Activation::Gelu, airbench: true, ..relu };
     let short = [
         plain,
         BatchNormCase { input: [4, 3, 5, 33], ..residual },
         BatchNormCase { input: [3, 2, 3, 9], shared: true, ..residual },
         BatchNormCase { training: false, ..residual },
         BatchNormCase { training: false, ..plain },
+        gelu,
     ];
     let full = [
         BatchNormCase { input: [4, 8, 8, 16], ..relu },
@@ -105,6 +112,9 @@ fn normalizations() -> Vec<Entry> {
         BatchNormCase { input: [65, 9, 9, 4], shared: true, ..residual },
         BatchNormCase { input: [1, 1, 1, 3], training: false, ..relu },
         BatchNormCase { input: [70, 3, 3, 66], training: false, add: true, ..plain },
+        BatchNormCase { input: [33, 12, 13, 7], airbench: false, mean_range: [-2.0, 3.0], ..gelu },
+        BatchNormCase { input: [17, 1, 1, 5], ..gelu },
+        BatchNormCase { input: [5, 6, 7, 70], training: false, ..gelu },
     ];
     short.into_iter().map(Entry::short).chain(full.into_iter().map(Entry::full)).collect()
 }
@@ -152,13 +162,27 @@ fn the_rest() -> Vec<Entry> {
         Entry::short(relu([4, 5, 5, 6], true, true)),
         Entry::full(relu([1, 1, 1, 1], false, false)),
         Entry::full(relu([2, 9, 9, 32], true, false)),
+        Entry::short(BiasCase { input: [3, 5, 4, 24], activation: Activation::Gelu, shared: true }),
+        Entry::full(BiasCase { input: [70, 31, 31, 6], activation: Activation::Gelu, shared: false }),
+        Entry::full(BiasCase { input: [1, 1, 1, 1], activation: Activation::Relu, shared: false }),
+        Entry::full(BiasCase { input: [2, 31, 30, 33], activation: Activation::None, shared: true }),
+        Entry::short(ScaleByCase { shape: [5, 1, 1, 10], factor: 1.0 / 256.0, shared: true }),
+        Entry::full(ScaleByCase { shape: [3, 5, 7, 6], factor: -3.0, shared: false }),
         // More workgroups than one dimension of a grid holds.
         Entry::full(ReluCase { shape: [1, 2049, 2048, 1], add: false, shared: false, training: false }),
-        Entry::short(AugmentCase { n: 5, rotate: false }),
-        Entry::short(AugmentCase { n: 16, rotate: true }),
-        Entry::full(AugmentCase { n: 70, rotate: true }),
-        Entry::short(DrawCase { n: 70, random: true }),
-        Entry::full(DrawCase { n: 5, random: false }),
+        Entry::short(AugmentCase { n: 5, rotate: false, augment: Augment::Paper }),
+        Entry::short(AugmentCase { n: 16, rotate: true, augment: Augment::Paper }),
+        Entry::full(AugmentCase { n: 70, rotate: true, augment: Augment::Paper }),
+        Entry::short(AugmentCase { n: 5, rotate: false, augment: Augment::Airbench }),
+        Entry::short(AugmentCase { n: 3, rotate: false, augment: Augment::Views }),
+        Entry::full(AugmentCase { n: 70, rotate: false, augment: Augment::Views }),
+        Entry::short(DrawCase { n: 70, augment: Augment::Paper, epoch: 3 }),
+        Entry::full(DrawCase { n: 5, augment: Augment::None, epoch: 3 }),
+        Entry::short(DrawCase { n: 70, augment: Augment::Airbench, epoch: 3 }),
+        Entry::full(DrawCase { n: 70, augment: Augment::Airbench, epoch: 4 }),
+        Entry::short(DrawCase { n: 13, augment: Augment::Views, epoch: 0 }),
+        Entry::short(AverageViewsCase { n: 13, classes: 10 }),
+        Entry::full(AverageViewsCase { n: 1, classes: 3 }),
         Entry::short(CopyCase { len: 5000 }),
         Entry::short(FmaCase { groups: 2, turns: 1 }),
     ]

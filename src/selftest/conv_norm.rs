@@ -2,7 +2,7 @@
 
 use super::{At, BatchNormCase, Case, Conv2dCase, Data, Expected, Port, random};
 use crate::{
-    ops::{BatchNorm, Conv2d, batch_norm, conv2d},
+    ops::{Activation, BatchNorm, Conv2d, batch_norm, conv2d},
     reference::conv2d as reference,
     tape::Tape,
 };
@@ -25,7 +25,15 @@ impl ConvNormCase {
     fn normalization(&self) -> BatchNormCase {
         let shape = self.convolution().shape(self.conv);
         let input = [shape.n, shape.p(), shape.q(), shape.k].map(|d| d as u32);
-        BatchNormCase { input, training: true, add: false, relu: true, shared: false, mean_range: [0.0, 1.0] }
+        BatchNormCase {
+            input,
+            training: true,
+            add: false,
+            activation: Activation::Relu,
+            shared: false,
+            mean_range: [0.0, 1.0],
+            airbench: false,
+        }
     }
 
     fn product(&self, data: &Data) -> Vec<f64> {
@@ -48,7 +56,7 @@ impl Case for ConvNormCase {
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         let x = t.tensor(self.input);
         let y = t.scope("conv", |t| conv2d(t, x, self.conv));
-        let z = t.scope("bn", |t| batch_norm(t, y, BatchNorm { add: None, relu: true }));
+        let z = t.scope("bn", |t| batch_norm(t, y, BatchNorm::then(Activation::Relu)));
         vec![
             Port::new("x", At::Tensor(x)),
             Port::new("weight", At::Param("conv.weight")),

@@ -1,8 +1,8 @@
-//! ReLU, alone and after a sum.
+//! ReLU, alone and after a sum; a constant factor.
 
-use super::{At, Case, Data, Expected, Port, TINY16, random};
+use super::{At, Case, Data, EPS, Expected, Port, TINY16, random};
 use crate::{
-    ops::{add_relu, relu},
+    ops::{add_relu, relu, scale},
     reference::elementwise as reference,
     tape::Tape,
 };
@@ -117,5 +117,65 @@ impl Case for ReluCase {
         }
         expected.push(Expected::rounded("grad_x", d_x, 1.0));
         expected
+    }
+}
+
+/// A constant factor.
+#[derive(Clone, Copy, Debug)]
+pub struct ScaleByCase {
+    /// `[images, h, w, channels]`.
+    pub shape: [u32; 4],
+    /// The factor.
+    pub factor: f32,
+    /// Whether a ReLU has the same input, so that its gradients accumulate.
+    pub shared: bool,
+}
+
+impl Case for ScaleByCase {
+    fn name(&self) -> String {
+        let [n, h, w, c] = self.shape;
+        format!("{} times {n}x{h}x{w}x{c}{}", self.factor, if self.shared { ", shared" } else { "" })
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let x = t.tensor(self.shape);
+        let y = scale(t, x, self.factor);
+        let mut ports = vec![Port::new("x", At::Tensor(x)), Port::new("out", At::Tensor(y))];
+        ports.push(Port::new("grad_out", At::Tensor(t.write_gradient(y).0)));
+        if self.shared {
+            let second = relu(t, x);
+            ports.push(Port::new("second.grad_out", At::Tensor(t.write_gradient(second).0)));
+        }
+        t.backward();
+        ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("scale has given one"))));
+        ports
+    }
+
+    fn data(&self) -> Data {
+        let len = self.shape.iter().product::<u32>() as usize;
+        let mut data = Data::from([("x", random(len, 1)), ("grad_out", random(len, 2))]);
+        if self.shared {
+            data.insert("second.grad_out", random(len, 3));
+        }
+        data
+    }
+
+    /// The gradient of the input's other consumer comes first.
+    fn intermediate(&self, data: &Data) -> Data {
+        let Some(second) = data.get("second.grad_out") else { return Data::new() };
+        Data::from([("grad_x", reference::relu_backward(&data["x"], second))])
+    }
+
+    /// A product, and a sum: two roundings, of the larger of the summands.
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let scaled = |name: &str| data[name].iter().map(|v| f64::from(self.factor) * v).collect::<Vec<_>>();
+        let (mut d_x, product) = (scaled("grad_out"), scaled("grad_out"));
+        if let Some(second) = data.get("second.grad_out") {
+            let second = reference::relu_backward(&data["x"], second);
+            d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
+        }
+        let mut d_x = Expected::rounded("grad_x", d_x, 1.0);
+        d_x.bound.iter_mut().zip(product).for_each(|(bound, v)| *bound += EPS * v.abs());
+        vec![Expected::rounded("out", scaled("x"), 1.0), d_x]
     }
 }

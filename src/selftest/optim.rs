@@ -100,6 +100,16 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
     ("muon", &[("nesterov", "false"), ("ns_steps", "2"), ("scale", "none"), ("aux_lr", "0.01"), ("aux_beta1", "0")]),
     ("muon", &[("lr", "0.002"), ("scale", "match_rms_adamw"), ("momentum", "0.5")]),
     ("muon", &[("variant", "airbench"), ("lr", "0.1"), ("momentum", "0.6"), ("ns_steps", "3")]),
+    (
+        "muon",
+        &[
+            ("weight_decay", "0.1"),
+            ("aux", "sgd"),
+            ("aux_lr", "0.01"),
+            ("aux_weight_decay", "0.01"),
+            ("no_decay", LEFT_OUT),
+        ],
+    ),
     ("schedulefree", &[]),
     ("schedulefree", &[("weight_decay", "0.1"), ("warmup_steps", "6"), ("no_decay", LEFT_OUT)]),
     (

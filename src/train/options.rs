@@ -6,6 +6,7 @@ use crate::{
     evaluate::{batch_beside, batch_sizes},
     models::{self, Config, Stem},
     network::{Plans, Recipe},
+    ops::Augment,
     optim::{Clip, Lookahead},
     schedule::Schedule,
 };
@@ -35,7 +36,9 @@ pub struct Options {
     pub recipe: Recipe,
     /// How the learning rate moves.
     pub schedule: Schedule,
-    /// Ends the run when the validation loss has not improved for this many epochs.
+    /// Epochs from one validation to the next; the last epoch has one anyway.
+    pub validate_every: u32,
+    /// Ends the run when the validation loss has not improved for this many validations.
     pub early_stop: Option<u32>,
     /// What happens at an update whose loss or gradient is not finite.
     pub on_nan: OnNan,
@@ -59,8 +62,9 @@ impl Default for Options {
             max_steps: None,
             batch: 128,
             accumulate: 2,
-            recipe: Recipe { augment: true, ..Recipe::default() },
+            recipe: Recipe { augment: Augment::Paper, ..Recipe::default() },
             schedule: Schedule::CONSTANT,
+            validate_every: 1,
             early_stop: None,
             on_nan: OnNan::Skip,
             shuffle: true,
@@ -81,7 +85,7 @@ impl Options {
             config: self.config,
             recipe: self.recipe,
             train: batch_sizes(dataset.len(Split::Train), self.batch as usize),
-            evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(self.batch)),
+            evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(self.batch, self.recipe.tta)),
         })
     }
 
@@ -102,6 +106,7 @@ impl Options {
             ("--accumulate", u64::from(self.accumulate)),
             ("--epochs", u64::from(self.epochs)),
             ("--max-steps", self.max_steps.unwrap_or(1)),
+            ("--validate-every", u64::from(self.validate_every)),
         ];
         for (flag, value) in positive {
             if value == 0 {

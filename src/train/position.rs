@@ -32,7 +32,7 @@ pub struct Position {
     pub last_update: Option<u64>,
     /// The least validation loss so far.
     pub best_loss: Option<f64>,
-    /// Epochs since then.
+    /// Validations since then.
     pub since_best: u32,
 }
 

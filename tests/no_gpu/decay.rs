@@ -2,15 +2,15 @@
 
 use velograd::gpu::target::Target;
 use velograd::models::{Config, Stem, resnet::resnet18};
-use velograd::ops;
+use velograd::ops::{self, Augment, Normalize};
 use velograd::params::{Layout, NoDecay};
 use velograd::tape::Tape;
 
 fn layout(no_decay: &str) -> Layout {
     let mut t = Tape::new(&Target::portable(), true);
     t.no_decay = no_decay.parse::<NoDecay>().unwrap();
-    let draws = ops::draw(&mut t, 4, false);
-    let images = ops::augment(&mut t, 4, draws);
+    let draws = ops::draw(&mut t, 4, Augment::None);
+    let images = ops::augment(&mut t, 4, draws, Augment::None, Normalize::HALF);
     resnet18(&mut t, images, Config { stem: Stem::Imagenet, width: 8, classes: 10 });
     t.finish().layout
 }

@@ -140,6 +140,12 @@ fn rectified_linear() {
 }
 
 #[test]
+fn gelu() {
+    let (x, d_y): (Vec<f64>, _) = (random(64, 8).iter().map(|x| 4.0 * x).collect(), random(64, 9));
+    check("gelu", &elementwise::gelu_backward(&x, &d_y), &x, |x| dot(&elementwise::gelu(x), &d_y));
+}
+
+#[test]
 fn max_pooling() {
     for (n, c, h, w, kernel, stride, padding) in [
         (2, 2, 7, 5, 3, 2, 1),

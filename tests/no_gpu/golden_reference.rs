@@ -5,7 +5,7 @@
 //! inputs are exact in float32, within the rounding of the stored result alone.
 
 use velograd::optim::ALL;
-use velograd::reference::augment::{self, Draw, Image};
+use velograd::reference::augment::{self, Draw, Image, Padding};
 use velograd::reference::batchnorm::{self, BatchNorm};
 use velograd::reference::conv2d::{self, Conv};
 use velograd::reference::linear::{self, Linear};
@@ -174,7 +174,7 @@ fn augmentation() {
     for i in 0..n {
         let (top, left) = (top[i] as usize, left[i] as usize);
         let draw = Draw { top, left, flip: flip[i] != 0, angle_degrees: angle[i] };
-        let found = augment::augment(&shape, &images[i * size..(i + 1) * size], &draw);
+        let found = augment::augment(&shape, &images[i * size..(i + 1) * size], &draw, Padding::Black);
         different += (0..size).filter(|&j| found[j] != expected[i * size + j]).count();
     }
     println!("augmentation: {different} of {} bytes differ", n * size);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use velograd::gpu::shader::{Access, Const};
 use velograd::gpu::target::Target;
 use velograd::models::{Config, Stem, resnet::resnet18};
-use velograd::ops;
+use velograd::ops::{self, Augment, Normalize};
 use velograd::tape::{Recording, Slot, Tape, Tensor, plan::Plan};
 
 /// First and last call that mention a tensor; a kept one is mentioned for ever after.
@@ -62,8 +62,9 @@ fn written_before_read(recording: &Recording, what: &str) {
 
 fn resnet(stem: Stem, training: bool, batch: u32) -> Recording {
     let mut t = Tape::new(&Target::portable(), training);
-    let draws = ops::draw(&mut t, batch, training);
-    let images = ops::augment(&mut t, batch, draws);
+    let augment = if training { Augment::Paper } else { Augment::None };
+    let draws = ops::draw(&mut t, batch, augment);
+    let images = ops::augment(&mut t, batch, draws, augment, Normalize::HALF);
     let logits = resnet18(&mut t, images, Config { stem, width: 16, classes: 10 });
     t.keep(logits);
     ops::cross_entropy(&mut t, logits, 0.0);

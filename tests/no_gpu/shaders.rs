@@ -7,7 +7,7 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use velograd::gpu::shader::{COOPERATIVE, Linked, SHADERS, Spec, link};
 use velograd::gpu::target::{Matrix, Precision, Target};
 use velograd::models::{Config, Stem, resnet::resnet18};
-use velograd::ops;
+use velograd::ops::{self, Augment, Normalize};
 use velograd::optim::{self, Clip, Kind};
 use velograd::params::{Init, Role, Shape};
 use velograd::selftest::table;
@@ -16,8 +16,9 @@ use velograd::tape::{Recording, Tape};
 /// A network as it is trained and as it is evaluated.
 fn resnet(target: &Target, stem: Stem, width: u32, training: bool) -> Recording {
     let mut t = Tape::new(target, training);
-    let draws = ops::draw(&mut t, 20, training);
-    let images = ops::augment(&mut t, 20, draws);
+    let augment = if training { Augment::Paper } else { Augment::None };
+    let draws = ops::draw(&mut t, 20, augment);
+    let images = ops::augment(&mut t, 20, draws, augment, Normalize::HALF);
     let logits = resnet18(&mut t, images, Config { stem, width, classes: 10 });
     ops::cross_entropy(&mut t, logits, 0.0);
     t.backward();

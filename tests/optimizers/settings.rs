@@ -59,7 +59,8 @@ fn rules_have_the_settings_of_their_papers() {
         (
             "muon",
             "lr momentum nesterov ns_steps weight_decay variant=keller|airbench scale=keller|flat|none|match_rms_adamw \
-             aux_lr aux_beta1 aux_beta2 aux_eps aux_weight_decay",
+             aux=adamw|sgd aux_lr aux_beta1 aux_beta2 aux_eps aux_momentum aux_weight_decay head_lr head_weight_decay \
+             first_bias_updates",
         ),
     ];
     for (name, expected) in table {

@@ -2,7 +2,7 @@
 
 use crate::{
     gpu::gemm::Gemm,
-    params::{Layout, Shape, padded},
+    params::{Layout, Segment, Shape, padded},
 };
 
 /// A matrix as it is stored, the twin of `Matrix` in `shaders/shared/matrices.wgsl`.
@@ -28,16 +28,58 @@ impl Matrix {
 }
 
 /// Which tensors Muon takes: matrices and filters, but of a network's layers (`conv1.weight`; a bare tensor belongs to
-/// none) neither the first, which sees images, nor the last, which makes logits. Jordan et al. 2024.
+/// none) neither the first, which sees images, nor the last, which makes logits. Jordan et al. 2024. Nor what is frozen.
 pub(super) fn taken(layout: &Layout) -> Vec<bool> {
-    let matrix = |shape: Shape| !matches!(shape, Shape::Vector { .. });
-    let layers = || (0..layout.params.len()).filter(|&i| matrix(layout.params[i].shape) && in_layer(layout, i));
-    let ends = [layers().next(), layers().next_back()];
-    (0..layout.params.len()).map(|i| matrix(layout.params[i].shape) && !ends.contains(&Some(i))).collect()
+    let ends = ends(layout);
+    let taken = |(i, segment): (usize, &Segment)| matrix(segment) && !segment.frozen && !ends.contains(&Some(i));
+    layout.params.iter().enumerate().map(taken).collect()
 }
 
-fn in_layer(layout: &Layout, index: usize) -> bool {
-    layout.params[index].name.contains('.')
+fn matrix(segment: &Segment) -> bool {
+    !matches!(segment.shape, Shape::Vector { .. })
+}
+
+/// The first matrix of a layer, and the last.
+fn ends(layout: &Layout) -> [Option<usize>; 2] {
+    let of_layer = |&i: &usize| matrix(&layout.params[i]) && layout.params[i].name.contains('.');
+    let mut layers = (0..layout.params.len()).filter(of_layer);
+    let first = layers.next();
+    [first, layers.next_back().or(first)]
+}
+
+/// How a tensor that is not taken moves.
+pub(super) struct Rest {
+    /// Its rate over Muon's, or its rate.
+    pub rate: f64,
+    /// Weight decay where that reaches it.
+    pub weight_decay: f64,
+    /// The rate is not Muon's times something: it has a schedule of its own.
+    pub own: bool,
+}
+
+/// What a tensor that is not taken is.
+pub(super) enum Kind {
+    /// A matrix: the first or last of a network.
+    Matrix,
+    /// The bias of the first layer.
+    FirstBias,
+    /// Another vector.
+    Vector,
+}
+
+/// The name of the layer that a tensor belongs to.
+fn layer(segment: &Segment) -> Option<&str> {
+    segment.name.rsplit_once('.').map(|(layer, _)| layer)
+}
+
+fn kind(layout: &Layout, index: usize) -> Kind {
+    let segment = &layout.params[index];
+    let first = ends(layout)[0].map(|first| &layout.params[first]);
+    match first {
+        _ if matrix(segment) => Kind::Matrix,
+        Some(first) if layer(segment) == layer(first) => Kind::FirstBias,
+        _ => Kind::Vector,
+    }
 }
 
 /// The matrices: wide ones first, then tall ones, the costliest of each first so that it does not end last.
@@ -79,7 +121,7 @@ pub(super) fn rest_floats(layout: &Layout) -> u32 {
 }
 
 /// Words of the table of matrices, of that of their blocks, and of that of the other tensors' blocks.
-pub(super) fn words(layout: &Layout, factor: impl Fn(Shape) -> f64) -> [Vec<u32>; 3] {
+pub(super) fn words(layout: &Layout, factor: impl Fn(Shape) -> f64, rest_of: impl Fn(Kind) -> Rest) -> [Vec<u32>; 3] {
     let (mut table, mut own) = (Vec::new(), Vec::new());
     let mut gram4 = 0;
     let all = blocks(layout, true);
@@ -97,7 +139,9 @@ pub(super) fn words(layout: &Layout, factor: impl Fn(Shape) -> f64) -> [Vec<u32>
     }
     let (mut rest, mut v4) = (Vec::new(), 0);
     for ([first4, len4, ..], segment) in blocks(layout, false) {
-        rest.extend([first4, len4, v4, layout.params[segment].decay().to_bits()]);
+        let Rest { rate, weight_decay, own } = rest_of(kind(layout, segment));
+        let weight_decay = weight_decay as f32 * layout.params[segment].decay();
+        rest.extend([first4, len4, v4, weight_decay.to_bits(), (rate as f32).to_bits(), u32::from(own)]);
         v4 += len4;
     }
     [table, own, rest]

@@ -1,10 +1,10 @@
-//! Muon: orthogonalized momentum for matrices, AdamW for the rest.
+//! Muon: orthogonalized momentum for matrices, AdamW or SGD for the rest.
 
 use super::{Optimizer, finite, zeros};
 
 /// Muon (Jordan et al. 2024; <https://github.com/KellerJordan/Muon>). A tensor of two or four dimensions is the matrix of its
-/// first dimension by all others; every other tensor goes by AdamW with the `aux_` settings, at a rate that keeps its
-/// proportion to lr when a schedule moves lr.
+/// first dimension by all others; every other tensor goes by AdamW or by SGD with the `aux_` settings, at a rate that keeps its
+/// proportion to lr when a schedule moves lr. Tensors have no names here, so there are no first and last layer.
 ///
 /// ```text
 /// keller:   buf <- momentum buf + (1 - momentum) g;   d = momentum buf + (1 - momentum) g with nesterov, else buf
@@ -13,6 +13,7 @@ use super::{Optimizer, finite, zeros};
 /// airbench: buf <- momentum buf + g;                  d = g + momentum buf with nesterov, else buf
 ///           theta <- theta sqrt(rows) / ||theta||
 ///           theta <- theta - lr NS(d)
+/// sgd:      g <- g + aux_weight_decay theta;  m <- aux_momentum m + g;  theta <- theta - rate (g + aux_momentum m)
 /// NS(G):    X = G / (||G|| + 1e-7);   ns_steps times X <- 3.4445 X + (-4.7750 A + 2.0315 A A) X with A = X X^T
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +33,11 @@ pub struct Muon {
     /// The factor of the rate: `keller` (root of at least 1 and the quotient of the last two dimensions), `flat` (of the
     /// matrix's), `none`, `match_rms_adamw` (0.2 roots of the longer side).
     pub scale: String,
-    /// AdamW's learning rate.
+    /// SGD with Nesterov momentum for the rest instead of AdamW.
+    pub aux_sgd: bool,
+    /// SGD's momentum.
+    pub aux_momentum: f64,
+    /// The learning rate of the rest.
     pub aux_lr: f64,
     /// AdamW's decay of the first moment.
     pub aux_beta1: f64,
@@ -40,7 +45,7 @@ pub struct Muon {
     pub aux_beta2: f64,
     /// AdamW's addition to the denominator.
     pub aux_eps: f64,
-    /// AdamW's decoupled decay.
+    /// AdamW's decoupled decay, SGD's L2 penalty.
     pub aux_weight_decay: f64,
     /// State: dimensions of the tensors.
     pub dims: Vec<Vec<usize>>,
@@ -65,6 +70,8 @@ impl Default for Muon {
             weight_decay: 0.0,
             airbench: false,
             scale: "keller".into(),
+            aux_sgd: false,
+            aux_momentum: 0.85,
             aux_lr: 3e-4,
             aux_beta1: 0.9,
             aux_beta2: 0.95,
@@ -141,6 +148,14 @@ impl Muon {
         let lr = if self.first_lr > 0.0 { self.aux_lr * self.lr / self.first_lr } else { 0.0 };
         let correction = |beta: f64| 1.0 - beta.powi(self.updates as i32);
         let (m, v) = (&mut self.buffer[i], &mut self.v[i]);
+        if self.aux_sgd {
+            for j in 0..theta.len() {
+                let g = grad[j] + self.aux_weight_decay * theta[j];
+                m[j] = self.aux_momentum * m[j] + g;
+                theta[j] -= lr * (g + self.aux_momentum * m[j]);
+            }
+            return;
+        }
         for j in 0..theta.len() {
             let g = grad[j];
             m[j] = self.aux_beta1 * m[j] + (1.0 - self.aux_beta1) * g;
@@ -178,11 +193,15 @@ impl Optimizer for Muon {
             "weight_decay" => self.weight_decay = value.parse().ok()?,
             "variant" => self.airbench = ["keller", "airbench"].iter().position(|v| *v == value)? == 1,
             "scale" if ["keller", "flat", "none", "match_rms_adamw"].contains(&value) => self.scale = value.into(),
+            "aux" => self.aux_sgd = ["adamw", "sgd"].iter().position(|v| *v == value)? == 1,
+            "aux_momentum" => self.aux_momentum = value.parse().ok()?,
             "aux_lr" => self.aux_lr = value.parse().ok()?,
             "aux_beta1" => self.aux_beta1 = value.parse().ok()?,
             "aux_beta2" => self.aux_beta2 = value.parse().ok()?,
             "aux_eps" => self.aux_eps = value.parse().ok()?,
             "aux_weight_decay" => self.aux_weight_decay = value.parse().ok()?,
+            // Of layers, which there are none of here.
+            "head_lr" | "head_weight_decay" | "first_bias_updates" => _ = value.parse::<f64>().ok()?,
             _ => return None,
         }
         Some(())

@@ -97,7 +97,51 @@ impl BatchNormCase {
         [over("sums", matrix.n), over("grad_partial", Rows::of(self.input).chunk_rows as usize)]
     }
 
-    /// `running + 0.1 (batch - running)` takes four roundings beyond those of the batch's statistic.
+    /// Adds to the bounds of gradients what comes of `of_g`, how far the gradient behind the activation may be off: all are
+    /// linear in it.
+    pub(super) fn widen(&self, data: &Data, of_g: &[f64], expected: &mut [Expected]) {
+        if of_g.iter().all(|v| *v == 0.0) {
+            return;
+        }
+        let shape = self.shape();
+        let (zeros, ones) = (vec![0.0; shape.c], vec![1.0; shape.c]);
+        let x_hat = reference::forward_training(&shape, &data["x"], &ones, &zeros, &zeros, &zeros).y.value;
+        let x_hat: Vec<f64> = x_hat.iter().map(|x| x.abs()).collect();
+        let products: Vec<f64> = of_g.iter().zip(&x_hat).map(|(g, x)| g * x).collect();
+        let (of_g_stored, products_stored) = (self.stored(of_g), self.stored(&products));
+        let matrix = self.matrix();
+        let sums = |terms: &[f64]| by_channel(&matrix, terms, terms).value;
+        let (of_sum, of_dot) = (sums(&of_g_stored), sums(&products_stored));
+        let saved = self.saved(data).value;
+        let gamma = pad(&data["gamma"]);
+        let count = matrix.n as f64;
+        for expected in expected {
+            let more: Vec<f64> = match expected.port {
+                "grad_beta" => of_sum[..shape.c].to_vec(),
+                "grad_gamma" if self.airbench => zeros.clone(),
+                "grad_gamma" => of_dot[..shape.c].to_vec(),
+                "sums" => [&of_sum[..], &of_dot].concat(),
+                "grad_partial" => {
+                    let chunk = Rows::of(self.input).chunk_rows as usize * matrix.c;
+                    let chunks = of_g_stored.chunks(chunk).zip(products_stored.chunks(chunk));
+                    chunks.flat_map(|(g, products)| [sums(g), sums(products)].concat()).collect()
+                }
+                "grad_x" => {
+                    let pixels = shape.h * shape.w;
+                    let of = |(i, (g, x_hat)): (usize, (&f64, &f64))| {
+                        let c = i / pixels % shape.c;
+                        let mean = (of_sum[c] + x_hat * of_dot[c]) / count;
+                        (gamma[c] * saved[matrix.c + c]).abs() * (g + mean)
+                    };
+                    of_g.iter().zip(&x_hat).enumerate().map(of).collect()
+                }
+                _ => continue,
+            };
+            expected.bound.iter_mut().zip(more).for_each(|(bound, more)| *bound += more);
+        }
+    }
+
+    /// `running + momentum (batch - running)` takes four roundings beyond those of the batch's statistic.
     pub(super) fn running(&self, data: &Data) -> [Expected; 2] {
         let shape = self.shape();
         let (mean, variance) = (&data["running_mean_before"], &data["running_var_before"]);

@@ -1,0 +1,21 @@
+// y = activation of x + bias, the bias per channel.
+#import rows
+#import activation
+
+struct Sizes { rows: u32, c4: u32, chunk_rows: u32 }
+
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> x: array<vec4<scalar>>;       // [rows][c4]
+@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;       // [c4]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<scalar>>; // [rows][c4]
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let part = part_of(group, groups, lane);
+    let shift = bias[part.c4];
+    for (var row = part.first; row < part.last; row++) {
+        let at = row * sizes.c4 + part.c4;
+        y[at] = vec4<scalar>(activate(vec4<f32>(x[at]) + shift));
+    }
+}

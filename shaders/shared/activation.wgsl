@@ -1,0 +1,42 @@
+// What follows a normalization or a bias in the same pass: RELU, GELU, or neither.
+//
+//   relu(z) = max(z, 0)
+//   gelu(z) = z * P(z), P the distribution function of the normal distribution      Hendrycks, Gimpel 2016, arXiv 1606.08415
+//
+// P(-|z|) = erfc(|z| / sqrt 2) / 2 is a Chebyshev fit whose relative error is below 1.2e-7, one unit of f32's last place, for
+// every z (Press, Teukolsky, Vetterling, Flannery 1992, Numerical Recipes in C, 6.2): PyTorch's nn.GELU(), not its tanh form.
+
+fn tail(z: vec4<f32>) -> vec4<f32> {
+    let x = abs(z) * 0.7071067811865476;
+    let t = 1.0 / (1.0 + 0.5 * x);
+    var p = fma(vec4<f32>(0.17087277), t, vec4<f32>(-0.82215223));
+    p = fma(p, t, vec4<f32>(1.48851587));
+    p = fma(p, t, vec4<f32>(-1.13520398));
+    p = fma(p, t, vec4<f32>(0.27886807));
+    p = fma(p, t, vec4<f32>(-0.18628806));
+    p = fma(p, t, vec4<f32>(0.09678418));
+    p = fma(p, t, vec4<f32>(0.37409196));
+    p = fma(p, t, vec4<f32>(1.00002368));
+    p = fma(p, t, vec4<f32>(-1.26551223));
+    return 0.5 * t * exp(fma(-x, x, p));
+}
+
+fn activate(z: vec4<f32>) -> vec4<f32> {
+    if RELU { return select(z, vec4<f32>(), z <= vec4<f32>()); } // a NaN stays one
+    if GELU {
+        let outside = z * tail(z);
+        return select(outside, z - outside, z > vec4<f32>());
+    }
+    return z;
+}
+
+// d_z of a gradient d_y behind the activation of z: gelu'(z) = P(z) + z * exp(-z*z/2) / sqrt(2 pi).
+fn activation_backward(z: vec4<f32>, d_y: vec4<f32>) -> vec4<f32> {
+    if RELU { return select(vec4<f32>(), d_y, z > vec4<f32>()); }
+    if GELU {
+        let outside = tail(z);
+        let below = select(outside, 1.0 - outside, z > vec4<f32>());
+        return d_y * fma(z, 0.3989422804014327 * exp(-0.5 * z * z), below);
+    }
+    return d_y;
+}

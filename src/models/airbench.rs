@@ -1,0 +1,74 @@
+//! The network of airbench94 (Jordan 2024, arXiv 2404.00498, in the form of `airbench94_muon.py`), with the names of its code, so
+//! that its weights can be exchanged.
+//!
+//! A frozen convolution that whitens 2x2 patches, and its negative; three groups of two 3x3 convolutions, which begin as the
+//! identity, with batch norms whose weights stay at 1; a linear layer without bias. At width 64 it has the published channels.
+
+use super::{Config, Model, Stem};
+use crate::{
+    ops::{
+        Activation, BatchNorm, Conv2d, Normalize, batch_norm, bias, conv2d_of, dropout, global_avg_pool, linear_of,
+        max_pool2d, scale,
+    },
+    params::{Init, Role},
+    tape::{Tape, Tensor},
+};
+
+/// The registry's row.
+pub const MODEL: Model = Model {
+    normalize: Normalize::CIFAR10,
+    known_by: ["layers.1.conv1.weight", "head.weight"],
+    config_of,
+    shapes: "[width, 24, 3, 3], width up to 1024, and [classes, 4 width]",
+    ..Model::new("airbench94", airbench94)
+};
+
+fn config_of(conv1: &[u32], head: &[u32]) -> Option<Config> {
+    let (&[width, WHITENED, 3, 3], &[classes, inputs]) = (conv1, head) else { return None };
+    (Some(inputs) == width.checked_mul(4)).then_some(Config { stem: Stem::Cifar, width, classes })
+}
+
+/// Side of a whitened patch.
+const PATCH: u32 = 2;
+
+/// A filter for each value of a patch, and its negative.
+const WHITENED: u32 = 2 * 3 * PATCH * PATCH;
+
+/// Images `[n, 32, 32, 3]` to logits `[n, 1, 1, classes]`: groups of `width`, four and four times that many channels.
+pub fn airbench94(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
+    let width = config.width;
+    let mut x = t.scope("whiten", |t| {
+        let choices = Conv2d { outputs: WHITENED, kernel: PATCH, stride: 1, padding: 0 };
+        let x = conv2d_of(t, images, choices, Init::Whiten, Role::Frozen);
+        t.no_gradient(x); // neither the images nor the filters take one
+        bias(t, x, Init::Uniform { fan: 3 * PATCH * PATCH }, Activation::Gelu)
+    });
+    for (group, outputs) in [(1, width), (2, 4 * width), (3, 4 * width)] {
+        x = t.scope(format!("layers.{group}"), |t| {
+            let x = convolution(t, "conv1", x, outputs);
+            let x = t.scope("pool", |t| max_pool2d(t, x, 2, 2, 0));
+            let x = norm(t, "norm1", x);
+            let x = convolution(t, "conv2", x, outputs);
+            norm(t, "norm2", x)
+        });
+    }
+    let x = t.scope("layers.4", |t| max_pool2d(t, x, 3, 3, 0));
+    // The mean of one pixel: what follows is f32 in any precision.
+    let x = t.scope("layers.4", |t| global_avg_pool(t, x));
+    let x = t.scope("dropout", |t| dropout(t, x, t.dropout));
+    t.scope("head", |t| {
+        let x = linear_of(t, x, config.classes, Init::UnitVariance);
+        scale(t, x, 1.0 / (4 * width) as f32)
+    })
+}
+
+fn convolution(t: &mut Tape, name: &str, x: Tensor, outputs: u32) -> Tensor {
+    let choices = Conv2d { outputs, kernel: 3, stride: 1, padding: 1 };
+    t.scope(name, |t| conv2d_of(t, x, choices, Init::Dirac, Role::Weight))
+}
+
+/// Running statistics that move fast, no scale, and GELU.
+fn norm(t: &mut Tape, name: &str, x: Tensor) -> Tensor {
+    let choices = BatchNorm { eps: 1e-12, momentum: 0.4, frozen_weight: true, ..BatchNorm::then(Activation::Gelu) };
+    t.scope(name, |t| batch_norm(t, x, choices))
+}

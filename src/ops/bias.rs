@@ -1,0 +1,41 @@
+//! A bias per channel and an activation, in one pass over memory: what a convolution without batch norm wants behind it.
+
+use super::{activation::Activation, batchnorm::Rows, scaler::scaler};
+use crate::{
+    params::{Init, Role, Shape},
+    tape::{Tape, Tensor},
+};
+
+/// The chunks whose sums one workgroup merges: more than batch norm's, since each is one number per channel, and the maps behind
+/// a first layer are the largest.
+pub(crate) fn rows(shape: [u32; 4]) -> Rows {
+    let rows = Rows::of(shape);
+    Rows { chunk_rows: rows.rows.div_ceil(4096).max(16), ..rows }
+}
+
+/// `y[n,h,w,c] = activation(x[n,h,w,c] + bias[c])`.
+///
+/// Where no gradient of `x` is wanted ([`Tape::no_gradient`]) only the bias gets one.
+pub fn bias(t: &mut Tape, x: Tensor, init: Init, activation: Activation) -> Tensor {
+    let shape = t.shape(x);
+    let (rows, spread) = (rows(shape), Rows::spread(shape));
+    let bias = t.param("bias", Shape::Vector { c: shape[3] }, init, Role::Bias);
+    let y = t.tensor_of(t.dtype(x), shape);
+    let call = activation.choose(t.call("bias/apply")).sizes(spread.fields()).read(x).read(bias.value.clone());
+    call.write(y).over(spread.invocations());
+    t.on_backward(y, move |t, d_y| {
+        let partial = t.scratch(4 * rows.invocations());
+        let call = activation.choose(t.call("bias/backward_partial")).sizes(rows.fields()).read(d_y).read(x);
+        call.read(bias.value.clone()).write(partial).over(rows.invocations());
+        let scaler = scaler(t);
+        let call = t.call_reduce("bias/backward_finish").sizes(rows.fields()).read(partial).read(scaler);
+        call.write(bias.gradient).groups(rows.c4);
+        if t.wants_gradient(x) {
+            let (d_x, accumulate) = t.write_gradient(x);
+            let call = activation.choose(t.call("bias/backward_apply")).constant("ACCUMULATE", accumulate);
+            let call = call.sizes(spread.fields()).read(d_y).read(x).read(bias.value);
+            call.write(d_x).over(spread.invocations());
+        }
+    });
+    y
+}
