@@ -218,12 +218,25 @@ impl ModelFlags {
     /// [`Error::Config`] for an unknown model or a size out of its range, before the device is opened; as [`Gpu::open`] and
     /// [`PrecisionFlag::on`].
     pub fn open(&self) -> Result<(Gpu, Plans<'static>)> {
-        let (model, config) = (models::find(&self.model)?, self.config()?);
-        let mut gpu = open_device(self.device.as_deref())?;
-        let recipe = Recipe { augment: Augment::Paper, precision: self.precision.on(&mut gpu)?, ..Recipe::default() };
-        let plans = Plans { model, config, recipe, train: vec![self.batch_size], evaluate: vec![] };
-        self.tune.apply(&mut gpu, &plans)?;
+        let mut gpu = self.open_gpu()?;
+        let plans = self.on(&mut gpu)?;
         Ok((gpu, plans))
+    }
+
+    /// The device, once model and sizes are known to be right.
+    fn open_gpu(&self) -> Result<Gpu> {
+        models::find(&self.model)?;
+        self.config()?;
+        open_device(self.device.as_deref())
+    }
+
+    /// That program for a device that is open.
+    fn on(&self, gpu: &mut Gpu) -> Result<Plans<'static>> {
+        let (model, config) = (models::find(&self.model)?, self.config()?);
+        let recipe = Recipe { augment: Augment::Paper, precision: self.precision.on(gpu)?, ..Recipe::default() };
+        let plans = Plans { model, config, recipe, train: vec![self.batch_size], evaluate: vec![] };
+        self.tune.apply(gpu, &plans)?;
+        Ok(plans)
     }
 
     fn config(&self) -> Result<Config> {

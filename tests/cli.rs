@@ -229,6 +229,42 @@ fn what_it_says_of_itself() {
     assert!(Path::new(&folder.0.join("sheet.png")).is_file());
 }
 
+/// `bench --suite`, small: every configuration with its time and its own memory, and the ceilings, as a table and as JSON.
+#[test]
+fn the_suite_is_a_table() {
+    let Some(gpu) = gpu() else { return };
+    let folder = Folder::new("suite");
+    let suite = ["bench", "--suite", "--width", "4", "--steps", "1"];
+    let json: serde_json::Value = serde_json::from_str(&folder.works(&[&suite[..], &["--json"]].concat())).unwrap();
+    for key in ["bytes_per_second", "flop_per_second", "dispatch_seconds"] {
+        assert!(json["ceilings"][key].as_f64().unwrap() > 0.0, "{key}");
+    }
+    let rows = json["rows"].as_array().unwrap();
+    let has = |key: &str, value: &str| rows.iter().any(|row| row[key].to_string().trim_matches('"') == value);
+    assert!(has("stem", "imagenet") && has("stem", "cifar") && has("optimizer", "velograd") && has("optimizer", "sgd"));
+    assert_eq!(has("precision", "mixed"), gpu.has_f16());
+    for row in rows {
+        assert_eq!((row["steps"].as_u64(), row["width"].as_u64()), (Some(1), Some(4)), "{row}");
+        let number = |key: &str| row[key].as_f64().unwrap_or_else(|| panic!("{row} has no {key}"));
+        let rate = 1e3 * number("batch") / number("ms_per_step");
+        assert!((number("images_per_second") / rate - 1.0).abs() < 1e-6, "{row}");
+        // wgpu has half a megabyte of its own; the network before took four and more, and is not counted again.
+        let (planned, measured) = (number("planned_device_bytes"), number("peak_device_bytes"));
+        assert!((measured - planned).abs() < 1e6, "{row}");
+    }
+
+    let said = folder.works(&suite);
+    says(&said, &["GB/s", "GFLOP/s", json["list"].as_str().unwrap(), "images/s", "memory MB"]);
+    assert_eq!(
+        said.lines().filter(|l| l.starts_with("imagenet") || l.starts_with("cifar")).count(),
+        rows.len(),
+        "{said}"
+    );
+    says(&folder.refused(2, &[&suite[..], &["--optimizer", "adam"]].concat()), &["--suite", "cannot be used with"]);
+    says(&folder.refused(2, &["bench", "--suite", "--steps", "0"]), &["--steps is at least 1"]);
+    says(&folder.refused(2, &["bench", "--suite", "--width", "0"]), &["--width"]);
+}
+
 /// Everything is allocated before the first step: a thousand updates more leave the process's peak where it was.
 #[test]
 fn a_thousand_updates_leave_memory_where_it_was() {

@@ -177,9 +177,18 @@ fn a_run_keeps_its_choices() {
     says(&more, &["continued from"]);
 
     let foreign = format!("{}=gemm_of_another_device 7x7", product.name);
-    let said = folder.works(&[&SMALL[..], &["--choice", &foreign, "--max-steps", "1", "--out", "foreign"]].concat());
+    let said =
+        remarks(&folder, &[&SMALL[..], &["--choice", &foreign, "--max-steps", "1", "--out", "foreign"]].concat());
     says(&said, &["1 products are computed otherwise than given"]);
     assert!(folder.velograd(&[&SMALL[..], &["--choice", "nonsense", "--out", "x"]].concat()).status.code() == Some(2));
+}
+
+/// What a command that works says on standard error.
+fn remarks(folder: &Folder, arguments: &[&str]) -> String {
+    let output = folder.velograd(arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    said
 }
 
 /// What was measured is kept, used, and replaced where it is damaged.
@@ -201,10 +210,10 @@ fn what_was_measured_is_remembered() {
     says(&whole, &["conv2d/forward 8x"]);
 
     let bench = [&["bench", "--tune", "fast", "--steps", "1"], &model[..]].concat();
-    assert!(!folder.works(&bench).contains("tuned "), "all of it was known");
+    assert!(!remarks(&folder, &bench).contains("tuned "), "all of it was known");
     for damage in ["", "{", "[1]", "{\"conv2d/forward\": 3}", "{\"a\": \"b\"}"] {
         fs::write(path, damage).unwrap();
-        says(&folder.works(&bench), &["tuned "]);
+        says(&remarks(&folder, &bench), &["tuned "]);
     }
     let json = folder.works(&[&["tune", "--json"], &model[..]].concat());
     let rows: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

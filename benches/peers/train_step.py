@@ -1,19 +1,35 @@
 #!/usr/bin/env python3
-"""One update of ResNet-18 in PyTorch and in velograd, in turn, and the ratio: the peer of `velograd bench`.
+"""One update of ResNet-18 in velograd, PyTorch and burn, in turn, and the ratios: the peers of `velograd bench`.
 
     pip install torch torchvision    # any build; with --index-url https://download.pytorch.org/whl/cpu the smallest
-    python benches/peers/train_step.py [--velograd target/release/velograd] [--rounds 5] [--batch-size 128] [--width 64]
-                                       [--device cpu|cuda] [--ways eager,compile,amp,amp-compile] [--optimizers velograd,adam,sgd]
+    cargo build --release --manifest-path benches/peers/burn/Cargo.toml    # for burn's rows; some ten minutes on two cores
+    python benches/peers/train_step.py [--velograd target/release/velograd] [--rounds 5] [--steps 5] [--batch-size 128]
+                                       [--stem imagenet|cifar] [--device cpu|cuda] [--optimizers velograd,adam,sgd]
+                                       [--ways eager,compile,amp,amp-compile,...] [--precisions f32,mixed]
+                                       [--burn FILE] [--burn-backends wgpu,flex]
 
-The same network (torchvision's, ImageNet stem, ten classes), batch of noise, cross-entropy and one update per step. PyTorch's
-batch lies on the device as normalized floats; velograd's step also moves the bytes there and augments them. `velograd` is the
+The same network (torchvision's, ten classes), batch of noise, cross-entropy and one update per step. The batch of PyTorch and
+of burn lies on the device as normalized floats; velograd's step also moves the bytes there and augments them. `velograd` is the
 rule as its notebook writes it: a loop over tensors in Python, whose norms are read back as numbers. A round times every way
-for a few steps, one after the other, and `velograd bench` after them; of each the smallest of the rounds counts.
+for a few steps, one after the other; of each the smallest of the rounds counts. What is compiled, and tried to find the fastest
+kernel, is compiled and tried before. A way of PyTorch is words joined by `-`: eager, compile (`torch.compile`), amp (autocast: f16
+and a scaler on CUDA, bf16 elsewhere), last (channels last). On CUDA PyTorch's f32 convolutions use TF32 unless told otherwise.
+
+burn trains from the same weights and batch, and its first losses must be PyTorch's, or nothing is timed.
+
+Memory: PyTorch on CUDA, `torch.cuda.max_memory_allocated`; on a processor, by how much the resident memory of a process of
+its own grows, from before the network is made to the peak of three updates. velograd, what its driver's allocator has handed
+out. burn, what its pools have reserved.
 """
 
 import argparse
 import json
+import os
+import pathlib
+import struct
 import subprocess
+import sys
+import tempfile
 import time
 
 try:
@@ -73,33 +89,44 @@ OPTIMIZERS = {
 }
 
 
+def network(arguments):
+    torch.manual_seed(0)
+    model = torchvision.models.resnet18(num_classes=10)
+    if arguments.stem == "cifar":
+        model.conv1, model.maxpool = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False), torch.nn.Identity()
+    images = torch.randn(arguments.batch_size, 3, 32, 32)
+    return model, images, torch.randint(0, 10, (arguments.batch_size,))
+
+
 class Way:
     """One network under one optimizer, trained one way."""
 
-    def __init__(self, name, optimizer, arguments):
-        torch.manual_seed(0)
-        self.name, self.device = f"PyTorch {name}, {optimizer}", torch.device(arguments.device)
-        model = torchvision.models.resnet18(num_classes=10)
-        if arguments.width != 64:
-            raise SystemExit("torchvision's ResNet-18 has width 64")
-        model = model.to(self.device)
-        self.amp = name.startswith("amp")
-        self.model = torch.compile(model) if name.endswith("compile") else model
+    def __init__(self, way, optimizer, arguments):
+        self.way, self.optimizer_name = way, optimizer
+        self.name, self.device, words = f"PyTorch {way}, {optimizer}", torch.device(arguments.device), way.split("-")
+        if not set(words) <= {"eager", "compile", "amp", "last"}:
+            raise SystemExit(f"--ways {way}: a way is words of eager, compile, amp and last, joined by -")
+        model, images, labels = network(arguments)
+        layout = torch.channels_last if "last" in words else torch.contiguous_format
+        model = model.to(self.device, memory_format=layout)
+        self.images, self.labels = images.to(self.device, memory_format=layout), labels.to(self.device)
+        self.amp = "amp" in words
+        self.model = torch.compile(model) if "compile" in words else model
         self.optimizer = OPTIMIZERS[optimizer](model.parameters())
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp and self.device.type == "cuda")
-        self.images = torch.randn(arguments.batch_size, 3, 32, 32, device=self.device)
-        self.labels = torch.randint(0, 10, (arguments.batch_size,), device=self.device)
         self.loss = torch.nn.CrossEntropyLoss()
 
     def step(self):
         self.optimizer.zero_grad()
-        with torch.autocast(self.device.type, enabled=self.amp, dtype=torch.float16 if self.device.type == "cuda" else torch.bfloat16):
+        half = torch.float16 if self.device.type == "cuda" else torch.bfloat16
+        with torch.autocast(self.device.type, enabled=self.amp, dtype=half):
             loss = self.loss(self.model(self.images), self.labels)
         self.scaler.scale(loss).backward()
         if isinstance(self.optimizer, VeloGrad):
             self.optimizer.set_loss(loss.item())
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        return loss
 
     def seconds(self, steps):
         self.step()
@@ -115,45 +142,159 @@ class Way:
             torch.cuda.synchronize()
 
 
+def resident(key):
+    """Bytes of /proc/self/status, None where there is no such file."""
+    try:
+        lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(key)), None)
+
+
+def peak(way, optimizer, arguments):
+    """The memory of three updates. Prints it: the process is one that does nothing else."""
+    before = resident("VmRSS")
+    subject = Way(way, optimizer, arguments)
+    for _ in range(3):
+        subject.step()
+    subject.synchronize()
+    if subject.device.type == "cuda":
+        print(torch.cuda.max_memory_allocated())
+    else:
+        print(resident("VmHWM") - before if before else "null")
+
+
+def peak_in_a_process(way):
+    command = [sys.executable, *sys.argv, "--peak-of", f"{way.way},{way.optimizer_name}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"the memory of {way.name}: {done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def ours(arguments, optimizer, precision):
-    command = [arguments.velograd, "bench", "--json", "--steps", str(arguments.steps), "--optimizer", optimizer]
-    command += ["--batch-size", str(arguments.batch_size), "--width", str(arguments.width), "--precision", precision]
+    command = [arguments.velograd, "bench", "--json", "--steps", str(arguments.steps), "--stem", arguments.stem]
+    command += ["--batch-size", str(arguments.batch_size), "--optimizer", optimizer, "--precision", precision]
+    command += ["--device", arguments.adapter] if arguments.adapter else []
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)}: {done.stderr}")
-    row = json.loads(done.stdout)
-    return row["ms_per_step"] / 1e3, row["device"]
+    return json.loads(done.stdout)
+
+
+def save(path, model, images, labels):
+    """What burn starts from, as safetensors: the length of a table, the table, the numbers."""
+    tensors = {name: t for name, t in model.state_dict().items() if t.is_floating_point()}
+    tensors |= {"images": images, "labels": labels.float()}
+    table, blobs, end = {}, [], 0
+    for name, tensor in tensors.items():
+        blobs.append(tensor.contiguous().numpy().tobytes())
+        table[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [end, end + len(blobs[-1])]}
+        end += len(blobs[-1])
+    head = json.dumps(table).encode()
+    path.write_bytes(struct.pack("<Q", len(head)) + head + b"".join(blobs))
+
+
+class Burn:
+    """A process that has warmed up and times a few updates for each line that it reads."""
+
+    def __init__(self, backend, arguments):
+        self.name = f"burn {backend}, adam"
+        model, images, labels = network(arguments)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "from.safetensors"
+            save(path, model, images, labels)
+            command = [arguments.burn, "--backend", backend, "--stem", arguments.stem, "--from", str(path), "--serve"]
+            command += ["--steps", str(arguments.steps)]
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self.row = self.next()
+        parameters = sum(p.numel() for p in model.parameters())
+        if self.row["parameters"] != parameters:
+            raise SystemExit(f"{self.name} has {self.row['parameters']} parameters, PyTorch {parameters}")
+        way = Way("eager", "adam", argparse.Namespace(**{**vars(arguments), "device": "cpu"}))
+        for update, burns in enumerate(self.row["losses"][:CHECKED]):
+            theirs = way.step().item()
+            print(f"{self.name}: loss before update {update + 1}: {burns:.6f}, PyTorch's {theirs:.6f}", file=sys.stderr)
+            # Rounding grows from update to update: Adam's first steps are of the size of the rate whatever the gradient.
+            if not abs(burns - theirs) <= (1e-4, 1e-2)[update > 0] * theirs:
+                raise SystemExit(f"{self.name} is not the same network")
+
+    def next(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name} ended with {self.process.wait()}")
+        return json.loads(line)
+
+    def round(self):
+        print(file=self.process.stdin, flush=True)
+        return self.next()
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+BURN = "benches/peers/burn/target/release/velograd-peer-burn"
+
+# Losses of burn that are compared with PyTorch's.
+CHECKED = 3
 
 
 def main():
+    cuda = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--velograd", default="target/release/velograd")
+    parser.add_argument("--adapter", help="velograd's --device")
+    parser.add_argument("--burn", default=BURN, help="left out where it is not built")
+    parser.add_argument("--burn-backends", default="wgpu", help="wgpu, flex; empty for none")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--ways", default="eager")
+    parser.add_argument("--stem", choices=["imagenet", "cifar"], default="imagenet")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if cuda else "cpu", help="of PyTorch")
+    parser.add_argument("--ways", help="default: eager; on CUDA eager,compile,amp,amp-compile,amp-last-compile")
     parser.add_argument("--optimizers", default="velograd,adam")
-    parser.add_argument("--precisions", default="f32", help="of velograd: f32, mixed")
+    parser.add_argument("--precisions", help="of velograd: f32, mixed; default: f32, where PyTorch is on CUDA both")
+    parser.add_argument("--peak-of", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.peak_of:
+        return peak(*arguments.peak_of.split(","), arguments)
+    on_cuda = arguments.device == "cuda"
+    names = (arguments.ways or ("eager,compile,amp,amp-compile,amp-last-compile" if on_cuda else "eager")).split(",")
+    precisions = (arguments.precisions or ("f32,mixed" if on_cuda else "f32")).split(",")
     optimizers = arguments.optimizers.split(",")
-    ways = [Way(way, optimizer, arguments) for way in arguments.ways.split(",") for optimizer in optimizers]
-    best, device = {}, ""
+    burns = []
+    if os.path.exists(arguments.burn) and "adam" in optimizers:
+        burns = [Burn(backend, arguments) for backend in arguments.burn_backends.split(",") if backend]
+    else:
+        print(f"without burn: there is no {arguments.burn}, or no adam in --optimizers", file=sys.stderr)
+    ways = [Way(way, optimizer, arguments) for way in names for optimizer in optimizers]
+
+    best, memory, device = {}, {way.name: peak_in_a_process(way) for way in ways}, ""
+    note = lambda name, seconds: best.update({name: min(best.get(name, float("inf")), seconds)})
+    mine = {f"velograd {precision}, {optimizer}": (optimizer, precision) for precision in precisions for optimizer in optimizers}
     for _ in range(arguments.rounds):
+        for name, which in mine.items():
+            row = ours(arguments, *which)
+            note(name, row["ms_per_step"] / 1e3)
+            device, memory[name] = row["device"], row["peak_device_bytes"]
         for way in ways:
-            best[way.name] = min(best.get(way.name, float("inf")), way.seconds(arguments.steps))
-        for precision in arguments.precisions.split(","):
-            for optimizer in optimizers:
-                seconds, device = ours(arguments, optimizer, precision)
-                name = f"velograd {precision}, {optimizer}"
-                best[name] = min(best.get(name, float("inf")), seconds)
-    where = torch.cuda.get_device_name() if arguments.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    print(f"PyTorch {torch.__version__} on {where}; velograd on {device}; batch {arguments.batch_size}, {arguments.rounds} rounds")
+            note(way.name, way.seconds(arguments.steps))
+        for burn in burns:
+            row = burn.round()
+            note(burn.name, row["ms_per_step"] / 1e3)
+            memory[burn.name] = row["reserved_device_bytes"]
+    for burn in burns:
+        burn.end()
+
+    where = torch.cuda.get_device_name() if on_cuda else f"CPU, {torch.get_num_threads()} threads"
+    print(f"PyTorch {torch.__version__} on {where}; velograd on {device}" + "".join(f"; burn on {b.row['device']}" for b in burns))
+    print(f"{arguments.stem} stem, batch {arguments.batch_size}; the smallest of {arguments.rounds} rounds of {arguments.steps} steps")
     for name, seconds in best.items():
-        optimizer = name.rsplit(", ", 1)[1]
-        ratios = [f"{seconds / best[w.name]:.2f} x {w.name}" for w in ways if w.name.endswith(optimizer) and w.name != name]
-        print(f"{name:<36} {1e3 * seconds:>9.1f} ms  {arguments.batch_size / seconds:>9.0f} images/s   {', '.join(ratios)}")
+        size = f"{memory[name] / 1e6:>6.0f} MB" if memory.get(name) else f"{'-':>9}"
+        peers = [peer for peer in best if name in mine and peer not in mine and peer.endswith(name[name.rindex(",") :])]
+        ratios = ", ".join(f"{seconds / best[peer]:.2f} x {peer[: peer.rindex(',')]}" for peer in peers)
+        print(f"{name:<32} {1e3 * seconds:>9.1f} ms  {arguments.batch_size / seconds:>9.0f} images/s  {size}   {ratios}".rstrip())
 
 
 if __name__ == "__main__":

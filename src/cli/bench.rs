@@ -1,17 +1,19 @@
 //! `velograd bench`
 
+mod suite;
+
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ModelFlags, json_line, print::say};
 use crate::{
     data::{Batch, IMAGE_BYTES},
     error::{Error, Result},
-    gpu::timing::dispatch_seconds,
+    gpu::{Gpu, timing::dispatch_seconds},
     models::Stem,
-    network::{Network, Place},
+    network::{Network, Place, Plans},
     optim,
     random::Rng,
     weights::Weights,
@@ -21,26 +23,55 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     model: ModelFlags,
-    /// Updates to time, after two that are not
-    #[arg(long, default_value_t = 10)]
-    steps: u32,
+    /// Updates to time, after two that are not [default: 10, of --suite on a software device 3]
+    #[arg(long)]
+    steps: Option<u32>,
+    /// A list of configurations and the device's ceilings: both stems, f32 and mixed, several batch sizes and optimizers
+    #[arg(long, conflicts_with_all = ["stem", "batch_size", "precision", "optimizer", "set"])]
+    suite: bool,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
 }
 
+/// What is timed where nobody says how many.
+const STEPS: u32 = 10;
+
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
-    let flags = &arguments.model;
-    if arguments.steps == 0 {
+    if arguments.steps == Some(0) {
         return Err(Error::config("--steps 0", "--steps is at least 1"));
     }
+    if arguments.suite {
+        return suite::run(arguments);
+    }
+    let flags = &arguments.model;
+    optim::build(&flags.optimizer, &flags.set)?; // said before the device is opened
+    let (gpu, plans) = flags.open()?;
+    let mut row = measure(&gpu, &plans, flags, arguments.steps.unwrap_or(STEPS), start)?;
+    row["peak_host_bytes"] = json!(peak_host_bytes());
+    if arguments.json {
+        json_line(&row);
+    } else {
+        for (key, value) in row.as_object().into_iter().flatten() {
+            match value {
+                Value::Number(n) if n.is_f64() => say!("{key:<22} {:.2}", n.as_f64().unwrap_or(0.0)),
+                Value::String(text) => say!("{key:<22} {text}"),
+                Value::Null => say!("{key:<22} not measurable on this device"),
+                other => say!("{key:<22} {other}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The row of one configuration: two updates, then `steps` that are timed, then each dispatch alone.
+fn measure(gpu: &Gpu, plans: &Plans<'_>, flags: &ModelFlags, steps: u32, start: Instant) -> Result<Value> {
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
     let lr = optimizer.lr();
-    let (gpu, plans) = flags.open()?;
     let planned_in_f32 = plans.planned_in_f32(&gpu.target, Some(optimizer.as_ref()));
     let forward = plans.record(&gpu.target, flags.batch_size, true).forward_calls;
-    let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
+    let mut network = Network::new(gpu, plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
     let batch = noise(flags.batch_size);
     let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1, lr };
     network.train(&batch, place)?;
@@ -50,33 +81,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     network.drain()?;
 
     let (begin, processor, mut calls) = (Instant::now(), thread_seconds(), Duration::ZERO);
-    for _ in 0..arguments.steps {
+    for _ in 0..steps {
         network.make_room()?; // waits for the device
         let call = Instant::now();
         network.train(&batch, place)?;
         calls += call.elapsed();
     }
     network.drain()?;
-    let steps = f64::from(arguments.steps);
-    let step = begin.elapsed().as_secs_f64() / steps;
+    let step = begin.elapsed().as_secs_f64() / f64::from(steps);
     // What the host's thread computed. A software driver may do the device's work inside the calls, while the thread
     // waits: the time of the calls would count that too, and serves only where the system does not tell.
     let computed = thread_seconds().zip(processor).map(|(end, start)| end - start);
-    let host = computed.unwrap_or(calls.as_secs_f64()) / steps;
+    let host = computed.unwrap_or(calls.as_secs_f64()) / f64::from(steps);
 
     let device_bytes = gpu.allocated_bytes();
     let split = split(&network, forward)?;
     let milliseconds = |of: fn(&Split) -> f64| split.as_ref().map(|s| 1e3 * of(s));
-    let row = json!({
+    Ok(json!({
         "device": gpu.info.name,
-        "driver": format!("{} {}", gpu.info.driver, gpu.info.driver_info).trim(),
+        "driver": driver(gpu),
         "model": flags.model,
         "stem": Stem::from(flags.stem).name(),
         "width": flags.width,
         "batch": flags.batch_size,
         "optimizer": flags.optimizer,
         "precision": plans.recipe.precision.name(),
-        "steps": arguments.steps,
+        "steps": steps,
         "dispatches": network.runtime.dispatches(0).len() + network.runtime.dispatches(network.update_program()).len(),
         "ms_per_step": 1e3 * step,
         "ms_forward": milliseconds(|s| s.forward),
@@ -88,21 +118,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         "planned_device_bytes": network.runtime.planned_bytes,
         "planned_device_bytes_in_f32": planned_in_f32.unwrap_or(network.runtime.planned_bytes),
         "peak_device_bytes": device_bytes.unwrap_or(network.runtime.planned_bytes),
-        "peak_host_bytes": peak_host_bytes(),
-    });
-    if arguments.json {
-        json_line(&row);
-    } else {
-        for (key, value) in row.as_object().into_iter().flatten() {
-            match value {
-                serde_json::Value::Number(n) if n.is_f64() => say!("{key:<22} {:.2}", n.as_f64().unwrap_or(0.0)),
-                serde_json::Value::String(text) => say!("{key:<22} {text}"),
-                serde_json::Value::Null => say!("{key:<22} not measurable on this device"),
-                other => say!("{key:<22} {other}"),
-            }
-        }
-    }
-    Ok(())
+    }))
+}
+
+fn driver(gpu: &Gpu) -> String {
+    format!("{} {}", gpu.info.driver, gpu.info.driver_info).trim().to_owned()
 }
 
 /// Device seconds of one update of one batch.

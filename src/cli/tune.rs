@@ -1,6 +1,6 @@
 //! `velograd tune`, and `--tune` of the commands that train.
 
-use std::{sync::Arc, time::Instant};
+use std::{io::Write as _, sync::Arc, time::Instant};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -54,7 +54,10 @@ impl TuneFlags {
         let mut choices: Choices = given.collect();
         let foreign = self.choice.iter().filter(|(name, _)| !choices.contains_key(name)).count();
         if foreign > 0 {
-            say!("{foreign} products are computed otherwise than given, in forms that suit {}", gpu.info.name);
+            remark(&format!(
+                "{foreign} products are computed otherwise than given, in forms that suit {}",
+                gpu.info.name
+            ));
         }
         let default = if is_software(&gpu.info) || !self.choice.is_empty() { TuneFlag::Off } else { TuneFlag::Fast };
         let effort = match self.tune.unwrap_or(default) {
@@ -72,7 +75,8 @@ impl TuneFlags {
             let found = measure(gpu, plans, &choices, effort)?;
             if !found.is_empty() {
                 memory.keep(&found);
-                say!("{} (--tune off goes by the table)", summary(&found, start.elapsed().as_secs_f64()));
+                let summary = summary(&found, start.elapsed().as_secs_f64());
+                remark(&format!("{summary} (--tune off goes by the table)"));
             }
             choices.extend(found.iter().filter_map(|m| Some((m.product.name.clone(), m.best()?.0))));
         }
@@ -94,6 +98,11 @@ impl TuneFlags {
             table.insert("choice".into(), words.into());
         }
     }
+}
+
+/// To standard error: the output may be a table or JSON.
+fn remark(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn summary(found: &[Measured], seconds: f64) -> String {

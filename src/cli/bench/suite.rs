@@ -1,0 +1,142 @@
+//! `velograd bench --suite`: several configurations, and what the device can do at most.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::{Arguments, STEPS, driver, measure};
+use crate::{
+    ceilings::Ceilings,
+    cli::{
+        ModelFlags,
+        PrecisionFlag::{self, F32, Mixed},
+        StemFlag::{self, Cifar, Imagenet},
+        json_line,
+        print::say,
+    },
+    error::{Error, Result},
+    gpu::{Gpu, is_software},
+    models::Stem,
+};
+
+/// Stem, what activations are stored as, images of a batch, update rule.
+type Configuration = (StemFlag, PrecisionFlag, u32, &'static str);
+
+/// For a GPU.
+const FULL: [Configuration; 12] = [
+    (Imagenet, F32, 128, "velograd"),
+    (Imagenet, F32, 512, "velograd"),
+    (Imagenet, Mixed, 128, "velograd"),
+    (Imagenet, Mixed, 512, "velograd"),
+    (Cifar, F32, 128, "velograd"),
+    (Cifar, F32, 512, "velograd"),
+    (Cifar, Mixed, 128, "velograd"),
+    (Cifar, Mixed, 512, "velograd"),
+    (Imagenet, F32, 128, "sgd"),
+    (Imagenet, F32, 128, "adamw"),
+    (Imagenet, F32, 128, "schedulefree"),
+    (Imagenet, F32, 128, "muon"),
+];
+
+/// For a processor, within a minute or two on two cores: behind the CIFAR stem an image costs many times as much.
+const SMALL: [Configuration; 6] = [
+    (Imagenet, F32, 128, "velograd"),
+    (Imagenet, F32, 32, "velograd"),
+    (Imagenet, Mixed, 128, "velograd"),
+    (Cifar, F32, 16, "velograd"),
+    (Imagenet, F32, 128, "sgd"),
+    (Imagenet, F32, 128, "adamw"),
+];
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let flags = &arguments.model;
+    let mut gpu = flags.open_gpu()?;
+    let (list, configurations, steps) =
+        if is_software(&gpu.info) { ("small", &SMALL[..], 3) } else { ("full", &FULL[..], STEPS) };
+    let steps = arguments.steps.unwrap_or(steps);
+    let f16 = gpu.has_f16();
+    let configurations: Vec<_> = configurations.iter().filter(|(_, precision, ..)| f16 || *precision == F32).collect();
+    let ceilings = Ceilings::measure(&gpu)?;
+    if !arguments.json {
+        head(&gpu, &ceilings);
+        let (model, width, count) = (&flags.model, flags.width, configurations.len());
+        let without = if f16 { "" } else { ", without mixed precision, for which the shaders have no f16" };
+        say!(
+            "\n{model} of width {width}, the {list} list: {count} configurations{without}; updates timed of each: {steps}"
+        );
+        columns(HEADER.map(str::to_owned));
+    }
+    let mut rows = Vec::new();
+    for &&(stem, precision, batch_size, optimizer) in &configurations {
+        let flags = ModelFlags { stem, precision, batch_size, optimizer: optimizer.to_owned(), ..flags.clone() };
+        let row = row(&mut gpu, &flags, steps)?;
+        if !arguments.json {
+            line(&row);
+        }
+        rows.push(row);
+    }
+    if arguments.json {
+        let (device, driver) = (&gpu.info.name, driver(&gpu));
+        json_line(&json!({ "device": device, "driver": driver, "list": list, "ceilings": ceilings, "rows": rows }));
+    }
+    Ok(())
+}
+
+/// What `velograd bench` says of one configuration, or why it cannot be.
+fn row(gpu: &mut Gpu, flags: &ModelFlags, steps: u32) -> Result<Value> {
+    let start = Instant::now();
+    let plans = flags.on(gpu)?;
+    let row = match measure(gpu, &plans, flags, steps, start) {
+        // More than this device holds, and nothing was asked of it yet: others may fit.
+        Err(Error::Device { message, .. }) if gpu.check().is_ok() => json!({
+            "stem": Stem::from(flags.stem).name(),
+            "precision": plans.recipe.precision.name(),
+            "batch": flags.batch_size,
+            "optimizer": flags.optimizer,
+            "error": message,
+        }),
+        other => other?,
+    };
+    gpu.wait()?; // the memory of this network is free before the next one's is counted
+    Ok(row)
+}
+
+fn head(gpu: &Gpu, ceilings: &Ceilings) {
+    say!("{}, {}\n", gpu.info.name, driver(gpu));
+    say!("{:<34}{:>10.1} GB/s", "copy, read and written", ceilings.bytes_per_second / 1e9);
+    say!("{:<34}{:>10.1} GFLOP/s", "multiply-adds in f32", ceilings.flop_per_second / 1e9);
+    say!("{:<34}{:>10.1} us", "from one dispatch to the next", 1e6 * ceilings.dispatch_seconds);
+}
+
+/// Milliseconds from `step ms` to `update`; the parts are of dispatches timed alone.
+const HEADER: [&str; 10] =
+    ["stem", "precision", "batch", "optimizer", "images/s", "step ms", "forward", "backward", "update", "memory MB"];
+
+fn columns([stem, precision, batch, optimizer, numbers @ ..]: [String; 10]) {
+    let numbers: String = numbers.iter().map(|n| format!("{n:>10}")).collect();
+    say!("{stem:<9} {precision:<9} {batch:>5}  {optimizer:<12} {numbers}");
+}
+
+fn line(row: &Value) {
+    let text = |key: &str| row[key].as_str().map_or_else(|| row[key].to_string(), str::to_owned);
+    if let Some(error) = row["error"].as_str() {
+        let first = error.lines().next().unwrap_or_default();
+        say!("{:<9} {:<9} {:>5}  {:<12} {first}", text("stem"), text("precision"), text("batch"), text("optimizer"));
+        return;
+    }
+    // Null where the device has no timestamps.
+    let number =
+        |key: &str, unit: f64| row[key].as_f64().map_or_else(|| "-".to_owned(), |n| format!("{:.1}", n / unit));
+    columns([
+        text("stem"),
+        text("precision"),
+        text("batch"),
+        text("optimizer"),
+        number("images_per_second", 1.0),
+        number("ms_per_step", 1.0),
+        number("ms_forward", 1.0),
+        number("ms_backward", 1.0),
+        number("ms_optimizer", 1.0),
+        number("peak_device_bytes", 1e6),
+    ]);
+}
