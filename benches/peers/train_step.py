@@ -2,7 +2,7 @@
 """One update of ResNet-18 in velograd, PyTorch and burn, in turn, and the ratios: the peers of `velograd bench`.
 
     pip install torch torchvision    # any build; with --index-url https://download.pytorch.org/whl/cpu the smallest
-    cargo build --release --manifest-path benches/peers/burn/Cargo.toml    # for burn's rows; some ten minutes on two cores
+    cargo build --release --manifest-path benches/peers/burn/Cargo.toml    # for burn's rows; ten minutes and more
     python benches/peers/train_step.py [--velograd target/release/velograd] [--rounds 5] [--steps 5] [--batch-size 128]
                                        [--stem imagenet|cifar] [--device cpu|cuda] [--optimizers velograd,adam,sgd]
                                        [--ways eager,compile,amp,amp-compile,...] [--precisions f32,mixed]
