@@ -1,0 +1,176 @@
+//! What the project promises of a machine with two cores and no GPU, measured: each row with its target, and whether it is met.
+//!
+//! ```text
+//! cargo bench --bench targets [-- [--device NAME]]
+//! ```
+//!
+//! ResNet-18 with the ImageNet stem, batch 128, f32, VeloGrad. The targets are lavapipe's on two cores of x86-64 with AVX2, quiet
+//! ones; on another device the figures stand alone. Ratios to other programs are `benches/peers/train_step.py`'s.
+
+use std::{path::Path, process::Command, time::Instant};
+
+use clap::Parser;
+use velograd::{
+    data::Batch,
+    error::{Error, Result},
+    gpu::{Gpu, is_software, timing::dispatch_seconds},
+    models::{self, Config, Stem},
+    network::{Network, Place, Plans, Recipe},
+    ops::Augment,
+    optim,
+    random::Rng,
+    table::Table,
+    weights::Weights,
+};
+
+#[derive(Parser)]
+struct Arguments {
+    /// Adapter by index or part of its name
+    #[arg(long, value_name = "NAME|INDEX")]
+    device: Option<String>,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+const BATCH: u32 = 128;
+
+/// Multiply-adds, as two operations each, of a convolution that counts as large.
+const LARGE: f64 = 4e8;
+
+/// A figure with its unit, and the most or the least that it may be.
+struct Row {
+    what: &'static str,
+    figure: f64,
+    unit: &'static str,
+    target: Target,
+}
+
+enum Target {
+    Below(f64),
+    Above(f64),
+}
+
+impl Row {
+    fn met(&self) -> bool {
+        match self.target {
+            Target::Below(most) => self.figure < most,
+            Target::Above(least) => self.figure > least,
+        }
+    }
+
+    fn cells(&self, judged: bool) -> Vec<String> {
+        let Self { what, figure, unit, .. } = self;
+        let target = match self.target {
+            Target::Below(most) => format!("below {most} {unit}"),
+            Target::Above(least) => format!("above {least} {unit}"),
+        };
+        let verdict = match (judged, self.met()) {
+            (false, _) => "",
+            (true, true) => "met",
+            (true, false) => "missed",
+        };
+        vec![(*what).into(), format!("{figure:.2} {unit}"), target, verdict.into()]
+    }
+}
+
+fn main() -> Result<()> {
+    let Arguments { device, .. } = Arguments::parse();
+    let gpu = Gpu::open(device.as_deref())?;
+    println!("{}, {} {}", gpu.info.name, gpu.info.driver, gpu.info.driver_info);
+    let mut rows = steps(&gpu)?;
+    let [cold, warm] = starts(device.as_deref())?;
+    rows.push(Row {
+        what: "start to first step, nothing cached",
+        figure: cold,
+        unit: "s",
+        target: Target::Below(10.0),
+    });
+    rows.push(Row { what: "start to first step, warm", figure: warm, unit: "s", target: Target::Below(1.5) });
+    let judged = is_software(&gpu.info);
+    let header = ["what", "measured", "target", ""].map(str::to_owned).to_vec();
+    let table = Table { header, rows: rows.iter().map(|row| row.cells(judged)).collect() };
+    print!("{}", table.text());
+    match rows.iter().filter(|row| judged && !row.met()).count() {
+        0 => Ok(()),
+        missed => Err(Error::device(format!("{missed} targets were missed"), "is anything else running?")),
+    }
+}
+
+/// What one process measures.
+fn steps(gpu: &Gpu) -> Result<Vec<Row>> {
+    let config = Config { stem: Stem::Imagenet, width: 64, classes: 10 };
+    let recipe = Recipe { augment: Augment::Paper, ..Recipe::default() };
+    let model = models::find("resnet18")?;
+    let plans = Plans { model, config, recipe, train: vec![BATCH], evaluate: vec![] };
+    let (optimizer, _) = optim::build("velograd", &[])?;
+    let lr = optimizer.lr();
+    let flop: Vec<f64> = plans.record(&gpu.target, BATCH, true).calls.iter().map(|call| call.flop).collect();
+    let mut network = Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
+    let mut rng = Rng::new(0);
+    let bytes = (BATCH * velograd::ops::IMAGE_BYTES) as usize;
+    let batch = Batch {
+        images: (0..bytes).map(|_| rng.u32() as u8).collect(),
+        labels: (0..BATCH).map(|i| i % 10).collect(),
+        indices: (0..BATCH).collect(),
+    };
+    let place = Place { first: true, last: true, images: BATCH, epoch: 1, lr };
+    let mut updates = |count: usize| -> Result<f64> {
+        let start = Instant::now();
+        for _ in 0..count {
+            network.train(&batch, place)?;
+        }
+        network.drain()?;
+        Ok(start.elapsed().as_secs_f64())
+    };
+    updates(2)?;
+    // In turn, so that whatever else the machine does meets both.
+    let (mut few, mut many) = (f64::INFINITY, f64::INFINITY);
+    for _ in 0..3 {
+        few = few.min(updates(4)?);
+        many = many.min(updates(12)?);
+    }
+
+    let mut rows = vec![
+        Row { what: "an update", figure: 1e3 * many / 12.0, unit: "ms", target: Target::Below(1000.0) },
+        Row { what: "12 updates against 4", figure: many / few, unit: "times", target: Target::Below(3.3) },
+    ];
+    let (mut slowest, mut optimizer) = (0.0_f64, f64::INFINITY);
+    for _ in 0..3 {
+        let (batch, update) =
+            (dispatch_seconds(&network.runtime, 0)?, dispatch_seconds(&network.runtime, network.update_program())?);
+        let (Some(batch), Some(update)) = (batch, update) else { return Ok(rows) };
+        let rates = flop.iter().zip(&batch).filter(|(flop, _)| **flop > LARGE).map(|(flop, s)| flop / s / 1e9);
+        slowest = slowest.max(rates.fold(f64::INFINITY, f64::min));
+        optimizer = optimizer.min(update.iter().sum());
+    }
+    rows.push(Row { what: "of it VeloGrad", figure: 1e3 * optimizer, unit: "ms", target: Target::Below(120.0) });
+    let what = "the slowest large convolution";
+    rows.push(Row { what, figure: slowest, unit: "GFLOP/s", target: Target::Above(20.0) });
+    Ok(rows)
+}
+
+/// Seconds from the start of the program to the end of its first step: with no cache of kernels, and with the caches of a run
+/// before.
+fn starts(device: Option<&str>) -> Result<[f64; 2]> {
+    let cache = std::env::temp_dir().join(format!("velograd-targets-{}", std::process::id()));
+    let start = |cached: bool| -> Result<f64> {
+        let program = Path::new(env!("CARGO_BIN_EXE_velograd"));
+        let mut command = Command::new(program);
+        command.args(["bench", "--steps", "1", "--json"]).args(device.iter().flat_map(|name| ["--device", name]));
+        command.env("MESA_SHADER_CACHE_DIR", &cache).env("VELOGRAD_CACHE", cache.join("velograd"));
+        if !cached {
+            command.env("MESA_SHADER_CACHE_DISABLE", "1").env("VELOGRAD_CACHE", "off");
+        }
+        let output = command.output().map_err(Error::io("run", program))?;
+        let row: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        row["ms_first_step"].as_f64().map(|ms| ms / 1e3).ok_or_else(|| {
+            Error::device(format!("velograd bench: {}", String::from_utf8_lossy(&output.stderr).trim()), "")
+        })
+    };
+    let cold = start(false)?;
+    start(true)?;
+    let warm = [start(true)?, start(true)?];
+    let _ = std::fs::remove_dir_all(cache);
+    Ok([cold, warm[0].min(warm[1])])
+}
