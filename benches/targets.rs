@@ -20,6 +20,7 @@ use velograd::{
     optim,
     random::Rng,
     table::Table,
+    tape::{Call, Size},
     weights::Weights,
 };
 
@@ -35,8 +36,10 @@ struct Arguments {
 
 const BATCH: u32 = 128;
 
-/// Multiply-adds, as two operations each, of a convolution that counts as large.
-const LARGE: f64 = 4e8;
+/// Whether a convolution counts as large: 0.4 GFLOP and more, and not of three colours, a quarter of whose operands is padding.
+fn large(call: &Call) -> bool {
+    call.flop > 4e8 && !call.sizes.contains(&("c4", Size::U32(1)))
+}
 
 /// A figure with its unit, and the most or the least that it may be.
 struct Row {
@@ -105,7 +108,7 @@ fn steps(gpu: &Gpu) -> Result<Vec<Row>> {
     let plans = Plans { model, config, recipe, train: vec![BATCH], evaluate: vec![] };
     let (optimizer, _) = optim::build("velograd", &[])?;
     let lr = optimizer.lr();
-    let flop: Vec<f64> = plans.record(&gpu.target, BATCH, true).calls.iter().map(|call| call.flop).collect();
+    let calls = plans.record(&gpu.target, BATCH, true).calls;
     let mut network = Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
     let mut rng = Rng::new(0);
     let bytes = (BATCH * velograd::ops::IMAGE_BYTES) as usize;
@@ -140,7 +143,7 @@ fn steps(gpu: &Gpu) -> Result<Vec<Row>> {
         let (batch, update) =
             (dispatch_seconds(&network.runtime, 0)?, dispatch_seconds(&network.runtime, network.update_program())?);
         let (Some(batch), Some(update)) = (batch, update) else { return Ok(rows) };
-        let rates = flop.iter().zip(&batch).filter(|(flop, _)| **flop > LARGE).map(|(flop, s)| flop / s / 1e9);
+        let rates = calls.iter().zip(&batch).filter(|(call, _)| large(call)).map(|(call, s)| call.flop / s / 1e9);
         slowest = slowest.max(rates.fold(f64::INFINITY, f64::min));
         optimizer = optimizer.min(update.iter().sum());
     }
@@ -159,7 +162,9 @@ fn starts(device: Option<&str>) -> Result<[f64; 2]> {
         let mut command = Command::new(program);
         command.args(["bench", "--steps", "1", "--json"]).args(device.iter().flat_map(|name| ["--device", name]));
         command.env("MESA_SHADER_CACHE_DIR", &cache).env("VELOGRAD_CACHE", cache.join("velograd"));
-        if !cached {
+        if cached {
+            command.env_remove("MESA_SHADER_CACHE_DISABLE");
+        } else {
             command.env("MESA_SHADER_CACHE_DISABLE", "1").env("VELOGRAD_CACHE", "off");
         }
         let output = command.output().map_err(Error::io("run", program))?;
