@@ -183,6 +183,25 @@ fn a_run_keeps_its_choices() {
     assert!(folder.velograd(&[&SMALL[..], &["--choice", "nonsense", "--out", "x"]].concat()).status.code() == Some(2));
 }
 
+/// The same command goes on with an experiment whatever has become of the choices since: they are in its folder.
+#[test]
+fn an_experiment_goes_on_as_it_was_begun() {
+    let Some(gpu) = gpu() else { return };
+    let folder = Folder::new("experiment-choices");
+    folder.write("set/data_batch_1.bin", &records(32));
+    let compare = ["compare", "--data", "set", "--width", "8", "--batch-size", "16", "--epochs", "1", "--seeds", "1"];
+    let compare = [&compare[..], &["--optimizers", "sgd", "--out", "c"]].concat();
+    let products = Plans { train: vec![16], evaluate: vec![], ..plans() }.products(&gpu.target);
+    let other = products.into_iter().find_map(|(p, _)| Some((p.name.clone(), *gpu.target.candidates(&p).get(1)?)));
+    let (name, choice) = other.expect("there are two cores");
+    folder.works(&[&compare[..], &["--choice", &format!("{name}={choice}")]].concat());
+    let begun = || fs::read_to_string(folder.0.join("c/experiment.json")).unwrap();
+    let first = begun();
+    says(&first, &[&name, &choice.to_string()]);
+    folder.works(&compare);
+    assert_eq!(begun(), first);
+}
+
 /// What a command that works says on standard error.
 fn remarks(folder: &Folder, arguments: &[&str]) -> String {
     let output = folder.velograd(arguments);
