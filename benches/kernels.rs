@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use clap::Parser;
 use velograd::{
-    cli::ModelFlags,
+    cli::{ModelFlags, TuneFlags},
     error::{Error, Result},
     gpu::{runtime::Runtime, runtime::Step, timing::dispatch_seconds},
     optim,
@@ -23,6 +23,8 @@ use velograd::{
 struct Arguments {
     #[command(flatten)]
     model: ModelFlags,
+    #[command(flatten)]
+    tune: TuneFlags,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -36,9 +38,10 @@ struct Row {
 }
 
 fn main() -> Result<()> {
-    let flags = Arguments::parse().model;
+    let arguments = Arguments::parse();
+    let flags = &arguments.model;
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
-    let (gpu, plans) = flags.open()?;
+    let (gpu, plans) = flags.open(&arguments.tune)?;
     let failed = selftest::run(&gpu, Depth::Short)?.into_iter().filter(|row| !row.passed).count();
     if failed > 0 {
         let hint = "velograd selftest names them; a wrong kernel is not worth timing";
@@ -73,7 +76,7 @@ fn main() -> Result<()> {
             total += seconds;
         }
     }
-    println!("{}, {} {}", gpu.info.name, gpu.info.driver, gpu.info.driver_info);
+    println!("{gpu}");
     println!("{:<84} {:>5} {:>9} {:>6} {:>9} {:>8}", "kernel", "calls", "ms", "share", "GFLOP/s", "GB/s");
     for ((_, name), Row { calls, seconds, flop, bytes }) in &rows {
         let gflops = if *flop > 0.0 { format!("{:.1}", flop / seconds / 1e9) } else { String::new() };

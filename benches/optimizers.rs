@@ -72,7 +72,7 @@ fn main() -> Result<()> {
     let rounds = if arguments.quick { 3 } else { 11 };
     let copy = Copy::new(&gpu, &layout)?;
     let adamw = Rule::new(&gpu, &layout, "adamw", &[])?;
-    println!("{}, {} {}", gpu.info.name, gpu.info.driver, gpu.info.driver_info);
+    println!("{gpu}");
     println!("{} parameters in {} tensors, {rounds} rounds", layout.elements(), layout.params.len());
     copy.compare_with_buffer_copy(rounds)?;
     println!(

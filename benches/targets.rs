@@ -18,7 +18,6 @@ use velograd::{
     network::{Network, Place, Plans, Recipe},
     ops::Augment,
     optim,
-    random::Rng,
     table::Table,
     tape::{Call, Size},
     weights::Weights,
@@ -80,7 +79,7 @@ impl Row {
 fn main() -> Result<()> {
     let Arguments { device, .. } = Arguments::parse();
     let gpu = Gpu::open(device.as_deref())?;
-    println!("{}, {} {}", gpu.info.name, gpu.info.driver, gpu.info.driver_info);
+    println!("{gpu}");
     let mut rows = steps(&gpu)?;
     let [cold, warm] = starts(device.as_deref())?;
     rows.push(Row {
@@ -110,13 +109,7 @@ fn steps(gpu: &Gpu) -> Result<Vec<Row>> {
     let lr = optimizer.lr();
     let calls = plans.record(&gpu.target, BATCH, true).calls;
     let mut network = Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
-    let mut rng = Rng::new(0);
-    let bytes = (BATCH * velograd::ops::IMAGE_BYTES) as usize;
-    let batch = Batch {
-        images: (0..bytes).map(|_| rng.u32() as u8).collect(),
-        labels: (0..BATCH).map(|i| i % 10).collect(),
-        indices: (0..BATCH).collect(),
-    };
+    let batch = Batch::noise(BATCH);
     let place = Place { first: true, last: true, images: BATCH, epoch: 1, lr };
     let mut updates = |count: usize| -> Result<f64> {
         let start = Instant::now();

@@ -206,9 +206,6 @@ pub struct ModelFlags {
     /// Adapter by index or part of its name
     #[arg(long, value_name = "NAME|INDEX")]
     pub device: Option<String>,
-    /// Which form of each matrix product runs
-    #[command(flatten)]
-    pub tune: TuneFlags,
 }
 
 impl ModelFlags {
@@ -217,9 +214,9 @@ impl ModelFlags {
     /// # Errors
     /// [`Error::Config`] for an unknown model or a size out of its range, before the device is opened; as [`Gpu::open`] and
     /// [`PrecisionFlag::on`].
-    pub fn open(&self) -> Result<(Gpu, Plans<'static>)> {
+    pub fn open(&self, tune: &TuneFlags) -> Result<(Gpu, Plans<'static>)> {
         let mut gpu = self.open_gpu()?;
-        let plans = self.on(&mut gpu)?;
+        let plans = self.on(&mut gpu, tune)?;
         Ok((gpu, plans))
     }
 
@@ -231,11 +228,11 @@ impl ModelFlags {
     }
 
     /// That program for a device that is open.
-    fn on(&self, gpu: &mut Gpu) -> Result<Plans<'static>> {
+    fn on(&self, gpu: &mut Gpu, tune: &TuneFlags) -> Result<Plans<'static>> {
         let (model, config) = (models::find(&self.model)?, self.config()?);
         let recipe = Recipe { augment: Augment::Paper, precision: self.precision.on(gpu)?, ..Recipe::default() };
         let plans = Plans { model, config, recipe, train: vec![self.batch_size], evaluate: vec![] };
-        self.tune.apply(gpu, &plans)?;
+        tune.apply(gpu, &plans)?;
         Ok(plans)
     }
 

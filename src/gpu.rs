@@ -11,6 +11,7 @@ mod unchecked;
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -153,6 +154,18 @@ pub fn is_software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu
 }
 
+/// Name and version of an adapter's driver.
+pub fn driver(info: &wgpu::AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
+}
+
+impl fmt::Display for Gpu {
+    /// The device's name and its driver.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.info.name, self.driver())
+    }
+}
+
 impl Gpu {
     /// Opens an adapter, chosen as [`choose`] does.
     ///
@@ -265,6 +278,11 @@ impl Gpu {
             return Err(Error::device(message, "--precision f32"));
         }
         Ok(self.target.with(precision))
+    }
+
+    /// Name and version of the driver.
+    pub fn driver(&self) -> String {
+        driver(&self.info)
     }
 
     /// Whether shaders compute with f16.

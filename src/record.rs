@@ -307,7 +307,7 @@ pub(crate) fn run_json(
         "version": env!("CARGO_PKG_VERSION"),
         "device": gpu.info.name,
         "backend": format!("{:?}", gpu.info.backend).to_lowercase(),
-        "driver": format!("{} {}", gpu.info.driver, gpu.info.driver_info).trim(),
+        "driver": gpu.driver(),
         "model": options.model,
         "stem": options.config.stem.name(),
         "width": options.config.width,

@@ -252,9 +252,9 @@ pub fn assure(gpu: &Gpu, target: &Target, choices: impl IntoIterator<Item = Choi
     let short: Vec<_> = table().into_iter().filter(|entry| entry.short).collect();
     short.iter().try_for_each(|entry| compare(target, entry.case.as_ref()))?;
     // Whether in two parts or in thirty, the kernels are the same.
-    let forms: BTreeSet<_> = choices.into_iter().map(|choice| (choice.gemm, choice.parts.min(3))).collect();
-    for (core, parts) in forms {
-        compare(&Target { gemm: vec![core], parts: Some(parts), ..target.clone() }, short[0].case.as_ref())?;
+    let forms: BTreeSet<_> = choices.into_iter().map(|c| Choice { parts: c.parts.min(3), ..c }).collect();
+    for form in forms {
+        compare(&Target { forced: Some(form), ..target.clone() }, short[0].case.as_ref())?;
     }
     rows.extend(optim::first(gpu, target, optimizer)?);
     let wrong: Vec<&Row> = rows.iter().filter(|row| !row.passed).collect();
@@ -341,7 +341,7 @@ pub fn variants(gpu: &Gpu) -> Vec<Target> {
     let mut variants = targets(gpu);
     for target in targets(gpu) {
         for &core in &target.gemm {
-            let forced = |parts| Target { gemm: vec![core], parts: Some(parts), ..target.clone() };
+            let forced = |parts| Target { forced: Some(Choice { gemm: core, parts }), ..target.clone() };
             variants.extend([1, 3].map(forced));
         }
     }

@@ -23,23 +23,27 @@ use crate::{
         user_cache,
     },
     network::Plans,
-    tape::Recording,
+    tape::{Call, Recording},
 };
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effort {
-    /// The first candidates of products that are not known yet, for about two seconds.
-    Fast,
-    /// Every candidate of every product.
-    Full,
+pub struct Effort {
+    /// Candidates of a product, the most promising first.
+    pub candidates: usize,
+    /// Runs of each, of which the fastest counts.
+    pub runs: usize,
+    /// No round but the first begins that would probably end later.
+    pub budget: Duration,
 }
 
-/// The longest that [`Effort::Fast`] goes on beginning rounds.
-const FAST: Duration = Duration::from_secs(2);
+impl Effort {
+    /// For the start of a run.
+    pub const FAST: Self = Self { candidates: 4, runs: 3, budget: Duration::from_secs(2) };
 
-/// Candidates of a product that [`Effort::Fast`] tries.
-const FEW: usize = 4;
+    /// Everything.
+    pub const FULL: Self = Self { candidates: usize::MAX, runs: 10, budget: Duration::MAX };
+}
 
 /// The part of the table's time that a candidate must save to replace it: less may be chance.
 const GAIN: f64 = 0.03;
@@ -51,73 +55,80 @@ pub struct Measured {
     pub product: Product,
     /// How often the network computes it for one batch.
     pub times: u32,
-    /// Seconds that computing it once takes, per candidate that was tried, the table's first.
+    /// Seconds that computing it once takes, per candidate that was tried, the table's first; at least one.
     pub seconds: Vec<(Choice, f64)>,
+    /// Whether all candidates were tried that were to be.
+    pub whole: bool,
 }
 
 impl Measured {
+    /// What the table chooses.
+    pub fn table(&self) -> (Choice, f64) {
+        self.seconds[0]
+    }
+
     /// The fastest, or the table's where none is clearly faster.
-    pub fn best(&self) -> Option<(Choice, f64)> {
-        let table = *self.seconds.first()?;
-        let (choice, seconds) = self.seconds.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))?;
-        Some(if seconds < (1.0 - GAIN) * table.1 { (choice, seconds) } else { table })
+    pub fn best(&self) -> (Choice, f64) {
+        let fastest = self.seconds.iter().copied().fold(self.table(), |a, b| if b.1 < a.1 { b } else { a });
+        if fastest.1 < (1.0 - GAIN) * self.table().1 { fastest } else { self.table() }
     }
 }
 
 /// Choices by the product's name.
 pub type Choices = BTreeMap<String, Choice>;
 
-/// Times the candidates of the products of `plans`, in its first batch sizes, but for those in `known`. Empty where the device has
-/// no timestamps.
+/// Times candidates of the products of `plans`, in its first batch sizes, but for those in `known`. Empty where the device has no
+/// timestamps.
 ///
 /// # Errors
 /// [`Error::Device`](crate::error::Error::Device) if the device cannot run them.
 pub fn measure(gpu: &Gpu, plans: &Plans<'_>, known: &Choices, effort: Effort) -> Result<Vec<Measured>> {
     let begin = Instant::now();
     let record = |target: &Target| -> Vec<Recording> {
-        let sizes = [(&plans.train, true), (&plans.evaluate, false)];
-        let first = sizes.iter().filter_map(|(sizes, training)| Some((*sizes.first()?, *training)));
-        first.map(|(n, training)| plans.record(target, n, training)).collect()
+        let first = [(plans.train.first(), true), (plans.evaluate.first(), false)];
+        first.iter().filter_map(|(n, training)| Some(plans.record(target, *(*n)?, *training))).collect()
     };
-    let most = if effort == Effort::Fast { FEW } else { usize::MAX };
     let target = gpu.target.with(plans.recipe.precision);
     let mut products: BTreeMap<String, (Measured, Vec<Choice>)> = BTreeMap::new();
-    for recording in record(&target) {
-        let own = recording.calls.iter().filter(|call| call.spec.path != SUM).filter_map(|call| call.product.as_ref());
-        for product in own.filter(|product| !known.contains_key(&product.name)) {
-            let candidates = || target.candidates(product).into_iter().take(most).collect::<Vec<_>>();
-            let new = || (Measured { product: product.clone(), times: 0, seconds: vec![] }, candidates());
-            products.entry(product.name.clone()).or_insert_with(new).0.times += 1;
+    for call in record(&target).iter().flat_map(|recording| &recording.calls).filter(|call| multiplies(call)) {
+        let product = call.product.clone().expect("it multiplies");
+        if !known.contains_key(&product.name) {
+            let mut candidates = target.candidates(&product);
+            candidates.truncate(effort.candidates);
+            let name = product.name.clone();
+            let new = || (Measured { product, times: 0, seconds: vec![], whole: false }, candidates);
+            products.entry(name).or_insert_with(new).0.times += 1;
         }
     }
     let rounds = products.values().map(|(_, candidates)| candidates.len()).max().unwrap_or(0);
     let mut longest = Duration::ZERO;
     for round in 0..rounds {
         let start = Instant::now();
-        if effort == Effort::Fast && begin.elapsed() + longest > FAST {
+        if round > 0 && begin.elapsed() + longest > effort.budget {
             break;
         }
-        let tried = |(name, (_, candidates)): (&String, &(Measured, Vec<Choice>))| {
-            candidates.get(round).map(|&choice| (name.clone(), choice))
-        };
-        let choices: Choices = products.iter().filter_map(tried).collect();
-        let target = Target { tuned: Arc::new(choices.clone()), ..gpu.target.clone() };
-        let mut recordings = record(&target);
-        recordings.iter_mut().for_each(|recording| {
+        let tried = products.iter().filter_map(|(name, (_, all))| Some((name.clone(), *all.get(round)?)));
+        let choices = Arc::new(tried.collect::<Choices>());
+        let mut recordings = record(&Target { tuned: choices.clone(), ..gpu.target.clone() });
+        for recording in &mut recordings {
             recording.calls.retain(|call| call.product.as_ref().is_some_and(|p| choices.contains_key(&p.name)));
-        });
-        let Some(seconds) = time(gpu, &recordings, if effort == Effort::Fast { 3 } else { 10 })? else { break };
-        for (name, choice) in choices {
-            let times = &mut products.get_mut(&name).expect("it was tried").0.seconds;
-            times.push((choice, seconds[&name]));
+        }
+        let Some(seconds) = time(gpu, &recordings, effort.runs)? else { break };
+        for (name, (measured, candidates)) in &mut products {
+            if let Some(&choice) = choices.get(name) {
+                measured.seconds.push((choice, seconds[name]));
+                measured.whole = measured.seconds.len() == candidates.len();
+            }
         }
         longest = longest.max(start.elapsed());
     }
-    Ok(products.into_values().map(|(measured, _)| measured).collect())
+    Ok(products.into_values().map(|(measured, _)| measured).filter(|m| !m.seconds.is_empty()).collect())
 }
 
-/// The kernel that belongs to a product but is none.
-const SUM: &str = "conv2d/sum_parts";
+/// Whether a call is a product, and not the sum of its parts.
+fn multiplies(call: &Call) -> bool {
+    call.product.is_some() && call.flop > 0.0
+}
 
 /// Seconds that each product takes once, the smallest of several runs; `None` without timestamps.
 fn time(gpu: &Gpu, recordings: &[Recording], runs: usize) -> Result<Option<BTreeMap<String, f64>>> {
@@ -132,7 +143,7 @@ fn time(gpu: &Gpu, recordings: &[Recording], runs: usize) -> Result<Option<BTree
                 let product = call.product.as_ref().expect("others were left out");
                 let (sum, count) = sums.entry(&product.name).or_default();
                 *sum += seconds;
-                *count += if call.spec.path == SUM { 0.0 } else { 1.0 };
+                *count += if multiplies(call) { 1.0 } else { 0.0 };
             }
         }
         for (name, (sum, count)) in sums.into_iter().filter(|_| run > 0) {
@@ -153,8 +164,7 @@ pub struct Memory {
 impl Memory {
     /// What the user's cache folder has on this device and driver; nothing, if it has nothing or that cannot be read.
     pub fn of(gpu: &Gpu) -> Self {
-        let info = &gpu.info;
-        let device = format!("{:?} {} {} {}", info.backend, info.name, info.driver, info.driver_info);
+        let device = format!("{:?} {gpu}", gpu.info.backend);
         let name = format!("tuned_{}_{:08x}.json", env!("CARGO_PKG_VERSION"), crc32fast::hash(device.as_bytes()));
         let path = user_cache().map(|folder| folder.join(name));
         let words = path.as_ref().and_then(|path| serde_json::from_slice(&read(path, TEXT_LIMIT).ok()?).ok());
@@ -167,13 +177,39 @@ impl Memory {
         known.collect()
     }
 
-    /// Keeps what was found. That it cannot be written is no fault: the next start measures again.
+    /// Keeps what was found of products that were measured whole. That it cannot be written is no fault: the next start
+    /// measures again.
     pub fn keep(&mut self, found: &[Measured]) {
-        let best = found.iter().filter_map(|m| Some((m.product.name.clone(), m.best()?.0.to_string())));
-        self.words.extend(best);
+        let whole = found.iter().filter(|measured| measured.whole);
+        self.words.extend(whole.map(|m| (m.product.name.clone(), m.best().0.to_string())));
         let Some(path) = &self.path else { return };
         if path.parent().is_some_and(|folder| std::fs::create_dir_all(folder).is_ok()) {
             let _ = write_atomically(path, &serde_json::to_vec_pretty(&self.words).unwrap_or_default());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Measured, Memory};
+    use crate::gpu::{
+        gemm::{Choice, Gemm, Product},
+        target::Target,
+    };
+
+    /// What was begun is measured again at the next start; what was measured whole is not.
+    #[test]
+    fn only_what_was_measured_whole_is_remembered() {
+        let [table, other] = [0, 1].map(|nth| Choice { gemm: Gemm::TILES[nth], parts: 1 });
+        let measured = |name: &str, whole| {
+            let name = name.to_owned();
+            let product =
+                Product { path: "conv2d/forward", name, rows: 64, cols: 64, count: 1, terms: 64, half: false };
+            Measured { product, times: 1, seconds: vec![(table, 2.0), (other, 1.0)], whole }
+        };
+        let mut memory = Memory { path: None, words: Default::default() };
+        memory.keep(&[measured("whole", true), measured("begun", false)]);
+        let choices = memory.choices(&Target::portable());
+        assert_eq!(choices.into_iter().collect::<Vec<_>>(), [("whole".to_owned(), other)]);
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, process::Command, sync::Arc};
 
 use velograd::{
-    data::{Dataset, Shapes10, Sizes},
+    data::{Batch, Dataset, Shapes10, Sizes},
     error::Error,
     gpu::{
         Gpu,
@@ -22,7 +22,7 @@ use velograd::{
 
 use crate::{
     folder::{Folder, records},
-    support::{self, noise},
+    support,
 };
 
 const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
@@ -54,12 +54,12 @@ fn a_lost_device_is_an_error_that_says_what_was_running() {
     let gpu = Gpu::open(None).expect("the adapter opens a second time");
     let mut network = network(&gpu, &[16], |_| ());
     for _ in 0..3 {
-        network.train(&noise(16), WHOLE).unwrap();
+        network.train(&Batch::noise(16), WHOLE).unwrap();
     }
     gpu.device.destroy();
     let mut outcome = Ok(vec![]);
     for _ in 0..4 {
-        outcome = outcome.and_then(|_| network.train(&noise(16), WHOLE));
+        outcome = outcome.and_then(|_| network.train(&Batch::noise(16), WHOLE));
     }
     let error = outcome.and_then(|_| network.drain()).expect_err("the device is gone");
     let text = error.to_string();
@@ -83,7 +83,7 @@ fn a_validation_error_is_not_the_users() {
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     encoder.clear_buffer(network.runtime.buffer("grads"), 2, None); // offsets are multiples of four
     let _ = encoder.finish();
-    let text = network.train(&noise(16), WHOLE).expect_err("wgpu refuses").to_string();
+    let text = network.train(&Batch::noise(16), WHOLE).expect_err("wgpu refuses").to_string();
     for part in ["Buffer offset 2", "during: a batch of 16 images", "please report"] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
@@ -123,7 +123,7 @@ fn cutting_a_batch_changes_no_bit() {
         let mut found = vec![];
         for _ in 0..4 {
             submissions.push(network.submissions(16));
-            found.extend(reports(&network.train(&noise(16), WHOLE).unwrap()));
+            found.extend(reports(&network.train(&Batch::noise(16), WHOLE).unwrap()));
         }
         found.extend(reports(&network.drain().unwrap()));
         (network.weights().unwrap(), found, submissions)
@@ -143,7 +143,7 @@ fn cutting_a_batch_changes_no_bit() {
 fn what_is_not_finite_first_is_named() {
     let Some(gpu) = support::gpu() else { return };
     let places = [Place { last: false, ..WHOLE }, Place { first: false, ..WHOLE }];
-    let batches: Vec<_> = places.into_iter().map(|place| (noise(8), place)).collect();
+    let batches: Vec<_> = places.into_iter().map(|place| (Batch::noise(8), place)).collect();
     let run = |name: &str, at: usize, value: f32| {
         let layout = network(gpu, &[8], |_| ()).layout.clone();
         let segment = layout.params.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("no {name}"));

@@ -1,12 +1,10 @@
-//! What several tests share: one device for all, a batch, and who keeps what a run tells.
+//! What several tests share: one device for all, and who keeps what a run tells.
 
 use std::sync::OnceLock;
 
 use velograd::{
-    data::{Batch, IMAGE_BYTES},
     error::Result,
     gpu::Gpu,
-    random::Rng,
     train::{Checkpoint, EpochRow, Point, StepRow, Watch, Wish},
 };
 
@@ -22,13 +20,6 @@ pub fn gpu() -> Option<&'static Gpu> {
             None
         }
     }
-}
-
-/// Images of noise, of all ten classes.
-pub fn noise(n: u32) -> Batch {
-    let mut rng = Rng::new(5);
-    let images = (0..n as usize * IMAGE_BYTES).map(|_| rng.u32() as u8).collect();
-    Batch { images, labels: (0..n).map(|i| i % 10).collect(), indices: (0..n).collect() }
 }
 
 /// Keeps the rows; stops the run, and keeps its checkpoint, at the next point that `stop_at` names.

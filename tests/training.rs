@@ -15,7 +15,7 @@ use velograd::{
 
 use crate::{
     golden_files,
-    support::{Rows, gpu, noise},
+    support::{Rows, gpu},
 };
 
 /// What `Place` carries: the rate of the optimizer under test.
@@ -58,7 +58,7 @@ fn one_batch_overfits() {
         let place = Place { first: true, last: true, images: 16, epoch: 1, lr };
         let mut last = f32::INFINITY;
         for _ in 0..400 {
-            let done = network.train(&noise(16), place).unwrap();
+            let done = network.train(&Batch::noise(16), place).unwrap();
             last = updated(done).last().map_or(last, |r| r.loss / 16.0);
             if last < 0.01 {
                 break;
@@ -101,7 +101,7 @@ fn evaluation_at_an_average_leaves_no_trace() {
         let (optimizer, _) = optim::build("schedulefree", &[]).unwrap();
         let init = |layout: &_| Ok(Weights::init(layout, 2));
         let mut network = Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), init, 0).unwrap();
-        let (batch, place) = (noise(16), Place { first: true, last: true, images: 16, epoch: 1, lr: 0.0025 });
+        let (batch, place) = (Batch::noise(16), Place { first: true, last: true, images: 16, epoch: 1, lr: 0.0025 });
         let mut average = None;
         for update in 0..8 {
             if evaluate && update == 5 {
@@ -131,7 +131,7 @@ fn evaluation_at_an_average_leaves_no_trace() {
     let at_x = |_: &_| Ok(Weights { running: vec![7.0; layout.running_floats() as usize], ..x.clone() });
     network = Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), at_x, 0).unwrap();
     assert!(!network.enter_evaluation(), "SGD has one point for everything");
-    network.collect_statistics(&noise(16), 1, 1).unwrap();
+    network.collect_statistics(&Batch::noise(16), 1, 1).unwrap();
     network.drain().unwrap();
     let once = network.weights().unwrap().running;
     for segment in &layout.running {
@@ -154,7 +154,7 @@ fn evaluation_at_an_average_leaves_no_trace() {
 #[test]
 fn accumulation_takes_the_mean_of_the_effective_batch() {
     let Some(gpu) = gpu() else { return };
-    let one = noise(4);
+    let one = Batch::noise(4);
     let twice = Batch { images: one.images.repeat(2), labels: one.labels.repeat(2), indices: one.indices.repeat(2) };
     let norm = |batches: &[&Batch], images: u32| {
         let (optimizer, _) = optim::build("sgd", &[]).unwrap();

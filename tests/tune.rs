@@ -1,8 +1,9 @@
 //! Choosing the form of a matrix product: measured, remembered, recorded, and without effect beyond rounding.
 
-use std::{collections::BTreeMap, fs, sync::Arc};
+use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use velograd::{
+    data::Batch,
     gpu::{
         Gpu,
         gemm::{Choice, Gemm, Product},
@@ -17,7 +18,7 @@ use velograd::{
 
 use crate::{
     folder::{Folder, records, says},
-    support::{gpu, noise},
+    support::gpu,
 };
 
 fn plans() -> Plans<'static> {
@@ -28,27 +29,34 @@ fn plans() -> Plans<'static> {
 #[test]
 fn every_candidate_is_measured_once() {
     let Some(gpu) = gpu() else { return };
-    let found = measure(gpu, &plans(), &Choices::new(), Effort::Full).unwrap();
+    let found = measure(gpu, &plans(), &Choices::new(), Effort::FULL).unwrap();
     if found.is_empty() {
         println!("skipped: the device has no timestamps");
         return;
     }
     let products = plans().products(&gpu.target);
     assert_eq!(found.len(), products.len());
-    for (Measured { product, seconds, .. }, (expected, table)) in found.iter().zip(&products) {
+    for (Measured { product, seconds, whole, .. }, (expected, table)) in found.iter().zip(&products) {
         assert_eq!(product, expected);
         let tried: Vec<_> = seconds.iter().map(|(choice, _)| *choice).collect();
         assert_eq!(tried, gpu.target.candidates(product), "{}", product.name);
-        assert_eq!(tried[0], *table, "{}", product.name);
+        assert_eq!((tried[0], *whole), (*table, true), "{}", product.name);
         assert!(seconds.iter().all(|(_, s)| *s > 0.0 && s.is_finite()), "{}: {seconds:?}", product.name);
     }
     // 20 convolutions and the linear layer, three passes of a batch of 8 but for the gradient of the images, and one of 6.
     let times: u32 = found.iter().map(|m| m.times).sum();
     assert_eq!(times, 3 * 21 - 1 + 21);
 
+    // Without time for more there is one round.
+    let begun = measure(gpu, &plans(), &Choices::new(), Effort { budget: Duration::ZERO, ..Effort::FULL }).unwrap();
+    for (begun, whole) in begun.iter().zip(&found) {
+        assert_eq!((begun.seconds.len(), begun.whole), (1, whole.seconds.len() == 1), "{}", begun.product.name);
+    }
+    assert!(begun.iter().any(|measured| !measured.whole), "every product has one candidate");
+
     // What is known is not measured again.
     let known: Choices = products.into_iter().skip(1).map(|(product, choice)| (product.name, choice)).collect();
-    let rest = measure(gpu, &plans(), &known, Effort::Fast).unwrap();
+    let rest = measure(gpu, &plans(), &known, Effort::FAST).unwrap();
     assert_eq!(rest.iter().map(|m| &m.product.name).collect::<Vec<_>>(), [&found[0].product.name]);
 }
 
@@ -57,10 +65,10 @@ fn what_is_not_clearly_faster_does_not_replace_the_table() {
     let product =
         Product { path: "conv2d/forward", name: "a".into(), rows: 64, cols: 64, count: 1, terms: 64, half: false };
     let [first, second, third] = [0, 1, 2].map(|nth| Choice { gemm: Gemm::TILES[nth], parts: 1 });
-    let best = |seconds| Measured { product: product.clone(), times: 1, seconds }.best().map(|best| best.0);
-    assert_eq!(best(vec![]), None);
-    assert_eq!(best(vec![(first, 1.0), (second, 0.98)]), Some(first));
-    assert_eq!(best(vec![(first, 1.0), (second, 0.9), (third, 0.8)]), Some(third));
+    let best = |seconds| Measured { product: product.clone(), times: 1, seconds, whole: true }.best().0;
+    assert_eq!(best(vec![(first, 1.0)]), first);
+    assert_eq!(best(vec![(first, 1.0), (second, 0.98)]), first);
+    assert_eq!(best(vec![(first, 1.0), (second, 0.9), (third, 0.8)]), third);
 }
 
 /// Sums are only split where there are too few workgroups, and the estimate prefers what it should at the ends.
@@ -107,7 +115,7 @@ fn losses(gpu: &Gpu) -> Vec<f32> {
     let init = |layout: &_| Ok(Weights::init(layout, 2));
     let mut network = Network::new(gpu, &plans(), Some(optimizer), init, 0).unwrap();
     let place = Place { first: true, last: true, images: 8, epoch: 1, lr: 0.01 };
-    let mut done: Vec<Done> = (0..3).flat_map(|_| network.train(&noise(8), place).unwrap()).collect();
+    let mut done: Vec<Done> = (0..3).flat_map(|_| network.train(&Batch::noise(8), place).unwrap()).collect();
     done.extend(network.drain().unwrap());
     let loss = |done: &Done| if let Done::Updated(report) = done { report.loss } else { f32::NAN };
     done.iter().map(loss).collect()

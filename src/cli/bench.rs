@@ -7,15 +7,14 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ModelFlags, json_line, print::say};
+use super::{ModelFlags, TuneFlags, json_line, print::say};
 use crate::{
-    data::{Batch, IMAGE_BYTES},
+    data::Batch,
     error::{Error, Result},
     gpu::{Gpu, timing::dispatch_seconds},
     models::Stem,
     network::{Network, Place, Plans},
     optim,
-    random::Rng,
     weights::Weights,
 };
 
@@ -23,6 +22,8 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     model: ModelFlags,
+    #[command(flatten)]
+    tune: TuneFlags,
     /// Updates to time, after two that are not [default: 10, of --suite on a software device 3]
     #[arg(long)]
     steps: Option<u32>,
@@ -47,7 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let flags = &arguments.model;
     optim::build(&flags.optimizer, &flags.set)?; // said before the device is opened
-    let (gpu, plans) = flags.open()?;
+    let (gpu, plans) = flags.open(&arguments.tune)?;
     let mut row = measure(&gpu, &plans, flags, arguments.steps.unwrap_or(STEPS), start)?;
     row["peak_host_bytes"] = json!(peak_host_bytes());
     if arguments.json {
@@ -72,7 +73,7 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, flags: &ModelFlags, steps: u32, start: 
     let planned_in_f32 = plans.planned_in_f32(&gpu.target, Some(optimizer.as_ref()));
     let forward = plans.record(&gpu.target, flags.batch_size, true).forward_calls;
     let mut network = Network::new(gpu, plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
-    let batch = noise(flags.batch_size);
+    let batch = Batch::noise(flags.batch_size);
     let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1, lr };
     network.train(&batch, place)?;
     network.drain()?;
@@ -99,7 +100,7 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, flags: &ModelFlags, steps: u32, start: 
     let milliseconds = |of: fn(&Split) -> f64| split.as_ref().map(|s| 1e3 * of(s));
     Ok(json!({
         "device": gpu.info.name,
-        "driver": driver(gpu),
+        "driver": gpu.driver(),
         "model": flags.model,
         "stem": Stem::from(flags.stem).name(),
         "width": flags.width,
@@ -121,10 +122,6 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, flags: &ModelFlags, steps: u32, start: 
     }))
 }
 
-fn driver(gpu: &Gpu) -> String {
-    format!("{} {}", gpu.info.driver, gpu.info.driver_info).trim().to_owned()
-}
-
 /// Device seconds of one update of one batch.
 struct Split {
     forward: f64,
@@ -137,16 +134,6 @@ fn split(network: &Network<'_>, forward: usize) -> Result<Option<Split>> {
     let Some(update) = dispatch_seconds(&network.runtime, network.update_program())? else { return Ok(None) };
     let sum = |part: &[f64]| part.iter().sum();
     Ok(Some(Split { forward: sum(&batch[..forward]), backward: sum(&batch[forward..]), optimizer: sum(&update) }))
-}
-
-/// A batch of noise.
-pub(super) fn noise(n: u32) -> Batch {
-    let mut rng = Rng::new(0);
-    Batch {
-        images: (0..n as usize * IMAGE_BYTES).map(|_| rng.u32() as u8).collect(),
-        labels: (0..n).map(|_| rng.below(10)).collect(),
-        indices: (0..n).collect(),
-    }
 }
 
 /// Processor seconds of this thread, where the system tells (Linux).

@@ -263,7 +263,7 @@ fn run(
     let tune = experiment::begun(out)?.map_or_else(|| recipe.tune.clone(), |begun| TuneFlags::begun(&begun));
     tune.apply(&mut gpu, &plans)?;
     let mut table = recipe.to_toml(preset, &options);
-    tune.to_toml(&gpu, &plans, &mut table);
+    tune.to_toml(&gpu, &plans.products(&gpu.target), &mut table);
     let (seeds, folder) = (*seeds, out.clone());
     let (policy, stop) = (checkpoints.policy(), Stop::on_signals()?);
     let experiment = Experiment {

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{json_line, print::say};
 use crate::{
     error::Result,
-    gpu::{adapters, choose, target::Target},
+    gpu::{adapters, choose, driver, target::Target},
 };
 
 #[derive(Args)]
@@ -62,7 +62,7 @@ fn row(index: usize, adapter: &wgpu::Adapter, chosen: bool) -> serde_json::Value
         "name": info.name,
         "backend": format!("{:?}", info.backend).to_lowercase(),
         "type": format!("{:?}", info.device_type),
-        "driver": format!("{} {}", info.driver, info.driver_info).trim(),
+        "driver": driver(&info),
         "chosen": chosen,
         "why": if chosen { "first in the order of choice" } else { "another comes first in the order of choice" },
         "features": has,

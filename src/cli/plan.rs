@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
-use super::{ModelFlags, print::say};
+use super::{ModelFlags, TuneFlags, print::say};
 use crate::{
     error::Result,
     gpu::runtime::{fits, planned_bytes},
@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     model: ModelFlags,
+    #[command(flatten)]
+    tune: TuneFlags,
 }
 
 /// Percent by which `bytes` are fewer than `of`.
@@ -26,7 +28,7 @@ fn percent_saved(bytes: u64, of: u64) -> f64 {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let flags = &arguments.model;
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
-    let (gpu, plans) = flags.open()?;
+    let (gpu, plans) = flags.open(&arguments.tune)?;
     let recordings = plans.recordings(&gpu.target, Some(optimizer.as_ref()));
     for (title, recording) in ["forward and backward", "update", "to where it is evaluated"].iter().zip(&recordings) {
         say!("{title}: {} dispatches", recording.calls.len());

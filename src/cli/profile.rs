@@ -4,8 +4,9 @@ use std::{fs, path::PathBuf};
 
 use clap::Args;
 
-use super::{ModelFlags, bench::noise, print::say};
+use super::{ModelFlags, TuneFlags, print::say};
 use crate::{
+    data::Batch,
     error::{Error, Result},
     figure::to_png,
     files::write_atomically,
@@ -20,6 +21,8 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     model: ModelFlags,
+    #[command(flatten)]
+    tune: TuneFlags,
     /// Times each dispatch is timed; the smallest counts
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -32,19 +35,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let flags = &arguments.model;
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
     let lr = optimizer.lr();
-    let (gpu, plans) = flags.open()?;
+    let (gpu, plans) = flags.open(&arguments.tune)?;
     let recordings = plans.recordings(&gpu.target, Some(optimizer.as_ref()));
     let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
     // Two updates before: memory is touched, and numbers are as in training.
     let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1, lr };
     for _ in 0..2 {
-        network.train(&noise(flags.batch_size), place)?;
+        network.train(&Batch::noise(flags.batch_size), place)?;
     }
     network.drain()?;
     let update = network.update_program();
     let profile = Profile::new(&network.runtime, &recordings[0], [update, arguments.rounds], &recordings[1])?;
     let ceilings = profile.ceilings;
-    say!("{}, {} {}", gpu.info.name, gpu.info.driver, gpu.info.driver_info);
+    say!("{gpu}");
     say!("{}", profile.table().text().trim_end());
     say!(
         "ceilings: copy {:.1} GB/s, multiply-adds {:.0} GFLOP/s, {:.1} us from one dispatch to the next",

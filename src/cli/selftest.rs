@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let gpu = Gpu::open(arguments.device.as_deref())?;
-    say!("{}, {} {}", gpu.info.name, gpu.info.driver, gpu.info.driver_info);
+    say!("{gpu}");
     let rows = selftest::run(&gpu, if arguments.short { Depth::Short } else { Depth::Full })?;
     say!("{}", Table(&rows));
     Ok(if rows.iter().all(|row| row.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE })

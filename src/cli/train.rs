@@ -145,14 +145,15 @@ impl Arguments {
         let dataset = recipe.open(*seed)?;
         let plans = options.plans(dataset.as_ref())?;
         recipe.tune.apply(&mut gpu, &plans)?;
+        let chosen = plans.products(&gpu.target);
         if self.selftest == Selftest::Short {
-            let choices = plans.products(&gpu.target).into_iter().map(|(_, choice)| choice);
+            let choices = chosen.iter().map(|(_, choice)| *choice);
             selftest::assure(&gpu, &gpu.target_for(options.recipe.precision)?, choices, optimizer)?;
         }
         let (_, settings) = optim::build(optimizer, set)?;
         let mut table = recipe.to_toml(preset, &options);
         checkpoints.to_toml(&mut table);
-        recipe.tune.to_toml(&gpu, &plans, &mut table);
+        recipe.tune.to_toml(&gpu, &chosen, &mut table);
         if let Some(path) = &self.init {
             table.insert("init".into(), path.display().to_string().into());
         }

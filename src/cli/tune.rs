@@ -3,12 +3,16 @@
 use std::{io::Write as _, sync::Arc, time::Instant};
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde::Serialize;
 
 use super::{ModelFlags, json_line, key_value, print::say};
 use crate::{
     error::{Error, Result},
-    gpu::{Gpu, is_software},
+    gpu::{
+        Gpu,
+        gemm::{Choice, Product},
+        is_software,
+    },
     network::Plans,
     table::Table,
     tune::{Choices, Effort, Measured, Memory, measure},
@@ -62,13 +66,13 @@ impl TuneFlags {
         let default = if is_software(&gpu.info) || !self.choice.is_empty() { TuneFlag::Off } else { TuneFlag::Fast };
         let effort = match self.tune.unwrap_or(default) {
             TuneFlag::Off => None,
-            TuneFlag::Fast => Some(Effort::Fast),
-            TuneFlag::Full => Some(Effort::Full),
+            TuneFlag::Fast => Some(Effort::FAST),
+            TuneFlag::Full => Some(Effort::FULL),
         };
         if let Some(effort) = effort {
             let start = Instant::now();
             let mut memory = Memory::of(gpu);
-            if effort == Effort::Fast {
+            if effort == Effort::FAST {
                 let known = memory.choices(&gpu.target);
                 choices = known.into_iter().chain(choices).collect();
             }
@@ -78,20 +82,20 @@ impl TuneFlags {
                 let summary = summary(&found, start.elapsed().as_secs_f64());
                 remark(&format!("{summary} (--tune off goes by the table)"));
             }
-            choices.extend(found.iter().filter_map(|m| Some((m.product.name.clone(), m.best()?.0))));
+            choices.extend(found.iter().map(|m| (m.product.name.clone(), m.best().0)));
         }
         gpu.target.tuned = Arc::new(choices);
         Ok(())
     }
 
-    /// What makes the choices for `plans` again, for a recipe: forms that are not the table's, and such as were given.
-    pub(super) fn to_toml(&self, gpu: &Gpu, plans: &Plans<'_>, table: &mut toml::Table) {
+    /// What makes these choices again, for a recipe: forms that are not the table's, and such as were given.
+    pub(super) fn to_toml(&self, gpu: &Gpu, chosen: &[(Product, Choice)], table: &mut toml::Table) {
         table.insert("tune".into(), "off".into());
         let mut words: toml::Table =
             self.choice.iter().map(|(name, word)| (name.clone(), word.clone().into())).collect();
-        for (product, choice) in plans.products(&gpu.target) {
-            if gpu.target.candidates(&product)[0] != choice {
-                words.entry(product.name).or_insert_with(|| choice.to_string().into());
+        for (product, choice) in chosen {
+            if gpu.target.candidates(product)[0] != *choice {
+                words.entry(product.name.clone()).or_insert_with(|| choice.to_string().into());
             }
         }
         if !words.is_empty() {
@@ -106,15 +110,13 @@ fn remark(text: &str) {
 }
 
 fn summary(found: &[Measured], seconds: f64) -> String {
-    let sum =
-        |of: fn(&Measured) -> Option<f64>| found.iter().filter_map(|m| Some(f64::from(m.times) * of(m)?)).sum::<f64>();
-    let (table, best) = (sum(|m| Some(m.seconds.first()?.1)), sum(|m| Some(m.best()?.1)));
-    let other = found.iter().filter(|m| m.best().map(|b| b.0) != m.seconds.first().map(|s| s.0)).count();
+    let ms = |of: fn(&Measured) -> f64| found.iter().map(|m| 1e3 * f64::from(m.times) * of(m)).sum::<f64>();
+    let other = found.iter().filter(|m| m.best().0 != m.table().0).count();
     format!(
         "tuned {} matrix products in {seconds:.1} s: {other} in another form than the table's, {:.2} ms of a batch instead of {:.2}",
         found.len(),
-        1e3 * best,
-        1e3 * table
+        ms(|m| m.best().1),
+        ms(|m| m.table().1)
     )
 }
 
@@ -122,7 +124,7 @@ fn summary(found: &[Measured], seconds: f64) -> String {
 pub(super) struct Arguments {
     #[command(flatten)]
     model: ModelFlags,
-    /// One JSON object per product on standard output
+    /// One JSON object per form of a product on standard output
     #[arg(long)]
     json: bool,
 }
@@ -130,47 +132,54 @@ pub(super) struct Arguments {
 /// Measures every form of every product, keeps the fastest, and shows them all.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
-    let flags =
-        ModelFlags { tune: TuneFlags { tune: Some(TuneFlag::Off), ..TuneFlags::default() }, ..arguments.model.clone() };
-    let (gpu, plans) = flags.open()?;
-    let found = measure(&gpu, &plans, &Choices::new(), Effort::Full)?;
+    let (gpu, plans) = arguments.model.open(&TuneFlags { tune: Some(TuneFlag::Off), choice: vec![] })?;
+    let found = measure(&gpu, &plans, &Choices::new(), Effort::FULL)?;
     if found.is_empty() {
-        return Err(Error::device(
-            format!("{} has no timestamps: nothing can be measured", gpu.info.name),
-            "--tune off",
-        ));
+        let message = format!("{} has no timestamps: nothing can be measured", gpu.info.name);
+        return Err(Error::device(message, "without, the table decides"));
     }
     Memory::of(&gpu).keep(&found);
+    if arguments.json {
+        found.iter().flat_map(rows).for_each(|row| json_line(&row));
+        return Ok(());
+    }
     let header = ["product", "times", "form", "ms", "GFLOP/s", ""].map(str::to_owned).to_vec();
-    let mut table = Table { header, rows: vec![] };
-    for measured @ Measured { product, times, seconds } in &found {
-        let best = measured.best().map(|best| best.0);
-        for (nth, (choice, seconds)) in seconds.iter().enumerate() {
-            let gflops = product.operations() / seconds / 1e9;
-            let chosen = Some(*choice) == best;
-            if arguments.json {
-                json_line(
-                    &json!({ "product": product.name, "times": times, "form": choice.to_string(), "ms": 1e3 * seconds,
-                    "gflops": gflops, "table": nth == 0, "chosen": chosen }),
-                );
-            }
-            let remark =
-                [(nth == 0, "the table's"), (chosen, "chosen")].iter().filter(|r| r.0).map(|r| r.1).collect::<Vec<_>>();
-            let (name, times) = if nth == 0 { (product.name.clone(), times.to_string()) } else { Default::default() };
-            table.rows.push(vec![
-                name,
-                times,
-                choice.to_string(),
-                format!("{:.3}", 1e3 * seconds),
-                format!("{gflops:.1}"),
-                remark.join(", "),
-            ]);
-        }
-    }
-    if !arguments.json {
-        say!("{}, {} {}", gpu.info.name, gpu.info.driver, gpu.info.driver_info);
-        say!("{}", table.text().trim_end());
-        say!("{}", summary(&found, start.elapsed().as_secs_f64()));
-    }
+    let table = Table { header, rows: found.iter().flat_map(rows).map(|row| cells(&row)).collect() };
+    say!("{gpu}");
+    say!("{}", table.text().trim_end());
+    say!("{}", summary(&found, start.elapsed().as_secs_f64()));
     Ok(())
+}
+
+/// What a candidate took.
+#[derive(Serialize)]
+struct Row {
+    product: String,
+    times: u32,
+    form: String,
+    ms: f64,
+    gflops: f64,
+    table: bool,
+    chosen: bool,
+}
+
+fn rows(measured: &Measured) -> impl Iterator<Item = Row> {
+    measured.seconds.iter().enumerate().map(|(nth, (choice, seconds))| Row {
+        product: measured.product.name.clone(),
+        times: measured.times,
+        form: choice.to_string(),
+        ms: 1e3 * seconds,
+        gflops: measured.product.operations() / seconds / 1e9,
+        table: nth == 0,
+        chosen: *choice == measured.best().0,
+    })
+}
+
+/// The product is named where the table's form begins it.
+fn cells(row: &Row) -> Vec<String> {
+    let Row { product, times, form, ms, gflops, table, chosen } = row;
+    let remarks = [(*table, "the table's"), (*chosen, "chosen")];
+    let remarks: Vec<_> = remarks.iter().filter(|(holds, _)| *holds).map(|(_, text)| *text).collect();
+    let [product, times] = if *table { [product.clone(), times.to_string()] } else { Default::default() };
+    vec![product, times, form.clone(), format!("{ms:.3}"), format!("{gflops:.1}"), remarks.join(", ")]
 }

@@ -4,7 +4,7 @@
 //! sees what it would have seen. The channel holds two batches: enough to hide the reading, and a bound on the memory
 //! that a slow accelerator lets pile up.
 
-use super::{Dataset, IMAGE_BYTES, Split};
+use super::{CLASSES, Dataset, IMAGE_BYTES, Split};
 use crate::error::{Error, Result};
 use crate::random::Rng;
 use std::sync::Arc;
@@ -25,6 +25,15 @@ pub struct Batch {
     pub labels: Vec<u32>,
     /// The index of each image in its split.
     pub indices: Vec<u32>,
+}
+
+impl Batch {
+    /// `n` images of noise, always the same, of all classes in turn: for benches and tests.
+    pub fn noise(n: u32) -> Self {
+        let mut rng = Rng::new(5);
+        let images = (0..n as usize * IMAGE_BYTES).map(|_| rng.u32() as u8).collect();
+        Self { images, labels: (0..n).map(|i| i % CLASSES as u32).collect(), indices: (0..n).collect() }
+    }
 }
 
 /// The indices of `len` images in the order of an epoch: shuffled from (seed, epoch), or that of the file for `None`.

@@ -37,7 +37,7 @@ impl Cache {
         }
         let key = wgpu::util::pipeline_cache_key(info)?;
         // The driver's version is part of the name: an update starts a new file instead of fighting over the old one.
-        let driver = crc32fast::hash(format!("{} {}", info.driver, info.driver_info).as_bytes());
+        let driver = crc32fast::hash(super::driver(info).as_bytes());
         let path = folder()?.join(format!("{key}_{driver:08x}.bin"));
         let data = fs::metadata(&path)
             .ok()

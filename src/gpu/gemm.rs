@@ -141,7 +141,7 @@ impl Product {
 }
 
 /// How a product is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Choice {
     /// The core.
     pub gemm: Gemm,

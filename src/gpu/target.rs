@@ -77,8 +77,8 @@ pub struct Target {
     pub gemm: Vec<Gemm>,
     /// Workgroups that the device runs at once, as far as one can know; 1 where more of them help nothing.
     pub units: u32,
-    /// Parts of every sum, for tests; `None` leaves them to the choice.
-    pub parts: Option<u32>,
+    /// How every product is computed whatever it is, for the selftest.
+    pub forced: Option<Choice>,
     /// What was found faster than the table's choice, by the product's name (`crate::tune`).
     pub tuned: Arc<BTreeMap<String, Choice>>,
     /// File in `shaders/shared/` that sums over a workgroup.
@@ -95,7 +95,7 @@ impl Target {
             matrix: None,
             gemm: Gemm::TILES.to_vec(),
             units: 64,
-            parts: None,
+            forced: None,
             tuned: Arc::default(),
             reduce: "reduce_tree",
             reduce_lanes: 64,
@@ -129,18 +129,16 @@ impl Target {
 
     /// How a product is to be computed: as it was tuned, or as the table estimates.
     pub fn choose(&self, product: &Product) -> Choice {
-        let table = || self.candidates(product)[0];
-        self.tuned.get(&product.name).copied().unwrap_or_else(table)
+        let tuned = || self.tuned.get(&product.name).copied();
+        self.forced.or_else(tuned).unwrap_or_else(|| self.candidates(product)[0])
     }
 
     /// The ways to compute a product, the one that should be fastest first.
     pub fn candidates(&self, product: &Product) -> Vec<Choice> {
         let matrix = self.matrix.filter(|_| product.half).map(|matrix| vec![Gemm::Matrix(matrix)]);
         let cores = matrix.unwrap_or_else(|| self.gemm.clone());
-        let parts = self.parts.map_or(Choice::PARTS.to_vec(), |parts| vec![parts]);
-        let all = cores.iter().flat_map(|&gemm| parts.iter().map(move |&parts| Choice { gemm, parts }));
-        let mut all: Vec<_> =
-            all.filter(|choice| self.parts.is_some() || choice.is_sensible(product, self.units)).collect();
+        let all = cores.iter().flat_map(|&gemm| Choice::PARTS.map(|parts| Choice { gemm, parts }));
+        let mut all: Vec<_> = all.filter(|choice| choice.is_sensible(product, self.units)).collect();
         all.sort_by(|a, b| a.estimate(product, self.units).total_cmp(&b.estimate(product, self.units)));
         all
     }

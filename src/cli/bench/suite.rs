@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Arguments, STEPS, driver, measure};
+use super::{Arguments, STEPS, measure};
 use crate::{
     ceilings::Ceilings,
     cli::{
         ModelFlags,
         PrecisionFlag::{self, F32, Mixed},
         StemFlag::{self, Cifar, Imagenet},
-        json_line,
+        TuneFlags, json_line,
         print::say,
     },
     error::{Error, Result},
@@ -69,23 +69,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut rows = Vec::new();
     for &&(stem, precision, batch_size, optimizer) in &configurations {
         let flags = ModelFlags { stem, precision, batch_size, optimizer: optimizer.to_owned(), ..flags.clone() };
-        let row = row(&mut gpu, &flags, steps)?;
+        let row = row(&mut gpu, &flags, &arguments.tune, steps)?;
         if !arguments.json {
             line(&row);
         }
         rows.push(row);
     }
     if arguments.json {
-        let (device, driver) = (&gpu.info.name, driver(&gpu));
+        let (device, driver) = (&gpu.info.name, gpu.driver());
         json_line(&json!({ "device": device, "driver": driver, "list": list, "ceilings": ceilings, "rows": rows }));
     }
     Ok(())
 }
 
 /// What `velograd bench` says of one configuration, or why it cannot be.
-fn row(gpu: &mut Gpu, flags: &ModelFlags, steps: u32) -> Result<Value> {
+fn row(gpu: &mut Gpu, flags: &ModelFlags, tune: &TuneFlags, steps: u32) -> Result<Value> {
     let start = Instant::now();
-    let plans = flags.on(gpu)?;
+    let plans = flags.on(gpu, tune)?;
     let row = match measure(gpu, &plans, flags, steps, start) {
         // More than this device holds, and nothing was asked of it yet: others may fit.
         Err(Error::Device { message, .. }) if gpu.check().is_ok() => json!({
@@ -102,7 +102,7 @@ fn row(gpu: &mut Gpu, flags: &ModelFlags, steps: u32) -> Result<Value> {
 }
 
 fn head(gpu: &Gpu, ceilings: &Ceilings) {
-    say!("{}, {}\n", gpu.info.name, driver(gpu));
+    say!("{gpu}\n");
     say!("{:<34}{:>10.1} GB/s", "copy, read and written", ceilings.bytes_per_second / 1e9);
     say!("{:<34}{:>10.1} GFLOP/s", "multiply-adds in f32", ceilings.flop_per_second / 1e9);
     say!("{:<34}{:>10.1} us", "from one dispatch to the next", 1e6 * ceilings.dispatch_seconds);
