@@ -21,14 +21,14 @@ mod tune;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use print::say;
+use print::{remark, say};
 pub use tune::{TuneFlag, TuneFlags};
 
 use crate::{
     error::{Error, Result},
     gpu::{Gpu, target::Precision},
     matrix::{self, Verdict},
-    models::{self, Config, Stem},
+    models::{self, Config, Model, Stem},
     network::{LARGEST_BATCH, Plans, Recipe},
     ops::Augment,
     train::check_width,
@@ -151,18 +151,19 @@ impl PrecisionFlag {
             Self::Auto => {
                 let precision = if gpu.has_f16() { Precision::Mixed } else { Precision::F32 };
                 let why = if gpu.has_f16() { "have f16" } else { "have no f16" };
-                say!("precision {} (the shaders of {} {why})", precision.name(), gpu.info.name);
+                remark(&format!("precision {} (the shaders of {} {why})", precision.name(), gpu.info.name));
                 precision
             }
         };
         gpu.target_for(precision)?;
         if precision == Precision::Mixed && gpu.matrix.is_some() {
-            match matrix::adopt(gpu)? {
-                Verdict::Absent => {}
-                Verdict::Wrong => say!("cooperative matrices of {} compute wrongly: not used", gpu.info.name),
-                Verdict::Slow => say!("cooperative matrices of {} are no faster: not used", gpu.info.name),
-                Verdict::Taken => say!("products run on the cooperative matrices of {}", gpu.info.name),
-            }
+            let verdict = match matrix::adopt(gpu)? {
+                Verdict::Absent => return Ok(precision),
+                Verdict::Wrong => "compute wrongly: not used",
+                Verdict::Slow => "are no faster: not used",
+                Verdict::Taken => "are used for products",
+            };
+            remark(&format!("cooperative matrices of {} {verdict}", gpu.info.name));
         }
         Ok(precision)
     }
@@ -185,9 +186,9 @@ pub struct ModelFlags {
     /// The network: resnet18 or airbench94
     #[arg(long, default_value = "resnet18")]
     pub model: String,
-    /// First layers
-    #[arg(long, value_enum, default_value = "imagenet")]
-    pub stem: StemFlag,
+    /// First layers of resnet18 [default: imagenet]
+    #[arg(long, value_enum)]
+    pub stem: Option<StemFlag>,
     /// Channels of the first stage
     #[arg(long, default_value_t = 64)]
     pub width: u32,
@@ -222,27 +223,29 @@ impl ModelFlags {
 
     /// The device, once model and sizes are known to be right.
     fn open_gpu(&self) -> Result<Gpu> {
-        models::find(&self.model)?;
-        self.config()?;
+        self.network()?;
         open_device(self.device.as_deref())
     }
 
     /// That program for a device that is open.
     fn on(&self, gpu: &mut Gpu, tune: &TuneFlags) -> Result<Plans<'static>> {
-        let (model, config) = (models::find(&self.model)?, self.config()?);
+        let (model, config) = self.network()?;
         let recipe = Recipe { augment: Augment::Paper, precision: self.precision.on(gpu)?, ..Recipe::default() };
         let plans = Plans { model, config, recipe, train: vec![self.batch_size], evaluate: vec![] };
         tune.apply(gpu, &plans)?;
         Ok(plans)
     }
 
-    fn config(&self) -> Result<Config> {
+    /// The model and its size.
+    fn network(&self) -> Result<(&'static Model, Config)> {
+        let model = models::find(&self.model)?;
         check_width(self.width)?;
         if !(1..=LARGEST_BATCH).contains(&self.batch_size) {
             let message = format!("--batch-size {}", self.batch_size);
             return Err(Error::config(message, format!("--batch-size is from 1 to {LARGEST_BATCH}")));
         }
-        Ok(Config { stem: self.stem.into(), width: self.width, classes: crate::data::CLASSES as u32 })
+        let stem = model.stem(self.stem.map(Stem::from))?;
+        Ok((model, Config { stem, width: self.width, classes: crate::data::CLASSES as u32 }))
     }
 }
 

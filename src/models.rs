@@ -71,6 +71,22 @@ impl Model {
             shapes: "",
         }
     }
+
+    /// The stem asked for, or the one that it is published with.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is nothing to choose.
+    pub fn stem(&self, wanted: Option<Stem>) -> Result<Stem> {
+        match wanted {
+            Some(_) if !self.stems => {
+                let message = format!("--stem: {} has no choice of first layers", self.name);
+                Err(Error::config(message, "leave --stem away"))
+            }
+            Some(stem) => Ok(stem),
+            None if self.stems => Ok(Stem::Imagenet),
+            None => Ok(Stem::Cifar), // what small images take
+        }
+    }
 }
 
 /// Every model.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     files::{TEXT_LIMIT, read, write_atomically},
     gpu::{
         Gpu,
@@ -53,7 +53,7 @@ const GAIN: f64 = 0.03;
 pub struct Measured {
     /// The product.
     pub product: Product,
-    /// How often the network computes it for one batch.
+    /// How often the network computes it for a batch of training and one of evaluation.
     pub times: u32,
     /// Seconds that computing it once takes, per candidate that was tried, the table's first; at least one.
     pub seconds: Vec<(Choice, f64)>,
@@ -78,7 +78,8 @@ impl Measured {
 pub type Choices = BTreeMap<String, Choice>;
 
 /// Times candidates of the products of `plans`, in its first batch sizes, but for those in `known`. Empty where the device has no
-/// timestamps.
+/// timestamps, or not the memory. What a candidate needs beside it counts: the sum of its parts, and the pass over its result
+/// where batch norm cannot have the statistics from it.
 ///
 /// # Errors
 /// [`Error::Device`](crate::error::Error::Device) if the device cannot run them.
@@ -113,7 +114,12 @@ pub fn measure(gpu: &Gpu, plans: &Plans<'_>, known: &Choices, effort: Effort) ->
         for recording in &mut recordings {
             recording.calls.retain(|call| call.product.as_ref().is_some_and(|p| choices.contains_key(&p.name)));
         }
-        let Some(seconds) = time(gpu, &recordings, effort.runs)? else { break };
+        let seconds = match time(gpu, &recordings, effort.runs) {
+            // Parts take memory. What does not fit is the table's to say, and more than this round's to find out.
+            Err(Error::Device { .. }) if gpu.check().is_ok() => None,
+            other => other?,
+        };
+        let Some(seconds) = seconds else { break };
         for (name, (measured, candidates)) in &mut products {
             if let Some(&choice) = choices.get(name) {
                 measured.seconds.push((choice, seconds[name]));
@@ -125,7 +131,7 @@ pub fn measure(gpu: &Gpu, plans: &Plans<'_>, known: &Choices, effort: Effort) ->
     Ok(products.into_values().map(|(measured, _)| measured).filter(|m| !m.seconds.is_empty()).collect())
 }
 
-/// Whether a call is a product, and not the sum of its parts.
+/// Whether a call is a product, and not what one needs beside it.
 fn multiplies(call: &Call) -> bool {
     call.product.is_some() && call.flop > 0.0
 }

@@ -107,14 +107,6 @@ impl Weights {
     }
 }
 
-/// Stem, width and classes of a network, from the shapes in a file: [`recognize`] without the model.
-///
-/// # Errors
-/// As [`recognize`].
-pub fn config_of(path: &Path) -> Result<Config> {
-    recognize(path).map(|(_, config)| config)
-}
-
 /// The model whose weights a file holds, and its size, from names and shapes.
 ///
 /// # Errors

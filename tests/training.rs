@@ -199,7 +199,7 @@ fn weights_survive_the_disk() {
         let mut weights = Weights::init(&layout, 3);
         weights.batches = 41;
         weights.save(&path, &layout).unwrap();
-        assert_eq!(velograd::weights::config_of(&path).unwrap(), config);
+        assert_eq!(velograd::weights::recognize(&path).unwrap().1, config);
         assert!(Weights::load(&path, &layout).unwrap() == weights);
         let wider = plans(Config { width: 12, ..config }, &[2], &[]).record(&gpu.target, 2, true).layout;
         let error = Weights::load(&path, &wider).unwrap_err().to_string();

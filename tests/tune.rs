@@ -1,6 +1,6 @@
 //! Choosing the form of a matrix product: measured, remembered, recorded, and without effect beyond rounding.
 
-use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use velograd::{
     data::Batch,
@@ -129,20 +129,22 @@ fn a_choice_changes_rounding_alone() {
     let mut gpu = Gpu::open(None).expect("the adapter opens a second time");
     let table = losses(&gpu);
     assert_eq!(table.len(), 3);
-    let mut rng = velograd::random::Rng::new(3);
-    let other: BTreeMap<String, Choice> = plans()
+    // Every core in turn, and every sum in parts: other sums.
+    let cores = gpu.target.gemm.clone().into_iter().cycle();
+    let other: Choices = plans()
         .products(&gpu.target)
         .into_iter()
-        .map(|(product, _)| {
-            let gemm = gpu.target.gemm[rng.below(gpu.target.gemm.len() as u32) as usize];
-            (product.name, Choice { gemm, parts: [1, 2, 4, 8][rng.below(4) as usize] })
-        })
+        .zip(cores)
+        .map(|((product, _), gemm)| (product.name, Choice { gemm, parts: 2 }))
         .collect();
-    gpu.target.tuned = Arc::new(other);
+    gpu.target.tuned = Arc::new(other.clone());
+    let products = plans().products(&gpu.target).into_iter();
+    assert_eq!(products.map(|(product, choice)| (product.name, choice)).collect::<Choices>(), other);
     let tuned = losses(&gpu);
     for (table, tuned) in table.iter().zip(&tuned) {
         assert!((table - tuned).abs() < 1e-4 * table.abs(), "{table} and {tuned}");
     }
+    assert_ne!(tuned, table, "the choices were not looked at");
     assert_eq!(tuned, losses(&gpu), "the same choices give the same bits");
 }
 
@@ -163,51 +165,70 @@ fn a_run_keeps_its_choices() {
     let config: toml::Table = run("first")["config"].as_str().unwrap().parse().unwrap();
     assert_eq!(config["tune"].as_str(), Some("off"), "{config}");
 
-    // One that the table does not make, whatever was measured.
-    let gpu = gpu().unwrap();
-    let plans = Plans { train: vec![16], evaluate: vec![], ..plans() };
-    let product = plans.products(&gpu.target).into_iter().map(|(product, _)| product);
-    let (product, other) = product
-        .filter_map(|p| Some((p.clone(), *gpu.target.candidates(&p).get(1)?)))
-        .next()
-        .expect("there are two cores");
-    let choice = format!("{}={other}", product.name);
-    folder.works(&[&SMALL[..], &["--choice", &choice, "--out", "chosen"]].concat());
+    folder.works(&[&SMALL[..], &["--tune", "off", "--out", "table"]].concat());
+    let (name, form) = in_parts();
+    folder.works(&[&SMALL[..], &["--choice", &format!("{name}={form}"), "--out", "chosen"]].concat());
     let recipe = run("chosen")["config"].as_str().unwrap().to_owned();
     let table: toml::Table = recipe.parse().unwrap();
-    assert_eq!(table["choice"][product.name.as_str()].as_str(), Some(other.to_string().as_str()));
+    assert_eq!(table["choice"][name.as_str()].as_str(), Some(form.as_str()));
 
     folder.write("again.toml", recipe.as_bytes());
     folder.works(&["train", "--config", "again.toml", "--out", "again"]);
     let bytes = |name: &str| fs::read(folder.0.join(name).join("model.safetensors")).unwrap();
+    assert!(bytes("chosen") != bytes("table"), "the choice was not looked at");
     assert!(bytes("chosen") == bytes("again"), "two runs with the same choices differ");
-    let more = folder.works(&["train", "--resume", "chosen", "--extend", "1"]);
-    says(&more, &["continued from"]);
+    // What is left of a run that was extended is computed as it began.
+    says(&folder.works(&["train", "--resume", "chosen", "--extend", "1"]), &["continued from"]);
+    let longer = recipe.replace("epochs = 1", "epochs = 2");
+    assert_ne!(longer, recipe);
+    folder.write("longer.toml", longer.as_bytes());
+    folder.works(&["train", "--config", "longer.toml", "--out", "longer"]);
+    assert!(bytes("chosen") == bytes("longer"), "the run went on with other choices");
 
-    let foreign = format!("{}=gemm_of_another_device 7x7", product.name);
+    let foreign = format!("{name}=gemm_of_another_device 7x7");
     let said =
         remarks(&folder, &[&SMALL[..], &["--choice", &foreign, "--max-steps", "1", "--out", "foreign"]].concat());
     says(&said, &["1 products are computed otherwise than given"]);
     assert!(folder.velograd(&[&SMALL[..], &["--choice", "nonsense", "--out", "x"]].concat()).status.code() == Some(2));
 }
 
-/// The same command goes on with an experiment whatever has become of the choices since: they are in its folder.
+/// An experiment goes on as it was begun whatever has become of the choices since: they are in its folder.
 #[test]
 fn an_experiment_goes_on_as_it_was_begun() {
-    let Some(gpu) = gpu() else { return };
+    if gpu().is_none() {
+        return;
+    }
     let folder = Folder::new("experiment-choices");
     folder.write("set/data_batch_1.bin", &records(32));
-    let compare = ["compare", "--data", "set", "--width", "8", "--batch-size", "16", "--epochs", "1", "--seeds", "1"];
-    let compare = [&compare[..], &["--optimizers", "sgd", "--out", "c"]].concat();
+    let compare = |more: &[&str]| {
+        let all = ["compare", "--data", "set", "--width", "8", "--batch-size", "16", "--epochs", "1"];
+        [&all[..], &["--optimizers", "sgd"], more].concat().iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()
+    };
+    let works = |more: &[&str]| {
+        let words = compare(more);
+        folder.works(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    let (name, form) = in_parts();
+    let choice = format!("{name}={form}");
+    works(&["--choice", &choice, "--seeds", "2", "--out", "whole"]);
+    works(&["--choice", &choice, "--seeds", "1", "--out", "apart"]);
+    works(&["--seeds", "2", "--out", "apart"]);
+    works(&["--tune", "off", "--seeds", "2", "--out", "table"]);
+    let second = |out: &str| fs::read(folder.0.join(out).join("runs/sgd/seed-1/model.safetensors")).unwrap();
+    assert!(second("whole") == second("apart"), "the second run has other choices than the first");
+    assert!(second("whole") != second("table"), "the choice was not looked at");
+    let another = compare(&["--choice", &format!("{name}=another"), "--seeds", "2", "--out", "apart"]);
+    let said = folder.refused(2, &another.iter().map(String::as_str).collect::<Vec<_>>());
+    says(&said, &["begun with another recipe"]);
+}
+
+/// A product of [`SMALL`], and a form that the table does not give it: another order of its sums.
+fn in_parts() -> (String, String) {
+    let gpu = gpu().expect("asked for before");
     let products = Plans { train: vec![16], evaluate: vec![], ..plans() }.products(&gpu.target);
-    let other = products.into_iter().find_map(|(p, _)| Some((p.name.clone(), *gpu.target.candidates(&p).get(1)?)));
-    let (name, choice) = other.expect("there are two cores");
-    folder.works(&[&compare[..], &["--choice", &format!("{name}={choice}")]].concat());
-    let begun = || fs::read_to_string(folder.0.join("c/experiment.json")).unwrap();
-    let first = begun();
-    says(&first, &[&name, &choice.to_string()]);
-    folder.works(&compare);
-    assert_eq!(begun(), first);
+    let deep = |(product, choice): &(Product, Choice)| product.terms >= 64 && choice.parts == 1;
+    let (product, choice) = products.into_iter().find(deep).expect("the filters of the last stages are deep");
+    (product.name, Choice { parts: 2, ..choice }.to_string())
 }
 
 /// What a command that works says on standard error.

@@ -11,7 +11,7 @@ use velograd::{
     models::{self, Config, Stem},
     network::{Plans, Recipe},
     params::Layout,
-    weights::{Weights, config_of},
+    weights::{Weights, recognize},
 };
 
 fn layout() -> &'static Layout {
@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
         file.resize(file.len() + last.min(1 << 20) as usize, 0);
     }
     let path = file::file("w.safetensors", &file);
-    let _ = config_of(&path);
+    let _ = recognize(&path);
     if let Ok(weights) = Weights::load(&path, layout()) {
         assert!(weights.params.iter().chain(&weights.running).all(|v| v.is_finite()));
     }

@@ -4,9 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::{
-    TuneFlags, checkpoints::CheckpointFlags, open_device, print::say, progress::Progress, recipe::RecipeFlags,
-};
+use super::{checkpoints::CheckpointFlags, open_device, print::say, progress::Progress, recipe::RecipeFlags};
 use crate::{
     comparison::{Comparison, Pairs},
     data::Split,
@@ -260,7 +258,7 @@ fn run(
     let train = dataset.len(Split::Train);
     let plans = options.plans(dataset.as_ref())?;
     // An experiment that goes on computes as it was begun.
-    let tune = experiment::begun(out)?.map_or_else(|| recipe.tune.clone(), |begun| TuneFlags::begun(&begun));
+    let tune = experiment::begun(out)?.map_or_else(|| recipe.tune.clone(), |begun| recipe.tune.begun(&begun));
     tune.apply(&mut gpu, &plans)?;
     let mut table = recipe.to_toml(preset, &options);
     tune.to_toml(&gpu, &plans.products(&gpu.target), &mut table);

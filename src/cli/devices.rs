@@ -66,7 +66,7 @@ fn row(index: usize, adapter: &wgpu::Adapter, chosen: bool) -> serde_json::Value
         "chosen": chosen,
         "why": if chosen { "first in the order of choice" } else { "another comes first in the order of choice" },
         "features": has,
-        "matrix_core": target.gemm[0].file(),
+        "matrix_cores": target.gemm.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         "subgroup_size": [info.subgroup_min_size.to_string(), info.subgroup_max_size.to_string()],
         "max_binding_bytes": limits.max_storage_buffer_binding_size,
         "max_buffer_bytes": limits.max_buffer_size,

@@ -1,10 +1,13 @@
 //! `velograd eval`
 
-use std::{io::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DataFlags, json_line, open_device, print::say};
+use super::{
+    DataFlags, json_line, open_device,
+    print::{remark, say},
+};
 use crate::{
     checkpoint,
     data::{self, Split},
@@ -51,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
     // With --json, standard output is the object alone.
-    opened.notes.iter().for_each(|note| drop(writeln!(std::io::stderr(), "{note}")));
+    opened.notes.iter().for_each(|note| remark(note));
     let dataset = opened.dataset;
     if config.classes as usize != data::CLASSES {
         let found = format!("{} classes", config.classes);

@@ -28,7 +28,7 @@ fn percent_saved(bytes: u64, of: u64) -> f64 {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let flags = &arguments.model;
     let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
-    let (gpu, plans) = flags.open(&arguments.tune)?;
+    let (gpu, plans) = flags.open(&arguments.tune.or_off())?;
     let recordings = plans.recordings(&gpu.target, Some(optimizer.as_ref()));
     for (title, recording) in ["forward and backward", "update", "to where it is evaluated"].iter().zip(&recordings) {
         say!("{title}: {} dispatches", recording.calls.len());

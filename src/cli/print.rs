@@ -20,4 +20,9 @@ pub(super) fn line(text: fmt::Arguments<'_>) {
     }
 }
 
+/// A remark beside the output, which may be a table or JSON: to standard error.
+pub(super) fn remark(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
+}
+
 pub(super) use say;

@@ -205,19 +205,9 @@ impl RecipeFlags {
             Preset::Quick => (16, 8, 1),
         };
         let model = models::find(self.model())?;
-        let stem = match self.stem.map(Stem::from) {
-            Some(_) if !model.stems => {
-                let message = format!("--stem: {} has no choice of first layers", model.name);
-                return Err(Error::config(message, "leave --stem away"));
-            }
-            None if !model.stems => Some(Stem::Cifar), // what small images take
-            stem => stem,
-        };
+        let stem = model.stem(self.stem.map(Stem::from))?;
         let config = match init {
-            None => {
-                let (stem, width) = (stem.unwrap_or(paper.config.stem), self.width.unwrap_or(width));
-                Config { stem, width, ..paper.config }
-            }
+            None => Config { stem, width: self.width.unwrap_or(width), ..paper.config },
             Some(config) => {
                 self.fits_weights(config)?;
                 config

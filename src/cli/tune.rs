@@ -1,11 +1,14 @@
 //! `velograd tune`, and `--tune` of the commands that train.
 
-use std::{io::Write as _, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{ModelFlags, json_line, key_value, print::say};
+use super::{
+    ModelFlags, json_line, key_value,
+    print::{remark, say},
+};
 use crate::{
     error::{Error, Result},
     gpu::{
@@ -42,11 +45,17 @@ pub struct TuneFlags {
 }
 
 impl TuneFlags {
-    /// Those of a run or an experiment that was begun with `recipe`.
-    pub(super) fn begun(recipe: &toml::Table) -> Self {
-        let given = recipe.get("choice").and_then(toml::Value::as_table).into_iter().flatten();
+    /// Without measuring, unless that was asked for.
+    pub(super) fn or_off(&self) -> Self {
+        Self { tune: self.tune.or(Some(TuneFlag::Off)), choice: self.choice.clone() }
+    }
+
+    /// Those of an experiment that was begun with `recipe`, and what was given beside them: nothing is measured again.
+    pub(super) fn begun(&self, recipe: &toml::Table) -> Self {
+        let known = recipe.get("choice").and_then(toml::Value::as_table).into_iter().flatten();
         let word = |(name, value): (&String, &toml::Value)| Some((name.clone(), value.as_str()?.to_owned()));
-        Self { tune: Some(TuneFlag::Off), choice: given.filter_map(word).collect() }
+        let choice = known.filter_map(word).chain(self.choice.iter().cloned()).collect();
+        Self { tune: Some(TuneFlag::Off), choice }
     }
 
     /// Has the device compute the products of `plans` as given, as found before, or as found now.
@@ -104,16 +113,11 @@ impl TuneFlags {
     }
 }
 
-/// To standard error: the output may be a table or JSON.
-fn remark(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
-
 fn summary(found: &[Measured], seconds: f64) -> String {
     let ms = |of: fn(&Measured) -> f64| found.iter().map(|m| 1e3 * f64::from(m.times) * of(m)).sum::<f64>();
     let other = found.iter().filter(|m| m.best().0 != m.table().0).count();
     format!(
-        "tuned {} matrix products in {seconds:.1} s: {other} in another form than the table's, {:.2} ms of a batch instead of {:.2}",
+        "tuned {} matrix products in {seconds:.1} s: {other} in another form than the table's, {:.2} ms of all of them instead of {:.2}",
         found.len(),
         ms(|m| m.best().1),
         ms(|m| m.table().1)

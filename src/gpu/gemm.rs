@@ -136,7 +136,12 @@ pub struct Product {
 impl Product {
     /// Multiply-adds as two operations each; those that fill a vector count.
     pub fn operations(&self) -> f64 {
-        2.0 * [self.rows, self.cols, self.count, self.terms].iter().map(|&n| f64::from(n)).product::<f64>()
+        2.0 * self.floats() * f64::from(self.terms)
+    }
+
+    /// Numbers that come out.
+    fn floats(&self) -> f64 {
+        [self.rows, self.cols, self.count].iter().map(|&n| f64::from(n)).product()
     }
 }
 
@@ -158,22 +163,31 @@ impl Choice {
     /// Parts worth trying.
     pub const PARTS: [u32; 6] = [1, 2, 4, 8, 16, 32];
 
+    /// Whether the product can be computed so: cooperative matrices take f16, and parts are indexed by 32 bits.
+    pub(super) fn is_possible(&self, product: &Product) -> bool {
+        let typed = product.half || !matches!(self.gemm, Gemm::Matrix(_));
+        typed && f64::from(self.parts) * product.floats() < f64::from(u32::MAX)
+    }
+
     /// Whether it may be the best: parts long enough to be worth a workgroup, and no more workgroups than run at once.
     pub(super) fn is_sensible(&self, product: &Product, units: u32) -> bool {
+        let few = self.groups(product) < 2.0 * f64::from(units);
+        self.parts == 1 || (few && product.terms / self.parts >= 32 && self.is_possible(product))
+    }
+
+    /// Workgroups.
+    fn groups(&self, product: &Product) -> f64 {
         let [down, across] = self.gemm.tiles(product.rows, product.cols);
-        let groups = u64::from(down) * u64::from(across) * u64::from(product.count) * u64::from(self.parts);
-        self.parts == 1 || (groups < 2 * u64::from(units) && product.terms / self.parts >= 32)
+        [down, across, product.count, self.parts].iter().map(|&n| f64::from(n)).product()
     }
 
     /// Multiply-adds of one workgroup after the other, roughly: an order, not a time.
     pub(super) fn estimate(&self, product: &Product, units: u32) -> f64 {
-        let [down, across] = self.gemm.tiles(product.rows, product.cols);
         let (parts, units) = (f64::from(self.parts), f64::from(units));
-        let groups = f64::from(down) * f64::from(across) * f64::from(product.count) * parts;
         let tile = f64::from(self.gemm.rows()) * f64::from(self.gemm.cols());
-        let products = (groups / units).ceil() * tile * f64::from(product.terms) / parts * self.gemm.cost();
-        let floats = f64::from(product.rows) * f64::from(product.cols) * f64::from(product.count);
-        let sum = if self.parts > 1 { DISPATCH + FLOAT * floats * (2.0 * parts + 1.0) / units } else { 0.0 };
+        let products =
+            (self.groups(product) / units).ceil() * tile * f64::from(product.terms) / parts * self.gemm.cost();
+        let sum = if self.parts > 1 { DISPATCH + FLOAT * product.floats() * (2.0 * parts + 1.0) / units } else { 0.0 };
         products + sum
     }
 }

@@ -129,7 +129,7 @@ impl Target {
 
     /// How a product is to be computed: as it was tuned, or as the table estimates.
     pub fn choose(&self, product: &Product) -> Choice {
-        let tuned = || self.tuned.get(&product.name).copied();
+        let tuned = || self.tuned.get(&product.name).copied().filter(|choice| choice.is_possible(product));
         self.forced.or_else(tuned).unwrap_or_else(|| self.candidates(product)[0])
     }
 

@@ -150,7 +150,9 @@ fn batch_statistics(t: &mut Tape, x: Tensor, saved: Tensor, running: [Slot; 2], 
     let (rows, partial) = conv2d::statistics(t, x).unwrap_or_else(|| {
         let rows = Rows::of(t.shape(x));
         let partial = t.scratch(8 * rows.invocations());
-        t.call("batchnorm/partial").sizes(rows.fields()).read(x).write(partial).over(rows.invocations());
+        let product = t.maker(x).and_then(|call| call.product.clone());
+        let call = t.call("batchnorm/partial").sizes(rows.fields()).read(x).write(partial);
+        product.iter().fold(call, |call, product| call.part_of(product)).over(rows.invocations());
         (rows, partial)
     });
     let call = t.call_reduce("batchnorm/finish").sizes(rows.fields()).size("eps", eps).size("momentum", momentum);

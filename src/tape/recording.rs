@@ -116,7 +116,7 @@ pub struct Call {
     pub grid: [u32; 3],
     /// Floating-point operations, one multiply-add as two; 0 where nobody counts.
     pub flop: f64,
-    /// The product that it computes, or helps to: one that may be tuned.
+    /// The product that it computes, or that another form of would not need it: one that may be tuned.
     pub product: Option<Product>,
 }
 

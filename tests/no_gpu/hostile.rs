@@ -20,7 +20,7 @@ use velograd::{
     network::{Plans, Recipe},
     params::Layout,
     random::Rng,
-    weights::{Weights, config_of},
+    weights::{Weights, recognize},
 };
 
 use crate::folder::{Folder, records};
@@ -155,8 +155,8 @@ fn weights() {
         Weights::init(layout, 1).save(&path, layout).unwrap();
         let valid = fs::read(&path).unwrap();
         let table = u64::from_le_bytes(valid[..8].try_into().unwrap()) as usize;
-        bent(&path, &valid, 3000, table + 64, || taken(config_of(&path)) & taken(Weights::load(&path, layout)));
-        bent(&path, &valid, 500, valid.len(), || taken(config_of(&path)) & taken(Weights::load(&path, layout)));
+        bent(&path, &valid, 3000, table + 64, || taken(recognize(&path)) & taken(Weights::load(&path, layout)));
+        bent(&path, &valid, 500, valid.len(), || taken(recognize(&path)) & taken(Weights::load(&path, layout)));
     }
 
     // Offsets whose sum does not fit a word, and tables longer than their file.
@@ -165,7 +165,7 @@ fn weights() {
     let forged = format!("{{\"a\":{{{}}},\"b\":{{{}}}}}", half(0, 1 << 63), half(1 << 63, u64::MAX));
     for length in [forged.len() as u64, 0, 7, 99_999_999, 1 << 40, u64::MAX] {
         fs::write(&path, [&length.to_le_bytes(), forged.as_bytes()].concat()).unwrap();
-        assert!(!taken(config_of(&path)) && !taken(Weights::load(&path, &layouts[0])), "{length}");
+        assert!(!taken(recognize(&path)) && !taken(Weights::load(&path, &layouts[0])), "{length}");
     }
 }
 

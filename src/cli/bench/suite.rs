@@ -16,7 +16,7 @@ use crate::{
     },
     error::{Error, Result},
     gpu::{Gpu, is_software},
-    models::Stem,
+    models::{self, Stem},
 };
 
 /// Stem, what activations are stored as, images of a batch, update rule.
@@ -55,7 +55,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         if is_software(&gpu.info) { ("small", &SMALL[..], 3) } else { ("full", &FULL[..], STEPS) };
     let steps = arguments.steps.unwrap_or(steps);
     let f16 = gpu.has_f16();
-    let configurations: Vec<_> = configurations.iter().filter(|(_, precision, ..)| f16 || *precision == F32).collect();
+    let stems = models::find(&flags.model)?.stems;
+    let possible = |(stem, precision, ..): &&Configuration| (f16 || *precision == F32) && (stems || *stem == Imagenet);
+    let configurations: Vec<_> = configurations.iter().filter(possible).collect();
     let ceilings = Ceilings::measure(&gpu)?;
     if !arguments.json {
         head(&gpu, &ceilings);
@@ -68,6 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut rows = Vec::new();
     for &&(stem, precision, batch_size, optimizer) in &configurations {
+        let stem = stems.then_some(stem);
         let flags = ModelFlags { stem, precision, batch_size, optimizer: optimizer.to_owned(), ..flags.clone() };
         let row = row(&mut gpu, &flags, &arguments.tune, steps)?;
         if !arguments.json {
@@ -85,12 +88,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 /// What `velograd bench` says of one configuration, or why it cannot be.
 fn row(gpu: &mut Gpu, flags: &ModelFlags, tune: &TuneFlags, steps: u32) -> Result<Value> {
     let start = Instant::now();
-    let plans = flags.on(gpu, tune)?;
-    let row = match measure(gpu, &plans, flags, steps, start) {
+    let measured = flags.on(gpu, tune).and_then(|plans| measure(gpu, &plans, flags, steps, start));
+    let row = match measured {
         // More than this device holds, and nothing was asked of it yet: others may fit.
         Err(Error::Device { message, .. }) if gpu.check().is_ok() => json!({
-            "stem": Stem::from(flags.stem).name(),
-            "precision": plans.recipe.precision.name(),
+            "stem": flags.stem.map(|stem| Stem::from(stem).name()),
+            "precision": if flags.precision == Mixed { "mixed" } else { "f32" },
             "batch": flags.batch_size,
             "optimizer": flags.optimizer,
             "error": message,
@@ -118,7 +121,7 @@ fn columns([stem, precision, batch, optimizer, numbers @ ..]: [String; 10]) {
 }
 
 fn line(row: &Value) {
-    let text = |key: &str| row[key].as_str().map_or_else(|| row[key].to_string(), str::to_owned);
+    let text = |key: &str| row[key].as_str().map_or_else(|| row[key].to_string(), str::to_owned).replace("null", "-");
     if let Some(error) = row["error"].as_str() {
         let first = error.lines().next().unwrap_or_default();
         say!("{:<9} {:<9} {:>5}  {:<12} {first}", text("stem"), text("precision"), text("batch"), text("optimizer"));
