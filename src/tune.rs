@@ -82,7 +82,7 @@ pub type Choices = BTreeMap<String, Choice>;
 /// where batch norm cannot have the statistics from it.
 ///
 /// # Errors
-/// [`Error::Device`](crate::error::Error::Device) if the device cannot run them.
+/// [`Error::Device`] if the device cannot run them.
 pub fn measure(gpu: &Gpu, plans: &Plans<'_>, known: &Choices, effort: Effort) -> Result<Vec<Measured>> {
     let begin = Instant::now();
     let record = |target: &Target| -> Vec<Recording> {

@@ -451,8 +451,9 @@ fn mixed_precision() {
     folder.write("set/data_batch_1.bin", &records(64));
     folder.write("set/test_batch.bin", &records(20));
     let flags = ["train", "--data", "set", "--width", "8", "--batch-size", "32", "--accumulate", "1", "--epochs", "1"];
-    let said = folder.works(&[&flags[..], &["--precision", "auto", "--out", "run"]].concat());
-    says(&said, &["precision mixed", &gpu.info.name]);
+    let output = folder.velograd(&[&flags[..], &["--precision", "auto", "--out", "run"]].concat());
+    says(&String::from_utf8_lossy(&output.stderr), &["precision mixed", &gpu.info.name]);
+    assert!(output.status.success());
     let read = |name: &str| fs::read_to_string(folder.0.join("run").join(name)).unwrap();
     let run: serde_json::Value = serde_json::from_str(&read("run.json")).unwrap();
     assert_eq!(run["precision"], "mixed");
