@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     evaluate::{Evaluation, evaluate},
     gpu::Gpu,
-    network::{Done, Network, Place},
+    network::{Done, Network, NotFinite, Place},
     optim::{self, Settings},
     params::Layout,
     weights::Weights,
@@ -98,6 +98,8 @@ pub struct Trainer<'a> {
     rates: VecDeque<f64>,
     position: Position,
     stopped: bool,
+    /// The batches of the last update.
+    last: Vec<(Batch, Place)>,
 }
 
 impl<'a> Trainer<'a> {
@@ -128,8 +130,8 @@ impl<'a> Trainer<'a> {
         let lr = optimizer.lr();
         let network = Network::new(gpu, &plans, Some(optimizer), weights, options.seed)?;
         let rates = VecDeque::new();
-        let (position, debug_nan, stopped) = (Position::default(), false, false);
-        Ok(Self { network, settings, debug_nan, dataset, options, lr, rates, position, stopped })
+        let (position, debug_nan, stopped, last) = (Position::default(), false, false, vec![]);
+        Ok(Self { network, settings, debug_nan, dataset, options, lr, rates, position, stopped, last })
     }
 
     /// Trains, from where the trainer stands to the end of the run or to where the watcher stops it. Returns all epochs.
@@ -163,6 +165,20 @@ impl<'a> Trainer<'a> {
     /// validation loss that is not finite.
     pub fn diverged(&self) -> Option<u64> {
         self.position.diverged
+    }
+
+    /// Computes the last update once more, if it was left out because loss or gradient was not finite, and names the first
+    /// kernel and layer whose output is not; `None` if the update was finite, or is this time. It has left the weights as they
+    /// were, so it begins where it did; the running statistics move once more, so this comes after all that is saved.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    pub fn find_not_finite(&mut self) -> Result<Option<NotFinite>> {
+        if self.position.skips == 0 || self.last.is_empty() {
+            return Ok(None);
+        }
+        self.network.leave_evaluation();
+        self.network.find_not_finite(&self.last)
     }
 
     /// Continues where a checkpoint was taken, in a run of the same options and data (more epochs are possible). From here
@@ -213,7 +229,6 @@ impl<'a> Trainer<'a> {
         let batches = Loader::new(self.dataset.clone(), Split::Train, order, batch as usize)?;
         let group = batch as usize * accumulate as usize;
         let updates = self.options.updates(&*self.dataset);
-        let mut kept = vec![];
         self.network.leave_evaluation();
         for (index, images) in (done..).zip(batches) {
             let images = images?;
@@ -232,16 +247,14 @@ impl<'a> Trainer<'a> {
             let place = Place { first, last, images: images_of_update, epoch, lr };
             let done = self.network.train(&images, place)?;
             self.note(done, watch)?;
-            if self.debug_nan {
-                if first {
-                    kept.clear();
-                }
-                kept.push((images, place));
-                if last {
-                    let done = self.network.drain()?;
-                    self.note(done, watch)?;
-                    self.assure_finite(&kept)?;
-                }
+            if first {
+                self.last.clear();
+            }
+            self.last.push((images, place));
+            if self.debug_nan && last {
+                let done = self.network.drain()?;
+                self.note(done, watch)?;
+                self.assure_finite()?;
             }
             if last {
                 self.position.batch = index + 1;
@@ -294,12 +307,12 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Whether the last update, of these batches, was finite.
-    fn assure_finite(&mut self, batches: &[(Batch, Place)]) -> Result<()> {
+    /// Whether the last update was finite.
+    fn assure_finite(&mut self) -> Result<()> {
         if self.position.skips == 0 {
             return Ok(());
         }
-        let found = match self.network.find_not_finite(batches)? {
+        let found = match self.find_not_finite()? {
             Some(found) => found.to_string(),
             None => "run again dispatch by dispatch, every number is finite: the device does not repeat itself".into(),
         };

@@ -402,4 +402,6 @@ fn a_run_that_diverges_says_where() {
     let step = trainer.diverged().expect("a rate of 1e30 diverges");
     assert!(rows.steps[step as usize - 1].skipped && (step == 1 || !rows.steps[step as usize - 2].skipped));
     assert!((rows.steps.len() as u64) < 120, "it ran to the end");
+    let found = trainer.find_not_finite().unwrap().expect("the last update was left out");
+    assert!(found.output.not_finite > 0, "{found}");
 }

@@ -288,10 +288,16 @@ impl Arguments {
             say!(
                 "the run diverged at step {step}: loss or gradient was no longer finite; a smaller --set lr=... may help"
             );
+            let last = trainer.position().step;
+            if let Some(found) = trainer.find_not_finite()? {
+                say!("update {last}, the last, once more: {found}");
+            }
         } else if let Some(first) = first {
-            let scaled =
-                if options.recipe.precision == Precision::Mixed { ", and the loss's scale was halved" } else { "" };
-            say!("{skipped} updates were skipped, the first at step {first}: loss or gradient was not finite{scaled}");
+            let more = match options.recipe.precision {
+                Precision::Mixed => ", and the loss's scale was halved",
+                Precision::F32 => "; --debug-nan ends a run there, and names kernel and layer",
+            };
+            say!("{skipped} updates were skipped, the first at step {first}: loss or gradient was not finite{more}");
         }
         if let Some((path, best)) = record.best() {
             say!("best on validation: {:.2} %, {}", best.accuracy, path.display());

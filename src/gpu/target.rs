@@ -104,7 +104,9 @@ impl Target {
 
     /// Software devices, where barriers and loads are dear and arithmetic is nearly free.
     pub fn software(subgroup: u32) -> Self {
-        let gemm = [2, 1].map(|columns| Gemm::Subgroup { size: subgroup, columns }).to_vec();
+        // With 16 lanes twice the columns is 8 % faster, and takes a compiler on the CPU three to ten times as long.
+        let columns: &[u32] = if subgroup < 16 { &[2, 1] } else { &[1] };
+        let gemm = columns.iter().map(|&columns| Gemm::Subgroup { size: subgroup, columns }).collect();
         Self { gemm, units: 1, reduce: "reduce_subgroup", reduce_lanes: subgroup, ..Self::portable() }
     }
 

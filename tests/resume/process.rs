@@ -57,18 +57,25 @@ fn left(run: &Path) -> Left {
     Left { weights: fs::read(run.join("model.safetensors")).unwrap(), steps: text("steps.jsonl"), metrics, result }
 }
 
-/// What the recipe leaves where nobody disturbs it; made once.
+/// What the recipe leaves where nobody disturbs it.
+fn whole(optimizer: &str) -> Left {
+    let folder = place(&format!("undisturbed-{optimizer}"));
+    folder.works(&[&["train", "--out", "run", "--optimizer", optimizer], &recipe()[..]].concat());
+    left(&folder.0.join("run"))
+}
+
+/// The same under VeloGrad, made once.
 fn undisturbed() -> &'static Left {
     static LEFT: OnceLock<Left> = OnceLock::new();
-    LEFT.get_or_init(|| {
-        let folder = place("undisturbed");
-        folder.works(&[&["train", "--out", "run"], &recipe()[..]].concat());
-        left(&folder.0.join("run"))
-    })
+    LEFT.get_or_init(|| whole("velograd"))
 }
 
 fn same(run: &Path, what: &str) {
-    let (found, expected) = (left(run), undisturbed());
+    equal(run, undisturbed(), what);
+}
+
+fn equal(run: &Path, expected: &Left, what: &str) {
+    let found = left(run);
     assert_eq!(found.steps, expected.steps, "{what}");
     assert_eq!(found.metrics, expected.metrics, "{what}");
     assert_eq!(found.result, expected.result, "{what}");
@@ -83,12 +90,16 @@ fn files(folder: &Path) -> impl Iterator<Item = String> {
 
 /// The run in `folder/run`: begun, or continued if it was.
 fn start(folder: &Folder) -> Child {
+    start_under(folder, "velograd")
+}
+
+fn start_under(folder: &Folder, optimizer: &str) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_velograd"));
     command.arg("train").current_dir(&folder.0).stdout(Stdio::piped()).stderr(Stdio::piped());
     if folder.0.join("run/run.json").exists() {
         command.args(["--resume", "run"]);
     } else {
-        command.args(["--out", "run"]).args(recipe());
+        command.args(["--out", "run", "--optimizer", optimizer]).args(recipe());
     }
     command.spawn().unwrap()
 }
@@ -135,19 +146,23 @@ fn said(output: &Output) -> String {
 }
 
 /// SIGKILL at random moments: at a time, after a row, at the sight of a checkpoint that is half written. As often as
-/// `VELOGRAD_KILLS` says, a dozen times by default; every run that ends is compared, and another begins.
+/// `VELOGRAD_KILLS` says under each optimizer, a dozen times by default; every run that ends is compared, and another begins.
 #[test]
 fn killed_anywhere() {
-    if gpu().is_none() {
-        return;
+    if gpu().is_some() {
+        ["velograd", "muon", "sgd"].into_iter().for_each(killed_anywhere_under);
     }
+}
+
+fn killed_anywhere_under(optimizer: &str) {
     let kills: u32 = std::env::var("VELOGRAD_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
     let mut rng = Rng::new(seed);
-    let (folder, mut done, mut ended, mut torn) = (place("killed"), 0, 0, 0);
+    let (folder, expected) = (place(&format!("killed-{optimizer}")), whole(optimizer));
+    let (mut done, mut ended, mut torn) = (0, 0, 0);
     let (run, checkpoints) = (folder.0.join("run"), folder.0.join("run/checkpoints"));
     while done < kills {
-        let mut child = start(&folder);
+        let mut child = start_under(&folder, optimizer);
         let way = rng.u32() % 3;
         let alive = match way {
             0 => {
@@ -170,19 +185,19 @@ fn killed_anywhere() {
             done += 1;
         }
         let output = child.wait_with_output().unwrap();
-        assert!(!said(&output).contains("panicked"), "seed {seed}, kill {done}: {}", said(&output));
+        assert!(!said(&output).contains("panicked"), "{optimizer}, seed {seed}, kill {done}: {}", said(&output));
         torn += u32::from(files(&checkpoints).any(|name| name.ends_with(".part")));
         if !alive {
-            assert!(output.status.success(), "seed {seed}, kill {done}: {}", said(&output));
-            same(&run, &format!("seed {seed}, {done} kills"));
+            assert!(output.status.success(), "{optimizer}, seed {seed}, kill {done}: {}", said(&output));
+            equal(&run, &expected, &format!("{optimizer}, seed {seed}, {done} kills"));
             fs::remove_dir_all(&run).unwrap();
             ended += 1;
         }
     }
-    let output = start(&folder).wait_with_output().unwrap();
-    assert!(output.status.success(), "seed {seed}: {}", said(&output));
-    same(&run, &format!("seed {seed}, {done} kills"));
-    println!("{done} kills, {torn} of them within a checkpoint; {} runs ended the same", ended + 1);
+    let output = start_under(&folder, optimizer).wait_with_output().unwrap();
+    assert!(output.status.success(), "{optimizer}, seed {seed}: {}", said(&output));
+    equal(&run, &expected, &format!("{optimizer}, seed {seed}, {done} kills"));
+    println!("{optimizer}: {done} kills, {torn} of them within a checkpoint; {} runs ended the same", ended + 1);
 }
 
 /// The update is finished and a checkpoint written; the exit code is the signal's. A second signal leaves at once.
@@ -440,7 +455,7 @@ fn an_experiment_goes_on_within_a_run() {
     }
 }
 
-/// A rate that blows up: with `--on-nan stop` the run ends at the first update that is not finite, and says which.
+/// A rate that blows up: with `--on-nan stop` the run ends at the first update that is not finite, and says which and where.
 #[test]
 fn on_nan_stop() {
     if gpu().is_none() {
@@ -453,7 +468,8 @@ fn on_nan_stop() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let run: Value = serde_json::from_str(&fs::read_to_string(folder.0.join("run/run.json")).unwrap()).unwrap();
     let step = run["result"]["diverged"].as_u64().expect("the first step that was not finite");
-    says(&said(&output), &[&format!("diverged at step {step}")]);
+    let once_more = "once more: the first output that is not finite is that of ";
+    says(&said(&output), &[&format!("diverged at step {step}"), once_more]);
     let steps = fs::read_to_string(folder.0.join("run/steps.jsonl")).unwrap();
     let first = steps.lines().position(|line| line.contains("\"skipped\":true")).unwrap() as u64 + 1;
     assert_eq!(first, step);
