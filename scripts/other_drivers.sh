@@ -18,16 +18,16 @@ failed=0
 
 # name, what to run; the environment says which driver
 check() {
-    name=$1
+    log=$logs/$1.log
     shift
-    if "$@" >"$logs/$name.log" 2>&1; then verdict=ok; else verdict=FAILED; failed=1; fi
-    echo "$name: $verdict: $(grep -E ' rows, |^test result' "$logs/$name.log" | tail -n 1)"
+    if "$@" >"$log" 2>&1; then verdict=ok; else verdict=FAILED; failed=1; fi
+    echo "$(basename "$log" .log): $verdict: $(grep -E ' rows, |^test result' "$log" | tail -n 1)"
 }
 
+# name, driver file
 driver() {
-    name=$1
-    VK_DRIVER_FILES=$2 VK_ICD_FILENAMES=$2 check "$name-selftest" target/release/velograd selftest
-    VK_DRIVER_FILES=$2 VK_ICD_FILENAMES=$2 check "$name-tests" "$suite" --test-threads=1 ops:: golden_gpu::
+    VK_DRIVER_FILES=$2 VK_ICD_FILENAMES=$2 check "$1-selftest" target/release/velograd selftest
+    VK_DRIVER_FILES=$2 VK_ICD_FILENAMES=$2 check "$1-tests" "$suite" --test-threads=1 ops:: golden_gpu::
 }
 
 for file in "$@"; do
