@@ -17,7 +17,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{Batch, Dataset, Loader, Split, order},
+    data::{Dataset, Loader, Split, order},
     error::{Error, Result},
     evaluate::{Evaluation, evaluate},
     gpu::Gpu,
@@ -98,8 +98,8 @@ pub struct Trainer<'a> {
     rates: VecDeque<f64>,
     position: Position,
     stopped: bool,
-    /// The batches of the last update.
-    last: Vec<(Batch, Place)>,
+    /// The batches of the last update, by the indices of their images.
+    last: Vec<(Vec<u32>, Place)>,
 }
 
 impl<'a> Trainer<'a> {
@@ -172,13 +172,17 @@ impl<'a> Trainer<'a> {
     /// were, so it begins where it did; the running statistics move once more, so this comes after all that is saved.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`] on a fault; one of the data, which are read again.
     pub fn find_not_finite(&mut self) -> Result<Option<NotFinite>> {
         if self.position.skips == 0 || self.last.is_empty() {
             return Ok(None);
         }
+        let order = self.last.iter().flat_map(|(indices, _)| indices).copied().collect();
+        let images = Loader::new(self.dataset.clone(), Split::Train, order, self.options.batch as usize)?;
+        let places = self.last.iter().map(|(_, place)| *place);
+        let batches: Vec<_> = images.zip(places).map(|(images, place)| Ok((images?, place))).collect::<Result<_>>()?;
         self.network.leave_evaluation();
-        self.network.find_not_finite(&self.last)
+        self.network.find_not_finite(&batches)
     }
 
     /// Continues where a checkpoint was taken, in a run of the same options and data (more epochs are possible). From here
@@ -250,7 +254,7 @@ impl<'a> Trainer<'a> {
             if first {
                 self.last.clear();
             }
-            self.last.push((images, place));
+            self.last.push((images.indices, place));
             if self.debug_nan && last {
                 let done = self.network.drain()?;
                 self.note(done, watch)?;

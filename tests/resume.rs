@@ -3,8 +3,12 @@
 
 /// Files that were damaged in every way.
 mod damage;
-/// The program: killed, interrupted, out of space, twice in one folder.
+/// The program: damaged checkpoints, other settings, out of space, twice in one folder.
 mod process;
+/// A run as a process, and what it leaves.
+mod run;
+/// The program killed and interrupted.
+mod stops;
 
 use std::{path::PathBuf, sync::Arc};
 

@@ -6,6 +6,9 @@ mod airbench;
 /// The program: what it writes, and what it says of bad input.
 mod cli;
 
+/// Experiments: several runs in one folder, and the rules alone.
+mod experiments;
+
 /// The program in a folder of its own.
 mod folder;
 

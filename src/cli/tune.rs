@@ -139,8 +139,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let (gpu, plans) = arguments.model.open(&TuneFlags { tune: Some(TuneFlag::Off), choice: vec![] })?;
     let found = measure(&gpu, &plans, &Choices::new(), Effort::FULL)?;
     if found.is_empty() {
-        let message = format!("{} has no timestamps: nothing can be measured", gpu.info.name);
-        return Err(Error::device(message, "without, the table decides"));
+        let message = format!("{} has no timestamps, or not the memory: nothing was measured", gpu.info.name);
+        return Err(Error::device(message, "a smaller --batch-size needs less memory; unmeasured, the table decides"));
     }
     Memory::of(&gpu).keep(&found);
     if arguments.json {

@@ -121,7 +121,11 @@ fn columns([stem, precision, batch, optimizer, numbers @ ..]: [String; 10]) {
 }
 
 fn line(row: &Value) {
-    let text = |key: &str| row[key].as_str().map_or_else(|| row[key].to_string(), str::to_owned).replace("null", "-");
+    let text = |key: &str| match &row[key] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
     if let Some(error) = row["error"].as_str() {
         let first = error.lines().next().unwrap_or_default();
         say!("{:<9} {:<9} {:>5}  {:<12} {first}", text("stem"), text("precision"), text("batch"), text("optimizer"));

@@ -1,0 +1,129 @@
+//! Experiments from the command line: several runs in one folder, and the rules alone.
+
+use std::fs;
+
+use crate::{
+    folder::{Folder, records, says},
+    support::gpu,
+};
+
+/// Several runs in one folder: what has ended is not run again, other settings are refused, a run that diverges is a row.
+#[test]
+fn compare_and_sweep() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("compare");
+    folder.write("data_batch_1.bin", &records(60));
+    folder.write("test_batch.bin", &records(20));
+    let common = ["--data", ".", "--width", "4", "--batch-size", "16", "--target", "5"];
+    let compare =
+        [&["compare"], &common[..], &["--out", "cmp", "--epochs", "6", "--optimizers", "velograd,sgd"]].concat();
+    let said = folder.works(&[&compare[..], &["--seeds", "2", "--set", "sgd:lr=1e30"]].concat());
+    says(&said, &["optimizer", "epochs to 5 %", "seed 0 diverged at step", "no paired t-test", "table.md"]);
+    let files = "table.md table.csv table.json curves.svg curves.png report.html experiment.json";
+    for file in files.split(' ').chain(["runs/velograd/seed-1/model.safetensors"]) {
+        assert!(folder.0.join("cmp").join(file).is_file(), "{file}");
+    }
+    let csv = fs::read_to_string(folder.0.join("cmp/table.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 5);
+    let again = folder.works(&[&compare[..], &["--seeds", "2", "--set", "sgd:lr=1e30"]].concat());
+    assert_eq!(again.matches("ended before").count(), 4);
+    assert_eq!(csv, fs::read_to_string(folder.0.join("cmp/table.csv")).unwrap());
+    says(&folder.refused(2, &[&compare[..], &["--set", "sgd:lr=1"]].concat()), &["other settings", "1e+30"]);
+    let other = ["compare", "--data", ".", "--width", "8", "--out", "cmp"];
+    says(&folder.refused(2, &other), &["another recipe"]);
+
+    let bad = |arguments: &[&str]| folder.refused(2, &[&["compare", "--out", "no"], arguments].concat());
+    says(&bad(&["--optimizers", "velograd,adan2"]), &["did you mean `adan`"]);
+    says(&bad(&["--optimizers", "sgd,sgd"]), &["there twice"]);
+    says(&bad(&["--set", "muon:lr=1"]), &["`muon` is not compared"]);
+    says(&bad(&["--set", "lr=1"]), &["NAME:KEY=VALUE"]);
+    says(&bad(&["--optimizers", "sgd", "--set", "sgd:betas=1", "--data", "."]), &["no setting `betas`"]);
+    says(&bad(&["--seeds", "0"]), &["--seeds"]);
+
+    let sweep =
+        [&["sweep"], &common[..], &["--epochs", "1", "--out", "sweep", "--optimizers", "sgd", "--seeds", "1"]].concat();
+    let said = folder.works(&[&sweep[..], &["--lr", "1e-3:1e30:log2"]].concat());
+    says(&said, &["lr 0.001", "lr 1e30", "diverged", "sgd: best at lr 0.001 with", "1 of 2 rates", "sweep.svg"]);
+    for file in ["table.csv", "sweep.svg", "sweep.png", "report.html"] {
+        assert!(folder.0.join("sweep").join(file).is_file(), "{file}");
+    }
+    says(&folder.refused(2, &[&sweep[..], &["--lr", "fast"]].concat()), &["no list of rates"]);
+}
+
+/// `--quick` as a newcomer types it, cut short: its set, its sizes, and a page with figures at the end.
+#[test]
+fn quick_experiments() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("quick");
+    for (command, runs, figure) in [("compare", 6, "curves"), ("sweep", 24, "sweep"), ("ablate", 18, "ablation")] {
+        folder.works(&[command, "--quick", "--max-steps", "2", "--val-split", "64", "--out", command]);
+        let read = |name: &str| fs::read_to_string(folder.0.join(command).join(name)).unwrap();
+        says(&read("experiment.json"), &["shapes10", "width = 8", "batch-size = 64"]);
+        assert_eq!(read("table.csv").lines().count(), 1 + runs, "{command}");
+        assert!(read(&format!("{figure}.svg")).contains("velograd"), "{command}");
+        says(&read("report.html"), &["<svg", "Recipe", "Device and data"]);
+    }
+}
+
+/// VeloGrad with each mechanism off, each against the whole; and without all of them it is Adam, update by update.
+#[test]
+fn ablation() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("ablate");
+    folder.write("data_batch_1.bin", &records(48));
+    folder.write("test_batch.bin", &records(20));
+    let ablate = ["ablate", "--data", ".", "--width", "4", "--batch-size", "16", "--epochs", "2", "--seeds", "2"];
+    let said = folder.works(&[&ablate[..], &["--out", "a"]].concat());
+    says(&said, &["without sim against velograd", "over 8 tests", "without all, no decay", "ablation.svg"]);
+    let losses = |label: &str| -> Vec<f64> {
+        let path = folder.0.join("a/runs").join(label).join("seed-0/steps.jsonl");
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["loss"].as_f64().unwrap()).collect()
+    };
+    // The two rules differ in rounding alone; a few updates do not let that grow.
+    let (without, adam) = (losses("without_all__no_decay"), losses("adam__same_rate_and_betas"));
+    let whole = losses("velograd");
+    assert!(without.iter().zip(&adam).all(|(a, b)| (a - b).abs() < 1e-3 * a), "{without:?} {adam:?}");
+    assert!(whole.iter().zip(&adam).any(|(a, b)| (a - b).abs() > 1e-2 * a), "{whole:?} {adam:?}");
+}
+
+/// A spike moves SGD in proportion to its size, and rules that divide by it hardly; the variance of SGD's update is that of the
+/// gradient, which falls as the batch grows, while Lion's, which knows signs alone, does not fall as fast.
+#[test]
+fn probes() {
+    let Some(gpu) = gpu() else { return };
+    let spike = |name: &str, size: f64| velograd::probe::spike(gpu, name, &[], size, 0).unwrap();
+    let (small, large) = (spike("sgd", 100.0), spike("sgd", 1000.0));
+    assert!((large / small - 10.0).abs() < 0.01, "{small} {large}");
+    // The spike's own part is at most (1-beta1)/(beta1 sqrt(1-beta2)) = 3.5; the momentum there was comes on top.
+    assert!(spike("mvngrad", 1e4) < 3.5 + 1.2, "{}", spike("mvngrad", 1e4));
+
+    let folder = Folder::new("probe");
+    let quick = ["--quick", "--optimizers", "sgd,lion", "--out", "p"];
+    folder.works(&[&["probe", "spike"], &quick[..]].concat());
+    folder.works(&[&["probe", "variance", "--dataset", "shapes10", "--max-steps", "2"], &quick[..]].concat());
+    for file in ["spike.csv", "spike.svg", "spike.png", "variance.csv", "variance.svg", "variance.png"] {
+        assert!(folder.0.join("p").join(file).is_file(), "{file}");
+    }
+    let csv = fs::read_to_string(folder.0.join("p/variance.csv")).unwrap();
+    let value = |start: &str| -> f64 {
+        let line = csv.lines().find(|l| l.starts_with(start)).unwrap_or_else(|| panic!("{start} in {csv}"));
+        line.rsplit(',').next().unwrap().parse().unwrap()
+    };
+    // 8 times as many images: an eighth of the variance, up to the spread of 16 draws over correlated coordinates.
+    let fall = value("sgd,16,") / value("sgd,128,");
+    assert!((4.0..16.0).contains(&fall), "{fall}\n{csv}");
+    assert!(value("lion,16,") / value("lion,128,") < 4.0, "{csv}");
+    let refused = |arguments: &[&str]| folder.refused(2, &[&["probe"], arguments].concat());
+    says(&refused(&["spike", "--optimizers", "sgdd"]), &["did you mean `sgd`"]);
+    says(&refused(&["spike", "--optimizers", "sgd", "--set", "adam:lr=1"]), &["not probed"]);
+    says(&refused(&["spike", "--optimizers", "sgd", "--set", "sgd:lr=0"]), &["above 0"]);
+    says(&refused(&["variance", "--width", "0"]), &["--width"]);
+    says(&refused(&["variance", "--quick", "--dataset", "shapes10", "--batch-size", "0"]), &["--batch-size"]);
+}
