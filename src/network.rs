@@ -59,7 +59,7 @@ pub struct Place {
     pub last: bool,
     /// Images of all the update's batches.
     pub images: u32,
-    /// For augmentation.
+    /// The epoch, from 1: what augmentation and dropout draw for a sample is drawn once per epoch.
     pub epoch: u32,
     /// Learning rate of the update.
     pub lr: f64,
@@ -211,7 +211,7 @@ impl<'a> Network<'a> {
             self.update_step = self.updates.next(optimizer, place.lr);
         }
         self.batches = self.batches.saturating_add(1);
-        let step = self.step_of(place, self.batches);
+        let step = self.step_of(place);
         let clear: &[&str] = if place.first { &["grads"] } else { &[] };
         let programs = if place.last { vec![program, self.update] } else { vec![program] };
         let work = programs.into_iter().map(|p| self.whole(p)).collect();
@@ -219,10 +219,10 @@ impl<'a> Network<'a> {
         self.submit(batch, &step, clear, place.first, work, done)
     }
 
-    /// The uniform of the run's `nth` training batch, one of the update under way.
-    fn step_of(&self, place: Place, nth: i64) -> Step {
-        let (loss_scale, batch) = (1.0 / place.images as f32, nth as u32);
-        Step { loss_scale, batch, seed: self.seed, epoch: place.epoch, ..self.update_step }
+    /// The uniform of a training batch of the update under way.
+    fn step_of(&self, place: Place) -> Step {
+        let loss_scale = 1.0 / place.images as f32;
+        Step { loss_scale, seed: self.seed, epoch: place.epoch, ..self.update_step }
     }
 
     fn whole(&self, program: usize) -> Stretch {

@@ -9,7 +9,7 @@ mod recording;
 
 pub use recording::{Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     gpu::{
@@ -46,6 +46,8 @@ pub struct Tape {
     recording: Recording,
     backward: Vec<(Tensor, Backward)>,
     scopes: Vec<String>,
+    /// What [`Tape::draw_key`] has returned so far.
+    draw_keys: BTreeSet<u32>,
 }
 
 impl Tape {
@@ -60,7 +62,8 @@ impl Tape {
             largest_grid: 0,
         };
         let (target, no_decay) = (target.clone(), NoDecay::default());
-        Self { target, training, dropout: 0.0, no_decay, recording, backward: vec![], scopes: vec![] }
+        let draw_keys = BTreeSet::new();
+        Self { target, training, dropout: 0.0, no_decay, recording, backward: vec![], scopes: vec![], draw_keys }
     }
 
     /// A tape over arenas that another recording has laid out: an optimizer's.
@@ -68,11 +71,6 @@ impl Tape {
         let mut tape = Self::new(target, true);
         tape.recording.layout = layout.clone();
         tape
-    }
-
-    /// How many calls have been recorded.
-    pub fn calls_so_far(&self) -> u32 {
-        self.recording.calls.len() as u32
     }
 
     /// The arenas so far.
@@ -98,6 +96,17 @@ impl Tape {
         let result = body(self);
         self.scopes.pop();
         result
+    }
+
+    /// A number that tells the random draws of an op from those of every other op of the network: the CRC-32 of
+    /// `PATH OP COUNT`, the path being that of the current scope and the count the first from 0 whose number is still free.
+    /// It depends on scopes alone, not on how many calls come before.
+    pub fn draw_key(&mut self, op: &str) -> u32 {
+        let path = self.path("");
+        let keys = (0..).map(|count: u32| crc32fast::hash(format!("{path} {op} {count}").as_bytes()));
+        let key = keys.into_iter().find(|key| !self.draw_keys.contains(key)).expect("a tape has few ops that draw");
+        self.draw_keys.insert(key);
+        key
     }
 
     fn path(&self, name: &str) -> String {

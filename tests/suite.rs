@@ -9,6 +9,9 @@ mod cli;
 /// Experiments: several runs in one folder, and the rules alone.
 mod experiments;
 
+/// What dropout drops.
+mod dropout;
+
 /// The program in a folder of its own.
 mod folder;
 

@@ -24,16 +24,16 @@ pub struct Step {
     pub loss_scale: f32,
     /// Of the run.
     pub seed: u32,
-    /// Augmentation draws from (seed, epoch, image).
+    /// Augmentation and dropout draw from (seed, epoch, sample).
     pub epoch: u32,
     /// Skipped updates the host has heard of.
     pub skipped_known: u32,
-    /// Counts training batches: dropout draws from (seed, batch, place).
-    pub batch: u32,
     /// Number of this update, 1 for the first, if the host has heard of every skip.
     pub update: u32,
     /// n > 0: running statistics become the mean over n batches, this being the n-th; 0: they move by their momentum.
     pub averaged: u32,
+    /// Where the rows begin at a multiple of 16 bytes.
+    pub padding: u32,
     /// The optimizer's scalars of updates t, t-1, ..., t-7.
     pub rows: [[f32; 4]; 8],
 }

@@ -86,8 +86,7 @@ impl Network<'_> {
     pub fn find_not_finite(&mut self, batches: &[(Batch, Place)]) -> Result<Option<NotFinite>> {
         self.drain()?;
         for (index, (batch, place)) in batches.iter().enumerate() {
-            let nth = self.batches - (batches.len() - 1 - index) as i64;
-            self.feed(batch, &self.step_of(*place, nth));
+            self.feed(batch, &self.step_of(*place));
             let gpu = self.runtime.gpu;
             let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             // What the first pass left must not be taken for what this one writes.

@@ -192,9 +192,10 @@ fn recipes() -> Vec<Entry> {
     let clip = |len, value, norm| ClipCase { len, clip: Clip { value, norm } };
     let scale = |skipped, exponent, good| ScaleCase { skipped, exponent, good };
     vec![
-        Entry::short(DropoutCase { n: 9, c: 70, p: 0.5 }),
-        Entry::full(DropoutCase { n: 1, c: 1, p: 0.1 }),
-        Entry::full(DropoutCase { n: 70, c: 33, p: 0.9 }),
+        Entry::short(DropoutCase { shape: [9, 1, 1, 70], p: 0.5 }),
+        Entry::full(DropoutCase { shape: [1, 1, 1, 1], p: 0.1 }),
+        Entry::full(DropoutCase { shape: [70, 1, 1, 33], p: 0.9 }),
+        Entry::full(DropoutCase { shape: [5, 3, 2, 10], p: 0.3 }),
         Entry::short(clip(1030, Some(0.5), Some(1.0))),
         Entry::full(clip(20_000, None, Some(2.0))),
         Entry::full(clip(3, Some(0.25), None)),

@@ -10,46 +10,56 @@ use crate::{
     tape::Tape,
 };
 
-/// Dropout of an `[n, c]` activation.
+/// Dropout of an activation `[n, h, w, c]`.
 #[derive(Clone, Copy, Debug)]
 pub struct DropoutCase {
-    /// Images.
-    pub n: u32,
-    /// Channels.
-    pub c: u32,
+    /// Its shape.
+    pub shape: [u32; 4],
     /// Probability.
     pub p: f32,
 }
 
+impl DropoutCase {
+    /// The indices of its samples in their data set.
+    fn samples(&self) -> Vec<u32> {
+        (0..self.shape[0]).map(|i| i.wrapping_mul(2_654_435_761) % 50_000).collect()
+    }
+}
+
 impl Case for DropoutCase {
     fn name(&self) -> String {
-        format!("dropout {} of {}x{}", self.p, self.n, self.c)
+        let [n, h, w, c] = self.shape;
+        format!("dropout {} of {n}x{h}x{w}x{c}", self.p)
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
-        let x = t.tensor([self.n, 1, 1, self.c]);
+        let x = t.tensor(self.shape);
         let y = dropout(t, x, self.p);
         let d_y = t.write_gradient(y).0;
         t.backward();
         let d_x = t.gradient(x).expect("dropout has given one");
         let ports = [("x", x), ("out", y), ("grad_out", d_y), ("grad_x", d_x)];
-        ports.map(|(name, tensor)| Port::new(name, At::Tensor(tensor))).to_vec()
+        let mut ports = ports.map(|(name, tensor)| Port::new(name, At::Tensor(tensor))).to_vec();
+        ports.push(Port::integers("indices", At::Buffer { name: "indices", first: 0, words: self.shape[0] }));
+        ports
     }
 
     fn step(&self) -> Step {
-        Step { seed: 7, batch: 11, ..Step::default() }
+        Step { seed: 7, epoch: 11, ..Step::default() }
     }
 
     fn data(&self) -> Data {
-        let len = (self.n * self.c) as usize;
-        Data::from([("x", random(len, 1)), ("grad_out", random(len, 2))])
+        let len = self.shape.iter().product::<u32>() as usize;
+        let indices = self.samples().into_iter().map(f64::from).collect();
+        Data::from([("x", random(len, 1)), ("grad_out", random(len, 2)), ("indices", indices)])
     }
 
-    /// The same mask both ways: the first call of the tape is layer 0. Two roundings.
+    /// The same mask both ways: of the first dropout in a scope without a name. Two roundings.
     fn expected(&self, data: &Data) -> Vec<Expected> {
-        let Step { seed, batch, .. } = self.step();
-        let size = [self.n as usize, self.c as usize];
-        let mask = reference::dropout::mask(size, f64::from(self.p), seed, batch, 0);
+        let Step { seed, epoch, .. } = self.step();
+        let [_, h, w, c] = self.shape.map(|size| size as usize);
+        let layer = crc32fast::hash(b" dropout 0");
+        let mask = reference::dropout::mask(&self.samples(), [c, h, w], f64::from(self.p), [seed, layer, epoch]);
         let times = |values: &[f64]| values.iter().zip(&mask).map(|(v, m)| v * m).collect();
         // 1 - p and its reciprocal are rounded too.
         let rounded = |port, values: &[f64]| Expected::rounded(port, times(values), 4.0);

@@ -6,7 +6,7 @@ use super::{EpochRow, OnNan, StepRow};
 use crate::{gpu::runtime::Report, network::RING};
 
 /// Where a run stands between two updates. The order of images, augmentation and dropout are functions of seed, epoch and
-/// batch, so there is no state of a generator.
+/// image, so there is no state of a generator.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// Updates whose reports have come: the rows of `steps.jsonl`.
