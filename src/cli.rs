@@ -27,6 +27,7 @@ pub use tune::{TuneFlag, TuneFlags};
 use crate::{
     error::{Error, Result},
     gpu::{Gpu, target::Precision},
+    identity,
     matrix::{self, Verdict},
     models::{self, Config, Model, Stem},
     network::{LARGEST_BATCH, Plans, Recipe},
@@ -36,7 +37,7 @@ use crate::{
 
 /// Train convolutional networks on any GPU, or none: every operation is a WGSL compute shader.
 #[derive(Parser)]
-#[command(name = "velograd", version, about, max_term_width = 110, args_override_self = true)]
+#[command(name = "velograd", version = identity::TEXT, about, max_term_width = 110, args_override_self = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -12,6 +12,7 @@ pub mod experiment;
 pub mod figure;
 pub mod files;
 pub mod gpu;
+pub mod identity;
 pub mod matrix;
 pub mod metrics;
 pub mod models;

@@ -42,8 +42,10 @@ const REPORT_BYTES: u64 = size_of::<Report>() as u64;
 /// What a finished submission was.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Done {
-    /// A batch whose gradient was accumulated.
-    Accumulated,
+    /// A batch whose gradient was accumulated, with loss, hits and images of its update so far.
+    Accumulated(Report),
+    /// A batch of [`Network::collect_statistics`].
+    Collected,
     /// The last batch of an update.
     Updated(Report),
     /// A batch of an evaluation.
@@ -51,13 +53,14 @@ pub enum Done {
 }
 
 /// Where a training batch stands in its update.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
-    /// Clears gradients and report first.
+    /// The gradient starts from zero before the batch.
     pub first: bool,
-    /// Updates the parameters after.
+    /// The parameters are updated after it.
     pub last: bool,
-    /// Images of all the update's batches.
+    /// What the sum over the batch's images is divided by in the gradient: the images of all the update's batches, for
+    /// the mean over them.
     pub images: u32,
     /// The epoch, from 1: what augmentation and dropout draw for a sample is drawn once per epoch.
     pub epoch: u32,
@@ -94,6 +97,12 @@ pub struct Network<'a> {
     evaluating: bool,
     updates: Updates,
     update_step: Step,
+    /// What has come of the batches whose gradient still waits for its update, as far as they are known to be done.
+    waiting: Option<Report>,
+    /// Images of the batches of the update under way.
+    images: u32,
+    /// The report was taken for another purpose since the last training batch.
+    report_taken: bool,
     seed: u32,
     batches: i64,
     classes: u32,
@@ -151,6 +160,9 @@ impl<'a> Network<'a> {
             evaluating: false,
             updates: Updates::default(),
             update_step: Step::default(),
+            waiting: None,
+            images: 0,
+            report_taken: false,
             seed: Step::seed_of(seed),
             batches: 0,
             classes: plans.config.classes,
@@ -196,7 +208,8 @@ impl<'a> Network<'a> {
         })
     }
 
-    /// Submits a training batch. Returns what finished meanwhile.
+    /// Submits a training batch. Returns what finished meanwhile. Evaluations may come between two batches of an update; they
+    /// leave the gradient as it is.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
@@ -206,23 +219,47 @@ impl<'a> Network<'a> {
     pub fn train(&mut self, batch: &Batch, place: Place) -> Result<Vec<Done>> {
         assert!(!self.evaluating, "train: leave_evaluation comes first");
         let program = program(&self.train, batch.labels.len());
-        let optimizer = self.optimizer.as_deref().expect("a network that trains has an optimizer");
+        let mut finished = vec![];
         if place.first {
+            self.images = 0;
+        } else if self.report_taken {
+            finished = self.drain()?;
+            self.give_report_back();
+        }
+        self.report_taken = false;
+        self.images += batch.labels.len() as u32;
+        self.batches = self.batches.saturating_add(1);
+        if place.last {
+            let optimizer = self.optimizer.as_deref().expect("a network that trains has an optimizer");
             self.update_step = self.updates.next(optimizer, place.lr);
         }
-        self.batches = self.batches.saturating_add(1);
-        let step = self.step_of(place);
+        let step = self.step_of(place, self.images);
         let clear: &[&str] = if place.first { &["grads"] } else { &[] };
         let programs = if place.last { vec![program, self.update] } else { vec![program] };
         let work = programs.into_iter().map(|p| self.whole(p)).collect();
-        let done: fn(Report) -> Done = if place.last { Done::Updated } else { |_| Done::Accumulated };
-        self.submit(batch, &step, clear, place.first, work, done)
+        let done: fn(Report) -> Done = if place.last { Done::Updated } else { Done::Accumulated };
+        finished.extend(self.submit(batch, &step, clear, place.first, work, done)?);
+        Ok(finished)
     }
 
-    /// The uniform of a training batch of the update under way.
-    fn step_of(&self, place: Place) -> Step {
-        let loss_scale = 1.0 / place.images as f32;
-        Step { loss_scale, seed: self.seed, epoch: place.epoch, ..self.update_step }
+    /// The uniform of a training batch; `images` are those of its update so far, its own included.
+    fn step_of(&self, place: Place, images: u32) -> Step {
+        let update = if place.last { self.update_step } else { Step::default() };
+        let [loss_scale, loss_mean] = [place.images, images].map(|images| 1.0 / images as f32);
+        Step { loss_scale, loss_mean, seed: self.seed, epoch: place.epoch, ..update }
+    }
+
+    /// Returns the sums of the update under way to where the device adds to them.
+    fn give_report_back(&self) {
+        if let Some(Report { loss, hits, images, .. }) = self.waiting {
+            self.runtime.write(self.runtime.buffer("report"), &[loss.to_bits(), hits, images]);
+        }
+    }
+
+    /// Loss, hits and images of the batches that are done and whose gradient waits for its update; `None` between two updates
+    /// if there are none. Those under way are not counted.
+    pub fn waiting(&self) -> Option<Report> {
+        self.waiting
     }
 
     fn whole(&self, program: usize) -> Stretch {
@@ -260,7 +297,8 @@ impl<'a> Network<'a> {
     pub fn collect_statistics(&mut self, batch: &Batch, nth: u32, epoch: u32) -> Result<Vec<Done>> {
         let (program, forward) = (program(&self.train, batch.labels.len()), self.forward);
         let step = Step { averaged: nth, seed: self.seed, epoch, ..Step::default() };
-        self.submit(batch, &step, &[], true, vec![(program, 0..forward)], |_| Done::Accumulated)
+        self.report_taken = true;
+        self.submit(batch, &step, &[], true, vec![(program, 0..forward)], |_| Done::Collected)
     }
 
     /// Submits a batch for evaluation. Returns what finished meanwhile.
@@ -273,6 +311,7 @@ impl<'a> Network<'a> {
     pub fn evaluate(&mut self, batch: &Batch, first: bool) -> Result<Vec<Done>> {
         let program = program(&self.evaluate, batch.labels.len());
         let clear: &[&str] = if first { &["confusion"] } else { &[] };
+        self.report_taken = true;
         let (step, work) = (Step { loss_scale: 1.0, ..Step::default() }, vec![self.whole(program)]);
         self.submit(batch, &step, clear, true, work, Done::Evaluated)
     }
@@ -374,8 +413,13 @@ impl<'a> Network<'a> {
         let report = self.during(self.report(submission, slot))?;
         self.flights.pop_front();
         let done = done(report);
-        if let Done::Updated(report) = &done {
-            self.updates.heard(report);
+        match &done {
+            Done::Accumulated(report) => self.waiting = Some(*report),
+            Done::Updated(report) => {
+                self.updates.heard(report);
+                self.waiting = None;
+            }
+            Done::Evaluated(_) | Done::Collected => {}
         }
         Ok(done)
     }
@@ -410,6 +454,11 @@ impl<'a> Network<'a> {
         let cells = (self.classes * self.classes) as usize;
         let counts: Vec<u32> = self.runtime.read(self.runtime.buffer("confusion"), cells)?;
         Ok(Confusion { classes: self.classes as usize, counts: counts.into_iter().map(u64::from).collect() })
+    }
+
+    /// Whether the optimizer has a bound of the gradient's norm of its own.
+    pub fn clips(&self) -> bool {
+        self.optimizer.as_ref().is_some_and(|optimizer| optimizer.clip_norm().is_some())
     }
 
     /// Updates issued and skipped.

@@ -24,6 +24,7 @@ use crate::{
     error::{Error, Result},
     files::{TEXT_LIMIT, read, remove_leftovers, write_atomically},
     gpu::{Gpu, target::Precision},
+    identity,
     optim::Settings,
     signals::Stop,
     train::{After, Checkpoint, EpochRow, Options, Point, StepRow, Trainer, Watch, Wish, loss_variance},
@@ -126,15 +127,30 @@ impl Record {
     pub fn end(&self, trainer: &Trainer<'_>, rows: &[EpochRow], run: &mut Value) -> Result<()> {
         trainer.network.weights()?.save(&self.weights(), &trainer.network.layout)?;
         run["result"] = result_json(trainer, rows);
-        self.run(run)
+        write_run(&self.folder, run)
     }
 
-    /// Replaces `run.json`.
+    /// Replaces `run.json`, in the folder and in the checkpoints to come.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn run(&self, run: &Value) -> Result<()> {
+    pub fn run(&mut self, run: &Value) -> Result<()> {
+        self.keeper.set_run(run.clone());
         write_run(&self.folder, run)
+    }
+
+    /// Writes down which builds of the program have worked on a run that goes on after so many updates: `before` is its
+    /// `run.json` so far, `run` the one to come. Returns what to say if another build began it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn goes_on(&mut self, before: &Value, run: &mut Value, update: u64) -> Result<Option<String>> {
+        identity::continued(before, run, update);
+        let other = identity::other_build(before);
+        if other.is_some() {
+            self.run(run)?;
+        }
+        Ok(other)
     }
 
     /// Where the weights go.
@@ -304,7 +320,8 @@ pub(crate) fn run_json(
         config.insert("set".into(), set.into());
     }
     json!({
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": identity::VERSION,
+        "build": identity::build(),
         "device": gpu.info.name,
         "backend": format!("{:?}", gpu.info.backend).to_lowercase(),
         "driver": gpu.driver(),
@@ -322,6 +339,7 @@ pub(crate) fn run_json(
         "max_steps": options.max_steps,
         "batch_size": options.batch,
         "accumulate": options.accumulate,
+        "remainder": options.remainder.name(),
         "augment": options.recipe.augment.name(),
         "tta": options.recipe.tta,
         "shuffle": if options.shuffle { "on" } else { "off" },
@@ -344,6 +362,7 @@ fn result_json(trainer: &Trainer<'_>, rows: &[EpochRow]) -> Value {
         "updates": trainer.network.updates().issued,
         "skipped": trainer.network.updates().skipped,
         "first_skip": trainer.position().first_skip,
+        "clipped": trainer.clips().then_some(trainer.position().clipped),
         "diverged": trainer.diverged(),
         "train_loss": last.map(|r| r.train_loss),
         "val_acc": last.and_then(|r| r.val_acc),

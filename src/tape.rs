@@ -33,6 +33,18 @@ pub struct Param {
 
 type Backward = Box<dyn FnOnce(&mut Tape, Tensor)>;
 
+/// What is known of the gradient's norm while an update is recorded: norms are computed once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GradNorm {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// Its blocks' sums of squares are in this tensor.
+    Sums(Tensor),
+    /// The norm was bounded: the report has the one before, and whether the update is skipped.
+    Reported,
+}
+
 /// A recording in progress.
 pub struct Tape {
     /// Which kernel forms to use.
@@ -43,6 +55,8 @@ pub struct Tape {
     pub dropout: f32,
     /// Which parameters weight decay leaves out; to be set before any is declared.
     pub no_decay: NoDecay,
+    /// What is known of the gradient's norm, for the update's next call.
+    pub grad_norm: GradNorm,
     recording: Recording,
     backward: Vec<(Tensor, Backward)>,
     scopes: Vec<String>,
@@ -62,8 +76,17 @@ impl Tape {
             largest_grid: 0,
         };
         let (target, no_decay) = (target.clone(), NoDecay::default());
-        let draw_keys = BTreeSet::new();
-        Self { target, training, dropout: 0.0, no_decay, recording, backward: vec![], scopes: vec![], draw_keys }
+        Self {
+            target,
+            training,
+            dropout: 0.0,
+            no_decay,
+            grad_norm: GradNorm::Unknown,
+            recording,
+            backward: vec![],
+            scopes: vec![],
+            draw_keys: BTreeSet::new(),
+        }
     }
 
     /// A tape over arenas that another recording has laid out: an optimizer's.

@@ -13,7 +13,7 @@ use velograd::{
     params::NoDecay,
     random::Rng,
     schedule::Schedule,
-    train::{OnNan, Options, StepRow, Trainer, Watch},
+    train::{OnNan, Options, Remainder, StepRow, Trainer, Watch},
     weights::Weights,
 };
 
@@ -71,6 +71,7 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
         max_steps: Some(2),
         batch: number(rng, 20, &[0, 65, 65_537, u32::MAX]),
         accumulate: number(rng, 3, &[0, 100, u32::MAX]),
+        remainder: [Remainder::Step, Remainder::Step, Remainder::Drop, Remainder::Carry][rng.below(4) as usize],
         recipe: Recipe {
             augment: [Augment::None, Augment::Paper, Augment::Airbench][rng.below(3) as usize],
             tta: rng.below(2) == 0,

@@ -6,6 +6,9 @@ mod airbench;
 /// The program: what it writes, and what it says of bad input.
 mod cli;
 
+/// Bounds of the gradient.
+mod clipping;
+
 /// Experiments: several runs in one folder, and the rules alone.
 mod experiments;
 
@@ -71,6 +74,9 @@ mod profile;
 
 /// The recipes that come with the program.
 mod recipes;
+
+/// What becomes of images that do not fill an update.
+mod remainder;
 
 /// The page of a comparison, in a browser.
 mod report;

@@ -20,7 +20,8 @@ pub const STEP_BYTES: u64 = 160;
 pub struct Step {
     /// Learning rate.
     pub lr: f32,
-    /// 1 / images of the effective batch; the scale of mixed precision is the device's own.
+    /// What the gradient of each image's loss is multiplied by: 1 / images of the effective batch for their mean. The scale of
+    /// mixed precision is the device's own.
     pub loss_scale: f32,
     /// Of the run.
     pub seed: u32,
@@ -32,8 +33,8 @@ pub struct Step {
     pub update: u32,
     /// n > 0: running statistics become the mean over n batches, this being the n-th; 0: they move by their momentum.
     pub averaged: u32,
-    /// Where the rows begin at a multiple of 16 bytes.
-    pub padding: u32,
+    /// 1 / images whose losses the report sums up when the update comes.
+    pub loss_mean: f32,
     /// The optimizer's scalars of updates t, t-1, ..., t-7.
     pub rows: [[f32; 4]; 8],
 }
@@ -57,16 +58,17 @@ pub struct Report {
     pub hits: u32,
     /// Images of the update so far.
     pub images: u32,
-    /// 2-norm of the gradient over all parameters.
-    pub grad_norm: f32,
+    /// Elements of the gradient that were bounded by value, and one more if its norm was bounded: 0 where clipping left the
+    /// gradient as it was.
+    pub clipped: u32,
     /// Updates skipped since the run began.
     pub skipped: u32,
     /// 1 if this update was skipped.
     pub skip: u32,
     /// What the update's gradient was multiplied by while it was computed; 0 where that is nothing, in f32.
     pub scale: f32,
-    /// To a multiple of 16 bytes.
-    pub padding: u32,
+    /// 2-norm of the gradient over all parameters: after its elements were bounded by value, before its norm is bounded.
+    pub grad_norm: f32,
 }
 
 /// One dispatch of a program.
@@ -134,11 +136,18 @@ fn persistent(recordings: &[Recording]) -> HashMap<&str, u64> {
     buffers
 }
 
-/// Whether the device can bind and hold every buffer.
+/// Whether the device can bind and hold every buffer: tried by allocating all of them for a moment, since no device says
+/// beforehand how much it has left.
 ///
 /// # Errors
 /// [`Error::Device`] naming the limit and what exceeds it.
 pub fn fits(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
+    within_limits(gpu, recordings, plan)?;
+    allocates(gpu, recordings, plan)
+}
+
+/// Whether the device can bind every buffer and dispatch every call.
+fn within_limits(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
     let limits = gpu.device.limits();
     let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
     let largest = persistent(recordings).into_values().chain(plan.pool.iter().copied()).max().unwrap_or(0);
@@ -151,10 +160,9 @@ pub fn fits(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
         let message = format!("a dispatch has at most {MAX_GROUPS} workgroups in a dimension; one needs {grid}");
         return Err(Error::device(message, ""));
     }
-    allocates(gpu, recordings, plan)
+    Ok(())
 }
 
-/// Allocates everything once, for a moment: no device says beforehand how much it has left.
 fn allocates(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
     let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let sizes = persistent(recordings).into_values().chain(plan.pool.iter().copied());
@@ -176,7 +184,7 @@ fn storage(gpu: &Gpu, label: &str, bytes: u64) -> wgpu::Buffer {
 }
 
 impl<'a> Runtime<'a> {
-    /// Allocates and compiles. `share` lets activations share buffers; without it each has its own.
+    /// Allocates and compiles, without a trial before: [`fits`] is for those who can make it smaller. `share` lets activations share buffers; without it each has its own.
     ///
     /// # Errors
     /// [`Error::Device`] if something does not fit or the driver refuses.
@@ -189,7 +197,7 @@ impl<'a> Runtime<'a> {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_plan(gpu: &'a Gpu, recordings: &[Recording], plan: Plan) -> Result<Self> {
-        fits(gpu, recordings, &plan)?;
+        within_limits(gpu, recordings, &plan)?;
         let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let make = |label: &str, bytes: u64| storage(gpu, label, bytes);
         let pool: Vec<_> = plan.pool.iter().map(|&bytes| make("activations", bytes)).collect();

@@ -85,8 +85,10 @@ impl Network<'_> {
     /// As [`Network::train`].
     pub fn find_not_finite(&mut self, batches: &[(Batch, Place)]) -> Result<Option<NotFinite>> {
         self.drain()?;
+        let mut images = 0;
         for (index, (batch, place)) in batches.iter().enumerate() {
-            self.feed(batch, &self.step_of(*place));
+            images += batch.labels.len() as u32;
+            self.feed(batch, &self.step_of(*place, images));
             let gpu = self.runtime.gpu;
             let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             // What the first pass left must not be taken for what this one writes.

@@ -20,6 +20,8 @@ pub struct State {
     pub batches: i64,
     /// Whether the parameters are where the optimizer wants them evaluated.
     pub evaluating: bool,
+    /// Loss (the bits of an f32), hits and images of the batches whose gradient waits for its update, where some does.
+    pub waiting: Option<[u32; 3]>,
 }
 
 impl Network<'_> {
@@ -30,6 +32,9 @@ impl Network<'_> {
         let state = self.optimizer.iter().flat_map(|optimizer| optimizer.state());
         names.extend(state.map(|(name, _)| optim::state_name(name)));
         names.push(SCALER.to_owned());
+        if self.waiting.is_some() {
+            names.push("grads".to_owned());
+        }
         if self.evaluating {
             names.push(optim::ASIDE.to_owned());
         }
@@ -51,7 +56,8 @@ impl Network<'_> {
             Ok((name, self.runtime.read(buffer, (buffer.size() / 4) as usize)?))
         };
         let buffers = self.lasting_buffers().into_iter().map(read).collect::<Result<_>>()?;
-        Ok(State { buffers, updates: self.updates, batches: self.batches, evaluating: self.evaluating })
+        let waiting = self.waiting.map(|Report { loss, hits, images, .. }| [loss.to_bits(), hits, images]);
+        Ok(State { buffers, updates: self.updates, batches: self.batches, evaluating: self.evaluating, waiting })
     }
 
     /// Puts a network of the same plans and optimizer where the other was, to the bit.
@@ -64,6 +70,9 @@ impl Network<'_> {
     pub fn restore(&mut self, state: &State) -> Result<()> {
         assert!(self.flights.is_empty(), "restore: drain comes first");
         let evaluating = std::mem::replace(&mut self.evaluating, state.evaluating && self.to_evaluation.is_some());
+        let sums =
+            |[loss, hits, images]: [u32; 3]| Report { loss: f32::from_bits(loss), hits, images, ..Report::default() };
+        let waiting = std::mem::replace(&mut self.waiting, state.waiting.map(sums));
         let expected = self.lasting_buffers();
         let words = |name: &str| (self.runtime.buffer(name).size() / 4) as usize;
         let fits = |(name, found): (&String, &(String, Vec<u32>))| *name == found.0 && words(name) == found.1.len();
@@ -71,7 +80,7 @@ impl Network<'_> {
             let list = |names: Vec<(&String, usize)>| format!("{names:?}");
             let here = list(expected.iter().map(|name| (name, words(name))).collect());
             let there = list(state.buffers.iter().map(|(name, words)| (name, words.len())).collect());
-            self.evaluating = evaluating;
+            (self.evaluating, self.waiting) = (evaluating, waiting);
             return Err(Error::config(
                 "the checkpoint is of another network or optimizer",
                 format!("there: {there}\n  here: {here}"),
@@ -83,6 +92,7 @@ impl Network<'_> {
         let report = Report { skipped: state.updates.skipped, ..Report::default() };
         self.runtime.write(self.runtime.buffer("report"), &[report]);
         (self.updates, self.batches) = (state.updates, state.batches);
+        (self.images, self.report_taken) = (self.waiting.map_or(0, |sums| sums.images), true);
         Ok(())
     }
 }
