@@ -16,7 +16,7 @@ fn main() {
     let package = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
     // A path that is not there would have cargo run this again each time.
-    PROGRAM.iter().filter(|path| package.join(path).exists()).for_each(|path| rerun_if_changed(path));
+    PROGRAM.iter().filter(|path| package.join(path).exists()).for_each(rerun_if_changed);
 
     let root = package.join("shaders");
     let mut rows = Vec::new();
@@ -97,7 +97,8 @@ fn git_commit(package: &Path) -> Option<String> {
         let output = command.output().ok().filter(|output| output.status.success())?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    if git(&["rev-parse", "--show-prefix"])? != "" {
+    let below_the_top = git(&["rev-parse", "--show-prefix"])?;
+    if !below_the_top.is_empty() {
         return None;
     }
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;

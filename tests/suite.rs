@@ -38,6 +38,9 @@ mod no_gpu {
     /// Files that are damaged, forged or endless.
     mod hostile;
 
+    /// Which build this is.
+    mod identity;
+
     /// What the sources keep to.
     mod sources;
 

@@ -226,6 +226,7 @@ impl Arguments {
             _ if loaded.is_some() => Ok(Weights::init(layout, self.seed)),
             _ => self.first_weights(&setup, layout),
         })?;
+        let anew = loaded.is_none();
         match loaded {
             None => say!("no checkpoint in {}: the run begins anew", folder.display()),
             Some(loaded) => {
@@ -235,7 +236,9 @@ impl Arguments {
                 record.goes_on(&before, &mut run, *step)?.iter().for_each(|remark| say!("{remark}"));
             }
         }
-        record.run(&run)?;
+        if anew || extend.is_some() {
+            record.run(&run)?;
+        }
         self.train(&setup, trainer, run, record, folder)
     }
 

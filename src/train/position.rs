@@ -17,7 +17,7 @@ pub struct Position {
     pub batch: usize,
     /// Sums over them.
     pub tally: Tally,
-    /// What the epoch before has carried over: the next update's report counts it, and that epoch's row has it.
+    /// Sums over the images that the epoch before has carried over: its row has them, and so has the next update's report.
     #[serde(default)]
     pub carried: Tally,
     /// Seconds spent on them.
@@ -73,12 +73,12 @@ impl Position {
         let clipped = skip == 0 && clipped > 0;
         self.step += 1;
         let before = std::mem::take(&mut self.carried);
-        self.tally.images += u64::from(images) - before.images;
+        self.tally.images += u64::from(images).saturating_sub(before.images);
         if skip == 0 {
             (self.skips, self.row) = (0, None);
             self.tally.loss += f64::from(loss) - before.loss;
-            self.tally.hits += u64::from(hits) - before.hits;
-            self.tally.counted += u64::from(images) - before.counted;
+            self.tally.hits += u64::from(hits).saturating_sub(before.hits);
+            self.tally.counted += u64::from(images).saturating_sub(before.counted);
         } else {
             self.first_skip = self.first_skip.or(Some(self.step));
             // What the scale may explain does not count, nor does it end the row: the search for the scale takes a few.
