@@ -27,6 +27,7 @@ use crate::{
     ops,
     optim::{self, Optimizer, Updates},
     params::Layout,
+    tape::REPORT_BYTES,
     weights::Weights,
 };
 
@@ -36,8 +37,6 @@ use pace::Pace;
 pub(crate) const RING: usize = 3;
 
 const _: () = assert!(RING <= optim::IN_FLIGHT, "the device would look for a row that the host no longer sends");
-
-const REPORT_BYTES: u64 = size_of::<Report>() as u64;
 
 /// What a finished submission was.
 #[derive(Clone, Copy, Debug, PartialEq)]

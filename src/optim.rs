@@ -282,7 +282,7 @@ fn state(t: &mut Tape, name: &str) -> Slot {
 }
 
 fn report(t: &mut Tape) -> Slot {
-    t.buffer("report", 32)
+    t.report()
 }
 
 fn blocks(t: &mut Tape) -> (Slot, u32) {

@@ -227,6 +227,11 @@ impl Tape {
         Slot::Buffer { name: name.into(), offset: 0, bytes }
     }
 
+    /// The buffer of what the device tells the host after each submission (`shaders/shared/report.wgsl`).
+    pub fn report(&mut self) -> Slot {
+        self.buffer("report", REPORT_BYTES)
+    }
+
     /// Begins a call of the kernel `path`.
     pub fn call(&mut self, path: &'static str) -> CallBuilder<'_> {
         self.call_spec(Spec { path, half: false, consts: vec![], imports: vec![] })
@@ -380,6 +385,9 @@ impl CallBuilder<'_> {
         self.groups(count.div_ceil(64));
     }
 }
+
+/// Bytes of `Report`, the struct in WGSL and its twin on the host.
+pub const REPORT_BYTES: u64 = 36;
 
 /// WebGPU's limit per dimension.
 pub const MAX_GROUPS: u32 = 65_535;

@@ -101,7 +101,7 @@ fn a_name_has_the_same_settings_everywhere() {
     let said = run("compare", &[], "all");
     says(&said, &["velograd: lr=0.0015 (as in the VeloGrad paper)", "adam: lr=0.001, weight_decay=1e-4 (as", paper]);
     let said = run("compare", &["--optimizers", "adam,sgd,lion"], "some");
-    says(&said, &[paper, "lion: lr=1e-4 (the rule's defaults)"]);
+    says(&said, &[paper, "lion: lr=1e-4 (the rule's defaults)", "--settings default compares every rule"]);
     assert!(said.find(paper) < said.find("adam, seed 0"), "the settings come first: {said}");
     for name in ["adam", "sgd"] {
         assert_eq!(settings(&format!("all/runs/{name}")), settings(&format!("some/runs/{name}")), "{name}");

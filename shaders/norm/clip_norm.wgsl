@@ -1,5 +1,5 @@
-// The factor that bounds the gradient's norm, and what norm/finish does: the norm before it is bounded into the report, and the
-// guard. One workgroup.
+// The factor that bounds the gradient's norm, and what norm/finish does: the norm before it is bounded into the report, the one
+// after it too, and the guard. One workgroup.
 //
 //   LIMITED: factor = min(1, limit / (norm + 1e-6))       torch.nn.utils.clip_grad_norm_; Pascanu, Mikolov, Bengio 2013
 //   OWN:     factor = own / norm if factor * norm > own   the bound of a rule (AMVT), after the other
@@ -30,6 +30,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
             if OWN && bound * norm > sizes.own { bound = sizes.own / norm; }
             if bound < 1.0 { report.clipped += 1u; }
         }
+        report.bounded_norm = bound * norm;
         factor[0] = vec4<f32>(bound, 0.0, 0.0, 0.0);
     }
 }

@@ -247,7 +247,10 @@ fn variants(
 ) -> Result<(Vec<Variant>, Vec<String>)> {
     let mut variants: Vec<Variant> = optimizers.iter().map(|name| variant(name, name, base.settings(name))).collect();
     apply(&mut variants, set)?;
-    let lines = variants.iter().map(|v| base.line(&v.optimizer, &v.set, rates)).collect::<Result<_>>()?;
+    let mut lines: Vec<_> = variants.iter().map(|v| base.line(&v.optimizer, &v.set, rates)).collect::<Result<_>>()?;
+    if optimizers.iter().any(|name| !base.settings(name).is_empty()) {
+        lines.push("--settings default compares every rule at its own defaults".into());
+    }
     Ok((variants, lines))
 }
 

@@ -56,8 +56,8 @@ pub(super) struct RecipeFlags {
     /// Batches whose gradients are averaged into one update [default: paper 2, quick 1]
     #[arg(long)]
     accumulate: Option<u32>,
-    /// What becomes of an epoch's images that do not fill an update: step, a smaller update of their own; drop, nothing;
-    /// carry, their gradient is added to that of the next epoch's first update [default: step]
+    /// What becomes of an epoch's images that do not fill an update: step makes a smaller update of them, drop leaves them out,
+    /// carry adds their gradient to that of the next epoch's first update [default: step]
     #[arg(long, value_name = "step|drop|carry", value_parser = remainder)]
     remainder: Option<Remainder>,
     /// What activations and their gradients are stored as

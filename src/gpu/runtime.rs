@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use super::{Gpu, kernel::Kernel, shader::Binding};
 use crate::{
     error::{Error, Result},
-    tape::{Call, MAX_GROUPS, Recording, Slot, Tensor, plan::Plan},
+    tape::{Call, MAX_GROUPS, REPORT_BYTES, Recording, Slot, Tensor, plan::Plan},
 };
 
 /// Spacing of the `Sizes` of two calls in their common buffer: WebGPU's guaranteed uniform alignment.
@@ -69,7 +69,11 @@ pub struct Report {
     pub scale: f32,
     /// 2-norm of the gradient over all parameters: after its elements were bounded by value, before its norm is bounded.
     pub grad_norm: f32,
+    /// The norm after it was bounded, of the gradient that the rule sees; written only where a norm is bounded.
+    pub bounded_norm: f32,
 }
+
+const _: () = assert!(size_of::<Report>() as u64 == REPORT_BYTES);
 
 /// One dispatch of a program.
 pub struct Dispatch {

@@ -25,8 +25,8 @@ pub struct State {
 }
 
 impl Network<'_> {
-    /// The buffers that a later update reads what an earlier one wrote to. All others are written anew: by each batch, by
-    /// each update, or by [`Network::new`]. In alphabetical order.
+    /// The buffers that a later update reads what an earlier one wrote to, the gradient among them where it waits for the rest of
+    /// its update. All others are written anew: by each batch, by each update, or by [`Network::new`]. In alphabetical order.
     pub fn lasting_buffers(&self) -> Vec<String> {
         let mut names = vec!["params".to_owned(), "running".to_owned()];
         let state = self.optimizer.iter().flat_map(|optimizer| optimizer.state());

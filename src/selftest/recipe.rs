@@ -114,7 +114,7 @@ impl Case for ClipCase {
             ports.push(Port::new("factor", At::Scratch { kernel: "norm/clip_norm", argument: 1 }));
             ports.push(Port::new("loss", word(0)));
             ports.extend([Port::integers("skipped", word(4)), Port::integers("skip", word(5))]);
-            ports.push(Port::new("grad_norm", word(7)));
+            ports.extend([Port::new("grad_norm", word(7)), Port::new("bounded_norm", word(8))]);
         }
         ports
     }
@@ -158,6 +158,7 @@ impl Case for ClipCase {
             Expected::rounded("grad", grad, roundings),
             Expected::rounded("factor", vec![factor, 0.0, 0.0, 0.0], roundings),
             Expected::rounded("grad_norm", vec![length], roundings),
+            Expected::rounded("bounded_norm", vec![factor * length], roundings),
             Expected::exact("clipped", vec![clipped]),
             Expected::exact("skipped", vec![3.0]),
             Expected::exact("skip", vec![0.0]),
