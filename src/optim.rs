@@ -38,12 +38,13 @@ use element_wise::ElementWise;
 use updates::correction;
 
 use crate::{
-    error::{Error, Result},
-    gpu::{runtime::Runtime, target::Precision},
+    device::runtime::Runtime,
+    error::{Error, Result, suggest},
     ops,
-    params::{CHUNK, Layout},
-    suggest,
-    tape::{GradNorm, Recording, Slot, Tape, Tensor},
+    program::{
+        GradNorm, Recording, Slot, Tape, Tensor,
+        params::{CHUNK, Layout},
+    },
 };
 
 /// How a word of state begins.

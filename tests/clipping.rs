@@ -4,14 +4,19 @@ use std::{fs, sync::Arc};
 
 use velograd::{
     data::{Batch, Dataset, Shapes10, Sizes},
-    gpu::{Gpu, target::Target},
+    device::Gpu,
     models::{self, Config, Stem},
-    network::{Network, Place, Plans, Recipe},
     optim::{self, Clip},
-    params::{Init, Role, Shape},
-    tape::Tape,
-    train::{Options, StepRow, Trainer},
-    weights::Weights,
+    program::{
+        Tape,
+        params::{Init, Role, Shape},
+        target::Target,
+    },
+    training::{
+        Options, StepRow, Trainer,
+        network::{Network, Place, Plans, Recipe},
+        weights::Weights,
+    },
 };
 
 use crate::{
@@ -137,7 +142,7 @@ fn what_is_not_finite_is_skipped_under_a_bound() {
             let recipe = Recipe { clip, ..Recipe::default() };
             let plans = Plans { model: &models::ALL[0], config: TINY, recipe, train: vec![8], evaluate: vec![] };
             let (optimizer, _) = optim::build(name, &[]).unwrap();
-            let poisoned = |layout: &velograd::params::Layout| {
+            let poisoned = |layout: &velograd::program::params::Layout| {
                 let mut weights = Weights::init(layout, 1);
                 let segment = layout.params.iter().find(|s| s.name == "fc.bias").expect("ResNet has a classifier");
                 weights.params[segment.offset as usize] = f32::NAN;

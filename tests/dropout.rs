@@ -4,17 +4,17 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use velograd::{
     data::IMAGE_BYTES,
-    gpu::{
-        Gpu,
-        gemm::{Choice, Gemm},
-        runtime::{Runtime, Step},
+    device::{Gpu, runtime::Runtime},
+    models::{self, Config, Stem},
+    ops::{self, BatchNorm, Conv2d, Normalize, batch_norm, conv2d, dropout},
+    program::{
+        Recording, Size, Tape, Tensor,
+        product::{Choice, Gemm},
+        step::Step,
         target::{Precision, Target},
     },
-    models::{self, Config, Stem},
-    network::{Plans, Recipe},
-    ops::{self, BatchNorm, Conv2d, Normalize, batch_norm, conv2d, dropout},
     random::Rng,
-    tape::{Recording, Size, Tape, Tensor},
+    training::network::{Plans, Recipe},
 };
 
 use crate::support::gpu;

@@ -3,14 +3,17 @@
 use std::{fs, sync::Arc};
 
 use velograd::{
-    data::{Batch, Dataset, Loader, Shapes10, Sizes, Split, order},
-    gpu::Gpu,
+    data::{Batch, Dataset, Shapes10, Sizes, Split, order},
+    device::Gpu,
+    host::loader::Loader,
     models::{self, Config, Stem},
-    network::{Done, Network, Place, Plans, Recipe},
     ops::Augment,
     optim,
-    train::{EpochRow, Options, Remainder, StepRow, Trainer},
-    weights::Weights,
+    training::{
+        EpochRow, Options, Remainder, StepRow, Trainer,
+        network::{Done, Network, Place, Plans, Recipe},
+        weights::Weights,
+    },
 };
 
 use crate::{
@@ -203,7 +206,7 @@ fn what_is_not_finite_is_found_across_epochs() {
     let Some(gpu) = gpu() else { return };
     let mut options = options("sgd", 3, Remainder::Carry);
     options.recipe.dropout = 0.0;
-    let poison = |layout: &velograd::params::Layout| {
+    let poison = |layout: &velograd::program::params::Layout| {
         let mut weights = Weights::init(layout, 1);
         let segment = layout.params.iter().find(|s| s.name == "layer2.0.conv1.weight").expect("ResNet has it");
         weights.params[segment.offset as usize] = f32::NAN;

@@ -4,17 +4,19 @@ use std::{fs, sync::Arc, time::Duration};
 
 use velograd::{
     data::Batch,
-    gpu::{
-        Gpu,
-        gemm::{Choice, Gemm, Product},
+    device::Gpu,
+    models::{self, Config, Stem},
+    optim,
+    program::{
+        identity,
+        product::{Choice, Gemm, Product},
         target::Target,
     },
-    identity,
-    models::{self, Config, Stem},
-    network::{Done, Network, Place, Plans, Recipe},
-    optim,
-    tune::{Choices, Effort, Measured, measure},
-    weights::Weights,
+    training::{
+        network::{Done, Network, Place, Plans, Recipe},
+        tune::{Choices, Effort, Measured, measure},
+        weights::Weights,
+    },
 };
 
 use crate::{

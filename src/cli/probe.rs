@@ -6,17 +6,18 @@ use clap::{Args, Subcommand};
 
 use super::{DataFlags, compare::named, open_device, print::say, schedule::draw};
 use crate::{
-    checkpoint,
-    data::{self, CLASSES},
+    data::CLASSES,
     error::{Error, Result},
-    figure::{Axis, Content, Figure, Line, Panel, Point},
-    files::write_atomically,
-    models::{self, Config, Stem},
+    host::data as host_data,
+    host::{checkpoint, files::write_atomically},
+    lab::{
+        figure::{Axis, Content, Figure, Line, Panel, Point},
+        probe::{self, Frozen},
+        table::Table,
+    },
+    models::{self, Config, Stem, check_width},
     optim,
-    probe::{self, Frozen},
-    table::Table,
-    train::{Options, Trainer, check_width},
-    weights::Weights,
+    training::{Options, Trainer, weights::Weights},
 };
 
 #[derive(Args)]
@@ -136,7 +137,7 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
         return Err(Error::config(format!("the weights have {} classes", config.classes), "the data sets have ten"));
     }
     let gpu = open_device(flags.device.as_deref())?;
-    let opened = data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
+    let opened = host_data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
     opened.notes.iter().for_each(|note| say!("{note}"));
     let dataset = opened.dataset;
     let trained = match from_file {

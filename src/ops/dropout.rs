@@ -6,10 +6,7 @@
 //! each sample once: neither an update nor a batch is counted.
 
 use super::elementwise::vectors;
-use crate::{
-    params::padded,
-    tape::{Tape, Tensor},
-};
+use crate::program::{Tape, Tensor, params::padded};
 
 /// In training, sets each element of `x`, of shape `[n, h, w, c]`, to 0 with probability `p` and scales the others by
 /// 1/(1-p); in evaluation, and for a `p` of 0, returns `x` itself. PyTorch's `dropout`. The samples' indices come from the

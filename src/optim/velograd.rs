@@ -4,7 +4,7 @@
 use super::{Entry, Kind, Optimizer, Setting, Settings, Start, arena, blocks, correction, report, segments, state};
 use crate::{
     error::Result,
-    tape::{GradNorm, Tape},
+    program::{GradNorm, Tape},
 };
 
 /// The registry's row. The defaults are those of the published notebook; `scope=global decay_norm=delta` is the paper read

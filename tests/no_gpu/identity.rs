@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use velograd::{gpu::shader::SHADERS, identity};
+use velograd::program::{identity, shader::SHADERS};
 
 use crate::folder::Folder;
 

@@ -1,0 +1,20 @@
+//! Training and evaluation of a network on a device.
+
+pub mod evaluate;
+pub mod metrics;
+pub mod network;
+mod options;
+mod position;
+mod remainder;
+pub mod schedule;
+mod trainer;
+pub mod tune;
+mod watch;
+pub mod weights;
+pub mod whiten;
+
+pub use options::{OnNan, Options};
+pub use position::{Position, Tally};
+pub use remainder::{Cut, Part, Remainder};
+pub use trainer::{EpochRow, StepRow, Trainer, loss_variance};
+pub use watch::{After, Checkpoint, Point, Watch, Wish};
