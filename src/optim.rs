@@ -191,7 +191,7 @@ pub fn record(optimizer: &dyn Optimizer, clip: Clip, mut t: Tape) -> Recording {
 
 /// Fills what updates start from: the tables of blocks, segments and decays, and state that copies the parameters. To be called
 /// once the parameters are in place.
-pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime<'_>, layout: &Layout) {
+pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime, layout: &Layout) {
     let ((blocks, segments), decays) = (layout.tables(), layout.decays());
     let tables: [(&str, &[u32]); 3] = [
         ("blocks", bytemuck::cast_slice(&blocks)),
@@ -206,15 +206,15 @@ pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime<'_>, layout: &Layout) 
     for (name, words) in optimizer.tables(layout) {
         runtime.write(runtime.buffer(name), &words);
     }
-    let mut encoder = runtime.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let mut submission = runtime.submission();
     for (name, start) in optimizer.state() {
         let state = runtime.buffer(&state_name(name));
         match start {
-            Start::Zero => encoder.clear_buffer(state, 0, None),
-            Start::Params => encoder.copy_buffer_to_buffer(runtime.buffer("params"), 0, state, 0, state.size()),
+            Start::Zero => submission.clear(state),
+            Start::Params => submission.copy(runtime.buffer("params"), state),
         }
     }
-    runtime.gpu.queue.submit([encoder.finish()]);
+    submission.submit();
 }
 
 /// Where the parameters of training wait while the network is evaluated elsewhere.
@@ -229,20 +229,18 @@ pub fn record_evaluation(optimizer: &dyn Optimizer, t: Tape) -> Option<Recording
 }
 
 /// Runs `program`, of [`record_evaluation`], on the parameters after a copy of them.
-pub fn begin_evaluation(runtime: &Runtime<'_>, program: usize) {
-    let mut encoder = runtime.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    let params = runtime.buffer("params");
-    encoder.copy_buffer_to_buffer(params, 0, runtime.buffer(ASIDE), 0, params.size());
-    runtime.encode(program, &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
-    runtime.gpu.queue.submit([encoder.finish()]);
+pub fn begin_evaluation(runtime: &Runtime, program: usize) {
+    let mut submission = runtime.submission();
+    submission.copy(runtime.buffer("params"), runtime.buffer(ASIDE));
+    submission.run(&[runtime.whole(program)]);
+    submission.submit();
 }
 
 /// Returns to training: the parameters are, to the bit, those before [`begin_evaluation`].
-pub fn end_evaluation(runtime: &Runtime<'_>) {
-    let mut encoder = runtime.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    let params = runtime.buffer("params");
-    encoder.copy_buffer_to_buffer(runtime.buffer(ASIDE), 0, params, 0, params.size());
-    runtime.gpu.queue.submit([encoder.finish()]);
+pub fn end_evaluation(runtime: &Runtime) {
+    let mut submission = runtime.submission();
+    submission.copy(runtime.buffer(ASIDE), runtime.buffer("params"));
+    submission.submit();
 }
 
 pub(crate) fn state_name(name: &str) -> String {

@@ -1,5 +1,6 @@
 //! Sharing buffers between activations changes no bit of what a training step computes.
 
+use pollster::block_on;
 use velograd::check::selftest::precisions;
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops::{self, Augment, Normalize};
@@ -38,7 +39,7 @@ fn some(count: usize, floats: bool) -> Vec<u32> {
 fn two_steps(gpu: &Gpu, precision: Precision, share: bool) -> Vec<Vec<u32>> {
     let recording = record(&gpu.target.with(precision));
     let layout = recording.layout.clone();
-    let runtime = Runtime::new(gpu, &[recording], share).expect("the device holds the network");
+    let runtime = block_on(Runtime::new(gpu, &[recording], share)).expect("the device holds the network");
     let mut params = vec![0; layout.param_floats() as usize];
     for segment in &layout.params {
         // Only elements: what pads a tensor is zero in training.
@@ -52,11 +53,11 @@ fn two_steps(gpu: &Gpu, precision: Precision, share: bool) -> Vec<Vec<u32>> {
     runtime.write(runtime.buffer("indices"), &[30u32, 10, 40, 11, 50, 90]);
     for epoch in 0..2 {
         runtime.set_step(&Step { loss_scale: 1.0 / BATCH as f32, seed: 1, epoch, ..Step::default() });
-        runtime.run(&[0]).expect("the device runs the network");
+        block_on(runtime.run(&[0])).expect("the device runs the network");
     }
     let read = |name: &str| {
         let buffer = runtime.buffer(name);
-        runtime.read::<u32>(buffer, (buffer.size() / 4) as usize).expect("the device gives it back")
+        block_on(runtime.read::<u32>(buffer, (buffer.size() / 4) as usize)).expect("the device gives it back")
     };
     ["grads", "running", "report", "confusion"].map(read).into()
 }

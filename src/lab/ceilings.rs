@@ -1,6 +1,6 @@
 //! What a device can do at most, measured: the rates against which a kernel is judged.
 
-use std::time::Instant;
+use web_time::Instant;
 
 use crate::{
     device::{Gpu, runtime::Runtime, timing::program_seconds},
@@ -37,22 +37,22 @@ impl Ceilings {
     ///
     /// # Errors
     /// A fault of the device, or [`Error::Device`] if it copies wrongly.
-    pub fn measure(gpu: &Gpu) -> Result<Self> {
+    pub async fn measure(gpu: &Gpu) -> Result<Self> {
         // A turn more or less costs a GPU nothing, and two cores a second.
-        let turns = if crate::device::is_software(&gpu.info) { 16 } else { 512 };
+        let turns = if gpu.info.is_software() { 16 } else { 512 };
         let recordings = recordings(&gpu.target, turns);
-        let runtime = Runtime::new(gpu, &recordings, true)?;
+        let runtime = Runtime::new(gpu, &recordings, true).await?;
         let source: Vec<u32> = (0..COPY_BYTES / 4).collect();
         runtime.write(runtime.buffer("source"), &source);
         let mut best = [f64::INFINITY; 3];
         for _ in 0..ROUNDS {
             let start = Instant::now();
-            runtime.run(&[2])?;
+            runtime.run(&[2]).await?;
             let dispatches = start.elapsed().as_secs_f64();
-            let now = [program_seconds(&runtime, 0)?, program_seconds(&runtime, 1)?, dispatches];
+            let now = [program_seconds(&runtime, 0).await?, program_seconds(&runtime, 1).await?, dispatches];
             best.iter_mut().zip(now).for_each(|(best, now)| *best = best.min(now));
         }
-        if runtime.read::<u32>(runtime.buffer("copy"), source.len())? != source {
+        if runtime.read::<u32>(runtime.buffer("copy"), source.len()).await? != source {
             return Err(Error::device(format!("{}: a copy differs from its source", gpu.info.name), ""));
         }
         let flop = f64::from(FMA_GROUPS) * 64.0 * f64::from(turns) * FMA_PER_TURN;

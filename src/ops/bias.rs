@@ -1,6 +1,6 @@
 //! A bias per channel and an activation, in one pass over memory: what a convolution without batch norm wants behind it.
 
-use super::{activation::Activation, batchnorm::Rows, scaler::scaler};
+use super::{activation::Activation, rows::Rows, scaler::scaler};
 use crate::program::{
     Tape, Tensor,
     params::{Init, Role, Shape},

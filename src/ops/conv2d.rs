@@ -1,6 +1,6 @@
 //! Convolution: three passes, each a sum of dense matrix products (`shaders/shared/conv.wgsl` says why).
 
-use super::{batchnorm::Rows, scaler::scaler};
+use super::{rows::Rows, scaler::scaler};
 use crate::program::{
     CallBuilder, Dtype, Param, Slot, Tape, Tensor,
     params::{Init, Role, Shape, padded},

@@ -8,7 +8,7 @@ use super::{
     port::{Kind, Wire},
 };
 use crate::{
-    device::{Gpu, runtime::Runtime},
+    device::{DeviceBuffer, Gpu, runtime::Runtime},
     error::Result,
     ops,
     program::{
@@ -29,7 +29,7 @@ const GUARD: u64 = 4096;
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot run it.
-pub fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Result<Outcome> {
+pub async fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Result<Outcome> {
     let (mut recording, wires) = wire(target, case);
     recording.buffers.values_mut().for_each(|bytes| *bytes += GUARD);
     // Without sharing, so that inputs and every intermediate result are still there afterwards.
@@ -38,7 +38,7 @@ pub fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Resu
     let places = Places::new(&recording, &plan);
     widen(&mut recording);
     let recordings = [recording];
-    let runtime = Runtime::with_plan(gpu, &recordings, plan)?;
+    let runtime = Runtime::with_plan(gpu, &recordings, plan).await?;
 
     let mut memory = places.memory(&runtime);
     fill(&mut memory, &places, &wires, data);
@@ -46,9 +46,9 @@ pub fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Resu
         runtime.write(places.buffer(key, &runtime), &memory.before);
     }
     runtime.set_step(&case.step());
-    runtime.run(&[0])?;
+    runtime.run(&[0]).await?;
     for (key, memory) in &mut memory {
-        memory.after = runtime.read(places.buffer(key, &runtime), memory.before.len())?;
+        memory.after = runtime.read(places.buffer(key, &runtime), memory.before.len()).await?;
     }
     let located = |wire: Wire| {
         let (key, first) = places.find(&wire.slot);
@@ -170,7 +170,7 @@ impl Places {
         }
     }
 
-    fn buffer<'a>(&self, key: &Key, runtime: &'a Runtime<'_>) -> &'a wgpu::Buffer {
+    fn buffer<'a>(&self, key: &Key, runtime: &'a Runtime) -> &'a DeviceBuffer {
         match key {
             Key::Named(name) => runtime.buffer(name),
             Key::Pool(index) => {
@@ -181,7 +181,7 @@ impl Places {
     }
 
     /// All poison.
-    fn memory(&self, runtime: &Runtime<'_>) -> HashMap<Key, Memory> {
+    fn memory(&self, runtime: &Runtime) -> HashMap<Key, Memory> {
         let poisoned = |(key, written): (&Key, &Vec<Range<usize>>)| {
             let words = (self.buffer(key, runtime).size() / 4) as usize;
             (key.clone(), Memory { written: written.clone(), before: vec![POISON; words], after: vec![] })

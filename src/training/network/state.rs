@@ -22,7 +22,7 @@ pub struct State {
     pub evaluating: bool,
 }
 
-impl Network<'_> {
+impl Network {
     /// The buffers that a later update reads what an earlier one wrote to. All others are written anew: by each batch, by
     /// each update, or by [`Network::new`]. In alphabetical order.
     pub fn lasting_buffers(&self) -> Vec<String> {
@@ -44,13 +44,14 @@ impl Network<'_> {
     ///
     /// # Panics
     /// If submissions are under way: [`Network::drain`] comes first, so that the host has heard of every update.
-    pub fn state(&self) -> Result<State> {
+    pub async fn state(&self) -> Result<State> {
         assert!(self.flights.is_empty(), "state: drain comes first");
-        let read = |name: String| {
+        let mut buffers = Vec::new();
+        for name in self.lasting_buffers() {
             let buffer = self.runtime.buffer(&name);
-            Ok((name, self.runtime.read(buffer, (buffer.size() / 4) as usize)?))
-        };
-        let buffers = self.lasting_buffers().into_iter().map(read).collect::<Result<_>>()?;
+            let words = self.runtime.read(buffer, (buffer.size() / 4) as usize).await?;
+            buffers.push((name, words));
+        }
         Ok(State { buffers, updates: self.updates, batches: self.batches, evaluating: self.evaluating })
     }
 
@@ -63,7 +64,8 @@ impl Network<'_> {
     /// If submissions are under way.
     pub fn restore(&mut self, state: &State) -> Result<()> {
         assert!(self.flights.is_empty(), "restore: drain comes first");
-        let evaluating = std::mem::replace(&mut self.evaluating, state.evaluating && self.to_evaluation.is_some());
+        let evaluating =
+            std::mem::replace(&mut self.evaluating, state.evaluating && self.programs.to_evaluation.is_some());
         let expected = self.lasting_buffers();
         let words = |name: &str| (self.runtime.buffer(name).size() / 4) as usize;
         let fits = |(name, found): (&String, &(String, Vec<u32>))| *name == found.0 && words(name) == found.1.len();
