@@ -17,7 +17,7 @@ use velograd::{
     device::{runtime::Runtime, timing::dispatch_seconds},
     error::{Error, Result},
     optim,
-    program::step::Step,
+    program::{BufferKind, step::Step},
     training::weights::Weights,
 };
 
@@ -51,7 +51,7 @@ fn main() -> Result<()> {
     }
     let (recordings, _) = plans.programs(Some(optimizer.as_ref())).numbered();
     let runtime = block_on(Runtime::new(&gpu, &recordings, true))?;
-    runtime.write(runtime.buffer("params"), &Weights::init(&recordings[0].layout, 0).params);
+    runtime.write(runtime.buffer(&BufferKind::Params), &Weights::init(&recordings[0].layout, 0).params);
     optim::start(optimizer.as_ref(), &runtime, &recordings[0].layout);
     runtime.set_step(&Step { loss_scale: 1.0 / flags.batch_size as f32, rows: [[1.0; 4]; 8], ..Step::default() });
 

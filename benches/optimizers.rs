@@ -25,7 +25,7 @@ use velograd::{
     error::{Error, Result},
     models::{self, Config, Stem},
     optim::{self, Clip, Optimizer, Updates},
-    program::{Recording, Tape, params::Layout},
+    program::{BufferKind, Recording, Tape, params::Layout},
     training::{
         network::{Plans, Recipe},
         weights::Weights,
@@ -122,8 +122,8 @@ impl Rule {
         let recordings = [recording];
         let runtime = block_on(Runtime::new(gpu, &recordings, true))?;
         // Other first weights do for gradients: numbers of ordinary size, and zeros in the padding.
-        runtime.write(runtime.buffer("params"), &Weights::init(layout, 0).params);
-        runtime.write(runtime.buffer("grads"), &Weights::init(layout, 1).params);
+        runtime.write(runtime.buffer(&BufferKind::Params), &Weights::init(layout, 0).params);
+        runtime.write(runtime.buffer(&BufferKind::Grads), &Weights::init(layout, 1).params);
         optim::start(optimizer.as_ref(), &runtime, layout);
         let [recording] = recordings;
         let set: String = set.iter().map(|(key, value)| format!(" {key}={value}")).collect();
@@ -171,13 +171,13 @@ impl Copy {
     fn new(gpu: &Gpu, layout: &Layout) -> Result<Self> {
         let floats = layout.param_floats();
         let mut t = Tape::new(&gpu.target, true);
-        let arena = |t: &mut Tape, name: &str| t.buffer(name, 4 * u64::from(floats));
+        let arena = |t: &mut Tape, name: &'static str| t.buffer(BufferKind::scratch(name), 4 * u64::from(floats));
         let (source, copy) = (arena(&mut t, "source"), arena(&mut t, "copy"));
         t.call("bench/copy").size("len4", floats / 4).read(source).write(copy).groups(floats / 4 / 256);
         let recordings = [t.finish()];
         let runtime = block_on(Runtime::new(gpu, &recordings, true))?;
         let values: Vec<f32> = (0..floats).map(|i| i as f32).collect();
-        runtime.write(runtime.buffer("source"), &values);
+        runtime.write(runtime.buffer(&BufferKind::scratch("source")), &values);
         let bytes = recordings[0].moved_bytes(&recordings[0].calls[0]);
         Ok(Self { runtime, bytes })
     }
@@ -190,7 +190,10 @@ impl Copy {
     fn buffer_copy_seconds(&self) -> Result<f64> {
         let mut submission = self.runtime.submission();
         for _ in 0..COPIES {
-            submission.copy(self.runtime.buffer("source"), self.runtime.buffer("copy"));
+            submission.copy(
+                self.runtime.buffer(&BufferKind::scratch("source")),
+                self.runtime.buffer(&BufferKind::scratch("copy")),
+            );
         }
         let start = Instant::now();
         submission.submit();

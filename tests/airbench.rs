@@ -18,14 +18,14 @@ use velograd::{
     ops::{self, Augment, Normalize, VIEWS},
     optim,
     program::{
-        Tape,
+        BufferKind, Input, Tape,
         params::{Init, Segment},
         step::Step,
     },
     training::{
         evaluate::{evaluate, evaluator},
         network::{Network, Place, Plans, Recipe},
-        weights::{self, Weights},
+        weights::Weights,
         whiten::first_weights,
     },
 };
@@ -110,11 +110,11 @@ fn a_step_is_pytorchs() {
             let stored = segment.shape.to_stored(&if one { vec![1.0; len] } else { values(len, seed) });
             params[segment.offset as usize..][..stored.len()].copy_from_slice(&stored);
         }
-        runtime.write(runtime.buffer("params"), &params);
-        runtime.write(runtime.buffer("running"), &Weights::init(&layout, 0).running);
-        runtime.write(runtime.buffer("images"), &images(BATCH as usize, 100));
+        runtime.write(runtime.buffer(&BufferKind::Params), &params);
+        runtime.write(runtime.buffer(&BufferKind::Running), &Weights::init(&layout, 0).running);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &images(BATCH as usize, 100));
         let labels: Vec<u32> = bits(BATCH as usize, 200).into_iter().map(|b| b as u32 % CLASSES).collect();
-        runtime.write(runtime.buffer("labels"), &labels);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &labels);
         runtime.set_step(&Step { loss_scale: 1.0 / BATCH as f32, ..Step::default() });
         let rows = |program, logits| -> Vec<f64> {
             let stored: Vec<f32> =
@@ -124,9 +124,11 @@ fn a_step_is_pytorchs() {
 
         block_on(runtime.run(&[0])).unwrap();
         agree("logits", &rows(0, logits), &list(&golden["logits"]));
-        let report: velograd::program::step::Report = block_on(runtime.read(runtime.buffer("report"), 1)).unwrap()[0];
+        let report: velograd::program::step::Report =
+            block_on(runtime.read(runtime.buffer(&BufferKind::Report), 1)).unwrap()[0];
         agree("loss", &[f64::from(report.loss) / f64::from(BATCH)], &[golden["loss"].as_f64().unwrap()]);
-        let grads: Vec<f32> = block_on(runtime.read(runtime.buffer("grads"), layout.param_floats() as usize)).unwrap();
+        let grads: Vec<f32> =
+            block_on(runtime.read(runtime.buffer(&BufferKind::Grads), layout.param_floats() as usize)).unwrap();
         let mut trained = 0;
         for segment in &layout.params {
             let found = read(segment, &grads);
@@ -139,7 +141,7 @@ fn a_step_is_pytorchs() {
         }
         assert_eq!(trained, golden["gradients"].as_object().unwrap().len());
         let running: Vec<f32> =
-            block_on(runtime.read(runtime.buffer("running"), layout.running_floats() as usize)).unwrap();
+            block_on(runtime.read(runtime.buffer(&BufferKind::Running), layout.running_floats() as usize)).unwrap();
         for segment in &layout.running {
             agree(&segment.name, &read(segment, &running), &list(&golden["running"][&segment.name]));
         }
@@ -250,11 +252,11 @@ fn tta_is_the_mean_over_views() {
     let layout = plain.layout.clone();
     let runtime = block_on(Runtime::new(gpu, &[plain, views], true)).unwrap();
     let weights = Weights::init(&layout, 4);
-    runtime.write(runtime.buffer("params"), &weights.params);
-    runtime.write(runtime.buffer("running"), &weights.running);
+    runtime.write(runtime.buffer(&BufferKind::Params), &weights.params);
+    runtime.write(runtime.buffer(&BufferKind::Running), &weights.running);
     let images = images(n as usize, 7);
     let logits = |program: usize, tensor, images: &[u8]| -> Vec<f32> {
-        runtime.write(runtime.buffer("images"), images);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), images);
         block_on(runtime.run(&[program])).unwrap();
         block_on(runtime.read(runtime.tensor(program, tensor), 12 * n as usize)).unwrap()
     };

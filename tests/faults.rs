@@ -12,7 +12,7 @@ use velograd::{
     ops::Augment,
     optim,
     program::{
-        Tape,
+        BufferKind, Tape,
         shader::{Const, Spec},
         step::Report,
     },
@@ -91,7 +91,7 @@ fn a_validation_error_is_not_the_users() {
     let gpu = velograd::host::device::open(None).expect("the adapter opens a second time");
     let mut network = network(&gpu, &[16], |_| ());
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    encoder.clear_buffer(network.runtime.buffer("grads"), 2, None); // offsets are multiples of four
+    encoder.clear_buffer(network.runtime.buffer(&BufferKind::Grads), 2, None); // offsets are multiples of four
     let _ = encoder.finish();
     let text = crate::support::train(&mut network, &Batch::noise(16), WHOLE).expect_err("wgpu refuses").to_string();
     for part in ["Buffer offset 2", "during: a batch of 16 images", "please report"] {

@@ -1,14 +1,17 @@
 //! Kernels and the whole network against the golden files, with the bounds that come with those.
 
 use pollster::block_on;
-use velograd::check::selftest::{
-    BatchNormCase, Case, Conv2dCase, CrossEntropyCase, Data, Expected, GlobalAvgPoolCase, LinearCase, MaxPoolCase,
-    Outcome, ReluCase, execute, targets,
-};
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops::{self, Augment, Conv2d, Normalize};
 use velograd::program::params::Segment;
 use velograd::program::{Recording, Tape, Tensor};
+use velograd::{
+    check::selftest::{
+        BatchNormCase, Case, Conv2dCase, CrossEntropyCase, Data, Expected, GlobalAvgPoolCase, LinearCase, MaxPoolCase,
+        Outcome, ReluCase, execute, targets,
+    },
+    program::{BufferKind, Input},
+};
 use velograd::{
     device::{Gpu, runtime::Runtime},
     program::{step::Step, target::Target},
@@ -208,14 +211,14 @@ fn first_step(file: &str, stem: Stem) {
         let (recording, logits) = record(&target, stem);
         let layout = recording.layout.clone();
         let runtime = block_on(Runtime::new(gpu, &[recording], true)).expect("the device holds the network");
-        let write_arena = |name: &str, floats: u32, segments: &[Segment]| {
-            runtime.write(runtime.buffer(name), &arena(&golden, floats, segments));
+        let write_arena = |kind: &BufferKind, floats: u32, segments: &[Segment]| {
+            runtime.write(runtime.buffer(kind), &arena(&golden, floats, segments));
         };
-        write_arena("params", layout.param_floats(), &layout.params);
-        write_arena("running", layout.running_floats(), &layout.running);
+        write_arena(&BufferKind::Params, layout.param_floats(), &layout.params);
+        write_arena(&BufferKind::Running, layout.running_floats(), &layout.running);
         let image_bytes = (BATCH * ops::IMAGE_BYTES) as usize;
-        runtime.write(runtime.buffer("images"), &golden.bytes("images")[..image_bytes]);
-        runtime.write(runtime.buffer("labels"), &golden.integers("labels")[..BATCH as usize]);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &golden.bytes("images")[..image_bytes]);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &golden.integers("labels")[..BATCH as usize]);
         runtime.set_step(&Step { loss_scale: 1.0 / BATCH as f32, ..Step::default() });
         block_on(runtime.run(&[0])).expect("the device runs the network");
 
@@ -224,12 +227,13 @@ fn first_step(file: &str, stem: Stem) {
             let found = f64::from(found[i / 10 * 12 + i % 10]);
             assert!((found - expected).abs() <= 1e-4 + 1e-4 * expected.abs(), "logit {i}: {found} is not {expected}");
         }
-        let loss: Vec<f32> = block_on(runtime.read(runtime.buffer("report"), 1)).expect("the report");
+        let loss: Vec<f32> = block_on(runtime.read(runtime.buffer(&BufferKind::Report), 1)).expect("the report");
         let (loss, expected) = (f64::from(loss[0]) / f64::from(BATCH), golden.values("losses")[0]);
         assert!((loss - expected).abs() <= 1e-4 * expected, "loss {loss} is not {expected}");
 
         let grads: Vec<f32> =
-            block_on(runtime.read(runtime.buffer("grads"), layout.param_floats() as usize)).expect("gradients");
+            block_on(runtime.read(runtime.buffer(&BufferKind::Grads), layout.param_floats() as usize))
+                .expect("gradients");
         for segment in &layout.params {
             let stored = &grads[segment.offset as usize..][..segment.shape.stored() as usize];
             let expected = golden.values(&format!("grad_step1/{}", segment.name));

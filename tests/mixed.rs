@@ -16,7 +16,7 @@ use velograd::{
     ops::{self, Augment, Normalize},
     optim,
     program::{
-        Recording, Tape,
+        BufferKind, Recording, Tape,
         plan::Plan,
         product::Matrix,
         step::Report,
@@ -77,7 +77,8 @@ fn update(network: &mut Network, batch: &Batch) -> Report {
 }
 
 fn floats(network: &Network, name: &str) -> Vec<f32> {
-    let buffer = network.runtime.buffer(name);
+    let kind = network.runtime.kinds().find(|kind| kind.to_string() == name).expect("the network has such a buffer");
+    let buffer = network.runtime.buffer(kind);
     block_on(network.runtime.read(buffer, (buffer.size() / 4) as usize)).unwrap()
 }
 
@@ -134,7 +135,7 @@ fn the_gradient_is_that_of_f32() {
         if round {
             let rounded: Vec<f32> =
                 floats(&network, "params").into_iter().map(|v| half::f16::from_f32(v).into()).collect();
-            network.runtime.write(network.runtime.buffer("params"), &rounded);
+            network.runtime.write(network.runtime.buffer(&BufferKind::Params), &rounded);
         }
         assert_eq!(update(&mut network, &batch()).skip, 0);
         floats(&network, "grads")

@@ -9,7 +9,7 @@ use velograd::{
         timing::{dispatch_seconds, in_passes},
     },
     lab::ceilings::Ceilings,
-    program::Tape,
+    program::{BufferKind, Tape},
 };
 
 use crate::{folder::Folder, support::gpu};
@@ -20,9 +20,9 @@ fn dispatches_are_timed_in_either_way() {
     let Some(gpu) = gpu() else { return };
     let mut t = Tape::new(&gpu.target, true);
     let floats = [1 << 12, 1 << 22, 1 << 12];
-    let buffers = ["source", "copy"].map(|name| t.buffer(name, 4 << 22));
+    let buffers = ["source", "copy"].map(|name| t.buffer(BufferKind::scratch(name), 4 << 22));
     for len in floats {
-        let [source, copy] = buffers.clone();
+        let [source, copy] = buffers;
         t.call("bench/copy").size("len4", len / 4).read(source).write(copy).groups(len / 4 / 256);
     }
     let recordings = [t.finish()];

@@ -21,7 +21,7 @@ use velograd::{
     models::{self, Config, Stem},
     ops::{self, Augment},
     optim::{self, Lookahead},
-    program::target::Precision,
+    program::{BufferKind, target::Precision},
     training::{
         Checkpoint, EpochRow, OnNan, Options, Point, StepRow, Trainer, Watch, Wish,
         network::{Plans, Recipe},
@@ -239,24 +239,10 @@ fn a_run_that_diverges_ends_at_the_same_update() {
     }
 }
 
-/// What a checkpoint does not hold must be written anew before it is read. A buffer that is neither here nor there fails.
+/// What a checkpoint does not hold must be written anew before it is read: every buffer is kept, cleared or filled, and every word of
+/// state is one that the rule declares, since that is how it gets its first value.
 #[test]
 fn every_buffer_is_kept_or_made_anew() {
-    const ANEW: [&str; 13] = [
-        "images",
-        "labels",
-        "indices", // by each batch
-        "grads",
-        "report",    // by each update; of the report, the count of skips is restored
-        "confusion", // by each evaluation
-        "blocks",
-        "segments",
-        "decays",
-        "muon.matrices",
-        "muon.blocks",
-        "muon.rest",    // by Network::new
-        "params.aside", // on the way to an evaluation, and kept while there
-    ];
     let config = Config { stem: Stem::Imagenet, width: 4, classes: 10 };
     let recipe = Recipe {
         augment: Augment::Paper,
@@ -276,11 +262,15 @@ fn every_buffer_is_kept_or_made_anew() {
     for entry in optim::ALL {
         let (optimizer, _) = optim::build(entry.name, &[]).unwrap();
         let optimizer = Lookahead { k: 2, alpha: 0.5 }.around(optimizer);
-        let mut kept = ["params", "running", ops::SCALER].map(str::to_owned).to_vec();
-        kept.extend(optimizer.state().iter().map(|(name, _)| format!("state.{name}")));
+        let mut state = vec![ops::SCALER];
+        state.extend(optimizer.state().into_iter().map(|(name, _)| BufferKind::state(name)));
         for recording in plans.programs(Some(optimizer.as_ref())).iter() {
-            for name in recording.buffers.keys() {
-                assert!(kept.contains(name) || ANEW.contains(&name.as_str()), "{}: `{name}`", entry.name);
+            for (kind, _) in &recording.buffers {
+                let life = kind.life();
+                let known = life.kept.is_some() || life.cleared.is_some() || life.filled.is_some();
+                assert!(known, "{}: nobody knows what becomes of `{kind}`", entry.name);
+                let declared = !matches!(kind, BufferKind::State(_)) || state.contains(kind);
+                assert!(declared, "{}: `{kind}` is no state that the rule declares", entry.name);
             }
         }
     }

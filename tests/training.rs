@@ -273,7 +273,7 @@ fn five_updates_as_in_pytorch() {
 /// `load_state_dict(strict=True)`: every name of torchvision's state dict, no other, each of its shape.
 fn same_names_and_shapes(golden: &golden_files::Golden, weights: &Weights, layout: &velograd::program::params::Layout) {
     let path = std::env::temp_dir().join(format!("velograd-strict-{}.safetensors", std::process::id()));
-    velograd::host::weights::save(&weights, &path, layout).unwrap();
+    velograd::host::weights::save(weights, &path, layout).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();

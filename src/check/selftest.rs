@@ -57,7 +57,7 @@ pub use loss::CrossEntropyCase;
 pub use optim::{OPTIMIZER_CASES, OptimizerCase, OptimizerInputs, narrow, optimizer_bound, optimizer_case};
 pub use outcome::Outcome;
 pub use pool::{GlobalAvgPoolCase, MaxPoolCase};
-use port::Kind;
+use port::Word;
 pub use port::{At, Port};
 pub use recipe::{ClipCase, DropoutCase, ScaleCase};
 
@@ -178,7 +178,7 @@ impl Expected {
                 continue;
             }
             *bound += before.map_or(0.0, |values| EPS16 * values[i].abs() + TINY16);
-            let exact = *bound == 0.0 && Kind::F16.round(*value) == *value;
+            let exact = *bound == 0.0 && Word::F16.round(*value) == *value;
             if !exact {
                 *bound += EPS16 * (value.abs() + *bound) + TINY16;
             }

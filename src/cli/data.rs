@@ -12,7 +12,7 @@ use crate::{
     host::{data as host_data, device::open, loader::Loader},
     lab::sheet::contact_sheet,
     ops::{self, Augment, Normalize},
-    program::{Tape, step::Step},
+    program::{BufferKind, Input, Tape, step::Step},
 };
 use pollster::block_on;
 
@@ -81,8 +81,8 @@ fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment) -> Res
     let x = ops::augment(&mut t, n as u32, draws, augment, Normalize::HALF);
     t.keep(x);
     let runtime = block_on(Runtime::new(gpu, &[t.finish()], true))?;
-    runtime.write(runtime.buffer("images"), &batch.images);
-    runtime.write(runtime.buffer("indices"), &batch.indices);
+    runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
+    runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
     runtime.set_step(&Step { seed: Step::seed_of(seed), epoch: 1, ..Step::default() });
     block_on(runtime.run(&[0]))?;
     let stored: Vec<f32> = block_on(runtime.read(runtime.tensor(0, x), 1024 * n * 4))?;

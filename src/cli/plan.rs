@@ -40,12 +40,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
     let plan = Plan::new(&recordings, true);
     let apart = Plan::new(&recordings, false);
-    for (name, bytes) in &recordings[0].buffers {
-        say!("{name:<24} {bytes:>14} bytes");
-    }
-    let update: BTreeMap<_, _> = recordings[1..].iter().flat_map(|r| &r.buffers).collect();
-    for (name, bytes) in update.into_iter().filter(|(name, _)| !recordings[0].buffers.contains_key(*name)) {
-        say!("{name:<24} {bytes:>14} bytes");
+    let buffers: BTreeMap<_, _> =
+        recordings.iter().flat_map(|r| &r.buffers).map(|(kind, bytes)| (kind, bytes)).collect();
+    for (kind, bytes) in buffers {
+        say!("{:<24} {bytes:>14} bytes", kind.to_string());
     }
     let (shared, alone) = (plan.bytes(), apart.bytes());
     say!("activations              {shared:>14} bytes in {} buffers ({alone} without sharing)", plan.pool.len());

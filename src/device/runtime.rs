@@ -1,12 +1,16 @@
 //! Recordings on a device: buffers allocated once, bind groups made once, then replayed.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
+    sync::Arc,
+};
 
 use super::{Gpu, kernel::Kernel, readback::out_of_memory};
 use crate::{
     error::{Error, Result},
     program::{
-        Call, MAX_GROUPS, Recording, Slot, Tensor,
+        BufferKind, Call, MAX_GROUPS, Recording, Slot, Tensor,
         plan::Plan,
         shader::Binding,
         step::{STEP_BYTES, Step},
@@ -74,11 +78,11 @@ pub fn planned_bytes(recordings: &[Recording], plan: &Plan) -> u64 {
     persistent(recordings).values().sum::<u64>() + plan.bytes() + calls as u64 * SIZES_STRIDE + STEP_BYTES
 }
 
-fn persistent(recordings: &[Recording]) -> HashMap<&str, u64> {
-    let mut buffers = HashMap::new();
-    for (name, &bytes) in recordings.iter().flat_map(|r| &r.buffers) {
-        let known = buffers.entry(name.as_str()).or_insert(bytes);
-        *known = bytes.max(*known);
+fn persistent(recordings: &[Recording]) -> BTreeMap<&BufferKind, u64> {
+    let mut buffers = BTreeMap::new();
+    for (kind, bytes) in recordings.iter().flat_map(|r| &r.buffers) {
+        let known = buffers.entry(kind).or_insert(*bytes);
+        *known = (*known).max(*bytes);
     }
     buffers
 }
@@ -116,7 +120,7 @@ pub async fn has_room(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Resul
 /// The memory of several programs.
 struct Buffers {
     pool: Vec<wgpu::Buffer>,
-    persistent: HashMap<String, wgpu::Buffer>,
+    persistent: HashMap<BufferKind, wgpu::Buffer>,
 }
 
 impl Buffers {
@@ -125,7 +129,7 @@ impl Buffers {
         let make = |label: &str, bytes: u64| storage(gpu, label, bytes);
         let pool = plan.pool.iter().map(|&bytes| make("activations", bytes)).collect();
         let persistent = persistent(recordings).into_iter();
-        let persistent = persistent.map(|(name, bytes)| (name.to_owned(), make(name, bytes))).collect();
+        let persistent = persistent.map(|(kind, bytes)| (kind.clone(), make(&kind.to_string(), bytes))).collect();
         match memory.pop().await {
             None => Ok(Self { pool, persistent }),
             Some(error) => {
@@ -186,7 +190,7 @@ impl Runtime {
             let bytes = kernel.pack(&call.sizes);
             let offset = at as u64 * SIZES_STRIDE;
             packed[offset as usize..][..bytes.len()].copy_from_slice(&bytes);
-            let group = self.bind(index, call, &kernel, &sizes, offset);
+            let group = self.bind(index, recording, call, &kernel, &sizes, offset);
             let arguments = self.arguments(index, recording, call, &kernel);
             let (label, work) = (call.label.clone(), call.flop + 10.0 * recording.bytes(call) as f64);
             dispatches.push(Dispatch { kernel, group, grid: call.grid, label, work, arguments });
@@ -197,21 +201,29 @@ impl Runtime {
 
     fn arguments(&self, index: usize, recording: &Recording, call: &Call, kernel: &Kernel) -> Vec<Argument> {
         let argument = |(binding, (slot, _)): (&Binding, &(Slot, _))| {
-            let (buffer, offset) = self.place(index, slot);
+            let (buffer, offset) = self.place(index, recording, slot);
             Argument { binding: binding.clone(), buffer: buffer.clone(), offset, bytes: recording.slot_bytes(slot) }
         };
         kernel.storage.iter().zip(&call.args).map(argument).collect()
     }
 
     /// The buffer of a slot and its first byte there.
-    fn place(&self, index: usize, slot: &Slot) -> (&wgpu::Buffer, u64) {
+    fn place(&self, index: usize, recording: &Recording, slot: &Slot) -> (&wgpu::Buffer, u64) {
         match slot {
             Slot::Tensor(t) => (self.tensor(index, *t), 0),
-            Slot::Buffer { name, offset, .. } => (&self.buffers.persistent[name], *offset),
+            Slot::Buffer { buffer, offset, .. } => (&self.buffers.persistent[recording.kind(*buffer)], *offset),
         }
     }
 
-    fn bind(&self, index: usize, call: &Call, kernel: &Kernel, sizes: &wgpu::Buffer, at: u64) -> wgpu::BindGroup {
+    fn bind(
+        &self,
+        index: usize,
+        recording: &Recording,
+        call: &Call,
+        kernel: &Kernel,
+        sizes: &wgpu::Buffer,
+        at: u64,
+    ) -> wgpu::BindGroup {
         let range = |buffer, offset, bytes| {
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer,
@@ -223,7 +235,9 @@ impl Runtime {
         for (binding, (slot, _)) in kernel.storage.iter().zip(&call.args) {
             let resource = match slot {
                 Slot::Tensor(t) => self.tensor(index, *t).as_entire_binding(),
-                Slot::Buffer { name, offset, bytes } => range(&self.buffers.persistent[name], *offset, *bytes),
+                Slot::Buffer { buffer, offset, bytes } => {
+                    range(&self.buffers.persistent[recording.kind(*buffer)], *offset, *bytes)
+                }
             };
             entries.push(wgpu::BindGroupEntry { binding: binding.index, resource });
         }
@@ -269,17 +283,18 @@ impl Runtime {
         self.gpu.queue.write_buffer(&self.step, 0, bytemuck::bytes_of(step));
     }
 
-    /// A persistent buffer.
+    /// The persistent buffer of a kind.
     ///
     /// # Panics
     /// If no recording mentions it.
-    pub fn buffer(&self, name: &str) -> &wgpu::Buffer {
-        self.buffers.persistent.get(name).unwrap_or_else(|| panic!("no recording mentions a buffer `{name}`"))
+    pub fn buffer(&self, kind: &BufferKind) -> &wgpu::Buffer {
+        self.buffers.persistent.get(kind).unwrap_or_else(|| panic!("no recording mentions a buffer `{kind}`"))
     }
 
-    /// Whether any recording mentions the buffer.
-    pub fn has_buffer(&self, name: &str) -> bool {
-        self.buffers.persistent.contains_key(name)
+    /// What the persistent buffers hold, in order.
+    pub fn kinds(&self) -> impl Iterator<Item = &BufferKind> {
+        let kinds: BTreeSet<&BufferKind> = self.buffers.persistent.keys().collect();
+        kinds.into_iter()
     }
 
     /// Where a tensor of a recording lives.

@@ -11,7 +11,7 @@ use crate::{
     models::{Config, Model},
     ops::Augment,
     optim::{self, Stepper},
-    program::{params::Layout, step::Report},
+    program::{BufferKind, params::Layout, step::Report},
     random::Rng,
     training::{
         network::{Network, Place, Plans, Recipe},
@@ -133,8 +133,8 @@ impl Frozen {
                 network.drain().await?;
                 let runtime = &network.runtime;
                 let gradient: Vec<f32> =
-                    runtime.read(runtime.buffer("grads"), network.layout.param_floats() as usize).await?;
-                let report: Report = runtime.read(runtime.buffer("report"), 1).await?[0];
+                    runtime.read(runtime.buffer(&BufferKind::Grads), network.layout.param_floats() as usize).await?;
+                let report: Report = runtime.read(runtime.buffer(&BufferKind::Report), 1).await?[0];
                 draws.push((tensors(&gradient), report.loss / *batch as f32));
             }
         }

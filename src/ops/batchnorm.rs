@@ -70,7 +70,7 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
         Some(_) => t.call("batchnorm/apply_add").constant("RELU", relu),
         None => activation.choose(t.call("batchnorm/apply")),
     };
-    let call = call.sizes(spread.fields()).read(x).read(saved).read(gamma.value.clone()).read(beta.value.clone());
+    let call = call.sizes(spread.fields()).read(x).read(saved).read(gamma.value).read(beta.value);
     let call = if let Some(add) = add { call.read(add) } else { call };
     call.write(y).over(spread.invocations());
 
@@ -85,7 +85,7 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
         let call = call.sizes(rows.fields()).read(x).read(saved);
         let call = match add {
             Some(_) => call,
-            None => call.read(gamma.value.clone()).read(beta.value.clone()),
+            None => call.read(gamma.value).read(beta.value),
         };
         call.write(partial).over(rows.invocations());
 

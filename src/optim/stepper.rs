@@ -1,11 +1,11 @@
 //! An optimizer alone, on parameters and gradients of one's own: what `replay_trace` and the tests drive.
 
-use super::{Clip, Optimizer, Updates, begin_evaluation, end_evaluation, record, record_evaluation, start, state_name};
+use super::{Clip, Optimizer, Updates, begin_evaluation, end_evaluation, record, record_evaluation, start};
 use crate::{
     device::{Gpu, runtime::Runtime},
     error::{Error, Result},
     program::{
-        Tape,
+        BufferKind, Tape,
         params::{Init, Layout, Segment, Shape},
         step::Report,
         target::Target,
@@ -29,7 +29,7 @@ pub struct Stepper {
 
 /// What a [`Stepper`] was at some update.
 pub struct Snapshot {
-    buffers: Vec<(String, Vec<u32>)>,
+    buffers: Vec<(BufferKind, Vec<u32>)>,
     updates: Updates,
     skipped: u32,
 }
@@ -127,7 +127,7 @@ impl Stepper {
             }
         }
         let runtime = Runtime::new(gpu, &recordings, true).await?;
-        runtime.write(runtime.buffer("params"), &arena(&layout, params));
+        runtime.write(runtime.buffer(&BufferKind::Params), &arena(&layout, params));
         start(optimizer.as_ref(), &runtime, &layout);
         let evaluation = recordings.len() > 1;
         let updates = Updates::default();
@@ -146,9 +146,9 @@ impl Stepper {
             return Err(Error::config(message, ""));
         }
         let runtime = &self.runtime;
-        runtime.write(runtime.buffer("grads"), &arena(&self.layout, grads));
+        runtime.write(runtime.buffer(&BufferKind::Grads), &arena(&self.layout, grads));
         let report = Report { loss, images: 1, skipped: self.skipped, ..Report::default() };
-        runtime.write(runtime.buffer("report"), &[report]);
+        runtime.write(runtime.buffer(&BufferKind::Report), &[report]);
         let mut step = self.updates.next(self.optimizer.as_ref(), self.optimizer.lr());
         step.loss_scale = 1.0;
         if let Some(lr) = self.lr {
@@ -156,7 +156,7 @@ impl Stepper {
         }
         runtime.set_step(&step);
         runtime.run(&[0]).await?;
-        let report: Report = runtime.read(runtime.buffer("report"), 1).await?[0];
+        let report: Report = runtime.read(runtime.buffer(&BufferKind::Report), 1).await?[0];
         self.skipped = report.skipped;
         if self.deaf > 0 {
             self.deaf -= 1;
@@ -171,20 +171,20 @@ impl Stepper {
     /// # Errors
     /// [`Error::Device`] on a fault.
     pub async fn snapshot(&self) -> Result<Snapshot> {
-        let names = self.optimizer.state().into_iter().map(|(name, _)| state_name(name));
+        let state = self.optimizer.state().into_iter().map(|(name, _)| BufferKind::state(name));
         let mut buffers = Vec::new();
-        for name in std::iter::once("params".to_owned()).chain(names) {
-            let buffer = self.runtime.buffer(&name);
+        for kind in std::iter::once(BufferKind::Params).chain(state) {
+            let buffer = self.runtime.buffer(&kind);
             let words = self.runtime.read(buffer, buffer.size() as usize / 4).await?;
-            buffers.push((name, words));
+            buffers.push((kind, words));
         }
         Ok(Snapshot { buffers, updates: self.updates, skipped: self.skipped })
     }
 
     /// Goes back to a snapshot of this stepper.
     pub fn restore(&mut self, snapshot: &Snapshot) {
-        for (name, words) in &snapshot.buffers {
-            self.runtime.write(self.runtime.buffer(name), words);
+        for (kind, words) in &snapshot.buffers {
+            self.runtime.write(self.runtime.buffer(kind), words);
         }
         (self.updates, self.skipped) = (snapshot.updates, snapshot.skipped);
     }
@@ -211,7 +211,7 @@ impl Stepper {
     /// [`Error::Device`] on a fault.
     pub async fn params(&self) -> Result<Vec<Vec<f32>>> {
         let len = self.layout.param_floats() as usize;
-        let flat: Vec<f32> = self.runtime.read(self.runtime.buffer("params"), len).await?;
+        let flat: Vec<f32> = self.runtime.read(self.runtime.buffer(&BufferKind::Params), len).await?;
         let tensor = |s: &Segment| s.shape.from_stored(&flat[s.offset as usize..][..s.shape.stored() as usize]);
         Ok(self.layout.params.iter().map(tensor).collect())
     }

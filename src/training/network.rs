@@ -31,6 +31,7 @@ use crate::{
     ops,
     optim::{self, Optimizer, Updates},
     program::{
+        BufferKind, Cleared, Input,
         params::Layout,
         step::{Report, Step},
         target::Precision,
@@ -168,15 +169,15 @@ impl Network {
 
     fn set_weights(&mut self, weights: &Weights) {
         let runtime = &self.runtime;
-        runtime.write(runtime.buffer("params"), &weights.params);
-        runtime.write(runtime.buffer("running"), &weights.running);
+        runtime.write(runtime.buffer(&BufferKind::Params), &weights.params);
+        runtime.write(runtime.buffer(&BufferKind::Running), &weights.running);
         self.batches = weights.batches;
     }
 
     /// Sets the scale of the loss's gradient under mixed precision, 2^exponent with an exponent of at most 126, and how many updates
     /// in a row were not skipped since it last moved. In f32 the buffer stays as it is made: all zeros.
     pub fn set_scale(&self, [exponent, good]: [u32; 2]) {
-        self.runtime.write(self.runtime.buffer(ops::SCALER), &[exponent, good]);
+        self.runtime.write(self.runtime.buffer(&ops::SCALER), &[exponent, good]);
     }
 
     /// The weights now; waits for the device.
@@ -184,10 +185,10 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] on a fault.
     pub async fn weights(&self) -> Result<Weights> {
-        let read = async |name: &str, len: u32| self.runtime.read(self.runtime.buffer(name), len as usize).await;
+        let read = async |kind, len: u32| self.runtime.read(self.runtime.buffer(kind), len as usize).await;
         Ok(Weights {
-            params: read("params", self.layout.param_floats()).await?,
-            running: read("running", self.layout.running_floats()).await?,
+            params: read(&BufferKind::Params, self.layout.param_floats()).await?,
+            running: read(&BufferKind::Running, self.layout.running_floats()).await?,
             batches: self.batches,
         })
     }
@@ -209,11 +210,11 @@ impl Network {
         }
         self.batches = self.batches.saturating_add(1);
         let step = self.step_of(place, self.batches);
-        let clear: &[&str] = if place.first { &["grads"] } else { &[] };
+        let clear = if place.first { AT_UPDATE } else { &[] };
         let programs = if place.last { vec![program, self.update_program()] } else { vec![program] };
         let work = programs.into_iter().map(|p| self.runtime.whole(p)).collect();
         let done: fn(Report) -> Done = if place.last { Done::Updated } else { |_| Done::Accumulated };
-        self.submit(batch, &step, clear, place.first, work, done)
+        self.submit(batch, &step, clear, work, done)
     }
 
     /// The uniform of the run's `nth` training batch, one of the update under way.
@@ -253,7 +254,7 @@ impl Network {
     pub fn collect_statistics(&mut self, batch: &Batch, nth: u32, epoch: u32) -> Result<()> {
         let (program, forward) = (program(&self.programs.train, batch.labels.len()), self.forward);
         let step = Step { averaged: nth, seed: self.seed, epoch, ..Step::default() };
-        self.submit(batch, &step, &[], true, vec![(program, 0..forward)], |_| Done::Accumulated)
+        self.submit(batch, &step, &[Cleared::ByCount], vec![(program, 0..forward)], |_| Done::Accumulated)
     }
 
     /// Hands a batch over for evaluation. Never waits.
@@ -265,17 +266,16 @@ impl Network {
     /// If the network is not [ready](Network::ready), or no program was recorded for the batch's size.
     pub fn evaluate(&mut self, batch: &Batch, first: bool) -> Result<()> {
         let program = program(&self.programs.evaluate, batch.labels.len());
-        let clear: &[&str] = if first { &["confusion"] } else { &[] };
+        let clear: &[Cleared] = if first { &[Cleared::ByCount, Cleared::ByEvaluation] } else { &[Cleared::ByCount] };
         let (step, work) = (Step { loss_scale: 1.0, ..Step::default() }, vec![self.runtime.whole(program)]);
-        self.submit(batch, &step, clear, true, work, Done::Evaluated)
+        self.submit(batch, &step, clear, work, Done::Evaluated)
     }
 
     fn submit(
         &mut self,
         batch: &Batch,
         step: &Step,
-        clear: &[&str],
-        new_report: bool,
+        clear: &[Cleared],
         work: Vec<Stretch>,
         done: fn(Report) -> Done,
     ) -> Result<()> {
@@ -283,7 +283,7 @@ impl Network {
         let (runtime, start) = (&self.runtime, Instant::now());
         self.feed(batch, step);
         let mut submission = runtime.submission();
-        self.clear(&mut submission, clear, new_report);
+        self.clear(&mut submission, clear);
         let parts = self.pace.parts(runtime, &work);
         for (nth, part) in parts.iter().enumerate() {
             if nth > 0 {
@@ -293,7 +293,7 @@ impl Network {
         }
         let slot = self.next_slot;
         self.next_slot = (slot + 1) % RING;
-        submission.read_back(runtime.buffer("report"), 0, &self.ring[slot]);
+        submission.read_back(runtime.buffer(&BufferKind::Report), 0, &self.ring[slot]);
         let landing = self.ring[slot].landing(submission.submit());
         let (images, cut) = (batch.labels.len(), parts.len() > 1);
         self.flights.push_back(Flight { landing, slot, done, work, images, cut, start });
@@ -303,16 +303,20 @@ impl Network {
     /// A batch and the step's uniform to the device, before the next submission.
     fn feed(&self, batch: &Batch, step: &Step) {
         let runtime = &self.runtime;
-        runtime.write(runtime.buffer("images"), &batch.images);
-        runtime.write(runtime.buffer("labels"), &batch.labels);
-        runtime.write(runtime.buffer("indices"), &batch.indices);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &batch.labels);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
         runtime.set_step(step);
     }
 
-    fn clear(&self, submission: &mut Submission<'_>, buffers: &[&str], report: bool) {
-        buffers.iter().for_each(|name| submission.clear(self.runtime.buffer(name)));
-        if report {
-            submission.clear_start(self.runtime.buffer("report"), SKIPPED_AT); // the count of skipped updates stays
+    /// Zeros in the buffers whose time has come.
+    fn clear(&self, submission: &mut Submission<'_>, due: &[Cleared]) {
+        for kind in self.runtime.kinds().filter(|kind| kind.life().cleared.is_some_and(|time| due.contains(&time))) {
+            match kind {
+                // The count of skipped updates stays.
+                BufferKind::Report => submission.clear_start(self.runtime.buffer(kind), SKIPPED_AT),
+                _ => submission.clear(self.runtime.buffer(kind)),
+            }
         }
     }
 
@@ -403,7 +407,7 @@ impl Network {
     /// [`Error::Device`] on a fault.
     pub async fn confusion(&self) -> Result<Confusion> {
         let cells = (self.classes * self.classes) as usize;
-        let counts: Vec<u32> = self.runtime.read(self.runtime.buffer("confusion"), cells).await?;
+        let counts: Vec<u32> = self.runtime.read(self.runtime.buffer(&BufferKind::Confusion), cells).await?;
         Ok(Confusion { classes: self.classes as usize, counts: counts.into_iter().map(u64::from).collect() })
     }
 
@@ -420,6 +424,9 @@ impl Network {
         self.programs.update.expect("a network that trains has an optimizer")
     }
 }
+
+/// What an update's first batch clears.
+const AT_UPDATE: &[Cleared] = &[Cleared::ByUpdate, Cleared::ByCount];
 
 /// Byte of `Report.skipped`.
 const SKIPPED_AT: u64 = std::mem::offset_of!(Report, skipped) as u64;

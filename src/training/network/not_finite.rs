@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Network, Place, program};
+use super::{AT_UPDATE, Network, Place, program};
 use crate::{
     data::Batch,
     device::runtime::{Argument, Dispatch},
@@ -89,7 +89,7 @@ impl Network {
             let mut submission = self.runtime.submission();
             // What the first pass left must not be taken for what this one writes.
             self.runtime.activations().iter().for_each(|buffer| submission.clear(buffer));
-            self.clear(&mut submission, if place.first { &["grads"] } else { &[] }, place.first);
+            self.clear(&mut submission, if place.first { AT_UPDATE } else { &[] });
             submission.submit();
             let mut programs = vec![program(&self.programs.train, batch.labels.len())];
             if place.last {
