@@ -8,11 +8,13 @@
 mod batch;
 pub mod holdout;
 pub mod shapes10;
+mod source;
 pub mod summary;
 
 pub use batch::{Batch, order};
 pub use holdout::Holdout;
 pub use shapes10::{Shapes10, Sizes};
+pub use source::{Batches, Inline, Next, Source, in_batches};
 pub use summary::{Summary, summary};
 
 use crate::error::Result;
@@ -71,7 +73,7 @@ pub trait Dataset: Send + Sync {
     /// below [`CLASSES`].
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Data`] if the file behind the set can no longer be read or was changed.
+    /// [`Error::Io`](crate::error::Error::Io) or [`Error::Data`](crate::error::Error::Data) if the file behind the set can no longer be read or was changed.
     ///
     /// # Panics
     /// If `index` is not below [`len`](Self::len) or `image` is not [`IMAGE_BYTES`] long.

@@ -2,6 +2,7 @@
 
 use std::{fs, sync::Arc};
 
+use pollster::block_on;
 use velograd::{
     data::{Batch, Dataset, Shapes10, Sizes},
     device::Gpu,
@@ -13,7 +14,7 @@ use velograd::{
         target::Target,
     },
     training::{
-        Options, StepRow, Trainer,
+        Options, StepRow,
         network::{Network, Place, Plans, Recipe},
         weights::Weights,
     },
@@ -45,15 +46,16 @@ fn run(gpu: &Gpu, optimizer: &str, given: &[(&str, &str)], clip: Clip) -> (Vec<S
     let mut moved = vec![];
     for steps in [1, 2] {
         let options = Options { max_steps: Some(steps), ..options.clone() };
-        let mut trainer = Trainer::new(gpu, data.clone(), options, |layout| Ok(Weights::init(layout, 1))).unwrap();
-        let before = trainer.network.weights().unwrap().params;
+        let mut trainer =
+            crate::support::trainer(gpu, data.clone(), options, |layout| Ok(Weights::init(layout, 1))).unwrap();
+        let before = block_on(trainer.network.weights()).unwrap().params;
         let mut rows = Rows::default();
-        trainer.run(&mut rows).unwrap();
+        block_on(trainer.run(&mut rows)).unwrap();
         if steps == 2 {
             assert_eq!(trainer.position().clipped, rows.steps.iter().filter(|row| row.clipped).count() as u64);
             return (rows.steps, moved);
         }
-        let after = trainer.network.weights().unwrap().params;
+        let after = block_on(trainer.network.weights()).unwrap().params;
         moved = before.iter().zip(&after).map(|(before, after)| before - after).collect();
     }
     unreachable!()
@@ -140,7 +142,14 @@ fn what_is_not_finite_is_skipped_under_a_bound() {
     for name in ["sgd", "velograd", "vradam", "muon", "schedulefree"] {
         for clip in clips {
             let recipe = Recipe { clip, ..Recipe::default() };
-            let plans = Plans { model: &models::ALL[0], config: TINY, recipe, train: vec![8], evaluate: vec![] };
+            let plans = Plans {
+                model: &models::ALL[0],
+                config: TINY,
+                recipe,
+                train: vec![8],
+                evaluate: vec![],
+                target: crate::support::target(),
+            };
             let (optimizer, _) = optim::build(name, &[]).unwrap();
             let poisoned = |layout: &velograd::program::params::Layout| {
                 let mut weights = Weights::init(layout, 1);
@@ -148,14 +157,17 @@ fn what_is_not_finite_is_skipped_under_a_bound() {
                 weights.params[segment.offset as usize] = f32::NAN;
                 Ok(weights)
             };
-            let mut network = Network::new(gpu, &plans, Some(optimizer), poisoned, 0).unwrap();
-            let before = network.weights().unwrap().params;
+            let mut network = block_on(Network::new(gpu, &plans, Some(optimizer), poisoned, 0)).unwrap();
+            let before = block_on(network.weights()).unwrap().params;
             for _ in 0..2 {
                 let place = Place { first: true, last: true, images: 8, epoch: 1, lr: 0.1 };
-                network.train(&Batch::noise(8), place).unwrap();
+                crate::support::train(&mut network, &Batch::noise(8), place).unwrap();
             }
-            network.drain().unwrap();
-            let same = before.iter().zip(&network.weights().unwrap().params).all(|(a, b)| a.to_bits() == b.to_bits());
+            block_on(network.drain()).unwrap();
+            let same = before
+                .iter()
+                .zip(&block_on(network.weights()).unwrap().params)
+                .all(|(a, b)| a.to_bits() == b.to_bits());
             assert!(network.updates().skipped == 2 && same, "{name}, {clip:?}: {}", network.updates().skipped);
         }
     }

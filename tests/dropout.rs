@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use pollster::block_on;
 use velograd::{
     data::IMAGE_BYTES,
     device::{Gpu, runtime::Runtime},
     models::{self, Config, Stem},
     ops::{self, BatchNorm, Conv2d, Normalize, batch_norm, conv2d, dropout},
     program::{
-        Recording, Size, Tape, Tensor,
+        BufferKind, Input, Recording, Size, Tape, Tensor,
         product::{Choice, Gemm},
         step::Step,
         target::{Precision, Target},
@@ -37,11 +38,11 @@ fn masks(gpu: &Gpu, target: &Target, batches: &[Vec<u32>], [seed, epoch]: [u32; 
     let (recording, dropped) = record(target, n as u32);
     let shape = recording.info(dropped[0]).shape;
     let recordings = [recording];
-    let runtime = Runtime::new(gpu, &recordings, true).unwrap();
+    let runtime = block_on(Runtime::new(gpu, &recordings, true)).unwrap();
     let floats = recordings[0].layout.param_floats() as usize;
     let mut rng = Rng::new(3);
     let params: Vec<f32> = (0..floats).map(|_| rng.range(0.2, 1.0) as f32).collect();
-    runtime.write(runtime.buffer("params"), &params);
+    runtime.write(runtime.buffer(&BufferKind::Params), &params);
     runtime.set_step(&Step { seed, epoch, ..Step::default() });
     let mut found = vec![];
     for batch in batches {
@@ -51,11 +52,11 @@ fn masks(gpu: &Gpu, target: &Target, batches: &[Vec<u32>], [seed, epoch]: [u32; 
             (0..IMAGE_BYTES).map(|_| rng.u32() as u8).collect::<Vec<_>>()
         };
         let images: Vec<u8> = batch.iter().flat_map(|&index| image(index)).collect();
-        runtime.write(runtime.buffer("images"), &images);
-        runtime.write(runtime.buffer("indices"), batch);
-        runtime.run(&[0]).unwrap();
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &images);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), batch);
+        block_on(runtime.run(&[0])).unwrap();
         let [_, h, w, c] = shape.map(|size| size as usize);
-        let read = |tensor| runtime.read::<f32>(runtime.tensor(0, tensor), h * w * n * c).unwrap();
+        let read = |tensor| block_on(runtime.read::<f32>(runtime.tensor(0, tensor), h * w * n * c)).unwrap();
         let values = dropped.map(read);
         for (place, &index) in batch.iter().enumerate() {
             // Stored as [h][w][n][c]; what batch norm has written is never exactly 0.
@@ -115,8 +116,15 @@ fn a_layer_has_one_key_however_it_is_recorded() {
     let key = |target: &Target, model: usize, n: u32| {
         let config = Config { stem: Stem::Cifar, width: 8, classes: 10 };
         let recipe = Recipe { dropout: 0.5, ..Recipe::default() };
-        let plans = Plans { model: &models::ALL[model], config, recipe, train: vec![n], evaluate: vec![] };
-        let calls = plans.record(target, n, true).calls;
+        let plans = Plans {
+            model: &models::ALL[model],
+            config,
+            recipe,
+            train: vec![n],
+            evaluate: vec![],
+            target: target.clone(),
+        };
+        let calls = plans.record(n, true).calls;
         let dropouts = calls.iter().filter(|call| call.spec.path == "dropout/apply");
         let layer = |sizes: &[(&str, Size)]| sizes.iter().find(|(name, _)| *name == "layer").map(|(_, size)| *size);
         let keys: Vec<_> = dropouts.map(|call| layer(&call.sizes).expect("a dropout has a key")).collect();

@@ -2,6 +2,7 @@
 
 use std::{fs, sync::Arc};
 
+use pollster::block_on;
 use velograd::{
     data::{Batch, Dataset, Shapes10, Sizes, Split, order},
     device::Gpu,
@@ -9,8 +10,9 @@ use velograd::{
     models::{self, Config, Stem},
     ops::Augment,
     optim,
+    program::BufferKind,
     training::{
-        EpochRow, Options, Remainder, StepRow, Trainer,
+        EpochRow, Options, Remainder, StepRow,
         network::{Done, Network, Place, Plans, Recipe},
         weights::Weights,
     },
@@ -46,10 +48,10 @@ fn options(optimizer: &str, accumulate: u32, remainder: Remainder) -> Options {
 
 fn trained(gpu: &Gpu, options: &Options) -> (Vec<StepRow>, Vec<EpochRow>, Weights) {
     let init = |layout: &_| Ok(Weights::init(layout, options.seed));
-    let mut trainer = Trainer::new(gpu, data(), options.clone(), init).unwrap();
+    let mut trainer = crate::support::trainer(gpu, data(), options.clone(), init).unwrap();
     let mut rows = Rows::default();
-    trainer.run(&mut rows).unwrap();
-    (rows.steps, rows.epochs, trainer.network.weights().unwrap())
+    block_on(trainer.run(&mut rows)).unwrap();
+    (rows.steps, rows.epochs, block_on(trainer.network.weights()).unwrap())
 }
 
 /// The loop that each way stands for, written out over a network: no evaluation, no trainer. `carry` is the VeloGrad notebook's:
@@ -58,10 +60,16 @@ fn trained(gpu: &Gpu, options: &Options) -> (Vec<StepRow>, Vec<EpochRow>, Weight
 fn by_hand(gpu: &Gpu, options: &Options) -> (Vec<f32>, Vec<f32>) {
     let (optimizer, _) = optim::build(&options.optimizer, &options.set).unwrap();
     let lr = optimizer.lr();
-    let plans =
-        Plans { model: &models::ALL[0], config: CONFIG, recipe: options.recipe, train: vec![16, 4], evaluate: vec![] };
+    let plans = Plans {
+        model: &models::ALL[0],
+        config: CONFIG,
+        recipe: options.recipe,
+        train: vec![16, 4],
+        evaluate: vec![],
+        target: crate::support::target(),
+    };
     let init = |layout: &_| Ok(Weights::init(layout, SEED));
-    let mut network = Network::new(gpu, &plans, Some(optimizer), init, SEED).unwrap();
+    let mut network = block_on(Network::new(gpu, &plans, Some(optimizer), init, SEED)).unwrap();
     let (data, accumulate) = (data(), options.accumulate as usize);
     let mut done = vec![];
     let mut zero = true; // nothing has been added to the gradient
@@ -80,7 +88,7 @@ fn by_hand(gpu: &Gpu, options: &Options) -> (Vec<f32>, Vec<f32>) {
                     for (i, batch) in update.iter().enumerate() {
                         let (first, last) = (i == 0, i + 1 == update.len());
                         let place = Place { first, last, images: images as u32, epoch, lr };
-                        done.extend(network.train(batch, place).unwrap());
+                        done.extend(crate::support::train(&mut network, batch, place).unwrap());
                     }
                 }
             }
@@ -88,15 +96,18 @@ fn by_hand(gpu: &Gpu, options: &Options) -> (Vec<f32>, Vec<f32>) {
                 for (i, batch) in batches.iter().enumerate() {
                     let last = (i + 1) % accumulate == 0;
                     let images = (accumulate * batch.labels.len()) as u32;
-                    done.extend(network.train(batch, Place { first: zero, last, images, epoch, lr }).unwrap());
+                    done.extend(
+                        crate::support::train(&mut network, batch, Place { first: zero, last, images, epoch, lr })
+                            .unwrap(),
+                    );
                     zero = last;
                 }
             }
         }
     }
-    done.extend(network.drain().unwrap());
+    done.extend(block_on(network.drain()).unwrap());
     let loss = |done| if let Done::Updated(report) = done { Some(report.loss / report.images as f32) } else { None };
-    (network.weights().unwrap().params, done.into_iter().filter_map(loss).collect())
+    (block_on(network.weights()).unwrap().params, done.into_iter().filter_map(loss).collect())
 }
 
 /// The trainer does what the loops do, to the bit, with evaluations in between that the loops do not have.
@@ -131,35 +142,46 @@ fn each_way_is_the_loop_that_it_stands_for() {
 fn a_carried_batch_counts_as_a_whole_one() {
     let Some(gpu) = gpu() else { return };
     let recipe = Recipe::default();
-    let plans = Plans { model: &models::ALL[0], config: CONFIG, recipe, train: vec![16, 4], evaluate: vec![8] };
+    let plans = Plans {
+        model: &models::ALL[0],
+        config: CONFIG,
+        recipe,
+        train: vec![16, 4],
+        evaluate: vec![8],
+        target: crate::support::target(),
+    };
     let network = || {
         let (sgd, _) = optim::build("sgd", &[("lr".into(), "0".into())]).unwrap();
-        Network::new(gpu, &plans, Some(sgd), |layout| Ok(Weights::init(layout, 2)), 0).unwrap()
+        block_on(Network::new(gpu, &plans, Some(sgd), |layout| Ok(Weights::init(layout, 2)), 0)).unwrap()
     };
     let batches = [Batch::noise(4), Batch::noise(16), Batch { indices: (16..32).collect(), ..Batch::noise(16) }];
-    let gradient = |network: &Network<'_>| -> Vec<f32> {
+    let gradient = |network: &Network| -> Vec<f32> {
         let runtime = &network.runtime;
-        runtime.read(runtime.buffer("grads"), network.layout.param_floats() as usize).unwrap()
+        block_on(runtime.read(runtime.buffer(&BufferKind::Grads), network.layout.param_floats() as usize)).unwrap()
     };
     let mut alone = network();
     let mut expected = vec![0.0; alone.layout.param_floats() as usize];
     for batch in &batches {
         let images = batch.labels.len() as u32;
-        alone.train(batch, Place { first: true, last: false, images, epoch: 1, lr: 0.0 }).unwrap();
-        alone.drain().unwrap();
+        crate::support::train(&mut alone, batch, Place { first: true, last: false, images, epoch: 1, lr: 0.0 })
+            .unwrap();
+        block_on(alone.drain()).unwrap();
         expected.iter_mut().zip(gradient(&alone)).for_each(|(sum, g)| *sum += f64::from(g) / 2.0);
     }
     let mut carried = network();
     for (i, batch) in batches.iter().enumerate() {
         let images = 2 * batch.labels.len() as u32;
-        carried.train(batch, Place { first: i == 0, last: i == 2, images, epoch: 1, lr: 0.0 }).unwrap();
+        crate::support::train(&mut carried, batch, Place { first: i == 0, last: i == 2, images, epoch: 1, lr: 0.0 })
+            .unwrap();
         if i == 0 {
             // The next epoch comes after an evaluation, which takes the report.
             carried.evaluate(&Batch::noise(8), true).unwrap();
-            assert!(carried.drain().unwrap().len() == 2 && carried.waiting().is_some_and(|sums| sums.images == 4));
+            assert!(
+                block_on(carried.drain()).unwrap().len() == 2 && carried.waiting().is_some_and(|sums| sums.images == 4)
+            );
         }
     }
-    let done = carried.drain().unwrap();
+    let done = block_on(carried.drain()).unwrap();
     let Some(Done::Updated(report)) = done.last() else { panic!("{done:?}") };
     assert_eq!((report.images, carried.waiting()), (36, None));
     let largest = expected.iter().fold(0.0_f64, |largest, g| largest.max(g.abs()));
@@ -212,18 +234,18 @@ fn what_is_not_finite_is_found_across_epochs() {
         weights.params[segment.offset as usize] = f32::NAN;
         Ok(weights)
     };
-    let trainer = || Trainer::new(gpu, data(), options.clone(), poison).unwrap();
+    let trainer = || crate::support::trainer(gpu, data(), options.clone(), poison).unwrap();
     let mut first = trainer();
     let mut rows = Rows::until(|at| at.epochs == 1);
-    first.run(&mut rows).unwrap();
+    block_on(first.run(&mut rows)).unwrap();
     assert!(first.network.waiting().is_some_and(|sums| sums.images == 4));
     let taken = rows.taken.take().unwrap();
     let mut second = trainer();
     second.restore(taken).unwrap();
     for trainer in [&mut first, &mut second] {
-        trainer.run(&mut Rows::until(|at| at.updates == 3)).unwrap();
+        block_on(trainer.run(&mut Rows::until(|at| at.updates == 3))).unwrap();
         assert_eq!((trainer.position().step, trainer.network.updates().skipped), (3, 3));
-        let found = trainer.find_not_finite().unwrap().expect("a NaN is not finite");
+        let found = block_on(trainer.find_not_finite()).unwrap().expect("a NaN is not finite");
         assert_eq!((found.label.as_str(), found.batch), ("layer2.0.conv1", 1), "{found}");
         // Of the images that were carried over, whose last batch is the smaller one.
         assert_eq!(found.output.count % 4, 0);
@@ -237,8 +259,10 @@ fn a_set_that_fills_no_update_is_refused() {
     let Some(gpu) = gpu() else { return };
     for remainder in [Remainder::Drop, Remainder::Carry] {
         let options = options("sgd", 8, remainder);
-        let error =
-            Trainer::new(gpu, data(), options, |layout| Ok(Weights::init(layout, 1))).err().unwrap().to_string();
+        let error = crate::support::trainer(gpu, data(), options, |layout| Ok(Weights::init(layout, 1)))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("100 training images do not fill an update of 8 batches of 16"), "{error}");
     }
 }

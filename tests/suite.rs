@@ -40,6 +40,8 @@ mod no_gpu {
 
     /// Which build this is.
     mod identity;
+    /// The rooms of the sources, and what they may take from each other.
+    mod rooms;
 
     /// What the sources keep to.
     mod sources;

@@ -2,11 +2,11 @@
 
 use crate::{
     data::{Dataset, Split},
+    host::identity,
     lab::{
         experiment::{Ended, Variant, placeless},
         figure::{Figure, escape},
     },
-    program::identity,
 };
 
 const STYLE: &str = "

@@ -6,7 +6,7 @@
 //! each sample once: neither an update nor a batch is counted.
 
 use super::elementwise::vectors;
-use crate::program::{Tape, Tensor, params::padded};
+use crate::program::{BufferKind, Input, Tape, Tensor, params::padded};
 
 /// In training, sets each element of `x`, of shape `[n, h, w, c]`, to 0 with probability `p` and scales the others by
 /// 1/(1-p); in evaluation, and for a `p` of 0, returns `x` itself. PyTorch's `dropout`. The samples' indices come from the
@@ -22,12 +22,12 @@ pub fn dropout(t: &mut Tape, x: Tensor, p: f32) -> Tensor {
     let y = t.tensor_of(t.dtype(x), t.shape(x));
     let len4 = vectors(t, x);
     let [n, _, _, c] = t.shape(x);
-    let indices = t.buffer("indices", 4 * u64::from(n));
+    let indices = t.buffer(BufferKind::Input(Input::Indices), 4 * u64::from(n));
     let layer = t.draw_key("dropout");
     let record = move |t: &mut Tape, from: Tensor, to: Tensor, accumulate: bool| {
         let call = t.call("dropout/apply").constant("ACCUMULATE", accumulate);
         let call = call.sizes([("len4", len4), ("n", n), ("c4", padded(c) / 4), ("layer", layer)]).size("p", p);
-        call.read(indices.clone()).read(from).write(to).over(len4);
+        call.read(indices).read(from).write(to).over(len4);
     };
     record(t, x, y, false);
     t.on_backward(y, move |t, d_y| {

@@ -7,6 +7,7 @@ use crate::{
     models::{self, Config, Stem},
     ops::Augment,
     optim::{Clip, Lookahead},
+    program::target::Target,
     training::{
         evaluate::{batch_beside, batch_sizes},
         network::{Plans, Recipe},
@@ -84,7 +85,7 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown model or an option out of its range, or where the training images do not fill an update.
-    pub fn plans(&self, dataset: &dyn Dataset) -> Result<Plans<'static>> {
+    pub fn plans(&self, dataset: &dyn Dataset, target: &Target) -> Result<Plans<'static>> {
         self.check()?;
         let cut = self.cut(dataset.len(Split::Train));
         if cut.images > 0 {
@@ -94,6 +95,7 @@ impl Options {
             model: models::find(&self.model)?,
             config: self.config,
             recipe: self.recipe,
+            target: target.clone(),
             train: batch_sizes(cut.trained(), cut.batch),
             evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(self.batch, self.recipe.tta)),
         })

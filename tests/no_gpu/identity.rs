@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use velograd::program::{identity, shader::SHADERS};
+use velograd::{host::identity, program::shader::SHADERS};
 
 use crate::folder::Folder;
 

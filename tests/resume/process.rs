@@ -5,7 +5,7 @@ use std::{
 };
 
 use serde_json::Value;
-use velograd::{host::checkpoint, program::identity};
+use velograd::{host::checkpoint, host::identity};
 
 use super::run::{begun, files, killed, left, place, recipe, said, same, signal};
 use crate::{

@@ -6,7 +6,7 @@ use crate::{
     ops::{adjust_scale, dropout},
     optim::Clip,
     program::{
-        Tape,
+        BufferKind, Input, Tape,
         params::{Init, Role, Shape},
         step::Step,
     },
@@ -42,7 +42,10 @@ impl Case for DropoutCase {
         let d_x = t.gradient(x).expect("dropout has given one");
         let ports = [("x", x), ("out", y), ("grad_out", d_y), ("grad_x", d_x)];
         let mut ports = ports.map(|(name, tensor)| Port::new(name, At::Tensor(tensor))).to_vec();
-        ports.push(Port::integers("indices", At::Buffer { name: "indices", first: 0, words: self.shape[0] }));
+        ports.push(Port::integers(
+            "indices",
+            At::Buffer { kind: BufferKind::Input(Input::Indices), first: 0, words: self.shape[0] },
+        ));
         ports
     }
 
@@ -102,8 +105,8 @@ impl Case for ClipCase {
         t.param("weight", Shape::Vector { c: self.len }, Init::Constant(0.0), Role::Weight);
         self.clip.record(self.own, t);
         let (blocks, _) = t.layout().tables();
-        let table = At::Buffer { name: "blocks", first: 0, words: blocks.len() as u32 * 4 };
-        let word = |first| At::Buffer { name: "report", first, words: 1 };
+        let table = At::Buffer { kind: BufferKind::table("blocks"), first: 0, words: blocks.len() as u32 * 4 };
+        let word = |first| At::Buffer { kind: BufferKind::Report, first, words: 1 };
         let mut ports = vec![
             Port::new("grad", At::Gradient("weight")),
             Port::integers("blocks", table),
@@ -188,7 +191,7 @@ impl Case for ScaleCase {
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         adjust_scale(t);
-        let word = |first| At::Buffer { name: "report", first, words: 1 };
+        let word = |first| At::Buffer { kind: BufferKind::Report, first, words: 1 };
         vec![Port::integers("skip", word(5)), Port::new("scale", word(6))]
     }
 
