@@ -2,11 +2,13 @@
 
 pub mod ceilings;
 pub mod comparison;
+pub mod confusion;
 pub mod experiment;
 pub mod figure;
 pub mod probe;
 pub mod profile;
 pub mod report;
+pub mod runs;
 pub mod sheet;
 pub mod stats;
 pub mod sweep;

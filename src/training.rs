@@ -17,6 +17,6 @@ pub mod whiten;
 pub use options::{OnNan, Options};
 pub use position::{Position, Tally};
 pub use remainder::{Cut, Part, Remainder};
-pub use rows::{EpochRow, StepRow, loss_variance};
+pub use rows::{EpochRow, LEAST_EPOCHS, StepRow, loss_variance};
 pub use trainer::Trainer;
 pub use watch::{After, Checkpoint, Point, Watch, Wish};

@@ -286,7 +286,7 @@ fn tta_counts_every_image_once() {
     let run = |batch: u32| {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
         let mut network = block_on(evaluator(gpu, data.as_ref(), (&MODEL, SIZE), batch, true, init)).unwrap();
-        block_on(evaluate(&mut network, &Inline(data.clone()), batch)).unwrap().unwrap()
+        block_on(evaluate(&mut network, &Inline(data.clone()), batch, &mut |_, _| ())).unwrap().unwrap()
     };
     let (whole, small) = (run(60), run(3));
     assert_eq!(whole.confusion.iter().flatten().sum::<u64>(), 23);

@@ -194,7 +194,7 @@ fn evaluation_does_not_depend_on_the_batch() {
     let run = |batch: u32| {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
         let mut network = block_on(evaluator(gpu, data.as_ref(), (&models::ALL[0], TINY), batch, false, init)).unwrap();
-        block_on(evaluate(&mut network, &Inline(data.clone()), batch)).unwrap().unwrap()
+        block_on(evaluate(&mut network, &Inline(data.clone()), batch, &mut |_, _| ())).unwrap().unwrap()
     };
     let (whole, single) = (run(32), run(1));
     assert_eq!(whole.confusion.iter().flatten().sum::<u64>(), 50);

@@ -1,13 +1,13 @@
-//! How a run looks: a live bar on a terminal, plain lines elsewhere, one line per epoch in both.
+//! How a run looks: a live line on a terminal, plain lines elsewhere, one line per epoch in both.
 
 use std::{
-    io::{IsTerminal as _, Write as _, stderr, stdout},
+    cell::RefCell,
+    io::{Write as _, stdout},
+    rc::Rc,
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use super::print::say;
+use super::{live, print::note};
 use crate::{
     error::Result,
     training::{EpochRow, Options, Position, StepRow, Watch},
@@ -16,101 +16,399 @@ use crate::{
 /// Without a terminal, a line at the first update and then about this often.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// A line on a terminal that counts compiled kernels, and is gone when they are done.
+/// Counts compiled kernels in the live line.
 pub(super) fn compiling(done: usize, total: usize) {
-    let mut terminal = stderr().lock();
-    if !terminal.is_terminal() {
-        return;
+    live::show(format!("compiling kernels: {done} of {total}"));
+}
+
+/// The runs of an experiment, made one after another.
+#[derive(Clone, Default)]
+pub(super) struct Runs(Rc<RefCell<Count>>);
+
+#[derive(Default)]
+struct Count {
+    /// All of them.
+    all: usize,
+    /// The number of the run under way, from 1.
+    nth: usize,
+    /// When it began in this process.
+    begun: Option<Instant>,
+    /// Seconds of each run that this process has made from its first update to its end.
+    made: Vec<f64>,
+}
+
+impl Runs {
+    /// An experiment of so many runs.
+    pub(super) fn new(all: usize) -> Self {
+        Self(Rc::new(RefCell::new(Count { all, ..Count::default() })))
     }
-    let line = if done < total { format!("\rcompiling kernels: {done}/{total} ") } else { format!("\r{:40}\r", "") };
-    let _ = terminal.write_all(line.as_bytes()).and_then(|()| terminal.flush());
+
+    /// The next run begins, or was made before; its place, as in `run 3 of 6`.
+    pub(super) fn next(&self, begins: bool) -> String {
+        let mut count = self.0.borrow_mut();
+        count.nth += 1;
+        count.begun = begins.then(Instant::now);
+        format!("run {} of {}", count.nth, count.all)
+    }
+
+    /// The run under way has ended; says how much time the others will take.
+    pub(super) fn ended(&self) {
+        let mut count = self.0.borrow_mut();
+        let seconds = count.begun.take().map(|begun| begun.elapsed().as_secs_f64());
+        count.made.extend(seconds);
+        let to_come = count.all - count.nth.min(count.all);
+        if to_come > 0 && !count.made.is_empty() {
+            let mean = count.made.iter().sum::<f64>() / count.made.len() as f64;
+            note!("{} of {} runs have ended, about {} left", count.nth, count.all, in_words(mean * to_come as f64));
+        }
+    }
+
+    /// Seconds that the runs after this one will take, where it takes `this` of its own.
+    fn later(&self, this: f64) -> f64 {
+        let count = self.0.borrow();
+        let mean = if count.made.is_empty() { this } else { count.made.iter().sum::<f64>() / count.made.len() as f64 };
+        mean * (count.all - count.nth.min(count.all)) as f64
+    }
+
+    fn place(&self) -> String {
+        let count = self.0.borrow();
+        format!("run {}/{}", count.nth, count.all)
+    }
+}
+
+/// How long a run takes, from what this process has seen of it. The first update is left out: kernels and caches are cold then.
+#[derive(Default)]
+struct Pace {
+    /// When the last update or evaluation ended.
+    last: Option<Instant>,
+    /// Seconds of training, and the images trained on in them.
+    training: (f64, u64),
+    /// Seconds of evaluation, and how many evaluations.
+    evaluation: (f64, u32),
+}
+
+impl Pace {
+    /// An update of `images` images has ended.
+    fn update(&mut self, images: u64, now: Instant) {
+        if let Some(last) = self.last.replace(now) {
+            self.training.0 += (now - last).as_secs_f64();
+            self.training.1 += images;
+        }
+    }
+
+    /// An epoch's evaluation has ended.
+    fn evaluated(&mut self, now: Instant) {
+        if let Some(last) = self.last.replace(now) {
+            self.evaluation.0 += (now - last).as_secs_f64();
+            self.evaluation.1 += 1;
+        }
+    }
+
+    /// Training images per second.
+    fn rate(&self) -> Option<f64> {
+        let (seconds, images) = self.training;
+        (images > 0 && seconds > 0.0).then(|| images as f64 / seconds)
+    }
+
+    /// Seconds for so many training images and evaluations.
+    fn left(&self, images: u64, evaluations: u32) -> Option<f64> {
+        let (seconds, count) = self.evaluation;
+        let each = if count > 0 { seconds / f64::from(count) } else { 0.0 };
+        Some(images as f64 / self.rate()? + each * f64::from(evaluations))
+    }
 }
 
 pub(super) struct Progress {
-    bar: Option<ProgressBar>,
+    runs: Option<Runs>,
     epochs: u32,
-    /// Images that are trained on in an epoch.
+    /// Images that are trained on in an epoch, and updates that they make.
     train: u64,
+    updates: u64,
+    validate_every: u32,
     /// Images the run will see, as far as is known now.
     images: u64,
-    /// Images that another process has seen.
-    resumed: u64,
-    start: Instant,
+    /// Images of the epoch under way at the last update.
+    seen: u64,
+    /// The epoch under way, and its updates so far.
+    epoch: (u32, u64),
+    begun: Instant,
+    pace: Pace,
     printed: Option<Instant>,
 }
 
 impl Progress {
     pub(super) fn new(options: &Options, train: usize) -> Self {
-        let train = options.cut(train).trained() as u64;
+        let cut = options.cut(train);
+        let (train, updates) = (cut.trained() as u64, cut.updates() as u64);
         let of_epochs = u64::from(options.epochs) * train;
         let update = u64::from(options.batch) * u64::from(options.accumulate);
         let images = options.max_steps.map_or(of_epochs, |n| of_epochs.min(n.saturating_mul(update)));
-        let bar = stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(Some(images), ProgressDrawTarget::stderr_with_hz(5));
-            let style = "{prefix} {bar:16.cyan/blue} {msg} {eta} left";
-            bar.set_style(ProgressStyle::with_template(style).expect("a valid template").progress_chars("█▉▊▋▌▍▎▏ "));
-            bar
-        });
-        Self { bar, epochs: options.epochs, train, images, resumed: 0, start: Instant::now(), printed: None }
+        Self {
+            runs: None,
+            epochs: options.epochs,
+            train,
+            updates,
+            validate_every: options.validate_every,
+            images,
+            seen: 0,
+            epoch: (1, 0),
+            begun: Instant::now(),
+            pace: Pace::default(),
+            printed: None,
+        }
     }
 
+    /// As one of several runs, whose time it counts as well.
+    pub(super) fn of(self, runs: &Runs) -> Self {
+        Self { runs: Some(runs.clone()), ..self }
+    }
+
+    /// Takes the live line away.
     pub(super) fn finish(self) {
-        if let Some(bar) = self.bar {
-            bar.finish_and_clear();
-        }
+        live::clear();
     }
 
-    fn line(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| say!("{line}")),
-            None => say!("{line}"),
-        }
-        let _ = stdout().flush();
+    /// Seconds to the end of the run and of those after it, once this process has made more than one update.
+    fn left(&self, done: u64) -> Option<f64> {
+        let epochs = self.epochs.saturating_sub(self.epoch.0) + 1;
+        let left = self.pace.left(self.images.saturating_sub(done), epochs.div_ceil(self.validate_every.max(1)))?;
+        let later = self.runs.as_ref().map_or(0.0, |runs| runs.later(self.begun.elapsed().as_secs_f64() + left));
+        Some(left + later)
     }
 }
 
 impl Watch for Progress {
-    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
+    fn step(&mut self, row: &StepRow, images: u64, _: u64, hits: u64) -> Result<()> {
+        if self.epoch.0 != row.epoch {
+            (self.epoch, self.seen) = ((row.epoch, 0), 0);
+        }
+        self.epoch.1 += 1;
+        self.pace.update(images.saturating_sub(self.seen), Instant::now());
+        self.seen = images;
         let done = u64::from(row.epoch - 1) * self.train + images;
-        let rate = (done - self.resumed) as f64 / self.start.elapsed().as_secs_f64();
-        let accuracy = 100.0 * hits as f64 / images as f64;
-        let note = match (row.skipped, row.scale) {
-            (false, _) => String::new(),
-            (true, Some(scale)) if row.loss.is_finite() => format!("  overflow at scale {scale}, skipped"),
-            (true, _) => "  NOT FINITE, skipped".to_owned(),
+        let notice = match (row.skipped, row.scale) {
+            (false, _) => None,
+            (true, Some(scale)) if row.loss.is_finite() => Some(format!("overflow at scale {scale}, skipped")),
+            (true, _) => Some("NOT FINITE, skipped".to_owned()),
         };
-        let state = format!("{rate:.0} images/s  loss {:.4}  accuracy {accuracy:.1} %{note}", row.loss);
-        if let Some(bar) = &self.bar {
-            bar.set_prefix(format!("epoch {}/{} step {}", row.epoch, self.epochs, row.step));
-            bar.set_position(done);
-            bar.set_message(state);
+        let parts = Parts {
+            run: self.runs.as_ref().map(Runs::place),
+            epoch: format!("epoch {}/{}", row.epoch, self.epochs),
+            step: format!("step {}/{}", self.epoch.1, self.updates.max(self.epoch.1)),
+            share: done as f64 / self.images.max(1) as f64,
+            loss: format!("loss {:.4}", row.loss),
+            accuracy: format!("{:.1} %", 100.0 * hits as f64 / images.max(1) as f64),
+            lr: format!("lr {}", rate(row.lr)),
+            images: self.pace.rate().map(|rate| format!("{rate:.0} images/s")),
+            left: self.left(done).map(|left| format!("{} left", short(left))),
+            notice,
+        };
+        if live::is_seen() {
+            live::show(parts.line(live::width()));
         } else if row.skipped || self.printed.is_none_or(|at| at.elapsed() >= PLAIN_EVERY) {
-            let left = (self.images.saturating_sub(done)) as f64 / rate;
-            say!("epoch {}/{} step {} ({images}/{total})  {state}  {left:.0} s left", row.epoch, self.epochs, row.step);
+            note!("{}", parts.plain());
             let _ = stdout().flush();
             self.printed = Some(Instant::now());
         }
         Ok(())
     }
 
+    fn evaluating(&mut self, done: u64, total: u64) {
+        let run = self.runs.as_ref().map_or(String::new(), |runs| runs.place() + " ");
+        live::show(format!("{run}epoch {}/{} validation: {done} of {total} images", self.epoch.0, self.epochs));
+        if done == total && !live::is_seen() {
+            live::clear();
+        }
+    }
+
     fn epoch(&mut self, row: &EpochRow) -> Result<()> {
+        if row.val_loss.is_some() {
+            self.pace.evaluated(Instant::now());
+        }
         let validation = match (row.val_loss, row.val_acc) {
             (Some(loss), Some(accuracy)) => format!("validation loss {loss:.4}  accuracy {accuracy:.2} %"),
             _ => "no validation".into(),
         };
-        let line = format!(
+        note!(
             "epoch {:>2}/{}  training loss {:.4}  accuracy {:.2} %  {validation}  {:.1} s  {:.0} images/s",
-            row.epoch, self.epochs, row.train_loss, row.train_acc, row.seconds, row.images_per_second
+            row.epoch,
+            self.epochs,
+            row.train_loss,
+            row.train_acc,
+            row.seconds,
+            row.images_per_second
         );
-        self.line(&line);
+        let _ = stdout().flush();
         Ok(())
     }
 
     fn resumed(&mut self, position: &Position) {
-        self.resumed = position.epochs.len() as u64 * self.train + position.tally.images;
+        self.seen = position.tally.images;
+        let update = self.train.div_ceil(self.updates.max(1)).max(1);
+        self.epoch = (position.epoch(), position.tally.images / update);
     }
 
     fn remark(&mut self, text: &str) {
-        self.line(text);
+        note!("{text}");
+    }
+}
+
+/// What the live line can say of an update.
+struct Parts {
+    run: Option<String>,
+    epoch: String,
+    step: String,
+    /// Of the run, 0 to 1.
+    share: f64,
+    loss: String,
+    accuracy: String,
+    lr: String,
+    images: Option<String>,
+    left: Option<String>,
+    notice: Option<String>,
+}
+
+impl Parts {
+    /// As much as fits in `width` characters, in order of reading; what matters least goes first. What room is left is a bar.
+    fn line(&self, width: usize) -> String {
+        // In order of reading, each with its rank: parts of a higher rank go first.
+        let parts = [
+            (self.run.as_deref(), 2),
+            (Some(self.epoch.as_str()), 0),
+            (Some(self.step.as_str()), 0),
+            (self.notice.as_deref(), 1),
+            (Some(self.loss.as_str()), 4),
+            (Some(self.accuracy.as_str()), 6),
+            (Some(self.lr.as_str()), 3),
+            (self.images.as_deref(), 5),
+            (self.left.as_deref(), 1),
+        ];
+        for rank in (0..=6).rev() {
+            let said: Vec<&str> = parts.iter().filter(|(_, of)| *of <= rank).filter_map(|(part, _)| *part).collect();
+            let text = said.join(" ");
+            let room = width.saturating_sub(text.chars().count() + 1);
+            if room > 6 && rank == 6 {
+                let bar = bar(self.share, room.min(20));
+                let after = self.run.is_some() as usize + 2;
+                return [&said[..after], &[bar.as_str()], &said[after..]].concat().join(" ");
+            }
+            if text.chars().count() <= width {
+                return text;
+            }
+        }
+        self.step.chars().take(width).collect()
+    }
+
+    /// All of it.
+    fn plain(&self) -> String {
+        let run = self.run.as_ref().map_or(String::new(), |run| format!("{run} "));
+        let mut text = format!("{run}{} {}  {}  accuracy {}  {}", self.epoch, self.step, self.loss, self.accuracy, self.lr);
+        for part in [&self.images, &self.left, &self.notice].into_iter().flatten() {
+            text += &format!("  {part}");
+        }
+        text
+    }
+}
+
+fn bar(share: f64, width: usize) -> String {
+    let full = (share.clamp(0.0, 1.0) * width as f64).round() as usize;
+    "━".repeat(full) + &"─".repeat(width - full)
+}
+
+/// Three digits of a learning rate.
+fn rate(lr: f64) -> String {
+    if lr == 0.0 || (1e-3..1e3).contains(&lr) {
+        let digits = (2 - lr.max(1e-3).log10().floor() as i32).max(0) as usize;
+        let text = format!("{lr:.digits$}");
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    } else {
+        format!("{lr:.2e}")
+    }
+}
+
+/// A duration in few characters.
+fn short(seconds: f64) -> String {
+    let whole = seconds.clamp(0.0, 1e9).round() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m{s:02}s"),
+        (h, m, _) => format!("{h}h{m:02}m"),
+    }
+}
+
+/// A duration in words.
+fn in_words(seconds: f64) -> String {
+    let count = |number: f64, unit: &str| format!("{number:.0} {unit}{}", if number == 1.0 { "" } else { "s" });
+    match seconds {
+        s if s < 90.0 => count(s.round().max(1.0), "second"),
+        s if s < 5400.0 => count((s / 60.0).round(), "minute"),
+        s => format!("{:.1} hours", s / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(run: Option<&str>) -> Parts {
+        Parts {
+            run: run.map(str::to_owned),
+            epoch: "epoch 12/200".into(),
+            step: "step 12/79".into(),
+            share: 0.25,
+            loss: "loss 1.9123".into(),
+            accuracy: "34.5 %".into(),
+            lr: format!("lr {}", rate(0.0015)),
+            images: Some("1234 images/s".into()),
+            left: Some(format!("{} left", short(4321.0))),
+            notice: None,
+        }
+    }
+
+    /// Step, rate and time left are there in 80 columns and in 60; nothing is wider than it may be.
+    #[test]
+    fn the_line_fits() {
+        for (width, run) in [(80, None), (80, Some("run 3/6")), (60, None)] {
+            let line = parts(run).line(width - SPINNER);
+            for part in ["epoch 12/200", "step 12/79", "lr 0.0015", "1h12m left"] {
+                assert!(line.contains(part), "{width}: {line}");
+            }
+            assert!(line.chars().count() <= width - SPINNER, "{width}: {line}");
+        }
+        assert!(parts(None).line(120).contains('━'), "{}", parts(None).line(120));
+        for width in 0..130 {
+            let line = parts(Some("run 3/6")).line(width);
+            assert!(line.chars().count() <= width, "{width}: {line}");
+        }
+        let skipped = Parts { notice: Some("NOT FINITE, skipped".into()), ..parts(None) };
+        assert!(skipped.line(57).contains("NOT FINITE, skipped"));
+        assert_eq!(bar(0.25, 8), "━━──────");
+    }
+
+    /// Of the sign before the line and the column that stays free.
+    const SPINNER: usize = 3;
+
+    /// The first update is slow and counts for nothing; evaluation is a time of its own.
+    #[test]
+    fn time_left_is_of_what_this_process_has_done() {
+        let start = Instant::now();
+        let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
+        let mut pace = Pace::default();
+        pace.update(100, at(60.0));
+        assert_eq!((pace.rate(), pace.left(100, 1)), (None, None));
+        pace.update(100, at(61.0));
+        pace.update(100, at(62.0));
+        assert_eq!(pace.rate(), Some(100.0));
+        assert_eq!(pace.left(1000, 1), Some(10.0));
+        pace.evaluated(at(65.0));
+        pace.update(100, at(66.0));
+        assert_eq!(pace.left(1000, 2), Some(16.0));
+    }
+
+    #[test]
+    fn durations_and_rates() {
+        assert_eq!([0.4, 59.0, 61.0, 3600.0].map(short), ["0s", "59s", "1m01s", "1h00m"]);
+        assert_eq!([1.0, 45.0, 720.0, 7200.0].map(in_words), ["1 second", "45 seconds", "12 minutes", "2.0 hours"]);
+        assert_eq!([0.0015, 0.1, 1.0, 3e-5, 0.0, 11.53].map(rate), ["0.0015", "0.1", "1", "3.00e-5", "0", "11.5"]);
     }
 }

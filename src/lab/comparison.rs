@@ -34,12 +34,7 @@ static COLUMNS: &[Column] = &[
     Column { key: "f1", title: "weighted F1", digits: 4, of: |e| e.last()?.val_f1 },
     Column { key: "precision", title: "precision", digits: 4, of: |e| e.last()?.val_precision },
     Column { key: "recall", title: "recall", digits: 4, of: |e| e.last()?.val_recall },
-    Column {
-        key: "loss_variance",
-        title: "loss variance",
-        digits: 4,
-        of: |e| (!e.is_empty()).then(|| loss_variance(e)),
-    },
+    Column { key: "loss_variance", title: "loss variance", digits: 4, of: loss_variance },
     Column {
         key: "seconds",
         title: "seconds",
@@ -52,15 +47,41 @@ static COLUMNS: &[Column] = &[
 pub struct Comparison<'a> {
     variants: &'a [Variant],
     runs: &'a [Ended],
-    /// Accuracy on the validation images, percent, whose first epoch is of interest.
+    /// Runs that each optimizer has when the comparison is complete.
+    seeds: u64,
+    /// An accuracy on the validation images, in percent; the table says in which epoch each optimizer first reached it.
     target: Option<f64>,
     pairs: Pairs,
 }
 
 impl<'a> Comparison<'a> {
-    /// Of the runs that an experiment returned.
-    pub fn new(variants: &'a [Variant], runs: &'a [Ended], target: Option<f64>, pairs: Pairs) -> Self {
-        Self { variants, runs, target, pairs }
+    /// The runs that have ended so far, of experiments in which each of `variants` has `seeds` runs in the end.
+    pub fn new(variants: &'a [Variant], runs: &'a [Ended], seeds: u64, target: Option<f64>, pairs: Pairs) -> Self {
+        Self { variants, runs, seeds, target, pairs }
+    }
+
+    /// A sentence about the runs that are still missing; `None` when every run has ended.
+    pub fn unfinished(&self) -> Option<String> {
+        let missing = |v: &&Variant| (self.of(v).count() as u64) < self.seeds;
+        let missing: Vec<String> = self
+            .variants
+            .iter()
+            .filter(missing)
+            .map(|v| format!("{} has {} of {}", v.label, self.of(v).count(), self.seeds))
+            .collect();
+        let all = self.variants.len() as u64 * self.seeds;
+        (!missing.is_empty())
+            .then(|| format!("Unfinished: {} of {all} runs have ended ({}).", self.runs.len(), missing.join(", ")))
+    }
+
+    /// What the comparison says, in sentences: first that it is unfinished, if it is, and which optimizer is best; then a line per
+    /// interval, pair and test.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = self.statistics().lines();
+        if let Some(unfinished) = self.unfinished() {
+            lines[0] = format!("{unfinished} So far: {}", lines[0]);
+        }
+        lines
     }
 
     fn of(&self, variant: &Variant) -> impl Iterator<Item = &'a Ended> {
@@ -94,14 +115,15 @@ impl<'a> Comparison<'a> {
 
     fn cells(&self, variant: &Variant) -> Vec<String> {
         let count = self.of(variant).count();
-        let mut cells = vec![variant.label.clone(), count.to_string()];
+        let seeds = if count as u64 == self.seeds { count.to_string() } else { format!("{count} of {}", self.seeds) };
+        let mut cells = vec![variant.label.clone(), seeds];
         cells.extend(COLUMNS.iter().map(|c| spread(&self.values(variant, c.of), c.digits)));
         if let Some((_, epochs)) = self.epochs_to_target(variant) {
             let reached = if epochs.len() < count { format!(" ({} of {count})", epochs.len()) } else { String::new() };
             cells.push(spread(&epochs, 1) + &reached);
         }
-        let bytes = self.of(variant).map(|run| run.device_bytes).max().unwrap_or(0);
-        cells.push(format!("{:.0}", bytes as f64 / 1e6));
+        let bytes = self.of(variant).map(|run| run.device_bytes).max();
+        cells.push(bytes.map_or("-".into(), |bytes| format!("{:.0}", bytes as f64 / 1e6)));
         let diverged =
             self.of(variant).filter_map(|run| Some(format!("seed {} diverged at step {}", run.seed, run.diverged?)));
         if self.runs.iter().any(|run| run.diverged.is_some()) {
@@ -143,11 +165,14 @@ impl<'a> Comparison<'a> {
                 "optimizer": v.optimizer,
                 "set": v.set.iter().map(|(k, v)| (k.clone(), json!(v))).collect::<serde_json::Map<_, _>>(),
                 "columns": columns.collect::<serde_json::Map<_, _>>(),
+                "ended": self.of(v).count(),
                 "diverged": self.of(v).filter_map(|r| r.diverged).collect::<Vec<_>>(),
             })
         };
         json!({
             "target": self.target,
+            "seeds": self.seeds,
+            "unfinished": self.unfinished(),
             "optimizers": self.variants.iter().map(variant).collect::<Vec<_>>(),
             "statistics": self.statistics().to_json(),
         })

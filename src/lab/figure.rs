@@ -9,6 +9,7 @@ mod axis;
 mod draw;
 mod png;
 
+pub(crate) use axis::linear_ticks;
 pub(crate) use draw::escape;
 pub use png::to_png;
 

@@ -22,8 +22,10 @@ pub struct Sweep<'a> {
     pub optimizers: &'a [String],
     /// Learning rates, ascending or not.
     pub rates: &'a [f64],
-    /// The runs under the labels of [`label`].
+    /// The runs that have ended, under the labels of [`label`].
     pub runs: &'a [Ended],
+    /// Runs that each rate of each optimizer has when the sweep is complete.
+    pub seeds: u64,
 }
 
 /// What a run is called.
@@ -102,7 +104,14 @@ impl Sweep<'_> {
             ),
             None => format!("{optimizer}: no run ended with an accuracy"),
         };
-        self.optimizers.iter().map(line).collect()
+        self.unfinished().into_iter().chain(self.optimizers.iter().map(line)).collect()
+    }
+
+    /// A sentence about the runs that are still missing; `None` when every run has ended.
+    fn unfinished(&self) -> Option<String> {
+        let all = (self.optimizers.len() * self.rates.len()) as u64 * self.seeds;
+        let ended = self.runs.len() as u64;
+        (ended < all).then(|| format!("Unfinished: {ended} of {all} runs have ended; what follows is of those alone."))
     }
 
     /// Accuracy and training loss over the rate, one line per optimizer, a band of one standard deviation over seeds, crosses
@@ -167,7 +176,7 @@ impl Sweep<'_> {
                 "rates": self.rates.iter().map(|&rate| cell(optimizer, rate)).collect::<Vec<_>>(),
             })
         };
-        json!({ "optimizers": self.optimizers.iter().map(row).collect::<Vec<_>>() })
+        json!({ "unfinished": self.unfinished(), "optimizers": self.optimizers.iter().map(row).collect::<Vec<_>>() })
     }
 }
 

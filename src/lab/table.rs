@@ -12,16 +12,37 @@ pub struct Table {
 }
 
 impl Table {
-    /// Columns padded to the same width.
+    /// Columns padded to the same width, on lines of any length.
     pub fn text(&self) -> String {
+        self.text_within(usize::MAX)
+    }
+
+    /// Columns padded to the same width. Where they do not fit side by side in lines of `limit` characters, they are set in blocks
+    /// below each other, each of which begins with the first column; only a first column and another that are too wide together
+    /// make a longer line.
+    pub fn text_within(&self, limit: usize) -> String {
         let lines = || std::iter::once(&self.header).chain(&self.rows);
         let width = |column: usize| lines().map(|r| r[column].chars().count()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
-        let line = |row: &Vec<String>| {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let mut blocks: Vec<Vec<usize>> = vec![];
+        let mut used = 0;
+        for (column, width) in widths.iter().enumerate().skip(1) {
+            if blocks.is_empty() || used + 2 + width > limit {
+                blocks.push(vec![0]);
+                used = widths[0];
+            }
+            blocks.last_mut().expect("a block was begun").push(column);
+            used += 2 + width;
+        }
+        if blocks.is_empty() && !widths.is_empty() {
+            blocks.push(vec![0]);
+        }
+        let line = |block: &Vec<usize>, row: &Vec<String>| {
+            let cells = block.iter().map(|&column| format!("{:<width$}", row[column], width = widths[column]));
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
         };
-        lines().map(line).collect()
+        let block = |block: &Vec<usize>| lines().map(|row| line(block, row)).collect::<String>();
+        blocks.iter().map(block).collect::<Vec<_>>().join("\n")
     }
 
     /// A Markdown table.
@@ -39,5 +60,34 @@ impl Table {
         };
         let body: String = self.rows.iter().map(|r| format!("<tr>{}</tr>\n", cells(r, "td"))).collect();
         format!("<table>\n<thead><tr>{}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n", cells(&self.header, "th"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+
+    fn table() -> Table {
+        let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+        Table { header: row(["name", "accuracy", "loss", "seconds"]), rows: vec![row(["adam", "45.1 ± 0.2", "1.5", "-"])] }
+    }
+
+    #[test]
+    fn one_block_where_there_is_room() {
+        let text = "name  accuracy    loss  seconds\nadam  45.1 ± 0.2  1.5   -\n";
+        assert_eq!((table().text(), table().text_within(31)), (text.to_owned(), text.to_owned()));
+    }
+
+    #[test]
+    fn blocks_that_fit_repeat_the_first_column() {
+        let text = "name  accuracy    loss\nadam  45.1 ± 0.2  1.5\n\nname  seconds\nadam  -\n";
+        assert_eq!(table().text_within(30), text);
+        for limit in 0..40 {
+            let text = table().text_within(limit);
+            assert!(limit < 16 || text.lines().all(|line| line.chars().count() <= limit), "{limit}:\n{text}");
+            for cell in ["accuracy", "45.1 ± 0.2", "loss", "1.5", "seconds"] {
+                assert_eq!(text.matches(cell).count(), 1, "{limit}:\n{text}");
+            }
+        }
     }
 }

@@ -54,11 +54,17 @@ pub struct Evaluation {
     pub confusion: Vec<Vec<u64>>,
 }
 
-/// Evaluates on the test split; `None` where it is empty.
+/// Evaluates on the test split; `None` where it is empty. `progress` is called after each batch with the images that are done and
+/// how many there are.
 ///
 /// # Errors
 /// A fault of the device or of the data.
-pub async fn evaluate(network: &mut Network, source: &dyn Source, batch: u32) -> Result<Option<Evaluation>> {
+pub async fn evaluate(
+    network: &mut Network,
+    source: &dyn Source,
+    batch: u32,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Option<Evaluation>> {
     let total = source.dataset().len(Split::Test);
     if total == 0 {
         return Ok(None);
@@ -73,10 +79,13 @@ pub async fn evaluate(network: &mut Network, source: &dyn Source, batch: u32) ->
         }
     };
     let mut batches = source.batches(Split::Test, order(total, None), batch)?;
-    let mut first = true;
+    let mut done = 0;
     while let Some(batch) = batches.next().await {
         add(network.make_room().await?);
-        network.evaluate(&batch?, std::mem::take(&mut first))?;
+        let batch = batch?;
+        network.evaluate(&batch, done == 0)?;
+        done += batch.labels.len() as u64;
+        progress(done, total as u64);
     }
     add(network.drain().await?);
     Ok(Some(Evaluation::of(&network.confusion().await?, loss / total as f64)))

@@ -58,9 +58,15 @@ fn number_or_nan<'de, D: serde::Deserializer<'de>>(reader: D) -> std::result::Re
     Ok(Option::deserialize(reader)?.unwrap_or(f64::NAN))
 }
 
-/// Population variance of the epochs' training losses, as NumPy's `var`.
-pub fn loss_variance(rows: &[EpochRow]) -> f64 {
-    let count = rows.len().max(1) as f64;
+/// Fewest epochs whose losses have a variance worth a number.
+pub const LEAST_EPOCHS: usize = 3;
+
+/// Population variance of the epochs' training losses, as NumPy's `var`; `None` for fewer than [`LEAST_EPOCHS`].
+pub fn loss_variance(rows: &[EpochRow]) -> Option<f64> {
+    if rows.len() < LEAST_EPOCHS {
+        return None;
+    }
+    let count = rows.len() as f64;
     let mean = rows.iter().map(|r| r.train_loss).sum::<f64>() / count;
-    rows.iter().map(|r| (r.train_loss - mean).powi(2)).sum::<f64>() / count
+    Some(rows.iter().map(|r| (r.train_loss - mean).powi(2)).sum::<f64>() / count)
 }

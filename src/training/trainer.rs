@@ -264,7 +264,8 @@ impl Trainer {
         let last = epoch >= self.options.epochs || self.finished() || self.position.diverged.is_some();
         let evaluation = if last || epoch.is_multiple_of(self.options.validate_every) {
             self.enter_evaluation(epoch).await?;
-            evaluate(&mut self.network, self.source.as_ref(), self.options.batch).await?
+            let progress = &mut |done, total| watch.evaluating(done, total);
+            evaluate(&mut self.network, self.source.as_ref(), self.options.batch, progress).await?
         } else {
             None
         };

@@ -53,6 +53,10 @@ pub trait Watch {
         let _ = (row, images, total, hits);
         Ok(())
     }
+    /// While the network is evaluated at the end of an epoch: images done, of how many.
+    fn evaluating(&mut self, done: u64, total: u64) {
+        let _ = (done, total);
+    }
     /// After each epoch.
     fn epoch(&mut self, row: &EpochRow) -> Result<()> {
         let _ = row;

@@ -8,11 +8,8 @@ use crate::{
         figure::{Axis, Content, Figure, Line, Panel, Point},
         stats,
     },
-    training::EpochRow,
+    training::{EpochRow, LEAST_EPOCHS, loss_variance},
 };
-
-/// Epochs of the rolling variance, as in the notebook.
-const WINDOW: usize = 3;
 
 /// One panel: a number of each epoch, from the rows up to and including it.
 struct Curve {
@@ -29,10 +26,9 @@ static CURVES: [Curve; 4] = [
     Curve { title: "Weighted F1", label: "on the validation images", log: false, of: |e| e.last()?.val_f1 },
 ];
 
-/// Population variance of the last [`WINDOW`] training losses, as NumPy's `var`.
+/// Population variance of the training losses of the last three epochs, the notebook's window.
 fn rolling_variance(epochs: &[EpochRow]) -> Option<f64> {
-    let window = epochs.get(epochs.len().checked_sub(WINDOW)?..)?;
-    Some(crate::training::loss_variance(window))
+    loss_variance(epochs.get(epochs.len().checked_sub(LEAST_EPOCHS)?..)?)
 }
 
 pub(super) fn figure(comparison: &Comparison<'_>) -> Figure {

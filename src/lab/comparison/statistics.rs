@@ -116,11 +116,23 @@ impl Statistics {
 
     /// Who is best, and which differences are more than chance would make of seeds.
     fn verdict(&self) -> String {
-        let means = self.samples.iter().filter_map(|s| Some((&s.label, s.mean.ok()?)));
-        let best = means.max_by(|a, b| a.1.total_cmp(&b.1));
-        let best = best
-            .map_or(String::new(), |(label, mean)| format!("The best mean accuracy is that of {label}, {mean:.2} %. "));
-        best + &self.significant()
+        let means: Vec<(&str, f64)> =
+            self.samples.iter().filter_map(|s| Some((s.label.as_str(), *s.mean.as_ref().ok()?))).collect();
+        let Some(best) = means.iter().map(|(_, mean)| *mean).max_by(f64::total_cmp) else {
+            return "no run has ended with an accuracy.".into();
+        };
+        // Means of accuracies differ by rounding alone where the sums of hits are equal.
+        let first: Vec<&str> = means.iter().filter(|(_, mean)| best - mean < 1e-9).map(|(label, _)| *label).collect();
+        let who = match first[..] {
+            [alone] if means.len() == 1 => format!("The mean accuracy of {alone} is {best:.2} %."),
+            [alone] => format!("The best mean accuracy is that of {alone}, {best:.2} %."),
+            [.., last] => {
+                let others = first[..first.len() - 1].join(", ");
+                format!("Tied: {others} and {last} have the same best mean accuracy, {best:.2} %.")
+            }
+            [] => unreachable!("the largest mean is one of them"),
+        };
+        format!("{who} {}", self.significant())
     }
 
     fn significant(&self) -> String {

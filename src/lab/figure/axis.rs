@@ -68,8 +68,9 @@ fn power(p: i32) -> String {
     if (-3..=4).contains(&p) { 10_f64.powi(p).to_string() } else { format!("1e{p}") }
 }
 
-/// Multiples of 1, 2 or 5 times a power of ten, `least` apart or more.
-fn linear_ticks(low: f64, high: f64, count: usize, least: f64) -> Vec<(f64, String)> {
+/// About `count` multiples of 1, 2 or 5 times a power of ten from `low` to `high`, `least` apart or more, and what to write at
+/// each.
+pub(crate) fn linear_ticks(low: f64, high: f64, count: usize, least: f64) -> Vec<(f64, String)> {
     let rough = ((high - low) / count.max(1) as f64).max(least);
     let magnitude = 10_f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * magnitude).into_iter().find(|s| *s >= rough).unwrap_or(rough);

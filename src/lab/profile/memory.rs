@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    lab::figure::escape,
+    lab::figure::{escape, linear_ticks},
     program::{Recording, Tensor, plan::Plan},
 };
 
@@ -66,14 +66,14 @@ pub fn memory_svg(recording: &Recording, plan: &Plan, index: usize) -> String {
     for (at, text) in [(LEFT, "forward"), (turn + 6.0, "backward")] {
         let _ = writeln!(svg, "<text x=\"{at:.1}\" y=\"{:.1}\">{text}</text>", TOP - 6.0);
     }
-    for share in 0..=4 {
-        let y = TOP + HEIGHT * f64::from(share) / 4.0;
+    for (megabytes, text) in linear_ticks(0.0, total / 1e6, 5, 0.0) {
+        let y = TOP + HEIGHT * megabytes / (total / 1e6);
         let _ = writeln!(
             svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{:.0} MB</text>",
-            LEFT - 6.0,
-            y + 4.0,
-            total / 1e6 * f64::from(share) / 4.0
+            "<path d=\"M{:.1} {y:.1}h5\" stroke=\"#222\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{text} MB</text>",
+            LEFT - 5.0,
+            LEFT - 8.0,
+            y + 4.0
         );
     }
     let legend =

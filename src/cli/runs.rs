@@ -1,0 +1,64 @@
+//! `velograd runs`: the runs of a folder.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    json_line,
+    print::{self, say},
+};
+use crate::{
+    error::{Error, Result},
+    lab::runs::{self, Run},
+};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The folder, searched four levels deep
+    #[arg(value_name = "DIR", default_value = "runs")]
+    folder: PathBuf,
+    /// One JSON object per run on standard output
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let folder = &arguments.folder;
+    if !folder.is_dir() {
+        let hint = "`velograd train` makes it, in the folder that it is called from";
+        return Err(Error::data(folder, "a folder with runs", "no such folder", hint));
+    }
+    let mut read = vec![];
+    for path in runs::find(folder)? {
+        let mut run = Run::read(&path)?;
+        // Below the folder that was asked for, the path tells runs of one name apart.
+        run.label = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+        if run.label.is_empty() {
+            run.label = path.display().to_string();
+        }
+        read.push(run);
+    }
+    if arguments.json {
+        for run in &read {
+            let (accuracy, best, seconds) = (run.accuracy(), run.best(), run.seconds());
+            let state = run.state();
+            json_line(&json!({
+                "folder": run.folder,
+                "state": state,
+                "optimizer": run.run["optimizer"],
+                "model": run.run["model"],
+                "epochs": run.epochs.len(),
+                "accuracy": accuracy,
+                "best": best,
+                "seconds": seconds,
+            }));
+        }
+    } else if read.is_empty() {
+        say!("there are no runs in {}", folder.display());
+    } else {
+        print::table(&runs::table(&read));
+    }
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! Runs as their folders tell of them: what `velograd runs` lists and `velograd report` draws.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    error::{Error, Result},
+    host::{
+        files::read_text,
+        identity,
+        run::read_run,
+    },
+    lab::{
+        figure::{Axis, Content, Figure, Line, Panel, Point},
+        report::Page,
+        table::Table,
+    },
+    training::EpochRow,
+};
+
+/// Most bytes of `metrics.jsonl`: some two hundred thousand epochs.
+const EPOCHS_LIMIT: u64 = 64 << 20;
+
+/// Most bytes of `steps.jsonl`: some eight million updates.
+const UPDATES_LIMIT: u64 = 1 << 30;
+
+/// Points of a curve over updates; where there are more updates, each point is the mean of several in a row.
+const POINTS: usize = 400;
+
+/// An update, as far as a curve needs it. What was not finite is null in the file.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Update {
+    step: u64,
+    loss: Option<f64>,
+    lr: Option<f64>,
+    grad_norm: Option<f64>,
+}
+
+/// A run, ended or not, as its folder holds it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What tables and curves call it.
+    pub label: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its `run.json`.
+    pub run: Value,
+    /// The epochs that have ended.
+    pub epochs: Vec<EpochRow>,
+    updates: Vec<Update>,
+}
+
+/// A file of one JSON object per line. The last line may be cut off where the process was killed, and is then left out.
+fn rows<T: for<'de> Deserialize<'de>>(path: &Path, limit: u64) -> Result<Vec<T>> {
+    if !path.exists() {
+        return Ok(vec![]);
+    }
+    let text = read_text(path, limit)?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let row = |(nth, line): (usize, &str)| {
+        let wrong = |e: serde_json::Error| Error::data(path, "a JSON object per line", format!("line {}: {e}", nth + 1), "");
+        serde_json::from_str(line).map_err(wrong)
+    };
+    whole.lines().enumerate().map(row).collect()
+}
+
+impl Run {
+    /// Reads a run's folder: its settings and epochs, without its updates.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Data`] if a file is missing or not what it should be.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let run = read_run(folder)?;
+        let epochs = rows(&folder.join("metrics.jsonl"), EPOCHS_LIMIT)?;
+        let label = folder.file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned());
+        Ok(Self { label, folder: folder.to_owned(), run, epochs, updates: vec![] })
+    }
+
+    /// Reads several runs with their updates and gives each a label of its own: the optimizer where that tells them apart, the
+    /// folder otherwise.
+    ///
+    /// # Errors
+    /// As [`Run::read`].
+    pub fn read_all(folders: &[PathBuf]) -> Result<Vec<Self>> {
+        let mut all = folders.iter().map(|folder| Self::read(folder)).collect::<Result<Vec<_>>>()?;
+        for run in &mut all {
+            run.updates = rows(&run.folder.join("steps.jsonl"), UPDATES_LIMIT)?;
+        }
+        let distinct = |labels: &[String]| labels.iter().enumerate().all(|(i, label)| !labels[..i].contains(label));
+        let optimizers: Vec<String> = all.iter().map(|run| run.text("optimizer")).collect();
+        let names: Vec<String> = all.iter().map(|run| run.label.clone()).collect();
+        let labels = if distinct(&optimizers) {
+            optimizers
+        } else if distinct(&names) {
+            names
+        } else {
+            folders.iter().map(|folder| folder.display().to_string()).collect()
+        };
+        for (run, label) in all.iter_mut().zip(labels) {
+            run.label = label;
+        }
+        Ok(all)
+    }
+
+    /// A text of `run.json`, empty where there is none.
+    fn text(&self, key: &str) -> String {
+        self.run[key].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Whether the run has ended, and how; or how far it has come.
+    pub fn state(&self) -> String {
+        let of = self.run["epochs"].as_u64().unwrap_or(0);
+        match &self.run["result"] {
+            Value::Null => format!("{} of {of} epochs", self.epochs.len()),
+            result => match result["diverged"].as_u64() {
+                Some(step) => format!("diverged at step {step}"),
+                None => "ended".into(),
+            },
+        }
+    }
+
+    /// The accuracy on the validation images after the last epoch that has one, percent.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.epochs.iter().rev().find_map(|row| row.val_acc)
+    }
+
+    /// The best accuracy on the validation images, percent.
+    pub fn best(&self) -> Option<f64> {
+        self.epochs.iter().filter_map(|row| row.val_acc).max_by(f64::total_cmp)
+    }
+
+    /// Seconds of training and evaluation.
+    pub fn seconds(&self) -> f64 {
+        self.epochs.iter().map(|row| row.seconds).sum()
+    }
+}
+
+/// The folders of the runs below `folder`, sorted by name: those with a `run.json`, at most four levels deep.
+///
+/// # Errors
+/// [`Error::Io`] if a folder cannot be read.
+pub fn find(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = vec![];
+    search(folder, 4, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn search(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
+    if folder.join("run.json").is_file() {
+        found.push(folder.to_owned());
+        return Ok(());
+    }
+    if depth == 0 {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let entry = entry.map_err(Error::io("list", folder))?;
+        // A link is not followed: it may lead in a circle.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            search(&entry.path(), depth - 1, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or("-".into(), |v| format!("{v:.2}"))
+}
+
+/// A row per run.
+pub fn table(runs: &[Run]) -> Table {
+    let header = ["run", "optimizer", "network", "state", "training loss", "accuracy %", "best %", "seconds"];
+    let row = |run: &Run| {
+        let network = format!("{}, width {}", run.text("model"), run.run["width"].as_u64().unwrap_or(0));
+        let loss = run.epochs.last().map_or("-".into(), |row| format!("{:.4}", row.train_loss));
+        let (last, best) = (percent(run.accuracy()), percent(run.best()));
+        vec![run.label.clone(), run.text("optimizer"), network, run.state(), loss, last, best, format!("{:.1}", run.seconds())]
+    };
+    Table { header: header.map(str::to_owned).to_vec(), rows: runs.iter().map(row).collect() }
+}
+
+/// The mean of each group of updates in a row, at most [`POINTS`] of them; what is not finite is left out of its mean.
+fn over_updates(run: &Run, of: fn(&Update) -> Option<f64>) -> Line {
+    let group = run.updates.len().div_ceil(POINTS).max(1);
+    let point = |updates: &[Update]| {
+        let values: Vec<f64> = updates.iter().filter_map(of).collect();
+        let at = updates.iter().map(|u| u.step as f64).sum::<f64>() / updates.len() as f64;
+        (!values.is_empty()).then(|| Point::new(at, values.iter().sum::<f64>() / values.len() as f64))
+    };
+    Line { label: run.label.clone(), points: run.updates.chunks(group).filter_map(point).collect(), crosses: vec![] }
+}
+
+/// A number of each epoch over `at`: the epoch, or the minutes until its end.
+fn over_epochs(run: &Run, minutes: bool, of: fn(&EpochRow) -> Option<f64>) -> Line {
+    let mut seconds = 0.0;
+    let points = run.epochs.iter().filter_map(|row| {
+        seconds += row.seconds;
+        let at = if minutes { seconds / 60.0 } else { f64::from(row.epoch) };
+        Some(Point::new(at, of(row)?))
+    });
+    Line { label: run.label.clone(), points: points.collect(), crosses: vec![] }
+}
+
+/// Loss, learning rate and norm of the gradient over updates; loss and accuracy over epochs and over time.
+pub fn curves(runs: &[Run]) -> Figure {
+    let panel = |title: &str, x: Axis, y: Axis, lines: Vec<Line>| Panel {
+        title: title.into(),
+        x,
+        y,
+        content: Content::Lines(lines),
+    };
+    let updates = |title: &str, y: Axis, of: fn(&Update) -> Option<f64>| {
+        panel(title, Axis::whole("update"), y, runs.iter().map(|run| over_updates(run, of)).collect())
+    };
+    let epochs = |title: &str, y: Axis, minutes: bool, of: fn(&EpochRow) -> Option<f64>| {
+        let x = if minutes { Axis::linear("minutes") } else { Axis::whole("epoch") };
+        panel(title, x, y, runs.iter().map(|run| over_epochs(run, minutes, of)).collect())
+    };
+    let loss = |row: &EpochRow| Some(row.train_loss);
+    let panels = vec![
+        updates("Training loss over updates", Axis::linear("mean over an update"), |u| u.loss),
+        updates("Learning rate", Axis::linear("rate"), |u| u.lr),
+        updates("Norm of the gradient", Axis::log("2-norm"), |u| u.grad_norm),
+        epochs("Training loss over epochs", Axis::linear("mean over an epoch"), false, loss),
+        epochs("Validation accuracy over epochs", Axis::linear("percent"), false, |row| row.val_acc),
+        epochs("Validation accuracy over time", Axis::linear("percent"), true, |row| row.val_acc),
+    ];
+    Figure { title: String::new(), panels, columns: 2 }
+}
+
+/// The page of one run or of several.
+pub fn page(runs: &[Run]) -> Page {
+    let labels: Vec<&str> = runs.iter().map(|run| run.label.as_str()).collect();
+    let title = if runs.len() == 1 { "Run" } else { "Runs" };
+    let mut page = Page::new(&format!("{title}: {}", labels.join(", ")));
+    page.table(&table(runs));
+    page.figure(&curves(runs));
+    page.note("Where a run has many updates, each point over updates is the mean of several in a row.");
+    for run in runs {
+        page.heading(&if runs.len() == 1 { "Settings".to_owned() } else { format!("Settings of {}", run.label) });
+        let settings = run.run["settings"].as_object().into_iter().flatten();
+        let settings: Vec<String> = settings.map(|(key, value)| format!("{key}={}", plain(value))).collect();
+        page.note(&format!("{}: {}", run.text("optimizer"), settings.join(", ")));
+        page.list(&facts(run));
+    }
+    page
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// When, where, with which command and on what a run was made.
+fn facts(run: &Run) -> Vec<String> {
+    let begun = &run.run["begun"];
+    let mut facts = vec![format!("folder {}", run.folder.display())];
+    for (key, name) in [("time", "begun"), ("host", "on host"), ("command", "by the command")] {
+        facts.extend(begun[key].as_str().map(|text| format!("{name} {text}")));
+    }
+    facts.push(format!("{}, {}, driver {}", run.text("device"), run.text("backend"), run.text("driver")));
+    facts.push(identity::in_words(&run.run));
+    let data = &run.run["dataset"];
+    let count = |key: &str| data[key].as_u64().unwrap_or(0);
+    facts.push(format!(
+        "{}: {} training images, {} validation images, checksum {}",
+        plain(&data["name"]),
+        count("train"),
+        count("test"),
+        plain(&data["crc32"])
+    ));
+    for key in ["epochs", "batch_size", "accumulate", "precision", "augment", "seed"] {
+        if !run.run[key].is_null() {
+            facts.push(format!("{key} {}", plain(&run.run[key])));
+        }
+    }
+    facts
+}
