@@ -1,6 +1,7 @@
 //! The device: which adapter, opened how, and the pipelines made on it so far.
 
 mod cache;
+pub mod environment;
 pub mod gemm;
 pub mod kernel;
 pub mod runtime;
@@ -63,7 +64,7 @@ struct Fault {
 impl Fault {
     fn new(error: &wgpu::Error) -> Self {
         let hint = match error {
-            wgpu::Error::OutOfMemory { .. } => "a smaller --batch-size or --width needs less memory",
+            wgpu::Error::OutOfMemory { .. } => "a smaller 'batch_size' or 'width' needs less memory",
             _ => REPORT,
         };
         Self { text: error.to_string(), hint, lost: false }
@@ -72,7 +73,7 @@ impl Fault {
 
 /// For a device that was taken away. A driver does not say why; these are the reasons there are.
 const LOST: &str = "the driver was reset, the device was unplugged or suspended, or a dispatch took too long (Windows ends \
-                    those of more than two seconds, see TdrDelay); a smaller --batch-size makes them shorter, and \
+                    those of more than two seconds, see TdrDelay); a smaller 'batch_size' makes them shorter, and \
                     `velograd selftest` tells whether the device is sound";
 
 /// For what a sound program on a sound driver does not do.
@@ -124,15 +125,26 @@ fn rank(info: &wgpu::AdapterInfo) -> u8 {
     }
 }
 
-/// The adapter to use: the first, or the one `wanted` names by index or by part of its name.
+/// The adapter to use: the first, or the one that `wanted` names by index or by part of its name, or where nobody does
+/// `WGPU_ADAPTER_NAME`.
 ///
 /// # Errors
 /// [`Error::Device`] if there is none, with what to install or what there is to choose from.
 pub fn choose(adapters: &[wgpu::Adapter], wanted: Option<&str>) -> Result<usize> {
     if adapters.is_empty() {
-        return Err(Error::device("no graphics adapter was found", NO_ADAPTER));
+        return Err(match environment::backend() {
+            None => Error::device("no graphics adapter was found", NO_ADAPTER),
+            Some(backend) => {
+                let hint = format!("unset WGPU_BACKEND to look for every kind of adapter, or {NO_ADAPTER}");
+                Error::device(format!("no graphics adapter was found with WGPU_BACKEND={backend}"), hint)
+            }
+        });
     }
-    let Some(wanted) = wanted else { return Ok(0) };
+    let (wanted, whence) = match (wanted, environment::adapter_name()) {
+        (Some(wanted), _) => (wanted.to_owned(), ""),
+        (None, Some(name)) => (name, "WGPU_ADAPTER_NAME: "),
+        (None, None) => return Ok(0),
+    };
     let name = |a: &wgpu::Adapter| a.get_info().name;
     let found = match wanted.parse::<usize>() {
         _ if wanted.is_empty() => None,
@@ -140,18 +152,27 @@ pub fn choose(adapters: &[wgpu::Adapter], wanted: Option<&str>) -> Result<usize>
         Err(_) => adapters.iter().position(|a| name(a).to_lowercase().contains(&wanted.to_lowercase())),
     };
     found.ok_or_else(|| {
-        let list: Vec<String> = adapters
-            .iter()
-            .enumerate()
-            .map(|(i, a)| format!("{i}: {} ({:?})", name(a), a.get_info().backend))
-            .collect();
-        Error::device(format!("no adapter is called `{wanted}`"), format!("there is {}", list.join(", ")))
+        let list: Vec<String> =
+            adapters.iter().enumerate().map(|(i, a)| format!("{i}: {}", describe(&a.get_info()))).collect();
+        Error::device(format!("{whence}no adapter is called `{wanted}`"), format!("there is {}", list.join("\n  or ")))
     })
 }
 
 /// Software devices are correct and slow; some defaults differ there.
 pub fn is_software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu
+}
+
+/// An adapter in one line, which tells it from another of the same name: its name, API, kind and driver.
+pub fn describe(info: &wgpu::AdapterInfo) -> String {
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        wgpu::DeviceType::Other => "of no known kind",
+        wgpu::DeviceType::Cpu => "software",
+    };
+    format!("{} ({:?}, {kind}, driver {})", info.name, info.backend, driver(info))
 }
 
 /// Name and version of an adapter's driver.
@@ -170,8 +191,9 @@ impl Gpu {
     /// Opens an adapter, chosen as [`choose`] does.
     ///
     /// # Errors
-    /// [`Error::Device`] if there is no such adapter or the driver refuses.
+    /// [`Error::Device`] if there is no such adapter or the driver refuses; [`Error::Config`] as [`environment::check`].
     pub fn open(wanted: Option<&str>) -> Result<Self> {
+        environment::check()?;
         let few = adapters(false);
         // A name or an index that the native APIs do not have may be GL's.
         let (adapters, index) = match choose(&few, wanted) {
@@ -190,7 +212,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::Device`] if the driver refuses.
     pub fn open_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
-        let asked = std::env::var("VELOGRAD_MATRIX").is_ok_and(|v| v == "1");
+        let asked = environment::matrix()?;
         let matrix = Matrix::of(adapter).filter(|_| asked);
         let mut features = adapter.features() & FEATURES;
         features.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, matrix.is_some());
@@ -224,7 +246,7 @@ impl Gpu {
             fault.lock().unwrap_or_else(|e| e.into_inner()).push(Fault::new(&error));
         }));
         let target = Target::of(&info, features);
-        let checked = std::env::var("VELOGRAD_CHECKED").is_ok_and(|v| v == "1");
+        let checked = environment::checked()?;
         let cache = Cache::open(&device, &info);
         let (kernels, compiling) = (Mutex::default(), OnceLock::new());
         Ok(Self { info, device, queue, target, matrix: None, checked, kernels, cache, compiling, faults })
@@ -275,7 +297,7 @@ impl Gpu {
     pub fn target_for(&self, precision: Precision) -> Result<Target> {
         if precision == Precision::Mixed && !self.has_f16() {
             let message = format!("{}: its shaders have no f16, which mixed precision needs", self.info.name);
-            return Err(Error::device(message, "--precision f32"));
+            return Err(Error::device(message, "'precision' f32 needs none"));
         }
         Ok(self.target.with(precision))
     }

@@ -79,8 +79,8 @@ impl Model {
     pub fn stem(&self, wanted: Option<Stem>) -> Result<Stem> {
         match wanted {
             Some(_) if !self.stems => {
-                let message = format!("--stem: {} has no choice of first layers", self.name);
-                Err(Error::config(message, "leave --stem away"))
+                let message = format!("'stem': {} has no choice of first layers", self.name);
+                Err(Error::about("stem", message, "drop 'stem'"))
             }
             Some(stem) => Ok(stem),
             None if self.stems => Ok(Stem::Imagenet),

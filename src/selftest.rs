@@ -267,8 +267,8 @@ pub fn assure(gpu: &Gpu, target: &Target, choices: impl IntoIterator<Item = Choi
         wrong.len(),
         rows.len()
     );
-    let hint = "try another version of the driver or another --device; `velograd selftest` shows every kernel, and \
-                --selftest off trains regardless";
+    let hint = "try another version of the driver or another 'device'; `velograd selftest` shows every kernel, and \
+                'selftest' off trains regardless";
     Err(Error::device(message, hint))
 }
 

@@ -119,8 +119,8 @@ impl<'a> Trainer<'a> {
             return Err(Error::config("the data set has no training images", "train needs data_batch_*.bin"));
         }
         if options.early_stop.is_some() && dataset.len(Split::Test) == 0 {
-            let message = "--early-stop watches the validation loss, and there are no validation images";
-            return Err(Error::config(message, "add --val-split, or test_batch.bin"));
+            let message = "'early_stop' watches the validation loss, and there are no validation images";
+            return Err(Error::about("early_stop", message, "hold some out with 'val_split', or add test_batch.bin"));
         }
         let (optimizer, settings) = optim::build(&options.optimizer, &options.set)?;
         let optimizer = match options.lookahead {
@@ -321,7 +321,7 @@ impl<'a> Trainer<'a> {
             None => "run again dispatch by dispatch, every number is finite: the device does not repeat itself".into(),
         };
         let message = format!("update {} is not finite: {found}", self.position.step);
-        let hint = "inputs that grow from update to update ask for a smaller --set lr=...; inputs that are small and finite \
+        let hint = "inputs that grow from update to update ask for a smaller learning rate; inputs that are small and finite \
                     ask for `velograd selftest`";
         Err(Error::NotFinite { message, hint: hint.into() })
     }

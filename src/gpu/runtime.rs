@@ -199,7 +199,7 @@ impl<'a> Runtime<'a> {
         let planned_bytes = planned_bytes(recordings, &plan);
         if let Some(error) = pollster::block_on(memory.pop()) {
             let message = format!("{}: {planned_bytes} bytes do not fit: {error}", gpu.info.name);
-            return Err(Error::device(message, "a smaller --batch-size or --width needs less"));
+            return Err(Error::device(message, "a smaller 'batch_size' or 'width' needs less"));
         }
         gpu.compile(recordings.iter().flat_map(|recording| &recording.calls).map(|call| &call.spec));
         let mut runtime = Self { gpu, programs: vec![], pool, buffers, step, plan, planned_bytes };

@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     evaluate::{batch_beside, batch_sizes},
     models::{self, Config, Stem},
-    network::{Plans, Recipe},
+    network::{LARGEST_BATCH, Plans, Recipe},
     ops::Augment,
     optim::{Clip, Lookahead},
     schedule::Schedule,
@@ -80,11 +80,15 @@ impl Options {
     /// [`Error::Config`] for an unknown model or an option out of its range.
     pub fn plans(&self, dataset: &dyn Dataset) -> Result<Plans<'static>> {
         self.check()?;
+        let train = batch_sizes(dataset.len(Split::Train), self.batch as usize);
+        if let Some(n) = train.iter().find(|&&n| n > LARGEST_BATCH) {
+            return Err(Error::setting("batch_size", n, format!("at most {LARGEST_BATCH}")));
+        }
         Ok(Plans {
             model: models::find(&self.model)?,
             config: self.config,
             recipe: self.recipe,
-            train: batch_sizes(dataset.len(Split::Train), self.batch as usize),
+            train,
             evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(self.batch, self.recipe.tta)),
         })
     }
@@ -102,30 +106,26 @@ impl Options {
     /// [`Error::Config`] with the range.
     pub fn check(&self) -> Result<()> {
         let positive = [
-            ("--batch-size", u64::from(self.batch)),
-            ("--accumulate", u64::from(self.accumulate)),
-            ("--epochs", u64::from(self.epochs)),
-            ("--max-steps", self.max_steps.unwrap_or(1)),
-            ("--validate-every", u64::from(self.validate_every)),
+            ("batch_size", u64::from(self.batch)),
+            ("accumulate", u64::from(self.accumulate)),
+            ("epochs", u64::from(self.epochs)),
+            ("max_steps", self.max_steps.unwrap_or(1)),
+            ("validate_every", u64::from(self.validate_every)),
+            ("early_stop", self.early_stop.map_or(1, u64::from)),
         ];
-        for (flag, value) in positive {
-            if value == 0 {
-                return Err(Error::config(format!("{flag} 0"), format!("{flag} is at least 1")));
-            }
+        if let Some((setting, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            return Err(Error::setting(setting, 0, "at least 1"));
         }
-        for (flag, value) in [("--label-smoothing", self.recipe.smoothing), ("--dropout", self.recipe.dropout)] {
+        for (setting, value) in [("label_smoothing", self.recipe.smoothing), ("dropout", self.recipe.dropout)] {
             if !(0.0..1.0).contains(&value) {
-                return Err(Error::config(format!("{flag} {value}"), format!("{flag} is from 0 to below 1")));
+                return Err(Error::setting(setting, value, "from 0 to below 1"));
             }
         }
         let Clip { norm, value } = self.recipe.clip;
-        for (flag, limit) in [("--clip-norm", norm), ("--clip-value", value)] {
-            if limit.is_some_and(|v| !(v > 0.0 && v.is_finite())) {
-                return Err(Error::config(format!("{flag} {}", limit.unwrap_or(0.0)), format!("{flag} is above 0")));
+        for (setting, limit) in [("clip_norm", norm), ("clip_value", value)] {
+            if let Some(limit) = limit.filter(|v| !(*v > 0.0 && v.is_finite())) {
+                return Err(Error::setting(setting, limit, "above 0"));
             }
-        }
-        if self.early_stop == Some(0) {
-            return Err(Error::config("--early-stop 0", "--early-stop is at least 1"));
         }
         check_width(self.config.width)
     }
@@ -158,6 +158,6 @@ impl OnNan {
 pub fn check_width(width: u32) -> Result<()> {
     match width {
         1..=1024 => Ok(()),
-        _ => Err(Error::config(format!("--width {width}"), "--width is from 1 to 1024; the published network has 64")),
+        _ => Err(Error::setting("width", width, "from 1 to 1024; the published network has 64")),
     }
 }
