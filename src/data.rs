@@ -81,6 +81,11 @@ pub trait Dataset: Send + Sync {
     /// Remarks the user should see, a line each.
     fn notes(&self) -> &[String];
 
+    /// The folder or archive that the images are read from; `None` where they are drawn.
+    fn path(&self) -> Option<&Path> {
+        None
+    }
+
     /// Copies image `index` of `split` to `image`, as planes of red, green and blue, and returns its label, which is
     /// below [`CLASSES`].
     ///
@@ -113,6 +118,15 @@ impl std::fmt::Debug for Opened {
     }
 }
 
+/// The set that `name` means, in any case.
+///
+/// # Errors
+/// [`Error::Config`] with the nearest name and the list.
+pub fn known(name: &str) -> Result<&'static str> {
+    let found = NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| Error::config(format!("no data set is called `{name}`"), hint(name, &NAMES)))
+}
+
 /// Opens the set called `name`, or the best there is for `None`; CIFAR-10 from `path` (a folder or an archive), or
 /// from the folder `data` for `None`. `seed` is what drawn images are drawn from.
 ///
@@ -128,9 +142,7 @@ pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened
 /// # Errors
 /// As [`open`].
 pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, sizes: Sizes) -> Result<Opened> {
-    if let Some(unknown) = name.filter(|name| !NAMES.contains(name)) {
-        return Err(Error::config(format!("no data set is called `{unknown}`"), hint(unknown, &NAMES)));
-    }
+    let name = name.map(known).transpose()?;
     let drawn = name == Some(shapes10::NAME);
     if let Some(path) = path {
         if drawn {

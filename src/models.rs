@@ -99,6 +99,6 @@ pub static ALL: &[Model] = &[resnet::MODEL, airbench::MODEL];
 pub fn find(name: &str) -> Result<&'static Model> {
     let names: Vec<_> = ALL.iter().map(|m| m.name).collect();
     ALL.iter()
-        .find(|m| m.name == name)
+        .find(|m| m.name.eq_ignore_ascii_case(name))
         .ok_or_else(|| Error::config(format!("no model is called `{name}`"), suggest::hint(name, &names)))
 }

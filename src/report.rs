@@ -2,8 +2,9 @@
 
 use crate::{
     data::{Dataset, Split},
-    experiment::{Ended, Variant, placeless},
+    experiment::{Ended, Variant},
     figure::{Figure, escape},
+    record::{Recipe, to_toml},
 };
 
 const STYLE: &str = "
@@ -69,7 +70,7 @@ impl Page {
     }
 
     /// How it was done, so that it can be done again: device, data, each optimizer's settings, the recipe.
-    pub fn provenance(&mut self, dataset: &dyn Dataset, variants: &[Variant], runs: &[Ended], recipe: &toml::Table) {
+    pub fn provenance(&mut self, dataset: &dyn Dataset, variants: &[Variant], runs: &[Ended], recipe: &Recipe) {
         self.heading("Settings");
         for variant in variants {
             let Some(run) = runs.iter().find(|run| run.label == variant.label) else { continue };
@@ -98,8 +99,10 @@ impl Page {
         facts.push(format!("velograd {}", env!("CARGO_PKG_VERSION")));
         self.list(&facts);
         self.heading("Recipe");
-        self.preformatted(&toml::to_string(&placeless(recipe)).unwrap_or_default());
-        self.note("Each run's folder holds run.json, whose `config` makes that run again.");
+        self.preformatted(&to_toml(
+            &recipe.iter().filter(|(key, _)| *key != "data").map(|(k, v)| (k.clone(), v.clone())).collect(),
+        ));
+        self.note("Each run's folder holds config.toml, which makes that run again.");
     }
 
     /// The file.

@@ -9,8 +9,8 @@ mod position;
 mod watch;
 
 pub use options::{OnNan, Options, check_width};
-pub use position::{Position, Tally};
-pub use watch::{After, Checkpoint, Point, Watch, Wish};
+pub use position::{Cut, Position, Tally};
+pub use watch::{After, Checkpoint, Point, Request, Watch};
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -234,11 +234,13 @@ impl<'a> Trainer<'a> {
         let group = batch as usize * accumulate as usize;
         let updates = self.options.updates(&*self.dataset);
         self.network.leave_evaluation();
+        let mut cut = false;
         for (index, images) in (done..).zip(batches) {
             let images = images?;
             let seen = index * batch as usize;
             let first = index % accumulate as usize == 0;
             if first && self.finished() {
+                cut = self.position.last_update.is_none();
                 break;
             }
             let all_seen = seen + images.labels.len() == total;
@@ -294,20 +296,20 @@ impl<'a> Trainer<'a> {
             images_per_second: images as f64 / training,
         };
         watch.epoch(&row)?;
-        self.position.end_epoch(row);
+        self.position.end_epoch(row, cut);
         self.pause(if self.over() { After::Run } else { After::Epoch }, watch)
     }
 
-    /// Grants what the watcher wishes.
+    /// Does what the watcher asks for.
     fn pause(&mut self, after: After, watch: &mut dyn Watch) -> Result<()> {
         let (updates, epochs) = (self.network.updates().issued, self.position.epochs.len() as u32);
-        let wish = watch.wish(Point { updates, epochs, after })?;
-        if wish != Wish::GoOn {
+        let request = watch.request(Point { updates, epochs, after })?;
+        if request != Request::Continue {
             let done = self.network.drain()?;
             self.note(done, watch)?;
             watch.checkpoint(self.checkpoint()?)?;
         }
-        self.stopped = wish == Wish::Stop;
+        self.stopped = request == Request::Stop;
         Ok(())
     }
 

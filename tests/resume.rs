@@ -22,7 +22,7 @@ use velograd::{
     ops::{self, Augment},
     optim::{self, Lookahead},
     schedule::Schedule,
-    train::{Checkpoint, EpochRow, OnNan, Options, Point, StepRow, Trainer, Watch, Wish},
+    train::{Checkpoint, EpochRow, OnNan, Options, Point, Request, StepRow, Trainer, Watch},
     weights::Weights,
 };
 
@@ -189,8 +189,8 @@ impl Watch for Breaks<'_> {
         Ok(())
     }
 
-    fn wish(&mut self, at: Point) -> Result<Wish> {
-        Ok(if at.updates == 4 { Wish::Checkpoint } else { Wish::GoOn })
+    fn request(&mut self, at: Point) -> Result<Request> {
+        Ok(if at.updates == 4 { Request::Checkpoint } else { Request::Continue })
     }
 
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {

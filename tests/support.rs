@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use velograd::{
     error::Result,
     gpu::Gpu,
-    train::{Checkpoint, EpochRow, Point, StepRow, Watch, Wish},
+    train::{Checkpoint, EpochRow, Point, Request, StepRow, Watch},
 };
 
 /// The device; where there is none a line says so and the test returns, unless VELOGRAD_REQUIRE_GPU=1.
@@ -48,9 +48,9 @@ impl Watch for Rows<'_> {
         Ok(())
     }
 
-    fn wish(&mut self, at: Point) -> Result<Wish> {
+    fn request(&mut self, at: Point) -> Result<Request> {
         let stops = self.stop_at.as_mut().is_some_and(|stop_at| stop_at(at));
-        Ok(if stops { Wish::Stop } else { Wish::GoOn })
+        Ok(if stops { Request::Stop } else { Request::Continue })
     }
 
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {

@@ -14,7 +14,7 @@ use super::{Best, Loaded, load, to_bytes};
 use crate::{
     error::{Error, Result},
     files::write_atomically,
-    train::{After, Checkpoint, Point},
+    train::{After, Checkpoint, EpochRow, Point},
 };
 
 /// How often a checkpoint is taken; one at the end of the run comes on top, except with `Off`.
@@ -114,8 +114,11 @@ impl Keeper {
     /// The keeper of a run that begins, or goes on at a checkpoint. `run` is its `run.json`.
     pub fn new(folder: PathBuf, policy: Policy, run: Value, from: Option<&Loaded>) -> Self {
         let step = from.map_or(0, |loaded| loaded.checkpoint.position.step);
-        let best = from.and_then(|loaded| loaded.best);
-        Self { folder, policy, run, last: (step, Instant::now()), best, writing: None }
+        // The best of then may have given way to one that was set aside since.
+        let best = from.and_then(|loaded| loaded.best).filter(|best| folder.join(file_name(best.step)).exists());
+        let mut keeper = Self { folder, policy, run, last: (step, Instant::now()), best, writing: None };
+        keeper.best = from.and_then(|loaded| keeper.best_with(&loaded.checkpoint));
+        keeper
     }
 
     /// Whether the time has come.
@@ -185,7 +188,10 @@ impl Keeper {
     fn best_with(&self, checkpoint: &Checkpoint) -> Option<Best> {
         let position = &checkpoint.position;
         let evaluated = position.epochs.last().filter(|_| position.batch == 0);
-        let new = evaluated.and_then(|row| Some(Best { step: position.step, accuracy: row.val_acc? }));
+        // The logits of a network that is not finite still have a largest, and that an accuracy.
+        let sound = |row: &&EpochRow| position.diverged.is_none() && row.val_loss.is_some_and(f64::is_finite);
+        let new = evaluated.filter(sound);
+        let new = new.and_then(|row| Some(Best { step: position.step, accuracy: row.val_acc? }));
         match (self.best, new) {
             (Some(old), Some(new)) if new.accuracy > old.accuracy => Some(new),
             (old, new) => old.or(new),
@@ -222,7 +228,7 @@ fn list(folder: &Path) -> Vec<(u64, PathBuf)> {
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let needed = format!("room for a checkpoint of {:.1} MB", bytes.len() as f64 / 1e6);
     let hint = "the checkpoints before it are as they were; once there is room, the run can be continued from the newest. \
-                --on-disk-full continue trains on without";
+                'on_disk_full' continue trains on without";
     let refused = |found: String| Error::data(path, &needed, found, hint);
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|e| refused(e.to_string()))?;
@@ -244,27 +250,56 @@ fn prune(newest: &Path, keep: usize, best: Option<Best>) {
 }
 
 /// The newest checkpoint in a folder that is whole and has all its rows in logs of `rows` updates and epochs. What is newer
-/// and is not gets another name, so that it is neither read nor counted again, and is told with its fault.
+/// and is not gets another name, so that it is neither read nor counted again, and `on_remark` gets a line with its fault.
 ///
 /// # Errors
 /// [`Error::Io`] if a name cannot be changed.
-pub fn newest(folder: &Path, rows: (u64, usize), told: &mut dyn FnMut(String)) -> Result<Option<Loaded>> {
+pub fn newest(folder: &Path, rows: (u64, usize), on_remark: &mut dyn FnMut(String)) -> Result<Option<Loaded>> {
     for (_, path) in list(folder) {
-        let fault = match load(&path) {
-            Ok(loaded) => {
-                let position = &loaded.checkpoint.position;
-                if position.step <= rows.0 && position.epochs.len() <= rows.1 {
-                    return Ok(Some(loaded));
-                }
-                format!("{}: its {} updates are not all in the logs", path.display(), position.step)
+        match named(&path, rows) {
+            Ok(loaded) => return Ok(Some(loaded)),
+            Err(fault) => {
+                let aside = path.with_extension("damaged");
+                fs::rename(&path, &aside).map_err(Error::io("rename", &path))?;
+                on_remark(format!("skipped, and renamed to {}: {fault}", aside.display()));
             }
-            Err(error) => error.to_string(),
-        };
-        let aside = path.with_extension("damaged");
-        fs::rename(&path, &aside).map_err(Error::io("rename", &path))?;
-        told(format!("skipped, and renamed to {}: {fault}", aside.display()));
+        }
     }
     Ok(None)
+}
+
+/// This checkpoint, if it is whole and has all its rows in logs of `rows` updates and epochs.
+///
+/// # Errors
+/// As [`load`]; [`Error::Data`] if the logs have fewer.
+pub fn named(path: &Path, rows: (u64, usize)) -> Result<Loaded> {
+    let loaded = load(path)?;
+    let position = &loaded.checkpoint.position;
+    if position.step <= rows.0 && position.epochs.len() <= rows.1 {
+        return Ok(loaded);
+    }
+    let expected = format!("its {} updates and {} epochs in the logs", position.step, position.epochs.len());
+    Err(Error::data(path, expected, format!("{} and {}: they are not all in the logs", rows.0, rows.1), ""))
+}
+
+/// The newest checkpoint in a folder, by its name.
+pub fn newest_file(folder: &Path) -> Option<PathBuf> {
+    list(folder).into_iter().next().map(|(_, path)| path)
+}
+
+/// Gives checkpoints of more than `step` updates another name, so that they are not counted any more, and returns the names.
+///
+/// # Errors
+/// [`Error::Io`] if a name cannot be changed.
+pub fn set_aside_newer(folder: &Path, step: u64) -> Result<Vec<PathBuf>> {
+    let newer = list(folder).into_iter().filter(|(other, _)| *other > step);
+    newer
+        .map(|(_, path)| {
+            let aside = path.with_extension("undone");
+            fs::rename(&path, &aside).map_err(Error::io("rename", &path))?;
+            Ok(aside)
+        })
+        .collect()
 }
 
 #[cfg(test)]

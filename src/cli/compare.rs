@@ -1,10 +1,21 @@
 //! `velograd compare`, `sweep` and `ablate`: several runs from the same weights and data order, and their table.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::Args;
-
-use super::{checkpoints::CheckpointFlags, open_device, print::say, progress::Progress, recipe::RecipeFlags};
+use super::{
+    flags::{
+        Flags, Preset,
+        experiment::{AblateFlags, CompareFlags, ExperimentFlags, SweepFlags},
+        given,
+        optimizer::canonical,
+    },
+    layers::{Layer, Layers, Origin, present, recipe_of},
+    open_device,
+    print::{explain, note, remark, say},
+    progress::Progress,
+    recipe::{self, names_in, preset_of},
+    resume,
+};
 use crate::{
     comparison::{Comparison, Pairs},
     data::Split,
@@ -12,46 +23,13 @@ use crate::{
     experiment::{self, Ended, Experiment, Variant, grid},
     figure::{Figure, to_png},
     files::write_atomically,
+    optim,
+    record::{Recipe, config_toml},
     report::Page,
     signals::Stop,
     sweep::{self, Sweep},
     table::Table,
 };
-
-/// What the three have in common.
-#[derive(Args)]
-struct Common {
-    #[command(flatten)]
-    recipe: RecipeFlags,
-    #[command(flatten)]
-    checkpoints: CheckpointFlags,
-    /// Runs per optimizer, with seeds 0, 1, ...
-    #[arg(long, default_value_t = 3)]
-    seeds: u64,
-    /// Accuracy on the validation images, percent, whose first epoch is of interest
-    #[arg(long, value_name = "PERCENT")]
-    target: Option<f64>,
-    /// Folder for runs, tables, figures and report.html; what has ended there is not run again, what was interrupted goes on
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Small runs to see how it works, in minutes on two cores: shapes10, width 8, three epochs, two seeds; other flags override
-    #[arg(long)]
-    quick: bool, // read before the flags are parsed: `recipe::expand` puts what it stands for in its place
-}
-
-/// The flags that `--quick` stands for.
-pub(super) fn quick(command: &str) -> Vec<&'static str> {
-    let mut flags =
-        vec!["--preset=quick", "--dataset=shapes10", "--width=8", "--epochs=3", "--batch-size=64", "--seeds=2"];
-    match command {
-        "compare" | "ablate" => flags,
-        "sweep" => {
-            flags.push("--lr=1e-4:1e-1:log4");
-            flags
-        }
-        _ => vec![],
-    }
-}
 
 /// What an experiment shows: a text for the terminal and files beside the runs.
 struct Shown {
@@ -85,39 +63,6 @@ impl Shown {
     }
 }
 
-#[derive(Args)]
-pub(super) struct CompareArguments {
-    #[command(flatten)]
-    common: Common,
-    /// The update rules [default: velograd, adam and sgd with the settings of the VeloGrad paper]
-    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
-    optimizers: Vec<String>,
-    /// A setting of one optimizer, as often as needed
-    #[arg(long = "set", value_name = "NAME:KEY=VALUE", value_parser = named)]
-    set: Vec<(String, String, String)>,
-}
-
-#[derive(Args)]
-pub(super) struct SweepArguments {
-    #[command(flatten)]
-    common: Common,
-    /// The update rules
-    #[arg(long, value_delimiter = ',', value_name = "NAME,...", default_value = "velograd,adam,sgd")]
-    optimizers: Vec<String>,
-    /// Learning rates: LOW:HIGH:logN, LOW:HIGH:linN or a list
-    #[arg(long, value_name = "RATES", default_value = "1e-4:1e-1:log7")]
-    lr: String,
-    /// A setting of one optimizer, as often as needed
-    #[arg(long = "set", value_name = "NAME:KEY=VALUE", value_parser = named)]
-    set: Vec<(String, String, String)>,
-}
-
-#[derive(Args)]
-pub(super) struct AblateArguments {
-    #[command(flatten)]
-    common: Common,
-}
-
 /// The settings of the VeloGrad paper's three optimizers; the decay of Adam and SGD is coupled.
 const PAPER: [(&str, &[(&str, &str)]); 3] = [
     ("velograd", &[]), // its defaults are the paper's: lr 0.0015, betas 0.9 and 0.99, decay 1e-4
@@ -136,19 +81,27 @@ fn variant(label: impl Into<String>, optimizer: &str, set: Vec<(String, String)>
     Variant { label: label.into(), optimizer: optimizer.into(), set }
 }
 
-pub(super) fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
-    let mut variants: Vec<Variant> = if arguments.optimizers.is_empty() {
-        PAPER.iter().map(|(name, set)| variant(*name, name, owned(set))).collect()
-    } else {
-        arguments.optimizers.iter().map(|name| variant(name, name, vec![])).collect()
-    };
-    apply(&mut variants, &arguments.set)?;
-    let target = arguments.common.target;
-    let title = variants.iter().map(|v| v.label.as_str()).collect::<Vec<_>>().join(", ");
-    let of_variants = variants.clone();
-    run(&arguments.common, variants, &|runs, experiment| {
-        let comparison = Comparison::new(&of_variants, runs, target, Pairs::All);
-        compared(&format!("Comparison: {title}"), &comparison, runs, experiment)
+pub(super) fn compare(flags: &CompareFlags) -> Result<ExitCode> {
+    run(flags, |flags, target| {
+        let mut variants: Vec<Variant> = if flags.rules.optimizers.is_empty() {
+            PAPER.iter().map(|(name, set)| variant(*name, name, owned(set))).collect()
+        } else {
+            flags
+                .rules
+                .optimizers
+                .iter()
+                .map(|name| canonical(name))
+                .map(|name| variant(&name, &name, vec![]))
+                .collect()
+        };
+        apply(&mut variants, &flags.rules.set)?;
+        let of_variants = variants.clone();
+        let title = variants.iter().map(|v| v.label.as_str()).collect::<Vec<_>>().join(", ");
+        let show = move |runs: &[Ended], of: &Experiment<'_>| {
+            let comparison = Comparison::new(&of_variants, runs, target, Pairs::All);
+            compared(&format!("Comparison: {title}"), &comparison, runs, of)
+        };
+        Ok((variants, Box::new(show) as Show))
     })
 }
 
@@ -175,103 +128,165 @@ fn compared(title: &str, comparison: &Comparison<'_>, runs: &[Ended], of: &Exper
     Ok(shown)
 }
 
-pub(super) fn sweep(arguments: &SweepArguments) -> Result<ExitCode> {
-    let rates = grid(&arguments.lr)?;
-    let mut variants: Vec<Variant> = arguments.optimizers.iter().map(|name| variant(name, name, vec![])).collect();
-    apply(&mut variants, &arguments.set)?;
-    let at = |v: &Variant, rate: &f64| {
-        let mut set = v.set.clone();
-        set.push(("lr".into(), rate.to_string()));
-        variant(sweep::label(&v.label, *rate), &v.optimizer, set)
-    };
-    let variants = variants.iter().flat_map(|v| rates.iter().map(move |rate| at(v, rate))).collect();
-    run(&arguments.common, variants, &|runs, of| {
-        let sweep = Sweep { optimizers: &arguments.optimizers, rates: &rates, runs };
-        let (table, lines) = (sweep.table(), sweep.lines());
-        let mut shown = Shown::new(format!("{}\n{}", table.text(), lines.join("\n")));
-        shown.table(&table, &lines, sweep.csv(), &sweep.json());
-        shown.figure("sweep", &sweep.figure())?;
-        let mut page = Page::new(&format!("Learning rates: {}", arguments.optimizers.join(", ")));
-        page.list(&lines);
-        page.figure(&sweep.figure());
-        page.note(
-            "Means over seeds, bands one standard deviation to either side; a cross is a rate at which runs diverged.",
-        );
-        page.heading("Accuracy");
-        page.table(&table);
-        page.provenance(of.dataset.as_ref(), &of.variants, runs, &of.recipe);
-        shown.file("report.html", page.html());
-        Ok(shown)
+pub(super) fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
+    run(flags, |flags, _| {
+        let rates = grid(&given(flags.lr.clone()))?;
+        let optimizers: Vec<String> = flags.rules.optimizers.iter().map(|name| canonical(name)).collect();
+        let mut variants: Vec<Variant> = optimizers.iter().map(|name| variant(name, name, vec![])).collect();
+        apply(&mut variants, &flags.rules.set)?;
+        let at = |v: &Variant, rate: &f64| {
+            let mut set = v.set.clone();
+            set.push(("lr".into(), rate.to_string()));
+            variant(sweep::label(&v.label, *rate), &v.optimizer, set)
+        };
+        let variants = variants.iter().flat_map(|v| rates.iter().map(move |rate| at(v, rate))).collect();
+        let show = move |runs: &[Ended], of: &Experiment<'_>| {
+            let sweep = Sweep { optimizers: &optimizers, rates: &rates, runs };
+            let (table, lines) = (sweep.table(), sweep.lines());
+            let mut shown = Shown::new(format!("{}\n{}", table.text(), lines.join("\n")));
+            shown.table(&table, &lines, sweep.csv(), &sweep.json());
+            shown.figure("sweep", &sweep.figure())?;
+            let mut page = Page::new(&format!("Learning rates: {}", optimizers.join(", ")));
+            page.list(&lines);
+            page.figure(&sweep.figure());
+            page.note(
+                "Means over seeds, bands one standard deviation to either side; a cross is a rate at which runs diverged.",
+            );
+            page.heading("Accuracy");
+            page.table(&table);
+            page.provenance(of.dataset.as_ref(), &of.variants, runs, &of.recipe);
+            shown.file("report.html", page.html());
+            Ok(shown)
+        };
+        Ok((variants, Box::new(show) as Show))
     })
 }
 
-pub(super) fn ablate(arguments: &AblateArguments) -> Result<ExitCode> {
-    let off = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect::<Vec<_>>();
-    let mut variants = vec![variant("velograd", "velograd", vec![])];
-    variants.extend(MECHANISMS.map(|key| variant(format!("without {}", &key[4..]), "velograd", off(&[key]))));
-    // Without all of them and without decay the rule is Adam, which runs beside it at the same rate and betas.
-    let mut nothing = off(&MECHANISMS);
-    nothing.push(("weight_decay".into(), "0".into()));
-    variants.push(variant("without all, no decay", "velograd", nothing));
-    variants.push(variant("adam, same rate and betas", "adam", owned(&[("lr", "0.0015"), ("beta2", "0.99")])));
-    let of_variants = variants.clone();
-    run(&arguments.common, variants, &|runs, experiment| {
-        let comparison = Comparison::new(&of_variants, runs, arguments.common.target, Pairs::WithFirst);
-        let mut shown = compared("Ablation of VeloGrad", &comparison, runs, experiment)?;
-        shown.figure("ablation", &comparison.dots())?;
-        Ok(shown)
+pub(super) fn ablate(flags: &AblateFlags) -> Result<ExitCode> {
+    run(flags, |_, target| {
+        let off = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect::<Vec<_>>();
+        let mut variants = vec![variant("velograd", "velograd", vec![])];
+        variants.extend(MECHANISMS.map(|key| variant(format!("without {}", &key[4..]), "velograd", off(&[key]))));
+        // Without all of them and without decay the rule is Adam, which runs beside it at the same rate and betas.
+        let mut nothing = off(&MECHANISMS);
+        nothing.push(("weight_decay".into(), "0".into()));
+        variants.push(variant("without all, no decay", "velograd", nothing));
+        variants.push(variant("adam, same rate and betas", "adam", owned(&[("lr", "0.0015"), ("beta2", "0.99")])));
+        let of_variants = variants.clone();
+        let show = move |runs: &[Ended], of: &Experiment<'_>| {
+            let comparison = Comparison::new(&of_variants, runs, target, Pairs::WithFirst);
+            let mut shown = compared("Ablation of VeloGrad", &comparison, runs, of)?;
+            shown.figure("ablation", &comparison.dots())?;
+            Ok(shown)
+        };
+        Ok((variants, Box::new(show) as Show))
     })
 }
 
 /// Gives each optimizer its settings.
-fn apply(variants: &mut [Variant], set: &[(String, String, String)]) -> Result<()> {
-    for (name, key, value) in set {
-        let Some(variant) = variants.iter_mut().find(|v| v.optimizer == *name) else {
+fn apply(variants: &mut [Variant], set: &[(String, String)]) -> Result<()> {
+    for (key, value) in set {
+        let (name, setting) = key.rsplit_once(':').unwrap_or(("", key));
+        let Some(variant) = variants.iter_mut().find(|v| v.optimizer == canonical(name)) else {
             let known: Vec<_> = variants.iter().map(|v| v.optimizer.as_str()).collect();
-            let message = format!("--set {name}:{key}={value}: `{name}` is not compared");
-            return Err(Error::config(message, format!("there are {}", known.join(", "))));
+            let message = format!("'set' {key}={value}: `{name}` is not compared");
+            return Err(Error::about("set", message, format!("there are {}", known.join(", "))));
         };
-        variant.set.push((key.clone(), value.clone()));
+        variant.set.push((setting.to_owned(), value.clone()));
     }
     Ok(())
 }
 
-/// Makes the runs; whenever one has ended, writes what `show` makes of those so far.
-fn run(
-    common: &Common,
-    variants: Vec<Variant>,
-    show: &dyn Fn(&[Ended], &Experiment<'_>) -> Result<Shown>,
+/// What is made of the runs so far.
+type Show = Box<dyn Fn(&[Ended], &Experiment<'_>) -> Result<Shown>>;
+
+/// The flags of an experiment.
+pub(super) trait ExperimentOf: Flags {
+    fn experiment(&self) -> &ExperimentFlags;
+}
+
+/// Makes the runs of the variants that `variants` makes of the flags and of the accuracy whose first epoch is of interest; whenever
+/// one has ended, writes what is to be shown of those so far.
+fn run<F: ExperimentOf>(
+    flags: &F,
+    variants: impl Fn(&F, Option<f64>) -> Result<(Vec<Variant>, Show)>,
 ) -> Result<ExitCode> {
-    let Common { recipe, checkpoints, seeds, out, .. } = common;
-    if *seeds == 0 {
-        return Err(Error::config("--seeds 0", "--seeds is at least 1"));
+    let layers = Layers::given(flags)?;
+    let mut all = layers.clone();
+    // The same command again goes on, from any folder and whatever lies in `data` by now.
+    if let Some(out) = &layers.flags::<F>()?.0.experiment().out
+        && let Some((path, begun)) = experiment::begun(out)?
+    {
+        let kept = ["preset", "dataset", "data"];
+        let recipe = begun.into_iter().filter(|(key, _)| kept.contains(&key.as_str())).collect();
+        all.push(Layer { origin: Origin::Begun(path), recipe: present(recipe) });
     }
+    make(&all, variants).map_err(|error| layers.locate(error))
+}
+
+fn make<F: ExperimentOf>(
+    layers: &Layers,
+    variants_of: impl Fn(&F, Option<f64>) -> Result<(Vec<Variant>, Show)>,
+) -> Result<ExitCode> {
+    // What can be found out before the device and the data are opened.
+    let (early, remarks) = layers.complete::<F>(layers.preset().unwrap_or(Preset::Quick))?.flags::<F>()?;
+    let ExperimentFlags { out, seeds, .. } = early.experiment();
+    let Some(out) = out.as_deref() else {
+        return Err(Error::about("out", "'out' is missing", "'out' names the folder for runs, tables and figures"));
+    };
+    if given(*seeds) == 0 {
+        return Err(Error::setting("seeds", 0, "at least 1"));
+    }
+    let (variants, _) = variants_of(&early, None)?;
     if let Some(twice) = variants.iter().enumerate().find(|(i, v)| variants[..*i].iter().any(|w| w.label == v.label)) {
         return Err(Error::config(format!("`{}` is there twice", twice.1.label), "name each optimizer once"));
     }
-    recipe.check()?;
-    let mut gpu = open_device(recipe.device.as_deref())?;
-    let preset = recipe.preset(&gpu);
-    let options = recipe.options(preset, recipe.precision(&mut gpu)?, None)?;
+    variants.iter().try_for_each(|variant| optim::build(&variant.optimizer, &variant.set).map(drop))?;
+    early.experiment().run.check(None)?;
+    remarks.iter().for_each(|text| remark(text));
+
+    let mut gpu = open_device(early.experiment().run.device.device.as_deref())?;
+    let preset = layers.preset().unwrap_or_else(|| preset_of(&gpu));
+    let complete = layers.complete::<F>(preset)?;
+    explain(complete.explained());
+    let (flags, _) = complete.flags::<F>()?;
+    let ExperimentFlags { run, seeds, target, .. } = flags.experiment();
+    let (variants, show) = variants_of(&flags, *target)?;
+    let options = run.options(given(run.batch.precision).on(&mut gpu)?, None)?;
+    let begun = experiment::begun(out)?;
+    if let Some((path, recipe)) = &begun {
+        let begun = Layer { origin: Origin::Begun(path.clone()), recipe: recipe.clone() };
+        // Choices are added to those that were made; the rest is not part of what all runs have in common.
+        let but = ["choice", "seeds", "target", "optimizers", "lr"];
+        experiment::refuse_differences(out, &resume::differences(&begun, &flags, &but)?)?;
+    }
     // One set of images for all seeds: what differs is weights, order and augmentation.
-    let dataset = recipe.open(0)?;
+    let data_seed = run.images.data_seed.unwrap_or(0);
+    let dataset = run.open(data_seed)?;
+    options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
     let train = dataset.len(Split::Train);
     let plans = options.plans(dataset.as_ref())?;
     // An experiment that goes on computes as it was begun.
-    let tune = experiment::begun(out)?.map_or_else(|| recipe.tune.clone(), |begun| recipe.tune.begun(&begun));
-    tune.apply(&mut gpu, &plans)?;
-    let mut table = recipe.to_toml(preset, &options);
-    tune.to_toml(&gpu, &plans.products(&gpu.target), &mut table);
-    let (seeds, folder) = (*seeds, out.clone());
-    let (policy, stop) = (checkpoints.policy(), Stop::on_signals()?);
+    let tune = begun.map_or_else(|| run.tune.clone(), |(_, recipe)| run.tune.begun(&recipe));
+    tune.apply(&mut gpu, &plans, &names_in(layers.on_command_line("choice")))?;
+    let products = plans.products(&gpu.target);
+    let resolved = |mut recipe: Recipe| {
+        recipe::resolve(&mut recipe, preset, &options, dataset.as_ref(), data_seed);
+        tune.keep(&gpu, &products, &mut recipe);
+        recipe
+    };
+    let (common, whole) = (resolved(recipe_of(run)?), resolved(recipe_of(&flags)?));
+    let (policy, stop) = (run.reliability.policy()?, Stop::on_signals()?);
     let experiment = Experiment {
         gpu: &gpu,
-        dataset,
+        dataset: dataset.clone(),
+        data_seed,
         options: options.clone(),
         variants,
-        seeds,
-        folder,
-        recipe: table,
+        seeds: given(*seeds),
+        folder: out.to_owned(),
+        recipe: common,
+        config: config_toml(F::COMMAND, &whole, out, " --out DIR"),
         policy,
         stop: stop.clone(),
     };
@@ -282,25 +297,17 @@ fn run(
     };
     let runs = experiment.run(
         &mut |variant, seed, starts| {
-            say!("{}, seed {seed}{}", variant.label, if starts { "" } else { ": ended before" });
+            note!("{}, seed {seed}{}", variant.label, if starts { "" } else { ": ended before" });
             Box::new(Progress::new(&options, train))
         },
         &mut |runs| write(runs).map(drop),
     )?;
     let Some(runs) = runs else {
-        say!("stopped; the same command again goes on from here");
+        note!("stopped; the same command again goes on from here");
         return Ok(stop.exit_code().map_or(ExitCode::FAILURE, ExitCode::from));
     };
     let shown = write(&runs)?;
     let names: Vec<&str> = shown.files.iter().map(|(name, _)| name.as_str()).collect();
     say!("\n{}\nwrote {} to {}", shown.text, names.join(", "), out.display());
     Ok(ExitCode::SUCCESS)
-}
-
-/// Splits `NAME:KEY=VALUE`.
-pub(super) fn named(text: &str) -> std::result::Result<(String, String, String), String> {
-    let wrong = || format!("expected NAME:KEY=VALUE, found `{text}`");
-    let (name, pair) = text.split_once(':').ok_or_else(wrong)?;
-    let (key, value) = super::key_value(pair).map_err(|_| wrong())?;
-    Ok((name.to_owned(), key, value))
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{json_line, print::say};
 use crate::{
     error::Result,
-    gpu::{adapters, choose, driver, target::Target},
+    gpu::{adapters, choose, describe, driver, environment, target::Target},
 };
 
 #[derive(Args)]
@@ -17,6 +17,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    environment::check()?;
     let adapters = adapters(true);
     if arguments.json && adapters.is_empty() {
         json_line(&json!([]));
@@ -27,11 +28,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         json_line(&rows);
         return Ok(());
     }
-    for row in &rows {
-        say!("{}: {}", row["index"], row["name"].as_str().unwrap_or_default());
-        for (key, value) in
-            row.as_object().into_iter().flatten().filter(|(key, _)| !["index", "name"].contains(&key.as_str()))
-        {
+    // What the first line says need not be said again.
+    let shown = |key: &str| !["index", "name", "backend", "type", "driver"].contains(&key);
+    for (row, adapter) in rows.iter().zip(&adapters) {
+        say!("{}: {}", row["index"], describe(&adapter.get_info()));
+        for (key, value) in row.as_object().into_iter().flatten().filter(|(key, _)| shown(key)) {
             let text = match value {
                 serde_json::Value::String(text) => text.clone(),
                 serde_json::Value::Array(list) => list.iter().filter_map(|v| v.as_str()).collect::<Vec<_>>().join(", "),
@@ -41,7 +42,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     say!(
-        "\ndiscrete before integrated before software, Vulkan, Metal and DX12 before GL; --device NAME|INDEX overrides"
+        "\ndiscrete before integrated before software, Vulkan, Metal and DX12 before GL;\n--device NAME|INDEX or \
+         WGPU_ADAPTER_NAME chooses another"
     );
     Ok(())
 }
@@ -66,7 +68,7 @@ fn row(index: usize, adapter: &wgpu::Adapter, chosen: bool) -> serde_json::Value
         "chosen": chosen,
         "why": if chosen { "first in the order of choice" } else { "another comes first in the order of choice" },
         "features": has,
-        "matrix_cores": target.gemm.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        "kernel_forms": target.gemm.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         "subgroup_size": [info.subgroup_min_size.to_string(), info.subgroup_max_size.to_string()],
         "max_binding_bytes": limits.max_storage_buffer_binding_size,
         "max_buffer_bytes": limits.max_buffer_size,

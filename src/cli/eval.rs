@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    DataFlags, json_line, open_device,
+    flags::{data::DataFlags, device::DeviceFlags},
+    json_line, open_device,
     print::{remark, say},
 };
 use crate::{
@@ -37,9 +38,8 @@ pub(super) struct Arguments {
     /// Of the images of shapes10; the run's own
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Adapter by index or part of its name
-    #[arg(long, value_name = "NAME|INDEX")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceFlags,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if dataset.len(Split::Test) == 0 {
         return Err(Error::config("the data set has no test images", "eval needs test_batch.bin"));
     }
-    let gpu = open_device(arguments.device.as_deref())?;
+    let gpu = open_device(arguments.device.device.as_deref())?;
     let weights = |layout: &_| checkpoint::weights(&arguments.weights, layout);
     let mut network = evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, arguments.tta, weights)?;
     let evaluation = evaluate(&mut network, &dataset, BATCH)?.expect("there are test images");

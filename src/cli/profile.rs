@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use clap::Args;
 
-use super::{ModelFlags, TuneFlags, print::say};
+use super::{flags::device::TuneFlags, model::ModelFlags, print::say};
 use crate::{
     data::Batch,
     error::{Error, Result},
@@ -27,21 +27,21 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Folder for profile.csv, trace.json (for ui.perfetto.dev) and memory.svg
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let flags = &arguments.model;
-    let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
+    let subject = arguments.model.subject()?;
+    let (optimizer, _) = optim::build(&subject.optimizer, &subject.set)?;
     let lr = optimizer.lr();
-    let (gpu, plans) = flags.open(&arguments.tune)?;
+    let (gpu, plans) = subject.open(&arguments.tune)?;
     let recordings = plans.recordings(&gpu.target, Some(optimizer.as_ref()));
     let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
     // Two updates before: memory is touched, and numbers are as in training.
-    let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1, lr };
+    let place = Place { first: true, last: true, images: subject.batch_size, epoch: 1, lr };
     for _ in 0..2 {
-        network.train(&Batch::noise(flags.batch_size), place)?;
+        network.train(&Batch::noise(subject.batch_size), place)?;
     }
     network.drain()?;
     let update = network.update_program();

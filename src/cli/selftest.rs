@@ -4,10 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::print::say;
+use super::{flags::device::DeviceFlags, open_device, print::say};
 use crate::{
     error::Result,
-    gpu::Gpu,
     selftest::{self, Depth, Table},
 };
 
@@ -16,13 +15,12 @@ pub(super) struct Arguments {
     /// Each kernel at a size or two instead of the whole table
     #[arg(long)]
     short: bool,
-    /// Adapter by index or part of its name
-    #[arg(long, value_name = "NAME|INDEX")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceFlags,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let gpu = Gpu::open(arguments.device.as_deref())?;
+    let gpu = open_device(arguments.device.device.as_deref())?;
     say!("{gpu}");
     let rows = selftest::run(&gpu, if arguments.short { Depth::Short } else { Depth::Full })?;
     say!("{}", Table(&rows));

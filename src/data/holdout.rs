@@ -1,6 +1,6 @@
 //! Validation images out of the training set, so that choices need not be made on the test images.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use super::{Dataset, Spec, Split, order};
 use crate::error::{Error, Result};
@@ -56,6 +56,10 @@ impl Dataset for Holdout {
 
     fn notes(&self) -> &[String] {
         self.inner.notes()
+    }
+
+    fn path(&self) -> Option<&Path> {
+        self.inner.path()
     }
 
     fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u8> {

@@ -93,11 +93,33 @@ impl Options {
         })
     }
 
-    /// Updates of the whole run.
-    pub(super) fn updates(&self, dataset: &dyn Dataset) -> u64 {
+    /// Updates of an epoch.
+    pub fn updates_per_epoch(&self, dataset: &dyn Dataset) -> u64 {
         let group = u64::from(self.batch) * u64::from(self.accumulate);
-        let all = u64::from(self.epochs) * (dataset.len(Split::Train) as u64).div_ceil(group);
+        (dataset.len(Split::Train) as u64).div_ceil(group)
+    }
+
+    /// Updates of the whole run.
+    pub fn updates(&self, dataset: &dyn Dataset) -> u64 {
+        let all = u64::from(self.epochs) * self.updates_per_epoch(dataset);
         self.max_steps.map_or(all, |most| most.min(all))
+    }
+
+    /// What the user may not expect of a run that is as was asked for, a line each.
+    pub fn remarks(&self, dataset: &dyn Dataset) -> Vec<String> {
+        let (warmup, updates) = (self.schedule.warmup, self.updates(dataset));
+        if warmup == 0 || warmup < updates {
+            return vec![];
+        }
+        let highest = 100.0 * updates as f64 / warmup as f64;
+        let end = if warmup == updates {
+            "with the last update alone".into()
+        } else {
+            format!("only to {highest:.0} % of it")
+        };
+        vec![format!(
+            "the warm-up of {warmup} updates is not shorter than the run of {updates}: the learning rate comes {end}"
+        )]
     }
 
     /// Refuses what is out of its range.

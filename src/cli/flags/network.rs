@@ -1,0 +1,122 @@
+//! The network and what it is fed.
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cli::print::remark,
+    error::Result,
+    gpu::{Gpu, target::Precision},
+    matrix::{self, Verdict},
+    models::Stem,
+};
+
+/// The network.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[command(next_help_heading = "Network")]
+pub struct NetworkFlags {
+    /// The network: resnet18 or airbench94 [default: resnet18]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// First layers of resnet18 [default: imagenet]
+    #[arg(long, value_enum, ignore_case = true)]
+    pub stem: Option<StemFlag>,
+    /// Channels of the first stage [default: 64; of --preset quick fewer]
+    #[arg(long, value_name = "CHANNELS")]
+    pub width: Option<u32>,
+}
+
+impl NetworkFlags {
+    pub fn defaults() -> Self {
+        Self { model: Some("resnet18".into()), stem: None, width: Some(64) }
+    }
+}
+
+/// A batch.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct BatchFlags {
+    /// Images of a batch [default: 128]
+    #[arg(long, short, value_name = "IMAGES", help_heading = "Schedule")]
+    pub batch_size: Option<u32>,
+    /// What activations and their gradients are stored as [default: f32]
+    #[arg(long, value_enum, ignore_case = true, help_heading = "Device")]
+    pub precision: Option<PrecisionFlag>,
+}
+
+impl BatchFlags {
+    pub fn defaults() -> Self {
+        Self { batch_size: Some(128), precision: Some(PrecisionFlag::F32) }
+    }
+}
+
+/// `--stem`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StemFlag {
+    /// 7x7 convolution of stride 2 and max-pool
+    Imagenet,
+    /// 3x3 convolution of stride 1
+    Cifar,
+}
+
+impl From<StemFlag> for Stem {
+    fn from(flag: StemFlag) -> Self {
+        match flag {
+            StemFlag::Imagenet => Self::Imagenet,
+            StemFlag::Cifar => Self::Cifar,
+        }
+    }
+}
+
+/// `--precision`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrecisionFlag {
+    /// Activations and their gradients as f32
+    F32,
+    /// As f16, with a dynamic loss scale; sums, weights and the optimizer stay f32
+    Mixed,
+    /// mixed where the device's shaders have f16, else f32
+    Auto,
+}
+
+impl PrecisionFlag {
+    /// What it means on this device; of `auto`, and of cooperative matrices where they were asked for, a line says it.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::error::Error::Device) if the device has not what was asked for.
+    pub fn on(self, gpu: &mut Gpu) -> Result<Precision> {
+        let precision = match self {
+            Self::F32 => Precision::F32,
+            Self::Mixed => Precision::Mixed,
+            Self::Auto => {
+                let precision = if gpu.has_f16() { Precision::Mixed } else { Precision::F32 };
+                let why = if gpu.has_f16() { "have f16" } else { "have no f16" };
+                remark(&format!("precision {} (the shaders of {} {why})", precision.name(), gpu.info.name));
+                precision
+            }
+        };
+        gpu.target_for(precision)?;
+        if precision == Precision::Mixed && gpu.matrix.is_some() {
+            let verdict = match matrix::adopt(gpu)? {
+                Verdict::Absent => return Ok(precision),
+                Verdict::Wrong => "compute wrongly: not used",
+                Verdict::Slow => "are no faster: not used",
+                Verdict::Taken => "are used for products",
+            };
+            remark(&format!("cooperative matrices of {} {verdict}", gpu.info.name));
+        }
+        Ok(precision)
+    }
+}
+
+impl From<Precision> for PrecisionFlag {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Mixed => Self::Mixed,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the flags of `velograd train` ask for: on paper, and on a device.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{
+        flags::{
+            Preset, given,
+            train::{Selftest, TrainFlags},
+        },
+        layers::{Layers, SHORT_FORMS, recipe_of},
+        print::{explain, note, remark},
+        recipe::{self, absolute, names_in},
+        resume::Target,
+    },
+    data::Dataset,
+    error::Result,
+    gpu::Gpu,
+    models::{self, Config},
+    optim::{self, Settings},
+    params::Layout,
+    record::{Recipe, run_json},
+    selftest,
+    train::{Options, Trainer},
+    weights::Weights,
+    whiten::first_weights,
+};
+
+use super::go_on::{moved, same_images};
+
+/// What the flags ask for, complete.
+pub struct Asked {
+    layers: Layers,
+    preset: Preset,
+    pub flags: TrainFlags,
+    /// What of a recipe was left out.
+    remarks: Vec<String>,
+}
+
+impl Asked {
+    pub fn new(layers: &Layers, preset: Preset) -> Result<Self> {
+        let layers = layers.complete::<TrainFlags>(preset)?;
+        let (flags, remarks) = layers.flags::<TrainFlags>()?;
+        Ok(Self { layers, preset, flags, remarks })
+    }
+
+    pub fn optimizer(&self) -> String {
+        given(self.flags.rule.optimizer.clone())
+    }
+
+    /// Refuses what can be refused without a device or data.
+    pub fn check(&self, init: Option<Config>) -> Result<()> {
+        optim::build(&self.optimizer(), &self.flags.rule.set)?;
+        self.flags.run.check(init)
+    }
+
+    /// What they are on a device, with the data. A run that goes on was `begun` with this `run.json`.
+    pub fn on(self, mut gpu: Gpu, init: Option<Config>, begun: Option<(&Target, &Value)>) -> Result<Setup> {
+        let Self { layers, preset, flags, remarks } = self;
+        remarks.iter().for_each(|text| remark(text));
+        explain(layers.explained());
+        let run = &flags.run;
+        let (optimizer, set, seed) = (given(flags.rule.optimizer.clone()), flags.rule.set.clone(), given(flags.seed));
+        let options = run.options(given(run.batch.precision).on(&mut gpu)?, init)?;
+        let options = Options { optimizer, set, seed, ..options };
+        let data_seed = run.images.data_seed.unwrap_or(seed);
+        let dataset = run.open(data_seed).map_err(|error| match begun {
+            Some((target, before)) => moved(error, target, before),
+            None => error,
+        })?;
+        if let Some((target, before)) = begun {
+            same_images(target, before, dataset.as_ref())?;
+        }
+        options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
+        let plans = options.plans(dataset.as_ref())?;
+        run.tune.apply(&mut gpu, &plans, &names_in(layers.on_command_line("choice")))?;
+        let products = plans.products(&gpu.target);
+        if flags.selftest == Some(Selftest::Short) {
+            let choices = products.iter().map(|(_, choice)| *choice);
+            selftest::assure(&gpu, &gpu.target_for(options.recipe.precision)?, choices, &options.optimizer)?;
+        }
+        let (_, settings) = optim::build(&options.optimizer, &options.set)?;
+        let mut recipe = recipe_of(&flags)?;
+        recipe::resolve(&mut recipe, preset, &options, dataset.as_ref(), data_seed);
+        run.tune.keep(&gpu, &products, &mut recipe);
+        recipe.insert("init".into(), json!(flags.init.as_deref().map(absolute)));
+        recipe.retain(|key, _| SHORT_FORMS.iter().all(|(flag, _)| flag != key));
+        Ok(Setup { gpu, dataset, options, settings, flags, recipe, data_seed })
+    }
+}
+
+/// What was asked for, on a device.
+pub struct Setup {
+    pub gpu: Gpu,
+    pub dataset: Arc<dyn Dataset>,
+    pub options: Options,
+    pub settings: Settings,
+    pub flags: TrainFlags,
+    /// What makes the run again.
+    recipe: Recipe,
+    data_seed: u64,
+}
+
+impl Setup {
+    pub fn run_json(&self) -> Value {
+        let Self { gpu, dataset, options, settings, recipe, data_seed, .. } = self;
+        run_json(gpu, dataset.as_ref(), *data_seed, options, settings, recipe)
+    }
+
+    pub fn trainer(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<Trainer<'_>> {
+        Trainer::new(&self.gpu, self.dataset.clone(), self.options.clone(), weights)
+    }
+
+    pub fn first_weights(&self, layout: &Layout) -> Result<Weights> {
+        let normalize = models::find(&self.options.model)?.normalize;
+        first_weights(layout, self.options.seed, self.dataset.as_ref(), normalize)
+    }
+
+    /// Makes the run one of so many epochs, and of no fewer updates than these have.
+    pub fn extend(&mut self, epochs: u32) {
+        (self.options.epochs, self.options.max_steps) = (epochs, None);
+        self.recipe.insert("epochs".into(), json!(epochs));
+        self.recipe.insert("max-steps".into(), Value::Null);
+    }
+}

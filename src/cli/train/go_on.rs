@@ -1,0 +1,215 @@
+//! `velograd train --resume`: the same run, from a checkpoint on.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::{
+    checkpoint,
+    cli::{
+        flags::{Preset, train::TrainFlags},
+        layers::Layers,
+        open_device,
+        print::{note, say},
+        resume::{self, Target},
+    },
+    data::{Dataset, Split},
+    error::{Error, Result},
+    optim,
+    record::{self, Folder, Lock, Resume, read_run},
+    train::{Options, Position},
+    weights::Weights,
+};
+
+use super::{
+    asked::{Asked, Setup},
+    crc32, train,
+};
+
+/// Continues a run, with `extend` epochs more.
+pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<ExitCode> {
+    let Target { folder, checkpoint, .. } = target;
+    let lock = Lock::take(folder)?;
+    let before = read_run(folder)?;
+    let path = folder.join("run.json");
+    let begun = resume::begun(&before, &path)?;
+    let asked_steps = layers.flags::<TrainFlags>()?.0.run.schedule.max_steps;
+    let steps = begun.recipe.get("max-steps").and_then(Value::as_u64);
+    let more_steps = asked_steps.zip(steps).is_some_and(|(asked, steps)| asked > steps);
+    if more_steps && extend.is_some() {
+        let message = "'extend' and a larger 'max_steps'";
+        return Err(Error::about(
+            "extend",
+            message,
+            "the run is made longer by epochs or by updates: drop one of them",
+        ));
+    }
+    let longer = extend.is_some() || more_steps;
+    let ended = !before["result"].is_null();
+    if ended && !longer && checkpoint.is_none() {
+        say!("{} has ended; 'extend' it by --extend EPOCHS. {}", folder.display(), how_it_ended(&before["result"]));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if longer {
+        may_be_longer(&before["result"])?;
+    }
+    let mut layers = layers.clone();
+    layers.push(begun.clone());
+    let preset = layers.preset().unwrap_or(Preset::Paper);
+    let asked = Asked::new(&layers, preset)?;
+    // What can be found out before the device and the data are opened.
+    let but: &[&str] = if more_steps { &["max-steps", "preset"] } else { &["preset"] };
+    let differences = resume::differences(&begun, &asked.flags, but)?;
+    let (_, settings) = optim::build(&asked.optimizer(), &asked.flags.rule.set)?;
+    let facts = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "dataset": before["dataset"],
+        "optimizer": asked.optimizer(),
+        "settings": settings.to_json(),
+    });
+    record::refuse_differences(&path, &[record::other_facts(&before, &facts), differences].concat())?;
+    asked.check(None)?;
+
+    let gpu = open_device(asked.flags.run.device.device.as_deref())?;
+    // Sizes are in the recipe: the first weights need not be there any more.
+    let mut setup = asked.on(gpu, None, Some((target, &before)))?;
+    let mut run = setup.run_json();
+    record::same_run(&path, &before, &run, &["max-steps"])?;
+    for key in ["device", "driver"].into_iter().filter(|&key| before[key] != run[key]) {
+        let (there, here) = (&before[key], &run[key]);
+        note!("begun with {key} {there}, continued with {here}: results agree to rounding, not to the bit");
+    }
+    let was = Options { max_steps: steps, ..setup.options.clone() };
+    if let Some(more) = extend {
+        setup.extend(extended(&was, setup.dataset.as_ref(), &before["result"], more)?);
+        run = setup.run_json();
+    }
+    run["init"] = before["init"].clone();
+
+    let how = Resume {
+        lock,
+        run: &run,
+        policy: setup.flags.run.reliability.policy()?,
+        needs_checkpoint: ended || checkpoint.is_some(),
+        checkpoint: checkpoint.as_deref(),
+        longer,
+    };
+    let (record, loaded) = Folder::resume(folder, how, &mut |text| note!("{text}"))?;
+    let mut trainer = setup.trainer(|layout| match &setup.flags.init {
+        Some(path) if loaded.is_none() => {
+            let (found, expected) = (json!(crc32(path)?), &run["init"]);
+            if found != *expected {
+                return Err(Error::data(path, format!("checksum {expected}"), found.to_string(), ""));
+            }
+            checkpoint::weights(path, layout)
+        }
+        // They will be the checkpoint's.
+        _ if loaded.is_some() => Ok(Weights::init(layout, setup.options.seed)),
+        _ => setup.first_weights(layout),
+    })?;
+    match loaded {
+        None => note!("no checkpoint in {}: the run begins anew", folder.display()),
+        Some(loaded) => {
+            trainer.restore(loaded.checkpoint)?;
+            let Position { step, epochs, .. } = trainer.position();
+            note!("continued from {}: {step} updates, {} whole epochs", loaded.path.display(), epochs.len());
+            if longer {
+                rate_moves(&was, &setup, setup.settings.to_json()["lr"].as_f64().unwrap_or(1.0), *step)
+                    .iter()
+                    .for_each(|text| note!("{text}"));
+            }
+        }
+    }
+    record.write(&run)?;
+    train(&setup, trainer, run, record, folder)
+}
+
+/// The result of a run that has ended, in words.
+fn how_it_ended(result: &Value) -> String {
+    let count = |key: &str| result[key].as_u64().unwrap_or(0);
+    let number =
+        |key: &str, unit: &str| result[key].as_f64().map_or_else(|| "unknown".into(), |v| format!("{v:.4}{unit}"));
+    let diverged = result["diverged"].as_u64().map_or(String::new(), |step| format!(" It diverged at update {step}."));
+    format!(
+        "It had {} epochs, {} updates; training loss {}, accuracy on validation {}.{diverged}",
+        count("epochs"),
+        count("updates"),
+        number("train_loss", ""),
+        number("val_acc", " %")
+    )
+}
+
+/// Refuses to make a run longer that did not end for its length.
+fn may_be_longer(result: &Value) -> Result<()> {
+    if result["diverged"].is_null() {
+        return Ok(());
+    }
+    let hint = "another run can start from weights of before: 'init' takes checkpoints as well";
+    Err(Error::about("extend", "the run has diverged: it cannot be made longer", hint))
+}
+
+/// The epochs of a run that gets `more` than it was to have.
+fn extended(was: &Options, dataset: &dyn Dataset, result: &Value, more: u32) -> Result<u32> {
+    let by_steps = was.max_steps.map_or(u64::MAX, |steps| steps.div_ceil(was.updates_per_epoch(dataset).max(1)));
+    let planned = by_steps.min(was.epochs.into());
+    if result["epochs"].as_u64().is_some_and(|had| had < planned) {
+        let hint = "another run can start from its weights: 'init' model.safetensors";
+        return Err(Error::about("extend", "the run was ended by 'early_stop': it cannot be made longer", hint));
+    }
+    if more == 0 {
+        return Err(Error::setting("extend", 0, "at least 1"));
+    }
+    let epochs = u32::try_from(planned).ok().and_then(|planned| planned.checked_add(more));
+    epochs.ok_or_else(|| Error::setting("extend", more, format!("at most {}", u64::from(u32::MAX) - planned)))
+}
+
+/// Says where the learning rate jumps because a schedule is stretched over a longer run.
+fn rate_moves(was: &Options, setup: &Setup, lr: f64, done: u64) -> Option<String> {
+    let dataset = setup.dataset.as_ref();
+    let (before, total) = (was.updates(dataset), setup.options.updates(dataset));
+    let rate = |update: u64, of: u64| lr * setup.options.schedule.factor(update, of);
+    let (last, next) = (rate(done.checked_sub(1)?, before), rate(done, total));
+    let jumps = (next - last).abs() > 0.1 * last.max(next);
+    jumps.then(|| {
+        format!(
+            "the learning rate was {last:.3e} at update {done} and is {next:.3e} at the next: the schedule is stretched over {total} \
+             updates"
+        )
+    })
+}
+
+/// The error of data that a run was begun with, and that are not where they were.
+pub fn moved(error: Error, target: &Target, before: &Value) -> Error {
+    let text = |key: &str| before["dataset"][key].as_str().unwrap_or("unknown").to_owned();
+    let hint = format!(
+        "the run's images are {} with the checksum {}; if they lie elsewhere by now, say where: velograd train --resume {} --data \
+         PATH",
+        text("name"),
+        text("crc32"),
+        target.folder.display()
+    );
+    match error {
+        Error::Data { path, expected, found, .. } => Error::Data { path, expected, found, hint },
+        Error::Io { path, source, .. } => Error::data(&path, "the images of the run", source.to_string(), hint),
+        other => other,
+    }
+}
+
+/// Refuses other images than those that a run was begun with.
+pub fn same_images(target: &Target, before: &Value, dataset: &dyn Dataset) -> Result<()> {
+    let here = json!({ "dataset": {
+        "name": dataset.spec().name,
+        "crc32": format!("{:08x}", dataset.checksum()),
+        "train": dataset.len(Split::Train),
+        "test": dataset.len(Split::Test),
+    }});
+    let there = json!({ "dataset": before["dataset"] });
+    let lines = record::other_facts(&there, &here);
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let place = dataset.path().map_or_else(String::new, |path| format!(" in {}", path.display()));
+    let message = format!("other images than the run was begun with{place}:\n  {}", lines.join("\n  "));
+    let hint = format!("say where the run's own are: velograd train --resume {} --data PATH", target.folder.display());
+    Err(Error::config(message, hint))
+}
