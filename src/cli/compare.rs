@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
+use serde::Serialize;
+
 use super::{
     flags::{
         Flags, Preset,
@@ -82,27 +85,27 @@ fn variant(label: impl Into<String>, optimizer: &str, set: Vec<(String, String)>
 }
 
 pub(super) fn compare(flags: &CompareFlags) -> Result<ExitCode> {
-    run(flags, |flags, target| {
-        let mut variants: Vec<Variant> = if flags.rules.optimizers.is_empty() {
-            PAPER.iter().map(|(name, set)| variant(*name, name, owned(set))).collect()
-        } else {
-            flags
-                .rules
-                .optimizers
-                .iter()
-                .map(|name| canonical(name))
-                .map(|name| variant(&name, &name, vec![]))
-                .collect()
-        };
-        apply(&mut variants, &flags.rules.set)?;
-        let of_variants = variants.clone();
-        let title = variants.iter().map(|v| v.label.as_str()).collect::<Vec<_>>().join(", ");
-        let show = move |runs: &[Ended], of: &Experiment<'_>| {
-            let comparison = Comparison::new(&of_variants, runs, target, Pairs::All);
-            compared(&format!("Comparison: {title}"), &comparison, runs, of)
-        };
-        Ok((variants, Box::new(show) as Show))
-    })
+    run(
+        flags,
+        |flags| flags,
+        |flags, target| {
+            let rules = &flags.run.rules;
+            let mut variants: Vec<Variant> = if rules.optimizers.is_empty() {
+                PAPER.iter().map(|(name, set)| variant(*name, name, owned(set))).collect()
+            } else {
+                let names = rules.optimizers.iter().map(|name| canonical(name));
+                names.map(|name| variant(name.as_str(), &name, vec![])).collect()
+            };
+            apply(&mut variants, &rules.set)?;
+            let of_variants = variants.clone();
+            let title = variants.iter().map(|v| v.label.as_str()).collect::<Vec<_>>().join(", ");
+            let show = move |runs: &[Ended], of: &Experiment<'_>| {
+                let comparison = Comparison::new(&of_variants, runs, target, Pairs::All);
+                compared(&format!("Comparison: {title}"), &comparison, runs, of)
+            };
+            Ok((variants, Box::new(show) as Show))
+        },
+    )
 }
 
 /// Table, statistics and curves; what `compare` shows, and `ablate` in part.
@@ -129,58 +132,68 @@ fn compared(title: &str, comparison: &Comparison<'_>, runs: &[Ended], of: &Exper
 }
 
 pub(super) fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
-    run(flags, |flags, _| {
-        let rates = grid(&given(flags.lr.clone()))?;
-        let optimizers: Vec<String> = flags.rules.optimizers.iter().map(|name| canonical(name)).collect();
-        let mut variants: Vec<Variant> = optimizers.iter().map(|name| variant(name, name, vec![])).collect();
-        apply(&mut variants, &flags.rules.set)?;
-        let at = |v: &Variant, rate: &f64| {
-            let mut set = v.set.clone();
-            set.push(("lr".into(), rate.to_string()));
-            variant(sweep::label(&v.label, *rate), &v.optimizer, set)
-        };
-        let variants = variants.iter().flat_map(|v| rates.iter().map(move |rate| at(v, rate))).collect();
-        let show = move |runs: &[Ended], of: &Experiment<'_>| {
-            let sweep = Sweep { optimizers: &optimizers, rates: &rates, runs };
-            let (table, lines) = (sweep.table(), sweep.lines());
-            let mut shown = Shown::new(format!("{}\n{}", table.text(), lines.join("\n")));
-            shown.table(&table, &lines, sweep.csv(), &sweep.json());
-            shown.figure("sweep", &sweep.figure())?;
-            let mut page = Page::new(&format!("Learning rates: {}", optimizers.join(", ")));
-            page.list(&lines);
-            page.figure(&sweep.figure());
-            page.note(
+    run(
+        flags,
+        |flags| &flags.experiment,
+        |flags, _| {
+            let rules = &flags.experiment.run.rules;
+            let rates = grid(&given(flags.lr.clone()))?;
+            let optimizers: Vec<String> = rules.optimizers.iter().map(|name| canonical(name)).collect();
+            let mut variants: Vec<Variant> = optimizers.iter().map(|name| variant(name, name, vec![])).collect();
+            apply(&mut variants, &rules.set)?;
+            let at = |v: &Variant, rate: &f64| {
+                let mut set = v.set.clone();
+                set.push(("lr".into(), rate.to_string()));
+                variant(sweep::label(&v.label, *rate), &v.optimizer, set)
+            };
+            let variants = variants.iter().flat_map(|v| rates.iter().map(move |rate| at(v, rate))).collect();
+            let show = move |runs: &[Ended], of: &Experiment<'_>| {
+                let sweep = Sweep { optimizers: &optimizers, rates: &rates, runs };
+                let (table, lines) = (sweep.table(), sweep.lines());
+                let mut shown = Shown::new(format!("{}\n{}", table.text(), lines.join("\n")));
+                shown.table(&table, &lines, sweep.csv(), &sweep.json());
+                shown.figure("sweep", &sweep.figure())?;
+                let mut page = Page::new(&format!("Learning rates: {}", optimizers.join(", ")));
+                page.list(&lines);
+                page.figure(&sweep.figure());
+                page.note(
                 "Means over seeds, bands one standard deviation to either side; a cross is a rate at which runs diverged.",
             );
-            page.heading("Accuracy");
-            page.table(&table);
-            page.provenance(of.dataset.as_ref(), &of.variants, runs, &of.recipe);
-            shown.file("report.html", page.html());
-            Ok(shown)
-        };
-        Ok((variants, Box::new(show) as Show))
-    })
+                page.heading("Accuracy");
+                page.table(&table);
+                page.provenance(of.dataset.as_ref(), &of.variants, runs, &of.recipe);
+                shown.file("report.html", page.html());
+                Ok(shown)
+            };
+            Ok((variants, Box::new(show) as Show))
+        },
+    )
 }
 
 pub(super) fn ablate(flags: &AblateFlags) -> Result<ExitCode> {
-    run(flags, |_, target| {
-        let off = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect::<Vec<_>>();
-        let mut variants = vec![variant("velograd", "velograd", vec![])];
-        variants.extend(MECHANISMS.map(|key| variant(format!("without {}", &key[4..]), "velograd", off(&[key]))));
-        // Without all of them and without decay the rule is Adam, which runs beside it at the same rate and betas.
-        let mut nothing = off(&MECHANISMS);
-        nothing.push(("weight_decay".into(), "0".into()));
-        variants.push(variant("without all, no decay", "velograd", nothing));
-        variants.push(variant("adam, same rate and betas", "adam", owned(&[("lr", "0.0015"), ("beta2", "0.99")])));
-        let of_variants = variants.clone();
-        let show = move |runs: &[Ended], of: &Experiment<'_>| {
-            let comparison = Comparison::new(&of_variants, runs, target, Pairs::WithFirst);
-            let mut shown = compared("Ablation of VeloGrad", &comparison, runs, of)?;
-            shown.figure("ablation", &comparison.dots())?;
-            Ok(shown)
-        };
-        Ok((variants, Box::new(show) as Show))
-    })
+    run(
+        flags,
+        |flags| flags,
+        |_, target| {
+            let off =
+                |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect::<Vec<_>>();
+            let mut variants = vec![variant("velograd", "velograd", vec![])];
+            variants.extend(MECHANISMS.map(|key| variant(format!("without {}", &key[4..]), "velograd", off(&[key]))));
+            // Without all of them and without decay the rule is Adam, which runs beside it at the same rate and betas.
+            let mut nothing = off(&MECHANISMS);
+            nothing.push(("weight_decay".into(), "0".into()));
+            variants.push(variant("without all, no decay", "velograd", nothing));
+            variants.push(variant("adam, same rate and betas", "adam", owned(&[("lr", "0.0015"), ("beta2", "0.99")])));
+            let of_variants = variants.clone();
+            let show = move |runs: &[Ended], of: &Experiment<'_>| {
+                let comparison = Comparison::new(&of_variants, runs, target, Pairs::WithFirst);
+                let mut shown = compared("Ablation of VeloGrad", &comparison, runs, of)?;
+                shown.figure("ablation", &comparison.dots())?;
+                Ok(shown)
+            };
+            Ok((variants, Box::new(show) as Show))
+        },
+    )
 }
 
 /// Gives each optimizer its settings.
@@ -200,37 +213,34 @@ fn apply(variants: &mut [Variant], set: &[(String, String)]) -> Result<()> {
 /// What is made of the runs so far.
 type Show = Box<dyn Fn(&[Ended], &Experiment<'_>) -> Result<Shown>>;
 
-/// The flags of an experiment.
-pub(super) trait ExperimentOf: Flags {
-    fn experiment(&self) -> &ExperimentFlags;
-}
-
 /// Makes the runs of the variants that `variants` makes of the flags and of the accuracy whose first epoch is of interest; whenever
 /// one has ended, writes what is to be shown of those so far.
-fn run<F: ExperimentOf>(
+fn run<F: Flags, R: Args + Default + Clone + Serialize>(
     flags: &F,
+    experiment: impl Fn(&F) -> &ExperimentFlags<R>,
     variants: impl Fn(&F, Option<f64>) -> Result<(Vec<Variant>, Show)>,
 ) -> Result<ExitCode> {
     let layers = Layers::given(flags)?;
     let mut all = layers.clone();
     // The same command again goes on, from any folder and whatever lies in `data` by now.
-    if let Some(out) = &layers.flags::<F>()?.0.experiment().out
+    if let Some(out) = &experiment(&layers.flags::<F>()?.0).out
         && let Some((path, begun)) = experiment::begun(out)?
     {
         let kept = ["preset", "dataset", "data"];
         let recipe = begun.into_iter().filter(|(key, _)| kept.contains(&key.as_str())).collect();
         all.push(Layer { origin: Origin::Begun(path), recipe: present(recipe) });
     }
-    make(&all, variants).map_err(|error| layers.locate(error))
+    make(&all, experiment, variants).map_err(|error| layers.locate(error))
 }
 
-fn make<F: ExperimentOf>(
+fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     layers: &Layers,
+    experiment: impl Fn(&F) -> &ExperimentFlags<R>,
     variants_of: impl Fn(&F, Option<f64>) -> Result<(Vec<Variant>, Show)>,
 ) -> Result<ExitCode> {
     // What can be found out before the device and the data are opened.
     let (early, remarks) = layers.complete::<F>(layers.preset().unwrap_or(Preset::Quick))?.flags::<F>()?;
-    let ExperimentFlags { out, seeds, .. } = early.experiment();
+    let ExperimentFlags { out, seeds, .. } = experiment(&early);
     let Some(out) = out.as_deref() else {
         return Err(Error::about("out", "'out' is missing", "'out' names the folder for runs, tables and figures"));
     };
@@ -242,17 +252,17 @@ fn make<F: ExperimentOf>(
         return Err(Error::config(format!("`{}` is there twice", twice.1.label), "name each optimizer once"));
     }
     variants.iter().try_for_each(|variant| optim::build(&variant.optimizer, &variant.set).map(drop))?;
-    early.experiment().run.check(None)?;
+    experiment(&early).run.check(None)?;
     remarks.iter().for_each(|text| remark(text));
 
-    let mut gpu = open_device(early.experiment().run.device.device.as_deref())?;
+    let mut gpu = open_device(experiment(&early).run.device.device.as_deref())?;
     let preset = layers.preset().unwrap_or_else(|| preset_of(&gpu));
     let complete = layers.complete::<F>(preset)?;
     explain(complete.explained());
     let (flags, _) = complete.flags::<F>()?;
-    let ExperimentFlags { run, seeds, target, .. } = flags.experiment();
+    let ExperimentFlags { run, seeds, target, .. } = experiment(&flags);
     let (variants, show) = variants_of(&flags, *target)?;
-    let options = run.options(given(run.batch.precision).on(&mut gpu)?, None)?;
+    let options = run.options(given(run.precision.precision).on(&mut gpu)?, None)?;
     let begun = experiment::begun(out)?;
     if let Some((path, recipe)) = &begun {
         let begun = Layer { origin: Origin::Begun(path.clone()), recipe: recipe.clone() };
@@ -270,14 +280,15 @@ fn make<F: ExperimentOf>(
     let tune = begun.map_or_else(|| run.tune.clone(), |(_, recipe)| run.tune.begun(&recipe));
     tune.apply(&mut gpu, &plans, &names_in(layers.on_command_line("choice")))?;
     let products = plans.products(&gpu.target);
-    let resolved = |mut recipe: Recipe| {
+    let resolved = |recipe: Recipe, without: &[&str]| {
+        let mut recipe: Recipe = recipe.into_iter().filter(|(key, _)| !without.contains(&key.as_str())).collect();
         recipe::resolve(&mut recipe, preset, &options, dataset.as_ref(), data_seed);
         tune.keep(&gpu, &products, &mut recipe);
         recipe
     };
-    let (common, whole) = (resolved(recipe_of(run)?), resolved(recipe_of(&flags)?));
+    let (common, whole) = (resolved(recipe_of(run)?, &["optimizers", "set"]), resolved(recipe_of(&flags)?, &[]));
     let (policy, stop) = (run.reliability.policy()?, Stop::on_signals()?);
-    let experiment = Experiment {
+    let all = Experiment {
         gpu: &gpu,
         dataset: dataset.clone(),
         data_seed,
@@ -291,11 +302,11 @@ fn make<F: ExperimentOf>(
         stop: stop.clone(),
     };
     let write = |runs: &[Ended]| -> Result<Shown> {
-        let shown = show(runs, &experiment)?;
+        let shown = show(runs, &all)?;
         shown.files.iter().try_for_each(|(name, bytes)| write_atomically(&out.join(name), bytes))?;
         Ok(shown)
     };
-    let runs = experiment.run(
+    let runs = all.run(
         &mut |variant, seed, starts| {
             note!("{}, seed {seed}{}", variant.label, if starts { "" } else { ": ended before" });
             Box::new(Progress::new(&options, train))

@@ -19,12 +19,10 @@ pub mod train;
 pub mod validation;
 pub mod values;
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::recipe::RunFlags;
+use super::recipe::Sources;
 
 /// The flags of one command.
 pub trait Flags: Args + Clone + Default + Serialize + DeserializeOwned {
@@ -43,20 +41,8 @@ pub trait Flags: Args + Clone + Default + Serialize + DeserializeOwned {
         Self::default()
     }
 
-    /// Those about a run, if the command makes one.
-    fn of_run(&self) -> Option<&RunFlags> {
-        None
-    }
-
-    /// The recipe given by `--config`.
-    fn config(&self) -> Option<&Path> {
-        self.of_run()?.config.as_deref()
-    }
-
-    /// Whether `--quick` was given.
-    fn quick(&self) -> bool {
-        self.of_run().is_some_and(|run| run.quick)
-    }
+    /// Where the others come from.
+    fn sources(&self) -> Sources;
 }
 
 /// Where every other flag starts.

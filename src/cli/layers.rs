@@ -66,11 +66,12 @@ impl Layers {
     /// value that is none.
     pub fn given<F: Flags>(flags: &F) -> Result<Self> {
         let mut layer = Layer::new(Origin::CommandLine, flags)?;
-        if flags.quick() {
+        let sources = flags.sources();
+        if sources.quick {
             layer.recipe.insert("preset".into(), Preset::Quick.name().into());
         }
         let mut layers = vec![layer];
-        if let Some(path) = flags.config() {
+        if let Some(path) = &sources.config {
             let (file, recipe) = toml_file::read::<F>(path)?;
             layers.push(Layer { origin: Origin::File(file), recipe });
         }

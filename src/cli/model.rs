@@ -1,6 +1,6 @@
 //! The network that `bench`, `plan`, `profile` and `tune` look at: the published one, where nobody says otherwise.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -10,11 +10,12 @@ use super::{
         Flags,
         device::{DeviceFlags, TuneFlags},
         given,
-        network::{BatchFlags, NetworkFlags, PrecisionFlag, StemFlag},
+        network::{BatchFlags, NetworkFlags, PrecisionFlag, PrecisionFlags, StemFlag},
         optimizer::{RuleFlags, canonical},
     },
     layers::Layers,
     open_device,
+    recipe::Sources,
 };
 use crate::{
     error::{Error, Result},
@@ -26,7 +27,7 @@ use crate::{
     train::check_width,
 };
 
-/// The flags of a network, a batch and a rule.
+/// The flags of a network, a rule and a batch.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct ModelFlags {
@@ -40,10 +41,13 @@ pub struct ModelFlags {
     network: NetworkFlags,
     #[command(flatten)]
     #[serde(flatten)]
+    rule: RuleFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
     batch: BatchFlags,
     #[command(flatten)]
     #[serde(flatten)]
-    rule: RuleFlags,
+    precision: PrecisionFlags,
     #[command(flatten)]
     #[serde(flatten)]
     device: DeviceFlags,
@@ -56,14 +60,15 @@ impl Flags for ModelFlags {
     fn defaults() -> Self {
         Self {
             network: NetworkFlags::defaults(),
-            batch: BatchFlags::defaults(),
             rule: RuleFlags::defaults(),
+            batch: BatchFlags::defaults(),
+            precision: PrecisionFlags::defaults(),
             ..Self::default()
         }
     }
 
-    fn config(&self) -> Option<&Path> {
-        self.config.as_deref()
+    fn sources(&self) -> Sources {
+        Sources { config: self.config.clone(), ..Sources::default() }
     }
 }
 
@@ -98,13 +103,13 @@ impl ModelFlags {
         let layers = Layers::given(self)?;
         let (flags, _) = layers.complete::<Self>(super::flags::Preset::Paper)?.flags::<Self>()?;
         let subject = || {
-            let Self { network, batch, rule, device, .. } = flags;
+            let Self { network, batch, rule, device, precision, .. } = flags;
             let subject = Subject {
                 model: models::find(&given(network.model))?.name,
                 stem: network.stem,
                 width: given(network.width),
                 batch_size: given(batch.batch_size),
-                precision: given(batch.precision),
+                precision: given(precision.precision),
                 optimizer: canonical(&given(rule.optimizer)),
                 set: rule.set,
                 device: device.device,

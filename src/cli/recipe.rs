@@ -15,7 +15,7 @@ use super::{
         data::{DataFlags, ImageFlags},
         device::{DeviceFlags, TuneFlags},
         given,
-        network::{BatchFlags, NetworkFlags},
+        network::{BatchFlags, NetworkFlags, PrecisionFlags},
         regularization::RegularizationFlags,
         reliability::ReliabilityFlags,
         schedule::ScheduleFlags,
@@ -35,9 +35,10 @@ use crate::{
     train::Options,
 };
 
+/// Where flags come from that are not on the command line.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
-pub struct RunFlags {
+pub struct Sources {
     /// A TOML file with any of these flags; flags given here override it
     #[arg(long, value_name = "FILE.toml")]
     #[serde(skip)]
@@ -50,6 +51,15 @@ pub struct RunFlags {
     #[arg(long, conflicts_with = "preset")]
     #[serde(skip)]
     pub quick: bool,
+}
+
+/// The flags of a run whose update rules are named by `R`. In the order in which `--help` has them.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct RunFlags<R: Args + Default> {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub sources: Sources,
     #[command(flatten)]
     #[serde(flatten)]
     pub data: DataFlags,
@@ -59,6 +69,9 @@ pub struct RunFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub network: NetworkFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub rules: R,
     #[command(flatten)]
     #[serde(flatten)]
     pub batch: BatchFlags,
@@ -73,6 +86,9 @@ pub struct RunFlags {
     pub validation: ValidationFlags,
     #[command(flatten)]
     #[serde(flatten)]
+    pub precision: PrecisionFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
     pub device: DeviceFlags,
     #[command(flatten)]
     #[serde(flatten)]
@@ -82,7 +98,7 @@ pub struct RunFlags {
     pub reliability: ReliabilityFlags,
 }
 
-impl RunFlags {
+impl<R: Args + Default> RunFlags<R> {
     /// VeloGrad's published experiment.
     pub fn defaults() -> Self {
         Self {
@@ -92,6 +108,7 @@ impl RunFlags {
             schedule: ScheduleFlags::defaults(),
             regularization: RegularizationFlags::defaults(),
             validation: ValidationFlags::defaults(),
+            precision: PrecisionFlags::defaults(),
             reliability: ReliabilityFlags::defaults(),
             ..Self::default()
         }

@@ -6,15 +6,15 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::{Flags, Preset, optimizer::RulesFlags, values};
-use crate::cli::{compare::ExperimentOf, recipe::RunFlags};
+use crate::cli::recipe::{RunFlags, Sources};
 
-/// What the three have in common.
+/// The flags of an experiment whose update rules are named by `R`.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
-pub struct ExperimentFlags {
+pub struct ExperimentFlags<R: Args + Default> {
     #[command(flatten)]
     #[serde(flatten)]
-    pub run: RunFlags,
+    pub run: RunFlags<R>,
     /// Runs per optimizer, with seeds 0, 1, ... [default: 3; of --preset quick 2]
     #[arg(long, value_name = "N", help_heading = "Experiment")]
     #[serde(with = "values::whole")]
@@ -27,35 +27,35 @@ pub struct ExperimentFlags {
     pub out: Option<PathBuf>,
 }
 
-impl ExperimentFlags {
-    fn defaults() -> Self {
+impl<R: Args + Default> ExperimentFlags<R> {
+    fn published() -> Self {
         Self { run: RunFlags::defaults(), seeds: Some(3), ..Self::default() }
     }
 
     /// Small runs to see how it works.
-    fn of_preset(preset: Preset) -> Self {
+    fn quick() -> Self {
+        let mut run = RunFlags::small(8, 3);
+        run.batch.batch_size = Some(64);
+        Self { run, seeds: Some(2), ..Self::default() }
+    }
+
+    fn of(preset: Preset) -> Self {
         match preset {
             Preset::Paper => Self::default(), // the defaults are the published experiment
-            Preset::Quick => {
-                let mut run = RunFlags::small(8, 3);
-                run.batch.batch_size = Some(64);
-                Self { run, seeds: Some(2), ..Self::default() }
-            }
+            Preset::Quick => Self::quick(),
         }
     }
 }
 
 /// The flags of `velograd compare`.
+pub type CompareFlags = ExperimentFlags<RulesFlags>;
+
+/// The flags of `velograd ablate`, whose rules are given.
+pub type AblateFlags = ExperimentFlags<NoRules>;
+
+/// No flags.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct CompareFlags {
-    #[command(flatten)]
-    #[serde(flatten)]
-    pub experiment: ExperimentFlags,
-    #[command(flatten)]
-    #[serde(flatten)]
-    pub rules: RulesFlags,
-}
+pub struct NoRules {}
 
 /// The flags of `velograd sweep`.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -63,60 +63,26 @@ pub struct CompareFlags {
 pub struct SweepFlags {
     #[command(flatten)]
     #[serde(flatten)]
-    pub experiment: ExperimentFlags,
-    #[command(flatten)]
-    #[serde(flatten)]
-    pub rules: RulesFlags,
+    pub experiment: ExperimentFlags<RulesFlags>,
     /// Learning rates: LOW:HIGH:logN, LOW:HIGH:linN or a list [default: 1e-4:1e-1:log7; of --preset quick log4]
-    #[arg(long, value_name = "RATES", help_heading = "Optimizers")]
+    #[arg(long, value_name = "RATES", help_heading = "Optimizer")]
     #[serde(with = "values::text")]
     pub lr: Option<String>,
-}
-
-/// The flags of `velograd ablate`.
-#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct AblateFlags {
-    #[command(flatten)]
-    #[serde(flatten)]
-    pub experiment: ExperimentFlags,
 }
 
 impl Flags for CompareFlags {
     const COMMAND: &'static str = "compare";
 
     fn defaults() -> Self {
-        Self { experiment: ExperimentFlags::defaults(), ..Self::default() }
+        Self::published()
     }
 
     fn of_preset(preset: Preset) -> Self {
-        Self { experiment: ExperimentFlags::of_preset(preset), ..Self::default() }
+        Self::of(preset)
     }
 
-    fn of_run(&self) -> Option<&RunFlags> {
-        Some(&self.experiment.run)
-    }
-}
-
-impl Flags for SweepFlags {
-    const COMMAND: &'static str = "sweep";
-
-    fn defaults() -> Self {
-        let optimizers = ["velograd", "adam", "sgd"].map(str::to_owned).to_vec();
-        Self {
-            experiment: ExperimentFlags::defaults(),
-            rules: RulesFlags { optimizers, ..RulesFlags::default() },
-            lr: Some("1e-4:1e-1:log7".into()),
-        }
-    }
-
-    fn of_preset(preset: Preset) -> Self {
-        let lr = (preset == Preset::Quick).then(|| "1e-4:1e-1:log4".into());
-        Self { experiment: ExperimentFlags::of_preset(preset), lr, ..Self::default() }
-    }
-
-    fn of_run(&self) -> Option<&RunFlags> {
-        Some(&self.experiment.run)
+    fn sources(&self) -> Sources {
+        self.run.sources.clone()
     }
 }
 
@@ -124,32 +90,33 @@ impl Flags for AblateFlags {
     const COMMAND: &'static str = "ablate";
 
     fn defaults() -> Self {
-        Self { experiment: ExperimentFlags::defaults() }
+        Self::published()
     }
 
     fn of_preset(preset: Preset) -> Self {
-        Self { experiment: ExperimentFlags::of_preset(preset) }
+        Self::of(preset)
     }
 
-    fn of_run(&self) -> Option<&RunFlags> {
-        Some(&self.experiment.run)
-    }
-}
-
-impl ExperimentOf for CompareFlags {
-    fn experiment(&self) -> &ExperimentFlags {
-        &self.experiment
+    fn sources(&self) -> Sources {
+        self.run.sources.clone()
     }
 }
 
-impl ExperimentOf for SweepFlags {
-    fn experiment(&self) -> &ExperimentFlags {
-        &self.experiment
-    }
-}
+impl Flags for SweepFlags {
+    const COMMAND: &'static str = "sweep";
 
-impl ExperimentOf for AblateFlags {
-    fn experiment(&self) -> &ExperimentFlags {
-        &self.experiment
+    fn defaults() -> Self {
+        let mut experiment = ExperimentFlags::<RulesFlags>::published();
+        experiment.run.rules.optimizers = ["velograd", "adam", "sgd"].map(str::to_owned).to_vec();
+        Self { experiment, lr: Some("1e-4:1e-1:log7".into()) }
+    }
+
+    fn of_preset(preset: Preset) -> Self {
+        let lr = (preset == Preset::Quick).then(|| "1e-4:1e-1:log4".into());
+        Self { experiment: ExperimentFlags::of(preset), lr }
+    }
+
+    fn sources(&self) -> Sources {
+        self.experiment.run.sources.clone()
     }
 }

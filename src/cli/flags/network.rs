@@ -36,18 +36,32 @@ impl NetworkFlags {
 /// A batch.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
+#[command(next_help_heading = "Schedule")]
 pub struct BatchFlags {
-    /// Images of a batch [default: 128]
-    #[arg(long, short, value_name = "IMAGES", help_heading = "Schedule")]
+    /// Images of a batch [default: 128; of --preset quick of experiments 64]
+    #[arg(long, short, value_name = "IMAGES")]
     pub batch_size: Option<u32>,
-    /// What activations and their gradients are stored as [default: f32]
-    #[arg(long, value_enum, ignore_case = true, help_heading = "Device")]
-    pub precision: Option<PrecisionFlag>,
 }
 
 impl BatchFlags {
     pub fn defaults() -> Self {
-        Self { batch_size: Some(128), precision: Some(PrecisionFlag::F32) }
+        Self { batch_size: Some(128) }
+    }
+}
+
+/// What numbers are stored as.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[command(next_help_heading = "Device")]
+pub struct PrecisionFlags {
+    /// What activations and their gradients are stored as [default: f32]
+    #[arg(long, value_enum, ignore_case = true)]
+    pub precision: Option<PrecisionFlag>,
+}
+
+impl PrecisionFlags {
+    pub fn defaults() -> Self {
+        Self { precision: Some(PrecisionFlag::F32) }
     }
 }
 
@@ -109,14 +123,5 @@ impl PrecisionFlag {
             remark(&format!("cooperative matrices of {} {verdict}", gpu.info.name));
         }
         Ok(precision)
-    }
-}
-
-impl From<Precision> for PrecisionFlag {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Self::F32,
-            Precision::Mixed => Self::Mixed,
-        }
     }
 }

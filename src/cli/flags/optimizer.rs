@@ -43,7 +43,7 @@ pub fn canonical(name: &str) -> String {
 /// Several update rules.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
-#[command(next_help_heading = "Optimizers")]
+#[command(next_help_heading = "Optimizer")]
 pub struct RulesFlags {
     /// The update rules, by their names with commas
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]

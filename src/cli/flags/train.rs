@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::{Flags, Preset, optimizer::RuleFlags, values};
-use crate::cli::recipe::RunFlags;
+use crate::cli::recipe::{RunFlags, Sources};
 
 /// The flags of `velograd train`.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -18,10 +18,7 @@ pub struct TrainFlags {
     pub seed: Option<u64>,
     #[command(flatten)]
     #[serde(flatten)]
-    pub run: RunFlags,
-    #[command(flatten)]
-    #[serde(flatten)]
-    pub rule: RuleFlags,
+    pub run: RunFlags<RuleFlags>,
     /// First weights; stem, width and classes come from their shapes
     #[arg(long, value_name = "FILE.safetensors", help_heading = "Network")]
     pub init: Option<PathBuf>,
@@ -63,8 +60,7 @@ impl Flags for TrainFlags {
     fn defaults() -> Self {
         Self {
             seed: Some(0),
-            run: RunFlags::defaults(),
-            rule: RuleFlags::defaults(),
+            run: RunFlags { rules: RuleFlags::defaults(), ..RunFlags::defaults() },
             selftest: Some(Selftest::Short),
             debug_nan: Some(false),
             on_device_lost: Some(OnDeviceLost::Stop),
@@ -80,8 +76,8 @@ impl Flags for TrainFlags {
         Self { run, ..Self::default() }
     }
 
-    fn of_run(&self) -> Option<&RunFlags> {
-        Some(&self.run)
+    fn sources(&self) -> Sources {
+        self.run.sources.clone()
     }
 }
 

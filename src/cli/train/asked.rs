@@ -47,12 +47,12 @@ impl Asked {
     }
 
     pub fn optimizer(&self) -> String {
-        given(self.flags.rule.optimizer.clone())
+        given(self.flags.run.rules.optimizer.clone())
     }
 
     /// Refuses what can be refused without a device or data.
     pub fn check(&self, init: Option<Config>) -> Result<()> {
-        optim::build(&self.optimizer(), &self.flags.rule.set)?;
+        optim::build(&self.optimizer(), &self.flags.run.rules.set)?;
         self.flags.run.check(init)
     }
 
@@ -62,8 +62,9 @@ impl Asked {
         remarks.iter().for_each(|text| remark(text));
         explain(layers.explained());
         let run = &flags.run;
-        let (optimizer, set, seed) = (given(flags.rule.optimizer.clone()), flags.rule.set.clone(), given(flags.seed));
-        let options = run.options(given(run.batch.precision).on(&mut gpu)?, init)?;
+        let (optimizer, set, seed) =
+            (given(flags.run.rules.optimizer.clone()), flags.run.rules.set.clone(), given(flags.seed));
+        let options = run.options(given(run.precision.precision).on(&mut gpu)?, init)?;
         let options = Options { optimizer, set, seed, ..options };
         let data_seed = run.images.data_seed.unwrap_or(seed);
         let dataset = run.open(data_seed).map_err(|error| match begun {

@@ -60,7 +60,7 @@ pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<Ex
     // What can be found out before the device and the data are opened.
     let but: &[&str] = if more_steps { &["max-steps", "preset"] } else { &["preset"] };
     let differences = resume::differences(&begun, &asked.flags, but)?;
-    let (_, settings) = optim::build(&asked.optimizer(), &asked.flags.rule.set)?;
+    let (_, settings) = optim::build(&asked.optimizer(), &asked.flags.run.rules.set)?;
     let facts = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "dataset": before["dataset"],
