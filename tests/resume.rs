@@ -3,6 +3,8 @@
 
 /// Files that were damaged in every way.
 mod damage;
+/// What `--resume` may name; and how a run is made longer.
+mod named;
 /// The program: damaged checkpoints, other settings, out of space, twice in one folder.
 mod process;
 /// A run as a process, and what it leaves.

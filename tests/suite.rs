@@ -9,6 +9,9 @@ mod cli;
 /// Experiments: several runs in one folder, and the rules alone.
 mod experiments;
 
+/// Where flags come from, and what is said of wrong ones.
+mod flags;
+
 /// The program in a folder of its own.
 mod folder;
 

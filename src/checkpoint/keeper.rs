@@ -63,6 +63,8 @@ impl FromStr for Every {
 impl fmt::Display for Every {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Epochs(1) => f.write_str("1epoch"),
+            Self::Steps(1) => f.write_str("1step"),
             Self::Epochs(n) => write!(f, "{n}epochs"),
             Self::Steps(n) => write!(f, "{n}steps"),
             Self::Time(span) => write!(f, "{}s", span.as_secs()),
@@ -287,6 +289,15 @@ pub fn newest_file(folder: &Path) -> Option<PathBuf> {
     list(folder).into_iter().next().map(|(_, path)| path)
 }
 
+/// Of the checkpoints in a folder, the one with the best validation accuracy, as its newest knows it.
+///
+/// # Errors
+/// As [`load`].
+pub fn best_in(folder: &Path) -> Result<Option<(PathBuf, Best)>> {
+    let Some(newest) = newest_file(folder) else { return Ok(None) };
+    Ok(Keeper::new(folder.to_owned(), Policy::default(), Value::Null, Some(&load(&newest)?)).best())
+}
+
 /// Gives checkpoints of more than `step` updates another name, so that they are not counted any more, and returns the names.
 ///
 /// # Errors
@@ -316,8 +327,8 @@ mod tests {
 
     /// After `epoch` epochs of ten updates, the last with this accuracy.
     fn checkpoint(epoch: u64, accuracy: f64) -> Checkpoint {
-        let row = json!({ "epoch": epoch, "train_loss": 1.0, "train_acc": 1.0, "val_acc": accuracy, "seconds": 1.0,
-                          "images_per_second": 1.0 });
+        let row = json!({ "epoch": epoch, "train_loss": 1.0, "train_acc": 1.0, "val_loss": 1.0, "val_acc": accuracy,
+                          "seconds": 1.0, "images_per_second": 1.0 });
         let epochs = vec![serde_json::from_value(row).unwrap()];
         let updates = Updates { issued: 10 * epoch, skipped: 0 };
         let buffers = vec![("params".to_owned(), vec![7; 64])];
@@ -348,6 +359,48 @@ mod tests {
         keeper.wait().unwrap();
         assert_eq!(steps(), [70, 60]);
         assert_eq!(keeper.best().unwrap().0, folder.join("step-000000060.safetensors"));
+        assert_eq!(best_in(&folder).unwrap().unwrap().1, Best { step: 60, accuracy: 60.0 });
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// Logits that are not finite still have a largest: their accuracy counts for nothing, nor does what comes after them.
+    #[test]
+    fn what_is_not_finite_is_not_the_best() {
+        let keeper = keeper("1epoch");
+        let with = |loss: f64, diverged: Option<u64>| {
+            let mut checkpoint = checkpoint(1, 90.0);
+            checkpoint.position.epochs[0].val_loss = Some(loss);
+            checkpoint.position.diverged = diverged;
+            keeper.best_with(&checkpoint)
+        };
+        assert_eq!(with(1.0, None), Some(Best { step: 10, accuracy: 90.0 }));
+        for loss in [f64::NAN, f64::INFINITY] {
+            assert_eq!(with(loss, None), None);
+        }
+        assert_eq!(with(1.0, Some(3)), None);
+    }
+
+    /// Going back to a checkpoint: the newer ones are kept under another name, and a best that is gone is none.
+    #[test]
+    fn newer_ones_are_set_aside() {
+        let folder = std::env::temp_dir().join(format!("velograd-aside-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let policy = Policy { keep: 9, ..Policy::default() };
+        let mut keeper = Keeper::new(folder.clone(), policy, Value::Null, None);
+        for (epoch, accuracy) in [(1, 30.0), (2, 20.0), (3, 50.0)] {
+            keeper.save(checkpoint(epoch, accuracy)).unwrap();
+        }
+        keeper.wait().unwrap();
+        let second = folder.join(file_name(20));
+        let loaded = named(&second, (30, 3)).unwrap();
+        assert!(named(&second, (19, 3)).err().unwrap().to_string().contains("not all in the logs"));
+        let aside = set_aside_newer(&folder, 20).unwrap();
+        assert_eq!(aside, [folder.join("step-000000030.undone")]);
+        assert_eq!(list(&folder).into_iter().map(|(step, _)| step).collect::<Vec<_>>(), [20, 10]);
+        let best = |from: &Loaded| Keeper::new(folder.clone(), policy, Value::Null, Some(from)).best().unwrap().1;
+        assert_eq!(best(&loaded), Best { step: 10, accuracy: 30.0 });
+        fs::remove_file(folder.join(file_name(10))).unwrap();
+        assert_eq!(best(&loaded), Best { step: 20, accuracy: 20.0 }, "the best of those that are there");
         fs::remove_dir_all(&folder).unwrap();
     }
 
@@ -367,7 +420,7 @@ mod tests {
         for wrong in ["", "1", "epoch", "0epoch", "-1epoch", "1.5min", "1hour", "99999999999steps"] {
             assert!(wrong.parse::<Every>().is_err(), "{wrong}");
         }
-        for text in ["2epochs", "50steps", "600s", "off"] {
+        for text in ["1epoch", "2epochs", "1step", "50steps", "600s", "off"] {
             assert_eq!(text.parse::<Every>().unwrap().to_string(), text);
         }
     }

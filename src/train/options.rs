@@ -107,19 +107,23 @@ impl Options {
 
     /// What the user may not expect of a run that is as was asked for, a line each.
     pub fn remarks(&self, dataset: &dyn Dataset) -> Vec<String> {
-        let (warmup, updates) = (self.schedule.warmup, self.updates(dataset));
-        if warmup == 0 || warmup < updates {
-            return vec![];
-        }
-        let highest = 100.0 * updates as f64 / warmup as f64;
-        let end = if warmup == updates {
-            "with the last update alone".into()
-        } else {
-            format!("only to {highest:.0} % of it")
-        };
-        vec![format!(
-            "the warm-up of {warmup} updates is not shorter than the run of {updates}: the learning rate comes {end}"
-        )]
+        let updates = self.updates(dataset);
+        // Schedule-Free has a warm-up of its own.
+        let own = self.set.iter().rev().find(|(key, _)| key == "warmup_steps").and_then(|(_, text)| text.parse().ok());
+        let warmups = [(self.schedule.warmup as f64, ""), (own.unwrap_or(0.0), " (warmup_steps)")];
+        let long = warmups.into_iter().filter(|(warmup, _)| *warmup > 0.0 && *warmup >= updates as f64);
+        long.map(|(warmup, of)| {
+            let highest = 100.0 * updates as f64 / warmup;
+            let end = if highest == 100.0 {
+                "to its height with the last update alone".to_owned()
+            } else {
+                format!("only to {highest:.0} % of its height")
+            };
+            format!(
+                "the warm-up of {warmup} updates{of} is not shorter than the run of {updates}: the learning rate rises {end}"
+            )
+        })
+        .collect()
     }
 
     /// Refuses what is out of its range.

@@ -47,7 +47,7 @@ pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<Ex
     let longer = extend.is_some() || more_steps;
     let ended = !before["result"].is_null();
     if ended && !longer && checkpoint.is_none() {
-        say!("{} has ended; 'extend' it by --extend EPOCHS. {}", folder.display(), how_it_ended(&before["result"]));
+        say!("{} has ended; --extend EPOCHS trains on. {}", folder.display(), how_it_ended(&before["result"]));
         return Ok(ExitCode::SUCCESS);
     }
     if longer {
@@ -126,14 +126,17 @@ pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<Ex
 
 /// The result of a run that has ended, in words.
 fn how_it_ended(result: &Value) -> String {
-    let count = |key: &str| result[key].as_u64().unwrap_or(0);
+    let count = |key: &str, what: &str| {
+        let count = result[key].as_u64().unwrap_or(0);
+        format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    };
     let number =
         |key: &str, unit: &str| result[key].as_f64().map_or_else(|| "unknown".into(), |v| format!("{v:.4}{unit}"));
     let diverged = result["diverged"].as_u64().map_or(String::new(), |step| format!(" It diverged at update {step}."));
     format!(
-        "It had {} epochs, {} updates; training loss {}, accuracy on validation {}.{diverged}",
-        count("epochs"),
-        count("updates"),
+        "It had {}, {}; training loss {}, accuracy on validation {}.{diverged}",
+        count("epochs", "epoch"),
+        count("updates", "update"),
         number("train_loss", ""),
         number("val_acc", " %")
     )
