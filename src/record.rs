@@ -69,8 +69,16 @@ impl Folder {
     /// Refuses a folder that a run cannot be begun in, before anything is made.
     ///
     /// # Errors
-    /// [`Error::Config`] if it holds a run already.
+    /// [`Error::Config`] if it is in use, or holds a run already.
     pub fn check_free(path: &Path) -> Result<()> {
+        let has = Self::check_empty(path);
+        if has.is_err() {
+            Lock::take(path)?; // of a run that is under way nobody needs to hear how to go on with it
+        }
+        has
+    }
+
+    fn check_empty(path: &Path) -> Result<()> {
         let Some(name) = FILES.iter().find(|name| path.join(name).exists()) else { return Ok(()) };
         let message = format!("{} holds a run already: there is {name}", path.display());
         let hint = format!(
@@ -86,7 +94,7 @@ impl Folder {
     /// [`Error::Config`] if the folder is in use or holds a run already, [`Error::Io`] if it cannot be written.
     pub fn create(path: &Path, run: &Value, policy: Policy) -> Result<Self> {
         let lock = Lock::take(path)?;
-        Self::check_free(path)?;
+        Self::check_empty(path)?;
         // A run that was killed here has no other file than these, or not even these.
         write_run(path, run)?;
         write_config(path, run)?;

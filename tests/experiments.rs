@@ -66,6 +66,10 @@ fn quick_experiments() {
         folder.works(&[command, "--quick", "--max-steps", "2", "--val-split", "64", "--out", command]);
         let read = |name: &str| fs::read_to_string(folder.0.join(command).join(name)).unwrap();
         says(&read("experiment.json"), &["shapes10", "\"width\": 8", "\"batch-size\": 64"]);
+        if command == "compare" {
+            let own = ["optimizers = [\"velograd\", \"adam\", \"sgd\"]", "\"sgd:momentum\" = 0.9"];
+            says(&read("config.toml"), &own);
+        }
         says(&read("config.toml"), &[&format!("command = \"{command}\""), "width = 8", "seeds = 2"]);
         assert_eq!(read("table.csv").lines().count(), 1 + runs, "{command}");
         assert!(read(&format!("{figure}.svg")).contains("velograd"), "{command}");

@@ -290,11 +290,12 @@ fn another_run_is_refused() {
     };
     let wider = Options { config: Config { width: 12, ..options.config }, ..options.clone() };
     let other = Options { optimizer: "sgd".into(), ..options.clone() };
-    for options in [wider, other] {
+    for (options, buffer) in [(wider, "`params`: there "), (other, "`state.m`: there ")] {
         let mut trainer = trainer(gpu, &options);
         let before = trainer.network.weights().unwrap();
         let error = trainer.restore(taken()).unwrap_err().to_string();
-        assert!(error.contains("another network or optimizer") && error.contains("params"), "{error}");
+        assert!(error.contains("another network or optimizer") && error.contains(buffer), "{error}");
+        assert!(!error.contains("`running`") || buffer.contains("params"), "what is the same is not listed: {error}");
         assert!(trainer.network.weights().unwrap() == before && trainer.position().step == 0);
     }
     for batch in [1, 8, usize::MAX] {

@@ -10,7 +10,7 @@ use super::{
         Flags, Preset,
         experiment::{AblateFlags, CompareFlags, ExperimentFlags, SweepFlags},
         given,
-        optimizer::canonical,
+        optimizer::{RulesFlags, canonical},
     },
     layers::{Layer, Layers, Origin, present, recipe_of},
     open_device,
@@ -286,7 +286,16 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
         tune.keep(&gpu, &products, &mut recipe);
         recipe
     };
-    let (common, whole) = (resolved(recipe_of(run)?, &["optimizers", "set"]), resolved(recipe_of(&flags)?, &[]));
+    let common = resolved(recipe_of(run)?, &["optimizers", "set"]);
+    let mut whole = resolved(recipe_of(&flags)?, &[]);
+    if F::COMMAND == CompareFlags::COMMAND {
+        // Also those that were not named, and their settings.
+        let of =
+            |v: &Variant| v.set.iter().map(|(key, value)| (format!("{}:{key}", v.optimizer), value.clone())).collect();
+        let set: Vec<Vec<(String, String)>> = variants.iter().map(of).collect();
+        let optimizers = variants.iter().map(|v| v.optimizer.clone()).collect();
+        whole.extend(recipe_of(&RulesFlags { optimizers, set: set.concat() })?);
+    }
     let (policy, stop) = (run.reliability.policy()?, Stop::on_signals()?);
     let all = Experiment {
         gpu: &gpu,

@@ -66,7 +66,12 @@ fn row(index: usize, adapter: &wgpu::Adapter, chosen: bool) -> serde_json::Value
         "type": format!("{:?}", info.device_type),
         "driver": driver(&info),
         "chosen": chosen,
-        "why": if chosen { "first in the order of choice" } else { "another comes first in the order of choice" },
+        "why": match (chosen, environment::adapter_name()) {
+            (true, None) => "first in the order of choice",
+            (false, None) => "another comes first in the order of choice",
+            (true, Some(_)) => "named by WGPU_ADAPTER_NAME",
+            (false, Some(_)) => "WGPU_ADAPTER_NAME names another",
+        },
         "features": has,
         "kernel_forms": target.gemm.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         "subgroup_size": [info.subgroup_min_size.to_string(), info.subgroup_max_size.to_string()],

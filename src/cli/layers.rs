@@ -209,6 +209,16 @@ fn name_as_known(recipe: &mut Recipe) {
             *name = known;
         }
     }
+    if let Some(Value::Array(names)) = recipe.get_mut("optimizers") {
+        names.iter_mut().for_each(|name| *name = canonical(name.as_str().unwrap_or_default()).into());
+    }
+    if let Some(Value::Object(set)) = recipe.get_mut("set") {
+        let named = |(key, value): (String, Value)| match key.rsplit_once(':') {
+            Some((name, setting)) => (format!("{}:{setting}", canonical(name)), value),
+            None => (key, value),
+        };
+        *set = std::mem::take(set).into_iter().map(named).collect();
+    }
 }
 
 /// Flags that are short for a setting of the optimizer, and that setting.

@@ -232,7 +232,7 @@ pub fn preset_of(gpu: &Gpu) -> Preset {
 }
 
 /// Flags that are about this start of the program, and no part of what makes a run again.
-const OF_THIS_START: [&str; 7] = ["out", "resume", "extend", "selftest", "debug-nan", "on-device-lost", "device"];
+pub const OF_THIS_START: [&str; 7] = ["out", "resume", "extend", "selftest", "debug-nan", "on-device-lost", "device"];
 
 /// Leaves of flags what makes the run again, and states what was chosen where they did not.
 pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: &dyn Dataset, data_seed: u64) {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{
     flags::Flags,
     layers::{Layer, Layers, Origin, present, recipe_of},
+    recipe::OF_THIS_START,
 };
 use crate::{
     error::{Error, Result},
@@ -121,8 +122,8 @@ pub fn differences<F: Flags>(begun: &Layer, asked: &F, but: &[&str]) -> Result<V
     let preset = Layers::only(begun.clone()).preset().unwrap_or(super::flags::Preset::Paper);
     let (begun, _) = Layers::only(begun.clone()).complete::<F>(preset)?.flags::<F>()?;
     let (begun, mut asked): (Recipe, Recipe) = (recipe_of(&begun)?, recipe_of(asked)?);
-    // What it is on this device has the same name as before, or the run is another; that is found out there.
-    asked.retain(|key, value| key != "precision" || value != "auto");
+    // What `auto` is on this device is found out there.
+    asked.retain(|key, value| !OF_THIS_START.contains(&key.as_str()) && (key != "precision" || value != "auto"));
     Ok(record::differences(&begun, &asked, but))
 }
 

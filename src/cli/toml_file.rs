@@ -107,6 +107,11 @@ const COMMANDS: [&str; 4] = ["train", "compare", "sweep", "ablate"];
 
 /// What may be meant by a flag that this command has not.
 fn hint<F: Flags>(flag: &str, known: &Recipe) -> String {
+    match flag {
+        "quick" => return "write preset = \"quick\"".into(),
+        "config" => return "a recipe names no other recipe: --config on the command line takes one".into(),
+        _ => {}
+    }
     let others = COMMANDS.iter().filter(|&&command| super::has_flag(command, flag));
     let others: Vec<_> = others.map(|command| format!("`velograd {command}`")).collect();
     let list = format!("`velograd {} --help` lists them", F::COMMAND);

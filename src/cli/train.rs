@@ -48,13 +48,13 @@ pub fn check(flags: &TrainFlags) -> Result<()> {
 
 pub fn run(flags: &TrainFlags) -> Result<ExitCode> {
     let layers = Layers::given(flags)?;
-    start(flags, &layers).map_err(|error| layers.locate(error))
+    start(&layers).map_err(|error| layers.locate(error))
 }
 
-fn start(flags: &TrainFlags, layers: &Layers) -> Result<ExitCode> {
+fn start(layers: &Layers) -> Result<ExitCode> {
     let (given, _) = layers.flags::<TrainFlags>()?;
     let lost = given.on_device_lost.unwrap_or(OnDeviceLost::Stop);
-    let Some(what) = &flags.resume else {
+    let Some(what) = &given.resume else {
         if given.extend.is_some() {
             return Err(Error::about("extend", "'extend' without a run to continue", "name the run with 'resume'"));
         }
@@ -62,6 +62,10 @@ fn start(flags: &TrainFlags, layers: &Layers) -> Result<ExitCode> {
         let outcome = begin(layers, &given, &mut folder);
         return retry_once(lost, outcome, || go_on(layers, &Target { folder, checkpoint: None, found: false }, None));
     };
+    if given.out.is_some() {
+        let message = "'out' beside 'resume': a run goes on in its own folder";
+        return Err(Error::about("out", message, "drop one of them"));
+    }
     let target = resume::find(what)?;
     if target.found {
         note!("the newest run of {} is {}", what.display(), target.folder.display());

@@ -18,8 +18,8 @@ use crate::{
 /// What `WGPU_BACKEND` may name, as wgpu knows it.
 const BACKENDS: [&str; 10] = ["vulkan", "vk", "metal", "mtl", "dx12", "d3d12", "gl", "gles", "opengl", "noop"];
 
-/// What to use where nobody names an adapter.
-pub(super) fn adapter_name() -> Option<String> {
+/// The adapter to use where the program is not told otherwise.
+pub fn adapter_name() -> Option<String> {
     text("WGPU_ADAPTER_NAME").filter(|name| !name.is_empty())
 }
 

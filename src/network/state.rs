@@ -1,5 +1,7 @@
 //! What a network is between two updates, read from the device and put back: its part of a checkpoint.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     error::{Error, Result},
     gpu::runtime::Report,
@@ -8,6 +10,16 @@ use crate::{
 };
 
 use super::Network;
+
+/// Buffers that two networks have not in common, by their names and words, a line each.
+fn differences(there: &BTreeMap<&str, usize>, here: &BTreeMap<&str, usize>) -> String {
+    let words =
+        |of: &BTreeMap<&str, usize>, name| of.get(name).map_or("none".to_owned(), |words| format!("{words} words"));
+    let names: BTreeSet<&str> = there.keys().chain(here.keys()).copied().collect();
+    let differ = names.into_iter().filter(|name| there.get(name) != here.get(name));
+    let lines = differ.map(|name| format!("`{name}`: there {}, here {}", words(there, name), words(here, name)));
+    lines.collect::<Vec<_>>().join("\n  ")
+}
 
 /// A network between two updates.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +69,7 @@ impl Network<'_> {
     /// Puts a network of the same plans and optimizer where the other was, to the bit.
     ///
     /// # Errors
-    /// [`Error::Config`] with the buffers of both, if they differ; nothing is changed then.
+    /// [`Error::Config`] with the buffers in which they differ, if they do; nothing is changed then.
     ///
     /// # Panics
     /// If submissions are under way.
@@ -68,14 +80,11 @@ impl Network<'_> {
         let words = |name: &str| (self.runtime.buffer(name).size() / 4) as usize;
         let fits = |(name, found): (&String, &(String, Vec<u32>))| *name == found.0 && words(name) == found.1.len();
         if expected.len() != state.buffers.len() || !expected.iter().zip(&state.buffers).all(fits) {
-            let list = |names: Vec<(&String, usize)>| format!("{names:?}");
-            let here = list(expected.iter().map(|name| (name, words(name))).collect());
-            let there = list(state.buffers.iter().map(|(name, words)| (name, words.len())).collect());
+            let here: BTreeMap<&str, usize> = expected.iter().map(|name| (name.as_str(), words(name))).collect();
+            let there: BTreeMap<&str, usize> =
+                state.buffers.iter().map(|(name, words)| (name.as_str(), words.len())).collect();
             self.evaluating = evaluating;
-            return Err(Error::config(
-                "the checkpoint is of another network or optimizer",
-                format!("there: {there}\n  here: {here}"),
-            ));
+            return Err(Error::config("the checkpoint is of another network or optimizer", differences(&there, &here)));
         }
         for (name, words) in &state.buffers {
             self.runtime.write(self.runtime.buffer(name), words);

@@ -46,10 +46,6 @@ pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<Ex
     }
     let longer = extend.is_some() || more_steps;
     let ended = !before["result"].is_null();
-    if ended && !longer && checkpoint.is_none() {
-        say!("{} has ended; --extend EPOCHS trains on. {}", folder.display(), how_it_ended(&before["result"]));
-        return Ok(ExitCode::SUCCESS);
-    }
     if longer {
         may_be_longer(&before["result"])?;
     }
@@ -69,6 +65,10 @@ pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<Ex
     });
     record::refuse_differences(&path, &[record::other_facts(&before, &facts), differences].concat())?;
     asked.check(None)?;
+    if ended && !longer && checkpoint.is_none() {
+        say!("{} has ended; --extend EPOCHS trains on. {}", folder.display(), how_it_ended(&before["result"]));
+        return Ok(ExitCode::SUCCESS);
+    }
 
     let gpu = open_device(asked.flags.run.device.device.as_deref())?;
     // Sizes are in the recipe: the first weights need not be there any more.
