@@ -315,7 +315,8 @@ fn help_is_under_headings() {
             let entry = text.split(&format!("--{flag} ")).nth(1).unwrap_or_else(|| panic!("--{flag} is not in --help"));
             let entry = entry.split("\n      --").next().unwrap().replace('\n', " ");
             let Some(said) = entry.split("[default: ").nth(1) else { continue };
-            let said = said.split([']', ';']).next().unwrap();
+            let said = said.split([']', ';']).next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+            let said = said.as_str();
             let number = |text: &str| text.parse::<f64>().ok();
             let same = said == value || number(said).is_some_and(|said| Some(said) == number(value));
             assert!(same || (said, value) == ("off", "false"), "--{flag}: help says {said}, and it is {value}");

@@ -113,18 +113,17 @@ pub fn begun(run: &Value, path: &Path) -> Result<Layer> {
     Ok(Layer { origin: Origin::Begun(path.to_owned()), recipe: present(recipe) })
 }
 
-/// The settings in which what was begun differs from what is asked for now, but for those in `but`.
+/// The settings in which what was begun differs from what is asked for now, complete flags of `F`, but for those in `but`.
 ///
 /// # Errors
 /// [`Error::Config`] if the recipe of what was begun has a value that is none of its flag.
-pub fn differences<F: Flags>(begun: &Layer, asked: &F, but: &[&str]) -> Result<Vec<String>> {
+pub fn differences<F: Flags>(begun: &Layer, mut asked: Recipe, but: &[&str]) -> Result<Vec<String>> {
     // Complete, so that what was not written down is what it was by default.
     let preset = Layers::only(begun.clone()).preset().unwrap_or(super::flags::Preset::Paper);
     let (begun, _) = Layers::only(begun.clone()).complete::<F>(preset)?.flags::<F>()?;
-    let (begun, mut asked): (Recipe, Recipe) = (recipe_of(&begun)?, recipe_of(asked)?);
     // What `auto` is on this device is found out there.
     asked.retain(|key, value| !OF_THIS_START.contains(&key.as_str()) && (key != "precision" || value != "auto"));
-    Ok(record::differences(&begun, &asked, but))
+    Ok(record::differences(&recipe_of(&begun)?, &asked, but))
 }
 
 #[cfg(test)]

@@ -117,12 +117,20 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
     if let Some((_, checksum, _)) = init {
         run["init"] = json!(checksum);
     }
+    let stop = Stop::on_signals()?;
     let record = Folder::create(folder, &run, setup.flags.run.reliability.policy()?)?;
-    train(&setup, trainer, run, record, folder)
+    train(&setup, trainer, run, record, folder, stop)
 }
 
 /// From where the trainer stands to the end, or to a signal.
-fn train(setup: &Setup, mut trainer: Trainer<'_>, mut run: Value, record: Folder, folder: &Path) -> Result<ExitCode> {
+fn train(
+    setup: &Setup,
+    mut trainer: Trainer<'_>,
+    mut run: Value,
+    record: Folder,
+    folder: &Path,
+    stop: Stop,
+) -> Result<ExitCode> {
     let Setup { gpu, dataset, options, .. } = setup;
     note!(
         "{} on {}: {}, width {}, batch {} x {}, {} parameters, {:.0} MB on the device; writing {}",
@@ -139,7 +147,7 @@ fn train(setup: &Setup, mut trainer: Trainer<'_>, mut run: Value, record: Folder
     let train = dataset.len(Split::Train);
     let mut progress = Progress::new(options, train);
     progress.resumed(trainer.position());
-    let mut journal = Journal { folder: record, watch: &mut progress, stop: Stop::on_signals()? };
+    let mut journal = Journal { folder: record, watch: &mut progress, stop };
     trainer.debug_nan = given(setup.flags.debug_nan);
     let rows = trainer.run(&mut journal)?;
     let Journal { folder: mut record, stop, .. } = journal;

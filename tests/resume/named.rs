@@ -62,7 +62,7 @@ fn a_run_knows_its_images() {
     says(&folder.refused(2, &again), &["other images", "data set, crc32: there", crc, "--data PATH"]);
     says(
         &folder.refused(2, &[&again[..], &["--dataset", "shapes10"]].concat()),
-        &["other images", "there cifar10, here shapes10"],
+        &["--dataset: there cifar10, here shapes10"],
     );
     let said = folder.works(&[&again[..], &["--data", "moved"]].concat());
     says(&said, &["continued from"]);

@@ -8,7 +8,7 @@ use crate::{
     checkpoint,
     cli::{
         flags::{Preset, train::TrainFlags},
-        layers::Layers,
+        layers::{Layers, recipe_of},
         open_device,
         print::{note, say},
         resume::{self, Target},
@@ -17,6 +17,7 @@ use crate::{
     error::{Error, Result},
     optim,
     record::{self, Folder, Lock, Resume, read_run},
+    signals::Stop,
     train::{Options, Position},
     weights::Weights,
 };
@@ -55,7 +56,7 @@ pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<Ex
     let asked = Asked::new(&layers, preset)?;
     // What can be found out before the device and the data are opened.
     let but: &[&str] = if more_steps { &["max-steps", "preset"] } else { &["preset"] };
-    let differences = resume::differences(&begun, &asked.flags, but)?;
+    let differences = resume::differences::<TrainFlags>(&begun, recipe_of(&asked.flags)?, but)?;
     let (_, settings) = optim::build(&asked.optimizer(), &asked.flags.run.rules.set)?;
     let facts = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -94,6 +95,7 @@ pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<Ex
         checkpoint: checkpoint.as_deref(),
         longer,
     };
+    let stop = Stop::on_signals()?;
     let (record, loaded) = Folder::resume(folder, how, &mut |text| note!("{text}"))?;
     let mut trainer = setup.trainer(|layout| match &setup.flags.init {
         Some(path) if loaded.is_none() => {
@@ -120,8 +122,13 @@ pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<Ex
             }
         }
     }
-    record.write(&run)?;
-    train(&setup, trainer, run, record, folder)
+    // Longer than it was, images elsewhere, another device: then the file says so from now on.
+    let mut said = before;
+    said.as_object_mut().and_then(|said| said.remove("result"));
+    if said != run || !folder.join(record::CONFIG).exists() {
+        record.write(&run)?;
+    }
+    train(&setup, trainer, run, record, folder, stop)
 }
 
 /// The result of a run that has ended, in words.
