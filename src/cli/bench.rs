@@ -24,10 +24,6 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    model: ModelFlags,
-    #[command(flatten)]
-    tune: TuneFlags,
     /// Updates to time, after two that are not [default: 10, of --suite on a software device 3]
     #[arg(long)]
     steps: Option<u32>,
@@ -35,8 +31,12 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with_all = ["stem", "batch_size", "precision", "optimizer", "set", "lr", "weight_decay", "momentum", "config"])]
     suite: bool,
     /// One JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
+    #[command(flatten)]
+    model: ModelFlags,
+    #[command(flatten)]
+    tune: TuneFlags,
 }
 
 /// What is timed where nobody says how many.

@@ -29,8 +29,6 @@ const ROWS: usize = 10;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    data: DataFlags,
     /// Writes a sheet of training images: each as it is, and to its right as augmented for the first epoch
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
@@ -40,6 +38,8 @@ pub(super) struct Arguments {
     /// Seed of the augmentation, and of the images of shapes10
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    data: DataFlags,
     #[command(flatten)]
     device: DeviceFlags,
 }

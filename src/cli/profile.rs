@@ -19,16 +19,16 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    model: ModelFlags,
-    #[command(flatten)]
-    tune: TuneFlags,
     /// Times each dispatch is timed; the smallest counts
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Folder for profile.csv, trace.json (for ui.perfetto.dev) and memory.svg
-    #[arg(long, short, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFlags,
+    #[command(flatten)]
+    tune: TuneFlags,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {

@@ -64,7 +64,7 @@ pub fn find(what: &Path) -> Result<Target> {
             Some(run) => named(&run, Some(what)),
             None => {
                 let expected = "a checkpoint in the folder of its run, as RUN/checkpoints/step-000000100.safetensors";
-                Err(Error::data(what, expected, "a file elsewhere", "weights alone can begin a run: 'init'"))
+                Err(Error::data(what, expected, "a file elsewhere", "weights alone can begin a run: --init FILE"))
             }
         };
     }
@@ -76,7 +76,11 @@ pub fn find(what: &Path) -> Result<Target> {
     if let Some((_, folder)) = newest {
         return Ok(Target { folder, checkpoint: None, found: true });
     }
-    let hint = if latest { "name the run's folder, which was its 'out'" } else { "'resume' takes what 'out' was" };
+    let hint = if latest {
+        "name the run's folder, which was its --out"
+    } else {
+        "a run's folder is what its --out was, or one in runs/"
+    };
     Err(Error::data(below, "the folder of a run, or one with runs in it", "no run.json", hint))
 }
 

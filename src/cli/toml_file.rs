@@ -162,6 +162,12 @@ fn plain(said: &str) -> String {
         ("invalid type: ", "found "),
         ("invalid value: ", "found "),
         ("unknown variant ", "found "),
+        ("found string ", "found "),
+        ("found integer ", "found "),
+        ("found floating point ", "found "),
+        ("found boolean ", "found "),
+        ("found sequence", "found a list"),
+        ("found map", "found a table"),
     ];
     types.iter().fold(said.to_owned(), |said, (rust, words)| said.replace(rust, words))
 }

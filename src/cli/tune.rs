@@ -116,11 +116,11 @@ fn summary(found: &[Measured], seconds: f64) -> String {
 
 #[derive(Args)]
 pub(super) struct Arguments {
+    /// One JSON object per form of a product on standard output
+    #[arg(long, help_heading = "Output")]
+    json: bool,
     #[command(flatten)]
     model: ModelFlags,
-    /// One JSON object per form of a product on standard output
-    #[arg(long)]
-    json: bool,
 }
 
 /// Measures every form of every product, keeps the fastest, and shows them all.

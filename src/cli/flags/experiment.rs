@@ -15,7 +15,7 @@ pub struct ExperimentFlags<R: Args + Default> {
     #[command(flatten)]
     #[serde(flatten)]
     pub run: RunFlags<R>,
-    /// Runs per optimizer, with seeds 0, 1, ... [default: 3; of --preset quick 2]
+    /// Runs per optimizer, with seeds 0, 1, ... [default: 3; 2 with --preset quick]
     #[arg(long, value_name = "N", help_heading = "Experiment")]
     #[serde(with = "values::whole")]
     pub seeds: Option<u64>,
@@ -64,7 +64,8 @@ pub struct SweepFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub experiment: ExperimentFlags<RulesFlags>,
-    /// Learning rates: LOW:HIGH:logN, LOW:HIGH:linN or a list [default: 1e-4:1e-1:log7; of --preset quick log4]
+    /// Learning rates: LOW:HIGH:logN, LOW:HIGH:linN or a list [default: 1e-4:1e-1:log7; log4 with
+    /// --preset quick]
     #[arg(long, value_name = "RATES", help_heading = "Optimizer")]
     #[serde(with = "values::text")]
     pub lr: Option<String>,

@@ -22,7 +22,7 @@ pub struct NetworkFlags {
     /// First layers of resnet18 [default: imagenet]
     #[arg(long, value_enum, ignore_case = true)]
     pub stem: Option<StemFlag>,
-    /// Channels of the first stage [default: 64; of --preset quick fewer]
+    /// Channels of the first stage [default: 64; fewer with --preset quick]
     #[arg(long, value_name = "CHANNELS")]
     pub width: Option<u32>,
 }
@@ -38,7 +38,7 @@ impl NetworkFlags {
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Schedule")]
 pub struct BatchFlags {
-    /// Images of a batch [default: 128; of --preset quick of experiments 64]
+    /// Images of a batch [default: 128; 64 in quick experiments]
     #[arg(long, short, value_name = "IMAGES")]
     pub batch_size: Option<u32>,
 }

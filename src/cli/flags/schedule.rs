@@ -10,14 +10,14 @@ use crate::optim::Lookahead;
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Schedule")]
 pub struct ScheduleFlags {
-    /// Passes over the data [default: 20; of --preset quick fewer]
+    /// Passes over the data [default: 20; fewer with --preset quick]
     #[arg(long, short)]
     pub epochs: Option<u32>,
     /// End after this many updates
     #[arg(long, value_name = "UPDATES")]
     #[serde(with = "values::whole")]
     pub max_steps: Option<u64>,
-    /// Batches whose gradients are averaged into one update [default: 2; of --preset quick 1]
+    /// Batches whose gradients are averaged into one update [default: 2; 1 with --preset quick]
     #[arg(long, value_name = "BATCHES")]
     pub accumulate: Option<u32>,
     /// How the learning rate moves, per update: constant, step, cosine, cosine-restarts, linear or triangle, with choices

@@ -40,7 +40,9 @@ fn natural(text: &str) -> Value {
     if let Ok(whole) = text.parse::<i64>().map_err(drop).and_then(|n| (n.to_string() == text).then_some(n).ok_or(())) {
         return whole.into();
     }
-    let number = text.parse::<f64>().ok().and_then(serde_json::Number::from_f64);
+    // A whole number that is too long for 64 bits has more digits than a number with a point keeps.
+    let real = text.contains(['.', 'e', 'E']).then(|| text.parse::<f64>().ok()).flatten();
+    let number = real.and_then(serde_json::Number::from_f64);
     match (number, text) {
         (Some(number), _) => Value::Number(number),
         (None, "true") => true.into(),
@@ -187,13 +189,13 @@ mod tests {
     #[test]
     fn a_text_that_is_a_number_stays_what_it_was() {
         for (text, kept) in
-            [("0.001", "0.001"), ("1e-3", "0.001"), ("5", "5"), ("1.0", "1.0"), ("-0", "-0.0"), ("07", "7.0")]
+            [("0.001", "0.001"), ("1e-3", "0.001"), ("5", "5"), ("1.0", "1.0"), ("-1", "-1"), ("-0.0", "-0.0")]
         {
             let word = word(&natural(text)).unwrap();
             assert_eq!(word, kept);
             assert_eq!(word.parse::<f64>().unwrap().to_bits(), text.parse::<f64>().unwrap().to_bits());
         }
-        for text in ["true", "false", "nan", "inf", "1e999", "0x10", "flat", "", "1_000"] {
+        for text in ["true", "nan", "inf", "1e999", "0x10", "flat", "", "1_000", "-0", "07", "18446744073709551615"] {
             assert_eq!(word(&natural(text)).unwrap(), text);
         }
     }

@@ -122,10 +122,10 @@ pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<Ex
             }
         }
     }
-    // Longer than it was, images elsewhere, another device: then the file says so from now on.
-    let mut said = before;
-    said.as_object_mut().and_then(|said| said.remove("result"));
-    if said != run || !folder.join(record::CONFIG).exists() {
+    // What the next process must know before this one has ended.
+    let moved = before["dataset"]["path"] != run["dataset"]["path"];
+    let of_before = before["recipe"].is_null() || !folder.join(record::CONFIG).exists();
+    if longer || ended || moved || of_before {
         record.write(&run)?;
     }
     train(&setup, trainer, run, record, folder, stop)
