@@ -123,6 +123,15 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
+    /// The same error, about this setting if it is about none yet.
+    #[must_use]
+    pub fn of_setting(self, name: &'static str) -> Self {
+        match self {
+            Self::Config { message, hint, setting } => Self::Config { message, hint, setting: setting.or(Some(name)) },
+            other => other,
+        }
+    }
+
     /// The same error with all its words but the system's changed by `edit`.
     #[must_use]
     pub fn map_words(self, edit: impl Fn(String) -> String) -> Self {

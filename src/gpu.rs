@@ -297,7 +297,7 @@ impl Gpu {
     pub fn target_for(&self, precision: Precision) -> Result<Target> {
         if precision == Precision::Mixed && !self.has_f16() {
             let message = format!("{}: its shaders have no f16, which mixed precision needs", self.info.name);
-            return Err(Error::device(message, "'precision' f32 needs none"));
+            return Err(Error::device(message, "'precision' f32 needs no f16"));
         }
         Ok(self.target.with(precision))
     }

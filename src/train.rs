@@ -323,7 +323,7 @@ impl<'a> Trainer<'a> {
             None => "run again dispatch by dispatch, every number is finite: the device does not repeat itself".into(),
         };
         let message = format!("update {} is not finite: {found}", self.position.step);
-        let hint = "inputs that grow from update to update ask for a smaller learning rate; inputs that are small and finite \
+        let hint = "inputs that grow from update to update ask for a smaller 'lr'; inputs that are small and finite \
                     ask for `velograd selftest`";
         Err(Error::NotFinite { message, hint: hint.into() })
     }

@@ -64,7 +64,7 @@ fn a_lost_device_is_an_error_that_says_what_was_running() {
     let error = outcome.and_then(|_| network.drain()).expect_err("the device is gone");
     let text = error.to_string();
     let during = "during: a batch of 16 images in 1";
-    for part in [gpu.info.name.as_str(), "lost", during, "dispatches; the heaviest is ", "hint: ", "--batch-size"] {
+    for part in [gpu.info.name.as_str(), "lost", during, "dispatches; the heaviest is ", "hint: ", "'batch_size'"] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
     assert_eq!(error.exit_code(), 1);
@@ -107,7 +107,7 @@ fn too_large_a_batch_is_refused_with_the_one_that_fits() {
     let (optimizer, _) = optim::build("sgd", &[]).unwrap();
     let made = Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0);
     let text = made.err().expect("it cannot fit").to_string();
-    assert!(text.contains(&format!("a batch of {n} does not fit")) && text.contains("--batch-size "), "{text}");
+    assert!(text.contains(&format!("a batch of {n} does not fit")) && text.contains("'batch_size' "), "{text}");
 }
 
 /// However finely a batch is cut into submissions, its bits are the same; whole unless it would take too long.
@@ -179,7 +179,7 @@ fn a_run_that_diverges_names_its_kernel() {
     let error = trainer.run(&mut ()).expect_err("a rate of 1e30 diverges");
     let text = error.to_string();
     assert!(matches!(error, Error::NotFinite { .. }), "{text}");
-    for part in ["update ", "is that of ", "of the update", "read `", "--set lr="] {
+    for part in ["update ", "is that of ", "of the update", "read `", "a smaller 'lr'"] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
 }

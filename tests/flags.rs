@@ -44,8 +44,15 @@ fn a_recipe_is_refused_by_its_line() {
     refused("width = 5000\n", &["r.toml, line 1: `width` is 5000", "1024"]);
     refused("dropout = 1.5\n", &["r.toml, line 1: `dropout` is 1.5", "below 1"]);
     refused("keep = 0\n", &["r.toml, line 1: `keep` is 0"]);
-    refused("schedule = \"cosin\"\n", &["did you mean `cosine`"]);
-    refused("model = \"resnet81\"\n", &["resnet18"]);
+    refused("schedule = \"cosin\"\n", &["r.toml, line 1: ", "did you mean `cosine`"]);
+    refused("\nmodel = \"resnet81\"\n", &["r.toml, line 2: ", "resnet18"]);
+    refused("\noptimizer = \"adm\"\n", &["r.toml, line 2: ", "did you mean `adam`"]);
+    refused("width = 4\n[set]\nlr = 0.1\nlrr = 1\n", &["r.toml, line 4: ", "did you mean `lr`"]);
+    refused("width = 4\n[set]\nlr = 0.1\nbeta1 = 1.5\n", &["r.toml, line 4: ", "beta1=1.5"]);
+    refused("lr = 0.1\nset = { lr = 0.2 }\n", &["r.toml, line 1: `lr = 0.1`", "`lr = 0.2` in `set`"]);
+    folder.write("c.toml", b"optimizers = 'adam,sgd'\n[set.adam]\nlr = 1\n[set.sgd]\nmomentun = 0.9\n");
+    let said = folder.refused(2, &["compare", "--config", "c.toml", "--data", "nowhere", "--out", "c"]);
+    says(&said, &["c.toml, line 5: ", "did you mean `momentum`"]);
     // A flag of another command, and a recipe of one.
     refused("seeds = 3\n", &["`seeds` is no flag of `velograd train`", "`velograd compare`"]);
     let said = refused_recipe(&folder, "command = \"compare\"\nseeds = 3\n");

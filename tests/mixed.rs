@@ -255,7 +255,7 @@ fn without_f16_mixed_precision_is_refused() {
     let (sgd, _) = optim::build("sgd", &[]).unwrap();
     let refused = Network::new(&gpu, &plans, Some(sgd), |layout| Ok(Weights::init(layout, 0)), 0);
     let error = refused.err().expect("the device has no f16").to_string();
-    assert!(error.contains(&gpu.info.name) && error.contains("f16") && error.contains("--precision f32"), "{error}");
+    assert!(error.contains(&gpu.info.name) && error.contains("f16") && error.contains("'precision' f32"), "{error}");
 }
 
 /// A core is taken if it is right and faster. Plain arithmetic in place of cooperative matrices is right, and slower than the

@@ -171,6 +171,27 @@ impl Layers {
             _ => error,
         }
     }
+
+    /// The error about a setting of an optimizer with the file and line of it, where a recipe has it: the first of `set` that `wrong`
+    /// says it is about. The recipe may have it under another name, of `set adam:lr` for `lr`.
+    pub fn locate_set(&self, error: Error, name: &str, wrong: impl Fn(&str, &str) -> bool) -> Error {
+        // Its own name in a set of several rules; `None` of a setting of another.
+        let own = |key: &str| match key.rsplit_once(':') {
+            Some((rule, setting)) => (rule == name).then(|| setting.to_owned()),
+            None => Some(key.to_owned()),
+        };
+        for layer in &self.0 {
+            let Some(Value::Object(set)) = layer.recipe.get("set") else { continue };
+            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let found = set.iter().find(|(key, value)| own(key).is_some_and(|key| wrong(&key, &text(value))));
+            let (Some((key, _)), Error::Config { message, hint, .. }) = (found, &error) else { continue };
+            return match &layer.origin {
+                Origin::File(file) => Error::config(format!("{}: {message}", file.place(&format!("set {key}"))), hint.clone()),
+                _ => error,
+            };
+        }
+        error
+    }
 }
 
 /// Flags as JSON, those without a value as null.
@@ -234,8 +255,11 @@ fn fold_short_forms(layer: &mut Layer, command: &str) -> Result<()> {
         let set = layer.recipe.entry("set").or_insert_with(|| Recipe::new().into());
         let Value::Object(set) = set else { continue };
         if let Some(other) = set.get(setting).filter(|other| other.as_f64() != value.as_f64()) {
-            let message = format!("--{flag} {value} and --set {setting}={other}");
-            return Err(Error::config(message, format!("--{flag} is short for the latter: drop one of them")));
+            let message = match &layer.origin {
+                Origin::File(file) => format!("{}: `{flag} = {value}`, and `{setting} = {other}` in `set`", file.place(flag)),
+                _ => format!("--{flag} {value} and --set {setting}={other}"),
+            };
+            return Err(Error::config(message, format!("{flag} is short for the latter: drop one of them")));
         }
         set.insert(setting.into(), value);
     }

@@ -127,12 +127,12 @@ impl<R: Args + Default> RunFlags<R> {
     ///
     /// # Errors
     /// [`Error::Config`] with the setting and its range.
-    pub fn check(&self, init: Option<Config>) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         self.reliability.policy()?;
         if let Some(name) = &self.data.dataset {
-            data::known(name)?;
+            data::known(name).map_err(|error| error.of_setting("dataset"))?;
         }
-        self.options(Precision::F32, init)?.check()
+        self.options(Precision::F32, None)?.check()
     }
 
     /// A run of these flags, complete as they are, its optimizer and seed aside; `init` is the size of weights to start from.
@@ -141,7 +141,7 @@ impl<R: Args + Default> RunFlags<R> {
     /// [`Error::Config`] for a name that is not known, or a schedule that is none.
     pub fn options(&self, precision: Precision, init: Option<Config>) -> Result<Options> {
         let Self { images, network, batch, schedule, regularization, validation, reliability, .. } = self;
-        let model = models::find(&given(network.model.clone()))?;
+        let model = models::find(&given(network.model.clone())).map_err(|error| error.of_setting("model"))?;
         let stem = model.stem(network.stem.map(Stem::from))?;
         let drawn = Config { stem, width: given(network.width), classes: CLASSES as u32 };
         let single = |value: Option<f64>| given(value) as f32;
@@ -165,7 +165,8 @@ impl<R: Args + Default> RunFlags<R> {
                 },
                 no_decay: given(regularization.no_decay),
             },
-            schedule: Schedule::parse(&given(schedule.schedule.clone()), given(schedule.warmup))?,
+            schedule: Schedule::parse(&given(schedule.schedule.clone()), given(schedule.warmup))
+                .map_err(|error| error.of_setting("schedule"))?,
             validate_every: given(validation.validate_every),
             early_stop: validation.early_stop,
             on_nan: given(reliability.on_nan).into(),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     flags::Flags,
     layers::{Layer, Layers, Origin, present, recipe_of},
-    recipe::OF_THIS_START,
+    recipe::{OF_THIS_START, absolute},
 };
 use crate::{
     error::{Error, Result},
@@ -108,9 +108,11 @@ fn written(run: &Path) -> Option<SystemTime> {
 /// The layer of flags that a run was begun with.
 ///
 /// # Errors
-/// [`Error::Data`] if its `run.json` has no recipe.
-pub fn begun(run: &Value, path: &Path) -> Result<Layer> {
+/// [`Error::Data`] if its `run.json` has no recipe, or a value in it is none of its flag.
+pub fn begun<F: Flags>(run: &Value, path: &Path) -> Result<Layer> {
     let mut recipe = record::recipe(run, path)?;
+    let read = serde_json::from_value::<F>(Value::Object(present(recipe.clone())));
+    read.map_err(|error| Error::data(path, "a recipe with the values of flags", error.to_string(), ""))?;
     if let Some(seed) = run["dataset"]["seed"].as_u64() {
         recipe.entry("data-seed").or_insert(seed.into());
     }
@@ -127,7 +129,13 @@ pub fn differences<F: Flags>(begun: &Layer, mut asked: Recipe, but: &[&str]) -> 
     let (begun, _) = Layers::only(begun.clone()).complete::<F>(preset)?.flags::<F>()?;
     // What `auto` is on this device is found out there.
     asked.retain(|key, value| !OF_THIS_START.contains(&key.as_str()) && (key != "precision" || value != "auto"));
-    Ok(record::differences(&recipe_of(&begun)?, &asked, but))
+    let mut begun = recipe_of(&begun)?;
+    for recipe in [&mut begun, &mut asked] {
+        if let Some(Value::String(path)) = recipe.get_mut("init") {
+            *path = absolute(Path::new(path));
+        }
+    }
+    Ok(record::differences(&begun, &asked, but))
 }
 
 #[cfg(test)]

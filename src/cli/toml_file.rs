@@ -27,7 +27,7 @@ pub struct TomlFile {
 }
 
 impl TomlFile {
-    /// Where a key stands, for the beginning of a message.
+    /// Where a flag, or as `set lr` a setting in it, stands, for the beginning of a message.
     pub fn place(&self, key: &str) -> String {
         place(&self.path, self.lines.get(key).copied())
     }
@@ -86,9 +86,24 @@ pub fn read<F: Flags>(path: &Path) -> Result<(TomlFile, Recipe)> {
             Err(error) => return wrong(format!("`{name}`: {}", plain(&error.to_string())), String::new()),
         };
         recipe.extend(present(recipe_of(&flags)?));
+        if let DeValue::Table(table) = value.get_ref() {
+            note_lines(&flag, table, &line, &mut lines);
+        }
         lines.insert(flag, at);
     }
     Ok((TomlFile { path: path.to_owned(), lines }, recipe))
+}
+
+/// Where the settings of a table stand, as `set lr`, or `set adam:lr` in a table of it.
+fn note_lines(of: &str, table: &DeTable<'_>, line: &dyn Fn(usize) -> usize, lines: &mut BTreeMap<String, usize>) {
+    let separator = if of.contains(' ') { ':' } else { ' ' };
+    for (key, value) in table {
+        let name = format!("{of}{separator}{}", key.get_ref());
+        match value.get_ref() {
+            DeValue::Table(inner) => note_lines(&name, inner, line, lines),
+            _ => drop(lines.insert(name, line(key.span().start))),
+        }
+    }
 }
 
 fn of_another_command<F: Flags>(path: &Path, command: &str) -> Error {

@@ -42,7 +42,7 @@ use go_on::go_on;
 /// [`Error::Config`], or [`Error::Io`] and [`Error::Data`] for a recipe that cannot be read.
 pub fn check(flags: &TrainFlags) -> Result<()> {
     let layers = Layers::given(flags)?;
-    let checked = Asked::new(&layers, layers.preset().unwrap_or(Preset::Quick)).and_then(|asked| asked.check(None));
+    let checked = Asked::new(&layers, layers.preset().unwrap_or(Preset::Quick)).and_then(|asked| asked.check());
     checked.map_err(|error| layers.locate(error))
 }
 
@@ -89,6 +89,7 @@ fn retry_once<T>(policy: OnDeviceLost, outcome: Result<T>, go_on: impl FnOnce() 
 /// Begins a run in `folder`, or in one of its own, which is then put there.
 fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Result<ExitCode> {
     let asked = Asked::new(layers, layers.preset().unwrap_or(Preset::Quick))?;
+    asked.check()?;
     let init = asked.flags.init.clone();
     let init = init.map(|path| Ok((checkpoint::recognize(&path)?, crc32(&path)?, path))).transpose()?;
     let size = init.as_ref().map(|((_, config), ..)| *config);
@@ -100,7 +101,6 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
         }
         given_flags.run.fit_weights(*config)?;
     }
-    asked.check(size)?;
     if given_flags.out.is_some() {
         Folder::check_free(folder)?;
     } else {

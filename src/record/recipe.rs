@@ -52,6 +52,10 @@ fn from_text(text: &str) -> Option<Recipe> {
     for (key, value) in table {
         recipe.insert(key, serde_json::to_value(value).ok()?);
     }
+    // A seed that TOML's numbers do not reach was a text.
+    if let Some(seed) = recipe.get("seed").and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok()) {
+        recipe.insert("seed".into(), seed.into());
+    }
     Some(recipe)
 }
 

@@ -60,7 +60,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
 ) -> Result<ExitCode> {
     // What can be found out before the device and the data are opened.
     let (early, remarks) = layers.complete::<F>(layers.preset().unwrap_or(Preset::Quick))?.flags::<F>()?;
-    let out = check(experiment(&early), &variants_of(&early, None)?.0)?;
+    let out = check(layers, experiment(&early), &variants_of(&early, None)?.0)?;
     remarks.iter().for_each(|text| remark(text));
 
     let mut gpu = open_device(experiment(&early).run.device.device.as_deref())?;
@@ -133,7 +133,11 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
 }
 
 /// Refuses what can be refused without a device or data, and gives the folder.
-fn check<'a, R: Args + Default>(flags: &'a ExperimentFlags<R>, variants: &[Variant]) -> Result<&'a Path> {
+fn check<'a, R: Args + Default>(
+    layers: &Layers,
+    flags: &'a ExperimentFlags<R>,
+    variants: &[Variant],
+) -> Result<&'a Path> {
     let Some(out) = flags.out.as_deref() else {
         return Err(Error::about("out", "'out' is missing", "'out' names the folder for runs, tables and figures"));
     };
@@ -143,8 +147,12 @@ fn check<'a, R: Args + Default>(flags: &'a ExperimentFlags<R>, variants: &[Varia
     if let Some(twice) = variants.iter().enumerate().find(|(i, v)| variants[..*i].iter().any(|w| w.label == v.label)) {
         return Err(Error::config(format!("`{}` is there twice", twice.1.label), "name each optimizer once"));
     }
-    variants.iter().try_for_each(|variant| optim::build(&variant.optimizer, &variant.set).map(drop))?;
-    flags.run.check(None)?;
+    for Variant { optimizer, set, .. } in variants {
+        optim::find(optimizer).map_err(|error| error.of_setting("optimizers"))?;
+        let wrong = |key: &str, value: &str| optim::build(optimizer, &[(key.into(), value.into())]).is_err();
+        optim::build(optimizer, set).map_err(|error| layers.locate_set(error, optimizer, wrong))?;
+    }
+    flags.run.check()?;
     Ok(out)
 }
 

@@ -51,9 +51,13 @@ impl Asked {
     }
 
     /// Refuses what can be refused without a device or data.
-    pub fn check(&self, init: Option<Config>) -> Result<()> {
-        optim::build(&self.optimizer(), &self.flags.run.rules.set)?;
-        self.flags.run.check(init)
+    pub fn check(&self) -> Result<()> {
+        let name = self.optimizer();
+        optim::find(&name).map_err(|error| error.of_setting("optimizer"))?;
+        let wrong = |key: &str, value: &str| optim::build(&name, &[(key.into(), value.into())]).is_err();
+        let built = optim::build(&name, &self.flags.run.rules.set);
+        built.map_err(|error| self.layers.locate_set(error, &name, wrong))?;
+        self.flags.run.check()
     }
 
     /// What they are on a device, with the data. A run that goes on was `begun` with this `run.json`.
