@@ -29,10 +29,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use print::say;
 
-use crate::{
-    error::{Error, Result},
-    gpu::Gpu,
-};
+use crate::{check::cooperative::{Verdict, self}, device::Gpu, error::{Error, Result}};
 
 pub use flags::{device::TuneFlags, values::key_value};
 pub use model::{ModelFlags, Subject};

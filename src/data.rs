@@ -1,32 +1,21 @@
 //! The images a network learns from.
 //!
 //! A [`Dataset`] hands out one image at a time by its index, from files, memory or a formula, and is shared between
-//! threads; what order the images come in, and in how many at a time, is the [`Loader`]'s affair. Bytes stay bytes up
+//! threads; what order the images come in, and in how many at a time, is decided by [`order`] and whoever reads the batches. Bytes stay bytes up
 //! to the accelerator: an image is 3,072 of them, one plane each of red, green and blue, 32 rows of 32, which is how
 //! CIFAR-10 is stored. Scaling and augmentation are computed where the network is.
-//!
-//! [`open`] chooses the set. CIFAR-10 is not ours to ship, so where its files are missing the program still has to do
-//! something useful on a first run: it draws [`shapes10`] instead, and says so loudly, since an accuracy on drawn shapes
-//! must never be mistaken for one on CIFAR-10. Asked for by name, CIFAR-10 is either found or an error.
 
-pub mod cifar10;
+mod batch;
 pub mod holdout;
-pub mod loader;
 pub mod shapes10;
-pub mod sheet;
 pub mod summary;
 
-pub use cifar10::Cifar10;
+pub use batch::{Batch, order};
 pub use holdout::Holdout;
-pub use loader::{Batch, Loader, order};
 pub use shapes10::{Shapes10, Sizes};
-pub use sheet::contact_sheet;
 pub use summary::{Summary, summary};
 
-use crate::error::{Error, Result};
-use crate::suggest::hint;
-use std::path::Path;
-use std::sync::Arc;
+use crate::error::Result;
 
 /// Classes of every set.
 pub const CLASSES: usize = 10;
@@ -38,9 +27,6 @@ pub const SIDE: usize = 32;
 pub const IMAGE_BYTES: usize = CHANNELS * SIDE * SIDE;
 /// Most images a set may have in all: an index must fit a `u32`.
 pub const MOST_IMAGES: usize = u32::MAX as usize;
-/// The names [`open`] knows.
-pub const NAMES: [&str; 2] = [cifar10::NAME, shapes10::NAME];
-
 /// Which part of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
@@ -53,7 +39,7 @@ pub enum Split {
 /// What the images of a set are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// One of [`NAMES`].
+    /// What the set is called.
     pub name: &'static str,
     /// What each label means: [`CLASSES`] names.
     pub classes: Vec<String>,
@@ -61,7 +47,7 @@ pub struct Spec {
 
 impl Spec {
     /// A set's name and what its labels mean.
-    fn new(name: &'static str, classes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub fn new(name: &'static str, classes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let classes = classes.into_iter().map(Into::into).collect();
         Self { name, classes }
     }

@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use velograd::{
+    device::Gpu,
     error::Result,
-    gpu::Gpu,
-    train::{Checkpoint, EpochRow, Point, Request, StepRow, Watch},
+    training::{Checkpoint, EpochRow, Point, Request, StepRow, Watch},
 };
 
 /// The device; where there is none a line says so and the test returns, unless VELOGRAD_REQUIRE_GPU=1.

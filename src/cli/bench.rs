@@ -15,11 +15,13 @@ use super::{
 };
 use crate::{
     data::Batch,
+    device::{Gpu, timing::dispatch_seconds},
     error::{Error, Result},
-    gpu::{Gpu, timing::dispatch_seconds},
-    network::{Network, Place, Plans},
     optim,
-    weights::Weights,
+    training::{
+        network::{Network, Place, Plans},
+        weights::Weights,
+    },
 };
 
 #[derive(Args)]

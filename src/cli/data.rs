@@ -13,14 +13,14 @@ use super::{
     print::{note, say},
 };
 use crate::{
-    data::{self, Batch, Dataset, Loader, Split, contact_sheet, order, summary},
+    data::{self, Batch, Dataset, Split, order, summary},
+    device::{Gpu, runtime::Runtime},
     error::{Error, Result},
-    gpu::{
-        Gpu,
-        runtime::{Runtime, Step},
-    },
+    host::data as host_data,
+    host::loader::Loader,
+    lab::sheet::contact_sheet,
     ops::{self, Augment, Normalize},
-    tape::Tape,
+    program::{Tape, step::Step},
 };
 
 /// Images of the sheet: ten rows of each image as it is, then as training sees it.

@@ -4,10 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{json_line, print::say};
-use crate::{
-    error::Result,
-    gpu::{adapters, choose, describe, driver, environment, target::Target},
-};
+use crate::{device::{adapters, choose, describe, driver}, error::Result, host::environment, program::target::Target};
 
 #[derive(Args)]
 pub(super) struct Arguments {

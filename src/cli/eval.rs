@@ -13,11 +13,12 @@ use super::{
     resume,
 };
 use crate::{
-    checkpoint,
     data::{self, Split},
     error::{Error, Result},
-    evaluate::{Evaluation, evaluate, evaluator},
+    host::checkpoint,
+    host::data as host_data,
     models,
+    training::evaluate::{Evaluation, evaluate, evaluator},
 };
 
 /// Images of a batch; the numbers do not depend on it.

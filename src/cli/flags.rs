@@ -5,7 +5,7 @@
 //! missing everywhere is what [`Flags::defaults`] says.
 //!
 //! To add a flag: a field in its group with the text for `--help`, its default in that group's `defaults` where it has one, and
-//! what it means where the group is turned into [`Options`](crate::train::Options). Nothing else needs to know of it.
+//! what it means where the group is turned into [`Options`](crate::training::Options). Nothing else needs to know of it.
 
 pub mod data;
 pub mod device;

@@ -11,12 +11,7 @@ use super::{
     flags::{Flags, Preset, optimizer::canonical},
     toml_file::{self, TomlFile},
 };
-use crate::{
-    data,
-    error::{Error, Result},
-    models,
-    record::Recipe,
-};
+use crate::{data, error::{Error, Result}, host::run::Recipe, models};
 
 /// Where a layer comes from.
 #[derive(Clone, Debug)]

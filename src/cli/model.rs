@@ -17,15 +17,7 @@ use super::{
     open_device,
     recipe::Sources,
 };
-use crate::{
-    error::{Error, Result},
-    gpu::Gpu,
-    models::{self, Config, Model, Stem},
-    network::{LARGEST_BATCH, Plans, Recipe},
-    ops::Augment,
-    optim,
-    train::check_width,
-};
+use crate::{device::Gpu, error::{Error, Result}, models::{Config, Model, Stem, check_width, self}, ops::Augment, optim, training::network::{LARGEST_BATCH, Plans, Recipe}};
 
 /// The flags of a network, a rule and a batch.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]

@@ -8,12 +8,7 @@ use super::{
     flags::data::DataFlags,
     resume::{self, Target},
 };
-use crate::{
-    checkpoint::{Best, keeper},
-    data::Dataset,
-    error::{Error, Result},
-    record::{CHECKPOINTS, WEIGHTS, read_run},
-};
+use crate::{data::Dataset, error::{Error, Result}, host::{checkpoint::{Best, keeper}, run::{CHECKPOINTS, WEIGHTS, read_run}}};
 
 /// The weights of a run, and its images.
 pub struct OfRun {

@@ -16,17 +16,18 @@ use super::{
     schedule::draw,
 };
 use crate::{
-    checkpoint,
-    data::{self, CLASSES},
+    data::CLASSES,
     error::{Error, Result},
-    figure::{Axis, Content, Figure, Line, Panel, Point},
-    files::write_atomically,
-    models::{self, Config, Stem},
+    host::data as host_data,
+    host::{checkpoint, files::write_atomically},
+    lab::{
+        figure::{Axis, Content, Figure, Line, Panel, Point},
+        probe::{self, Frozen},
+        table::Table,
+    },
+    models::{self, Config, Stem, check_width},
     optim,
-    probe::{self, Frozen},
-    table::Table,
-    train::{Options, Trainer, check_width},
-    weights::Weights,
+    training::{Options, Trainer, weights::Weights},
 };
 
 #[derive(Args)]

@@ -23,17 +23,7 @@ use super::{
     },
     print::note,
 };
-use crate::{
-    data::{self, CLASSES, Dataset, Holdout, Split, shapes10},
-    error::{Error, Result},
-    gpu::{self, Gpu, target::Precision},
-    models::{self, Config, Stem},
-    network::Recipe as Recorded,
-    optim::Clip,
-    record::Recipe,
-    schedule::Schedule,
-    train::Options,
-};
+use crate::{data::{CLASSES, Dataset, Holdout, Split, self, shapes10}, device::{Gpu, self}, error::{Error, Result}, host::run::Recipe, models::{Config, Stem, self}, optim::Clip, program::target::Precision, training::{Options, network::Recipe as Recorded, schedule::Schedule}};
 
 /// Where flags come from that are not on the command line.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]

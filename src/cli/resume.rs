@@ -13,10 +13,7 @@ use super::{
     layers::{Layer, Layers, Origin, present, recipe_of},
     recipe::{OF_THIS_START, absolute},
 };
-use crate::{
-    error::{Error, Result},
-    record::{self, CHECKPOINTS, Recipe},
-};
+use crate::{error::{Error, Result}, host::run::{CHECKPOINTS, Recipe, self}};
 
 /// The word for the newest run.
 pub const LATEST: &str = "latest";

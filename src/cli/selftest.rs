@@ -5,10 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{flags::device::DeviceFlags, open_device, print::say};
-use crate::{
-    error::Result,
-    selftest::{self, Depth, Table},
-};
+use crate::{check::selftest::{Depth, Table, self}, device::Gpu, error::Result};
 
 #[derive(Args)]
 pub(super) struct Arguments {

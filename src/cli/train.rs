@@ -22,16 +22,7 @@ use super::{
     recipe::preset_of,
     resume::{self, Target},
 };
-use crate::{
-    checkpoint,
-    data::Split,
-    error::{Error, Result},
-    files::{TENSORS_LIMIT, read},
-    gpu::target::Precision,
-    record::{Folder, Journal, default_folder},
-    signals::Stop,
-    train::{EpochRow, Position, Trainer, Watch as _, loss_variance},
-};
+use crate::{data::Split, error::{Error, Result}, host::{checkpoint, files::{TENSORS_LIMIT, read}, run::{Folder, Journal, default_folder}, signals::Stop}, program::target::Precision, training::{EpochRow, Position, Trainer, Watch as _, loss_variance}};
 
 use asked::{Asked, Setup};
 use go_on::go_on;

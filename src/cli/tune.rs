@@ -12,19 +12,7 @@ use super::{
     model::ModelFlags,
     print::{remark, say},
 };
-use crate::{
-    error::{Error, Result},
-    gpu::{
-        Gpu,
-        gemm::{Choice, Product},
-        is_software,
-    },
-    network::Plans,
-    record::Recipe,
-    suggest,
-    table::Table,
-    tune::{Choices, Effort, Measured, Memory, measure},
-};
+use crate::{device::{Gpu, is_software}, error::{Error, Result, suggest}, host::{run::Recipe, tuning::Memory}, lab::table::Table, program::product::{Choice, Product}, training::{network::Plans, tune::{Choices, Effort, Measured, measure}}};
 
 impl TuneFlags {
     /// Without measuring, unless that was asked for.

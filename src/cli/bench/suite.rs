@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{Arguments, STEPS, measure};
 use crate::{
-    ceilings::Ceilings,
     cli::{
         flags::{
             device::TuneFlags,
@@ -19,8 +18,9 @@ use crate::{
         model::Subject,
         print::say,
     },
+    device::{Gpu, is_software},
     error::{Error, Result},
-    gpu::{Gpu, is_software},
+    lab::ceilings::Ceilings,
     models::{self, Stem},
 };
 

@@ -6,30 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{
-    cli::{
-        flags::{
-            Flags, Preset,
-            experiment::{CompareFlags, ExperimentFlags},
-            given,
-            optimizer::RulesFlags,
-        },
-        layers::{Layer, Layers, Origin, present, recipe_of},
-        open_device,
-        print::{explain, note, remark, say},
-        progress::Progress,
-        recipe::{self, RunFlags, names_in, preset_of},
-        resume,
-    },
-    data::Split,
-    error::{Error, Result},
-    experiment::{self, Ended, Experiment, Variant},
-    files::write_atomically,
-    models, optim,
-    record::{Recipe, config_toml},
-    signals::Stop,
-    train::Options,
-};
+use crate::{cli::{flags::{Flags, Preset, experiment::{CompareFlags, ExperimentFlags}, given, optimizer::RulesFlags}, layers::{Layer, Layers, Origin, present, recipe_of}, open_device, print::{explain, note, remark, say}, progress::Progress, recipe::{RunFlags, names_in, preset_of, self}, resume}, data::Split, error::{Error, Result}, host::{files::write_atomically, run::{Recipe, config_toml}, signals::Stop}, lab::experiment::{Ended, Experiment, Variant, self}, models, optim, training::Options};
 
 use super::{Show, Shown};
 

@@ -3,13 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    cli::print::remark,
-    error::Result,
-    gpu::{Gpu, target::Precision},
-    matrix::{self, Verdict},
-    models::Stem,
-};
+use crate::{check::cooperative::{Verdict, self}, cli::print::remark, device::Gpu, error::Result, models::Stem, program::target::Precision};
 
 /// The network.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]

@@ -4,11 +4,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::{given, values};
-use crate::{
-    checkpoint::keeper::{self, Every, Policy},
-    error::{Error, Result},
-    train::OnNan,
-};
+use crate::{error::{Error, Result}, host::checkpoint::keeper::{Every, Policy, self}, training::OnNan};
 
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]

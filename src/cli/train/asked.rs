@@ -4,29 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::{
-    cli::{
-        flags::{
-            Preset, given,
-            train::{Selftest, TrainFlags},
-        },
-        layers::{Layers, SHORT_FORMS, recipe_of},
-        print::{explain, note, remark},
-        recipe::{self, absolute, names_in},
-        resume::Target,
-    },
-    data::Dataset,
-    error::Result,
-    gpu::Gpu,
-    models::{self, Config},
-    optim::{self, Settings},
-    params::Layout,
-    record::{Recipe, run_json},
-    selftest,
-    train::{Options, Trainer},
-    weights::Weights,
-    whiten::first_weights,
-};
+use crate::{check::selftest, cli::{flags::{Preset, given, train::{Selftest, TrainFlags}}, layers::{Layers, SHORT_FORMS, recipe_of}, print::{explain, note, remark}, recipe::{absolute, names_in, self}, resume::Target}, data::Dataset, device::Gpu, error::Result, host::run::{Recipe, run_json}, models::{Config, self}, optim::{Settings, self}, program::params::Layout, training::{Options, Trainer, weights::Weights, whiten::first_weights}};
 
 use super::go_on::{moved, same_images};
 

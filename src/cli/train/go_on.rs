@@ -4,23 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::{
-    checkpoint,
-    cli::{
-        flags::{Preset, train::TrainFlags},
-        layers::{Layers, recipe_of},
-        open_device,
-        print::{note, say},
-        resume::{self, Target},
-    },
-    data::{Dataset, Split},
-    error::{Error, Result},
-    optim,
-    record::{self, Folder, Lock, Resume, read_run},
-    signals::Stop,
-    train::{Options, Position},
-    weights::Weights,
-};
+use crate::{cli::{flags::{Preset, train::TrainFlags}, layers::{Layers, recipe_of}, open_device, print::{note, say}, resume::{Target, self}}, data::{Dataset, Split}, error::{Error, Result}, host::{checkpoint, run::{Folder, Lock, Resume, read_run, self}, signals::Stop}, optim, training::{Options, Position, weights::Weights}};
 
 use super::{
     asked::{Asked, Setup},

@@ -1,0 +1,180 @@
+//! What a run is, and what of it can be refused before there is a device.
+
+use crate::{data::{CLASSES, Dataset, Split}, error::{Error, Result}, models::{Config, Stem, self}, ops::Augment, optim::{Clip, Lookahead}, training::{evaluate::{batch_beside, batch_sizes}, network::{LARGEST_BATCH, Plans, Recipe}, schedule::Schedule}};
+
+/// What a run is.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Name of a [`Model`](crate::models::Model).
+    pub model: String,
+    /// Its size.
+    pub config: Config,
+    /// Name of an optimizer.
+    pub optimizer: String,
+    /// Its settings as given.
+    pub set: Vec<(String, String)>,
+    /// Zhang's Lookahead around it.
+    pub lookahead: Option<Lookahead>,
+    /// Passes over the data.
+    pub epochs: u32,
+    /// Ends the run after this many updates.
+    pub max_steps: Option<u64>,
+    /// Images of a batch.
+    pub batch: u32,
+    /// Batches of an update.
+    pub accumulate: u32,
+    /// Augmentation, smoothing, dropout, clipping.
+    pub recipe: Recipe,
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// Epochs from one validation to the next; the last epoch has one anyway.
+    pub validate_every: u32,
+    /// Ends the run when the validation loss has not improved for this many validations.
+    pub early_stop: Option<u32>,
+    /// What happens at an update whose loss or gradient is not finite.
+    pub on_nan: OnNan,
+    /// Random order; otherwise that of the files.
+    pub shuffle: bool,
+    /// Of weights, order and augmentation.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    /// VeloGrad's published experiment: 20 epochs of ResNet-18 with torchvision's stem, two batches of 128 augmented images
+    /// to an update.
+    fn default() -> Self {
+        Self {
+            model: "resnet18".into(),
+            config: Config { stem: Stem::Imagenet, width: 64, classes: CLASSES as u32 },
+            optimizer: "velograd".into(),
+            set: vec![],
+            lookahead: None,
+            epochs: 20,
+            max_steps: None,
+            batch: 128,
+            accumulate: 2,
+            recipe: Recipe { augment: Augment::Paper, ..Recipe::default() },
+            schedule: Schedule::CONSTANT,
+            validate_every: 1,
+            early_stop: None,
+            on_nan: OnNan::Skip,
+            shuffle: true,
+            seed: 0,
+        }
+    }
+}
+
+impl Options {
+    /// The programs of the run.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown model or an option out of its range.
+    pub fn plans(&self, dataset: &dyn Dataset) -> Result<Plans<'static>> {
+        self.check()?;
+        let train = batch_sizes(dataset.len(Split::Train), self.batch as usize);
+        if let Some(n) = train.iter().find(|&&n| n > LARGEST_BATCH) {
+            return Err(Error::setting("batch_size", n, format!("at most {LARGEST_BATCH}")));
+        }
+        Ok(Plans {
+            model: models::find(&self.model)?,
+            config: self.config,
+            recipe: self.recipe,
+            train,
+            evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(self.batch, self.recipe.tta)),
+        })
+    }
+
+    /// Updates of an epoch.
+    pub fn updates_per_epoch(&self, dataset: &dyn Dataset) -> u64 {
+        let group = u64::from(self.batch) * u64::from(self.accumulate);
+        (dataset.len(Split::Train) as u64).div_ceil(group)
+    }
+
+    /// Updates of the whole run.
+    pub fn updates(&self, dataset: &dyn Dataset) -> u64 {
+        let all = u64::from(self.epochs) * self.updates_per_epoch(dataset);
+        self.max_steps.map_or(all, |most| most.min(all))
+    }
+
+    /// What the user may not expect of a run that is as was asked for, a line each.
+    pub fn remarks(&self, dataset: &dyn Dataset) -> Vec<String> {
+        let updates = self.updates(dataset);
+        // Schedule-Free has a warm-up of its own.
+        let own = self.set.iter().rev().find(|(key, _)| key == "warmup_steps").and_then(|(_, text)| text.parse().ok());
+        let warmups = [(self.schedule.warmup as f64, ""), (own.unwrap_or(0.0), " (warmup_steps)")];
+        let long = warmups.into_iter().filter(|(warmup, _)| *warmup > 0.0 && *warmup >= updates as f64);
+        long.map(|(warmup, of)| {
+            let highest = 100.0 * updates as f64 / warmup;
+            let end = if highest == 100.0 {
+                "to its height with the last update alone".to_owned()
+            } else {
+                format!("only to {highest:.0} % of its height")
+            };
+            format!(
+                "the warm-up of {warmup} updates{of} is not shorter than the run of {updates}: the learning rate rises {end}"
+            )
+        })
+        .collect()
+    }
+
+    /// Refuses what is out of its range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the range.
+    pub fn check(&self) -> Result<()> {
+        let positive = [
+            ("batch_size", u64::from(self.batch)),
+            ("accumulate", u64::from(self.accumulate)),
+            ("epochs", u64::from(self.epochs)),
+            ("max_steps", self.max_steps.unwrap_or(1)),
+            ("validate_every", u64::from(self.validate_every)),
+            ("early_stop", self.early_stop.map_or(1, u64::from)),
+        ];
+        if let Some((setting, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            return Err(Error::setting(setting, 0, "at least 1"));
+        }
+        for (setting, value) in [("label_smoothing", self.recipe.smoothing), ("dropout", self.recipe.dropout)] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::setting(setting, value, "from 0 to below 1"));
+            }
+        }
+        let Clip { norm, value } = self.recipe.clip;
+        for (setting, limit) in [("clip_norm", norm), ("clip_value", value)] {
+            if let Some(limit) = limit.filter(|v| !(*v > 0.0 && v.is_finite())) {
+                return Err(Error::setting(setting, limit, "above 0"));
+            }
+        }
+        check_width(self.config.width)
+    }
+}
+
+/// What happens at an update whose loss or gradient is not finite. The device leaves it out in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnNan {
+    /// The run goes on, unless twenty in a row were left out: then it has diverged and ends.
+    #[default]
+    Skip,
+    /// The run ends at the first.
+    Stop,
+}
+
+impl OnNan {
+    /// Updates left out in a row that end the run.
+    pub(super) fn most(self) -> u32 {
+        match self {
+            Self::Skip => 20,
+            Self::Stop => 1,
+        }
+    }
+}
+
+/// The widths that can be asked for.
+///
+/// # Errors
+/// [`Error::Config`] with the range.
+pub fn check_width(width: u32) -> Result<()> {
+    match width {
+        1..=1024 => Ok(()),
+        _ => Err(Error::setting("width", width, "from 1 to 1024; the published network has 64")),
+    }
+}
