@@ -29,7 +29,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use print::say;
 
-use crate::{check::cooperative::{Verdict, self}, device::Gpu, error::{Error, Result}};
+use crate::{
+    device::Gpu,
+    error::{Error, Result},
+    host::device::open,
+};
 
 pub use flags::{device::TuneFlags, values::key_value};
 pub use model::{ModelFlags, Subject};
@@ -158,7 +162,7 @@ pub fn check(arguments: Vec<std::ffi::OsString>) -> Result<()> {
 
 /// Opens the device; a terminal sees how many kernels have been compiled.
 fn open_device(wanted: Option<&str>) -> Result<Gpu> {
-    let gpu = Gpu::open(wanted)?;
+    let gpu = open(wanted)?;
     gpu.on_compile(progress::compiling);
     Ok(gpu)
 }

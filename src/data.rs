@@ -8,12 +8,16 @@
 mod batch;
 pub mod holdout;
 pub mod shapes10;
+mod source;
 pub mod summary;
 
 pub use batch::{Batch, order};
 pub use holdout::Holdout;
 pub use shapes10::{Shapes10, Sizes};
+pub use source::{Batches, Inline, Next, Source, in_batches};
 pub use summary::{Summary, summary};
+
+use std::path::Path;
 
 use crate::error::Result;
 
@@ -81,90 +85,4 @@ pub trait Dataset: Send + Sync {
     /// # Panics
     /// If `index` is not below [`len`](Self::len) or `image` is not [`IMAGE_BYTES`] long.
     fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u8>;
-}
-
-/// A set, and what to tell the user about how it was chosen.
-pub struct Opened {
-    /// The set.
-    pub dataset: Arc<dyn Dataset>,
-    /// Remarks to print before the run, the set's own included; each may have several lines.
-    pub notes: Vec<String>,
-}
-
-impl Opened {
-    fn new(dataset: impl Dataset + 'static, mut notes: Vec<String>) -> Self {
-        notes.extend_from_slice(dataset.notes());
-        Self { dataset: Arc::new(dataset), notes }
-    }
-}
-
-impl std::fmt::Debug for Opened {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Opened").field("dataset", self.dataset.spec()).field("notes", &self.notes).finish()
-    }
-}
-
-/// The set that `name` means, in any case.
-///
-/// # Errors
-/// [`Error::Config`] with the nearest name and the list.
-pub fn known(name: &str) -> Result<&'static str> {
-    let found = NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
-    found.ok_or_else(|| Error::config(format!("no data set is called `{name}`"), hint(name, &NAMES)))
-}
-
-/// Opens the set called `name`, or the best there is for `None`; CIFAR-10 from `path` (a folder or an archive), or
-/// from the folder `data` for `None`. `seed` is what drawn images are drawn from.
-///
-/// # Errors
-/// [`Error::Config`] for an unknown name and for a path together with `shapes10`; [`Error::Data`] and [`Error::Io`]
-/// if CIFAR-10 was asked for, by name or by path, and is not there or not sound.
-pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened> {
-    open_in(Path::new("data"), name, path, seed, Sizes::default())
-}
-
-/// [`open`] with another folder than `data` to look in, and other sizes for a drawn set.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, sizes: Sizes) -> Result<Opened> {
-    let name = name.map(known).transpose()?;
-    let drawn = name == Some(shapes10::NAME);
-    if let Some(path) = path {
-        if drawn {
-            let message =
-                format!("{} is drawn, not read: it takes no data folder ({})", shapes10::NAME, path.display());
-            return Err(Error::config(message, "leave out either the dataset or the folder"));
-        }
-        return Ok(Opened::new(Cifar10::open(path)?, Vec::new()));
-    }
-    if drawn {
-        return Ok(Opened::new(Shapes10::new(seed, sizes)?, Vec::new()));
-    }
-    let fetch = fetch_commands(home);
-    match (cifar10::find_default(home), name) {
-        (Some(found), _) => Ok(Opened::new(Cifar10::open(&found)?, Vec::new())),
-        (None, None) => {
-            let note = format!(
-                "NO CIFAR-10 FOUND in {}: using {}, a built-in set of DRAWN SHAPES.\n\
-                 Its accuracies cannot be compared with anyone's on CIFAR-10.\n\
-                 For the real images (163 MB) run these two commands, then this program again:\n{fetch}",
-                home.display(),
-                shapes10::NAME,
-            );
-            Ok(Opened::new(Shapes10::new(seed, sizes)?, vec![note]))
-        }
-        (None, Some(_)) => Err(Error::data(
-            home,
-            format!("{}/ or {}", cifar10::FOLDER, cifar10::ARCHIVE),
-            "neither",
-            format!("fetch CIFAR-10 (163 MB) with these two commands:\n{fetch}"),
-        )),
-    }
-}
-
-/// The two shell commands that put CIFAR-10 where [`open_in`] looks for it in `home`, a line each.
-pub fn fetch_commands(home: &Path) -> String {
-    let home = home.display();
-    format!("    mkdir -p {home}\n    curl -L -o {home}/{} {}", cifar10::ARCHIVE, cifar10::URL)
 }

@@ -5,6 +5,8 @@
 //! Errors speak of settings, by their names in single quotes: `'batch_size' is 0`. A front end may put its own name in that
 //! place; the command line writes `--batch-size`. What was typed, and what may be typed instead, stands in backticks.
 
+pub mod suggest;
+
 use std::{
     fmt::Display,
     path::{Path, PathBuf},

@@ -109,6 +109,6 @@ pub fn find(name: &str) -> Result<&'static Model> {
 pub fn check_width(width: u32) -> Result<()> {
     match width {
         1..=1024 => Ok(()),
-        _ => Err(Error::config(format!("--width {width}"), "--width is from 1 to 1024; the published network has 64")),
+        _ => Err(Error::setting("width", width, "from 1 to 1024; the published network has 64")),
     }
 }

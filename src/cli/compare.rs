@@ -9,7 +9,17 @@ use super::flags::{
     given,
     optimizer::canonical,
 };
-use crate::{error::{Error, Result}, lab::{comparison::{Comparison, Pairs}, experiment::{Ended, Experiment, Variant, grid}, figure::{Figure, to_png}, report::Page, sweep::{Sweep, self}, table::Table}};
+use crate::{
+    error::{Error, Result},
+    lab::{
+        comparison::{Comparison, Pairs},
+        experiment::{Ended, Experiment, Variant, grid},
+        figure::{Figure, to_png},
+        report::Page,
+        sweep::{self, Sweep},
+        table::Table,
+    },
+};
 
 use make::run;
 

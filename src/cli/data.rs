@@ -16,12 +16,12 @@ use crate::{
     data::{self, Batch, Dataset, Split, order, summary},
     device::{Gpu, runtime::Runtime},
     error::{Error, Result},
-    host::data as host_data,
-    host::loader::Loader,
+    host::{data as host_data, loader::Loader},
     lab::sheet::contact_sheet,
     ops::{self, Augment, Normalize},
-    program::{Tape, step::Step},
+    program::{BufferKind, Input, Tape, step::Step},
 };
+use pollster::block_on;
 
 /// Images of the sheet: ten rows of each image as it is, then as training sees it.
 const COLUMNS: usize = 20;
@@ -45,7 +45,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
+    let opened = host_data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
     opened.notes.iter().for_each(|text| note!("{text}"));
     let dataset = opened.dataset;
     say!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());
@@ -86,12 +86,12 @@ fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment) -> Res
     let draws = ops::draw(&mut t, n as u32, augment);
     let x = ops::augment(&mut t, n as u32, draws, augment, Normalize::HALF);
     t.keep(x);
-    let runtime = Runtime::new(gpu, &[t.finish()], true)?;
-    runtime.write(runtime.buffer("images"), &batch.images);
-    runtime.write(runtime.buffer("indices"), &batch.indices);
+    let runtime = block_on(Runtime::new(gpu, &[t.finish()], true))?;
+    runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
+    runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
     runtime.set_step(&Step { seed: Step::seed_of(seed), epoch: 1, ..Step::default() });
-    runtime.run(&[0])?;
-    let stored: Vec<f32> = runtime.read(runtime.tensor(0, x), 1024 * n * 4)?;
+    block_on(runtime.run(&[0]))?;
+    let stored: Vec<f32> = block_on(runtime.read(runtime.tensor(0, x), 1024 * n * 4))?;
     let mut images = Vec::with_capacity(n * data::IMAGE_BYTES);
     for image in 0..n {
         for pixel in 0..1024 {

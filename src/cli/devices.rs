@@ -1,10 +1,15 @@
 //! `velograd devices`
 
 use clap::Args;
+use pollster::block_on;
 use serde_json::json;
 
 use super::{json_line, print::say};
-use crate::{device::{adapters, choose, describe, driver}, error::Result, host::environment, program::target::Target};
+use crate::{
+    device::{Adapter, adapters},
+    error::Result,
+    host::{device::choose, environment},
+};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -15,7 +20,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     environment::check()?;
-    let adapters = adapters(true);
+    let adapters = block_on(adapters(true));
     if arguments.json && adapters.is_empty() {
         json_line(&json!([]));
     }
@@ -28,7 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     // What the first line says need not be said again.
     let shown = |key: &str| !["index", "name", "backend", "type", "driver"].contains(&key);
     for (row, adapter) in rows.iter().zip(&adapters) {
-        say!("{}: {}", row["index"], describe(&adapter.get_info()));
+        say!("{}: {}", row["index"], adapter.info.describe());
         for (key, value) in row.as_object().into_iter().flatten().filter(|(key, _)| shown(key)) {
             let text = match value {
                 serde_json::Value::String(text) => text.clone(),
@@ -45,23 +50,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn row(index: usize, adapter: &wgpu::Adapter, chosen: bool) -> serde_json::Value {
-    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
-    let wanted = [
-        ("subgroups", wgpu::Features::SUBGROUP),
-        ("f16", wgpu::Features::SHADER_F16),
-        ("timestamps", wgpu::Features::TIMESTAMP_QUERY),
-        ("timestamps in passes", wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
-        ("cooperative matrices", wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+fn row(index: usize, adapter: &Adapter, chosen: bool) -> serde_json::Value {
+    let (info, limits, has) = (&adapter.info, adapter.limits(), adapter.features);
+    let features = [
+        ("subgroups", has.subgroups),
+        ("f16", has.f16),
+        ("timestamps", has.timestamps),
+        ("timestamps in passes", has.timestamps_in_passes),
+        ("cooperative matrices", has.cooperative_matrices),
     ];
-    let has: Vec<_> = wanted.iter().filter(|(_, f)| features.contains(*f)).map(|(name, _)| *name).collect();
-    let target = Target::of(&info, features);
+    let features: Vec<_> = features.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
     json!({
         "index": index,
         "name": info.name,
-        "backend": format!("{:?}", info.backend).to_lowercase(),
-        "type": format!("{:?}", info.device_type),
-        "driver": driver(&info),
+        "backend": info.backend,
+        "type": info.kind,
+        "driver": info.driver,
         "chosen": chosen,
         "why": match (chosen, environment::adapter_name()) {
             (true, None) => "first in the order of choice",
@@ -69,9 +73,9 @@ fn row(index: usize, adapter: &wgpu::Adapter, chosen: bool) -> serde_json::Value
             (true, Some(_)) => "named by WGPU_ADAPTER_NAME",
             (false, Some(_)) => "WGPU_ADAPTER_NAME names another",
         },
-        "features": has,
-        "kernel_forms": target.gemm.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        "subgroup_size": [info.subgroup_min_size.to_string(), info.subgroup_max_size.to_string()],
+        "features": features,
+        "kernel_forms": adapter.target().gemm.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        "subgroup_size": info.subgroup.map(|size| size.to_string()),
         "max_binding_bytes": limits.max_storage_buffer_binding_size,
         "max_buffer_bytes": limits.max_buffer_size,
         "max_workgroup_memory_bytes": limits.max_compute_workgroup_storage_size,

@@ -15,11 +15,11 @@ use super::{
 use crate::{
     data::{self, Split},
     error::{Error, Result},
-    host::checkpoint,
-    host::data as host_data,
+    host::{checkpoint, data as host_data, loader::ReadAhead},
     models,
     training::evaluate::{Evaluation, evaluate, evaluator},
 };
+use pollster::block_on;
 
 /// Images of a batch; the numbers do not depend on it.
 const BATCH: u32 = 128;
@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let elsewhere = arguments.data.data.is_some() || arguments.data.dataset.is_some();
     let data = of_run.filter(|_| !elsewhere).map_or(&arguments.data, |run| &run.data);
     let seed = arguments.seed.or(of_run.map(|run| run.data_seed)).unwrap_or(0);
-    let opened = data::open(data.dataset.as_deref(), data.data.as_deref(), seed)?;
+    let opened = host_data::open(data.dataset.as_deref(), data.data.as_deref(), seed)?;
     // With --json, standard output is the object alone.
     opened.notes.iter().for_each(|note| remark(note));
     let dataset = opened.dataset;
@@ -94,8 +94,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let gpu = open_device(arguments.device.device.as_deref())?;
     let tta = arguments.tta || of_run.is_some_and(|run| run.tta);
     let read = |layout: &_| checkpoint::weights(&weights, layout);
-    let mut network = evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, tta, read)?;
-    let evaluation = evaluate(&mut network, &dataset, BATCH)?.expect("there are test images");
+    let mut network = block_on(evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, tta, read))?;
+    let source = ReadAhead(dataset.clone());
+    let evaluation = block_on(evaluate(&mut network, &source, BATCH))?.expect("there are test images");
     if arguments.json {
         json_line(&evaluation);
     } else {

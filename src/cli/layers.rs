@@ -11,7 +11,12 @@ use super::{
     flags::{Flags, Preset, optimizer::canonical},
     toml_file::{self, TomlFile},
 };
-use crate::{data, error::{Error, Result}, host::run::Recipe, models};
+use crate::{
+    data::shapes10,
+    error::{Error, Result},
+    host::{data::known, run::Recipe},
+    models,
+};
 
 /// Where a layer comes from.
 #[derive(Clone, Debug)]
@@ -181,7 +186,9 @@ impl Layers {
             let found = set.iter().find(|(key, value)| own(key).is_some_and(|key| wrong(&key, &text(value))));
             let (Some((key, _)), Error::Config { message, hint, .. }) = (found, &error) else { continue };
             return match &layer.origin {
-                Origin::File(file) => Error::config(format!("{}: {message}", file.place(&format!("set {key}"))), hint.clone()),
+                Origin::File(file) => {
+                    Error::config(format!("{}: {message}", file.place(&format!("set {key}"))), hint.clone())
+                }
                 _ => error,
             };
         }
@@ -214,7 +221,7 @@ pub fn present(recipe: Recipe) -> Recipe {
 fn name_as_known(recipe: &mut Recipe) {
     let known: [(&str, fn(&str) -> Option<String>); 4] = [
         ("model", |name| Some(models::find(name).ok()?.name.to_owned())),
-        ("dataset", |name| Some(data::known(name).ok()?.to_owned())),
+        ("dataset", |name| Some(known(name).ok()?.to_owned())),
         ("optimizer", |name| Some(canonical(name))),
         ("schedule", |name| Some(name.to_lowercase())),
     ];
@@ -251,7 +258,9 @@ fn fold_short_forms(layer: &mut Layer, command: &str) -> Result<()> {
         let Value::Object(set) = set else { continue };
         if let Some(other) = set.get(setting).filter(|other| other.as_f64() != value.as_f64()) {
             let message = match &layer.origin {
-                Origin::File(file) => format!("{}: `{flag} = {value}`, and `{setting} = {other}` in `set`", file.place(flag)),
+                Origin::File(file) => {
+                    format!("{}: `{flag} = {value}`, and `{setting} = {other}` in `set`", file.place(flag))
+                }
                 _ => format!("--{flag} {value} and --set {setting}={other}"),
             };
             return Err(Error::config(message, format!("{flag} is short for the latter: drop one of them")));
@@ -284,7 +293,7 @@ fn make_room(below: &mut Recipe, layer: &Layer, remarks: &mut Vec<String>) {
     if differs("dataset", below).is_some() && !layer.recipe.contains_key("data") {
         below.remove("data");
     }
-    let drawn = below.get("dataset").is_some_and(|name| name == data::shapes10::NAME);
+    let drawn = below.get("dataset").is_some_and(|name| name == shapes10::NAME);
     if drawn && layer.recipe.contains_key("data") && !layer.recipe.contains_key("dataset") {
         below.remove("dataset");
     }

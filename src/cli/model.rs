@@ -17,7 +17,14 @@ use super::{
     open_device,
     recipe::Sources,
 };
-use crate::{device::Gpu, error::{Error, Result}, models::{Config, Model, Stem, check_width, self}, ops::Augment, optim, training::network::{LARGEST_BATCH, Plans, Recipe}};
+use crate::{
+    device::Gpu,
+    error::{Error, Result},
+    models::{self, Config, Model, Stem, check_width},
+    ops::Augment,
+    optim,
+    training::network::{LARGEST_BATCH, Plans, Recipe},
+};
 
 /// The flags of a network, a rule and a batch.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -118,10 +125,10 @@ impl Subject {
     /// The device, and one training program of this batch size, no evaluation.
     ///
     /// # Errors
-    /// As [`Gpu::open`] and [`PrecisionFlag::on`].
+    /// As [`open`](crate::host::device::open) and [`PrecisionFlag::on`].
     pub fn open(&self, tune: &TuneFlags) -> Result<(Gpu, Plans<'static>)> {
-        let mut gpu = self.open_gpu()?;
-        let plans = self.on(&mut gpu, tune)?;
+        let gpu = self.open_gpu()?;
+        let plans = self.on(&gpu, tune)?;
         Ok((gpu, plans))
     }
 
@@ -131,12 +138,13 @@ impl Subject {
     }
 
     /// That program for a device that is open.
-    pub(super) fn on(&self, gpu: &mut Gpu, tune: &TuneFlags) -> Result<Plans<'static>> {
+    pub(super) fn on(&self, gpu: &Gpu, tune: &TuneFlags) -> Result<Plans<'static>> {
         let (model, config) = self.network()?;
-        let recipe = Recipe { augment: Augment::Paper, precision: self.precision.on(gpu)?, ..Recipe::default() };
-        let plans = Plans { model, config, recipe, train: vec![self.batch_size], evaluate: vec![] };
+        let (precision, target) = self.precision.on(gpu)?;
+        let recipe = Recipe { augment: Augment::Paper, precision, ..Recipe::default() };
+        let mut plans = Plans { model, config, recipe, target, train: vec![self.batch_size], evaluate: vec![] };
         let typed: Vec<_> = tune.choice.iter().map(|(name, _)| name.clone()).collect();
-        tune.apply(gpu, &plans, &typed)?;
+        plans.target = tune.apply(gpu, &plans, &typed)?;
         Ok(plans)
     }
 

@@ -8,7 +8,14 @@ use super::{
     flags::data::DataFlags,
     resume::{self, Target},
 };
-use crate::{data::Dataset, error::{Error, Result}, host::{checkpoint::{Best, keeper}, run::{CHECKPOINTS, WEIGHTS, read_run}}};
+use crate::{
+    data::Dataset,
+    error::{Error, Result},
+    host::{
+        checkpoint::{Best, keeper},
+        run::{CHECKPOINTS, WEIGHTS, read_run},
+    },
+};
 
 /// The weights of a run, and its images.
 pub struct OfRun {

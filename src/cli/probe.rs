@@ -1,6 +1,7 @@
 //! `velograd probe`
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
@@ -18,8 +19,7 @@ use super::{
 use crate::{
     data::CLASSES,
     error::{Error, Result},
-    host::data as host_data,
-    host::{checkpoint, files::write_atomically},
+    host::{checkpoint, data as host_data, files::write_atomically, loader::ReadAhead},
     lab::{
         figure::{Axis, Content, Figure, Line, Panel, Point},
         probe::{self, Frozen},
@@ -29,6 +29,7 @@ use crate::{
     optim,
     training::{Options, Trainer, weights::Weights},
 };
+use pollster::block_on;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -138,7 +139,7 @@ fn spike(flags: &Flags) -> Result<()> {
     let rules = flags.rules()?;
     let gpu = open_device(flags.device.device.as_deref())?;
     let sizes: Vec<f64> = SPIKES.iter().copied().step_by(if flags.is_quick() { 4 } else { 1 }).collect();
-    let value = |(name, set): &Rule, size: f64| probe::spike(&gpu, name, set, size, flags.seed);
+    let value = |(name, set): &Rule, size: f64| block_on(probe::spike(&gpu, name, set, size, flags.seed));
     let title = "Largest update / lr after one gradient spike";
     show(flags, "spike", title, Axis::log("spike, standard deviations of the gradient"), &rules, &sizes, value)
 }
@@ -157,7 +158,7 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
         return Err(Error::config(format!("the weights have {} classes", config.classes), "the data sets have ten"));
     }
     let gpu = open_device(flags.device.device.as_deref())?;
-    let opened = data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
+    let opened = host_data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
     opened.notes.iter().for_each(|text| note!("{text}"));
     let dataset = opened.dataset;
     let trained = match from_file {
@@ -166,10 +167,12 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
             let max_steps = max_steps.unwrap_or(if flags.is_quick() { 30 } else { 200 });
             let options = training(config, max_steps, flags.seed);
             note!("training a network of width {width} for {max_steps} updates by Adam");
-            let mut trainer =
-                Trainer::new(&gpu, dataset.clone(), options, |layout| Ok(Weights::init(layout, flags.seed)))?;
-            trainer.run(&mut ())?;
-            Some(trainer.network.weights()?)
+            let source = Arc::new(ReadAhead(dataset.clone()));
+            let mut trainer = block_on(Trainer::new(&gpu, &gpu.target, source, options, |layout| {
+                Ok(Weights::init(layout, flags.seed))
+            }))?;
+            block_on(trainer.run(&mut ()))?;
+            Some(block_on(trainer.network.weights())?)
         }
     };
     let groups: Vec<usize> = GROUPS.iter().copied().step_by(if flags.is_quick() { 3 } else { 1 }).collect();
@@ -177,7 +180,7 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     note!("drawing {count} gradients of {batch_size} images there");
     let point =
         probe::Point { model: models::find("resnet18")?, config, dataset, batch: *batch_size, seed: flags.seed };
-    let frozen = Frozen::new(
+    let frozen = block_on(Frozen::new(
         &gpu,
         &point,
         |layout| match (from_file, trained) {
@@ -185,11 +188,11 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
             (None, trained) => Ok(trained.expect("trained above")),
         },
         count,
-    )?;
+    ))?;
     let sizes: Vec<f64> = groups.iter().map(|g| *g as f64 * f64::from(*batch_size)).collect();
     let value = |(name, set): &Rule, size: f64| {
         let group = (size / f64::from(*batch_size)) as usize;
-        frozen.conditional_variance(&gpu, name, set, group, BATCHES)
+        block_on(frozen.conditional_variance(&gpu, name, set, group, BATCHES))
     };
     let title = "Variance of the next update / lr², given the state";
     show(flags, "variance", title, Axis::log("images of a batch"), &rules, &sizes, value)

@@ -23,7 +23,16 @@ use super::{
     },
     print::note,
 };
-use crate::{data::{CLASSES, Dataset, Holdout, Split, self, shapes10}, device::{Gpu, self}, error::{Error, Result}, host::run::Recipe, models::{Config, Stem, self}, optim::Clip, program::target::Precision, training::{Options, network::Recipe as Recorded, schedule::Schedule}};
+use crate::{
+    data::{CLASSES, Dataset, Holdout, Split, shapes10},
+    device::{Gpu, NO_ADAPTER},
+    error::{Error, Result},
+    host::{data, run::Recipe},
+    models::{self, Config, Stem},
+    optim::Clip,
+    program::target::Precision,
+    training::{Options, network::Recipe as Recorded, schedule::Schedule},
+};
 
 /// Where flags come from that are not on the command line.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -210,10 +219,10 @@ impl<R: Args + Default> RunFlags<R> {
 
 /// The preset that suits the device, which a line then says.
 pub fn preset_of(gpu: &Gpu) -> Preset {
-    if gpu.info.backend == wgpu::Backend::Gl {
-        note!("no Vulkan driver was found; OpenGL on {} is many times slower: {}", gpu.info.name, gpu::NO_ADAPTER);
+    if gpu.info.backend == "gl" {
+        note!("no Vulkan driver was found; OpenGL on {} is many times slower: {}", gpu.info.name, NO_ADAPTER);
     }
-    let (preset, device, other) = if gpu::is_software(&gpu.info) {
+    let (preset, device, other) = if gpu.info.is_software() {
         (Preset::Quick, "a software adapter", "paper for the published experiment")
     } else {
         (Preset::Paper, "a GPU", "quick for a first look")

@@ -13,7 +13,10 @@ use super::{
     layers::{Layer, Layers, Origin, present, recipe_of},
     recipe::{OF_THIS_START, absolute},
 };
-use crate::{error::{Error, Result}, host::run::{CHECKPOINTS, Recipe, self}};
+use crate::{
+    error::{Error, Result},
+    host::run::{self, CHECKPOINTS, Recipe},
+};
 
 /// The word for the newest run.
 pub const LATEST: &str = "latest";
@@ -107,7 +110,7 @@ fn written(run: &Path) -> Option<SystemTime> {
 /// # Errors
 /// [`Error::Data`] if its `run.json` has no recipe, or a value in it is none of its flag.
 pub fn begun<F: Flags>(run: &Value, path: &Path) -> Result<Layer> {
-    let mut recipe = record::recipe(run, path)?;
+    let mut recipe = run::recipe(run, path)?;
     let read = serde_json::from_value::<F>(Value::Object(present(recipe.clone())));
     read.map_err(|error| Error::data(path, "a recipe with the values of flags", error.to_string(), ""))?;
     if let Some(seed) = run["dataset"]["seed"].as_u64() {
@@ -132,7 +135,7 @@ pub fn differences<F: Flags>(begun: &Layer, mut asked: Recipe, but: &[&str]) -> 
             *path = absolute(Path::new(path));
         }
     }
-    Ok(record::differences(&begun, &asked, but))
+    Ok(run::differences(&begun, &asked, but))
 }
 
 #[cfg(test)]

@@ -3,9 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use pollster::block_on;
 
 use super::{flags::device::DeviceFlags, open_device, print::say};
-use crate::{check::selftest::{Depth, Table, self}, device::Gpu, error::Result};
+use crate::{
+    check::selftest::{self, Depth, Table},
+    error::Result,
+};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -19,7 +23,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let gpu = open_device(arguments.device.device.as_deref())?;
     say!("{gpu}");
-    let rows = selftest::run(&gpu, if arguments.short { Depth::Short } else { Depth::Full })?;
+    let rows = block_on(selftest::run(&gpu, if arguments.short { Depth::Short } else { Depth::Full }))?;
     say!("{}", Table(&rows));
     Ok(if rows.iter().all(|row| row.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -12,7 +12,13 @@ use super::{
     flags::Flags,
     layers::{present, recipe_of},
 };
-use crate::{error::{Error, Result, suggest}, host::{files::{TEXT_LIMIT, read_text}, run::Recipe}};
+use crate::{
+    error::{Error, Result, suggest},
+    host::{
+        files::{TEXT_LIMIT, read_text},
+        run::Recipe,
+    },
+};
 
 /// A recipe's file, and where in it each flag stands.
 #[derive(Clone, Debug)]

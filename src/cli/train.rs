@@ -8,6 +8,7 @@ use std::{
     process::ExitCode,
 };
 
+use pollster::block_on;
 use serde_json::{Value, json};
 
 use super::{
@@ -22,7 +23,18 @@ use super::{
     recipe::preset_of,
     resume::{self, Target},
 };
-use crate::{data::Split, error::{Error, Result}, host::{checkpoint, files::{TENSORS_LIMIT, read}, run::{Folder, Journal, default_folder}, signals::Stop}, program::target::Precision, training::{EpochRow, Position, Trainer, Watch as _, loss_variance}};
+use crate::{
+    data::Split,
+    error::{Error, Result},
+    host::{
+        checkpoint,
+        files::{TENSORS_LIMIT, read},
+        run::{Folder, Journal, default_folder},
+        signals::Stop,
+    },
+    program::target::Precision,
+    training::{EpochRow, Position, Trainer, Watch as _, loss_variance},
+};
 
 use asked::{Asked, Setup};
 use go_on::go_on;
@@ -116,7 +128,7 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
 /// From where the trainer stands to the end, or to a signal.
 fn train(
     setup: &Setup,
-    mut trainer: Trainer<'_>,
+    mut trainer: Trainer,
     mut run: Value,
     record: Folder,
     folder: &Path,
@@ -140,7 +152,7 @@ fn train(
     progress.resumed(trainer.position());
     let mut journal = Journal { folder: record, watch: &mut progress, stop };
     trainer.debug_nan = given(setup.flags.debug_nan);
-    let rows = trainer.run(&mut journal)?;
+    let rows = block_on(trainer.run(&mut journal))?;
     let Journal { folder: mut record, stop, .. } = journal;
     let remark = record.wait()?;
     progress.finish();
@@ -152,7 +164,7 @@ fn train(
         return Ok(ExitCode::from(code));
     }
 
-    record.end(&trainer, &rows, &mut run)?;
+    block_on(record.end(&trainer, &rows, &mut run))?;
     if let Some(last) = rows.last() {
         print_table(&options.optimizer, &rows, last);
     }
@@ -160,7 +172,7 @@ fn train(
     if let Some(step) = trainer.diverged() {
         say!("the run diverged at step {step}: loss or gradient was no longer finite; a smaller --lr may help");
         let last = trainer.position().step;
-        if let Some(found) = trainer.find_not_finite()? {
+        if let Some(found) = block_on(trainer.find_not_finite())? {
             say!("update {last}, the last, once more: {found}");
         }
     } else if let Some(first) = first {

@@ -1,5 +1,6 @@
 //! `velograd tune`, and `--tune` of the commands that train.
 
+use pollster::block_on;
 use std::{sync::Arc, time::Instant};
 
 use clap::Args;
@@ -12,7 +13,20 @@ use super::{
     model::ModelFlags,
     print::{remark, say},
 };
-use crate::{device::{Gpu, is_software}, error::{Error, Result, suggest}, host::{run::Recipe, tuning::Memory}, lab::table::Table, program::product::{Choice, Product}, training::{network::Plans, tune::{Choices, Effort, Measured, measure}}};
+use crate::{
+    device::Gpu,
+    error::{Error, Result, suggest},
+    host::{run::Recipe, tuning::Memory},
+    lab::table::Table,
+    program::{
+        product::{Choice, Product},
+        target::Target,
+    },
+    training::{
+        network::Plans,
+        tune::{Choices, Effort, Measured, measure},
+    },
+};
 
 impl TuneFlags {
     /// Without measuring, unless that was asked for.
@@ -28,14 +42,14 @@ impl TuneFlags {
         Self { tune: Some(TuneFlag::Off), choice }
     }
 
-    /// Has the device compute the products of `plans` as given, as found before, or as found now. Of the choices, those for the
+    /// The target of `plans` with its products computed as given, as found before, or as found now. Of the choices, those for the
     /// products in `typed` were typed by the user.
     ///
     /// # Errors
     /// [`Error::Config`] if a product that was typed is none of the network; as [`measure`].
-    pub(super) fn apply(&self, gpu: &mut Gpu, plans: &Plans<'_>, typed: &[String]) -> Result<()> {
+    pub(super) fn apply(&self, gpu: &Gpu, plans: &Plans<'_>, typed: &[String]) -> Result<Target> {
         if !typed.is_empty() {
-            let products = plans.products(&gpu.target);
+            let products = plans.products();
             let names: Vec<&str> = products.iter().map(|(product, _)| product.name.as_str()).collect();
             if let Some(unknown) = typed.iter().find(|name| !names.contains(&name.as_str())) {
                 let message = format!("'choice' {unknown}: the network has no such product");
@@ -44,7 +58,7 @@ impl TuneFlags {
                 return Err(Error::about("choice", message, format!("{near}there are\n    {}", names.join("\n    "))));
             }
         }
-        let given = self.choice.iter().filter_map(|(name, word)| Some((name.clone(), gpu.target.choice(word)?)));
+        let given = self.choice.iter().filter_map(|(name, word)| Some((name.clone(), plans.target.choice(word)?)));
         let mut choices: Choices = given.collect();
         let foreign = self.choice.iter().filter(|(name, _)| !choices.contains_key(name)).count();
         if foreign > 0 {
@@ -53,7 +67,7 @@ impl TuneFlags {
                 gpu.info.name
             ));
         }
-        let default = if is_software(&gpu.info) || !self.choice.is_empty() { TuneFlag::Off } else { TuneFlag::Fast };
+        let default = if gpu.info.is_software() || !self.choice.is_empty() { TuneFlag::Off } else { TuneFlag::Fast };
         let effort = match self.tune.unwrap_or(default) {
             TuneFlag::Off => None,
             TuneFlag::Fast => Some(Effort::FAST),
@@ -63,10 +77,10 @@ impl TuneFlags {
             let start = Instant::now();
             let mut memory = Memory::of(gpu);
             if effort == Effort::FAST {
-                let known = memory.choices(&gpu.target);
+                let known = memory.choices(&plans.target);
                 choices = known.into_iter().chain(choices).collect();
             }
-            let found = measure(gpu, plans, &choices, effort)?;
+            let found = block_on(measure(gpu, plans, &choices, effort))?;
             if !found.is_empty() {
                 memory.keep(&found);
                 let summary = summary(&found, start.elapsed().as_secs_f64());
@@ -74,16 +88,15 @@ impl TuneFlags {
             }
             choices.extend(found.iter().map(|m| (m.product.name.clone(), m.best().0)));
         }
-        gpu.target.tuned = Arc::new(choices);
-        Ok(())
+        Ok(Target { tuned: Arc::new(choices), ..plans.target.clone() })
     }
 
     /// Puts into a recipe what makes these choices again: forms that are not the table's, and such as were given.
-    pub(super) fn keep(&self, gpu: &Gpu, chosen: &[(Product, Choice)], recipe: &mut Recipe) {
+    pub(super) fn keep(&self, target: &Target, chosen: &[(Product, Choice)], recipe: &mut Recipe) {
         recipe.insert("tune".into(), "off".into());
         let mut words: Recipe = self.choice.iter().map(|(name, word)| (name.clone(), word.clone().into())).collect();
         for (product, choice) in chosen {
-            if gpu.target.candidates(product)[0] != *choice {
+            if target.candidates(product)[0] != *choice {
                 words.entry(product.name.clone()).or_insert_with(|| choice.to_string().into());
             }
         }
@@ -116,7 +129,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let subject = arguments.model.subject()?;
     let (gpu, plans) = subject.open(&TuneFlags { tune: Some(TuneFlag::Off), choice: vec![] })?;
-    let found = measure(&gpu, &plans, &Choices::new(), Effort::FULL)?;
+    let found = block_on(measure(&gpu, &plans, &Choices::new(), Effort::FULL))?;
     if found.is_empty() {
         let message = format!("{} has no timestamps, or not the memory: nothing was measured", gpu.info.name);
         return Err(Error::device(message, "a smaller 'batch_size' needs less memory; unmeasured, the table decides"));

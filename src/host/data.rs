@@ -13,6 +13,7 @@ pub use cifar10::Cifar10;
 use crate::{
     data::{Dataset, Shapes10, Sizes, shapes10},
     error::{Error, Result, suggest::hint},
+    host::threads::on_all_cores,
 };
 
 /// The names [`open`] knows.
@@ -39,6 +40,15 @@ impl std::fmt::Debug for Opened {
     }
 }
 
+/// The set that `name` means, in any case.
+///
+/// # Errors
+/// [`Error::Config`] with the nearest name and the list.
+pub fn known(name: &str) -> Result<&'static str> {
+    let found = NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| Error::config(format!("no data set is called `{name}`"), hint(name, &NAMES)))
+}
+
 /// Opens the set called `name`, or the best there is for `None`; CIFAR-10 from `path` (a folder or an archive), or
 /// from the folder `data` for `None`. `seed` is what drawn images are drawn from.
 ///
@@ -54,9 +64,7 @@ pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened
 /// # Errors
 /// As [`open`].
 pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, sizes: Sizes) -> Result<Opened> {
-    if let Some(unknown) = name.filter(|name| !NAMES.contains(name)) {
-        return Err(Error::config(format!("no data set is called `{unknown}`"), hint(unknown, &NAMES)));
-    }
+    let name = name.map(known).transpose()?;
     let drawn = name == Some(shapes10::NAME);
     if let Some(path) = path {
         if drawn {
@@ -67,7 +75,7 @@ pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, 
         return Ok(Opened::new(Cifar10::open(path)?, Vec::new()));
     }
     if drawn {
-        return Ok(Opened::new(Shapes10::new(seed, sizes)?, Vec::new()));
+        return Ok(Opened::new(Shapes10::spread(seed, sizes, on_all_cores)?, Vec::new()));
     }
     let fetch = fetch_commands(home);
     match (cifar10::find_default(home), name) {
@@ -80,7 +88,7 @@ pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, 
                 home.display(),
                 shapes10::NAME,
             );
-            Ok(Opened::new(Shapes10::new(seed, sizes)?, vec![note]))
+            Ok(Opened::new(Shapes10::spread(seed, sizes, on_all_cores)?, vec![note]))
         }
         (None, Some(_)) => Err(Error::data(
             home,

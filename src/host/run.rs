@@ -17,7 +17,23 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{data::{Dataset, Split}, device::Gpu, error::{Error, Result}, host::{checkpoint::{Best, Loaded, keeper::{Keeper, Policy, newest, self}}, files::{TEXT_LIMIT, read, remove_leftovers, write_atomically}, signals::Stop}, optim::Settings, training::{After, Checkpoint, EpochRow, Options, Point, Request, StepRow, Trainer, Watch, loss_variance}};
+use crate::{
+    data::{Dataset, Split},
+    device::Gpu,
+    error::{Error, Result},
+    host::{
+        checkpoint::{
+            Best, Loaded,
+            keeper::{self, Keeper, Policy},
+        },
+        files::{TEXT_LIMIT, read, remove_leftovers, write_atomically},
+        signals::Stop,
+        weights,
+    },
+    optim::Settings,
+    program::target::{Precision, Target},
+    training::{After, Checkpoint, EpochRow, Options, Point, Request, StepRow, Trainer, Watch, loss_variance},
+};
 
 use log::{Log, whole_rows};
 
@@ -162,8 +178,8 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error::Io`], or as [`Network::weights`](crate::training::network::Network::weights).
-    pub fn end(&self, trainer: &Trainer<'_>, rows: &[EpochRow], run: &mut Value) -> Result<()> {
-        trainer.network.weights()?.save(&self.weights(), &trainer.network.layout)?;
+    pub async fn end(&self, trainer: &Trainer, rows: &[EpochRow], run: &mut Value) -> Result<()> {
+        weights::save(&trainer.network.weights().await?, &self.weights(), &trainer.network.layout)?;
         run["result"] = result_json(trainer, rows);
         write_run(&self.path, run)
     }
@@ -192,7 +208,10 @@ impl Folder {
 pub const WEIGHTS: &str = "model.safetensors";
 
 /// Removes the checkpoints of a run that has ended.
-pub(crate) fn drop_checkpoints(folder: &Path) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn drop_checkpoints(folder: &Path) -> Result<()> {
     let folder = folder.join(CHECKPOINTS);
     match fs::remove_dir_all(&folder) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", &folder)(e)),
@@ -340,8 +359,9 @@ pub fn refuse_differences(path: &Path, lines: &[String]) -> Result<()> {
 
 /// What `run.json` says before the run. `common` is the recipe that makes the run again, but for its optimizer, settings and seed;
 /// drawn images and the choice of those held out are from `data_seed`.
-pub(crate) fn run_json(
+pub fn run_json(
     gpu: &Gpu,
+    target: &Target,
     dataset: &dyn Dataset,
     data_seed: u64,
     options: &Options,
@@ -355,14 +375,14 @@ pub(crate) fn run_json(
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "device": gpu.info.name,
-        "backend": format!("{:?}", gpu.info.backend).to_lowercase(),
-        "driver": gpu.driver(),
+        "backend": gpu.info.backend,
+        "driver": gpu.info.driver,
         "model": options.model,
         "stem": options.config.stem.name(),
         "width": options.config.width,
         "classes": options.config.classes,
         "precision": options.recipe.precision.name(),
-        "cooperative_matrices": gpu.target.matrix.is_some() && options.recipe.precision == Precision::Mixed,
+        "cooperative_matrices": target.matrix.is_some() && options.recipe.precision == Precision::Mixed,
         "optimizer": options.optimizer,
         "settings": settings.to_json(),
         "no_decay": options.recipe.no_decay.to_string(),
@@ -398,7 +418,7 @@ fn given_settings(given: &[(String, String)], read: &Settings) -> Value {
 }
 
 /// What `run.json` gains when the run has ended.
-fn result_json(trainer: &Trainer<'_>, rows: &[EpochRow]) -> Value {
+fn result_json(trainer: &Trainer, rows: &[EpochRow]) -> Value {
     let last = rows.last();
     json!({
         "epochs": rows.len(),

@@ -12,7 +12,24 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{data::Dataset, device::Gpu, error::{Error, Result}, host::{checkpoint::keeper::Policy, files::{read_text, write_atomically}, run::{Folder, Journal, Lock, Recipe, Record, Recorder, Resume, difference, differences, drop_checkpoints, read_json, run_json, self, table_differences}, signals::Stop}, models, optim, training::{EpochRow, Options, Trainer, Watch, whiten::first_weights}};
+use crate::{
+    data::Dataset,
+    device::Gpu,
+    error::{Error, Result},
+    host::{
+        checkpoint::keeper::Policy,
+        files::{read_text, write_atomically},
+        loader::ReadAhead,
+        run::{
+            self, Folder, Journal, Lock, Recipe, Resume, difference, differences, drop_checkpoints, read_json,
+            run_json, table_differences,
+        },
+        signals::Stop,
+    },
+    models, optim,
+    program::target::Target,
+    training::{EpochRow, Options, Trainer, Watch, whiten::first_weights},
+};
 
 /// Most bytes of `metrics.jsonl`: some two hundred thousand epochs.
 const METRICS_LIMIT: u64 = 64 << 20;
@@ -49,6 +66,8 @@ pub struct Ended {
 pub struct Experiment<'a> {
     /// The device.
     pub gpu: &'a Gpu,
+    /// The forms of kernels.
+    pub target: Target,
     /// The data, the same for every run.
     pub dataset: Arc<dyn Dataset>,
     /// What drawn images, and those held out, are chosen by.
@@ -78,7 +97,7 @@ impl Experiment<'_> {
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown optimizer or setting, or a folder of other settings; otherwise what a run ran into.
-    pub fn run(
+    pub async fn run(
         &self,
         on_run: &mut dyn FnMut(&Variant, u64, bool) -> Box<dyn Watch>,
         on_end: &mut dyn FnMut(&[Ended]) -> Result<()>,
@@ -88,7 +107,7 @@ impl Experiment<'_> {
         }
         let _lock = Lock::take(&self.folder)?;
         begin(&self.folder, &self.recipe, self.dataset.checksum())?;
-        write_atomically(&self.folder.join(record::CONFIG), self.config.as_bytes())?;
+        write_atomically(&self.folder.join(run::CONFIG), self.config.as_bytes())?;
         let mut all = Vec::new();
         for seed in 0..self.seeds {
             for variant in &self.variants {
@@ -99,7 +118,7 @@ impl Experiment<'_> {
                     all.push(ended);
                     continue;
                 }
-                match self.one(variant, seed, &folder, on_run(variant, seed, true).as_mut())? {
+                match self.one(variant, seed, &folder, on_run(variant, seed, true).as_mut()).await? {
                     Some(ended) => all.push(ended),
                     None => return Ok(None),
                 }
@@ -110,14 +129,16 @@ impl Experiment<'_> {
     }
 
     /// Makes a run, or what is left of it; `None` if it was stopped.
-    fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Option<Ended>> {
+    async fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Option<Ended>> {
         let (optimizer, set) = (variant.optimizer.clone(), variant.set.clone());
         let options = Options { optimizer, set, seed, ..self.options.clone() };
         let dataset = self.dataset.as_ref();
         let normalize = models::find(&options.model)?.normalize;
         let init = |layout: &_| first_weights(layout, seed, dataset, normalize);
-        let mut trainer = Trainer::new(self.gpu, self.dataset.clone(), options.clone(), init)?;
-        let mut run = run_json(self.gpu, dataset, self.data_seed, &options, &trainer.settings, &self.recipe);
+        let source = Arc::new(ReadAhead(self.dataset.clone()));
+        let mut trainer = Trainer::new(self.gpu, &self.target, source, options.clone(), init).await?;
+        let settings = &trainer.settings;
+        let mut run = run_json(self.gpu, &self.target, dataset, self.data_seed, &options, settings, &self.recipe);
         let record = if folder.join("run.json").exists() {
             let how = Resume {
                 lock: Lock::take(folder)?,
@@ -138,13 +159,13 @@ impl Experiment<'_> {
             Folder::create(folder, &run, self.policy)?
         };
         let mut journal = Journal { folder: record, watch, stop: self.stop.clone() };
-        let epochs = trainer.run(&mut journal)?;
+        let epochs = trainer.run(&mut journal).await?;
         let Journal { folder: mut record, watch, .. } = journal;
         record.wait()?.iter().for_each(|remark| watch.remark(remark));
         if trainer.stopped() {
             return Ok(None);
         }
-        record.end(&trainer, &epochs, &mut run)?;
+        record.end(&trainer, &epochs, &mut run).await?;
         drop_checkpoints(folder)?;
         let device_bytes = trainer.network.runtime.planned_bytes;
         Ok(Some(Ended { label: variant.label.clone(), seed, epochs, diverged: trainer.diverged(), device_bytes, run }))
@@ -167,7 +188,7 @@ pub fn begin(folder: &Path, recipe: &Recipe, checksum: u32) -> Result<()> {
         let known = read_json(&path)?;
         let mut lines = Vec::from_iter(difference("version", &known["version"], &settings["version"]));
         lines.extend(difference("checksum of the images", &known["crc32"], &settings["crc32"]));
-        lines.extend(differences(&record::recipe(&known, &path)?, recipe, &[]));
+        lines.extend(differences(&run::recipe(&known, &path)?, recipe, &[]));
         return refuse_differences(folder, &lines);
     }
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -199,7 +220,7 @@ pub fn begun(folder: &Path) -> Result<Option<(PathBuf, Recipe)>> {
     if !path.exists() {
         return Ok(None);
     }
-    let recipe = record::recipe(&read_json(&path)?, &path)?;
+    let recipe = run::recipe(&read_json(&path)?, &path)?;
     Ok(Some((path, recipe)))
 }
 

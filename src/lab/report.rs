@@ -1,6 +1,13 @@
 //! A page that shows an experiment: one HTML file that needs no other and no network.
 
-use crate::{data::{Dataset, Split}, host::run::{Recipe, to_toml}, lab::{experiment::{Ended, Variant}, figure::{Figure, escape}}};
+use crate::{
+    data::{Dataset, Split},
+    host::run::{Recipe, to_toml},
+    lab::{
+        experiment::{Ended, Variant},
+        figure::{Figure, escape},
+    },
+};
 
 const STYLE: &str = "
 :root { color-scheme: light; }

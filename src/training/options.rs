@@ -1,6 +1,18 @@
 //! What a run is, and what of it can be refused before there is a device.
 
-use crate::{data::{CLASSES, Dataset, Split}, error::{Error, Result}, models::{Config, Stem, self}, ops::Augment, optim::{Clip, Lookahead}, training::{evaluate::{batch_beside, batch_sizes}, network::{LARGEST_BATCH, Plans, Recipe}, schedule::Schedule}};
+use crate::{
+    data::{CLASSES, Dataset, Split},
+    error::{Error, Result},
+    models::{self, Config, Stem},
+    ops::Augment,
+    optim::{Clip, Lookahead},
+    program::target::Target,
+    training::{
+        evaluate::{batch_beside, batch_sizes},
+        network::{LARGEST_BATCH, Plans, Recipe},
+        schedule::Schedule,
+    },
+};
 
 /// What a run is.
 #[derive(Clone, Debug)]
@@ -69,7 +81,7 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown model or an option out of its range.
-    pub fn plans(&self, dataset: &dyn Dataset) -> Result<Plans<'static>> {
+    pub fn plans(&self, dataset: &dyn Dataset, target: &Target) -> Result<Plans<'static>> {
         self.check()?;
         let train = batch_sizes(dataset.len(Split::Train), self.batch as usize);
         if let Some(n) = train.iter().find(|&&n| n > LARGEST_BATCH) {
@@ -79,6 +91,7 @@ impl Options {
             model: models::find(&self.model)?,
             config: self.config,
             recipe: self.recipe,
+            target: target.clone(),
             train,
             evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(self.batch, self.recipe.tta)),
         })
@@ -144,7 +157,7 @@ impl Options {
                 return Err(Error::setting(setting, limit, "above 0"));
             }
         }
-        check_width(self.config.width)
+        models::check_width(self.config.width)
     }
 }
 
@@ -165,16 +178,5 @@ impl OnNan {
             Self::Skip => 20,
             Self::Stop => 1,
         }
-    }
-}
-
-/// The widths that can be asked for.
-///
-/// # Errors
-/// [`Error::Config`] with the range.
-pub fn check_width(width: u32) -> Result<()> {
-    match width {
-        1..=1024 => Ok(()),
-        _ => Err(Error::setting("width", width, "from 1 to 1024; the published network has 64")),
     }
 }

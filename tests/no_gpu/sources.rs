@@ -32,10 +32,10 @@ fn unsafe_is_in_two_places() {
         let mut found = having(text);
         found.sort_unstable();
         let [library, program] = found[..] else { panic!("`{text}` is in {found:?}") };
-        assert!(library.ends_with("src/gpu/unchecked.rs"), "`{text}` is in {library}");
+        assert!(library.ends_with("src/device/unchecked.rs"), "`{text}` is in {library}");
         assert!(program.ends_with("src/main.rs"), "`{text}` is in {program}");
     }
-    for (path, blocks) in [("src/gpu/unchecked.rs", 3), ("src/main.rs", 1)] {
+    for (path, blocks) in [("src/device/unchecked.rs", 3), ("src/main.rs", 1)] {
         let (_, source) = files.iter().find(|(found, _)| found.ends_with(path)).unwrap();
         assert_eq!(source.matches(lifted).count(), 1, "{path}");
         assert_eq!(source.matches(block).count(), source.matches("// SAFETY: ").count(), "{path}");

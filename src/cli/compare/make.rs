@@ -3,10 +3,36 @@
 use std::{path::Path, process::ExitCode};
 
 use clap::Args;
+use pollster::block_on;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{cli::{flags::{Flags, Preset, experiment::{CompareFlags, ExperimentFlags}, given, optimizer::RulesFlags}, layers::{Layer, Layers, Origin, present, recipe_of}, open_device, print::{explain, note, remark, say}, progress::Progress, recipe::{RunFlags, names_in, preset_of, self}, resume}, data::Split, error::{Error, Result}, host::{files::write_atomically, run::{Recipe, config_toml}, signals::Stop}, lab::experiment::{Ended, Experiment, Variant, self}, models, optim, training::Options};
+use crate::{
+    cli::{
+        flags::{
+            Flags, Preset,
+            experiment::{CompareFlags, ExperimentFlags},
+            given,
+            optimizer::RulesFlags,
+        },
+        layers::{Layer, Layers, Origin, present, recipe_of},
+        open_device,
+        print::{explain, note, remark, say},
+        progress::Progress,
+        recipe::{self, RunFlags, names_in, preset_of},
+        resume,
+    },
+    data::Split,
+    error::{Error, Result},
+    host::{
+        files::write_atomically,
+        run::{Recipe, config_toml},
+        signals::Stop,
+    },
+    lab::experiment::{self, Ended, Experiment, Variant},
+    models, optim,
+    training::Options,
+};
 
 use super::{Show, Shown};
 
@@ -40,14 +66,15 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     let out = check(layers, experiment(&early), &variants_of(&early, None)?.0)?;
     remarks.iter().for_each(|text| remark(text));
 
-    let mut gpu = open_device(experiment(&early).run.device.device.as_deref())?;
+    let gpu = open_device(experiment(&early).run.device.device.as_deref())?;
     let preset = layers.preset().unwrap_or_else(|| preset_of(&gpu));
     let complete = layers.complete::<F>(preset)?;
     explain(complete.explained());
     let (flags, _) = complete.flags::<F>()?;
     let ExperimentFlags { run, seeds, target, .. } = experiment(&flags);
     let (variants, show) = variants_of(&flags, *target)?;
-    let options = run.options(given(run.precision.precision).on(&mut gpu)?, None)?;
+    let (precision, kernels) = given(run.precision.precision).on(&gpu)?;
+    let options = run.options(precision, None)?;
     let begun = experiment::begun(out)?;
     if let Some((path, recipe)) = &begun {
         let begun = Layer { origin: Origin::Begun(path.clone()), recipe: recipe.clone() };
@@ -58,14 +85,14 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     let dataset = run.open(data_seed)?;
     options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
     let train = dataset.len(Split::Train);
-    let plans = options.plans(dataset.as_ref())?;
+    let mut plans = options.plans(dataset.as_ref(), &kernels)?;
     // An experiment that goes on computes as it was begun.
     let tune = begun.map_or_else(|| run.tune.clone(), |(_, recipe)| run.tune.begun(&recipe));
-    tune.apply(&mut gpu, &plans, &names_in(layers.on_command_line("choice")))?;
-    let products = plans.products(&gpu.target);
+    plans.target = tune.apply(&gpu, &plans, &names_in(layers.on_command_line("choice")))?;
+    let products = plans.products();
     let resolved = |mut recipe: Recipe| {
         recipe::resolve(&mut recipe, preset, &options, dataset.as_ref(), data_seed);
-        tune.keep(&gpu, &products, &mut recipe);
+        tune.keep(&plans.target, &products, &mut recipe);
         recipe
     };
     let common = resolved(recipe_of(&RunFlags::<R> { rules: R::default(), ..run.clone() })?);
@@ -76,6 +103,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     let (policy, stop) = (run.reliability.policy()?, Stop::on_signals()?);
     let all = Experiment {
         gpu: &gpu,
+        target: plans.target.clone(),
         dataset: dataset.clone(),
         data_seed,
         options: options.clone(),
@@ -92,13 +120,13 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
         shown.files.iter().try_for_each(|(name, bytes)| write_atomically(&out.join(name), bytes))?;
         Ok(shown)
     };
-    let runs = all.run(
+    let runs = block_on(all.run(
         &mut |variant, seed, starts| {
             note!("{}, seed {seed}{}", variant.label, if starts { "" } else { ": ended before" });
             Box::new(Progress::new(&options, train))
         },
         &mut |runs| write(runs).map(drop),
-    )?;
+    ))?;
     let Some(runs) = runs else {
         note!("stopped; the same command again goes on from here");
         return Ok(stop.exit_code().map_or(ExitCode::FAILURE, ExitCode::from));

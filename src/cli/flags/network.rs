@@ -1,9 +1,17 @@
 //! The network and what it is fed.
 
 use clap::{Args, ValueEnum};
+use pollster::block_on;
 use serde::{Deserialize, Serialize};
 
-use crate::{check::cooperative::{Verdict, self}, cli::print::remark, device::Gpu, error::Result, models::Stem, program::target::Precision};
+use crate::{
+    check::cooperative::{self, Verdict},
+    cli::print::remark,
+    device::Gpu,
+    error::Result,
+    models::Stem,
+    program::target::{Precision, Target},
+};
 
 /// The network.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -91,31 +99,36 @@ pub enum PrecisionFlag {
 }
 
 impl PrecisionFlag {
-    /// What it means on this device; of `auto`, and of cooperative matrices where they were asked for, a line says it.
+    /// What it means on this device, and the target that computes in it; of `auto`, and of cooperative matrices where they were
+    /// asked for, a line says it.
     ///
     /// # Errors
     /// [`Error::Device`](crate::error::Error::Device) if the device has not what was asked for.
-    pub fn on(self, gpu: &mut Gpu) -> Result<Precision> {
+    pub fn on(self, gpu: &Gpu) -> Result<(Precision, Target)> {
         let precision = match self {
             Self::F32 => Precision::F32,
             Self::Mixed => Precision::Mixed,
             Self::Auto => {
-                let precision = if gpu.has_f16() { Precision::Mixed } else { Precision::F32 };
-                let why = if gpu.has_f16() { "have f16" } else { "have no f16" };
+                let precision = if gpu.features.f16 { Precision::Mixed } else { Precision::F32 };
+                let why = if gpu.features.f16 { "have f16" } else { "have no f16" };
                 remark(&format!("precision {} (the shaders of {} {why})", precision.name(), gpu.info.name));
                 precision
             }
         };
-        gpu.target_for(precision)?;
+        gpu.supports(precision)?;
+        let mut target = gpu.target.clone();
         if precision == Precision::Mixed && gpu.matrix.is_some() {
-            let verdict = match matrix::adopt(gpu)? {
-                Verdict::Absent => return Ok(precision),
+            let verdict = match block_on(cooperative::judge(gpu, gpu.matrix))? {
+                Verdict::Absent => return Ok((precision, target)),
                 Verdict::Wrong => "compute wrongly: not used",
                 Verdict::Slow => "are no faster: not used",
-                Verdict::Taken => "are used for products",
+                Verdict::Taken => {
+                    target.matrix = gpu.matrix;
+                    "are used for products"
+                }
             };
             remark(&format!("cooperative matrices of {} {verdict}", gpu.info.name));
         }
-        Ok(precision)
+        Ok((precision, target))
     }
 }

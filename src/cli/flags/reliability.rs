@@ -4,7 +4,11 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::{given, values};
-use crate::{error::{Error, Result}, host::checkpoint::keeper::{Every, Policy, self}, training::OnNan};
+use crate::{
+    error::{Error, Result},
+    host::checkpoint::keeper::{self, Every, Policy},
+    training::OnNan,
+};
 
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]

@@ -2,9 +2,33 @@
 
 use std::sync::Arc;
 
+use pollster::block_on;
 use serde_json::{Value, json};
 
-use crate::{check::selftest, cli::{flags::{Preset, given, train::{Selftest, TrainFlags}}, layers::{Layers, SHORT_FORMS, recipe_of}, print::{explain, note, remark}, recipe::{absolute, names_in, self}, resume::Target}, data::Dataset, device::Gpu, error::Result, host::run::{Recipe, run_json}, models::{Config, self}, optim::{Settings, self}, program::params::Layout, training::{Options, Trainer, weights::Weights, whiten::first_weights}};
+use crate::{
+    check::selftest,
+    cli::{
+        flags::{
+            Preset, given,
+            train::{Selftest, TrainFlags},
+        },
+        layers::{Layers, SHORT_FORMS, recipe_of},
+        print::{explain, note, remark},
+        recipe::{self, absolute, names_in},
+        resume,
+    },
+    data::Dataset,
+    device::Gpu,
+    error::Result,
+    host::{
+        loader::ReadAhead,
+        run::{Recipe, run_json},
+    },
+    models::{self, Config},
+    optim::{self, Settings},
+    program::{params::Layout, target::Target},
+    training::{Options, Trainer, weights::Weights, whiten::first_weights},
+};
 
 use super::go_on::{moved, same_images};
 
@@ -39,14 +63,15 @@ impl Asked {
     }
 
     /// What they are on a device, with the data. A run that goes on was `begun` with this `run.json`.
-    pub fn on(self, mut gpu: Gpu, init: Option<Config>, begun: Option<(&Target, &Value)>) -> Result<Setup> {
+    pub fn on(self, gpu: Gpu, init: Option<Config>, begun: Option<(&resume::Target, &Value)>) -> Result<Setup> {
         let Self { layers, preset, flags, remarks } = self;
         remarks.iter().for_each(|text| remark(text));
         explain(layers.explained());
         let run = &flags.run;
         let (optimizer, set, seed) =
             (given(flags.run.rules.optimizer.clone()), flags.run.rules.set.clone(), given(flags.seed));
-        let options = run.options(given(run.precision.precision).on(&mut gpu)?, init)?;
+        let (precision, target) = given(run.precision.precision).on(&gpu)?;
+        let options = run.options(precision, init)?;
         let options = Options { optimizer, set, seed, ..options };
         let data_seed = run.images.data_seed.unwrap_or(seed);
         let dataset = run.open(data_seed).map_err(|error| match begun {
@@ -57,26 +82,29 @@ impl Asked {
             same_images(target, before, dataset.as_ref())?;
         }
         options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
-        let plans = options.plans(dataset.as_ref())?;
-        run.tune.apply(&mut gpu, &plans, &names_in(layers.on_command_line("choice")))?;
-        let products = plans.products(&gpu.target);
+        let mut plans = options.plans(dataset.as_ref(), &target)?;
+        plans.target = run.tune.apply(&gpu, &plans, &names_in(layers.on_command_line("choice")))?;
+        let products = plans.products();
         if flags.selftest == Some(Selftest::Short) {
             let choices = products.iter().map(|(_, choice)| *choice);
-            selftest::assure(&gpu, &gpu.target_for(options.recipe.precision)?, choices, &options.optimizer)?;
+            block_on(selftest::assure(&gpu, &plans.target(), choices, &options.optimizer))?;
         }
         let (_, settings) = optim::build(&options.optimizer, &options.set)?;
         let mut recipe = recipe_of(&flags)?;
         recipe::resolve(&mut recipe, preset, &options, dataset.as_ref(), data_seed);
-        run.tune.keep(&gpu, &products, &mut recipe);
+        run.tune.keep(&plans.target, &products, &mut recipe);
         recipe.insert("init".into(), json!(flags.init.as_deref().map(absolute)));
         recipe.retain(|key, _| SHORT_FORMS.iter().all(|(flag, _)| flag != key));
-        Ok(Setup { gpu, dataset, options, settings, flags, recipe, data_seed })
+        let target = plans.target;
+        Ok(Setup { gpu, target, dataset, options, settings, flags, recipe, data_seed })
     }
 }
 
 /// What was asked for, on a device.
 pub struct Setup {
     pub gpu: Gpu,
+    /// The forms of kernels.
+    target: Target,
     pub dataset: Arc<dyn Dataset>,
     pub options: Options,
     pub settings: Settings,
@@ -88,12 +116,13 @@ pub struct Setup {
 
 impl Setup {
     pub fn run_json(&self) -> Value {
-        let Self { gpu, dataset, options, settings, recipe, data_seed, .. } = self;
-        run_json(gpu, dataset.as_ref(), *data_seed, options, settings, recipe)
+        let Self { gpu, target, dataset, options, settings, recipe, data_seed, .. } = self;
+        run_json(gpu, target, dataset.as_ref(), *data_seed, options, settings, recipe)
     }
 
-    pub fn trainer(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<Trainer<'_>> {
-        Trainer::new(&self.gpu, self.dataset.clone(), self.options.clone(), weights)
+    pub fn trainer(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<Trainer> {
+        let source = Arc::new(ReadAhead(self.dataset.clone()));
+        block_on(Trainer::new(&self.gpu, &self.target, source, self.options.clone(), weights))
     }
 
     pub fn first_weights(&self, layout: &Layout) -> Result<Weights> {

@@ -4,7 +4,24 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::{cli::{flags::{Preset, train::TrainFlags}, layers::{Layers, recipe_of}, open_device, print::{note, say}, resume::{Target, self}}, data::{Dataset, Split}, error::{Error, Result}, host::{checkpoint, run::{Folder, Lock, Resume, read_run, self}, signals::Stop}, optim, training::{Options, Position, weights::Weights}};
+use crate::{
+    cli::{
+        flags::{Preset, train::TrainFlags},
+        layers::{Layers, recipe_of},
+        open_device,
+        print::{note, say},
+        resume::{self, Target},
+    },
+    data::{Dataset, Split},
+    error::{Error, Result},
+    host::{
+        checkpoint,
+        run::{self, Folder, Lock, Resume, read_run},
+        signals::Stop,
+    },
+    optim,
+    training::{Options, Position, weights::Weights},
+};
 
 use super::{
     asked::{Asked, Setup},
@@ -29,7 +46,11 @@ pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<Ex
     let lock = Lock::take(&target.folder)?;
     let (begun, asked) = Begun::new(layers, target, extend)?;
     if !begun.run["result"].is_null() && !begun.longer && target.checkpoint.is_none() {
-        say!("{} has ended; --extend EPOCHS trains on. {}", target.folder.display(), how_it_ended(&begun.run["result"]));
+        say!(
+            "{} has ended; --extend EPOCHS trains on. {}",
+            target.folder.display(),
+            how_it_ended(&begun.run["result"])
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let gpu = open_device(asked.flags.run.device.device.as_deref())?;
@@ -63,7 +84,7 @@ impl<'a> Begun<'a> {
             "optimizer": asked.optimizer(),
             "settings": settings.to_json(),
         });
-        record::refuse_differences(&path, &[record::other_facts(&run, &facts), differences].concat())?;
+        run::refuse_differences(&path, &[run::other_facts(&run, &facts), differences].concat())?;
         asked.check()?;
         let longer = extend.is_some() || more_steps;
         if longer && !run["result"]["diverged"].is_null() {
@@ -78,7 +99,7 @@ impl<'a> Begun<'a> {
         let Target { folder, checkpoint, .. } = self.target;
         let before = &self.run;
         let was = Options { max_steps: self.max_steps, ..setup.options.clone() };
-        record::same_run(&folder.join("run.json"), before, &setup.run_json(), &["max-steps"])?;
+        run::same_run(&folder.join("run.json"), before, &setup.run_json(), &["max-steps"])?;
         if self.longer {
             let planned = planned_epochs(&was, setup.dataset.as_ref(), &before["result"])?;
             if let Some(more) = self.extend {
@@ -126,7 +147,7 @@ impl<'a> Begun<'a> {
         }
         // What the next process must know before this one has ended.
         let elsewhere = before["dataset"]["path"] != run["dataset"]["path"];
-        let of_before = before["recipe"].is_null() || !folder.join(record::CONFIG).exists();
+        let of_before = before["recipe"].is_null() || !folder.join(run::CONFIG).exists();
         if self.longer || ended || elsewhere || of_before {
             record.write(&run)?;
         }
@@ -220,7 +241,7 @@ pub fn same_images(target: &Target, before: &Value, dataset: &dyn Dataset) -> Re
         "test": dataset.len(Split::Test),
     }});
     let there = json!({ "dataset": before["dataset"] });
-    let lines = record::other_facts(&there, &here);
+    let lines = run::other_facts(&there, &here);
     if lines.is_empty() {
         return Ok(());
     }

@@ -11,7 +11,11 @@ use std::{
 use serde_json::Value;
 
 use super::{Best, Loaded, load, to_bytes};
-use crate::{error::{Error, Result}, host::files::write_atomically, training::{After, Checkpoint, EpochRow, Point}};
+use crate::{
+    error::{Error, Result},
+    host::files::write_atomically,
+    training::{After, Checkpoint, EpochRow, Point},
+};
 
 /// How often a checkpoint is taken; one at the end of the run comes on top, except with `Off`.
 ///
