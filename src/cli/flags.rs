@@ -14,6 +14,7 @@ pub mod network;
 pub mod optimizer;
 pub mod regularization;
 pub mod reliability;
+pub mod run;
 pub mod schedule;
 pub mod train;
 pub mod validation;
@@ -21,8 +22,14 @@ pub mod values;
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
-use super::recipe::Sources;
+use run::Sources;
+
+use crate::{
+    error::{Error, Result},
+    host::run::Recipe,
+};
 
 /// The flags of one command.
 pub trait Flags: Args + Clone + Default + Serialize + DeserializeOwned {
@@ -67,4 +74,25 @@ impl Preset {
 /// A value of a flag that has one by now: [`Flags::defaults`] gives every flag that is read by this one.
 pub fn given<T>(value: Option<T>) -> T {
     value.expect("a flag with a default")
+}
+
+/// Flags as JSON, those without a value as null.
+///
+/// # Errors
+/// [`Error::Config`] if a path is no text.
+pub fn recipe_of(flags: &impl Serialize) -> Result<Recipe> {
+    match serde_json::to_value(flags) {
+        Ok(Value::Object(recipe)) => Ok(recipe),
+        Ok(_) => unreachable!("flags are a table"),
+        Err(error) => Err(Error::config(
+            error.to_string(),
+            "flags are kept in files of text, so that every path has to be in UTF-8",
+        )),
+    }
+}
+
+/// Without what has no value.
+pub fn present(recipe: Recipe) -> Recipe {
+    let empty = |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
+    recipe.into_iter().filter(|(_, value)| !empty(value)).collect()
 }

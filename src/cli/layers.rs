@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    flags::{Flags, Preset, optimizer::canonical},
+    flags::{Flags, Preset, optimizer::canonical, present, recipe_of},
     toml_file::{self, TomlFile},
 };
 use crate::{
@@ -196,30 +196,10 @@ impl Layers {
     }
 }
 
-/// Flags as JSON, those without a value as null.
-///
-/// # Errors
-/// [`Error::Config`] if a path is no text.
-pub fn recipe_of(flags: &impl Serialize) -> Result<Recipe> {
-    match serde_json::to_value(flags) {
-        Ok(Value::Object(recipe)) => Ok(recipe),
-        Ok(_) => unreachable!("flags are a table"),
-        Err(error) => Err(Error::config(
-            error.to_string(),
-            "flags are kept in files of text, so that every path has to be in UTF-8",
-        )),
-    }
-}
-
-/// Without what has no value.
-pub fn present(recipe: Recipe) -> Recipe {
-    let empty = |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
-    recipe.into_iter().filter(|(_, value)| !empty(value)).collect()
-}
-
 /// Writes names as they are known, whatever their case. Those that are not known stay, to be refused where they are looked up.
 fn name_as_known(recipe: &mut Recipe) {
-    let known: [(&str, fn(&str) -> Option<String>); 4] = [
+    type AsKnown = fn(&str) -> Option<String>;
+    let known: [(&str, AsKnown); 4] = [
         ("model", |name| Some(models::find(name).ok()?.name.to_owned())),
         ("dataset", |name| Some(known(name).ok()?.to_owned())),
         ("optimizer", |name| Some(canonical(name))),

@@ -12,10 +12,10 @@ use super::{
         given,
         network::{BatchFlags, NetworkFlags, PrecisionFlag, PrecisionFlags, StemFlag},
         optimizer::{RuleFlags, canonical},
+        run::Sources,
     },
     layers::Layers,
     open_device,
-    recipe::Sources,
 };
 use crate::{
     device::Gpu,

@@ -9,8 +9,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    flags::Flags,
-    layers::{Layer, Layers, Origin, present, recipe_of},
+    flags::{Flags, present, recipe_of},
+    layers::{Layer, Layers, Origin},
     recipe::{OF_THIS_START, absolute},
 };
 use crate::{

@@ -8,10 +8,7 @@ use std::{
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::{
-    flags::Flags,
-    layers::{present, recipe_of},
-};
+use super::flags::{Flags, present, recipe_of};
 use crate::{
     error::{Error, Result, suggest},
     host::{

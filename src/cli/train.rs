@@ -2,6 +2,7 @@
 
 mod asked;
 mod go_on;
+mod images;
 
 use std::{
     path::{Path, PathBuf},

@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{Flags, Preset, optimizer::RulesFlags, values};
-use crate::cli::recipe::{RunFlags, Sources};
+use super::{
+    Flags, Preset,
+    optimizer::RulesFlags,
+    run::{RunFlags, Sources},
+    values,
+};
 
 /// The flags of an experiment whose update rules are named by `R`.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]

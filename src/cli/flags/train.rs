@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::{Flags, Preset, optimizer::RuleFlags, values};
-use crate::cli::recipe::{RunFlags, Sources};
+use super::{
+    Flags, Preset,
+    optimizer::RuleFlags,
+    run::{RunFlags, Sources},
+    values,
+};
 
 /// The flags of `velograd train`.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]

@@ -9,10 +9,10 @@ use crate::{
     check::selftest,
     cli::{
         flags::{
-            Preset, given,
+            Preset, given, recipe_of,
             train::{Selftest, TrainFlags},
         },
-        layers::{Layers, SHORT_FORMS, recipe_of},
+        layers::{Layers, SHORT_FORMS},
         print::{explain, note, remark},
         recipe::{self, absolute, names_in},
         resume,
@@ -30,7 +30,7 @@ use crate::{
     training::{Options, Trainer, weights::Weights, whiten::first_weights},
 };
 
-use super::go_on::{moved, same_images};
+use super::images::{moved, same_images};
 
 /// What the flags ask for, complete.
 pub struct Asked {

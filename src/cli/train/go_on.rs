@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{
-        flags::{Preset, train::TrainFlags},
-        layers::{Layers, recipe_of},
+        flags::{Preset, recipe_of, train::TrainFlags},
+        layers::Layers,
         open_device,
         print::{note, say},
         resume::{self, Target},
     },
-    data::{Dataset, Split},
+    data::Dataset,
     error::{Error, Result},
     host::{
         checkpoint,
@@ -213,40 +213,4 @@ fn rate_moves(was: &Options, setup: &Setup, done: u64) -> Option<String> {
              updates"
         )
     })
-}
-
-/// The error of data that a run was begun with, and that are not where they were.
-pub fn moved(error: Error, target: &Target, before: &Value) -> Error {
-    let text = |key: &str| before["dataset"][key].as_str().unwrap_or("unknown").to_owned();
-    let hint = format!(
-        "the run's images are {} with the checksum {}; if they lie elsewhere by now, say where: velograd train --resume {} --data \
-         PATH",
-        text("name"),
-        text("crc32"),
-        target.folder.display()
-    );
-    match error {
-        Error::Data { path, expected, found, .. } => Error::Data { path, expected, found, hint },
-        Error::Io { path, source, .. } => Error::data(&path, "the images of the run", source.to_string(), hint),
-        other => other,
-    }
-}
-
-/// Refuses other images than those that a run was begun with.
-pub fn same_images(target: &Target, before: &Value, dataset: &dyn Dataset) -> Result<()> {
-    let here = json!({ "dataset": {
-        "name": dataset.spec().name,
-        "crc32": format!("{:08x}", dataset.checksum()),
-        "train": dataset.len(Split::Train),
-        "test": dataset.len(Split::Test),
-    }});
-    let there = json!({ "dataset": before["dataset"] });
-    let lines = run::other_facts(&there, &here);
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let place = dataset.path().map_or_else(String::new, |path| format!(" in {}", path.display()));
-    let message = format!("other images than the run was begun with{place}:\n  {}", lines.join("\n  "));
-    let hint = format!("say where the run's own are: velograd train --resume {} --data PATH", target.folder.display());
-    Err(Error::config(message, hint))
 }
