@@ -32,7 +32,7 @@ use print::say;
 use crate::{
     device::Gpu,
     error::{Error, Result},
-    host::device::open,
+    host::{device::open, identity},
 };
 
 pub use flags::{device::TuneFlags, values::key_value};
@@ -40,7 +40,7 @@ pub use model::{ModelFlags, Subject};
 
 /// Train convolutional networks on any GPU, or none: every operation is a WGSL compute shader.
 #[derive(Parser)]
-#[command(name = "velograd", version, about, max_term_width = 110, args_override_self = true)]
+#[command(name = "velograd", version = identity::TEXT, about, max_term_width = 110, args_override_self = true)]
 struct Cli {
     /// Say nothing but results and errors
     #[arg(long, short, global = true, conflicts_with = "verbose", help_heading = "Output")]

@@ -6,6 +6,7 @@ pub mod data;
 pub mod device;
 pub mod environment;
 pub mod files;
+pub mod identity;
 pub mod loader;
 pub mod run;
 pub mod signals;

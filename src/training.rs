@@ -5,6 +5,7 @@ pub mod metrics;
 pub mod network;
 mod options;
 mod position;
+mod remainder;
 mod rows;
 pub mod schedule;
 mod trainer;
@@ -14,7 +15,8 @@ pub mod weights;
 pub mod whiten;
 
 pub use options::{OnNan, Options};
-pub use position::{Cut, Position, Tally};
+pub use position::{CutShort, Position, Tally};
+pub use remainder::{Cut, Part, Remainder};
 pub use rows::{EpochRow, StepRow, loss_variance};
 pub use trainer::Trainer;
 pub use watch::{After, Checkpoint, Point, Request, Watch};

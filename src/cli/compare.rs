@@ -5,7 +5,7 @@ mod make;
 use std::process::ExitCode;
 
 use super::flags::{
-    experiment::{AblateFlags, CompareFlags, SweepFlags},
+    experiment::{AblateFlags, CompareFlags, ComparedFlags, SweepFlags},
     given,
     optimizer::canonical,
 };
@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     lab::{
         comparison::{Comparison, Pairs},
-        experiment::{Ended, Experiment, Variant, grid},
+        experiment::{Ended, Experiment, Variant, grid, paper::Base},
         figure::{Figure, to_png},
         report::Page,
         sweep::{self, Sweep},
@@ -55,13 +55,6 @@ impl Shown {
     }
 }
 
-/// The settings of the VeloGrad paper's three optimizers; the decay of Adam and SGD is coupled.
-const PAPER: [(&str, &[(&str, &str)]); 3] = [
-    ("velograd", &[]), // its defaults are the paper's: lr 0.0015, betas 0.9 and 0.99, decay 1e-4
-    ("adam", &[("lr", "0.001"), ("weight_decay", "1e-4")]),
-    ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("weight_decay", "1e-4")]),
-];
-
 /// VeloGrad's mechanisms, each a switch.
 const MECHANISMS: [&str; 6] = ["use_select", "use_loss", "use_norm", "use_sim", "use_adaptive_decay", "use_lookahead"];
 
@@ -78,21 +71,14 @@ pub(super) fn compare(flags: &CompareFlags) -> Result<ExitCode> {
         flags,
         |flags| flags,
         |flags, target| {
-            let rules = &flags.run.rules;
-            let mut variants: Vec<Variant> = if rules.optimizers.is_empty() {
-                PAPER.iter().map(|(name, set)| variant(*name, name, owned(set))).collect()
-            } else {
-                let names = rules.optimizers.iter().map(|name| canonical(name));
-                names.map(|name| variant(name.as_str(), &name, vec![])).collect()
-            };
-            apply(&mut variants, &rules.set)?;
+            let (variants, lines) = variants(&flags.run.rules, None)?;
             let of_variants = variants.clone();
             let title = variants.iter().map(|v| v.label.as_str()).collect::<Vec<_>>().join(", ");
             let show = move |runs: &[Ended], of: &Experiment<'_>| {
                 let comparison = Comparison::new(&of_variants, runs, target, Pairs::All);
                 compared(&format!("Comparison: {title}"), &comparison, runs, of)
             };
-            Ok((variants, Box::new(show) as Show))
+            Ok(Compared { variants, lines: Box::new(lines), show: Box::new(show) })
         },
     )
 }
@@ -125,11 +111,10 @@ pub(super) fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
         flags,
         |flags| &flags.experiment,
         |flags, _| {
-            let rules = &flags.experiment.run.rules;
-            let rates = grid(&given(flags.lr.clone()))?;
-            let optimizers: Vec<String> = rules.optimizers.iter().map(|name| canonical(name)).collect();
-            let mut variants: Vec<Variant> = optimizers.iter().map(|name| variant(name, name, vec![])).collect();
-            apply(&mut variants, &rules.set)?;
+            let swept = given(flags.lr.clone());
+            let rates = grid(&swept)?;
+            let (variants, lines) = variants(&flags.experiment.run.rules, Some(swept))?;
+            let optimizers: Vec<String> = variants.iter().map(|v| v.optimizer.clone()).collect();
             let at = |v: &Variant, rate: &f64| {
                 let mut set = v.set.clone();
                 set.push(("lr".into(), rate.to_string()));
@@ -154,7 +139,7 @@ pub(super) fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
                 shown.file("report.html", page.html());
                 Ok(shown)
             };
-            Ok((variants, Box::new(show) as Show))
+            Ok(Compared { variants, lines: Box::new(lines), show: Box::new(show) })
         },
     )
 }
@@ -166,13 +151,20 @@ pub(super) fn ablate(flags: &AblateFlags) -> Result<ExitCode> {
         |_, target| {
             let off =
                 |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect::<Vec<_>>();
-            let mut variants = vec![variant("velograd", "velograd", vec![])];
-            variants.extend(MECHANISMS.map(|key| variant(format!("without {}", &key[4..]), "velograd", off(&[key]))));
+            // VeloGrad is that of `compare`; what is switched off comes on top.
+            let velograd = |label: String, more: Vec<(String, String)>| {
+                variant(label, "velograd", [Base::Paper.settings("velograd"), more].concat())
+            };
+            let mut variants = vec![velograd("velograd".into(), vec![])];
+            variants.extend(MECHANISMS.map(|key| velograd(format!("without {}", &key[4..]), off(&[key]))));
             // Without all of them and without decay the rule is Adam, which runs beside it at the same rate and betas.
             let mut nothing = off(&MECHANISMS);
             nothing.push(("weight_decay".into(), "0".into()));
-            variants.push(variant("without all, no decay", "velograd", nothing));
-            variants.push(variant("adam, same rate and betas", "adam", owned(&[("lr", "0.0015"), ("beta2", "0.99")])));
+            variants.push(velograd("without all, no decay".into(), nothing));
+            let adam = owned(&[("lr", "0.0015"), ("beta2", "0.99")]);
+            variants.push(variant("adam, same rate and betas, no decay", "adam", adam));
+            let said = variants.clone();
+            let lines = move || said.iter().map(line_of).collect();
             let of_variants = variants.clone();
             let show = move |runs: &[Ended], of: &Experiment<'_>| {
                 let comparison = Comparison::new(&of_variants, runs, target, Pairs::WithFirst);
@@ -180,9 +172,37 @@ pub(super) fn ablate(flags: &AblateFlags) -> Result<ExitCode> {
                 shown.figure("ablation", &comparison.dots())?;
                 Ok(shown)
             };
-            Ok((variants, Box::new(show) as Show))
+            Ok(Compared { variants, lines: Box::new(lines), show: Box::new(show) })
         },
     )
+}
+
+/// What is said of a variant's settings before the runs.
+fn line_of(v: &Variant) -> Result<String> {
+    let line = Base::Paper.line(&v.optimizer, &v.set, None)?;
+    Ok(if v.label == v.optimizer { line } else { format!("{}, {line}", v.label) })
+}
+
+/// The optimizers as they are compared, and the lines that say with which settings; `rates` are the learning rates where those are
+/// swept.
+fn variants(
+    flags: &ComparedFlags,
+    rates: Option<String>,
+) -> Result<(Vec<Variant>, impl Fn() -> Result<Vec<String>> + use<>)> {
+    let base = given(flags.settings);
+    let names: Vec<String> = flags.rules.optimizers.iter().map(|name| canonical(name)).collect();
+    let mut variants: Vec<Variant> = names.iter().map(|name| variant(name, name, base.settings(name))).collect();
+    apply(&mut variants, &flags.rules.set)?;
+    let said = variants.clone();
+    let lines = move || {
+        let of = |v: &Variant| base.line(&v.optimizer, &v.set, rates.as_deref());
+        let mut lines: Vec<_> = said.iter().map(of).collect::<Result<_>>()?;
+        if names.iter().any(|name| !base.settings(name).is_empty()) {
+            lines.push("--settings default compares every rule at its own defaults".into());
+        }
+        Ok(lines)
+    };
+    Ok((variants, lines))
 }
 
 /// Gives each optimizer its settings.
@@ -197,6 +217,14 @@ fn apply(variants: &mut [Variant], set: &[(String, String)]) -> Result<()> {
         variant.set.push((setting.to_owned(), value.clone()));
     }
     Ok(())
+}
+
+/// What is compared.
+struct Compared {
+    variants: Vec<Variant>,
+    /// Says with which settings.
+    lines: Box<dyn Fn() -> Result<Vec<String>>>,
+    show: Show,
 }
 
 /// What is made of the runs so far.

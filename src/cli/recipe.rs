@@ -51,6 +51,7 @@ impl<R: Args + Default> RunFlags<R> {
             max_steps: schedule.max_steps,
             batch: given(batch.batch_size),
             accumulate: given(schedule.accumulate),
+            remainder: given(schedule.remainder),
             recipe: Recorded {
                 precision,
                 augment: given(images.augment).into(),

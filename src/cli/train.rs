@@ -183,6 +183,10 @@ fn train(
         };
         note!("{skipped} updates were skipped, the first at step {first}: loss or gradient was not finite{more}");
     }
+    if trainer.clips() {
+        let (clipped, all) = (trainer.position().clipped, trainer.position().step - u64::from(skipped));
+        note!("the gradient was clipped in {clipped} of {all} updates");
+    }
     if let Some((path, best)) = record.best() {
         say!("best on validation: {:.2} %, {}", best.accuracy, path.display());
     }

@@ -27,6 +27,7 @@ use crate::{
             keeper::{self, Keeper, Policy},
         },
         files::{TEXT_LIMIT, read, remove_leftovers, write_atomically},
+        identity,
         signals::Stop,
         weights,
     },
@@ -184,13 +185,28 @@ impl Folder {
         write_run(&self.path, run)
     }
 
-    /// Replaces `run.json` and `config.toml`.
+    /// Replaces `run.json` and `config.toml`, and the `run.json` in the checkpoints to come.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn write(&self, run: &Value) -> Result<()> {
+    pub fn write(&mut self, run: &Value) -> Result<()> {
+        self.keeper.set_run(run.clone());
         write_run(&self.path, run)?;
         write_config(&self.path, run)
+    }
+
+    /// Writes down which builds of the program have worked on a run that goes on after so many updates: `before` is its
+    /// `run.json` so far, `run` the one to come. Returns what to say if another build began it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn goes_on(&mut self, before: &Value, run: &mut Value, update: u64) -> Result<Option<String>> {
+        identity::continued(before, run, update);
+        let other = identity::other_build(before);
+        if other.is_some() {
+            self.write(run)?;
+        }
+        Ok(other)
     }
 
     /// Where the weights go.
@@ -373,7 +389,8 @@ pub fn run_json(
     recipe.insert("seed".into(), json!(options.seed));
     recipe.insert("set".into(), given_settings(&options.set, settings));
     json!({
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": identity::VERSION,
+        "build": identity::build(),
         "device": gpu.info.name,
         "backend": gpu.info.backend,
         "driver": gpu.info.driver,
@@ -391,6 +408,7 @@ pub fn run_json(
         "max_steps": options.max_steps,
         "batch_size": options.batch,
         "accumulate": options.accumulate,
+        "remainder": options.remainder.name(),
         "augment": options.recipe.augment.name(),
         "tta": options.recipe.tta,
         "shuffle": if options.shuffle { "on" } else { "off" },
@@ -425,6 +443,7 @@ fn result_json(trainer: &Trainer, rows: &[EpochRow]) -> Value {
         "updates": trainer.network.updates().issued,
         "skipped": trainer.network.updates().skipped,
         "first_skip": trainer.position().first_skip,
+        "clipped": trainer.clips().then_some(trainer.position().clipped),
         "diverged": trainer.diverged(),
         "train_loss": last.map(|r| r.train_loss),
         "val_acc": last.and_then(|r| r.val_acc),

@@ -4,6 +4,8 @@
 //! was interrupted goes on from its checkpoint; settings that differ are refused, not mixed. Pipelines are compiled
 //! once: the device keeps them from one run to the next.
 
+pub mod paper;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -19,10 +21,11 @@ use crate::{
     host::{
         checkpoint::keeper::Policy,
         files::{read_text, write_atomically},
+        identity,
         loader::ReadAhead,
         run::{
             self, Folder, Journal, Lock, Recipe, Resume, difference, differences, drop_checkpoints, read_json,
-            run_json, table_differences,
+            read_run, run_json, table_differences,
         },
         signals::Stop,
     },
@@ -140,6 +143,7 @@ impl Experiment<'_> {
         let settings = &trainer.settings;
         let mut run = run_json(self.gpu, &self.target, dataset, self.data_seed, &options, settings, &self.recipe);
         let record = if folder.join("run.json").exists() {
+            let before = read_run(folder)?;
             let how = Resume {
                 lock: Lock::take(folder)?,
                 run: &run,
@@ -148,10 +152,12 @@ impl Experiment<'_> {
                 checkpoint: None,
                 longer: false,
             };
-            let (record, loaded) = Folder::resume(folder, how, &mut |text| watch.remark(&text))?;
+            let (mut record, loaded) = Folder::resume(folder, how, &mut |text| watch.remark(&text))?;
             if let Some(loaded) = loaded {
                 watch.remark(&format!("continued from {}", loaded.path.display()));
                 trainer.restore(loaded.checkpoint)?;
+                let other = record.goes_on(&before, &mut run, trainer.position().step)?;
+                other.iter().for_each(|remark| watch.remark(remark));
                 watch.resumed(trainer.position());
             }
             record
@@ -180,14 +186,23 @@ impl Experiment<'_> {
 pub fn begin(folder: &Path, recipe: &Recipe, checksum: u32) -> Result<()> {
     let path = folder.join(FILE);
     let settings = json!({
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": identity::VERSION,
+        "build": identity::build(),
         "recipe": recipe,
         "crc32": format!("{checksum:08x}"),
     });
     if path.exists() {
         let known = read_json(&path)?;
-        let mut lines = Vec::from_iter(difference("version", &known["version"], &settings["version"]));
-        lines.extend(difference("checksum of the images", &known["crc32"], &settings["crc32"]));
+        if known["version"] != settings["version"] || known["build"]["kernels"] != settings["build"]["kernels"] {
+            let message = format!("{} was begun by another build of the program, with other kernels", folder.display());
+            let [there, here] = [&known, &settings].map(identity::in_words);
+            let hint = format!(
+                "there: {there}\n  here: {here}\n  runs of two builds are no comparison: choose another 'out', or go on with \
+                 the build that began it"
+            );
+            return Err(Error::about("out", message, hint));
+        }
+        let mut lines = Vec::from_iter(difference("checksum of the images", &known["crc32"], &settings["crc32"]));
         lines.extend(differences(&run::recipe(&known, &path)?, recipe, &[]));
         return refuse_differences(folder, &lines);
     }

@@ -2,7 +2,10 @@
 
 use crate::{
     data::{Dataset, Split},
-    host::run::{Recipe, to_toml},
+    host::{
+        identity,
+        run::{Recipe, to_toml},
+    },
     lab::{
         experiment::{Ended, Variant},
         figure::{Figure, escape},
@@ -87,8 +90,10 @@ impl Page {
         for run in runs {
             let text = |key: &str| run.run[key].as_str().unwrap_or_default().to_owned();
             let fact = format!("{}, {}, driver {}", text("device"), text("backend"), text("driver"));
-            if !facts.contains(&fact) {
-                facts.push(fact);
+            for fact in [fact, identity::in_words(&run.run)] {
+                if !facts.contains(&fact) {
+                    facts.push(fact);
+                }
             }
         }
         facts.push(format!(
@@ -98,7 +103,6 @@ impl Page {
             dataset.len(Split::Test),
             dataset.checksum()
         ));
-        facts.push(format!("velograd {}", env!("CARGO_PKG_VERSION")));
         self.list(&facts);
         self.heading("Recipe");
         self.preformatted(&to_toml(

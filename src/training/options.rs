@@ -1,5 +1,6 @@
 //! What a run is, and what of it can be refused before there is a device.
 
+use super::{Cut, Remainder};
 use crate::{
     data::{CLASSES, Dataset, Split},
     error::{Error, Result},
@@ -35,6 +36,8 @@ pub struct Options {
     pub batch: u32,
     /// Batches of an update.
     pub accumulate: u32,
+    /// What becomes of an epoch's images that do not fill an update.
+    pub remainder: Remainder,
     /// Augmentation, smoothing, dropout, clipping.
     pub recipe: Recipe,
     /// How the learning rate moves.
@@ -65,6 +68,7 @@ impl Default for Options {
             max_steps: None,
             batch: 128,
             accumulate: 2,
+            remainder: Remainder::Step,
             recipe: Recipe { augment: Augment::Paper, ..Recipe::default() },
             schedule: Schedule::CONSTANT,
             validate_every: 1,
@@ -80,10 +84,14 @@ impl Options {
     /// The programs of the run.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown model or an option out of its range.
+    /// [`Error::Config`] for an unknown model or an option out of its range, or where the training images do not fill an update.
     pub fn plans(&self, dataset: &dyn Dataset, target: &Target) -> Result<Plans<'static>> {
         self.check()?;
-        let train = batch_sizes(dataset.len(Split::Train), self.batch as usize);
+        let cut = self.cut(dataset.len(Split::Train));
+        if cut.images > 0 {
+            cut.check()?;
+        }
+        let train = batch_sizes(cut.trained(), cut.batch);
         if let Some(n) = train.iter().find(|&&n| n > LARGEST_BATCH) {
             return Err(Error::setting("batch_size", n, format!("at most {LARGEST_BATCH}")));
         }
@@ -99,14 +107,19 @@ impl Options {
 
     /// Updates of an epoch.
     pub fn updates_per_epoch(&self, dataset: &dyn Dataset) -> u64 {
-        let group = u64::from(self.batch) * u64::from(self.accumulate);
-        (dataset.len(Split::Train) as u64).div_ceil(group)
+        self.cut(dataset.len(Split::Train)).updates() as u64
     }
 
     /// Updates of the whole run.
     pub fn updates(&self, dataset: &dyn Dataset) -> u64 {
         let all = u64::from(self.epochs) * self.updates_per_epoch(dataset);
         self.max_steps.map_or(all, |most| most.min(all))
+    }
+
+    /// How an epoch of so many images is cut into batches and updates.
+    pub fn cut(&self, images: usize) -> Cut {
+        let (batch, accumulate) = (self.batch as usize, self.accumulate as usize);
+        Cut { images, batch, accumulate, remainder: self.remainder }
     }
 
     /// What the user may not expect of a run that is as was asked for, a line each.

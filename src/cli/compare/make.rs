@@ -9,14 +9,7 @@ use serde_json::json;
 
 use crate::{
     cli::{
-        flags::{
-            Flags, Preset,
-            experiment::{CompareFlags, ExperimentFlags},
-            given,
-            optimizer::RulesFlags,
-            present, recipe_of,
-            run::RunFlags,
-        },
+        flags::{Flags, Preset, experiment::ExperimentFlags, given, present, recipe_of, run::RunFlags},
         layers::{Layer, Layers, Origin},
         open_device,
         print::{explain, note, remark, say},
@@ -36,14 +29,14 @@ use crate::{
     training::Options,
 };
 
-use super::{Show, Shown};
+use super::{Compared, Shown};
 
 /// Makes the runs of the variants that `variants` makes of the flags and of the accuracy whose first epoch is of interest; whenever
 /// one has ended, writes what is to be shown of those so far.
 pub fn run<F: Flags, R: Args + Default + Clone + Serialize>(
     flags: &F,
     experiment: impl Fn(&F) -> &ExperimentFlags<R>,
-    variants: impl Fn(&F, Option<f64>) -> Result<(Vec<Variant>, Show)>,
+    variants: impl Fn(&F, Option<f64>) -> Result<Compared>,
 ) -> Result<ExitCode> {
     let given = Layers::given(flags)?;
     let mut layers = given.clone();
@@ -61,11 +54,11 @@ pub fn run<F: Flags, R: Args + Default + Clone + Serialize>(
 fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     layers: &Layers,
     experiment: impl Fn(&F) -> &ExperimentFlags<R>,
-    variants_of: impl Fn(&F, Option<f64>) -> Result<(Vec<Variant>, Show)>,
+    variants_of: impl Fn(&F, Option<f64>) -> Result<Compared>,
 ) -> Result<ExitCode> {
     // What can be found out before the device and the data are opened.
     let (early, remarks) = layers.complete::<F>(layers.preset().unwrap_or(Preset::Quick))?.flags::<F>()?;
-    let out = check(layers, experiment(&early), &variants_of(&early, None)?.0)?;
+    let out = check(layers, experiment(&early), &variants_of(&early, None)?.variants)?;
     remarks.iter().for_each(|text| remark(text));
 
     let gpu = open_device(experiment(&early).run.device.device.as_deref())?;
@@ -74,7 +67,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     explain(complete.explained());
     let (flags, _) = complete.flags::<F>()?;
     let ExperimentFlags { run, seeds, target, .. } = experiment(&flags);
-    let (variants, show) = variants_of(&flags, *target)?;
+    let Compared { variants, lines, show } = variants_of(&flags, *target)?;
     let (precision, kernels) = given(run.precision.precision).on(&gpu)?;
     let options = run.options(precision, None)?;
     let begun = experiment::begun(out)?;
@@ -98,10 +91,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
         recipe
     };
     let common = resolved(recipe_of(&RunFlags::<R> { rules: R::default(), ..run.clone() })?);
-    let mut whole = resolved(recipe_of(&flags)?);
-    if F::COMMAND == CompareFlags::COMMAND {
-        whole.extend(recipe_of(&rules(&variants))?);
-    }
+    let whole = resolved(recipe_of(&flags)?);
     let (policy, stop) = (run.reliability.policy()?, Stop::on_signals()?);
     let all = Experiment {
         gpu: &gpu,
@@ -122,6 +112,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
         shown.files.iter().try_for_each(|(name, bytes)| write_atomically(&out.join(name), bytes))?;
         Ok(shown)
     };
+    lines()?.iter().for_each(|line| note!("{line}"));
     let runs = block_on(all.run(
         &mut |variant, seed, starts| {
             note!("{}, seed {seed}{}", variant.label, if starts { "" } else { ": ended before" });
@@ -170,13 +161,6 @@ fn same_recipe<F: Flags>(out: &Path, begun: &Layer, flags: &F, options: &Options
     asked.insert("stem".into(), json!(stems.then(|| options.config.stem.name())));
     asked.insert("precision".into(), options.recipe.precision.name().into());
     // Choices are added to those that were made; the rest is not part of what all runs have in common.
-    let but = ["choice", "seeds", "target", "optimizers", "lr"];
+    let but = ["choice", "seeds", "target", "optimizers", "settings", "lr"];
     experiment::refuse_differences(out, &resume::differences::<F>(begun, asked, &but)?)
-}
-
-/// The flags that make these variants, the optimizers of the paper and their settings named as well.
-fn rules(variants: &[Variant]) -> RulesFlags {
-    let of = |v: &Variant| v.set.iter().map(|(key, value)| (format!("{}:{key}", v.optimizer), value.clone())).collect();
-    let set: Vec<Vec<(String, String)>> = variants.iter().map(of).collect();
-    RulesFlags { optimizers: variants.iter().map(|v| v.optimizer.clone()).collect(), set: set.concat() }
 }

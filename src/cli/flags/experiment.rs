@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use crate::lab::experiment::paper::Base;
+
 use super::{
     Flags, Preset,
     optimizer::RulesFlags,
@@ -51,8 +53,31 @@ impl<R: Args + Default> ExperimentFlags<R> {
     }
 }
 
+/// Update rules that are compared.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[command(next_help_heading = "Optimizer")]
+pub struct ComparedFlags {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub rules: RulesFlags,
+    /// Where the settings of each optimizer start: paper, those of the VeloGrad paper's experiment for velograd, adam and sgd and
+    /// the rule's defaults for others; or default, the rule's defaults for all. --set overrides either [default: paper]
+    #[arg(long, value_name = "paper|default", value_parser = values::parsed::<Base>)]
+    #[serde(with = "values::text")]
+    pub settings: Option<Base>,
+}
+
+impl ComparedFlags {
+    /// The optimizers of the VeloGrad paper.
+    fn defaults() -> Self {
+        let optimizers = ["velograd", "adam", "sgd"].map(str::to_owned).to_vec();
+        Self { rules: RulesFlags { optimizers, ..RulesFlags::default() }, settings: Some(Base::Paper) }
+    }
+}
+
 /// The flags of `velograd compare`.
-pub type CompareFlags = ExperimentFlags<RulesFlags>;
+pub type CompareFlags = ExperimentFlags<ComparedFlags>;
 
 /// The flags of `velograd ablate`, whose rules are given.
 pub type AblateFlags = ExperimentFlags<NoRules>;
@@ -67,7 +92,7 @@ pub struct NoRules {}
 pub struct SweepFlags {
     #[command(flatten)]
     #[serde(flatten)]
-    pub experiment: ExperimentFlags<RulesFlags>,
+    pub experiment: ExperimentFlags<ComparedFlags>,
     /// Learning rates: LOW:HIGH:logN, LOW:HIGH:linN or a list [default: 1e-4:1e-1:log7; log4 with
     /// --preset quick]
     #[arg(long, value_name = "RATES", help_heading = "Optimizer")]
@@ -79,7 +104,9 @@ impl Flags for CompareFlags {
     const COMMAND: &'static str = "compare";
 
     fn defaults() -> Self {
-        Self::published()
+        let mut flags = Self::published();
+        flags.run.rules = ComparedFlags::defaults();
+        flags
     }
 
     fn of_preset(preset: Preset) -> Self {
@@ -111,8 +138,8 @@ impl Flags for SweepFlags {
     const COMMAND: &'static str = "sweep";
 
     fn defaults() -> Self {
-        let mut experiment = ExperimentFlags::<RulesFlags>::published();
-        experiment.run.rules.optimizers = ["velograd", "adam", "sgd"].map(str::to_owned).to_vec();
+        let mut experiment = ExperimentFlags::<ComparedFlags>::published();
+        experiment.run.rules = ComparedFlags::defaults();
         Self { experiment, lr: Some("1e-4:1e-1:log7".into()) }
     }
 

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::values;
-use crate::optim::Lookahead;
+use crate::{optim::Lookahead, training::Remainder};
 
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -20,6 +20,11 @@ pub struct ScheduleFlags {
     /// Batches whose gradients are averaged into one update [default: 2; 1 with --preset quick]
     #[arg(long, value_name = "BATCHES")]
     pub accumulate: Option<u32>,
+    /// What becomes of an epoch's images that do not fill an update: step makes a smaller update of them, drop leaves them out,
+    /// carry adds their gradient to that of the next epoch's first update [default: step]
+    #[arg(long, value_name = "step|drop|carry", value_parser = values::parsed::<Remainder>)]
+    #[serde(with = "values::text")]
+    pub remainder: Option<Remainder>,
     /// How the learning rate moves, per update: constant, step, cosine, cosine-restarts, linear or triangle, with choices
     /// as in step:every=1950,gamma=0.1 [default: constant]
     #[arg(long, value_name = "NAME[:KEY=VALUE,...]")]
@@ -39,6 +44,7 @@ impl ScheduleFlags {
         Self {
             epochs: Some(20),
             accumulate: Some(2),
+            remainder: Some(Remainder::Step),
             schedule: Some("constant".into()),
             warmup: Some(0),
             ..Self::default()

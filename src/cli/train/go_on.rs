@@ -15,7 +15,7 @@ use crate::{
     data::Dataset,
     error::{Error, Result},
     host::{
-        checkpoint,
+        checkpoint, identity,
         run::{self, Folder, Lock, Resume, read_run},
         signals::Stop,
     },
@@ -79,7 +79,7 @@ impl<'a> Begun<'a> {
         let differences = resume::differences::<TrainFlags>(&begun, recipe_of(&asked.flags)?, but)?;
         let (_, settings) = optim::build(&asked.optimizer(), &asked.flags.run.rules.set)?;
         let facts = json!({
-            "version": env!("CARGO_PKG_VERSION"),
+            "version": identity::VERSION,
             "dataset": run["dataset"],
             "optimizer": asked.optimizer(),
             "settings": settings.to_json(),
@@ -123,7 +123,7 @@ impl<'a> Begun<'a> {
             longer: self.longer,
         };
         let stop = Stop::on_signals()?;
-        let (record, loaded) = Folder::resume(folder, how, &mut |text| note!("{text}"))?;
+        let (mut record, loaded) = Folder::resume(folder, how, &mut |text| note!("{text}"))?;
         let mut trainer = setup.trainer(|layout| match &setup.flags.init {
             // They will be the checkpoint's.
             _ if loaded.is_some() => Ok(Weights::init(layout, setup.options.seed)),
@@ -136,19 +136,22 @@ impl<'a> Begun<'a> {
                 checkpoint::weights(path, layout)
             }
         })?;
+        let anew = loaded.is_none();
         match loaded {
             None => note!("no checkpoint in {}: the run begins anew", folder.display()),
             Some(loaded) => {
                 trainer.restore(loaded.checkpoint)?;
                 let Position { step, epochs, .. } = trainer.position();
                 note!("continued from {}: {step} updates, {} whole epochs", loaded.path.display(), epochs.len());
-                rate_moves(&was, &setup, *step).iter().for_each(|text| note!("{text}"));
+                let step = *step;
+                record.goes_on(before, &mut run, step)?.iter().for_each(|text| note!("{text}"));
+                rate_moves(&was, &setup, step).iter().for_each(|text| note!("{text}"));
             }
         }
         // What the next process must know before this one has ended.
         let elsewhere = before["dataset"]["path"] != run["dataset"]["path"];
         let of_before = before["recipe"].is_null() || !folder.join(run::CONFIG).exists();
-        if self.longer || ended || elsewhere || of_before {
+        if anew || self.longer || ended || elsewhere || of_before {
             record.write(&run)?;
         }
         train(&setup, trainer, run, record, folder, stop)

@@ -37,6 +37,7 @@ fn from_text(text: &str) -> Option<Recipe> {
         ("precision".into(), json!("f32")),
         ("tta".into(), json!(false)),
         ("max-steps".into(), json!(null)),
+        ("remainder".into(), json!("step")),
         ("warmup".into(), json!(0)),
         ("lookahead".into(), json!(null)),
         ("clip-norm".into(), json!(null)),
