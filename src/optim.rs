@@ -140,7 +140,7 @@ const AMSGRAD: &str = "division by the largest second moment so far";
 pub fn find(name: &str) -> Result<&'static Entry> {
     let names: Vec<_> = ALL.iter().map(|e| e.name).collect();
     ALL.iter()
-        .find(|e| e.name == name)
+        .find(|e| e.name.eq_ignore_ascii_case(name))
         .copied()
         .ok_or_else(|| Error::config(format!("no optimizer is called `{name}`"), suggest::hint(name, &names)))
 }

@@ -15,8 +15,8 @@ pub mod weights;
 pub mod whiten;
 
 pub use options::{OnNan, Options};
-pub use position::{Position, Tally};
+pub use position::{CutShort, Position, Tally};
 pub use remainder::{Cut, Part, Remainder};
 pub use rows::{EpochRow, LEAST_EPOCHS, StepRow, loss_variance};
 pub use trainer::Trainer;
-pub use watch::{After, Checkpoint, Point, Watch, Wish};
+pub use watch::{After, Checkpoint, Point, Request, Watch};

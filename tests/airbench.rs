@@ -376,7 +376,7 @@ fn by_hand() {
     let text = std::fs::read_to_string(folder.0.join("run/run.json")).unwrap();
     let run: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&run["model"], &run["augment"], &run["tta"]), (&"airbench94".into(), &"airbench".into(), &true.into()));
-    assert!(!run["config"].as_str().unwrap().contains("stem"), "{}", run["config"]);
+    assert!(run["recipe"]["stem"].is_null(), "{}", run["recipe"]);
     let metrics = std::fs::read_to_string(folder.0.join("run/metrics.jsonl")).unwrap();
     let rows: Vec<Value> = metrics.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
     let validated: Vec<bool> = rows.iter().map(|row| row["val_acc"].is_number()).collect();
@@ -389,7 +389,7 @@ fn by_hand() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["accuracy"], rows[2]["val_acc"]);
     let said = folder.refused(1, &[&eval[..], &["--model", "resnet18"]].concat());
-    says(&said, &["weights of resnet18", "those of airbench94", "leave --model away"]);
+    says(&said, &["weights of resnet18", "those of airbench94", "drop --model"]);
 
     folder.works(&["train", "--resume", "run", "--extend", "1", "--data", "set"]);
     let init = ["--init", "run/model.safetensors", "--max-steps", "1", "--selftest", "off"];

@@ -4,12 +4,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DataFlags, print::say, recipe::AugmentFlag};
+use super::{
+    flags::{
+        data::{AugmentFlag, DataFlags},
+        device::DeviceFlags,
+    },
+    open_device,
+    print::{note, say},
+};
 use crate::{
     data::{self, Batch, Dataset, Split, order, summary},
     device::{Gpu, runtime::Runtime},
     error::{Error, Result},
-    host::{data as host_data, device::open, loader::Loader},
+    host::{data as host_data, loader::Loader},
     lab::sheet::contact_sheet,
     ops::{self, Augment, Normalize},
     program::{BufferKind, Input, Tape, step::Step},
@@ -22,25 +29,24 @@ const ROWS: usize = 10;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    data: DataFlags,
     /// Writes a sheet of training images: each as it is, and to its right as augmented for the first epoch
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
     /// What the sheet shows of augmentation
-    #[arg(long, value_enum, default_value = "paper")]
+    #[arg(long, value_enum, ignore_case = true, default_value = "paper")]
     augment: AugmentFlag,
-    /// Of the augmentation, and of the images of shapes10
-    #[arg(long, default_value_t = 0)]
+    /// Seed of the augmentation, and of the images of shapes10
+    #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Adapter by index or part of its name
-    #[arg(long, value_name = "NAME|INDEX")]
-    device: Option<String>,
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    device: DeviceFlags,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let opened = host_data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
-    opened.notes.iter().for_each(|note| say!("{note}"));
+    opened.notes.iter().for_each(|text| note!("{text}"));
     let dataset = opened.dataset;
     say!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());
     for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
@@ -64,7 +70,7 @@ fn preview(arguments: &Arguments, dataset: &std::sync::Arc<dyn Dataset>, path: &
     order.truncate(count);
     let batch = Loader::new(dataset.clone(), Split::Train, order, count.max(1))?.next();
     let batch = batch.ok_or_else(|| Error::config("there are no training images to show", ""))??;
-    let gpu = open(arguments.device.as_deref())?;
+    let gpu = open_device(arguments.device.device.as_deref())?;
     let plain = as_network_sees(&gpu, &batch, arguments.seed, Augment::None)?;
     let augmented = as_network_sees(&gpu, &batch, arguments.seed, arguments.augment.into())?;
     let size = data::IMAGE_BYTES;

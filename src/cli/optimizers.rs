@@ -11,6 +11,9 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct Arguments {
+    /// The rules to show [default: all]
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
     /// A JSON array on standard output
     #[arg(long)]
     json: bool,
@@ -18,7 +21,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut rows = Vec::new();
-    for entry in optim::ALL {
+    let named = arguments.names.iter().map(|name| optim::find(name)).collect::<Result<Vec<_>>>()?;
+    let entries = if named.is_empty() { optim::ALL.to_vec() } else { named };
+    for entry in entries {
         let (optimizer, settings) = optim::build(entry.name, &[])?;
         let words = optimizer.words();
         let starts = optimizer.state().iter().any(|(_, start)| *start == Start::Params);

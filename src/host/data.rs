@@ -40,6 +40,15 @@ impl std::fmt::Debug for Opened {
     }
 }
 
+/// The set that `name` means, in any case.
+///
+/// # Errors
+/// [`Error::Config`] with the nearest name and the list.
+pub fn known(name: &str) -> Result<&'static str> {
+    let found = NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| Error::config(format!("no data set is called `{name}`"), hint(name, &NAMES)))
+}
+
 /// Opens the set called `name`, or the best there is for `None`; CIFAR-10 from `path` (a folder or an archive), or
 /// from the folder `data` for `None`. `seed` is what drawn images are drawn from.
 ///
@@ -55,9 +64,7 @@ pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened
 /// # Errors
 /// As [`open`].
 pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, sizes: Sizes) -> Result<Opened> {
-    if let Some(unknown) = name.filter(|name| !NAMES.contains(name)) {
-        return Err(Error::config(format!("no data set is called `{unknown}`"), hint(unknown, &NAMES)));
-    }
+    let name = name.map(known).transpose()?;
     let drawn = name == Some(shapes10::NAME);
     if let Some(path) = path {
         if drawn {

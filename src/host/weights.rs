@@ -106,7 +106,7 @@ fn floats(path: &Path, file: &SafeTensors<'_>, segment: &Segment) -> Result<Vec<
     let view = file.tensor(name).map_err(|_| Error::data(path, expected(), "no such tensor", ""))?;
     if view.shape() != shape.dims() || view.dtype() != Dtype::F32 {
         let found = format!("`{name}` of shape {:?}, {:?}", view.shape(), view.dtype());
-        return Err(Error::data(path, expected(), found, "--width, --stem and the classes decide the shapes"));
+        return Err(Error::data(path, expected(), found, "'width', 'stem' and the classes decide the shapes"));
     }
     let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
     let least = if name.ends_with("running_var") { 0.0 } else { f32::NEG_INFINITY };

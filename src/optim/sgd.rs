@@ -22,7 +22,7 @@ fn rule(set: &Settings) -> Result<ElementWise> {
     let momentum = set.number("momentum") != 0.0;
     if set.flag("nesterov") && (!momentum || set.number("dampening") != 0.0) {
         let message = "sgd: nesterov=true needs momentum above 0 and dampening=0";
-        return Err(Error::config(message, "add --set momentum=0.9"));
+        return Err(Error::config(message, "give 'momentum' a value above 0, as 0.9"));
     }
     let rule = ElementWise::new("optim/sgd", set).constant("MOMENTUM", momentum);
     let rule = rule.constant("NESTEROV", set.flag("nesterov")).sizes(&["momentum", "dampening", "weight_decay"]);

@@ -47,6 +47,7 @@ const OFFICIAL_FILES: usize = 5;
 /// CIFAR-10, or another set in its format.
 pub struct Cifar10 {
     spec: Spec,
+    path: PathBuf,
     train: Vec<Part>,
     test: Vec<Part>,
     checksum: u32,
@@ -134,7 +135,7 @@ impl Cifar10 {
             Some(Ok(names)) => Spec::new(NAME, names),
             _ => Spec::new(NAME, OFFICIAL_NAMES),
         };
-        Ok(Self { spec, train, test, checksum: checksum.finalize(), notes })
+        Ok(Self { spec, path: path.to_owned(), train, test, checksum: checksum.finalize(), notes })
     }
 
     fn parts(&self, split: Split) -> &[Part] {
@@ -160,6 +161,10 @@ impl Dataset for Cifar10 {
 
     fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    fn path(&self) -> Option<&Path> {
+        Some(&self.path)
     }
 
     fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u8> {
