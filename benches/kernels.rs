@@ -44,7 +44,8 @@ fn main() -> Result<()> {
     let subject = arguments.model.subject()?;
     let (optimizer, _) = optim::build(&subject.optimizer, &subject.set)?;
     let (gpu, plans) = subject.open(&arguments.tune)?;
-    let failed = block_on(selftest::run(&gpu, Depth::Short))?.into_iter().filter(|row| !row.passed).count();
+    let failed =
+        block_on(selftest::run(&gpu, Depth::Short, &mut |_, _| ()))?.into_iter().filter(|row| !row.passed).count();
     if failed > 0 {
         let hint = "velograd selftest names them; a wrong kernel is not worth timing";
         return Err(Error::device(format!("{}: {failed} kernels are wrong", gpu.info.name), hint));

@@ -64,7 +64,8 @@ fn main() -> Result<()> {
     }
     rules.iter().try_for_each(|(name, set)| optim::build(name, set).map(drop))?;
     let gpu = velograd::host::device::open(arguments.device.as_deref())?;
-    let failed = block_on(selftest::run(&gpu, Depth::Short))?.into_iter().filter(|row| !row.passed).count();
+    let failed =
+        block_on(selftest::run(&gpu, Depth::Short, &mut |_, _| ()))?.into_iter().filter(|row| !row.passed).count();
     if failed > 0 {
         let hint = "velograd selftest names them; a wrong kernel is not worth timing";
         return Err(Error::device(format!("{}: {failed} kernels are wrong", gpu.info.name), hint));

@@ -7,6 +7,7 @@ mod devices;
 mod eval;
 mod flags;
 mod layers;
+mod live;
 mod model;
 mod of_run;
 mod optimizers;
@@ -16,9 +17,12 @@ mod probe;
 mod profile;
 mod progress;
 mod recipe;
+mod report;
 mod resume;
+mod runs;
 mod schedule;
 mod selftest;
+mod shell;
 mod speak;
 mod toml_file;
 mod train;
@@ -92,6 +96,14 @@ enum Command {
     Optimizers(optimizers::Arguments),
     /// Compare every kernel with its CPU value on this device
     Selftest(selftest::Arguments),
+    /// List the runs of a folder
+    Runs(runs::Arguments),
+    /// Draw a run, or several in the same axes, as a page
+    Report(report::Arguments),
+    /// Print a script that completes commands and flags in a shell
+    Completions(shell::CompletionsArguments),
+    /// Print the manual's page, or write one per command
+    Man(shell::ManArguments),
 }
 
 /// Parses the arguments and runs the command.
@@ -107,7 +119,9 @@ pub fn run() -> Result<ExitCode> {
         (false, false) => print::Level::Usual,
     });
     let flags = flags_of(matches.subcommand());
-    cli.command.run().map_err(|error| speak::in_flags(error, &flags))
+    let outcome = cli.command.run();
+    live::clear();
+    outcome.map_err(|error| speak::in_flags(error, &flags))
 }
 
 impl Command {
@@ -128,6 +142,10 @@ impl Command {
             Self::Schedule(arguments) => schedule::run(&arguments)?,
             Self::Optimizers(arguments) => optimizers::run(&arguments)?,
             Self::Selftest(arguments) => return selftest::run(&arguments),
+            Self::Runs(arguments) => runs::run(&arguments)?,
+            Self::Report(arguments) => report::run(&arguments)?,
+            Self::Completions(arguments) => shell::completions(&arguments, Cli::command())?,
+            Self::Man(arguments) => shell::man(&arguments, Cli::command())?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -162,7 +180,7 @@ pub fn check(arguments: Vec<std::ffi::OsString>) -> Result<()> {
 
 /// Opens the device; a terminal sees how many kernels have been compiled.
 fn open_device(wanted: Option<&str>) -> Result<Gpu> {
-    let gpu = open(wanted)?;
+    let gpu = live::during("opening the device", || open(wanted))?;
     gpu.on_compile(progress::compiling);
     Ok(gpu)
 }

@@ -17,7 +17,7 @@ use crate::support;
 #[test]
 fn every_kernel_is_within_its_bounds() {
     let Some(gpu) = support::gpu() else { return };
-    let rows = block_on(run(gpu, Depth::Full)).expect("the device runs the table");
+    let rows = block_on(run(gpu, Depth::Full, &mut |_, _| ())).expect("the device runs the table");
     let failed: Vec<Row> = rows.iter().filter(|row| !row.passed).cloned().collect();
     assert!(failed.is_empty(), "\n{}", Table(&failed));
 
@@ -58,7 +58,7 @@ fn every_kernel_is_within_its_bounds_with_checks() {
     let Some(shared) = support::gpu() else { return };
     let opening = Opening { checked: !shared.checked, ..opening().unwrap() };
     let gpu = open_as(None, opening).expect("the adapter opens a second time");
-    let rows = block_on(run(&gpu, Depth::Full)).expect("the device runs the table");
+    let rows = block_on(run(&gpu, Depth::Full, &mut |_, _| ())).expect("the device runs the table");
     let failed: Vec<Row> = rows.into_iter().filter(|row| !row.passed).collect();
     assert!(failed.is_empty(), "\n{}", Table(&failed));
 }

@@ -218,18 +218,23 @@ pub struct Row {
 }
 
 /// Runs the table on the device: with portable kernels, with those the device is run with, and with the subgroup cores
-/// where its subgroups have one size.
+/// where its subgroups have one size. `progress` is called after each case of the table with the number of cases that are done and
+/// how many there are; the cases of the optimizers come after the last.
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot run a case at all; a wrong result is a row.
-pub async fn run(gpu: &Gpu, depth: Depth) -> Result<Vec<Row>> {
+pub async fn run(gpu: &Gpu, depth: Depth, progress: &mut dyn FnMut(usize, usize)) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for (nth, entry) in table().into_iter().enumerate().filter(|(_, entry)| entry.short || depth == Depth::Full) {
+    let mut cases: Vec<_> = table().into_iter().enumerate().collect();
+    cases.retain(|(_, entry)| entry.short || depth == Depth::Full);
+    let total = cases.len();
+    for (done, (nth, entry)) in cases.into_iter().enumerate() {
         // The first cases meet every variant, the others one by turns: each has sizes of its own to be wrong at.
         let all = variants(gpu);
         let some =
             if entry.short { all } else { targets(gpu).into_iter().chain([all[nth % all.len()].clone()]).collect() };
         rows.extend(check(gpu, entry.case.as_ref(), &some).await?);
+        progress(done + 1, total);
     }
     for target in targets(gpu) {
         rows.extend(optim::rows(gpu, &target, depth == Depth::Short).await?);

@@ -23,15 +23,16 @@ use crate::{
 
 use make::run;
 
-/// What an experiment shows: a text for the terminal and files beside the runs.
+/// What an experiment shows: a table and lines for the terminal, and files beside the runs.
 struct Shown {
-    text: String,
+    table: Table,
+    lines: Vec<String>,
     files: Vec<(String, Vec<u8>)>,
 }
 
 impl Shown {
-    fn new(text: String) -> Self {
-        Self { text, files: vec![] }
+    fn new(table: Table, lines: Vec<String>) -> Self {
+        Self { table, lines, files: vec![] }
     }
 
     fn file(&mut self, name: &str, content: impl Into<Vec<u8>>) {
@@ -75,7 +76,7 @@ pub(super) fn compare(flags: &CompareFlags) -> Result<ExitCode> {
             let of_variants = variants.clone();
             let title = variants.iter().map(|v| v.label.as_str()).collect::<Vec<_>>().join(", ");
             let show = move |runs: &[Ended], of: &Experiment<'_>| {
-                let comparison = Comparison::new(&of_variants, runs, target, Pairs::All);
+                let comparison = Comparison::new(&of_variants, runs, of.seeds, target, Pairs::All);
                 compared(&format!("Comparison: {title}"), &comparison, runs, of)
             };
             Ok(Compared { variants, lines: Box::new(lines), show: Box::new(show) })
@@ -85,8 +86,8 @@ pub(super) fn compare(flags: &CompareFlags) -> Result<ExitCode> {
 
 /// Table, statistics and curves; what `compare` shows, and `ablate` in part.
 fn compared(title: &str, comparison: &Comparison<'_>, runs: &[Ended], of: &Experiment<'_>) -> Result<Shown> {
-    let (table, lines) = (comparison.table(), comparison.statistics().lines());
-    let mut shown = Shown::new(format!("{}\n{}", table.text(), lines.join("\n")));
+    let (table, lines) = (comparison.table(), comparison.lines());
+    let mut shown = Shown::new(table.clone(), lines.clone());
     shown.table(&table, &lines, comparison.csv(), &comparison.json());
     shown.figure("curves", &comparison.curves())?;
     let mut page = Page::new(title);
@@ -122,9 +123,9 @@ pub(super) fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
             };
             let variants = variants.iter().flat_map(|v| rates.iter().map(move |rate| at(v, rate))).collect();
             let show = move |runs: &[Ended], of: &Experiment<'_>| {
-                let sweep = Sweep { optimizers: &optimizers, rates: &rates, runs };
+                let sweep = Sweep { optimizers: &optimizers, rates: &rates, runs, seeds: of.seeds };
                 let (table, lines) = (sweep.table(), sweep.lines());
-                let mut shown = Shown::new(format!("{}\n{}", table.text(), lines.join("\n")));
+                let mut shown = Shown::new(table.clone(), lines.clone());
                 shown.table(&table, &lines, sweep.csv(), &sweep.json());
                 shown.figure("sweep", &sweep.figure())?;
                 let mut page = Page::new(&format!("Learning rates: {}", optimizers.join(", ")));
@@ -167,7 +168,7 @@ pub(super) fn ablate(flags: &AblateFlags) -> Result<ExitCode> {
             let lines = move || said.iter().map(line_of).collect();
             let of_variants = variants.clone();
             let show = move |runs: &[Ended], of: &Experiment<'_>| {
-                let comparison = Comparison::new(&of_variants, runs, target, Pairs::WithFirst);
+                let comparison = Comparison::new(&of_variants, runs, of.seeds, target, Pairs::WithFirst);
                 let mut shown = compared("Ablation of VeloGrad", &comparison, runs, of)?;
                 shown.figure("ablation", &comparison.dots())?;
                 Ok(shown)

@@ -6,16 +6,17 @@ use clap::Args;
 
 use super::{
     flags::{data::DataFlags, device::DeviceFlags},
-    json_line,
+    json_line, live,
     of_run::OfRun,
     open_device,
-    print::{remark, say},
+    print::{self, remark, say},
     resume,
 };
 use crate::{
     data::{self, Split},
     error::{Error, Result},
     host::{checkpoint, data as host_data, loader::ReadAhead},
+    lab::confusion,
     models,
     training::evaluate::{Evaluation, evaluate, evaluator},
 };
@@ -73,7 +74,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let elsewhere = arguments.data.data.is_some() || arguments.data.dataset.is_some();
     let data = of_run.filter(|_| !elsewhere).map_or(&arguments.data, |run| &run.data);
     let seed = arguments.seed.or(of_run.map(|run| run.data_seed)).unwrap_or(0);
-    let opened = host_data::open(data.dataset.as_deref(), data.data.as_deref(), seed)?;
+    let found = || host_data::open(data.dataset.as_deref(), data.data.as_deref(), seed);
+    let opened = live::during("opening the images", found)?;
     // With --json, standard output is the object alone.
     opened.notes.iter().for_each(|note| remark(note));
     let dataset = opened.dataset;
@@ -94,9 +96,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let gpu = open_device(arguments.device.device.as_deref())?;
     let tta = arguments.tta || of_run.is_some_and(|run| run.tta);
     let read = |layout: &_| checkpoint::weights(&weights, layout);
-    let mut network = block_on(evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, tta, read))?;
+    let ready = || block_on(evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, tta, read));
+    let mut network = live::during("preparing the network", ready)?;
     let source = ReadAhead(dataset.clone());
-    let evaluation = block_on(evaluate(&mut network, &source, BATCH))?.expect("there are test images");
+    let mut progress = |done, total| live::show(format!("evaluating: {done} of {total} images"));
+    let evaluation = block_on(evaluate(&mut network, &source, BATCH, &mut progress))?.expect("there are test images");
+    live::clear();
     if arguments.json {
         json_line(&evaluation);
     } else {
@@ -113,18 +118,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             dataset.spec().name,
             gpu.info.name
         );
-        print(&evaluation, &dataset.spec().classes);
+        show(&evaluation, &dataset.spec().classes);
     }
     Ok(())
 }
 
-fn print(evaluation: &Evaluation, classes: &[String]) {
+fn show(evaluation: &Evaluation, classes: &[String]) {
     let Evaluation { accuracy, loss, f1, precision, recall, confusion } = evaluation;
     say!("accuracy {accuracy:.2} %  loss {loss:.4}  F1 {f1:.4}  precision {precision:.4}  recall {recall:.4}");
-    say!("\nconfusion matrix, a row per true class, a column per prediction:");
-    let widest = classes.iter().map(String::len).max().unwrap_or(0);
-    for (class, row) in classes.iter().zip(confusion) {
-        let cells: String = row.iter().map(|count| format!("{count:>7}")).collect();
-        say!("{class:>widest$} {cells}");
-    }
+    say!("\nconfusion matrix, a row per true class, a column per predicted class:");
+    print::table(&confusion::table(confusion, classes));
 }

@@ -77,6 +77,14 @@ pub(super) fn show(text: impl Into<String>) {
     *stage = Some(Stage { text, begun: Instant::now(), said: None, bar });
 }
 
+/// Says what is going on while `work` lasts.
+pub(super) fn during<T>(text: &str, work: impl FnOnce() -> T) -> T {
+    show(text);
+    let done = work();
+    clear();
+    done
+}
+
 /// Takes the line away.
 pub(super) fn clear() {
     if let Some(Stage { bar: Some(bar), .. }) = stage().take() {

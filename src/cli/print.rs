@@ -2,9 +2,14 @@
 
 use std::{
     fmt,
-    io::{ErrorKind, Write as _, stderr, stdout},
+    io::{ErrorKind, IsTerminal as _, Write as _, stderr, stdout},
     sync::atomic::{AtomicU8, Ordering},
 };
+
+use console::Term;
+
+use super::live;
+use crate::lab::table::Table;
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +50,9 @@ macro_rules! note {
 }
 
 pub fn line(text: fmt::Arguments<'_>) {
-    match writeln!(stdout().lock(), "{text}") {
+    let mut written = Ok(());
+    live::above(|| written = writeln!(stdout().lock(), "{text}"));
+    match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let _ = writeln!(stderr(), "error: cannot write to standard output: {error}");
             std::process::exit(1);
@@ -57,8 +64,14 @@ pub fn line(text: fmt::Arguments<'_>) {
 /// A line of [`note`]'s kind beside the output, which may be a table or JSON: to standard error.
 pub fn remark(text: &str) {
     if says(Level::Usual) {
-        let _ = writeln!(stderr(), "{text}");
+        live::above(|| drop(writeln!(stderr(), "{text}")));
     }
+}
+
+/// A table in lines as long as the terminal allows; whole where there is none.
+pub fn table(table: &Table) {
+    let terminal = stdout().is_terminal().then(|| usize::from(Term::stdout().size().1));
+    line(format_args!("{}", table.text_within(terminal.unwrap_or(usize::MAX)).trim_end()));
 }
 
 /// Lines that `--verbose` asks for.

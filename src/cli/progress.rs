@@ -302,7 +302,8 @@ impl Parts {
     /// All of it.
     fn plain(&self) -> String {
         let run = self.run.as_ref().map_or(String::new(), |run| format!("{run} "));
-        let mut text = format!("{run}{} {}  {}  accuracy {}  {}", self.epoch, self.step, self.loss, self.accuracy, self.lr);
+        let mut text =
+            format!("{run}{} {}  {}  accuracy {}  {}", self.epoch, self.step, self.loss, self.accuracy, self.lr);
         for part in [&self.images, &self.left, &self.notice].into_iter().flatten() {
             text += &format!("  {part}");
         }

@@ -10,6 +10,7 @@ use super::{
     print::note,
 };
 use crate::{
+    cli::live,
     data::{CLASSES, Dataset, Holdout, Split, shapes10},
     device::{Gpu, NO_ADAPTER},
     error::{Error, Result},
@@ -101,7 +102,8 @@ impl<R: Args + Default> RunFlags<R> {
     /// # Errors
     /// As [`data::open`] and [`Holdout::new`].
     pub fn open(&self, seed: u64) -> Result<Arc<dyn Dataset>> {
-        let opened = data::open(self.data.dataset.as_deref(), self.data.data.as_deref(), seed)?;
+        let (name, path) = (self.data.dataset.as_deref(), self.data.data.as_deref());
+        let opened = live::during("opening the images", || data::open(name, path, seed))?;
         // With images held out there is validation, whatever the set says of its own.
         let count = self.validation.val_split;
         let kept = |text: &&String| count.is_none() || !text.contains("no validation");

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use pollster::block_on;
 
-use super::{flags::device::DeviceFlags, open_device, print::say};
+use super::{flags::device::DeviceFlags, live, open_device, print::say};
 use crate::{
     check::selftest::{self, Depth, Table},
     error::Result,
@@ -23,7 +23,13 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let gpu = open_device(arguments.device.device.as_deref())?;
     say!("{gpu}");
-    let rows = block_on(selftest::run(&gpu, if arguments.short { Depth::Short } else { Depth::Full }))?;
+    let mut progress = |done, total| {
+        live::show(if done < total { format!("case {done} of {total}") } else { "update rules".to_owned() });
+    };
+    progress(0, 1);
+    let depth = if arguments.short { Depth::Short } else { Depth::Full };
+    let rows = block_on(selftest::run(&gpu, depth, &mut progress))?;
+    live::clear();
     say!("{}", Table(&rows));
     Ok(if rows.iter().all(|row| row.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

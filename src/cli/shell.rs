@@ -61,11 +61,9 @@ pub(super) fn man(arguments: &ManArguments, program: Command) -> Result<()> {
 /// To standard output, whose reader may have gone.
 fn write(bytes: &[u8]) -> Result<()> {
     match stdout().lock().write_all(bytes) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Io {
-            action: "write to",
-            path: "standard output".into(),
-            source: error,
-        }),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::Io { action: "write to", path: "standard output".into(), source: error })
+        }
         _ => Ok(()),
     }
 }

@@ -18,8 +18,8 @@ use super::{
         train::{OnDeviceLost, TrainFlags},
     },
     layers::Layers,
-    open_device,
-    print::{note, say},
+    live, open_device,
+    print::{self, note, say},
     progress::Progress,
     recipe::preset_of,
     resume::{self, Target},
@@ -33,6 +33,7 @@ use crate::{
         run::{Folder, Journal, default_folder},
         signals::Stop,
     },
+    lab::table::Table,
     program::target::Precision,
     training::{EpochRow, Position, Trainer, Watch as _, loss_variance},
 };
@@ -151,6 +152,7 @@ fn train(
     let train = dataset.len(Split::Train);
     let mut progress = Progress::new(options, train);
     progress.resumed(trainer.position());
+    live::show("waiting for the first update");
     let mut journal = Journal { folder: record, watch: &mut progress, stop };
     trainer.debug_nan = given(setup.flags.debug_nan);
     let rows = block_on(trainer.run(&mut journal))?;
@@ -201,31 +203,21 @@ fn crc32(path: &Path) -> Result<String> {
 
 /// The columns of the paper's table 1.
 fn print_table(optimizer: &str, rows: &[EpochRow], last: &EpochRow) {
-    let seconds: f64 = rows.iter().map(|r| r.seconds).sum();
     let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
+    let seconds: f64 = rows.iter().map(|r| r.seconds).sum();
+    let columns = [
+        ("optimizer", optimizer.to_owned()),
+        ("training loss", format!("{:.4}", last.train_loss)),
+        ("accuracy", last.val_acc.map_or("-".to_owned(), |v| format!("{v:.2} %"))),
+        ("weighted F1", number(last.val_f1)),
+        ("precision", number(last.val_precision)),
+        ("recall", number(last.val_recall)),
+        ("loss variance", number(loss_variance(rows))),
+        ("seconds", format!("{seconds:.1}")),
+    ];
+    let (header, row) = columns.into_iter().map(|(name, value)| (name.to_owned(), value)).unzip();
     say!("");
-    say!(
-        "{:<12} {:>13} {:>10} {:>11} {:>10} {:>8} {:>14} {:>9}",
-        "optimizer",
-        "training loss",
-        "accuracy",
-        "weighted F1",
-        "precision",
-        "recall",
-        "loss variance",
-        "seconds"
-    );
-    say!(
-        "{:<12} {:>13.4} {:>10} {:>11} {:>10} {:>8} {:>14.4} {:>9.1}",
-        optimizer,
-        last.train_loss,
-        last.val_acc.map_or("-".to_owned(), |v| format!("{v:.2} %")),
-        number(last.val_f1),
-        number(last.val_precision),
-        number(last.val_recall),
-        loss_variance(rows),
-        seconds
-    );
+    print::table(&Table { header, rows: vec![row] });
 }
 
 #[cfg(test)]

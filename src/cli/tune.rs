@@ -14,6 +14,7 @@ use super::{
     print::{remark, say},
 };
 use crate::{
+    cli::live,
     device::Gpu,
     error::{Error, Result, suggest},
     host::{run::Recipe, tuning::Memory},
@@ -80,7 +81,8 @@ impl TuneFlags {
                 let known = memory.choices(&plans.target);
                 choices = known.into_iter().chain(choices).collect();
             }
-            let found = block_on(measure(gpu, plans, &choices, effort))?;
+            let measured = || block_on(measure(gpu, plans, &choices, effort));
+            let found = live::during("measuring which form of each matrix product is fastest", measured)?;
             if !found.is_empty() {
                 memory.keep(&found);
                 let summary = summary(&found, start.elapsed().as_secs_f64());
@@ -129,7 +131,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let subject = arguments.model.subject()?;
     let (gpu, plans) = subject.open(&TuneFlags { tune: Some(TuneFlag::Off), choice: vec![] })?;
-    let found = block_on(measure(&gpu, &plans, &Choices::new(), Effort::FULL))?;
+    let measured = || block_on(measure(&gpu, &plans, &Choices::new(), Effort::FULL));
+    let found = live::during("measuring every form of each matrix product", measured)?;
     if found.is_empty() {
         let message = format!("{} has no timestamps, or not the memory: nothing was measured", gpu.info.name);
         return Err(Error::device(message, "a smaller 'batch_size' needs less memory; unmeasured, the table decides"));

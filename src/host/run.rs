@@ -284,6 +284,10 @@ impl Watch for Journal<'_> {
         self.watch.step(row, images, total, hits)
     }
 
+    fn evaluating(&mut self, done: u64, total: u64) {
+        self.watch.evaluating(done, total);
+    }
+
     fn epoch(&mut self, row: &EpochRow) -> Result<()> {
         self.folder.metrics.row(row)?;
         self.watch.epoch(row)

@@ -25,7 +25,8 @@ mod tests {
     fn columns_have_names_and_fit_a_terminal() {
         let classes = "airplane automobile bird cat deer dog frog horse ship truck".split(' ').map(str::to_owned);
         let classes: Vec<String> = classes.collect();
-        let counts: Vec<Vec<u64>> = (0..10).map(|i| (0..10).map(|j| if i == j { 10_000 } else { j }).collect()).collect();
+        let counts: Vec<Vec<u64>> =
+            (0..10).map(|i| (0..10).map(|j| if i == j { 10_000 } else { j }).collect()).collect();
         let text = table(&counts, &classes).text_within(80);
         let mut lines = text.lines();
         let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();

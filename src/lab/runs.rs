@@ -10,11 +10,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    host::{
-        files::read_text,
-        identity,
-        run::read_run,
-    },
+    host::{files::read_text, identity, run::read_run},
     lab::{
         figure::{Axis, Content, Figure, Line, Panel, Point},
         report::Page,
@@ -63,7 +59,8 @@ fn rows<T: for<'de> Deserialize<'de>>(path: &Path, limit: u64) -> Result<Vec<T>>
     let text = read_text(path, limit)?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let row = |(nth, line): (usize, &str)| {
-        let wrong = |e: serde_json::Error| Error::data(path, "a JSON object per line", format!("line {}: {e}", nth + 1), "");
+        let wrong =
+            |e: serde_json::Error| Error::data(path, "a JSON object per line", format!("line {}: {e}", nth + 1), "");
         serde_json::from_str(line).map_err(wrong)
     };
     whole.lines().enumerate().map(row).collect()
@@ -180,7 +177,16 @@ pub fn table(runs: &[Run]) -> Table {
         let network = format!("{}, width {}", run.text("model"), run.run["width"].as_u64().unwrap_or(0));
         let loss = run.epochs.last().map_or("-".into(), |row| format!("{:.4}", row.train_loss));
         let (last, best) = (percent(run.accuracy()), percent(run.best()));
-        vec![run.label.clone(), run.text("optimizer"), network, run.state(), loss, last, best, format!("{:.1}", run.seconds())]
+        vec![
+            run.label.clone(),
+            run.text("optimizer"),
+            network,
+            run.state(),
+            loss,
+            last,
+            best,
+            format!("{:.1}", run.seconds()),
+        ]
     };
     Table { header: header.map(str::to_owned).to_vec(), rows: runs.iter().map(row).collect() }
 }

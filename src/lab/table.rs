@@ -69,7 +69,10 @@ mod tests {
 
     fn table() -> Table {
         let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
-        Table { header: row(["name", "accuracy", "loss", "seconds"]), rows: vec![row(["adam", "45.1 ± 0.2", "1.5", "-"])] }
+        Table {
+            header: row(["name", "accuracy", "loss", "seconds"]),
+            rows: vec![row(["adam", "45.1 ± 0.2", "1.5", "-"])],
+        }
     }
 
     #[test]

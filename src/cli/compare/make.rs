@@ -11,9 +11,9 @@ use crate::{
     cli::{
         flags::{Flags, Preset, experiment::ExperimentFlags, given, present, recipe_of, run::RunFlags},
         layers::{Layer, Layers, Origin},
-        open_device,
-        print::{explain, note, remark, say},
-        progress::Progress,
+        live, open_device,
+        print::{self, explain, note, remark, say},
+        progress::{Progress, Runs},
         recipe::{self, names_in, preset_of},
         resume,
     },
@@ -113,20 +113,33 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
         Ok(shown)
     };
     lines()?.iter().for_each(|line| note!("{line}"));
+    let count = Runs::new(all.variants.len() * all.seeds as usize);
     let runs = block_on(all.run(
         &mut |variant, seed, starts| {
-            note!("{}, seed {seed}{}", variant.label, if starts { "" } else { ": ended before" });
-            Box::new(Progress::new(&options, train))
+            let place = count.next(starts);
+            note!("{}, seed {seed} ({place}){}", variant.label, if starts { "" } else { ": ended before" });
+            if starts {
+                live::show(format!("{place}: preparing the network"));
+            }
+            Box::new(Progress::new(&options, train).of(&count))
         },
-        &mut |runs| write(runs).map(drop),
+        &mut |runs| {
+            live::clear();
+            count.ended();
+            write(runs).map(drop)
+        },
     ))?;
+    live::clear();
     let Some(runs) = runs else {
         note!("stopped; the same command again goes on from here");
         return Ok(stop.exit_code().map_or(ExitCode::FAILURE, ExitCode::from));
     };
     let shown = write(&runs)?;
     let names: Vec<&str> = shown.files.iter().map(|(name, _)| name.as_str()).collect();
-    say!("\n{}\nwrote {} to {}", shown.text, names.join(", "), out.display());
+    say!("");
+    print::table(&shown.table);
+    shown.lines.iter().for_each(|line| say!("{line}"));
+    say!("wrote {} to {}", names.join(", "), out.display());
     Ok(ExitCode::SUCCESS)
 }
 

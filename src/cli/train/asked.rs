@@ -13,6 +13,7 @@ use crate::{
             train::{Selftest, TrainFlags},
         },
         layers::{Layers, SHORT_FORMS},
+        live,
         print::{explain, note, remark},
         recipe::{self, absolute, names_in},
         resume,
@@ -87,7 +88,8 @@ impl Asked {
         let products = plans.products();
         if flags.selftest == Some(Selftest::Short) {
             let choices = products.iter().map(|(_, choice)| *choice);
-            block_on(selftest::assure(&gpu, &plans.target(), choices, &options.optimizer))?;
+            let assured = || block_on(selftest::assure(&gpu, &plans.target, choices, &options.optimizer));
+            live::during("comparing the device's kernels with CPU values", assured)?;
         }
         let (_, settings) = optim::build(&options.optimizer, &options.set)?;
         let mut recipe = recipe_of(&flags)?;
@@ -122,7 +124,8 @@ impl Setup {
 
     pub fn trainer(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<Trainer> {
         let source = Arc::new(ReadAhead(self.dataset.clone()));
-        block_on(Trainer::new(&self.gpu, &self.target, source, self.options.clone(), weights))
+        let ready = || block_on(Trainer::new(&self.gpu, &self.target, source, self.options.clone(), weights));
+        live::during("preparing the network", ready)
     }
 
     pub fn first_weights(&self, layout: &Layout) -> Result<Weights> {
