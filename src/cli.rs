@@ -6,6 +6,7 @@ mod compare;
 mod data;
 mod devices;
 mod eval;
+mod normalization;
 mod optimizers;
 mod plan;
 mod print;

@@ -80,7 +80,7 @@ pub fn evaluate(network: &mut Network<'_>, dataset: &Arc<dyn Dataset>, batch: u3
     Ok(Some(Evaluation::of(&network.confusion()?, loss / total as f64)))
 }
 
-/// A network that only evaluates.
+/// A network that only evaluates. Of the recipe, precision, normalization and views count.
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot hold it, or what `weights` returns.
@@ -89,11 +89,11 @@ pub fn evaluator<'a>(
     dataset: &dyn Dataset,
     (model, config): (&Model, Config),
     batch: u32,
-    tta: bool,
+    recipe: Recipe,
     weights: impl FnOnce(&Layout) -> Result<Weights>,
 ) -> Result<Network<'a>> {
-    let evaluate = batch_sizes(dataset.len(Split::Test), batch_beside(batch, tta));
-    let plans = Plans { model, config, recipe: Recipe { tta, ..Recipe::default() }, train: vec![], evaluate };
+    let evaluate = batch_sizes(dataset.len(Split::Test), batch_beside(batch, recipe.tta));
+    let plans = Plans { model, config, recipe, train: vec![], evaluate };
     Network::new(gpu, &plans, None, weights, 0)
 }
 

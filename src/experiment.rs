@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     files::{read_text, write_atomically},
     gpu::Gpu,
-    models, optim,
+    optim,
     record::{Lock, Record, Recorder, drop_checkpoints, read_json, run_json},
     signals::Stop,
     train::{EpochRow, Options, Trainer, Watch},
@@ -119,7 +119,7 @@ impl Experiment<'_> {
     fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Option<Ended>> {
         let (optimizer, set) = (variant.optimizer.clone(), variant.set.clone());
         let options = Options { optimizer, set, seed, ..self.options.clone() };
-        let normalize = models::find(&options.model)?.normalize;
+        let normalize = options.normalize()?;
         let init = |layout: &_| first_weights(layout, seed, self.dataset.as_ref(), normalize);
         let mut trainer = Trainer::new(self.gpu, self.dataset.clone(), options.clone(), init)?;
         let mut run = run_json(self.gpu, self.dataset.as_ref(), &options, &trainer.settings, &self.recipe);

@@ -9,7 +9,7 @@ use crate::{
     gpu::{Gpu, runtime::Report},
     models::{Config, Model},
     network::{Network, Place, Plans, Recipe},
-    ops::Augment,
+    ops::{Augment, Normalize},
     optim::{self, Stepper},
     params::Layout,
     random::Rng,
@@ -82,6 +82,8 @@ pub struct Point<'a> {
     pub model: &'a Model,
     /// Its size.
     pub config: Config,
+    /// What images are normalized by.
+    pub normalize: Normalize,
     /// The training images.
     pub dataset: Arc<dyn Dataset>,
     /// Images of a mini-batch; there must be as many.
@@ -101,13 +103,13 @@ impl Frozen {
         weights: impl FnOnce(&Layout) -> Result<Weights>,
         count: usize,
     ) -> Result<Self> {
-        let Point { model, config, dataset, batch, seed } = point;
+        let Point { model, config, normalize, dataset, batch, seed } = point;
         let images = dataset.len(Split::Train);
         if (images as u64) < u64::from(*batch) || *batch == 0 {
             let message = format!("--batch-size {batch}: there are {images} training images");
             return Err(Error::config(message, "a mini-batch has from 1 to that many images"));
         }
-        let recipe = Recipe { augment: Augment::Paper, ..Recipe::default() };
+        let recipe = Recipe { augment: Augment::Paper, normalize: Some(*normalize), ..Recipe::default() };
         let plans = Plans { model, config: *config, recipe, train: vec![*batch], evaluate: vec![] };
         let (sgd, _) = optim::build("sgd", &[])?; // a network that takes gradients has an optimizer; this one never steps
         let mut network = Network::new(gpu, &plans, Some(sgd), weights, *seed)?;

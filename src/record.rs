@@ -25,6 +25,7 @@ use crate::{
     files::{TEXT_LIMIT, read, remove_leftovers, write_atomically},
     gpu::{Gpu, target::Precision},
     optim::Settings,
+    provenance::Provenance,
     signals::Stop,
     train::{After, Checkpoint, EpochRow, Options, Point, StepRow, Trainer, Watch, Wish, loss_variance},
 };
@@ -124,7 +125,8 @@ impl Record {
     /// # Errors
     /// [`Error::Io`], or as [`Network::weights`](crate::network::Network::weights).
     pub fn end(&self, trainer: &Trainer<'_>, rows: &[EpochRow], run: &mut Value) -> Result<()> {
-        trainer.network.weights()?.save(&self.weights(), &trainer.network.layout)?;
+        let provenance = Provenance::of_run(run).ok();
+        trainer.network.weights()?.save(&self.weights(), &trainer.network.layout, provenance.as_ref())?;
         run["result"] = result_json(trainer, rows);
         self.run(run)
     }
@@ -323,6 +325,7 @@ pub(crate) fn run_json(
         "batch_size": options.batch,
         "accumulate": options.accumulate,
         "augment": options.recipe.augment.name(),
+        "normalize": options.normalize().ok(),
         "tta": options.recipe.tta,
         "shuffle": if options.shuffle { "on" } else { "off" },
         "seed": options.seed,
@@ -331,6 +334,8 @@ pub(crate) fn run_json(
             "train": dataset.len(Split::Train),
             "test": dataset.len(Split::Test),
             "crc32": format!("{:08x}", dataset.checksum()),
+            "classes": dataset.spec().classes,
+            "seed": dataset.seed(),
         },
         "config": toml::to_string(&config).unwrap_or_default(),
     })

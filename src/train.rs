@@ -4,10 +4,12 @@
 //! takes the mean over its own images, the last of an epoch too: nothing is padded, dropped or carried over. Between two
 //! updates the run can be taken apart into a [`Checkpoint`] and put together again, to the bit.
 
+mod normalization;
 mod options;
 mod position;
 mod watch;
 
+pub use normalization::{Normalization, Origin, choose_normalize};
 pub use options::{OnNan, Options, check_width};
 pub use position::{Position, Tally};
 pub use watch::{After, Checkpoint, Point, Watch, Wish};

@@ -14,10 +14,11 @@ use velograd::{
     ops::{self, Augment, Normalize, VIEWS},
     optim,
     params::{Init, Segment},
+    pretrained::{Head, Pretrained},
     reference::augment::{self as reference, Image, Padding},
     selftest::targets,
     tape::Tape,
-    weights::{self, Weights},
+    weights::Weights,
     whiten::first_weights,
 };
 
@@ -265,7 +266,9 @@ fn tta_counts_every_image_once() {
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 10, test: 23 }).unwrap());
     let run = |batch: u32| {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = evaluator(gpu, data.as_ref(), (&MODEL, SIZE), batch, true, init).unwrap();
+        let mut network =
+            evaluator(gpu, data.as_ref(), (&MODEL, SIZE), batch, Recipe { tta: true, ..Recipe::default() }, init)
+                .unwrap();
         evaluate(&mut network, &data, batch).unwrap().unwrap()
     };
     let (whole, small) = (run(60), run(3));
@@ -318,10 +321,10 @@ fn weights_are_recognized() {
         let plans = Plans { model, config, recipe: Recipe::default(), train: vec![], evaluate: vec![] };
         let layout = plans.record(&velograd::gpu::target::Target::portable(), 2, false).layout;
         let path = folder.0.join(model.name);
-        Weights::init(&layout, 1).save(&path, &layout).unwrap();
-        let (found, size) = weights::recognize(&path).unwrap();
-        assert_eq!((found.name, size), (model.name, config));
-        let loaded = Weights::load(&path, &layout).unwrap();
+        Weights::init(&layout, 1).save(&path, &layout, None).unwrap();
+        let found = Pretrained::open(&path).unwrap();
+        assert_eq!((found.model.name, found.config), (model.name, config));
+        let loaded = found.weights(&layout, Head::Load, 0).unwrap();
         assert!(loaded == Weights::init(&layout, 1));
     }
 }

@@ -8,6 +8,7 @@ use velograd::{
     models::{self, Config, Stem},
     network::{Done, Network, Place, Plans, Recipe},
     optim,
+    pretrained::{Head, Pretrained},
     schedule::Schedule,
     train::{Options, Trainer},
     weights::Weights,
@@ -181,7 +182,8 @@ fn evaluation_does_not_depend_on_the_batch() {
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 10, test: 50 }).unwrap());
     let run = |batch: u32| {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = evaluator(gpu, data.as_ref(), (&models::ALL[0], TINY), batch, false, init).unwrap();
+        let mut network =
+            evaluator(gpu, data.as_ref(), (&models::ALL[0], TINY), batch, Recipe::default(), init).unwrap();
         evaluate(&mut network, &data, batch).unwrap().unwrap()
     };
     let (whole, single) = (run(32), run(1));
@@ -198,11 +200,12 @@ fn weights_survive_the_disk() {
         let layout = plans(config, &[2], &[]).record(&gpu.target, 2, true).layout;
         let mut weights = Weights::init(&layout, 3);
         weights.batches = 41;
-        weights.save(&path, &layout).unwrap();
-        assert_eq!(velograd::weights::recognize(&path).unwrap().1, config);
-        assert!(Weights::load(&path, &layout).unwrap() == weights);
+        weights.save(&path, &layout, None).unwrap();
+        let read = Pretrained::open(&path).unwrap();
+        assert_eq!(read.config, config);
+        assert!(read.weights(&layout, Head::Load, 0).unwrap() == weights);
         let wider = plans(Config { width: 12, ..config }, &[2], &[]).record(&gpu.target, 2, true).layout;
-        let error = Weights::load(&path, &wider).unwrap_err().to_string();
+        let error = read.weights(&wider, Head::Load, 0).unwrap_err().to_string();
         assert!(error.contains("conv1.weight") && error.contains("[12, 3,"), "{error}");
     }
     std::fs::remove_file(&path).unwrap();
@@ -261,7 +264,7 @@ fn five_updates_as_in_pytorch() {
 /// `load_state_dict(strict=True)`: every name of torchvision's state dict, no other, each of its shape.
 fn same_names_and_shapes(golden: &golden_files::Golden, weights: &Weights, layout: &velograd::params::Layout) {
     let path = std::env::temp_dir().join(format!("velograd-strict-{}.safetensors", std::process::id()));
-    weights.save(&path, layout).unwrap();
+    weights.save(&path, layout, None).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();

@@ -252,9 +252,10 @@ fn run(
     recipe.check()?;
     let mut gpu = open_device(recipe.device.as_deref())?;
     let preset = recipe.preset(&gpu);
-    let options = recipe.options(preset, recipe.precision(&mut gpu)?, None)?;
+    let mut options = recipe.options(preset, recipe.precision(&mut gpu)?, None)?;
     // One set of images for all seeds: what differs is weights, order and augmentation.
     let dataset = recipe.open(0)?;
+    recipe.normalize(&mut options, dataset.as_ref(), None)?;
     let train = dataset.len(Split::Train);
     let plans = options.plans(dataset.as_ref())?;
     // An experiment that goes on computes as it was begun.

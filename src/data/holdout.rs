@@ -53,6 +53,10 @@ impl Dataset for Holdout {
         self.inner.checksum()
     }
 
+    fn seed(&self) -> Option<u64> {
+        self.inner.seed()
+    }
+
     fn notes(&self) -> &[String] {
         self.inner.notes()
     }

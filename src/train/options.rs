@@ -6,7 +6,7 @@ use crate::{
     evaluate::{batch_beside, batch_sizes},
     models::{self, Config, Stem},
     network::{Plans, Recipe},
-    ops::Augment,
+    ops::{Augment, Normalize},
     optim::{Clip, Lookahead},
     schedule::Schedule,
 };
@@ -89,6 +89,14 @@ impl Options {
         })
     }
 
+    /// What images are normalized by.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown model.
+    pub fn normalize(&self) -> Result<Normalize> {
+        Ok(self.recipe.normalize.unwrap_or(models::find(&self.model)?.normalize))
+    }
+
     /// Updates of the whole run.
     pub(super) fn updates(&self, dataset: &dyn Dataset) -> u64 {
         let group = u64::from(self.batch) * u64::from(self.accumulate);
@@ -126,6 +134,9 @@ impl Options {
         }
         if self.early_stop == Some(0) {
             return Err(Error::config("--early-stop 0", "--early-stop is at least 1"));
+        }
+        if let Some(normalize) = self.recipe.normalize {
+            normalize.check()?;
         }
         check_width(self.config.width)
     }

@@ -1,0 +1,63 @@
+//! `--normalize`, and the lines about what images are normalized by.
+
+use super::print::say;
+use crate::{
+    data::Dataset,
+    error::Result,
+    models::Model,
+    ops::Normalize,
+    pretrained::Pretrained,
+    train::{Normalization, Origin, choose_normalize},
+};
+
+/// Reads the flag's value.
+///
+/// # Errors
+/// If it is neither a name nor six numbers.
+pub(super) fn normalization(text: &str) -> std::result::Result<Normalization, String> {
+    text.parse().map_err(|e: crate::error::Error| e.to_string())
+}
+
+/// What images are normalized by, and the lines that say so; `weights` are those that the network begins from.
+pub(super) fn choose(
+    asked: Option<Normalization>,
+    weights: Option<&Pretrained>,
+    model: &Model,
+    dataset: &dyn Dataset,
+) -> Result<(Normalize, Vec<String>)> {
+    let recorded = weights.and_then(Pretrained::normalize);
+    let (by, origin) = choose_normalize(asked, recorded, model, dataset)?;
+    let why = match origin {
+        Origin::Asked(Normalization::Given(_)) => "--normalize".to_owned(),
+        Origin::Asked(asked) => format!("--normalize {asked}"),
+        Origin::Weights => "as the weights' own".to_owned(),
+        Origin::Model => format!("default of {}", model.name),
+    };
+    let mut lines = vec![format!("images normalized by {} ({why})", words(by))];
+    match recorded {
+        Some(recorded) if recorded != by => lines.push(format!("the weights were trained with {}", words(recorded))),
+        None if weights.is_some() && asked.is_none() => {
+            lines.push("that is assumed, as the weights do not say; --normalize says otherwise".to_owned());
+        }
+        _ => {}
+    }
+    Ok((by, lines))
+}
+
+/// Prints what images are normalized by, and returns it.
+pub(super) fn choose_and_say(
+    asked: Option<Normalization>,
+    weights: Option<&Pretrained>,
+    model: &Model,
+    dataset: &dyn Dataset,
+) -> Result<Normalize> {
+    let (by, lines) = choose(asked, weights, model, dataset)?;
+    lines.iter().for_each(|line| say!("{line}"));
+    Ok(by)
+}
+
+/// Four digits of each number.
+pub(super) fn words(normalize: Normalize) -> String {
+    let list = |values: [f64; 3]| values.map(|v| format!("{}", (v * 1e4).round() / 1e4)).join(" ");
+    format!("mean {}, std {}", list(normalize.mean), list(normalize.std))
+}

@@ -1,0 +1,240 @@
+//! Weights that were trained before, by this program or by PyTorch: a file of weights as safetensors, or a checkpoint.
+//!
+//! [`Pretrained::open`] reads no more of a file of weights than its table of tensors, and says which network it is of;
+//! [`Pretrained::weights`] reads the tensors, one at a time, once their shapes are known to be right.
+
+mod dtype;
+mod recognize;
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use safetensors::Dtype;
+
+use crate::{
+    checkpoint::{self, Loaded},
+    error::{Error, Result},
+    gpu::target::Target,
+    models::{Config, Model},
+    network::{Plans, Recipe},
+    ops::Normalize,
+    params::{Layout, Segment},
+    provenance::{self, Provenance},
+    tensors::Tensors,
+    weights::{Weights, counters, put, take},
+};
+use recognize::Names;
+
+/// What becomes of a file's last layer, whose rows are its classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Head {
+    /// It is read like every other layer.
+    #[default]
+    Load,
+    /// It is left out: the network begins with one that is drawn, for classes of its own.
+    Skip,
+}
+
+/// A file of trained weights that has been recognized.
+pub struct Pretrained {
+    /// The network that the tensors are of.
+    pub model: &'static Model,
+    /// Its size.
+    pub config: Config,
+    /// Where the weights come from, if the file says so and its tensors do not contradict.
+    pub provenance: Option<Provenance>,
+    /// What was done to names and values and what was not believed, a line each.
+    pub remarks: Vec<String>,
+    path: PathBuf,
+    content: Content,
+}
+
+enum Content {
+    Tensors(Tensors, Names),
+    Checkpoint(Box<Loaded>),
+}
+
+impl Pretrained {
+    /// Reads the table of a file of weights, or a whole checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read, [`Error::Data`] if it is of no network that is known here; what it is instead
+    /// is said where that can be told.
+    pub fn open(path: &Path) -> Result<Self> {
+        let tensors = Tensors::open(path, checkpoint::MOST_HEADER)?;
+        let metadata = tensors.table.metadata().as_ref();
+        if metadata.is_some_and(|metadata| metadata.contains_key(checkpoint::KEY)) {
+            return Self::of_checkpoint(path, checkpoint::load(path)?);
+        }
+        let said = metadata.and_then(|metadata| metadata.get(provenance::KEY)).map(|text| Provenance::parse(text));
+        let names = Names::new(path, &tensors.table)?;
+        let (model, config) = recognize::network(path, &tensors.table, &names)?;
+        let mut remarks = vec![];
+        if !names.dropped.is_empty() {
+            remarks.push(format!(
+                "{}: `{}` dropped from the names of tensors",
+                path.display(),
+                names.dropped.join("`, `")
+            ));
+        }
+        let types: BTreeSet<_> = tensors.table.tensors().into_values().map(|tensor| tensor.dtype).collect();
+        let converted: Vec<_> = types.into_iter().filter(|t| dtype::is_float(*t) && *t != Dtype::F32).collect();
+        if !converted.is_empty() {
+            let list = converted.iter().map(|t| format!("{t:?}")).collect::<Vec<_>>().join(" and ");
+            remarks.push(format!("{}: {list} converted to F32", path.display()));
+        }
+        let mut read = Self::new(path, model, config, Content::Tensors(tensors, names));
+        read.remarks = remarks;
+        read.believe(said);
+        Ok(read)
+    }
+
+    fn of_checkpoint(path: &Path, loaded: Loaded) -> Result<Self> {
+        let (model, config) = loaded.network()?;
+        if !recognize::is_sound(&config) {
+            let found = format!("width {} and {} classes", config.width, config.classes);
+            return Err(Error::data(path, "the size of a network", found, ""));
+        }
+        let said = Provenance::of_run(&loaded.run);
+        let mut read = Self::new(path, model, config, Content::Checkpoint(Box::new(loaded)));
+        read.believe(Some(said));
+        Ok(read)
+    }
+
+    fn new(path: &Path, model: &'static Model, config: Config, content: Content) -> Self {
+        Self { model, config, provenance: None, remarks: vec![], path: path.to_owned(), content }
+    }
+
+    /// Takes what the file says of itself, unless it cannot be or the tensors say otherwise.
+    fn believe(&mut self, said: Option<std::result::Result<Provenance, String>>) {
+        let refused = match said {
+            None => return,
+            Some(Err(why)) => why,
+            Some(Ok(provenance)) => match provenance.contradiction(self.model, self.config) {
+                Some(contradiction) => contradiction,
+                None => {
+                    self.provenance = Some(provenance);
+                    return;
+                }
+            },
+        };
+        self.remarks.push(format!("{}: what it says of itself is ignored: {refused}", self.path.display()));
+    }
+
+    /// What the weights' images were normalized by, if the file says so.
+    pub fn normalize(&self) -> Option<Normalize> {
+        self.provenance.as_ref()?.normalize
+    }
+
+    /// The weights for a network of this layout. What is skipped of them is drawn from `seed`, as in [`Weights::init`].
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Data`] with the name of the tensor that is missing, has another shape or type or a value that is
+    /// not finite, or that the network does not have.
+    pub fn weights(&self, layout: &Layout, head: Head, seed: u64) -> Result<Weights> {
+        let mut weights = Weights::init(layout, seed);
+        let skipped = |name: &str| head == Head::Skip && name.starts_with(self.model.head());
+        let values: Box<dyn Fn(&Segment) -> Result<Vec<f32>>> = match &self.content {
+            Content::Tensors(tensors, names) => {
+                self.only_known(names, layout)?;
+                weights.batches = batches(tensors, names, layout)?;
+                Box::new(|segment| floats(tensors, names, segment))
+            }
+            Content::Checkpoint(loaded) => {
+                let (own, stored) = (self.layout(), loaded.weights(&self.layout())?);
+                weights.batches = stored.batches;
+                Box::new(move |segment| self.of_arenas(&own, &stored, segment))
+            }
+        };
+        for (segments, arena) in [(&layout.params, &mut weights.params), (&layout.running, &mut weights.running)] {
+            for segment in segments.iter().filter(|segment| !skipped(&segment.name)) {
+                put(arena, segment, &values(segment)?);
+            }
+        }
+        Ok(weights)
+    }
+
+    /// The layout of the network in the file.
+    fn layout(&self) -> Layout {
+        let Self { model, config, .. } = *self;
+        let plans = Plans { model, config, recipe: Recipe::default(), train: vec![], evaluate: vec![] };
+        plans.record(&Target::portable(), 1, false).layout
+    }
+
+    /// A tensor of a checkpoint, whose arenas have the layout `own`.
+    fn of_arenas(&self, own: &Layout, stored: &Weights, wanted: &Segment) -> Result<Vec<f32>> {
+        let expected = || format!("`{}` of shape {:?}", wanted.name, wanted.shape.dims());
+        for (segments, arena) in [(&own.params, &stored.params), (&own.running, &stored.running)] {
+            if let Some(segment) = segments.iter().find(|segment| segment.name == wanted.name) {
+                if segment.shape != wanted.shape {
+                    let found = format!("shape {:?}", segment.shape.dims());
+                    return Err(Error::data(&self.path, expected(), found, ""));
+                }
+                let values = take(arena, segment);
+                check_values(&self.path, &wanted.name, &values)?;
+                return Ok(values);
+            }
+        }
+        Err(Error::data(&self.path, expected(), "no such tensor", ""))
+    }
+
+    /// Refuses tensors that the network does not have.
+    fn only_known(&self, names: &Names, layout: &Layout) -> Result<()> {
+        let counters: BTreeSet<String> = counters(layout).collect();
+        let known: BTreeSet<&str> = layout.params.iter().chain(&layout.running).map(|s| &s.name[..]).collect();
+        match names.all().find(|name| !known.contains(name) && !counters.contains(*name)) {
+            None => Ok(()),
+            Some(name) => {
+                let expected = format!("the tensors of {} of width {} alone", self.model.name, self.config.width);
+                Err(Error::data(&self.path, expected, format!("also `{name}`"), ""))
+            }
+        }
+    }
+}
+
+/// Training batches that the running statistics have seen: the first batch norm's counter, where the file has it.
+fn batches(tensors: &Tensors, names: &Names, layout: &Layout) -> Result<i64> {
+    let found = counters(layout).find_map(|name| Some((names.in_file(&name)?.to_owned(), name)));
+    let Some((in_file, name)) = found else { return Ok(0) };
+    let info = tensors.table.info(&in_file).expect("it is a name of the table");
+    let wrong = |found: String| Error::data(tensors.path(), format!("`{name}` as one I64 of at least 0"), found, "");
+    if info.dtype != Dtype::I64 || !info.shape.is_empty() {
+        return Err(wrong(format!("{:?} of shape {:?}", info.dtype, info.shape)));
+    }
+    let bytes = tensors.bytes(info)?;
+    let count = i64::from_le_bytes(*bytes.first_chunk().expect("the table was checked: eight bytes"));
+    if count < 0 { Err(wrong(count.to_string())) } else { Ok(count) }
+}
+
+/// A tensor of a file of weights.
+fn floats(tensors: &Tensors, names: &Names, segment: &Segment) -> Result<Vec<f32>> {
+    let Segment { name, shape, .. } = segment;
+    let wrong = |expected: String, found: String| Error::data(tensors.path(), expected, found, "");
+    let expected = || format!("`{name}` of shape {:?}", shape.dims());
+    let info = names.in_file(name).and_then(|name| tensors.table.info(name));
+    let info = info.ok_or_else(|| wrong(expected(), "no such tensor".into()))?;
+    if info.shape != shape.dims() {
+        return Err(wrong(expected(), format!("shape {:?}", info.shape)));
+    }
+    if !dtype::is_float(info.dtype) {
+        return Err(wrong(format!("`{name}` as F32, F16, BF16 or F64"), format!("{:?}", info.dtype)));
+    }
+    let values = dtype::to_f32(info.dtype, &tensors.bytes(info)?);
+    let values = values.map_err(|found| wrong(format!("values of f32 in `{name}`"), found))?;
+    check_values(tensors.path(), name, &values)?;
+    Ok(values)
+}
+
+/// Refuses values that are not finite, and variances below 0.
+fn check_values(path: &Path, name: &str, values: &[f32]) -> Result<()> {
+    let variance = name.ends_with("running_var");
+    match values.iter().find(|v| !v.is_finite() || (variance && **v < 0.0)) {
+        None => Ok(()),
+        Some(value) => {
+            let expected = if variance { "finite values of at least 0" } else { "finite values" };
+            Err(Error::data(path, format!("{expected} in `{name}`"), value.to_string(), ""))
+        }
+    }
+}
