@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     file_type::{FIRST_BYTES, FileType},
     files::open,
+    suggest::shell_word,
 };
 
 /// A file whose table of tensors has been read and agrees with its length; the data have not been read yet.
@@ -113,11 +114,4 @@ fn of_another_kind(path: &Path, kind: FileType) -> Error {
         _ => String::new(),
     };
     Error::data(path, "a safetensors file", kind.name(), hint)
-}
-
-/// A path as one word of a shell.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -29,6 +29,9 @@ mod no_gpu {
     /// Which tensors weight decay leaves out.
     mod decay;
 
+    /// Where CIFAR-10 may lie, and what else may lie there.
+    mod finding;
+
     /// Files that are damaged, forged or endless.
     mod hostile;
 

@@ -162,7 +162,8 @@ fn which_set_is_opened() {
     let open = |name: Option<&str>, path: Option<&Path>| open_in(&folder.0.join("data"), name, path, 0, sizes);
     let drawn = open(None, None).unwrap();
     assert_eq!(drawn.dataset.spec().name, "shapes10");
-    assert!(drawn.notes[0].contains("mkdir -p") && drawn.notes[0].contains("curl -L"), "{:?}", drawn.notes);
+    let lines: Vec<&str> = drawn.notes.iter().flat_map(|note| note.lines()).collect();
+    assert!(lines.len() == 2 && lines[0].contains("DRAWN") && lines[1].contains("https://"), "{lines:?}");
     assert!(open(Some("shapes10"), None).unwrap().notes.is_empty());
     assert!(open(Some("cifar10"), None).unwrap_err().to_string().contains("curl -L"));
     assert!(open(Some("cifar"), None).unwrap_err().to_string().contains("cifar10"));
