@@ -44,6 +44,9 @@ mod no_gpu {
     /// References against the golden files.
     mod golden_reference;
 
+    /// Files of weights: what is taken, made right, and refused.
+    mod pretrained;
+
     /// Which tensors share a buffer.
     mod plan;
 
@@ -56,6 +59,9 @@ mod no_gpu {
 
 /// Mixed precision: rounding, memory, the scale of the loss.
 mod mixed;
+
+/// What images are normalized by, and which images weights are of.
+mod normalize;
 
 /// What holds of Muon whatever the numbers.
 mod muon;

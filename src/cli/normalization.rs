@@ -28,18 +28,16 @@ pub(super) fn choose(
     let recorded = weights.and_then(Pretrained::normalize);
     let (by, origin) = choose_normalize(asked, recorded, model, dataset)?;
     let why = match origin {
-        Origin::Asked(Normalization::Given(_)) => "--normalize".to_owned(),
-        Origin::Asked(asked) => format!("--normalize {asked}"),
-        Origin::Weights => "as the weights' own".to_owned(),
-        Origin::Model => format!("default of {}", model.name),
+        Origin::Asked(Normalization::Given(_)) => "as given".to_owned(),
+        Origin::Asked(asked) => asked.to_string(),
+        Origin::Weights => "the weights' own".to_owned(),
+        // Said in one line, with what to do about it.
+        Origin::Model if weights.is_some() => "assumed; --normalize sets it".to_owned(),
+        Origin::Model => "default".to_owned(),
     };
-    let mut lines = vec![format!("images normalized by {} ({why})", words(by))];
-    match recorded {
-        Some(recorded) if recorded != by => lines.push(format!("the weights were trained with {}", words(recorded))),
-        None if weights.is_some() && asked.is_none() => {
-            lines.push("that is assumed, as the weights do not say; --normalize says otherwise".to_owned());
-        }
-        _ => {}
+    let mut lines = vec![format!("normalized: {} ({why})", words(by))];
+    if let Some(recorded) = recorded.filter(|recorded| *recorded != by) {
+        lines.push(format!("the weights' own is {}", words(recorded)));
     }
     Ok((by, lines))
 }
