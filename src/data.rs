@@ -155,9 +155,17 @@ pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, 
     if drawn {
         return Ok(Opened::drawn(Shapes10::new(seed, sizes)?, Vec::new()));
     }
-    match (Cifar10::find(home)?, name) {
-        (Some(found), _) => Ok(Opened::read(found)),
-        (None, None) => {
+    if name.is_some() {
+        // Asked for, it is there or an error says where it was looked for.
+        if home.is_dir() {
+            return Ok(Opened::read(Cifar10::open(home)?));
+        }
+        let hint = format!("name the folder or archive if it lies elsewhere; {}", cifar10::how_to_get(home));
+        return Err(Error::data(home, "a folder with CIFAR-10", "no such folder", hint));
+    }
+    match Cifar10::find(home)? {
+        Some(found) => Ok(Opened::read(found)),
+        None => {
             let note = format!(
                 "NO CIFAR-10 in {home}/: using {}, DRAWN SHAPES: results do not compare.\n\
                  Put this into {home}/: {}",
@@ -166,10 +174,6 @@ pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, 
                 home = home.display(),
             );
             Ok(Opened::drawn(Shapes10::new(seed, sizes)?, vec![note]))
-        }
-        (None, Some(_)) => {
-            let expected = format!("{}/ or {}", cifar10::FOLDER, cifar10::ARCHIVE);
-            Err(Error::data(home, expected, "neither", cifar10::how_to_get(home)))
         }
     }
 }

@@ -91,8 +91,8 @@ impl Model {
     pub fn stem(&self, wanted: Option<Stem>) -> Result<Stem> {
         match wanted {
             Some(_) if !self.stems => {
-                let message = format!("--stem: {} has no choice of first layers", self.name);
-                Err(Error::config(message, "leave --stem away"))
+                let message = format!("`stem`: {} has no choice of first layers", self.name);
+                Err(Error::config(message, "drop `stem`, from the recipe too if it is there"))
             }
             Some(stem) => Ok(stem),
             None if self.stems => Ok(Stem::Imagenet),

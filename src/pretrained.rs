@@ -27,6 +27,9 @@ use crate::{
 };
 use recognize::Names;
 
+/// Most bytes of a file's table of tensors; ResNet-18's takes 12,000.
+const MOST_TABLE: u64 = 1 << 20;
+
 /// What becomes of a file's last layer, whose rows are its classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Head {
@@ -63,11 +66,17 @@ impl Pretrained {
     /// [`Error::Io`] if the file cannot be read, [`Error::Data`] if it is of no network that is known here; what it is instead
     /// is said where that can be told.
     pub fn open(path: &Path) -> Result<Self> {
+        let inside = path.join("model.safetensors");
+        if inside.is_file() {
+            let hint = format!("the weights of that run: {}", inside.display());
+            return Err(Error::data(path, "a file of weights", "the folder of a run", hint));
+        }
         let tensors = Tensors::open(path, checkpoint::MOST_HEADER)?;
         let metadata = tensors.table.metadata().as_ref();
         if metadata.is_some_and(|metadata| metadata.contains_key(checkpoint::KEY)) {
             return Self::of_checkpoint(path, checkpoint::load(path)?);
         }
+        tensors.check_table(MOST_TABLE)?;
         let said = metadata.and_then(|metadata| metadata.get(provenance::KEY)).map(|text| Provenance::parse(text));
         let names = Names::new(path, &tensors.table)?;
         let (model, config) = recognize::network(path, &tensors.table, &names)?;

@@ -90,6 +90,15 @@ impl Tensors {
         Ok(bytes)
     }
 
+    /// Refuses a table of tensors of more than `most` bytes, that of a file whose kind is known by now.
+    ///
+    /// # Errors
+    /// [`Error::Data`].
+    pub fn check_table(&self, most: u64) -> Result<()> {
+        let bytes = self.start.len() as u64 - 8;
+        if bytes > most { Err(none(&self.path, &format!("a table of tensors of {bytes} bytes"))) } else { Ok(()) }
+    }
+
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -358,7 +358,7 @@ fn by_hand() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["accuracy"], rows[2]["val_acc"]);
     let said = folder.refused(1, &[&eval[..], &["--model", "resnet18"]].concat());
-    says(&said, &["weights of resnet18", "those of airbench94", "leave --model away"]);
+    says(&said, &["weights of resnet18", "those of airbench94", "--model airbench94"]);
 
     folder.works(&["train", "--resume", "run", "--extend", "1", "--data", "set"]);
     let init = ["--init", "run/model.safetensors", "--max-steps", "1", "--selftest", "off"];

@@ -55,6 +55,12 @@ fn normalize_of(value: &Value) -> Normalize {
     serde_json::from_value(value["normalize"].clone()).unwrap()
 }
 
+/// The same, but for the order in which batches of another size add up.
+fn close(found: &Value, row: &Value) {
+    let (found, expected) = (found["loss"].as_f64().unwrap(), row["val_loss"].as_f64().unwrap());
+    assert!((found - expected).abs() < 1e-6 * expected, "{found} {expected}");
+}
+
 /// A file's tensors without what it says of itself.
 fn stripped(folder: &Folder, from: &str, to: &str) {
     let bytes = fs::read(folder.0.join(from)).unwrap();
@@ -63,7 +69,7 @@ fn stripped(folder: &Folder, from: &str, to: &str) {
 }
 
 /// Mean and deviation of the training images go into `run.json` and into the files; `eval` takes them from there and gets the
-/// validation of the run to the last digit, from weights and from the checkpoint. Without them a line says what is assumed.
+/// validation of the run, from weights and from the checkpoint. Without them a line says what is assumed.
 #[test]
 fn what_was_used_is_recorded_and_read_back() {
     if gpu().is_none() {
@@ -87,20 +93,21 @@ fn what_was_used_is_recorded_and_read_back() {
     for weights in ["run/model.safetensors", checkpoint.to_str().unwrap()] {
         let (said, found) = eval(&folder, &["--weights", weights, "--data", "set"]);
         says(&said, &["normalized: mean 0.6", "(the weights' own)"]);
-        assert_eq!(found["loss"], row["val_loss"], "{weights}");
+        close(&found, &row);
         assert_eq!(normalize_of(&found), own);
         assert_eq!(said.lines().filter(|line| line.contains("normal")).count(), 1, "{said}");
     }
     // What is asked for holds, and what is given up is said.
     let (said, half) = eval(&folder, &["--weights", "run/model.safetensors", "--data", "set", "--normalize", "half"]);
     says(&said, &["normalized: mean 0.5 0.5 0.5, std 0.5 0.5 0.5 (half)", "the weights' own is mean 0.6"]);
-    assert!(half["loss"] != row["val_loss"]);
+    let far = half["loss"].as_f64().unwrap() - row["val_loss"].as_f64().unwrap();
+    assert!(far.abs() > 1e-3, "{far}");
     // The same numbers are no contradiction, however they are asked for.
     for same in ["dataset", &own.to_string()] {
         let (said, found) =
             eval(&folder, &["--weights", "run/model.safetensors", "--data", "set", "--normalize", same]);
         assert!(!said.contains("the weights' own"), "{said}");
-        assert_eq!(found["loss"], row["val_loss"]);
+        close(&found, &row);
     }
     stripped(&folder, "run/model.safetensors", "bare.safetensors");
     let (said, bare) = eval(&folder, &["--weights", "bare.safetensors", "--data", "set"]);
@@ -244,7 +251,8 @@ fn weights_of_another_data_set() {
     assert!(!said.contains("NO CIFAR-10") && !said.contains("ANOTHER") && !said.contains("other images"), "{said}");
     let row = fs::read_to_string(folder.0.join("shapes/metrics.jsonl")).unwrap();
     let row: Value = serde_json::from_str(row.lines().last().unwrap()).unwrap();
-    assert_eq!((&found["loss"], &found["dataset"]), (&row["val_loss"], &"shapes10".into()));
+    close(&found, &row);
+    assert_eq!(found["dataset"], "shapes10");
     let (said, _) = eval(&folder, &[&weights[..], &["--data", "set"]].concat());
     says(
         &said,

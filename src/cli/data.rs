@@ -54,6 +54,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     opened.notes.iter().for_each(|note| say!("{note}"));
     let dataset = opened.dataset;
     say!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());
+    if let Some(path) = opened.path {
+        say!("read from {}", path.display());
+    }
     for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
         let s = summary(dataset.as_ref(), split)?;
         let triple = |v: [f64; 3]| format!("{:.4} {:.4} {:.4}", v[0], v[1], v[2]);
@@ -82,7 +85,9 @@ fn preview(
     let mut order = order(dataset.len(Split::Train), None);
     order.truncate(count);
     let batch = Loader::new(dataset.clone(), Split::Train, order, count.max(1))?.next();
-    let batch = batch.ok_or_else(|| Error::config("there are no training images to show", ""))??;
+    let batch = batch.ok_or_else(|| {
+        Error::config("there are no training images to show", "they are read from data_batch_*.bin")
+    })??;
     let gpu = Gpu::open(arguments.device.as_deref())?;
     let plain = as_network_sees(&gpu, &batch, arguments.seed, Augment::None, by)?;
     let augmented = as_network_sees(&gpu, &batch, arguments.seed, arguments.augment.into(), by)?;

@@ -19,6 +19,7 @@ use crate::{
     network::Recipe,
     ops::Normalize,
     pretrained::{Head, Pretrained},
+    suggest::shell_word,
     train::Normalization,
 };
 
@@ -81,14 +82,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let spec = dataset.spec();
     if config.classes as usize != spec.classes.len() {
         let expected = format!("a network of {} classes, as {} has", spec.classes.len(), spec.name);
-        let hint = "train --init FILE --init-head skip trains a last layer for other classes";
+        let file = shell_word(&arguments.weights);
+        let hint = format!("velograd train --init {file} --init-head skip trains a last layer for other classes");
         return Err(Error::data(&arguments.weights, expected, format!("{} classes", config.classes), hint));
     }
     if let Some(other) = weights.provenance.as_ref().and_then(|provenance| provenance.other_images(dataset.as_ref())) {
         remark(&other);
     }
     if dataset.len(Split::Test) == 0 {
-        return Err(Error::config("the data set has no test images", "eval needs test_batch.bin"));
+        return Err(Error::config("the data set has no test images", "they are read from test_batch.bin"));
     }
     let (by, lines) = choose(arguments.normalize, Some(&weights), model, dataset.as_ref())?;
     lines.iter().for_each(|line| remark(line));

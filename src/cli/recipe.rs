@@ -253,7 +253,7 @@ impl RecipeFlags {
     fn fits_weights(&self, config: Config) -> Result<()> {
         let clash = |flag: &str, asked: String, file: String| {
             let message = format!("{flag} {asked} does not fit the weights, which have {file}");
-            Err(Error::config(message, format!("{flag} {file} does; without it, as in a recipe, the weights decide")))
+            Err(Error::config(message, format!("{flag} {file}, or drop {flag}, from the recipe too if it is there")))
         };
         if let Some(width) = self.width.filter(|&width| width != config.width) {
             return clash("--width", width.to_string(), config.width.to_string());

@@ -76,7 +76,7 @@ impl Cifar10 {
         }
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if !kind.is_file() {
-            return Err(Error::data(path, "a folder or an archive", "something else", ""));
+            return Err(Error::data(path, "a folder or an archive", "a pipe or a device", ""));
         }
         if is_batch(name) {
             let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -88,8 +88,8 @@ impl Cifar10 {
         }
     }
 
-    /// Opens what `home` holds, searched as by [`Cifar10::open`]. `None` if there is neither the set nor anything else that looks
-    /// like images.
+    /// Opens what the folder `home` holds, searched as by [`Cifar10::open`]. `None` if there is neither the set nor anything else
+    /// that looks like images, or no such folder.
     ///
     /// # Errors
     /// As [`Cifar10::open`], and [`Error::Data`] if there is something that looks like images and cannot be read.

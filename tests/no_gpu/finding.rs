@@ -124,6 +124,8 @@ fn a_path_names_what_is_there() {
     says(&by_file.notes.join("\n"), &["images from", "set"]);
     folder.write("any.name", &tar_of(&[("data_batch_1.bin", &records(4))]));
     assert_eq!(train_images(&open(&folder, None, Some("any.name")).unwrap()), 4, "known by its content");
+    let other = folder.write("train.bin", &records(2));
+    says(&Cifar10::open(&other).err().unwrap().to_string(), &["under another name", "data_batch_*.bin"]);
     folder.write("far/a/b/c/data_batch_1.bin", &records(1));
     says(&open(&folder, None, Some("far")).unwrap_err().to_string(), &["far", "searched:"]);
     folder.write("two/a/data_batch_1.bin", &records(1));
@@ -220,6 +222,14 @@ fn what_was_searched_is_listed() {
     folder.write("data/cifar-10-batches-py/data_batch_1", b"");
     let said = open(&folder, None, None).unwrap_err().to_string();
     says(&said, &["searched: ", "data/cifar-10-batches-py/", "shapes10 is drawn", "curl"]);
+    folder.write("empty/readme.txt", b"");
+    let said = open_in(&folder.0.join("empty"), Some("cifar10"), None, 0, Sizes::default()).unwrap_err().to_string();
+    says(&said, &["neither", "searched: ", "empty/", "curl"]);
+    let cut = folder.write("cut/cifar-10-binary.tar.gz", &gzip(&records(9))[..40]);
+    says(
+        &Cifar10::open(&cut).err().unwrap().to_string(),
+        &["cut short", "curl -L -o ", "cut/cifar-10-binary.tar.gz https://"],
+    );
     // Followed, the hint leads to a set.
     let archive = gzip(&tar_of(&[("cifar-10-batches-bin/data_batch_1.bin", &records(2))]));
     folder.write("data/cifar-10-binary.tar.gz", &archive);

@@ -221,12 +221,11 @@ fn other_networks_are_named() {
         says(&said, &["weights of resnet18 or airbench94", name]);
         assert!(!said.contains("hint"), "there is nothing to be done: {said}");
     }
-    // Of the right depth, the next thing that is missing is named.
-    write(&path, &resnet(&[2, 2, 2, 2], false), &[]);
-    says(
-        &refused(&path, &self::resnet(10)),
-        &["conv1.weight and fc.weight of resnet18", "[4, 3, 7, 7] and [10, 32]"][..1],
-    );
+    // Of the right depth, but with another number of channels behind the last stage.
+    let mut wrong = resnet(&[2, 2, 2, 2], false);
+    wrong[1] = tensor("fc.weight".into(), &[10, 33]);
+    write(&path, &wrong, &[]);
+    says(&refused(&path, &self::resnet(10)), &["conv1.weight and fc.weight of resnet18", "[4, 3, 7, 7] and [10, 33]"]);
     write(&path, &[tensor("encoder.weight".into(), &[3]), tensor("z".into(), &[1])], &[]);
     says(&refused(&path, &self::resnet(10)), &["2 tensors, none of that name; the first is `encoder.weight`"]);
     write(&path, &[], &[]);
@@ -264,6 +263,15 @@ fn other_files_are_named() {
     ] {
         says(&refused(&folder.write(name, bytes), &resnet(10)), parts);
     }
+}
+
+/// The folder of a run is none, and the file in it is named.
+#[test]
+fn a_folder_is_no_file() {
+    let folder = Folder::new("run-folder");
+    folder.write("run/model.safetensors", b"");
+    says(&refused(&folder.0.join("run"), &resnet(10)), &["the folder of a run", "run/model.safetensors"]);
+    says(&refused(&folder.0, &resnet(10)), &["an ordinary file", "a folder"]);
 }
 
 /// Values that are no weights are refused by the name of their tensor, in every type.

@@ -12,7 +12,7 @@ mod long_name;
 
 use super::find::Suspect;
 use super::records::Part;
-use super::{NAMES_FILE, NAMES_LIMIT, is_batch, no_batches};
+use super::{ARCHIVE, NAMES_FILE, NAMES_LIMIT, RECORD_BYTES, how_to_get, is_batch, no_batches};
 use crate::error::{Error, Result};
 use crate::file_type::{FIRST_BYTES, FileType};
 use flate2::bufread::MultiGzDecoder;
@@ -37,7 +37,7 @@ pub(super) struct Contents {
 
 /// Reads the archive at `path`, which may unpack to `limit` bytes.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Contents> {
-    let (file, _) = crate::files::open(path)?;
+    let (file, length) = crate::files::open(path)?;
     let limits = Limits { limit, packed: Cell::new(0), unpacked: Cell::new(0) };
     let mut packed = BufReader::with_capacity(1 << 18, Counted { inner: file, count: &limits.packed });
     let first = packed.fill_buf().map_err(Error::io("read", path))?;
@@ -45,15 +45,19 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Contents> {
     let contents = match kind {
         Some(FileType::Gzip) => unpack(path, Limited { inner: MultiGzDecoder::new(packed), limits: &limits }),
         Some(FileType::Tar) | None => unpack(path, Limited { inner: packed, limits: &limits }),
-        Some(other) => return Err(Error::data(path, EXPECTED, other.name(), other_hint(other))),
+        Some(FileType::Html) => return Err(Error::data(path, EXPECTED, FileType::Html.name(), again(path))),
+        Some(other) => return Err(Error::data(path, EXPECTED, other.name(), "")),
     };
     let contents = contents.map_err(|error| match error {
         // What the tar crate makes of the reader's error is its own affair, so the reader is asked.
         _ if limits.exceeded() => too_large(path, limit),
         // Past opening, what fails is the decoding: the file is not what it should be.
         Error::Io { source, .. } => {
-            let found = format!("something else, or damage ({source})");
-            Error::data(path, EXPECTED, found, "a download may have been cut short: fetch the archive again")
+            if kind.is_none() && length > 0 && length.is_multiple_of(RECORD_BYTES as u64) {
+                let found = "a file as long as whole records are, under another name";
+                return Error::data(path, EXPECTED, found, "records are read from data_batch_*.bin and test_batch.bin");
+            }
+            Error::data(path, EXPECTED, format!("something else, or damage ({source})"), again(path))
         }
         other => other,
     })?;
@@ -65,12 +69,11 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Contents> {
 
 const EXPECTED: &str = "a tar archive, compressed by gzip or not";
 
-fn other_hint(kind: FileType) -> &'static str {
-    match kind {
-        FileType::Html => "fetch the archive again",
-        FileType::Torch | FileType::Pickle | FileType::Npz | FileType::Hdf5 | FileType::Gguf => "",
-        _ => "unpack it and give the folder",
-    }
+/// What to do about an archive that is not whole.
+fn again(path: &Path) -> String {
+    let folder = path.parent().filter(|_| path.file_name().is_some_and(|name| name == ARCHIVE));
+    let hint = "the download may have been cut short";
+    folder.map_or_else(|| format!("{hint}: fetch it again"), |folder| format!("{hint}; {}", how_to_get(folder)))
 }
 
 fn unpack(path: &Path, reader: impl Read) -> Result<Contents> {
