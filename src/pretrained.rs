@@ -30,6 +30,9 @@ use recognize::Names;
 /// Most bytes of a file's table of tensors; ResNet-18's takes 12,000.
 const MOST_TABLE: u64 = 1 << 20;
 
+/// Most characters of the reason why metadata are ignored.
+const LONGEST_REASON: usize = 200;
+
 /// What becomes of a file's last layer, whose rows are its classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Head {
@@ -55,8 +58,14 @@ pub struct Pretrained {
 }
 
 enum Content {
-    Tensors(Tensors, Names),
+    File(Box<File>),
     Checkpoint(Box<Loaded>),
+}
+
+/// A file of weights, and what its tensors are called.
+struct File {
+    tensors: Tensors,
+    names: Names,
 }
 
 impl Pretrained {
@@ -82,11 +91,8 @@ impl Pretrained {
         let (model, config) = recognize::network(path, &tensors.table, &names)?;
         let mut remarks = vec![];
         if !names.dropped.is_empty() {
-            remarks.push(format!(
-                "{}: `{}` dropped from the names of tensors",
-                path.display(),
-                names.dropped.join("`, `")
-            ));
+            let shown = names.dropped[..names.dropped.len().min(3)].join("`, `");
+            remarks.push(format!("{}: `{shown}` dropped from the names of tensors", path.display()));
         }
         let types: BTreeSet<_> = tensors.table.tensors().into_values().map(|tensor| tensor.dtype).collect();
         let converted: Vec<_> = types.into_iter().filter(|t| dtype::is_float(*t) && *t != Dtype::F32).collect();
@@ -94,7 +100,7 @@ impl Pretrained {
             let list = converted.iter().map(|t| format!("{t:?}")).collect::<Vec<_>>().join(" and ");
             remarks.push(format!("{}: {list} converted to F32", path.display()));
         }
-        let mut read = Self::new(path, model, config, Content::Tensors(tensors, names));
+        let mut read = Self::new(path, model, config, Content::File(Box::new(File { tensors, names })));
         read.remarks = remarks;
         read.believe(said);
         Ok(read)
@@ -129,6 +135,8 @@ impl Pretrained {
                 }
             },
         };
+        // It may quote what it was about, which may be as long as the file.
+        let refused: String = refused.chars().take(LONGEST_REASON).collect();
         self.remarks.push(format!("{}: what it says of itself is ignored: {refused}", self.path.display()));
     }
 
@@ -143,23 +151,22 @@ impl Pretrained {
     /// [`Error::Io`], or [`Error::Data`] with the name of the tensor that is missing, has another shape or type or a value that is
     /// not finite, or that the network does not have.
     pub fn weights(&self, layout: &Layout, head: Head, seed: u64) -> Result<Weights> {
-        let mut weights = Weights::init(layout, seed);
-        let skipped = |name: &str| head == Head::Skip && name.starts_with(self.model.head());
-        let values: Box<dyn Fn(&Segment) -> Result<Vec<f32>>> = match &self.content {
-            Content::Tensors(tensors, names) => {
-                self.only_known(names, layout)?;
-                weights.batches = batches(tensors, names, layout)?;
-                Box::new(|segment| floats(tensors, names, segment))
+        let mut weights = match head {
+            Head::Skip => Weights::init(layout, seed),
+            Head::Load => Weights::zeros(layout), // each tensor is filled, or missing
+        };
+        let wanted = |segment: &Segment| head == Head::Load || !segment.name.starts_with(self.model.head());
+        match &self.content {
+            Content::File(file) => {
+                self.only_known(&file.names, layout)?;
+                weights.batches = file.batches(layout)?;
+                fill(&mut weights, layout, wanted, |segment| file.floats(segment))?;
             }
             Content::Checkpoint(loaded) => {
-                let (own, stored) = (self.layout(), loaded.weights(&self.layout())?);
+                let own = self.layout();
+                let stored = loaded.weights(&own)?;
                 weights.batches = stored.batches;
-                Box::new(move |segment| self.of_arenas(&own, &stored, segment))
-            }
-        };
-        for (segments, arena) in [(&layout.params, &mut weights.params), (&layout.running, &mut weights.running)] {
-            for segment in segments.iter().filter(|segment| !skipped(&segment.name)) {
-                put(arena, segment, &values(segment)?);
+                fill(&mut weights, layout, wanted, |segment| self.of_arenas(&own, &stored, segment))?;
             }
         }
         Ok(weights)
@@ -203,37 +210,56 @@ impl Pretrained {
     }
 }
 
-/// Training batches that the running statistics have seen: the first batch norm's counter, where the file has it.
-fn batches(tensors: &Tensors, names: &Names, layout: &Layout) -> Result<i64> {
-    let found = counters(layout).find_map(|name| Some((names.in_file(&name)?.to_owned(), name)));
-    let Some((in_file, name)) = found else { return Ok(0) };
-    let info = tensors.table.info(&in_file).expect("it is a name of the table");
-    let wrong = |found: String| Error::data(tensors.path(), format!("`{name}` as one I64 of at least 0"), found, "");
-    if info.dtype != Dtype::I64 || !info.shape.is_empty() {
-        return Err(wrong(format!("{:?} of shape {:?}", info.dtype, info.shape)));
+/// Puts the values of each wanted tensor in their place.
+fn fill(
+    weights: &mut Weights,
+    layout: &Layout,
+    wanted: impl Fn(&Segment) -> bool,
+    values: impl Fn(&Segment) -> Result<Vec<f32>>,
+) -> Result<()> {
+    for (segments, arena) in [(&layout.params, &mut weights.params), (&layout.running, &mut weights.running)] {
+        for segment in segments.iter().filter(|segment| wanted(segment)) {
+            put(arena, segment, &values(segment)?);
+        }
     }
-    let bytes = tensors.bytes(info)?;
-    let count = i64::from_le_bytes(*bytes.first_chunk().expect("the table was checked: eight bytes"));
-    if count < 0 { Err(wrong(count.to_string())) } else { Ok(count) }
+    Ok(())
 }
 
-/// A tensor of a file of weights.
-fn floats(tensors: &Tensors, names: &Names, segment: &Segment) -> Result<Vec<f32>> {
-    let Segment { name, shape, .. } = segment;
-    let wrong = |expected: String, found: String| Error::data(tensors.path(), expected, found, "");
-    let expected = || format!("`{name}` of shape {:?}", shape.dims());
-    let info = names.in_file(name).and_then(|name| tensors.table.info(name));
-    let info = info.ok_or_else(|| wrong(expected(), "no such tensor".into()))?;
-    if info.shape != shape.dims() {
-        return Err(wrong(expected(), format!("shape {:?}", info.shape)));
+impl File {
+    /// Training batches that the running statistics have seen: the first batch norm's counter, 0 where the file has none.
+    fn batches(&self, layout: &Layout) -> Result<i64> {
+        let found = counters(layout).find_map(|name| Some((self.names.in_file(&name)?.to_owned(), name)));
+        let Some((in_file, name)) = found else { return Ok(0) };
+        let info = self.tensors.table.info(&in_file).expect("it is a name of the table");
+        let wrong =
+            |found: String| Error::data(self.tensors.path(), format!("`{name}` as one I64 of at least 0"), found, "");
+        if info.dtype != Dtype::I64 || !info.shape.is_empty() {
+            return Err(wrong(format!("{:?} of shape {:?}", info.dtype, info.shape)));
+        }
+        let bytes = self.tensors.bytes(info)?;
+        let count = i64::from_le_bytes(*bytes.first_chunk().expect("the table was checked: eight bytes"));
+        if count < 0 { Err(wrong(count.to_string())) } else { Ok(count) }
     }
-    if !dtype::is_float(info.dtype) {
-        return Err(wrong(format!("`{name}` as F32, F16, BF16 or F64"), format!("{:?}", info.dtype)));
+
+    /// The values of a tensor.
+    fn floats(&self, segment: &Segment) -> Result<Vec<f32>> {
+        let Segment { name, shape, .. } = segment;
+        let path = self.tensors.path();
+        let wrong = |expected: String, found: String| Error::data(path, expected, found, "");
+        let expected = || format!("`{name}` of shape {:?}", shape.dims());
+        let info = self.names.in_file(name).and_then(|name| self.tensors.table.info(name));
+        let info = info.ok_or_else(|| wrong(expected(), "no such tensor".into()))?;
+        if info.shape != shape.dims() {
+            return Err(wrong(expected(), format!("shape {:?}", info.shape)));
+        }
+        if !dtype::is_float(info.dtype) {
+            return Err(wrong(format!("`{name}` as F32, F16, BF16 or F64"), format!("{:?}", info.dtype)));
+        }
+        let values = dtype::to_f32(info.dtype, &self.tensors.bytes(info)?);
+        let values = values.map_err(|found| wrong(format!("values of f32 in `{name}`"), found))?;
+        check_values(path, name, &values)?;
+        Ok(values)
     }
-    let values = dtype::to_f32(info.dtype, &tensors.bytes(info)?);
-    let values = values.map_err(|found| wrong(format!("values of f32 in `{name}`"), found))?;
-    check_values(tensors.path(), name, &values)?;
-    Ok(values)
 }
 
 /// Refuses values that are not finite, and variances below 0.

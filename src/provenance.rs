@@ -35,12 +35,12 @@ pub struct Provenance {
     /// The run's seed.
     pub seed: u64,
     /// The images.
-    pub dataset: Origin,
+    pub dataset: TrainedOn,
 }
 
 /// The data set that weights were trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct TrainedOn {
     /// Its name.
     pub name: String,
     /// CRC-32 of all records, in hexadecimal.
@@ -78,7 +78,7 @@ impl Provenance {
         if let Some(normalize) = read.normalize {
             normalize.check().map_err(|_| format!("a normalization by {normalize}"))?;
         }
-        let Origin { name, crc32, classes, .. } = &read.dataset;
+        let TrainedOn { name, crc32, classes, .. } = &read.dataset;
         let texts = [&read.version, &read.model, &read.stem, &read.optimizer, name, crc32];
         if texts.into_iter().chain(classes).any(|text| !printable(text)) {
             return Err("a text that cannot be printed".into());

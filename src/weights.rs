@@ -30,15 +30,17 @@ impl Weights {
     /// First weights, drawn tensor by tensor from (seed, name): a network of other layers keeps what it shares. Those that come
     /// from images are [`whiten::first_weights`](crate::whiten::first_weights)'s to add.
     pub fn init(layout: &Layout, seed: u64) -> Self {
-        let mut params = vec![0.0; layout.param_floats() as usize];
-        for segment in &layout.params {
-            put(&mut params, segment, &draw(segment, seed));
+        let mut weights = Self::zeros(layout);
+        for (segments, arena) in [(&layout.params, &mut weights.params), (&layout.running, &mut weights.running)] {
+            segments.iter().for_each(|segment| put(arena, segment, &draw(segment, seed)));
         }
-        let mut running = vec![0.0; layout.running_floats() as usize];
-        for segment in &layout.running {
-            put(&mut running, segment, &draw(segment, seed));
-        }
-        Self { params, running, batches: 0 }
+        weights
+    }
+
+    /// Arenas of zeros.
+    pub(crate) fn zeros(layout: &Layout) -> Self {
+        let params = vec![0.0; layout.param_floats() as usize];
+        Self { params, running: vec![0.0; layout.running_floats() as usize], batches: 0 }
     }
 
     /// Writes the file, all or nothing, with what there is to say of where the weights come from.
@@ -59,10 +61,9 @@ impl Weights {
             .map(|(name, shape, values)| (name.clone(), view(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))))
             .collect();
         views.extend(counters(layout).map(|name| (name, view(Dtype::I64, vec![], bytemuck::cast_slice(&batches)))));
-        // The first is what PyTorch's own files say.
-        let mut metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        metadata.extend(provenance.map(|provenance| (provenance::KEY.to_owned(), provenance.to_text())));
-        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| Error::Io {
+        // One key: of several the order would be another in each file, and equal weights are equal files.
+        let metadata = provenance.map(|from| HashMap::from([(provenance::KEY.to_owned(), from.to_text())]));
+        let bytes = safetensors::serialize(views, metadata).map_err(|e| Error::Io {
             action: "write",
             path: path.into(),
             source: std::io::Error::other(e),

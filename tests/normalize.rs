@@ -207,7 +207,7 @@ fn what_is_no_normalization() {
     folder.write("grey/data_batch_1.bin", &[vec![0], vec![7; 3072]].concat());
     folder.write("grey/test_batch.bin", &[vec![0], vec![7; 3072]].concat());
     let said = folder.refused(2, &["train", "--data", "grey", "--normalize", "dataset", "--width", "4"]);
-    says(&said, &["cannot be normalized by", "/0,0,0"]);
+    says(&said, &["of one colour", "/0,0,0"]);
     folder.write("test/test_batch.bin", &crate::folder::records(10));
     let said = folder.refused(2, &["data", "--data", "test", "--normalize", "dataset", "--preview", "x.png"]);
     says(&said, &["of the training images: the data set has none", "give the numbers"]);

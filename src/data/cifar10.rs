@@ -269,7 +269,7 @@ fn unusual(train: &[Part], test: &[Part]) -> Vec<String> {
     let official = |parts: &[Part]| parts.iter().all(|part| part.records == OFFICIAL_RECORDS);
     if train.len() != OFFICIAL_FILES || !official(train) || !official(test) {
         notes.push(format!(
-            "not the official CIFAR-10 of 50,000 + 10,000 images: {} in {} data_batch file(s) + {} in {TEST_FILE}",
+            "not the official CIFAR-10: {} images in {} file(s), {} in {TEST_FILE}",
             records(train),
             train.len(),
             records(test),

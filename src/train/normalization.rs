@@ -54,7 +54,12 @@ impl Normalization {
                 }
                 let summary = summary(dataset, Split::Train)?;
                 let normalize = Normalize { mean: summary.mean, std: summary.std };
-                normalize.check()?;
+                normalize.check().map_err(|_| {
+                    let message = format!(
+                        "the training images are of one colour: by their numbers, {normalize}, nothing is left"
+                    );
+                    Error::config(message, "half, imagenet or numbers of your own leave something")
+                })?;
                 Ok(normalize)
             }
         }

@@ -152,6 +152,8 @@ fn long_names_in_archives() {
     builder.append_data(&mut header(&three), "data_batch_1.bin", &three[..]).unwrap();
     let path = folder.write("sparse.tar", &builder.into_inner().unwrap());
     says(&Cifar10::open(&path).err().unwrap().to_string(), &["data_batch_1.bin as a sparse file", "--sparse"]);
+    let within = folder.write("outer.tar", &tar_of(&[("x/cifar-10-binary.tar.gz", &gzip(&tar_of(files)))]));
+    says(&Cifar10::open(&within).err().unwrap().to_string(), &["another archive, cifar-10-binary.tar.gz", "unpack it"]);
     // A link is no file, and that is said.
     let mut link = tar::Header::new_gnu();
     link.set_size(0);
@@ -204,6 +206,20 @@ fn what_cannot_be_read_is_named() {
         folder.write(&format!("data/{name}"), b"");
     }
     assert_eq!(open(&folder, None, None).unwrap().dataset.spec().name, "shapes10");
+}
+
+/// A first run without images goes on with drawn ones, and says so in two lines of a terminal's width.
+#[test]
+fn without_images_two_lines_say_so() {
+    let folder = Folder::new("first-run");
+    let said = folder.works(&["data"]);
+    let lines: Vec<&str> = said.lines().take(3).collect();
+    says(lines[0], &["NO CIFAR-10 in data/", "shapes10, DRAWN SHAPES"]);
+    says(lines[1], &["Put this into data/: https://"]);
+    assert!(lines[2].starts_with("shapes10, CRC-32") && lines.iter().all(|line| line.len() <= 80), "{said}");
+    folder.write("data/cifar-10-batches-py/data_batch_1", b"");
+    says(&folder.refused(1, &["data"]), &["the Python version", "curl"]);
+    says(&folder.works(&["data", "--dataset", "shapes10"]), &["shapes10, CRC-32"]);
 }
 
 /// The error lists what was searched and how to get the images, by commands that put them where they are looked for.

@@ -52,19 +52,31 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Contents> {
         // What the tar crate makes of the reader's error is its own affair, so the reader is asked.
         _ if limits.exceeded() => too_large(path, limit),
         // Past opening, what fails is the decoding: the file is not what it should be.
+        Error::Io { .. } if kind.is_none() => neither(path, length),
         Error::Io { source, .. } => {
-            if kind.is_none() && length > 0 && length.is_multiple_of(RECORD_BYTES as u64) {
-                let found = "a file as long as whole records are, under another name";
-                return Error::data(path, EXPECTED, found, "records are read from data_batch_*.bin and test_batch.bin");
-            }
             Error::data(path, EXPECTED, format!("something else, or damage ({source})"), again(path))
         }
         other => other,
     })?;
     match (&contents.parts[..], &contents.suspect) {
+        ([], Some((name, Suspect::Archive))) => {
+            let hint = "unpack it, and name the archive within";
+            Err(Error::data(path, "data_batch_*.bin files", format!("another archive, {name}"), hint))
+        }
         ([], Some((name, suspect))) => Err(no_batches(path, &format!("{name}: {}", suspect.words()))),
+        // A block of zeros ends an archive, so a file that begins with zeros is one of nothing.
+        ([], None) if kind.is_none() => Err(neither(path, length)),
         _ => Ok(contents),
     }
+}
+
+/// The error for a file of unknown kind.
+fn neither(path: &Path, length: u64) -> Error {
+    if length > 0 && length.is_multiple_of(RECORD_BYTES as u64) {
+        let found = "a file as long as whole records are, under another name";
+        return Error::data(path, EXPECTED, found, "records are read from data_batch_*.bin and test_batch.bin");
+    }
+    Error::data(path, EXPECTED, "something else, or damage", again(path))
 }
 
 const EXPECTED: &str = "a tar archive, compressed by gzip or not";

@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Most entries of a folder that are looked at.
-const MOST_ENTRIES: usize = 10_000;
-/// Most folders that are looked at.
+/// Most files and folders that are looked at in all: a folder of links to everything must not take minutes.
+const MOST_ENTRIES: usize = 100_000;
+/// Most folders that are looked into.
 const MOST_FOLDERS: usize = 1_000;
 /// Levels below the folder that is searched.
 const DEPTH: usize = 2;
@@ -107,18 +107,18 @@ impl Search {
     pub(super) fn new(folder: &Path) -> Result<Self> {
         let mut search = Self::default();
         let mut queue = VecDeque::from([(folder.to_owned(), 0)]);
-        let mut found_at = usize::MAX;
+        let (mut found_at, mut left) = (usize::MAX, MOST_ENTRIES);
         while let Some((folder, depth)) = queue.pop_front() {
             if depth > found_at || search.searched.len() == MOST_FOLDERS {
                 break;
             }
-            let listing = match Listing::new(&folder) {
+            let listing = match Listing::new(&folder, &mut left) {
                 Ok(listing) => listing,
                 // One that may not be listed holds nothing for this user.
                 Err(_) if depth > 0 => continue,
                 Err(error) => return Err(error),
             };
-            if let Some(source) = listing.source(&folder) {
+            if let Some(source) = listing.source(&folder, &mut left) {
                 search.sources.push(source);
                 found_at = depth;
             }
@@ -177,16 +177,20 @@ struct Listing {
 }
 
 impl Listing {
-    fn new(folder: &Path) -> Result<Self> {
+    /// Lists a folder, as far as there is something `left` of what may be looked at.
+    fn new(folder: &Path, left: &mut usize) -> Result<Self> {
         let (mut files, mut folders) = (vec![], vec![]);
-        for entry in fs::read_dir(folder).map_err(Error::io("list", folder))?.take(MOST_ENTRIES).flatten() {
+        for entry in fs::read_dir(folder).map_err(Error::io("list", folder))?.take(*left).flatten() {
+            *left -= 1;
             let Ok(name) = entry.file_name().into_string() else { continue };
             // Hidden ones are tools' own: `._data_batch_1.bin` is macOS's, `.git` a repository.
             if name.starts_with('.') || name.contains(char::is_control) {
                 continue;
             }
-            // Links are followed.
-            let list = if entry.path().is_dir() { &mut folders } else { &mut files };
+            // Links are followed; of everything else the listing itself says what it is.
+            let is_folder =
+                entry.file_type().is_ok_and(|kind| kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()));
+            let list = if is_folder { &mut folders } else { &mut files };
             list.push(name);
         }
         files.sort_unstable();
@@ -195,12 +199,14 @@ impl Listing {
     }
 
     /// Files of records here come first, then those in the folder of the official archive, then an archive.
-    fn source(&self, folder: &Path) -> Option<Source> {
+    fn source(&self, folder: &Path, left: &mut usize) -> Option<Source> {
         if self.files.iter().any(|name| is_batch(name)) {
             return Some(Source::Folder(folder.to_owned()));
         }
         let inner = folder.join(FOLDER);
-        if Self::new(&inner).is_ok_and(|inner| inner.files.iter().any(|name| is_batch(name))) {
+        if self.folders.iter().any(|name| name == FOLDER)
+            && Self::new(&inner, left).is_ok_and(|inner| inner.files.iter().any(|name| is_batch(name)))
+        {
             return Some(Source::Folder(inner));
         }
         let official = ENDINGS.iter().map(|ending| format!("{}{ending}", ARCHIVE.trim_end_matches(ENDINGS[0])));
