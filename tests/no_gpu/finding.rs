@@ -11,6 +11,9 @@ use crate::folder::{Folder, records, says};
 
 type Tar = tar::Builder<Vec<u8>>;
 
+/// Name and content.
+type File<'a> = (&'a str, &'a [u8]);
+
 fn header(bytes: &[u8]) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_size(bytes.len() as u64);
@@ -20,14 +23,14 @@ fn header(bytes: &[u8]) -> tar::Header {
 }
 
 /// A tar of these files; GNU's entries for names beyond a hundred characters.
-fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+fn tar_of(files: &[File<'_>]) -> Vec<u8> {
     let mut builder = Tar::new(vec![]);
     files.iter().for_each(|(name, bytes)| builder.append_data(&mut header(bytes), name, *bytes).unwrap());
     builder.into_inner().unwrap()
 }
 
 /// The same with names in pax records alone; the header's is of no use.
-fn pax_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+fn pax_of(files: &[File<'_>]) -> Vec<u8> {
     let mut builder = Tar::new(vec![]);
     for (name, bytes) in files {
         let size = bytes.len().to_string();
@@ -174,7 +177,7 @@ fn what_cannot_be_read_is_named() {
     let image = |i: usize| format!("data/train/cat/{i}.png");
     let images: Vec<String> = (0..10).map(image).collect();
     let images: Vec<(&str, &[u8])> = images.iter().map(|name| (&name[..], &b"\x89PNG"[..])).collect();
-    let cases: [(&[(&str, &[u8])], &str); 12] = [
+    let cases: [(&[File<'_>], &str); 12] = [
         (
             &[("data/cifar-10-batches-py/data_batch_1", pickle), ("data/cifar-10-batches-py/test_batch", pickle)],
             "Python",
