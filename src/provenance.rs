@@ -54,7 +54,7 @@ pub struct TrainedOn {
 }
 
 /// Longest text that is taken from a file, in characters: it may be printed.
-const LONGEST: usize = 100;
+const LONGEST: usize = 1000;
 
 /// Most classes whose names are taken from a file.
 const MOST_CLASSES: usize = 65_536;

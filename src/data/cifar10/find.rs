@@ -39,18 +39,26 @@ impl Source {
 /// What looks like images and cannot be read, by the name of its file or folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Suspect {
+    /// CIFAR-10 as Python pickles.
     Python,
+    /// CIFAR-100.
     Cifar100,
+    /// What browsers and download programs call a file until it is whole.
     Unfinished,
+    /// The official folder, where it has no files of records.
     Empty,
+    /// MNIST and its kin.
     Idx,
+    /// Pictures, one file each.
     Images,
+    /// An archive that CIFAR-10 does not come as.
     Archive,
+    /// Tables and arrays of some other library.
     Arrays,
 }
 
 impl Suspect {
-    /// What a name stands for; of a folder, that the folder itself is meant.
+    /// What a file or folder of this name is likely to be; `None` if it does not look like images.
     pub(super) fn of(name: &str, is_folder: bool) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let ends = |endings: &[&str]| !is_folder && endings.iter().any(|end| name.ends_with(end));
@@ -73,7 +81,7 @@ impl Suspect {
         }
     }
 
-    /// What it is, in words.
+    /// What it is, for an error.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Python => "the Python version of CIFAR-10: pickles, which are programs and not run here",
