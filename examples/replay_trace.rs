@@ -14,9 +14,9 @@ use std::{path::PathBuf, process::ExitCode, str::FromStr};
 use clap::Parser;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use velograd::{
+    device::Gpu,
     error::{Error, Result},
-    files::write_atomically,
-    gpu::Gpu,
+    host::files::write_atomically,
     optim::{self, Lookahead, Stepper},
 };
 

@@ -26,13 +26,13 @@ use print::{remark, say};
 pub use tune::{TuneFlag, TuneFlags};
 
 use crate::{
+    check::cooperative::{self, Verdict},
+    device::Gpu,
     error::{Error, Result},
-    gpu::{Gpu, target::Precision},
-    matrix::{self, Verdict},
-    models::{self, Config, Model, Stem},
-    network::{LARGEST_BATCH, Plans, Recipe},
+    models::{self, Config, Model, Stem, check_width},
     ops::Augment,
-    train::check_width,
+    program::target::Precision,
+    training::network::{LARGEST_BATCH, Plans, Recipe},
 };
 
 /// Train convolutional networks on any GPU, or none: every operation is a WGSL compute shader.
@@ -158,7 +158,7 @@ impl PrecisionFlag {
         };
         gpu.target_for(precision)?;
         if precision == Precision::Mixed && gpu.matrix.is_some() {
-            let verdict = match matrix::adopt(gpu)? {
+            let verdict = match cooperative::adopt(gpu)? {
                 Verdict::Absent => return Ok(precision),
                 Verdict::Wrong => "compute wrongly: not used",
                 Verdict::Slow => "are no faster: not used",

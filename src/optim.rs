@@ -38,12 +38,14 @@ use element_wise::ElementWise;
 use updates::correction;
 
 use crate::{
-    error::{Error, Result},
-    gpu::{runtime::Runtime, target::Precision},
+    device::runtime::Runtime,
+    error::{Error, Result, suggest},
     ops,
-    params::{CHUNK, Layout},
-    suggest,
-    tape::{Recording, Slot, Tape},
+    program::{
+        Recording, Slot, Tape,
+        params::{CHUNK, Layout},
+        target::Precision,
+    },
 };
 
 /// How a word of state begins.

@@ -5,15 +5,20 @@ use std::{fs, process::Output};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use velograd::{
-    data::{Cifar10, Split, summary},
-    gpu::target::Target,
+    data::{Split, summary},
+    host::{
+        data::Cifar10,
+        pretrained::{Head, Pretrained},
+    },
     models::{self, Config, Stem},
-    network::{Plans, Recipe},
     ops::Normalize,
-    pretrained::{Head, Pretrained},
+    program::target::Target,
     random::Rng,
-    weights::Weights,
-    whiten::first_weights,
+    training::{
+        network::{Plans, Recipe},
+        weights::Weights,
+        whiten::first_weights,
+    },
 };
 
 use crate::{

@@ -11,15 +11,14 @@ use super::{
     recipe::AugmentFlag,
 };
 use crate::{
-    data::{self, Batch, Dataset, Loader, Split, contact_sheet, order, summary},
+    data::{self, Batch, Dataset, Split, order, summary},
+    device::{Gpu, runtime::Runtime},
     error::{Error, Result},
-    gpu::{
-        Gpu,
-        runtime::{Runtime, Step},
-    },
+    host::{data as host_data, loader::Loader},
+    lab::sheet::contact_sheet,
     ops::{self, Augment, Normalize},
-    tape::Tape,
-    train::Normalization,
+    program::{Tape, step::Step},
+    training::Normalization,
 };
 
 /// Images of the sheet: ten rows of each image as it is, then as training sees it.
@@ -50,7 +49,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
+    let opened = host_data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
     opened.notes.iter().for_each(|note| say!("{note}"));
     let dataset = opened.dataset;
     say!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());

@@ -12,15 +12,20 @@ use super::{
     print::{remark, say},
 };
 use crate::{
-    data::{self, Opened, Split},
-    error::{Error, Result},
-    evaluate::{Evaluation, evaluate, evaluator},
+    data::{self, Split},
+    error::{Error, Result, suggest::shell_word},
+    host::{
+        data as host_data,
+        data::Opened,
+        pretrained::{Head, Pretrained},
+    },
     models,
-    network::Recipe,
     ops::Normalize,
-    pretrained::{Head, Pretrained},
-    suggest::shell_word,
-    train::Normalization,
+    training::{
+        Normalization,
+        evaluate::{Evaluation, evaluate, evaluator},
+        network::Recipe,
+    },
 };
 
 /// Images of a batch; the numbers do not depend on it.
@@ -123,9 +128,9 @@ impl Arguments {
         let trained_on = weights.provenance.as_ref().map(|provenance| &provenance.dataset);
         let seed = self.seed.or(trained_on.and_then(|set| set.seed)).unwrap_or(0);
         let DataFlags { data, dataset } = &self.data;
-        let known = trained_on.map(|set| set.name.as_str()).filter(|name| data::NAMES.contains(name));
+        let known = trained_on.map(|set| set.name.as_str()).filter(|name| host_data::NAMES.contains(name));
         let name = dataset.as_deref().or(known.filter(|_| data.is_none()));
-        data::open(name, data.as_deref(), seed)
+        host_data::open(name, data.as_deref(), seed)
     }
 }
 

@@ -4,10 +4,10 @@ use super::print::say;
 use crate::{
     data::Dataset,
     error::Result,
+    host::pretrained::Pretrained,
     models::Model,
     ops::Normalize,
-    pretrained::Pretrained,
-    train::{Normalization, Origin, choose_normalize},
+    training::{Normalization, Origin, choose_normalize},
 };
 
 /// Reads the flag's value.

@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::{ModelFlags, TuneFlags, print::say};
 use crate::{
+    device::runtime::{fits, planned_bytes},
     error::Result,
-    gpu::runtime::{fits, planned_bytes},
     optim,
-    tape::plan::Plan,
+    program::plan::Plan,
 };
 
 #[derive(Args)]

@@ -6,17 +6,21 @@ use clap::{Args, Subcommand};
 
 use super::{DataFlags, compare::named, normalization::choose_and_say, open_device, print::say, schedule::draw};
 use crate::{
-    data::{self, CLASSES},
+    data::CLASSES,
     error::{Error, Result},
-    figure::{Axis, Content, Figure, Line, Panel, Point},
-    files::write_atomically,
-    models::{self, Config, Stem},
+    host::{
+        data as host_data,
+        files::write_atomically,
+        pretrained::{Head, Pretrained},
+    },
+    lab::{
+        figure::{Axis, Content, Figure, Line, Panel, Point},
+        probe::{self, Frozen},
+        table::Table,
+    },
+    models::{self, Config, Stem, check_width},
     optim,
-    pretrained::{Head, Pretrained},
-    probe::{self, Frozen},
-    table::Table,
-    train::{Options, Trainer, check_width},
-    weights::Weights,
+    training::{Options, Trainer, weights::Weights},
 };
 
 #[derive(Args)]
@@ -137,7 +141,7 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
         return Err(Error::config(message, "without --weights a network is trained first"));
     }
     let gpu = open_device(flags.device.as_deref())?;
-    let opened = data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
+    let opened = host_data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
     opened.notes.iter().for_each(|note| say!("{note}"));
     let dataset = opened.dataset;
     let model = models::find("resnet18")?;

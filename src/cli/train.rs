@@ -13,20 +13,22 @@ use super::{
     checkpoints::CheckpointFlags, key_value, open_device, print::say, progress::Progress, recipe::RecipeFlags,
 };
 use crate::{
+    check::selftest,
     data::{Dataset, Split},
+    device::Gpu,
     error::{Error, Result},
-    files::{TENSORS_LIMIT, read},
-    gpu::{Gpu, target::Precision},
+    host::{
+        files::{TENSORS_LIMIT, read},
+        pretrained::{Head, Pretrained},
+        run::{Lock, Record, Recorder, default_folder, read_run, run_json, same_run},
+        signals::Stop,
+    },
     models::Config,
     optim::{self, Settings},
-    params::Layout,
-    pretrained::{Head, Pretrained},
-    record::{Lock, Record, Recorder, default_folder, read_run, run_json, same_run},
-    selftest,
-    signals::Stop,
-    train::{EpochRow, OnNan, Options, Position, Trainer, Watch as _, loss_variance},
-    weights::Weights,
-    whiten::first_weights,
+    program::{params::Layout, target::Precision},
+    training::{
+        EpochRow, OnNan, Options, Position, Trainer, Watch as _, loss_variance, weights::Weights, whiten::first_weights,
+    },
 };
 
 #[derive(Args)]

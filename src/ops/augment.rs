@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
-    params::padded,
-    tape::{Tape, Tensor},
+    program::{Tape, Tensor, params::padded},
 };
 
 /// Bytes of an image: three planes of 32 by 32.

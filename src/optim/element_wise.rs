@@ -1,10 +1,7 @@
 //! Rules that know of an element no more than its own gradient and state: the norm and guard, and one dispatch.
 
 use super::{Optimizer, Settings, Start, arena, decays, norm_and_guard, report, state, state_name};
-use crate::{
-    gpu::shader::Const,
-    tape::{Slot, Tape},
-};
+use crate::program::{Slot, Tape, shader::Const};
 
 type Row = Box<dyn Fn(u64) -> [f64; 4] + Send + Sync>;
 

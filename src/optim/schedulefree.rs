@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     optim::updates::correction,
-    tape::Tape,
+    program::Tape,
 };
 
 const fn number(key: &'static str, default: f64, high: f64, doc: &'static str) -> Setting {

@@ -3,10 +3,7 @@
 use serde_json::json;
 
 use super::Entry;
-use crate::{
-    error::{Error, Result},
-    suggest,
-};
+use crate::error::{Error, Result, suggest};
 
 /// What a setting may be.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use super::{
     BETA1, BETA2, EPS, Entry, Optimizer, Setting, Settings, Start, arena, blocks, correction, decays, report, state,
 };
-use crate::tape::Tape;
+use crate::program::Tape;
 
 /// The registry's row. The published CIFAR-10 setting is `lr=0.0846 beta3=1.015 alpha1=29`.
 pub static ENTRY: Entry = Entry {

@@ -3,8 +3,9 @@
 use std::{fs, path::Path};
 
 use velograd::{
-    data::{Cifar10, Dataset, Opened, Sizes, Split, open_in},
+    data::{Dataset, Sizes, Split},
     error::{Error, Result},
+    host::data::{Cifar10, Opened, open_in},
 };
 
 use crate::folder::{Folder, records, says};

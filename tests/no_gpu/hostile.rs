@@ -12,16 +12,19 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use velograd::{
     cli,
-    data::Cifar10,
     error::{Error, Result},
-    experiment::{self, Variant},
-    gpu::target::Target,
+    host::{
+        data::Cifar10,
+        pretrained::{Head, Pretrained},
+    },
+    lab::experiment::{self, Variant},
     models::{self, Config, Model, Stem},
-    network::{Plans, Recipe},
-    params::Layout,
-    pretrained::{Head, Pretrained},
+    program::{params::Layout, target::Target},
     random::Rng,
-    weights::Weights,
+    training::{
+        network::{Plans, Recipe},
+        weights::Weights,
+    },
 };
 
 use crate::folder::{Folder, records};

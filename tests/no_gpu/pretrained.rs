@@ -4,18 +4,24 @@ use std::{collections::HashMap, fs, path::Path};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use velograd::{
-    checkpoint,
     data::{Shapes10, Sizes},
-    gpu::target::Target,
+    host::{
+        checkpoint,
+        pretrained::{Head, Pretrained},
+    },
     models::{self, Config, Model, Stem},
-    network::{Plans, Recipe, State},
     ops::Normalize,
     optim::Updates,
-    params::{Layout, Segment},
-    pretrained::{Head, Pretrained},
-    provenance::{KEY, Provenance, TrainedOn},
-    train::{Checkpoint, Position},
-    weights::Weights,
+    program::{
+        params::{Layout, Segment},
+        target::Target,
+    },
+    training::{
+        Checkpoint, Position,
+        network::{Plans, Recipe, State},
+        provenance::{KEY, Provenance, TrainedOn},
+        weights::Weights,
+    },
 };
 
 use crate::folder::{Folder, says};

@@ -1,0 +1,103 @@
+//! Which data set, from where.
+//!
+//! [`open`] chooses it. CIFAR-10 is not ours to ship, so where its files are missing the program still has to do
+//! something useful on a first run: it draws [`shapes10`] instead, and says so loudly, since an accuracy on drawn shapes
+//! must never be mistaken for one on CIFAR-10. Asked for by name, CIFAR-10 is either found or an error.
+
+pub mod cifar10;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+pub use cifar10::Cifar10;
+
+use crate::{
+    data::{Dataset, Shapes10, Sizes, shapes10},
+    error::{Error, Result, suggest::hint},
+};
+
+/// The names [`open`] knows.
+pub const NAMES: [&str; 2] = [cifar10::NAME, shapes10::NAME];
+
+/// A set, and what to tell the user about how it was chosen.
+pub struct Opened {
+    /// The set.
+    pub dataset: Arc<dyn Dataset>,
+    /// Remarks to print before the run, the set's own included; each may have several lines.
+    pub notes: Vec<String>,
+    /// The folder or the archive that the images are read from, as an absolute path; `None` if they are drawn.
+    pub path: Option<PathBuf>,
+}
+
+impl Opened {
+    fn read(set: Cifar10) -> Self {
+        let path = std::path::absolute(set.path()).unwrap_or_else(|_| set.path().to_owned());
+        Self { notes: set.notes().to_vec(), dataset: Arc::new(set), path: Some(path) }
+    }
+
+    fn drawn(set: Shapes10, notes: Vec<String>) -> Self {
+        Self { dataset: Arc::new(set), notes, path: None }
+    }
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("dataset", self.dataset.spec()).field("notes", &self.notes).finish()
+    }
+}
+
+/// Opens the set called `name`; CIFAR-10 from `path` (a folder, an archive, or a file in a folder), or from wherever it lies in
+/// the folder `data` for `None`. Without a name it is CIFAR-10 if that is there, and otherwise [`shapes10`], unless `data` holds
+/// something else that looks like images. `seed` is what drawn images are drawn from.
+///
+/// # Errors
+/// [`Error::Config`] for an unknown name and for a path together with `shapes10`; [`Error::Data`] and [`Error::Io`]
+/// if CIFAR-10 was asked for, by name or by path, and is not there or not sound, and if `data` holds what cannot be read.
+pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened> {
+    open_in(Path::new("data"), name, path, seed, Sizes::default())
+}
+
+/// [`open`] with another folder than `data` to look in, and other sizes for a drawn set.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, sizes: Sizes) -> Result<Opened> {
+    if let Some(unknown) = name.filter(|name| !NAMES.contains(name)) {
+        return Err(Error::config(format!("no data set is called `{unknown}`"), hint(unknown, &NAMES)));
+    }
+    let drawn = name == Some(shapes10::NAME);
+    if let Some(path) = path {
+        if drawn {
+            let message =
+                format!("{} is drawn, not read: it takes no data folder ({})", shapes10::NAME, path.display());
+            return Err(Error::config(message, "leave out either the dataset or the folder"));
+        }
+        return Ok(Opened::read(Cifar10::open(path)?));
+    }
+    if drawn {
+        return Ok(Opened::drawn(Shapes10::new(seed, sizes)?, Vec::new()));
+    }
+    if name.is_some() {
+        // Asked for, it is there or an error says where it was looked for.
+        if home.is_dir() {
+            return Ok(Opened::read(Cifar10::open(home)?));
+        }
+        let hint = format!("name the folder or archive if it lies elsewhere; {}", cifar10::how_to_get(home));
+        return Err(Error::data(home, "a folder with CIFAR-10", "no such folder", hint));
+    }
+    match Cifar10::find(home)? {
+        Some(found) => Ok(Opened::read(found)),
+        None => {
+            let note = format!(
+                "NO CIFAR-10 in {home}/: using {}, DRAWN SHAPES: results do not compare.\n\
+                 Put this into {home}/: {}",
+                shapes10::NAME,
+                cifar10::URL,
+                home = home.display(),
+            );
+            Ok(Opened::drawn(Shapes10::new(seed, sizes)?, vec![note]))
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The weights of a network: drawn, and written as safetensors with torchvision's names, shapes and layouts.
+
+use std::{collections::HashMap, path::Path};
+
+use safetensors::{Dtype, tensor::TensorView};
+
+use crate::{
+    error::{Error, Result},
+    host::files::write_atomically,
+    program::params::{Init, Layout, Segment, Shape},
+    random::Rng,
+    training::provenance::{self, Provenance},
+};
+
+/// Key of the generator that draws first weights.
+const INIT: u64 = 0x1417;
+
+/// The values of a network in the stored layout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// The arena `params`.
+    pub params: Vec<f32>,
+    /// The arena `running`.
+    pub running: Vec<f32>,
+    /// Training batches that the running statistics have seen.
+    pub batches: i64,
+}
+
+impl Weights {
+    /// First weights, drawn tensor by tensor from (seed, name): a network of other layers keeps what it shares. Those that come
+    /// from images are [`whiten::first_weights`](crate::training::whiten::first_weights)'s to add.
+    pub fn init(layout: &Layout, seed: u64) -> Self {
+        let mut weights = Self::zeros(layout);
+        for (segments, arena) in [(&layout.params, &mut weights.params), (&layout.running, &mut weights.running)] {
+            segments.iter().for_each(|segment| put(arena, segment, &draw(segment, seed)));
+        }
+        weights
+    }
+
+    /// Arenas of zeros.
+    pub(crate) fn zeros(layout: &Layout) -> Self {
+        let params = vec![0.0; layout.param_floats() as usize];
+        Self { params, running: vec![0.0; layout.running_floats() as usize], batches: 0 }
+    }
+
+    /// Writes the file, all or nothing, with what there is to say of where the weights come from.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn save(&self, path: &Path, layout: &Layout, provenance: Option<&Provenance>) -> Result<()> {
+        let batches = [self.batches];
+        let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+        for (segments, arena) in [(&layout.params, &self.params), (&layout.running, &self.running)] {
+            for segment in segments {
+                tensors.push((segment.name.clone(), segment.shape.dims(), take(arena, segment)));
+            }
+        }
+        let view = |dtype, shape, bytes| TensorView::new(dtype, shape, bytes).expect("lengths follow from shapes");
+        let mut views: Vec<(String, TensorView<'_>)> = tensors
+            .iter()
+            .map(|(name, shape, values)| (name.clone(), view(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))))
+            .collect();
+        views.extend(counters(layout).map(|name| (name, view(Dtype::I64, vec![], bytemuck::cast_slice(&batches)))));
+        // One key: of several the order would be another in each file, and equal weights are equal files.
+        let metadata = provenance.map(|from| HashMap::from([(provenance::KEY.to_owned(), from.to_text())]));
+        let bytes = safetensors::serialize(views, metadata).map_err(|e| Error::Io {
+            action: "write",
+            path: path.into(),
+            source: std::io::Error::other(e),
+        })?;
+        write_atomically(path, &bytes)
+    }
+}
+
+/// `num_batches_tracked` of every batch norm.
+pub(crate) fn counters(layout: &Layout) -> impl Iterator<Item = String> {
+    let means = layout.running.iter().filter_map(|s| s.name.strip_suffix("running_mean"));
+    means.map(|prefix| format!("{prefix}num_batches_tracked"))
+}
+
+pub(crate) fn put(arena: &mut [f32], segment: &Segment, values: &[f32]) {
+    let stored = segment.shape.to_stored(values);
+    arena[segment.offset as usize..][..stored.len()].copy_from_slice(&stored);
+}
+
+pub(crate) fn take(arena: &[f32], segment: &Segment) -> Vec<f32> {
+    segment.shape.from_stored(&arena[segment.offset as usize..][..segment.shape.stored() as usize])
+}
+
+fn draw(segment: &Segment, seed: u64) -> Vec<f32> {
+    let name = crc32fast::hash(segment.name.as_bytes());
+    let mut rng = Rng::keyed(seed, &[INIT, u64::from(name)]);
+    let count = segment.shape.elements();
+    match segment.init {
+        Init::Constant(value) => vec![value; count],
+        Init::KaimingFanOut => {
+            let dims = segment.shape.dims();
+            let fan_out = dims[0] * dims.iter().skip(2).product::<usize>();
+            let deviation = (2.0 / fan_out as f64).sqrt();
+            (0..count).map(|_| (deviation * rng.normal()) as f32).collect()
+        }
+        Init::Uniform { fan } => {
+            let bound = 1.0 / f64::from(fan).sqrt();
+            (0..count).map(|_| rng.range(-bound, bound) as f32).collect()
+        }
+        Init::Dirac => {
+            let (dims, mut values) = (segment.shape.dims(), pytorch_convolution(segment.shape, &mut rng));
+            let filter = dims[1..].iter().product::<usize>();
+            for k in 0..dims[0].min(dims[1]) {
+                let taps = &mut values[k * filter..][..filter];
+                taps.fill(0.0);
+                taps[(k * dims[2] + dims[2] / 2) * dims[3] + dims[3] / 2] = 1.0;
+            }
+            values
+        }
+        Init::UnitVariance => {
+            let values: Vec<f64> = (0..count).map(|_| rng.range(-1.0, 1.0)).collect();
+            let mean = values.iter().sum::<f64>() / count as f64;
+            let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+            let deviation = (squares / (count - 1).max(1) as f64).sqrt();
+            values.iter().map(|v| (v / deviation) as f32).collect()
+        }
+        Init::Whiten => pytorch_convolution(segment.shape, &mut rng),
+    }
+}
+
+/// Uniform in +-1/sqrt(fan_in): `kaiming_uniform_` with PyTorch's `a = sqrt(5)`.
+fn pytorch_convolution(shape: Shape, rng: &mut Rng) -> Vec<f32> {
+    let dims = shape.dims();
+    let bound = 1.0 / (dims[1..].iter().product::<usize>() as f64).sqrt();
+    (0..shape.elements()).map(|_| rng.range(-bound, bound) as f32).collect()
+}
