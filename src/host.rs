@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod checkpoint;
 pub mod data;
+pub mod device;
 pub mod file_type;
 pub mod files;
 pub mod loader;
@@ -10,5 +11,6 @@ pub mod pretrained;
 pub mod run;
 pub mod signals;
 pub mod tensors;
+pub mod threads;
 pub mod tuning;
 pub mod weights;

@@ -9,6 +9,7 @@ use velograd::{
     host::{
         data::Cifar10,
         pretrained::{Head, Pretrained},
+        weights::save,
     },
     models::{self, Config, Stem},
     ops::Normalize,
@@ -172,8 +173,9 @@ fn whitening_sees_the_same_images() {
     let images = Cifar10::open(&folder.0.join("set")).unwrap();
     let model = models::find("airbench94").unwrap();
     let config = Config { stem: Stem::Cifar, width: 4, classes: 10 };
-    let plans = Plans { model, config, recipe: Recipe::default(), train: vec![], evaluate: vec![] };
-    let layout = plans.record(&Target::portable(), 1, false).layout;
+    let (recipe, target) = (Recipe::default(), Target::portable());
+    let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
+    let layout = plans.record(1, false).layout;
     let filters = |weights: &Weights| -> Vec<f32> {
         let segment = layout.params.iter().find(|s| s.name == "whiten.weight").unwrap();
         weights.params[segment.offset as usize..][..segment.shape.stored() as usize].to_vec()
@@ -271,9 +273,10 @@ fn weights_of_another_data_set() {
     // Seven classes: evaluated they are refused, trained on with a last layer of their own.
     let model = models::find("resnet18").unwrap();
     let config = Config { stem: Stem::Imagenet, width: 4, classes: 7 };
-    let plans = Plans { model, config, recipe: Recipe::default(), train: vec![], evaluate: vec![] };
-    let layout = plans.record(&Target::portable(), 1, false).layout;
-    Weights::init(&layout, 1).save(&folder.0.join("seven.safetensors"), &layout, None).unwrap();
+    let (recipe, target) = (Recipe::default(), Target::portable());
+    let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
+    let layout = plans.record(1, false).layout;
+    save(&Weights::init(&layout, 1), &folder.0.join("seven.safetensors"), &layout, None).unwrap();
     let seven = ["--weights", "seven.safetensors", "--data", "set"];
     let said = folder.refused(1, &[&["eval"], &seven[..]].concat());
     says(&said, &["a network of 10 classes, as cifar10 has", "7 classes", "--init-head skip"]);

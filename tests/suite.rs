@@ -35,6 +35,9 @@ mod no_gpu {
     /// Files that are damaged, forged or endless.
     mod hostile;
 
+    /// The rooms of the sources, and what they may take from each other.
+    mod rooms;
+
     /// What the sources keep to.
     mod sources;
 

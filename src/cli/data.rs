@@ -14,12 +14,13 @@ use crate::{
     data::{self, Batch, Dataset, Split, order, summary},
     device::{Gpu, runtime::Runtime},
     error::{Error, Result},
-    host::{data as host_data, loader::Loader},
+    host::{data as host_data, device::open, loader::Loader},
     lab::sheet::contact_sheet,
     ops::{self, Augment, Normalize},
-    program::{Tape, step::Step},
+    program::{BufferKind, Input, Tape, step::Step},
     training::Normalization,
 };
+use pollster::block_on;
 
 /// Images of the sheet: ten rows of each image as it is, then as training sees it.
 const COLUMNS: usize = 20;
@@ -87,7 +88,7 @@ fn preview(
     let batch = batch.ok_or_else(|| {
         Error::config("there are no training images to show", "they are read from data_batch_*.bin")
     })??;
-    let gpu = Gpu::open(arguments.device.as_deref())?;
+    let gpu = open(arguments.device.as_deref())?;
     let plain = as_network_sees(&gpu, &batch, arguments.seed, Augment::None, by)?;
     let augmented = as_network_sees(&gpu, &batch, arguments.seed, arguments.augment.into(), by)?;
     let all = || plain.iter().chain(&augmented).copied();
@@ -109,12 +110,12 @@ fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment, by: No
     let draws = ops::draw(&mut t, n as u32, augment);
     let x = ops::augment(&mut t, n as u32, draws, augment, by);
     t.keep(x);
-    let runtime = Runtime::new(gpu, &[t.finish()], true)?;
-    runtime.write(runtime.buffer("images"), &batch.images);
-    runtime.write(runtime.buffer("indices"), &batch.indices);
+    let runtime = block_on(Runtime::new(gpu, &[t.finish()], true))?;
+    runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
+    runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
     runtime.set_step(&Step { seed: Step::seed_of(seed), epoch: 1, ..Step::default() });
-    runtime.run(&[0])?;
-    let stored: Vec<f32> = runtime.read(runtime.tensor(0, x), 1024 * n * 4)?;
+    block_on(runtime.run(&[0]))?;
+    let stored: Vec<f32> = block_on(runtime.read(runtime.tensor(0, x), 1024 * n * 4))?;
     let mut images = Vec::with_capacity(n * data::IMAGE_BYTES);
     for image in 0..n {
         for pixel in 0..1024 {

@@ -12,11 +12,12 @@ use super::{
     print::{remark, say},
 };
 use crate::{
-    data::{self, Split},
+    data::Split,
     error::{Error, Result, suggest::shell_word},
     host::{
         data as host_data,
         data::Opened,
+        loader::ReadAhead,
         pretrained::{Head, Pretrained},
     },
     models,
@@ -27,6 +28,7 @@ use crate::{
         network::Recipe,
     },
 };
+use pollster::block_on;
 
 /// Images of a batch; the numbers do not depend on it.
 const BATCH: u32 = 128;
@@ -102,8 +104,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let gpu = open_device(arguments.device.as_deref())?;
     let recipe = Recipe { tta: arguments.tta, normalize: Some(by), ..Recipe::default() };
     let load = |layout: &_| weights.weights(layout, Head::Load, 0);
-    let mut network = evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, recipe, load)?;
-    let evaluation = evaluate(&mut network, &dataset, BATCH)?.expect("there are test images");
+    let mut network = block_on(evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, recipe, load))?;
+    let evaluation =
+        block_on(evaluate(&mut network, &ReadAhead(dataset.clone()), BATCH))?.expect("there are test images");
     if arguments.json {
         json_line(&Report { evaluation: &evaluation, model: model.name, dataset: spec.name, normalize: by });
     } else {

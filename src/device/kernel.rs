@@ -1,6 +1,6 @@
 //! A shader on a device: its pipeline, and its bindings as the WGSL states them.
 
-use super::{Gpu, unchecked::trusted_module};
+use super::unchecked::trusted_module;
 use crate::program::{
     Dtype, Size,
     shader::{self, Access, Binding, Field, Spec},
@@ -21,27 +21,23 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Links and compiles.
-    pub(super) fn new(gpu: &Gpu, spec: &Spec) -> Self {
+    /// Links and compiles, with run-time checks of bounds and loops or without; `cache` has what the driver compiled before.
+    pub(super) fn new(device: &wgpu::Device, checked: bool, cache: Option<&wgpu::PipelineCache>, spec: &Spec) -> Self {
         let linked = shader::link(spec);
         let name = spec.to_string();
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some(&name), source: wgpu::ShaderSource::Wgsl(linked.source.into()) };
-        let module = if gpu.checked {
-            gpu.device.create_shader_module(descriptor)
-        } else {
-            trusted_module(&gpu.device, descriptor)
-        };
-        let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        let module = if checked { device.create_shader_module(descriptor) } else { trusted_module(device, descriptor) };
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&name),
             layout: None,
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: gpu.checked,
+                zero_initialize_workgroup_memory: checked,
                 ..Default::default()
             },
-            cache: gpu.cache.as_ref().map(|cache| &cache.pipelines),
+            cache,
         });
         let step = linked.step.map(|(binding, _)| binding);
         Self { name, pipeline, storage: linked.storage, sizes: linked.sizes, step }

@@ -16,6 +16,7 @@ pub use cifar10::Cifar10;
 use crate::{
     data::{Dataset, Shapes10, Sizes, shapes10},
     error::{Error, Result, suggest::hint},
+    host::threads::on_all_cores,
 };
 
 /// The names [`open`] knows.
@@ -77,7 +78,7 @@ pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, 
         return Ok(Opened::read(Cifar10::open(path)?));
     }
     if drawn {
-        return Ok(Opened::drawn(Shapes10::new(seed, sizes)?, Vec::new()));
+        return Ok(Opened::drawn(Shapes10::spread(seed, sizes, on_all_cores)?, Vec::new()));
     }
     if name.is_some() {
         // Asked for, it is there or an error says where it was looked for.
@@ -97,7 +98,7 @@ pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, 
                 cifar10::URL,
                 home = home.display(),
             );
-            Ok(Opened::drawn(Shapes10::new(seed, sizes)?, vec![note]))
+            Ok(Opened::drawn(Shapes10::spread(seed, sizes, on_all_cores)?, vec![note]))
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     host::{
         checkpoint::{self, Loaded},
         tensors::Tensors,
+        weights::counters,
     },
     models::{Config, Model},
     ops::Normalize,
@@ -28,7 +29,7 @@ use crate::{
     training::{
         network::{Plans, Recipe},
         provenance::{self, Provenance},
-        weights::{Weights, counters, put, take},
+        weights::{Weights, put, take},
     },
 };
 use recognize::Names;
@@ -181,8 +182,9 @@ impl Pretrained {
     /// The layout of the network in the file.
     fn layout(&self) -> Layout {
         let Self { model, config, .. } = *self;
-        let plans = Plans { model, config, recipe: Recipe::default(), train: vec![], evaluate: vec![] };
-        plans.record(&Target::portable(), 1, false).layout
+        let (recipe, target) = (Recipe::default(), Target::portable());
+        let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
+        plans.record(1, false).layout
     }
 
     /// A tensor of a checkpoint, whose arenas have the layout `own`.

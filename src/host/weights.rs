@@ -1,3 +1,50 @@
-//! Weights in files.
+//! Weights written as safetensors, with torchvision's names, shapes and layouts. [`Pretrained`](super::pretrained::Pretrained)
+//! reads them.
 
-pub use crate::training::weights::recognize;
+use std::{collections::HashMap, path::Path};
+
+use safetensors::{Dtype, tensor::TensorView};
+
+use super::files::write_atomically;
+use crate::{
+    error::{Error, Result},
+    program::params::Layout,
+    training::{
+        provenance::{self, Provenance},
+        weights::{Weights, take},
+    },
+};
+
+/// Writes the file, all or nothing, with what there is to say of where the weights come from.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn save(weights: &Weights, path: &Path, layout: &Layout, provenance: Option<&Provenance>) -> Result<()> {
+    let batches = [weights.batches];
+    let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+    for (segments, arena) in [(&layout.params, &weights.params), (&layout.running, &weights.running)] {
+        for segment in segments {
+            tensors.push((segment.name.clone(), segment.shape.dims(), take(arena, segment)));
+        }
+    }
+    let view = |dtype, shape, bytes| TensorView::new(dtype, shape, bytes).expect("lengths follow from shapes");
+    let mut views: Vec<(String, TensorView<'_>)> = tensors
+        .iter()
+        .map(|(name, shape, values)| (name.clone(), view(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))))
+        .collect();
+    views.extend(counters(layout).map(|name| (name, view(Dtype::I64, vec![], bytemuck::cast_slice(&batches)))));
+    // One key: of several the order would be another in each file, and equal weights are equal files.
+    let metadata = provenance.map(|from| HashMap::from([(provenance::KEY.to_owned(), from.to_text())]));
+    let bytes = safetensors::serialize(views, metadata).map_err(|e| Error::Io {
+        action: "write",
+        path: path.into(),
+        source: std::io::Error::other(e),
+    })?;
+    write_atomically(path, &bytes)
+}
+
+/// The names of `num_batches_tracked` of every batch norm.
+pub(super) fn counters(layout: &Layout) -> impl Iterator<Item = String> {
+    let means = layout.running.iter().filter_map(|s| s.name.strip_suffix("running_mean"));
+    means.map(|prefix| format!("{prefix}num_batches_tracked"))
+}

@@ -1,7 +1,7 @@
 //! Rules that know of an element no more than its own gradient and state: the norm and guard, and one dispatch.
 
-use super::{Optimizer, Settings, Start, arena, decays, norm_and_guard, report, state, state_name};
-use crate::program::{Slot, Tape, shader::Const};
+use super::{Optimizer, Settings, Start, arena, decays, norm_and_guard, report, state};
+use crate::program::{BufferKind, Slot, Tape, shader::Const};
 
 type Row = Box<dyn Fn(u64) -> [f64; 4] + Send + Sync>;
 
@@ -103,15 +103,16 @@ impl Optimizer for ElementWise {
         norm_and_guard(t);
         let number = self.number.as_ref().map(|number| match number.name {
             Some(name) => {
-                let slot = t.buffer(&state_name(name), 4);
-                (number.keep)(t, &self.settings, slot.clone());
+                let slot = t.buffer(BufferKind::state(name), 4);
+                (number.keep)(t, &self.settings, slot);
                 slot
             }
             None => t.scratch(4).into(),
         });
         let len4 = t.layout().param_floats() / 4;
-        let (report, decays, grads, params) = (report(t), decays(t), arena(t, "grads"), arena(t, "params"));
-        let mut word = |word: &Option<&str>| match word {
+        let (report, decays, grads, params) =
+            (report(t), decays(t), arena(t, BufferKind::Grads), arena(t, BufferKind::Params));
+        let mut word = |word: &Option<&'static str>| match word {
             Some(name) => state(t, name),
             None => t.scratch(4).into(),
         };

@@ -1,15 +1,8 @@
-//! The weights of a network: drawn, and written as safetensors with torchvision's names, shapes and layouts.
-
-use std::{collections::HashMap, path::Path};
-
-use safetensors::{Dtype, tensor::TensorView};
+//! The values of a network, and how they begin.
 
 use crate::{
-    error::{Error, Result},
-    host::files::write_atomically,
     program::params::{Init, Layout, Segment, Shape},
     random::Rng,
-    training::provenance::{self, Provenance},
 };
 
 /// Key of the generator that draws first weights.
@@ -42,48 +35,16 @@ impl Weights {
         let params = vec![0.0; layout.param_floats() as usize];
         Self { params, running: vec![0.0; layout.running_floats() as usize], batches: 0 }
     }
-
-    /// Writes the file, all or nothing, with what there is to say of where the weights come from.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn save(&self, path: &Path, layout: &Layout, provenance: Option<&Provenance>) -> Result<()> {
-        let batches = [self.batches];
-        let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
-        for (segments, arena) in [(&layout.params, &self.params), (&layout.running, &self.running)] {
-            for segment in segments {
-                tensors.push((segment.name.clone(), segment.shape.dims(), take(arena, segment)));
-            }
-        }
-        let view = |dtype, shape, bytes| TensorView::new(dtype, shape, bytes).expect("lengths follow from shapes");
-        let mut views: Vec<(String, TensorView<'_>)> = tensors
-            .iter()
-            .map(|(name, shape, values)| (name.clone(), view(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))))
-            .collect();
-        views.extend(counters(layout).map(|name| (name, view(Dtype::I64, vec![], bytemuck::cast_slice(&batches)))));
-        // One key: of several the order would be another in each file, and equal weights are equal files.
-        let metadata = provenance.map(|from| HashMap::from([(provenance::KEY.to_owned(), from.to_text())]));
-        let bytes = safetensors::serialize(views, metadata).map_err(|e| Error::Io {
-            action: "write",
-            path: path.into(),
-            source: std::io::Error::other(e),
-        })?;
-        write_atomically(path, &bytes)
-    }
 }
 
-/// `num_batches_tracked` of every batch norm.
-pub(crate) fn counters(layout: &Layout) -> impl Iterator<Item = String> {
-    let means = layout.running.iter().filter_map(|s| s.name.strip_suffix("running_mean"));
-    means.map(|prefix| format!("{prefix}num_batches_tracked"))
-}
-
-pub(crate) fn put(arena: &mut [f32], segment: &Segment, values: &[f32]) {
+/// Writes the values of a tensor, in PyTorch's order, where they belong.
+pub fn put(arena: &mut [f32], segment: &Segment, values: &[f32]) {
     let stored = segment.shape.to_stored(values);
     arena[segment.offset as usize..][..stored.len()].copy_from_slice(&stored);
 }
 
-pub(crate) fn take(arena: &[f32], segment: &Segment) -> Vec<f32> {
+/// The values of a tensor in PyTorch's order.
+pub fn take(arena: &[f32], segment: &Segment) -> Vec<f32> {
     segment.shape.from_stored(&arena[segment.offset as usize..][..segment.shape.stored() as usize])
 }
 

@@ -16,10 +16,11 @@ use velograd::{
     host::{
         data::Cifar10,
         pretrained::{Head, Pretrained},
+        weights::save,
     },
     lab::experiment::{self, Variant},
     models::{self, Config, Model, Stem},
-    program::{params::Layout, target::Target},
+    program::params::Layout,
     random::Rng,
     training::{
         network::{Plans, Recipe},
@@ -177,8 +178,15 @@ fn records_and_archives() {
 fn layout(model: &Model) -> Layout {
     let config = Config { stem: Stem::Cifar, width: 1, classes: 10 };
     let recipe = Recipe::default();
-    let plans = Plans { model, config, recipe, train: vec![], evaluate: vec![] };
-    plans.record(&Target::portable(), 1, false).layout
+    let plans = Plans {
+        model,
+        config,
+        recipe,
+        train: vec![],
+        evaluate: vec![],
+        target: velograd::program::target::Target::portable(),
+    };
+    plans.record(1, false).layout
 }
 
 fn load(path: &Path, layout: &Layout) -> Result<Weights> {
@@ -191,7 +199,7 @@ fn weights() {
     let path = folder.0.join("w.safetensors");
     let layouts: Vec<Layout> = models::ALL.iter().map(layout).collect();
     for layout in &layouts {
-        Weights::init(layout, 1).save(&path, layout, None).unwrap();
+        save(&Weights::init(layout, 1), &path, layout, None).unwrap();
         let valid = fs::read(&path).unwrap();
         let table = u64::from_le_bytes(valid[..8].try_into().unwrap()) as usize;
         bent(&path, &valid, 3000, table + 64, || taken(load(&path, layout)));

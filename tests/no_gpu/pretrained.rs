@@ -8,6 +8,7 @@ use velograd::{
     host::{
         checkpoint,
         pretrained::{Head, Pretrained},
+        weights::save,
     },
     models::{self, Config, Model, Stem},
     ops::Normalize,
@@ -33,8 +34,9 @@ const WIDTH: u32 = 2;
 
 fn layout(model: &Model, classes: u32) -> Layout {
     let config = Config { stem: Stem::Cifar, width: WIDTH, classes };
-    let plans = Plans { model, config, recipe: Recipe::default(), train: vec![], evaluate: vec![] };
-    plans.record(&Target::portable(), 1, false).layout
+    let (recipe, target) = (Recipe::default(), Target::portable());
+    let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
+    plans.record(1, false).layout
 }
 
 fn resnet(classes: u32) -> Layout {
@@ -48,7 +50,7 @@ fn drawn(layout: &Layout) -> Weights {
 /// The tensors of a file that the program writes.
 fn tensors(folder: &Folder, layout: &Layout) -> Vec<Stored> {
     let path = folder.0.join("own.safetensors");
-    drawn(layout).save(&path, layout, None).unwrap();
+    save(&drawn(layout), &path, layout, None).unwrap();
     let bytes = fs::read(&path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let stored =
@@ -165,7 +167,7 @@ fn a_head_of_other_classes_is_skipped() {
         let (seven, ten) = (layout(model, 7), layout(model, 10));
         let trained = drawn(&seven);
         let (plain, check) = (folder.0.join("w.safetensors"), folder.0.join("c.safetensors"));
-        trained.save(&plain, &seven, None).unwrap();
+        save(&trained, &plain, &seven, None).unwrap();
         fs::write(&check, checkpoint_of(model, 7, &trained)).unwrap();
         for path in [plain, check] {
             says(&refused(&path, &ten), &[model.head(), "[10, ", "[7, "]);
@@ -332,7 +334,7 @@ fn tables_that_lie() {
     let folder = Folder::new("lies");
     let layout = resnet(10);
     let path = folder.0.join("own.safetensors");
-    drawn(&layout).save(&path, &layout, None).unwrap();
+    save(&drawn(&layout), &path, &layout, None).unwrap();
     let sound = fs::read(&path).unwrap();
     let length = u64::from_le_bytes(sound[..8].try_into().unwrap()) as usize;
     let (table, data) = (String::from_utf8(sound[8..8 + length].to_vec()).unwrap(), &sound[8 + length..]);
@@ -381,7 +383,7 @@ fn files_say_where_they_come_from() {
     let folder = Folder::new("metadata");
     let path = folder.0.join("w.safetensors");
     let layout = resnet(10);
-    drawn(&layout).save(&path, &layout, Some(&provenance(10))).unwrap();
+    save(&drawn(&layout), &path, &layout, Some(&provenance(10))).unwrap();
     let file = Pretrained::open(&path).unwrap();
     assert_eq!((file.provenance.as_ref(), file.normalize()), (Some(&provenance(10)), provenance(10).normalize));
     assert!(file.remarks.is_empty() && file.weights(&layout, Head::Load, 0).unwrap() == drawn(&layout));
@@ -389,7 +391,7 @@ fn files_say_where_they_come_from() {
     let (_, table) = SafeTensors::read_metadata(&bytes).unwrap();
     let metadata = table.metadata().as_ref().unwrap();
     let again = folder.0.join("again.safetensors");
-    drawn(&layout).save(&again, &layout, Some(&provenance(10))).unwrap();
+    save(&drawn(&layout), &again, &layout, Some(&provenance(10))).unwrap();
     assert!(fs::read(&again).unwrap() == bytes, "equal weights are equal files");
     let said: serde_json::Value = serde_json::from_str(&metadata[KEY]).unwrap();
     assert_eq!((&said["model"], &said["normalize"]["std"][2]), (&"resnet18".into(), &1e-3.into()));
