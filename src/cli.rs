@@ -29,7 +29,7 @@ use crate::{
     check::cooperative::{self, Verdict},
     device::Gpu,
     error::{Error, Result},
-    host::device::open,
+    host::{device::open, identity},
     models::{self, Config, Model, Stem, check_width},
     ops::Augment,
     program::target::{Precision, Target},
@@ -39,7 +39,7 @@ use pollster::block_on;
 
 /// Train convolutional networks on any GPU, or none: every operation is a WGSL compute shader.
 #[derive(Parser)]
-#[command(name = "velograd", version, about, max_term_width = 110, args_override_self = true)]
+#[command(name = "velograd", version = identity::TEXT, about, max_term_width = 110, args_override_self = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -222,7 +222,7 @@ impl ModelFlags {
     /// The device, and one training program of this batch size, no evaluation.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown model or a size out of its range, before the device is opened; as [`open`](crate::host::device::open) and
+    /// [`Error::Config`] for an unknown model or a size out of its range, before the device is opened; as [`open`] and
     /// [`PrecisionFlag::on`].
     pub fn open(&self, tune: &TuneFlags) -> Result<(Gpu, Plans<'static>)> {
         let gpu = self.open_gpu()?;

@@ -6,6 +6,7 @@ pub mod data;
 pub mod device;
 pub mod file_type;
 pub mod files;
+pub mod identity;
 pub mod loader;
 pub mod pretrained;
 pub mod run;

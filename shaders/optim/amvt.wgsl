@@ -1,6 +1,6 @@
 // AMVT: Adam whose second moment is joined by the variance of the gradient around its mean.
 //
-//   CLIP:  g <- g * clip/||g|| if ||g|| > clip                           the norm over all tensors
+//   g     <- g * clip/||g|| if ||g|| > clip                               norm/clip_norm.wgsl, before this
 //   m     <- beta1*m + (1-beta1)*g;  v <- beta2*v + (1-beta2)*g^2
 //   s     <- beta3*s + (1-beta3)*(g-m)^2                                 the new m, not corrected
 //   m^, v^, s^ = m/(1-beta1^t), v/(1-beta2^t), s/(1-beta3^t)             without bias_corrected m^ = m
@@ -16,7 +16,7 @@
 #import decay
 
 struct Sizes { len4: u32, beta1: f32, one_minus_beta1: f32, one_minus_beta2: f32, one_minus_beta3: f32,
-               eps: f32, weight_decay: f32, clip: f32 }
+               eps: f32, weight_decay: f32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step; // rows: (1/(1-beta1^t) or 1, 1/(1-beta2^t), 1/(1-beta3^t), 0)
@@ -35,13 +35,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let chunk = flat_group(group, groups);
     let weight_decay = weight_decay_of(chunk);
     let row = scalars_of_update(report.skipped);
-    var scale = 1.0;
-    if CLIP && report.grad_norm > sizes.clip { scale = sizes.clip / report.grad_norm; }
     let decay = weight_decay * select(1.0, step.lr, DECOUPLED);
     let base = chunk * 256u + lane;
     for (var i = base; i < min(base + 256u, sizes.len4); i += 64u) {
         let p = params[i];
-        let g = scale * grads[i];
+        let g = grads[i];
         let m_old = m[i];
         let m_new = average(m_old, sizes.one_minus_beta1, g);
         let v_new = average_square(v[i], sizes.one_minus_beta2, g);

@@ -1,4 +1,5 @@
-// VRAdam, 2 of 3. The rate, which falls as the velocity grows, and the guard. One workgroup.
+// VRAdam, 2 of 3. The rate, which falls as the velocity grows, and the guard; with REPORTED, where the norm was bounded before,
+// guard and norm are in the report. One workgroup.
 //
 //   eta = lr / (1 + min(beta3 * ||m||^2, alpha1))           the norm over all tensors; OF_GRAD: ||g||^2
 #import reduce
@@ -21,8 +22,10 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     let total = reduce_sum(lane, mine);
     if lane == 0u {
         rate[0] = step.lr / (1.0 + min(sizes.beta3 * select(total.y, total.x, OF_GRAD), sizes.alpha1));
-        report.grad_norm = sqrt(total.x);
-        report.skip = select(1u, 0u, finite(total.x) && finite(report.loss));
-        report.skipped += report.skip;
+        if !REPORTED {
+            report.grad_norm = sqrt(total.x);
+            report.skip = select(1u, 0u, finite(total.x) && finite(report.loss));
+            report.skipped += report.skip;
+        }
     }
 }

@@ -30,7 +30,7 @@ use crate::{
         params::NoDecay,
         target::{Precision, Target},
     },
-    training::{Normalization, OnNan, Options, network::Recipe, schedule::Schedule},
+    training::{Normalization, OnNan, Options, Remainder, network::Recipe, schedule::Schedule},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -65,6 +65,10 @@ pub(super) struct RecipeFlags {
     /// Batches whose gradients are averaged into one update [default: paper 2, quick 1]
     #[arg(long)]
     accumulate: Option<u32>,
+    /// What becomes of an epoch's images that do not fill an update: step makes a smaller update of them, drop leaves them out,
+    /// carry adds their gradient to that of the next epoch's first update [default: step]
+    #[arg(long, value_name = "step|drop|carry", value_parser = remainder)]
+    remainder: Option<Remainder>,
     /// What activations and their gradients are stored as
     #[arg(long, value_enum, default_value = "f32")]
     precision: PrecisionFlag,
@@ -239,6 +243,7 @@ impl RecipeFlags {
             max_steps: self.max_steps,
             batch: self.batch_size.unwrap_or(paper.batch),
             accumulate: self.accumulate.unwrap_or(accumulate),
+            remainder: self.remainder.unwrap_or_default(),
             recipe: Recipe {
                 precision,
                 augment: self.augment.unwrap_or(AugmentFlag::Paper).into(),
@@ -337,6 +342,7 @@ impl RecipeFlags {
             ("normalize", normalize.map(|by| by.to_string().into())),
             ("tta", options.recipe.tta.then(|| true.into())),
             ("precision", mixed.then(|| options.recipe.precision.name().into())),
+            ("remainder", self.remainder.filter(|r| *r != Remainder::Step).map(|r| r.name().into())),
             ("max-steps", options.max_steps.map(whole)),
             ("warmup", (self.warmup > 0).then(|| whole(self.warmup))),
             ("lookahead", self.lookahead.map(|l| format!("{},{}", l.k, l.alpha).into())),
@@ -452,6 +458,10 @@ fn flags(path: &Path, table: &toml::Table, optimizers: Option<&OsStr>) -> Result
 }
 
 fn lookahead(text: &str) -> std::result::Result<Lookahead, String> {
+    text.parse().map_err(|e: Error| e.to_string())
+}
+
+fn remainder(text: &str) -> std::result::Result<Remainder, String> {
     text.parse().map_err(|e: Error| e.to_string())
 }
 

@@ -24,12 +24,12 @@ pub static ENTRY: Entry = Entry {
 /// The rule with its settings; `shaders/optim/amvt.wgsl` has the formula.
 fn rule(set: &Settings) -> ElementWise {
     let [beta1, beta2, beta3] = ["beta1", "beta2", "beta3"].map(|key| set.number(key));
-    let (corrected, clip) = (set.flag("bias_corrected"), set.number("clip"));
-    let rule = ElementWise::new("optim/amvt", set).constant("CLIP", clip != 0.0);
+    let corrected = set.flag("bias_corrected");
+    let rule = ElementWise::new("optim/amvt", set).clip_norm("clip");
     let rule = rule.constant("OUTSIDE", set.choice("eps_mode") == "outside");
     let rule = rule.constant("DECOUPLED", set.choice("wd_mode") == "decoupled");
     let rule = rule.one_minus("one_minus_beta1").one_minus("one_minus_beta2").one_minus("one_minus_beta3");
-    let rule = rule.sizes(&["beta1", "eps", "weight_decay", "clip"]).words(&["m", "v", "s"]);
+    let rule = rule.sizes(&["beta1", "eps", "weight_decay"]).words(&["m", "v", "s"]);
     rule.row(move |t| {
         let first = if corrected { correction(beta1, t) } else { 1.0 };
         [first, correction(beta2, t), correction(beta3, t), 0.0]

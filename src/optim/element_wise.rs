@@ -14,6 +14,7 @@ pub(super) struct ElementWise {
     sizes: Vec<(&'static str, f32)>,
     words: Vec<Option<&'static str>>,
     number: Option<Number>,
+    clip_norm: Option<&'static str>,
     row: Row,
 }
 
@@ -33,6 +34,7 @@ impl ElementWise {
             sizes: vec![],
             words: vec![],
             number: None,
+            clip_norm: None,
             row: Box::new(|_| [0.0; 4]),
         }
     }
@@ -79,6 +81,12 @@ impl ElementWise {
     /// it in a variant without.
     pub fn number_if(mut self, name: &'static str, used: bool, keep: fn(&mut Tape, &Settings, Slot)) -> Self {
         self.number = Some(Number { name: used.then_some(name), keep });
+        self
+    }
+
+    /// The setting that bounds the gradient's norm before the rule sees it; 0 for no bound.
+    pub fn clip_norm(mut self, key: &'static str) -> Self {
+        self.clip_norm = Some(key);
         self
     }
 
@@ -132,6 +140,10 @@ impl Optimizer for ElementWise {
 
     fn scalars(&self, t: u64) -> [f64; 4] {
         (self.row)(t)
+    }
+
+    fn clip_norm(&self) -> Option<f64> {
+        self.clip_norm.map(|key| self.settings.number(key)).filter(|limit| *limit > 0.0)
     }
 
     fn lr(&self) -> f64 {

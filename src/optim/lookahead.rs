@@ -90,6 +90,10 @@ impl Optimizer for Around {
         self.inner.record_evaluation(t);
     }
 
+    fn clip_norm(&self) -> Option<f64> {
+        self.inner.clip_norm()
+    }
+
     fn lr(&self) -> f64 {
         self.inner.lr()
     }

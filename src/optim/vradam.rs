@@ -3,7 +3,7 @@
 use super::{
     BETA1, BETA2, EPS, Entry, Optimizer, Setting, Settings, Start, arena, blocks, correction, decays, report, state,
 };
-use crate::program::{BufferKind, Tape};
+use crate::program::{BufferKind, GradNorm, Tape};
 
 /// The registry's row. The published CIFAR-10 setting is `lr=0.0846 beta3=1.015 alpha1=29`.
 pub static ENTRY: Entry = Entry {
@@ -39,13 +39,14 @@ impl Optimizer for VRAdam {
         let (sums, rate) = (t.scratch(4 * count), t.scratch(4));
         let (grads, params, m, v) =
             (arena(t, BufferKind::Grads), arena(t, BufferKind::Params), state(t, "m"), state(t, "v"));
-        let (report, decays) = (report(t), decays(t));
+        let (report, decays, reported) = (report(t), decays(t), t.grad_norm == GradNorm::Reported);
 
         let call = t.call_reduce("optim/vradam_norms").size("blocks", count);
         let call = call.size("one_minus_beta1", one_minus("beta1")).read(table).read(grads);
         call.read(m).write(sums).groups(count);
 
         let call = t.call_reduce("optim/vradam_scalars").constant("OF_GRAD", set.choice("norm_of") == "grad");
+        let call = call.constant("REPORTED", reported);
         let call = call.size("blocks", count).size("beta3", set.number("beta3") as f32);
         let call = call.size("alpha1", set.number("alpha1") as f32);
         call.read(sums).write(rate).write(report).grid(1, 1, 1);

@@ -198,6 +198,7 @@ fn checkpoint_of(model: &Model, classes: u32, weights: &Weights) -> Vec<u8> {
         updates: Updates { issued: 1, skipped: 0 },
         batches: weights.batches,
         evaluating: false,
+        waiting: None,
     };
     let mut run = serde_json::to_value(provenance(classes)).unwrap();
     run["model"] = model.name.into();
