@@ -8,6 +8,7 @@ mod eval;
 mod flags;
 mod layers;
 mod model;
+mod normalization;
 mod of_run;
 mod optimizers;
 mod plan;
