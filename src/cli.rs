@@ -9,6 +9,7 @@ mod flags;
 mod layers;
 mod live;
 mod model;
+mod normalization;
 mod of_run;
 mod optimizers;
 mod plan;

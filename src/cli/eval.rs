@@ -3,22 +3,33 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{
-    flags::{data::DataFlags, device::DeviceFlags},
+    flags::{data::DataFlags, device::DeviceFlags, values},
     json_line, live,
+    normalization::choose,
     of_run::OfRun,
     open_device,
     print::{self, remark, say},
     resume,
 };
 use crate::{
-    data::{self, Split},
-    error::{Error, Result},
-    host::{checkpoint, data as host_data, loader::ReadAhead},
+    data::Split,
+    error::{Error, Result, suggest::shell_word},
+    host::{
+        data::{self as host_data, Opened},
+        loader::ReadAhead,
+        pretrained::{Head, Pretrained},
+    },
     lab::confusion,
     models,
-    training::evaluate::{Evaluation, evaluate, evaluator},
+    ops::Normalize,
+    training::{
+        Normalization,
+        evaluate::{Evaluation, evaluate, evaluator},
+        network::Recipe,
+    },
 };
 use pollster::block_on;
 
@@ -43,11 +54,16 @@ pub(super) struct Arguments {
     /// The network [default: the one that the weights are of]
     #[arg(long, value_name = "NAME", help_heading = "Network")]
     model: Option<String>,
+    /// What images are normalized by: half (to -1..1), dataset (mean and standard deviation of the training images), imagenet
+    /// (torchvision's numbers), or means and deviations on a scale of 0 to 1 [default: as the weights were trained, if the file
+    /// says so, else the model's]
+    #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = values::parsed::<Normalization>, help_heading = "Data")]
+    normalize: Option<Normalization>,
     /// Test-time augmentation: the weighted mean of the logits of six views of each image, as it is, a pixel up and left and a
     /// pixel down and right, each also mirrored [default: as RUN was validated]
     #[arg(long, help_heading = "Validation")]
     tta: bool,
-    /// Seed of the images of shapes10 [default: that of RUN, otherwise 0]
+    /// Seed of the images of shapes10 [default: that of RUN, or of what the weights say they were trained on, otherwise 0]
     #[arg(long, value_name = "N", help_heading = "Data")]
     seed: Option<u64>,
     #[command(flatten)]
@@ -55,6 +71,16 @@ pub(super) struct Arguments {
     /// One JSON object on standard output
     #[arg(long, help_heading = "Output")]
     json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    model: &'a str,
+    dataset: &'a str,
+    normalize: Normalize,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -65,48 +91,62 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let run = arguments.run.as_ref().filter(|_| file.is_none());
     let of_run = run.map(|run| OfRun::find(run, arguments.best)).transpose()?;
     let of_run = of_run.as_ref();
-    let weights = of_run.map(|run| &run.weights).or(file).expect("clap asks for one of them").clone();
-    let (model, config) = checkpoint::recognize(&weights)?;
+    let path = of_run.map(|run| &run.weights).or(file).expect("clap asks for one of them").clone();
+    let weights = Pretrained::open(&path)?;
+    let (model, config) = (weights.model, weights.config);
     if let Some(wanted) = wanted.filter(|wanted| wanted.name != model.name) {
         let (expected, found) = (format!("weights of {}", wanted.name), format!("those of {}", model.name));
-        return Err(Error::data(&weights, expected, found, "drop 'model'"));
+        return Err(Error::data(&path, expected, found, format!("'model' {}, or no 'model'", model.name)));
     }
-    let elsewhere = arguments.data.data.is_some() || arguments.data.dataset.is_some();
-    let data = of_run.filter(|_| !elsewhere).map_or(&arguments.data, |run| &run.data);
-    let seed = arguments.seed.or(of_run.map(|run| run.data_seed)).unwrap_or(0);
-    let found = || host_data::open(data.dataset.as_deref(), data.data.as_deref(), seed);
-    let opened = live::during("opening the images", found)?;
     // With --json, standard output is the object alone.
-    opened.notes.iter().for_each(|note| remark(note));
-    let dataset = opened.dataset;
-    if let Some((run, other)) = of_run.and_then(|run| Some((run, run.other_images(dataset.as_ref())?))) {
-        if !elsewhere {
-            let hint = "say where its images are, or which others to use, with 'data'";
-            return Err(Error::data(&run.folder, "the images of the run", other, hint));
+    weights.remarks.iter().for_each(|line| remark(line));
+    let elsewhere = arguments.data.data.is_some() || arguments.data.dataset.is_some();
+    let Opened { dataset, notes, .. } = match of_run.filter(|_| !elsewhere) {
+        Some(run) => {
+            let seed = arguments.seed.unwrap_or(run.data_seed);
+            host_data::open(run.data.dataset.as_deref(), run.data.data.as_deref(), seed)?
         }
+        None => arguments.open(&weights)?,
+    };
+    notes.iter().for_each(|note| remark(note));
+    let spec = dataset.spec();
+    let other = match of_run {
+        Some(run) => run.other_images(dataset.as_ref()),
+        None => weights.provenance.as_ref().and_then(|provenance| provenance.other_images(dataset.as_ref())),
+    };
+    if let (Some(run), Some(other), false) = (of_run, &other, elsewhere) {
+        let hint = "say where its images are, or which others to use, with 'data'";
+        return Err(Error::data(&run.folder, "the images of the run", other, hint));
+    }
+    if config.classes as usize != spec.classes.len() {
+        let expected = format!("a network of {} classes, as {} has", spec.classes.len(), spec.name);
+        let file = shell_word(&path);
+        let hint = format!("velograd train --init {file} --init-head skip trains a last layer for other classes");
+        return Err(Error::data(&path, expected, format!("{} classes", config.classes), hint));
+    }
+    if let Some(other) = other {
         remark(&other);
     }
-    if config.classes as usize != data::CLASSES {
-        let found = format!("{} classes", config.classes);
-        return Err(Error::data(&weights, format!("a network of {} classes", data::CLASSES), found, ""));
-    }
     if dataset.len(Split::Test) == 0 {
-        return Err(Error::config("the data set has no test images", "eval needs test_batch.bin"));
+        return Err(Error::config("the data set has no test images", "they are read from test_batch.bin"));
     }
+    let (by, lines) = choose(arguments.normalize, Some(&weights), model, dataset.as_ref())?;
+    lines.iter().for_each(|line| remark(line));
     let gpu = open_device(arguments.device.device.as_deref())?;
     let tta = arguments.tta || of_run.is_some_and(|run| run.tta);
-    let read = |layout: &_| checkpoint::weights(&weights, layout);
-    let ready = || block_on(evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, tta, read));
+    let recipe = Recipe { tta, normalize: Some(by), ..Recipe::default() };
+    let load = |layout: &_| weights.weights(layout, Head::Load, 0);
+    let ready = || block_on(evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, recipe, load));
     let mut network = live::during("preparing the network", ready)?;
     let source = ReadAhead(dataset.clone());
     let mut progress = |done, total| live::show(format!("evaluating: {done} of {total} images"));
     let evaluation = block_on(evaluate(&mut network, &source, BATCH, &mut progress))?.expect("there are test images");
     live::clear();
     if arguments.json {
-        json_line(&evaluation);
+        json_line(&Report { evaluation: &evaluation, model: model.name, dataset: spec.name, normalize: by });
     } else {
         if of_run.is_some() {
-            say!("{}", weights.display());
+            say!("{}", path.display());
         }
         say!(
             "{}{}, width {}{}, on {} test images of {}, {}",
@@ -115,12 +155,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             config.width,
             if tta { ", six views" } else { "" },
             dataset.len(Split::Test),
-            dataset.spec().name,
+            spec.name,
             gpu.info.name
         );
-        show(&evaluation, &dataset.spec().classes);
+        show(&evaluation, &spec.classes);
     }
     Ok(())
+}
+
+impl Arguments {
+    /// The data set asked for, or where none is, the one that the weights say they were trained on.
+    fn open(&self, weights: &Pretrained) -> Result<Opened> {
+        let trained_on = weights.provenance.as_ref().map(|provenance| &provenance.dataset);
+        let seed = self.seed.or(trained_on.and_then(|set| set.seed)).unwrap_or(0);
+        let DataFlags { data, dataset } = &self.data;
+        let known = trained_on.map(|set| set.name.as_str()).filter(|name| host_data::NAMES.contains(name));
+        let name = dataset.as_deref().or(known.filter(|_| data.is_none()));
+        host_data::open(name, data.as_deref(), seed)
+    }
 }
 
 fn show(evaluation: &Evaluation, classes: &[String]) {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     flags::{Preset, given, run::RunFlags},
+    normalization::choose_and_say,
     print::note,
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     data::{CLASSES, Dataset, Holdout, Split, shapes10},
     device::{Gpu, NO_ADAPTER},
     error::{Error, Result},
-    host::{data, run::Recipe},
+    host::{data, pretrained::Pretrained, run::Recipe},
     models::{self, Config, Stem},
     optim::Clip,
     program::target::Precision,
@@ -56,6 +57,7 @@ impl<R: Args + Default> RunFlags<R> {
             recipe: Recorded {
                 precision,
                 augment: given(images.augment).into(),
+                normalize: None, // it may need the images: `normalize` below
                 tta: given(validation.tta),
                 smoothing: single(regularization.label_smoothing),
                 dropout: single(regularization.dropout),
@@ -80,19 +82,20 @@ impl<R: Args + Default> RunFlags<R> {
     /// # Errors
     /// [`Error::Config`] with what the file has.
     pub fn fit_weights(&self, config: Config) -> Result<()> {
-        let clash = |setting: &'static str, file: String| {
-            let message = format!("'{setting}' does not fit the weights, which have {file}");
-            Err(Error::about(setting, message, format!("drop '{setting}'")))
+        let clash = |setting: &'static str, asked: String, file: String| {
+            let message = format!("'{setting}' {asked} does not fit the weights, which have {file}");
+            let hint = format!("'{setting}' {file}, or drop '{setting}', from the recipe too if it is there");
+            Err(Error::about(setting, message, hint))
         };
-        if self.network.width.is_some_and(|width| width != config.width) {
-            return clash("width", format!("width {}", config.width));
+        if let Some(width) = self.network.width.filter(|&width| width != config.width) {
+            return clash("width", width.to_string(), config.width.to_string());
         }
-        if self.network.stem.is_some_and(|stem| Stem::from(stem) != config.stem) {
-            return clash("stem", format!("the {} stem", config.stem.name()));
+        if let Some(stem) = self.network.stem.map(Stem::from).filter(|&stem| stem != config.stem) {
+            return clash("stem", stem.name().into(), config.stem.name().into());
         }
         if config.classes != CLASSES as u32 {
-            let message = format!("the weights have {} classes, and the data set {CLASSES}", config.classes);
-            return Err(Error::config(message, "train from weights of as many classes"));
+            let message = format!("the weights tell apart {} classes, the data set has {CLASSES}", config.classes);
+            return Err(Error::config(message, "'init_head' skip leaves their last layer out, and draws a new one"));
         }
         Ok(())
     }
@@ -116,6 +119,16 @@ impl<R: Args + Default> RunFlags<R> {
         };
         note!("validation on {count} images held out of the training set; the test images are left alone");
         Ok(Arc::new(Holdout::new(opened.dataset, count as usize, seed)?))
+    }
+
+    /// Settles what images are normalized by, and says it; `weights` are those that the run begins from.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for images that give no normalization, where theirs was asked for; as reading them.
+    pub fn normalize(&self, options: &mut Options, dataset: &dyn Dataset, weights: Option<&Pretrained>) -> Result<()> {
+        let model = models::find(&options.model)?;
+        options.recipe.normalize = Some(choose_and_say(self.images.normalize, weights, model, dataset)?);
+        Ok(())
     }
 }
 
@@ -141,11 +154,15 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
     let drawn = dataset.spec().name == shapes10::NAME || recipe.get("val-split").is_some_and(|v| !v.is_null());
     let stems = models::find(&options.model).is_ok_and(|model| model.stems);
     let path = dataset.path().map(absolute);
+    let default = models::find(&options.model).map(|model| model.normalize).ok();
+    let normalize = options.recipe.normalize.filter(|by| Some(*by) != default);
     let chosen = [
         ("preset", json!(preset.name())),
         ("dataset", json!(dataset.spec().name)),
         ("data", json!(path)),
         ("data-seed", json!(drawn.then_some(data_seed))),
+        // As numbers: they hold whatever becomes of the images or the weights they came from.
+        ("normalize", json!(normalize.map(|by| by.to_string()))),
         ("model", json!(options.model)),
         ("stem", json!(stems.then(|| options.config.stem.name()))),
         ("width", json!(options.config.width)),

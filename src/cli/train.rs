@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     flags::{
         Preset, given,
-        train::{OnDeviceLost, TrainFlags},
+        train::{InitHead, OnDeviceLost, TrainFlags},
     },
     layers::Layers,
     live, open_device,
@@ -28,8 +28,8 @@ use crate::{
     data::Split,
     error::{Error, Result},
     host::{
-        checkpoint,
         files::{TENSORS_LIMIT, read},
+        pretrained::Pretrained,
         run::{Folder, Journal, default_folder},
         signals::Stop,
     },
@@ -96,15 +96,20 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
     let asked = Asked::new(layers, layers.preset().unwrap_or(Preset::Quick))?;
     asked.check()?;
     let init = asked.flags.init.clone();
-    let init = init.map(|path| Ok((checkpoint::recognize(&path)?, crc32(&path)?, path))).transpose()?;
-    let size = init.as_ref().map(|((_, config), ..)| *config);
-    if let Some(((model, config), _, path)) = &init {
+    let init = init.map(|path| Ok((Pretrained::open(&path)?, crc32(&path)?, path))).transpose()?;
+    let head = given(asked.flags.init_head);
+    if head == InitHead::Skip && init.is_none() {
+        let message = "'init_head' is about the weights of 'init', and there are none";
+        return Err(Error::about("init_head", message, "name them with 'init', or drop 'init_head'"));
+    }
+    if let Some((weights, _, path)) = &init {
+        let model = weights.model;
         let asked = given(asked.flags.run.network.model.clone());
         if model.name != asked {
             let (found, hint) = (format!("those of {}", model.name), format!("'model' {}", model.name));
             return Err(Error::data(path, format!("weights of {asked}"), found, hint));
         }
-        given_flags.run.fit_weights(*config)?;
+        given_flags.run.fit_weights(head.config(weights))?;
     }
     if given_flags.out.is_some() {
         Folder::check_free(folder)?;
@@ -113,9 +118,13 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
     }
     let gpu = open_device(asked.flags.run.device.device.as_deref())?;
     let preset = layers.preset().unwrap_or_else(|| preset_of(&gpu));
-    let setup = Asked::new(layers, preset)?.on(gpu, size, None)?;
-    let trainer = setup.trainer(|layout| match &init {
-        Some((.., path)) => checkpoint::weights(path, layout),
+    let weights = init.as_ref().map(|(weights, ..)| weights);
+    let setup = Asked::new(layers, preset)?.on(gpu, weights, None)?;
+    if let Some(weights) = weights {
+        say_of(weights, head, &setup);
+    }
+    let trainer = setup.trainer(|layout| match weights {
+        Some(weights) => weights.weights(layout, head.into(), setup.options.seed),
         None => setup.first_weights(layout),
     })?;
     let mut run = setup.run_json();
@@ -125,6 +134,17 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
     let stop = Stop::on_signals()?;
     let record = Folder::create(folder, &run, setup.flags.run.reliability.policy()?)?;
     train(&setup, trainer, run, record, folder, stop)
+}
+
+/// What there is to know of the weights that a run begins from.
+fn say_of(weights: &Pretrained, head: InitHead, setup: &Setup) {
+    weights.remarks.iter().for_each(|text| note!("{text}"));
+    if head == InitHead::Skip {
+        let (name, classes, seed) = (weights.model.head(), weights.config.classes, setup.options.seed);
+        note!("the last layer ({name}*, of {classes} classes) is left out and drawn from seed {seed}");
+    } else if let Some(text) = weights.provenance.as_ref().and_then(|p| p.other_images(setup.dataset.as_ref())) {
+        note!("{text}");
+    }
 }
 
 /// From where the trainer stands to the end, or to a signal.

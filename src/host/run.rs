@@ -33,7 +33,10 @@ use crate::{
     },
     optim::Settings,
     program::target::{Precision, Target},
-    training::{After, Checkpoint, EpochRow, Options, Point, Request, StepRow, Trainer, Watch, loss_variance},
+    training::{
+        After, Checkpoint, EpochRow, Options, Point, Request, StepRow, Trainer, Watch, loss_variance,
+        provenance::Provenance,
+    },
 };
 
 use log::{Log, whole_rows};
@@ -180,7 +183,8 @@ impl Folder {
     /// # Errors
     /// [`Error::Io`], or as [`Network::weights`](crate::training::network::Network::weights).
     pub async fn end(&self, trainer: &Trainer, rows: &[EpochRow], run: &mut Value) -> Result<()> {
-        weights::save(&trainer.network.weights().await?, &self.weights(), &trainer.network.layout)?;
+        let (weights, provenance) = (trainer.network.weights().await?, Provenance::of_run(run).ok());
+        weights::save(&weights, &self.weights(), &trainer.network.layout, provenance.as_ref())?;
         run["result"] = result_json(trainer, rows);
         write_run(&self.path, run)
     }
@@ -414,6 +418,7 @@ pub fn run_json(
         "accumulate": options.accumulate,
         "remainder": options.remainder.name(),
         "augment": options.recipe.augment.name(),
+        "normalize": options.normalize().ok(),
         "tta": options.recipe.tta,
         "shuffle": if options.shuffle { "on" } else { "off" },
         "seed": options.seed,
@@ -424,6 +429,7 @@ pub fn run_json(
             "train": dataset.len(Split::Train),
             "test": dataset.len(Split::Test),
             "crc32": format!("{:08x}", dataset.checksum()),
+            "classes": dataset.spec().classes,
         },
         "recipe": recipe,
     })

@@ -29,7 +29,7 @@ use crate::{
         },
         signals::Stop,
     },
-    models, optim,
+    optim,
     program::target::Target,
     training::{EpochRow, Options, Trainer, Watch, whiten::first_weights},
 };
@@ -136,7 +136,7 @@ impl Experiment<'_> {
         let (optimizer, set) = (variant.optimizer.clone(), variant.set.clone());
         let options = Options { optimizer, set, seed, ..self.options.clone() };
         let dataset = self.dataset.as_ref();
-        let normalize = models::find(&options.model)?.normalize;
+        let normalize = options.normalize()?;
         let init = |layout: &_| first_weights(layout, seed, dataset, normalize);
         let source = Arc::new(ReadAhead(self.dataset.clone()));
         let mut trainer = Trainer::new(self.gpu, &self.target, source, options.clone(), init).await?;

@@ -5,7 +5,7 @@ use crate::{
     data::{CLASSES, Dataset, Split},
     error::{Error, Result},
     models::{self, Config, Stem},
-    ops::Augment,
+    ops::{Augment, Normalize},
     optim::{Clip, Lookahead},
     program::target::Target,
     training::{
@@ -105,6 +105,14 @@ impl Options {
         })
     }
 
+    /// What images are normalized by.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown model.
+    pub fn normalize(&self) -> Result<Normalize> {
+        Ok(self.recipe.normalize.unwrap_or(models::find(&self.model)?.normalize))
+    }
+
     /// Updates of an epoch.
     pub fn updates_per_epoch(&self, dataset: &dyn Dataset) -> u64 {
         self.cut(dataset.len(Split::Train)).updates() as u64
@@ -169,6 +177,9 @@ impl Options {
             if let Some(limit) = limit.filter(|v| !(*v > 0.0 && v.is_finite())) {
                 return Err(Error::setting(setting, limit, "above 0"));
             }
+        }
+        if let Some(normalize) = self.recipe.normalize {
+            normalize.check()?;
         }
         models::check_width(self.config.width)
     }

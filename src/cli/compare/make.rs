@@ -69,7 +69,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     let ExperimentFlags { run, seeds, target, .. } = experiment(&flags);
     let Compared { variants, lines, show } = variants_of(&flags, *target)?;
     let (precision, kernels) = given(run.precision.precision).on(&gpu)?;
-    let options = run.options(precision, None)?;
+    let mut options = run.options(precision, None)?;
     let begun = experiment::begun(out)?;
     if let Some((path, recipe)) = &begun {
         let begun = Layer { origin: Origin::Begun(path.clone()), recipe: recipe.clone() };
@@ -78,6 +78,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     // One set of images for all seeds: what differs is weights, order and augmentation.
     let data_seed = run.images.data_seed.unwrap_or(0);
     let dataset = run.open(data_seed)?;
+    run.normalize(&mut options, dataset.as_ref(), None)?;
     options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
     let train = dataset.len(Split::Train);
     let mut plans = options.plans(dataset.as_ref(), &kernels)?;
@@ -173,7 +174,7 @@ fn same_recipe<F: Flags>(out: &Path, begun: &Layer, flags: &F, options: &Options
     let stems = models::find(&options.model)?.stems;
     asked.insert("stem".into(), json!(stems.then(|| options.config.stem.name())));
     asked.insert("precision".into(), options.recipe.precision.name().into());
-    // Choices are added to those that were made; the rest is not part of what all runs have in common.
-    let but = ["choice", "seeds", "target", "optimizers", "settings", "lr"];
+    // What images are normalized by may need the images, and is compared with them. Choices are added to those that were made; the rest is not part of what all runs have in common.
+    let but = ["normalize", "choice", "seeds", "target", "optimizers", "settings", "lr"];
     experiment::refuse_differences(out, &resume::differences::<F>(begun, asked, &but)?)
 }

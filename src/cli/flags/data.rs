@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::values;
-use crate::ops::Augment;
+use crate::{ops::Augment, training::Normalization};
 
 /// Where the images come from.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -29,6 +29,12 @@ pub struct ImageFlags {
     /// What is done to training images [default: paper]
     #[arg(long, value_enum, ignore_case = true)]
     pub augment: Option<AugmentFlag>,
+    /// What images are normalized by: half (to -1..1), dataset (mean and standard deviation of the training images), imagenet
+    /// (torchvision's numbers), or means and deviations on a scale of 0 to 1 [default: that of --init's weights, otherwise the
+    /// model's: half for resnet18, CIFAR-10's numbers for airbench94]
+    #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = values::parsed::<Normalization>)]
+    #[serde(with = "values::text")]
+    pub normalize: Option<Normalization>,
     /// Random order, or that of the files [default: on]
     #[arg(long, value_name = "on|off", value_parser = values::switch, action = clap::ArgAction::Set, hide_short_help = true)]
     #[serde(with = "values::on_off")]
@@ -41,7 +47,7 @@ pub struct ImageFlags {
 
 impl ImageFlags {
     pub fn defaults() -> Self {
-        Self { augment: Some(AugmentFlag::Paper), shuffle: Some(true), data_seed: None }
+        Self { augment: Some(AugmentFlag::Paper), shuffle: Some(true), ..Self::default() }
     }
 }
 

@@ -5,6 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    data::CLASSES,
+    host::pretrained::{Head, Pretrained},
+    models::Config,
+};
+
 use super::{
     Flags, Preset,
     optimizer::RuleFlags,
@@ -23,9 +29,14 @@ pub struct TrainFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub run: RunFlags<RuleFlags>,
-    /// First weights; stem, width and classes come from their shapes
+    /// First weights: what `train` wrote, checkpoints included, or a state dict of PyTorch as safetensors; stem, width and
+    /// classes come from their shapes
     #[arg(long, value_name = "FILE.safetensors", help_heading = "Network")]
     pub init: Option<PathBuf>,
+    /// What becomes of the last layer of --init, whose rows are its classes: it is read like the others, or left out, and one
+    /// is drawn from the seed [default: load]
+    #[arg(long, value_enum, ignore_case = true, help_heading = "Network", hide_short_help = true)]
+    pub init_head: Option<InitHead>,
     /// Continue a run where its newest whole checkpoint was taken; no other flag is needed. A run's folder, one with several
     /// (the newest of them), `latest` (the newest below runs/), or one of its checkpoints (that one)
     #[arg(long, value_name = "RUN", conflicts_with = "out", help_heading = "Reliability")]
@@ -65,6 +76,7 @@ impl Flags for TrainFlags {
         Self {
             seed: Some(0),
             run: RunFlags { rules: RuleFlags::defaults(), ..RunFlags::defaults() },
+            init_head: Some(InitHead::Load),
             selftest: Some(Selftest::Short),
             debug_nan: Some(false),
             on_device_lost: Some(OnDeviceLost::Stop),
@@ -97,4 +109,31 @@ pub enum OnDeviceLost {
 pub enum Selftest {
     Off,
     Short,
+}
+
+/// `--init-head`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitHead {
+    Load,
+    Skip,
+}
+
+impl InitHead {
+    /// The size of the network that begins from these weights.
+    pub fn config(self, weights: &Pretrained) -> Config {
+        match self {
+            Self::Load => weights.config,
+            Self::Skip => Config { classes: CLASSES as u32, ..weights.config },
+        }
+    }
+}
+
+impl From<InitHead> for Head {
+    fn from(flag: InitHead) -> Self {
+        match flag {
+            InitHead::Load => Self::Load,
+            InitHead::Skip => Self::Skip,
+        }
+    }
 }

@@ -23,9 +23,9 @@ use crate::{
     error::Result,
     host::{
         loader::ReadAhead,
+        pretrained::Pretrained,
         run::{Recipe, run_json},
     },
-    models::{self, Config},
     optim::{self, Settings},
     program::{params::Layout, target::Target},
     training::{Options, Trainer, weights::Weights, whiten::first_weights},
@@ -64,7 +64,7 @@ impl Asked {
     }
 
     /// What they are on a device, with the data. A run that goes on was `begun` with this `run.json`.
-    pub fn on(self, gpu: Gpu, init: Option<Config>, begun: Option<(&resume::Target, &Value)>) -> Result<Setup> {
+    pub fn on(self, gpu: Gpu, init: Option<&Pretrained>, begun: Option<(&resume::Target, &Value)>) -> Result<Setup> {
         let Self { layers, preset, flags, remarks } = self;
         remarks.iter().for_each(|text| remark(text));
         explain(layers.explained());
@@ -72,8 +72,9 @@ impl Asked {
         let (optimizer, set, seed) =
             (given(flags.run.rules.optimizer.clone()), flags.run.rules.set.clone(), given(flags.seed));
         let (precision, target) = given(run.precision.precision).on(&gpu)?;
-        let options = run.options(precision, init)?;
-        let options = Options { optimizer, set, seed, ..options };
+        let config = init.map(|init| given(flags.init_head).config(init));
+        let options = run.options(precision, config)?;
+        let mut options = Options { optimizer, set, seed, ..options };
         let data_seed = run.images.data_seed.unwrap_or(seed);
         let dataset = run.open(data_seed).map_err(|error| match begun {
             Some((target, before)) => moved(error, target, before),
@@ -82,6 +83,7 @@ impl Asked {
         if let Some((target, before)) = begun {
             same_images(target, before, dataset.as_ref())?;
         }
+        run.normalize(&mut options, dataset.as_ref(), init)?;
         options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
         let mut plans = options.plans(dataset.as_ref(), &target)?;
         plans.target = run.tune.apply(&gpu, &plans, &names_in(layers.on_command_line("choice")))?;
@@ -129,8 +131,7 @@ impl Setup {
     }
 
     pub fn first_weights(&self, layout: &Layout) -> Result<Weights> {
-        let normalize = models::find(&self.options.model)?.normalize;
-        first_weights(layout, self.options.seed, self.dataset.as_ref(), normalize)
+        first_weights(layout, self.options.seed, self.dataset.as_ref(), self.options.normalize()?)
     }
 
     /// Makes the run one of so many epochs, and of no fewer updates than these have.

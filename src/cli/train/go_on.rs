@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{
-        flags::{Preset, recipe_of, train::TrainFlags},
+        flags::{Preset, given, recipe_of, train::TrainFlags},
         layers::Layers,
         open_device,
         print::{note, say},
@@ -15,7 +15,8 @@ use crate::{
     data::Dataset,
     error::{Error, Result},
     host::{
-        checkpoint, identity,
+        identity,
+        pretrained::Pretrained,
         run::{self, Folder, Lock, Resume, read_run},
         signals::Stop,
     },
@@ -75,7 +76,8 @@ impl<'a> Begun<'a> {
         let mut layers = layers.clone();
         layers.push(begun.clone());
         let asked = Asked::new(&layers, layers.preset().unwrap_or(Preset::Paper))?;
-        let but: &[&str] = if more_steps { &["max-steps", "preset"] } else { &["preset"] };
+        // What images are normalized by may need the images, and is compared with them.
+        let but: &[&str] = if more_steps { &["normalize", "max-steps", "preset"] } else { &["normalize", "preset"] };
         let differences = resume::differences::<TrainFlags>(&begun, recipe_of(&asked.flags)?, but)?;
         let (_, settings) = optim::build(&asked.optimizer(), &asked.flags.run.rules.set)?;
         let facts = json!({
@@ -133,7 +135,7 @@ impl<'a> Begun<'a> {
                 if found != *expected {
                     return Err(Error::data(path, format!("checksum {expected}"), found.to_string(), ""));
                 }
-                checkpoint::weights(path, layout)
+                Pretrained::open(path)?.weights(layout, given(setup.flags.init_head).into(), setup.options.seed)
             }
         })?;
         let anew = loaded.is_none();
