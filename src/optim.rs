@@ -30,9 +30,11 @@ pub mod velograd;
 pub mod vradam;
 
 pub use lookahead::Lookahead;
-pub use settings::{Kind, Setting, Settings, Value};
+pub use settings::{Bound, Kind, Range, Setting, Settings, Value};
 pub use stepper::{Snapshot, Stepper};
 pub use updates::{IN_FLIGHT, Updates};
+
+use std::sync::{Arc, LazyLock};
 
 use element_wise::ElementWise;
 use updates::correction;
@@ -81,40 +83,65 @@ pub trait Optimizer {
     }
 }
 
-/// A registered optimizer.
-pub struct Entry {
-    /// Its name on the command line.
-    pub name: &'static str,
-    /// Where the rule is from.
-    pub source: &'static str,
+/// An optimizer that can be asked for.
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// Where it is from.
+    pub source: String,
     /// What can be set.
-    pub settings: &'static [Setting],
-    /// Makes it.
-    pub build: fn(Settings) -> Result<Box<dyn Optimizer>>,
+    pub settings: Vec<Setting>,
+    make: fn(Settings) -> Result<Box<dyn Optimizer>>,
+}
+
+impl Rule {
+    /// The optimizer with these `KEY=VALUE` settings, and all its settings.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown key, a value out of its range, or settings that do not fit together.
+    pub fn build(&self, given: &[(String, String)]) -> Result<(Box<dyn Optimizer>, Settings)> {
+        let settings = Settings::parse(self, given)?;
+        Ok(((self.make)(settings.clone())?, settings))
+    }
+}
+
+/// A rule as its file states it.
+struct Entry {
+    name: &'static str,
+    source: &'static str,
+    settings: fn() -> Vec<Setting>,
+    build: fn(Settings) -> Result<Box<dyn Optimizer>>,
 }
 
 /// Every optimizer. To add one: its shader, its file here, its line here.
-pub static ALL: &[&Entry] = &[
-    &velograd::ENTRY,
-    &sgd::ENTRY,
-    &adam::ENTRY,
-    &adamw::ENTRY,
-    &rmsprop::ENTRY,
-    &adagrad::ENTRY,
-    &adadelta::ENTRY,
-    &nadam::ENTRY,
-    &radam::ENTRY,
-    &adabelief::ENTRY,
-    &laprop::ENTRY,
-    &adabound::ENTRY,
-    &amvt::ENTRY,
-    &vradam::ENTRY,
-    &mvngrad::ENTRY,
-    &lion::ENTRY,
-    &adan::ENTRY,
-    &muon::ENTRY,
-    &schedulefree::ENTRY,
-];
+pub static ALL: LazyLock<Vec<Arc<Rule>>> = LazyLock::new(|| {
+    let entries = [
+        &velograd::ENTRY,
+        &sgd::ENTRY,
+        &adam::ENTRY,
+        &adamw::ENTRY,
+        &rmsprop::ENTRY,
+        &adagrad::ENTRY,
+        &adadelta::ENTRY,
+        &nadam::ENTRY,
+        &radam::ENTRY,
+        &adabelief::ENTRY,
+        &laprop::ENTRY,
+        &adabound::ENTRY,
+        &amvt::ENTRY,
+        &vradam::ENTRY,
+        &mvngrad::ENTRY,
+        &lion::ENTRY,
+        &adan::ENTRY,
+        &muon::ENTRY,
+        &schedulefree::ENTRY,
+    ];
+    let rule = |entry: &Entry| {
+        let (name, source) = (entry.name.to_owned(), entry.source.to_owned());
+        Arc::new(Rule { name, source, settings: (entry.settings)(), make: entry.build })
+    };
+    entries.into_iter().map(rule).collect()
+});
 
 // What settings of the same meaning say of themselves.
 const BETA1: &str = "the decay of the first moment";
@@ -125,16 +152,16 @@ const DECOUPLED: &str = "the decoupled decay, by lr * weight_decay";
 const EITHER: &str = "the L2 penalty, or the decoupled decay";
 const AMSGRAD: &str = "division by the largest second moment so far";
 
-/// The entry of a name.
+/// The rule of a name, written in letters of either case.
 ///
 /// # Errors
 /// [`Error::Config`] with the nearest name and the list.
-pub fn find(name: &str) -> Result<&'static Entry> {
-    let names: Vec<_> = ALL.iter().map(|e| e.name).collect();
-    ALL.iter()
-        .find(|e| e.name == name)
-        .copied()
-        .ok_or_else(|| Error::config(format!("no optimizer is called `{name}`"), suggest::hint(name, &names)))
+pub fn find(name: &str) -> Result<Arc<Rule>> {
+    let unknown = || {
+        let names: Vec<_> = ALL.iter().map(|rule| rule.name.as_str()).collect();
+        Error::config(format!("no optimizer is called `{name}`"), suggest::hint(name, &names))
+    };
+    ALL.iter().find(|rule| rule.name.eq_ignore_ascii_case(name)).cloned().ok_or_else(unknown)
 }
 
 /// Builds the optimizer `name` from `KEY=VALUE` settings.
@@ -142,9 +169,7 @@ pub fn find(name: &str) -> Result<&'static Entry> {
 /// # Errors
 /// [`Error::Config`] for an unknown name or key, or a value out of its range.
 pub fn build(name: &str, given: &[(String, String)]) -> Result<(Box<dyn Optimizer>, Settings)> {
-    let entry = find(name)?;
-    let settings = Settings::parse(entry, given)?;
-    Ok(((entry.build)(settings.clone())?, settings))
+    find(name)?.build(given)
 }
 
 /// What is done to the gradient before the rule sees it.

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{json_line, print::say};
 use crate::{
     error::Result,
-    optim::{self, Kind, Start, Value},
+    optim::{self, Kind, Start},
 };
 
 #[derive(Args)]
@@ -18,39 +18,32 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut rows = Vec::new();
-    for entry in optim::ALL {
-        let (optimizer, settings) = optim::build(entry.name, &[])?;
+    for rule in optim::ALL.iter() {
+        let (optimizer, settings) = rule.build(&[])?;
         let words = optimizer.words();
         let starts = optimizer.state().iter().any(|(_, start)| *start == Start::Params);
         if arguments.json {
             rows.push(json!({
-                "name": entry.name,
-                "source": entry.source,
+                "name": rule.name,
+                "source": rule.source,
                 "state_words": words,
                 "settings": settings.to_json(),
-                "ranges": entry.settings.iter().map(|s| (s.key.to_owned(), json!(s.range()))).collect::<serde_json::Map<_, _>>(),
+                "ranges": rule.settings.iter().map(|s| (s.key.clone(), json!(s.range()))).collect::<serde_json::Map<_, _>>(),
             }));
             continue;
         }
-        say!("{}: {}", entry.name, entry.source);
+        say!("{}: {}", rule.name, rule.source);
         say!(
             "  {words} words of state per parameter{}",
             if starts { ", one of them begins as a copy of it" } else { "" }
         );
-        for setting in entry.settings {
-            let default = match setting.default() {
-                Value::Number(v) if v != 0.0 && v < 1e-3 => format!("{v:e}"),
-                Value::Number(v) => v.to_string(),
-                Value::Count(v) => v.to_string(),
-                Value::Flag(v) => v.to_string(),
-                Value::Choice(v) => v.to_owned(),
-            };
+        for setting in &rule.settings {
             let range = if matches!(setting.kind, Kind::Flag { .. }) {
                 String::new()
             } else {
                 format!(" ({})", setting.range())
             };
-            say!("  {:<20} {default:<10} {}{range}", setting.key, setting.doc);
+            say!("  {:<20} {:<10} {}{range}", setting.key, setting.default().to_string(), setting.doc);
         }
         say!("");
     }

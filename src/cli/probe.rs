@@ -97,7 +97,7 @@ type Rule = (String, Vec<(String, String)>);
 
 impl Flags {
     fn rules(&self) -> Result<Vec<Rule>> {
-        let all = || optim::ALL.iter().map(|e| e.name.to_owned()).collect();
+        let all = || optim::ALL.iter().map(|rule| rule.name.clone()).collect();
         let names: Vec<String> = if self.optimizers.is_empty() { all() } else { self.optimizers.clone() };
         let rule = |name: &String| {
             let own = self.set.iter().filter(|(of, ..)| of == name);

@@ -3,27 +3,29 @@
 use super::{BETA1, ElementWise, Entry, Setting, Settings, correction, radam::rectification};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "adabelief",
     source: "adabelief_pytorch 0.2.1; Zhuang et al. 2020",
-    settings: &[
-        Setting::lr(1e-3),
-        Setting::below_one("beta1", 0.9, BETA1),
-        Setting::below_one("beta2", 0.999, "the decay of the squared distance from the mean"),
-        Setting::eps(1e-16, "what is added to the root, and to the state under it at every update"),
-        Setting::number("weight_decay", 0.0, "the decay, as wd_mode says"),
-        Setting::choice(
-            "wd_mode",
-            &["decoupled", "fixed", "l2"],
-            "decay by lr * weight_decay, by weight_decay, or an L2 penalty",
-        ),
-        Setting::flag("rectify", false, "RAdam's rectification"),
-        Setting::flag(
-            "amsgrad",
-            false,
-            "division by the largest second moment so far; a rectified step does not read it",
-        ),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(1e-3),
+            Setting::below_one("beta1", 0.9, BETA1),
+            Setting::below_one("beta2", 0.999, "the decay of the squared distance from the mean"),
+            Setting::eps(1e-16, "what is added to the root, and to the state under it at every update"),
+            Setting::number("weight_decay", 0.0, "the decay, as wd_mode says"),
+            Setting::choice(
+                "wd_mode",
+                &["decoupled", "fixed", "l2"],
+                "decay by lr * weight_decay, by weight_decay, or an L2 penalty",
+            ),
+            Setting::flag("rectify", false, "RAdam's rectification"),
+            Setting::flag(
+                "amsgrad",
+                false,
+                "division by the largest second moment so far; a rectified step does not read it",
+            ),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings))),
 };
 

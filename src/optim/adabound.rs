@@ -3,19 +3,21 @@
 use super::{AMSGRAD, BETA1, BETA2, EPS, ElementWise, Entry, L2, Setting, Settings, correction};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "adabound",
     source: "Luo, Xiong, Liu, Sun 2019; Luolc/AdaBound",
-    settings: &[
-        Setting::lr(1e-3),
-        Setting::below_one("beta1", 0.9, BETA1),
-        Setting::below_one("beta2", 0.999, BETA2),
-        Setting::number("final_lr", 0.1, "the rate that both bounds close on"),
-        Setting::below_one("gamma", 1e-3, "how fast the bounds close"),
-        Setting::eps(1e-8, EPS),
-        Setting::number("weight_decay", 0.0, L2),
-        Setting::flag("amsbound", false, AMSGRAD),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(1e-3),
+            Setting::below_one("beta1", 0.9, BETA1),
+            Setting::below_one("beta2", 0.999, BETA2),
+            Setting::number("final_lr", 0.1, "the rate that both bounds close on"),
+            Setting::below_one("gamma", 1e-3, "how fast the bounds close"),
+            Setting::eps(1e-8, EPS),
+            Setting::number("weight_decay", 0.0, L2),
+            Setting::flag("amsbound", false, AMSGRAD),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings))),
 };
 

@@ -3,16 +3,18 @@
 use super::{EPS, ElementWise, Entry, L2, Setting, Settings};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "adagrad",
     source: "torch.optim.Adagrad; Duchi, Hazan, Singer 2011",
-    settings: &[
-        Setting::lr(1e-2),
-        Setting::number("lr_decay", 0.0, "how fast the rate falls: lr / (1 + (t-1) * lr_decay)"),
-        Setting::number("weight_decay", 0.0, L2),
-        Setting::number("initial_accumulator_value", 0.0, "what the sum of squares starts from"),
-        Setting::eps(1e-10, EPS),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(1e-2),
+            Setting::number("lr_decay", 0.0, "how fast the rate falls: lr / (1 + (t-1) * lr_decay)"),
+            Setting::number("weight_decay", 0.0, L2),
+            Setting::number("initial_accumulator_value", 0.0, "what the sum of squares starts from"),
+            Setting::eps(1e-10, EPS),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings))),
 };
 

@@ -3,17 +3,19 @@
 use super::{AMSGRAD, BETA1, BETA2, EPS, ElementWise, Entry, L2, Setting, Settings, correction};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "adam",
     source: "torch.optim.Adam; Kingma, Ba 2015",
-    settings: &[
-        Setting::lr(1e-3),
-        Setting::below_one("beta1", 0.9, BETA1),
-        Setting::below_one("beta2", 0.999, BETA2),
-        Setting::eps(1e-8, EPS),
-        Setting::number("weight_decay", 0.0, L2),
-        Setting::flag("amsgrad", false, AMSGRAD),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(1e-3),
+            Setting::below_one("beta1", 0.9, BETA1),
+            Setting::below_one("beta2", 0.999, BETA2),
+            Setting::eps(1e-8, EPS),
+            Setting::number("weight_decay", 0.0, L2),
+            Setting::flag("amsgrad", false, AMSGRAD),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings))),
 };
 

@@ -3,17 +3,19 @@
 use super::{AMSGRAD, BETA1, BETA2, DECOUPLED, EPS, ElementWise, Entry, Setting, Settings, correction};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "adamw",
     source: "torch.optim.AdamW; Loshchilov, Hutter 2019",
-    settings: &[
-        Setting::lr(1e-3),
-        Setting::below_one("beta1", 0.9, BETA1),
-        Setting::below_one("beta2", 0.999, BETA2),
-        Setting::eps(1e-8, EPS),
-        Setting::number("weight_decay", 0.01, DECOUPLED),
-        Setting::flag("amsgrad", false, AMSGRAD),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(1e-3),
+            Setting::below_one("beta1", 0.9, BETA1),
+            Setting::below_one("beta2", 0.999, BETA2),
+            Setting::eps(1e-8, EPS),
+            Setting::number("weight_decay", 0.01, DECOUPLED),
+            Setting::flag("amsgrad", false, AMSGRAD),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings))),
 };
 

@@ -3,18 +3,20 @@
 use super::{BETA1, BETA2, EPS, ElementWise, Entry, Setting, Settings, correction};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "adan",
     source: "Xie et al. 2022; sail-sg/Adan",
-    settings: &[
-        Setting::lr(1e-3),
-        Setting::below_one("beta1", 0.98, BETA1),
-        Setting::below_one("beta2", 0.92, "the decay of the gradient's change"),
-        Setting::below_one("beta3", 0.99, BETA2),
-        Setting::eps(1e-8, EPS),
-        Setting::number("weight_decay", 0.0, "the decay: division by 1 + lr * weight_decay after the step"),
-        Setting::flag("no_prox", false, "decay as AdamW's instead"),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(1e-3),
+            Setting::below_one("beta1", 0.98, BETA1),
+            Setting::below_one("beta2", 0.92, "the decay of the gradient's change"),
+            Setting::below_one("beta3", 0.99, BETA2),
+            Setting::eps(1e-8, EPS),
+            Setting::number("weight_decay", 0.0, "the decay: division by 1 + lr * weight_decay after the step"),
+            Setting::flag("no_prox", false, "decay as AdamW's instead"),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings))),
 };
 

@@ -3,21 +3,23 @@
 use super::{BETA1, BETA2, ElementWise, Entry, Setting, Settings, correction};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "amvt",
     source: "the AMVT paper, Algorithm 1",
-    settings: &[
-        Setting::lr(1e-3),
-        Setting::below_one("beta1", 0.9, BETA1),
-        Setting::below_one("beta2", 0.999, BETA2),
-        Setting::below_one("beta3", 0.99, "the decay of the variance around the mean"),
-        Setting::eps(1e-8, "what is added to the second moment, or as eps_mode says to its root"),
-        Setting::number("weight_decay", 0.0, "the decay, as wd_mode says"),
-        Setting::choice("wd_mode", &["literal", "decoupled"], "decay by weight_decay, or by lr * weight_decay"),
-        Setting::choice("eps_mode", &["inside", "outside"], "eps under the root, or beside it"),
-        Setting::flag("bias_corrected", true, "the corrected first moment in the step"),
-        Setting::number("clip", 0.0, "the largest norm of the whole gradient; 0 for no limit"),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(1e-3),
+            Setting::below_one("beta1", 0.9, BETA1),
+            Setting::below_one("beta2", 0.999, BETA2),
+            Setting::below_one("beta3", 0.99, "the decay of the variance around the mean"),
+            Setting::eps(1e-8, "what is added to the second moment, or as eps_mode says to its root"),
+            Setting::number("weight_decay", 0.0, "the decay, as wd_mode says"),
+            Setting::choice("wd_mode", &["literal", "decoupled"], "decay by weight_decay, or by lr * weight_decay"),
+            Setting::choice("eps_mode", &["inside", "outside"], "eps under the root, or beside it"),
+            Setting::flag("bias_corrected", true, "the corrected first moment in the step"),
+            Setting::number("clip", 0.0, "the largest norm of the whole gradient; 0 for no limit"),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings))),
 };
 

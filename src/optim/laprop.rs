@@ -3,21 +3,27 @@
 use super::{BETA2, EPS, ElementWise, Entry, Setting, Settings, correction, report};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "laprop",
     source: "Ziyin, Wang, Ueda 2020; Z-T-WANG/LaProp-Optimizer",
-    settings: &[
-        Setting::lr(4e-4),
-        Setting::below_one("beta1", 0.9, "the decay of the momentum of normalized gradients"),
-        Setting::below_one("beta2", 0.999, BETA2),
-        Setting::eps(1e-15, EPS),
-        Setting::number(
-            "weight_decay",
-            0.0,
-            "the decoupled decay: by lr * weight_decay, in the authors' code by weight_decay",
-        ),
-        Setting::flag("official", false, "the rate inside the average and decay after the step, as the authors' code"),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(4e-4),
+            Setting::below_one("beta1", 0.9, "the decay of the momentum of normalized gradients"),
+            Setting::below_one("beta2", 0.999, BETA2),
+            Setting::eps(1e-15, EPS),
+            Setting::number(
+                "weight_decay",
+                0.0,
+                "the decoupled decay: by lr * weight_decay, in the authors' code by weight_decay",
+            ),
+            Setting::flag(
+                "official",
+                false,
+                "the rate inside the average and decay after the step, as the authors' code",
+            ),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings))),
 };
 

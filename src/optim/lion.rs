@@ -3,15 +3,17 @@
 use super::{DECOUPLED, ElementWise, Entry, Setting, Settings};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "lion",
     source: "Chen et al. 2023; google/automl",
-    settings: &[
-        Setting::lr(1e-4),
-        Setting::below_one("beta1", 0.9, "the share of the momentum in the direction"),
-        Setting::below_one("beta2", 0.99, "the decay of the momentum"),
-        Setting::number("weight_decay", 0.0, DECOUPLED),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(1e-4),
+            Setting::below_one("beta1", 0.9, "the share of the momentum in the direction"),
+            Setting::below_one("beta2", 0.99, "the decay of the momentum"),
+            Setting::number("weight_decay", 0.0, DECOUPLED),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings))),
 };
 

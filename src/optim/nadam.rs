@@ -3,18 +3,20 @@
 use super::{BETA1, BETA2, EITHER, EPS, ElementWise, Entry, Setting, Settings, correction};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "nadam",
     source: "torch.optim.NAdam; Dozat 2016",
-    settings: &[
-        Setting::lr(2e-3),
-        Setting::below_one("beta1", 0.9, BETA1),
-        Setting::below_one("beta2", 0.999, BETA2),
-        Setting::eps(1e-8, EPS),
-        Setting::number("weight_decay", 0.0, EITHER),
-        Setting::number("momentum_decay", 4e-3, "how fast the momentum rises to beta1"),
-        Setting::flag("decoupled_weight_decay", false, "decay as AdamW's instead of an L2 penalty"),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(2e-3),
+            Setting::below_one("beta1", 0.9, BETA1),
+            Setting::below_one("beta2", 0.999, BETA2),
+            Setting::eps(1e-8, EPS),
+            Setting::number("weight_decay", 0.0, EITHER),
+            Setting::number("momentum_decay", 4e-3, "how fast the momentum rises to beta1"),
+            Setting::flag("decoupled_weight_decay", false, "decay as AdamW's instead of an L2 penalty"),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings))),
 };
 

@@ -3,17 +3,19 @@
 use super::{BETA1, BETA2, EITHER, EPS, ElementWise, Entry, Setting, Settings, correction};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "radam",
     source: "torch.optim.RAdam; Liu et al. 2020",
-    settings: &[
-        Setting::lr(1e-3),
-        Setting::below_one("beta1", 0.9, BETA1),
-        Setting::below_one("beta2", 0.999, BETA2),
-        Setting::eps(1e-8, EPS),
-        Setting::number("weight_decay", 0.0, EITHER),
-        Setting::flag("decoupled_weight_decay", false, "decay as AdamW's instead of an L2 penalty"),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(1e-3),
+            Setting::below_one("beta1", 0.9, BETA1),
+            Setting::below_one("beta2", 0.999, BETA2),
+            Setting::eps(1e-8, EPS),
+            Setting::number("weight_decay", 0.0, EITHER),
+            Setting::flag("decoupled_weight_decay", false, "decay as AdamW's instead of an L2 penalty"),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings))),
 };
 

@@ -3,17 +3,19 @@
 use super::{EPS, ElementWise, Entry, L2, Setting, Settings};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "rmsprop",
     source: "torch.optim.RMSprop; Tieleman, Hinton 2012",
-    settings: &[
-        Setting::lr(1e-2),
-        Setting::below_one("alpha", 0.99, "the decay of the second moment"),
-        Setting::eps(1e-8, EPS),
-        Setting::number("weight_decay", 0.0, L2),
-        Setting::number("momentum", 0.0, "the factor of the momentum buffer"),
-        Setting::flag("centered", false, "division by the deviation from the mean gradient"),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(1e-2),
+            Setting::below_one("alpha", 0.99, "the decay of the second moment"),
+            Setting::eps(1e-8, EPS),
+            Setting::number("weight_decay", 0.0, L2),
+            Setting::number("momentum", 0.0, "the factor of the momentum buffer"),
+            Setting::flag("centered", false, "division by the deviation from the mean gradient"),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings))),
 };
 

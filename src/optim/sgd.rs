@@ -4,16 +4,18 @@ use super::{ElementWise, Entry, L2, Setting, Settings};
 use crate::error::{Error, Result};
 
 /// The registry's row.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "sgd",
     source: "torch.optim.SGD; Sutskever, Martens, Dahl, Hinton 2013",
-    settings: &[
-        Setting::lr(1e-3),
-        Setting::number("momentum", 0.0, "the factor of the momentum buffer"),
-        Setting::fraction("dampening", 0.0, "1 minus the factor of a new gradient in the buffer"),
-        Setting::number("weight_decay", 0.0, L2),
-        Setting::flag("nesterov", false, "Nesterov's look ahead"),
-    ],
+    settings: || {
+        vec![
+            Setting::lr(1e-3),
+            Setting::number("momentum", 0.0, "the factor of the momentum buffer"),
+            Setting::fraction("dampening", 0.0, "1 minus the factor of a new gradient in the buffer"),
+            Setting::number("weight_decay", 0.0, L2),
+            Setting::flag("nesterov", false, "Nesterov's look ahead"),
+        ]
+    },
     build: |settings| Ok(Box::new(rule(&settings)?)),
 };
 

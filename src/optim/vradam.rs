@@ -6,19 +6,21 @@ use super::{
 use crate::tape::Tape;
 
 /// The registry's row. The published CIFAR-10 setting is `lr=0.0846 beta3=1.015 alpha1=29`.
-pub static ENTRY: Entry = Entry {
+pub(super) static ENTRY: Entry = Entry {
     name: "vradam",
     source: "Velocity-Regularized Adam, arXiv 2505.13196; pranavjv/vradam",
-    settings: &[
-        Setting::number("lr", 1e-3, "the learning rate at rest"),
-        Setting::below_one("beta1", 0.9, BETA1),
-        Setting::below_one("beta2", 0.999, BETA2),
-        Setting::number("beta3", 1.0, "how much the squared norm lowers the rate; 0 is AdamW"),
-        Setting::number("alpha1", 10.0, "the most that it does: the rate is at least lr / (1 + alpha1)"),
-        Setting::eps(1e-8, EPS),
-        Setting::number("weight_decay", 1e-5, "the decoupled decay, by the lowered rate"),
-        Setting::choice("norm_of", &["velocity", "grad"], "what the norm is of: the first moment, or the gradient"),
-    ],
+    settings: || {
+        vec![
+            Setting::number("lr", 1e-3, "the learning rate at rest"),
+            Setting::below_one("beta1", 0.9, BETA1),
+            Setting::below_one("beta2", 0.999, BETA2),
+            Setting::number("beta3", 1.0, "how much the squared norm lowers the rate; 0 is AdamW"),
+            Setting::number("alpha1", 10.0, "the most that it does: the rate is at least lr / (1 + alpha1)"),
+            Setting::eps(1e-8, EPS),
+            Setting::number("weight_decay", 1e-5, "the decoupled decay, by the lowered rate"),
+            Setting::choice("norm_of", &["velocity", "grad"], "what the norm is of: the first moment, or the gradient"),
+        ]
+    },
     build: |settings| Ok(Box::new(VRAdam { settings })),
 };
 

@@ -96,7 +96,7 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
     ("adan", &[("weight_decay", "0.02"), ("lookahead", "3,0.8"), ("no_decay", LEFT_OUT)]),
     ("adan", &[("lr", "0.01"), ("weight_decay", "0.02"), ("no_prox", "true"), ("no_decay", LEFT_OUT)]),
     ("muon", &[]),
-    ("muon", &[("weight_decay", "0.1"), ("scale", "flat"), ("aux_weight_decay", "0.1"), ("no_decay", LEFT_OUT)]),
+    ("muon", &[("weight_decay", "0.1"), ("scale", "keller"), ("aux_weight_decay", "0.1"), ("no_decay", LEFT_OUT)]),
     ("muon", &[("nesterov", "false"), ("ns_steps", "2"), ("scale", "none"), ("aux_lr", "0.01"), ("aux_beta1", "0")]),
     ("muon", &[("lr", "0.002"), ("scale", "match_rms_adamw"), ("momentum", "0.5")]),
     ("muon", &[("variant", "airbench"), ("lr", "0.1"), ("momentum", "0.6"), ("ns_steps", "3")]),
@@ -238,8 +238,9 @@ pub fn optimizer_case(name: &str, set: &[(&str, &str)]) -> Result<OptimizerCase>
         return Ok(OptimizerCase { optimizer, reference: truth(&given), left_out: vec![] });
     };
     let left_out: Vec<usize> = left_out.split(',').map(|i| i.parse().expect("an index")).collect();
-    let decays = optim::find(name)?.settings.iter().filter(|s| ["weight_decay", "aux_weight_decay"].contains(&s.key));
-    let without: Vec<_> = given.iter().cloned().chain(decays.map(|s| (s.key.to_owned(), "0".to_owned()))).collect();
+    let rule = optim::find(name)?;
+    let decays = rule.settings.iter().filter(|s| ["weight_decay", "aux_weight_decay"].contains(&s.key.as_str()));
+    let without: Vec<_> = given.iter().cloned().chain(decays.map(|s| (s.key.clone(), "0".to_owned()))).collect();
     let reference = reference::optim::NoDecay::new(truth(&given), truth(&without), &left_out);
     Ok(OptimizerCase { optimizer, reference: Box::new(reference), left_out })
 }

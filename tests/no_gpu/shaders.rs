@@ -35,28 +35,28 @@ fn updates(target: &Target) -> Vec<Recording> {
     t.param("tall", Shape::Matrix { outputs: 40, inputs: 10 }, Init::Constant(0.0), Role::Weight);
     t.param("bias", Shape::Vector { c: 10 }, Init::Constant(0.0), Role::Bias);
     let mut recordings = Vec::new();
-    for entry in optim::ALL {
+    for entry in optim::ALL.iter() {
         let mut variants = vec![vec![], vec![("momentum", "0.9")]];
-        for setting in entry.settings {
-            let words = match setting.kind {
-                Kind::Flag { default } => vec![if default { "false" } else { "true" }],
-                Kind::Choice { words } => words.to_vec(),
+        for setting in &entry.settings {
+            let words: Vec<&str> = match &setting.kind {
+                Kind::Flag { default } => vec![if *default { "false" } else { "true" }],
+                Kind::Choice { words } => words.iter().map(String::as_str).collect(),
                 _ => vec![],
             };
-            variants.extend(words.iter().map(|word| vec![(setting.key, *word)]));
-            variants.extend(words.iter().map(|word| vec![("momentum", "0.9"), (setting.key, *word)]));
+            variants.extend(words.iter().map(|word| vec![(setting.key.as_str(), *word)]));
+            variants.extend(words.iter().map(|word| vec![("momentum", "0.9"), (setting.key.as_str(), *word)]));
         }
         let before = recordings.len();
         for variant in variants {
             let given: Vec<_> = variant.iter().map(|(key, word)| (key.to_string(), word.to_string())).collect();
             // Not every optimizer has momentum, and some choices need another.
-            if let Ok((optimizer, _)) = optim::build(entry.name, &given) {
+            if let Ok((optimizer, _)) = entry.build(&given) {
                 let tape = || Tape::over_layout(target, t.layout());
                 recordings.push(optim::record(optimizer.as_ref(), CLIP, tape()));
                 recordings.extend(optim::record_evaluation(optimizer.as_ref(), tape()));
             }
         }
-        let (rule, _) = optim::build(entry.name, &[]).expect("defaults fit together");
+        let (rule, _) = entry.build(&[]).expect("defaults fit together");
         let wrapped = optim::Lookahead { k: 5, alpha: 0.5 }.around(rule);
         recordings.push(optim::record(wrapped.as_ref(), CLIP, Tape::over_layout(target, t.layout())));
         assert!(recordings.len() > before + 1, "{} does not build with its defaults", entry.name);
