@@ -238,6 +238,8 @@ impl Gpu {
     /// Makes the pipelines of all specs, several at a time; what is there already is kept.
     pub fn compile<'s>(&self, specs: impl IntoIterator<Item = &'s Spec>) {
         let kernels = || self.kernels.lock().unwrap_or_else(|e| e.into_inner());
+        // Kernels of rules from outside come and go: those that nothing uses any more are not kept.
+        kernels().retain(|spec, kernel| !spec.is_foreign() || Arc::strong_count(kernel) > 1);
         let mut missing: Vec<&Spec> = Vec::new();
         for spec in specs {
             if !kernels().contains_key(spec) && !missing.contains(&spec) {

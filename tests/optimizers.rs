@@ -6,7 +6,7 @@ use velograd::{
     selftest::{OPTIMIZER_CASES, OptimizerCase, OptimizerInputs, narrow, optimizer_bound, optimizer_case},
 };
 
-use crate::{golden_files, support::gpu};
+use crate::{golden_files, no_gpu::rule_values::Values, support::gpu};
 
 /// VeloGrad's mechanisms.
 mod mechanisms;
@@ -167,6 +167,23 @@ fn trace(gpu: &Gpu, golden: &golden_files::Golden, name: &str, recipe: &serde_js
         let worst = worst(&stepper.evaluation_params().unwrap(), &expected);
         assert!(worst <= 1.0, "{name}, where it is evaluated: {worst:.2} times the bound");
         assert_eq!(stepper.params().unwrap(), before, "{name}: evaluation left a trace");
+    }
+}
+
+/// The rules that the golden files lack, against the code that others use.
+#[test]
+fn values_of_others() {
+    let Some(gpu) = gpu() else { return };
+    let values = Values::read();
+    for (rule, set, expected) in &values.cases {
+        let (optimizer, _) = optim::build(rule, set).unwrap();
+        let mut stepper = Stepper::new(gpu, optimizer, &narrow(&values.params)).unwrap();
+        for (t, grads) in (1..).zip(&values.grads) {
+            stepper.step(&narrow(grads), 1.0).unwrap();
+            let Some(at) = values.updates.iter().position(|update| *update == t) else { continue };
+            let off = worst(&stepper.params().unwrap(), &expected[at]);
+            assert!(off <= 1.0, "{rule} {set:?}, update {t}: {off:.2} times the bound");
+        }
     }
 }
 

@@ -41,6 +41,9 @@ mod no_gpu {
     /// References against the golden files.
     mod golden_reference;
 
+    /// References of the rules that the golden files lack, against the code that others use.
+    pub mod rule_values;
+
     /// Which tensors share a buffer.
     mod plan;
 

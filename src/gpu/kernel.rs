@@ -1,5 +1,7 @@
 //! A shader on a device: its pipeline, and its bindings as the WGSL states them.
 
+use std::borrow::Cow;
+
 use super::{
     Gpu,
     shader::{self, Access, Binding, Field, Spec},
@@ -28,7 +30,7 @@ impl Kernel {
         let name = spec.to_string();
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some(&name), source: wgpu::ShaderSource::Wgsl(linked.source.into()) };
-        let module = if gpu.checked {
+        let module = if gpu.checked || spec.is_foreign() {
             gpu.device.create_shader_module(descriptor)
         } else {
             trusted_module(&gpu.device, descriptor)
@@ -39,7 +41,7 @@ impl Kernel {
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: gpu.checked,
+                zero_initialize_workgroup_memory: gpu.checked || spec.is_foreign(),
                 ..Default::default()
             },
             cache: gpu.cache.as_ref().map(|cache| &cache.pipelines),
@@ -52,7 +54,7 @@ impl Kernel {
     ///
     /// # Panics
     /// Naming both sides where they differ.
-    pub fn check(&self, given: &[(Access, Dtype)], sizes: &[(&'static str, Size)]) {
+    pub fn check(&self, given: &[(Access, Dtype)], sizes: &[(Cow<'static, str>, Size)]) {
         let name = &self.name;
         let declared: Vec<String> = self.storage.iter().map(|b| format!("{} ({:?})", b.name, b.access)).collect();
         assert_eq!(given.len(), self.storage.len(), "`{name}` declares {declared:?}, the call gives {given:?}");
@@ -75,7 +77,7 @@ impl Kernel {
     ///
     /// # Panics
     /// If a field of the struct is not given, or is of the other type.
-    pub fn pack(&self, sizes: &[(&'static str, Size)]) -> Vec<u8> {
+    pub fn pack(&self, sizes: &[(Cow<'static, str>, Size)]) -> Vec<u8> {
         let Some((_, span, fields)) = &self.sizes else { return Vec::new() };
         let mut bytes = vec![0; *span as usize];
         for field in fields {

@@ -28,7 +28,7 @@ impl Network<'_> {
     pub fn lasting_buffers(&self) -> Vec<String> {
         let mut names = vec!["params".to_owned(), "running".to_owned()];
         let state = self.optimizer.iter().flat_map(|optimizer| optimizer.state());
-        names.extend(state.map(|(name, _)| optim::state_name(name)));
+        names.extend(state.map(|(name, _)| optim::state_name(&name)));
         names.push(SCALER.to_owned());
         if self.evaluating {
             names.push(optim::ASIDE.to_owned());

@@ -57,12 +57,12 @@ struct Around {
 }
 
 /// VeloGrad has slow weights of its own.
-const SLOW: &str = "lookahead_slow";
+pub(super) const SLOW: &str = "lookahead_slow";
 
 impl Optimizer for Around {
-    fn state(&self) -> Vec<(&'static str, Start)> {
+    fn state(&self) -> Vec<(String, Start)> {
         let mut state = self.inner.state();
-        state.push((SLOW, Start::Params));
+        state.push((SLOW.to_owned(), Start::Params));
         state
     }
 

@@ -3,7 +3,7 @@
 
 mod tables;
 
-use super::{Entry, Optimizer, Setting, Settings, Start, arena, norm_and_guard, report, state};
+use super::{Optimizer, Program, Setting, Settings, Start, arena, norm_and_guard, report, state};
 use crate::{
     error::Result,
     optim::updates::correction,
@@ -13,7 +13,7 @@ use crate::{
 use tables::{Matrix, Rest};
 
 /// The registry's row, with the defaults of the published code.
-pub(super) static ENTRY: Entry = Entry {
+pub(super) static PROGRAM: Program = Program {
     name: "muon",
     source: "Jordan et al. 2024, github.com/KellerJordan/Muon; variant=airbench: github.com/KellerJordan/cifar10-airbench",
     settings: || {
@@ -56,7 +56,7 @@ pub(super) static ENTRY: Entry = Entry {
             ),
         ]
     },
-    build: |settings| Ok(Box::new(Muon::new(settings)?)),
+    make: |settings| Ok(Box::new(Muon::new(settings)?)),
 };
 
 /// The rule with its settings.
@@ -211,8 +211,8 @@ fn newton_schulz(t: &mut Tape, matrices: &[Matrix], work: &Work) {
 }
 
 impl Optimizer for Muon {
-    fn state(&self) -> Vec<(&'static str, Start)> {
-        vec![("buffer", Start::Zero), ("v", Start::Zero)]
+    fn state(&self) -> Vec<(String, Start)> {
+        ["buffer", "v"].map(|name| (name.to_owned(), Start::Zero)).into()
     }
 
     fn record(&self, t: &mut Tape) {

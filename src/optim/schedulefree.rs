@@ -1,14 +1,14 @@
 //! Schedule-Free AdamW: gradients at one point, evaluation at another, an average that needs no schedule.
 //! `shaders/optim/schedulefree.wgsl` has the formula.
 
-use super::{Entry, Optimizer, Setting, Settings, Start, arena, decays, norm_and_guard, report, state, state_name};
+use super::{Optimizer, Program, Setting, Settings, Start, arena, decays, norm_and_guard, report, state, state_name};
 use crate::{error::Result, optim::updates::correction, tape::Tape};
 
 /// The state that is no arena: what the weights of the average have come to.
 const AVERAGE: &str = "average";
 
 /// The registry's row, with the defaults of the published code.
-pub(super) static ENTRY: Entry = Entry {
+pub(super) static PROGRAM: Program = Program {
     name: "schedulefree",
     source: "Schedule-Free AdamW: Defazio et al. 2024, github.com/facebookresearch/schedule_free",
     settings: || {
@@ -27,7 +27,7 @@ pub(super) static ENTRY: Entry = Entry {
             Setting::number("weight_lr_power", 2.0, "the power of the largest rate so far in those weights"),
         ]
     },
-    build: |settings| Ok(Box::new(ScheduleFree::new(settings)?)),
+    make: |settings| Ok(Box::new(ScheduleFree::new(settings)?)),
 };
 
 /// The rule with its settings.
@@ -47,8 +47,10 @@ impl ScheduleFree {
 }
 
 impl Optimizer for ScheduleFree {
-    fn state(&self) -> Vec<(&'static str, Start)> {
-        vec![("z", Start::Params), ("v", Start::Zero), (AVERAGE, Start::Zero)]
+    fn state(&self) -> Vec<(String, Start)> {
+        [("z", Start::Params), ("v", Start::Zero), (AVERAGE, Start::Zero)]
+            .map(|(name, start)| (name.to_owned(), start))
+            .into()
     }
 
     fn words(&self) -> usize {

@@ -171,7 +171,7 @@ impl<'a> Stepper<'a> {
     /// # Errors
     /// [`Error::Device`] on a fault.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let names = self.optimizer.state().into_iter().map(|(name, _)| state_name(name));
+        let names = self.optimizer.state().into_iter().map(|(name, _)| state_name(&name));
         let read = |name: String| {
             let buffer = self.runtime.buffer(&name);
             Ok((name, self.runtime.read(buffer, buffer.size() as usize / 4)?))

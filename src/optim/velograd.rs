@@ -1,12 +1,12 @@
 //! VeloGrad: Adam's moments of a norm-scaled gradient, a rate that falls with loss and norm, cosine-similarity momentum,
 //! adaptive decay and a lookahead. Five dispatches, nothing read back; `shaders/optim/velograd_*.wgsl` have the formulas.
 
-use super::{Entry, Optimizer, Setting, Settings, Start, arena, blocks, correction, report, segments, state};
+use super::{Optimizer, Program, Setting, Settings, Start, arena, blocks, correction, report, segments, state};
 use crate::{error::Result, tape::Tape};
 
 /// The registry's row. The defaults are those of the published notebook; `scope=global decay_norm=delta` is the paper read
 /// literally.
-pub(super) static ENTRY: Entry = Entry {
+pub(super) static PROGRAM: Program = Program {
     name: "velograd",
     source: "the VeloGrad paper and its notebook",
     settings: || {
@@ -33,7 +33,7 @@ pub(super) static ENTRY: Entry = Entry {
             Setting::flag("use_lookahead", true, "the lookahead"),
         ]
     },
-    build: |settings| Ok(Box::new(VeloGrad::new(settings)?)),
+    make: |settings| Ok(Box::new(VeloGrad::new(settings)?)),
 };
 
 /// The rule with its settings.
@@ -53,13 +53,9 @@ impl VeloGrad {
 }
 
 impl Optimizer for VeloGrad {
-    fn state(&self) -> Vec<(&'static str, Start)> {
-        let mut state =
-            vec![("m", Start::Zero), ("v", Start::Zero), ("previous", Start::Zero), ("scalars", Start::Zero)];
-        if self.decays() {
-            state.push(("slow", Start::Params));
-        }
-        state
+    fn state(&self) -> Vec<(String, Start)> {
+        let zeros = ["m", "v", "previous", "scalars"].map(|name| (name.to_owned(), Start::Zero));
+        zeros.into_iter().chain(self.decays().then(|| ("slow".to_owned(), Start::Params))).collect()
     }
 
     fn words(&self) -> usize {

@@ -59,6 +59,11 @@ fn identities() {
             &[("beta2", "0.95"), ("weight_decay", "0.1")],
         ),
         ("rmsprop", &[("alpha", "0"), ("lr", "0.001")], "adam", &[("beta1", "0"), ("beta2", "0")]),
+        ("nadamw", &[("beta1", "0")], "adamw", &[("beta1", "0")]),
+        ("ademamix", &[("alpha", "0")], "adam", &[]),
+        ("signum", &[("momentum", "0"), ("lr", "0.001")], "lion", &[("beta1", "0"), ("lr", "0.001")]),
+        ("lars", &[("lr", "0.01"), ("momentum", "0.9")], "sgd", &[("lr", "0.01"), ("momentum", "0.9")]),
+        ("lamb", &[("weight_decay", "0"), ("eps", "1e-8")], "adam", &[]),
     ];
     for (a, set_a, b, set_b) in same {
         let (one, other) = (after(build(a, set_a), &inputs), after(build(b, set_b), &inputs));
@@ -187,6 +192,9 @@ fn zero_gradients_move_nothing() {
         ("amvt", &[("wd_mode", "decoupled")], 1.0 - 0.01 * 0.1),
         ("nadam", &[("decoupled_weight_decay", "true")], 1.0 - 0.01 * 0.1),
         ("vradam", &[("beta3", "0")], 1.0 - 0.01 * 0.1),
+        ("nadamw", &[], 1.0 - 0.01 * 0.1),
+        ("signum", &[("wd_mode", "decoupled")], 1.0 - 0.01 * 0.1),
+        ("ademamix", &[], 1.0 - 0.01 * 0.1),
         ("vradam", &[("beta3", "1e20")], 1.0 - 0.01 / 11.0 * 0.1),
     ];
     for (name, set, factor) in decays {

@@ -120,7 +120,7 @@ fn texts(kind: &Kind) -> (Vec<String>, Vec<String>) {
 
 /// One setting, and what else the rule needs with it: Nesterov's needs momentum.
 fn alone<'a>(rule: &Rule, key: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
-    let momentum = rule.name == "sgd" && key == "nesterov";
+    let momentum = ["sgd", "lars"].contains(&rule.name.as_str()) && key == "nesterov";
     std::iter::once((key, value)).chain(momentum.then_some(("momentum", "0.9"))).collect()
 }
 
@@ -249,6 +249,7 @@ fn words_of_state() {
         ("adam", &[], 2),
         ("adam", &[("amsgrad", "true")], 3),
         ("adamw", &[], 2),
+        ("nadamw", &[], 2),
         ("rmsprop", &[], 1),
         ("rmsprop", &[("centered", "true")], 2),
         ("rmsprop", &[("centered", "true"), ("momentum", "0.9")], 3),
@@ -265,7 +266,12 @@ fn words_of_state() {
         ("vradam", &[], 2),
         ("mvngrad", &[], 3),
         ("lion", &[], 1),
+        ("signum", &[], 1),
         ("adan", &[], 4),
+        ("ademamix", &[], 3),
+        ("lars", &[], 0),
+        ("lars", &[("momentum", "0.9")], 1),
+        ("lamb", &[], 2),
         ("velograd", &[], 4),
         ("muon", &[], 1),
         ("schedulefree", &[], 2),

@@ -1,0 +1,337 @@
+//! A rule's file under given settings: its constants, its numbers per update and its kernels.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+};
+
+use super::{
+    Fault, RuleFile,
+    expression::{Expression, Products},
+    header::{self, INITIAL_LR, Kept, Over},
+    kernel::{self, Parts},
+    vet,
+};
+use crate::{
+    error::{Error, Result},
+    gpu::{
+        shader::{self, Const, Piece, Source, Spec, try_link},
+        target::Target,
+    },
+    optim::{Kind, Setting, Settings, Start, Value},
+};
+
+/// A rule's file under given settings: what is recorded and computed for it.
+#[derive(Debug)]
+pub struct Variant {
+    file: Arc<RuleFile>,
+    settings: Settings,
+    constants: Vec<(String, bool)>,
+    /// Which words of state there are.
+    state: Vec<bool>,
+    /// Which numbers the device keeps.
+    kept: Vec<bool>,
+    /// Which scalars a kernel reads.
+    read: Vec<bool>,
+    /// What is known of each scalar's products.
+    products: Mutex<Vec<Products>>,
+    /// Fields of `Sizes`, apart from the number of elements.
+    sizes: Vec<(String, f32)>,
+    /// The kernel of the update.
+    pub update: Spec,
+    /// The kernel of the sums, for a rule that measures.
+    pub measure: Option<Spec>,
+    /// The kernel of the numbers that the device keeps.
+    pub keep: Option<Spec>,
+}
+
+impl Variant {
+    /// The rule under these settings, its kernels linked and checked where the text came from outside the program.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where settings do not fit together, a number is none with them, or the WGSL is not valid.
+    pub fn new(file: &Arc<RuleFile>, name: &str, settings: Settings) -> Result<Self> {
+        let header = &file.header;
+        let constants = constants(file, &settings);
+        for (that, otherwise) in &header.requirements {
+            if !file.decided(that, &settings, &constants) {
+                return Err(Error::config(format!("{name}: {otherwise}"), ""));
+            }
+        }
+        let holds = |condition: &Option<Expression>| {
+            condition.as_ref().is_none_or(|condition| file.decided(condition, &settings, &constants))
+        };
+        let state = header.state.iter().map(|state| holds(&state.condition)).collect();
+        let kept: Vec<bool> = header.kept.iter().map(|kept| holds(&kept.condition)).collect();
+        let products = Mutex::new(header.scalars.iter().map(|_| Products::default()).collect());
+        let spec = Spec::new(file.kernel.clone());
+        let (file, update) = (file.clone(), spec.clone());
+        let mut variant = Self {
+            file,
+            settings,
+            constants,
+            state,
+            kept,
+            read: vec![],
+            products,
+            sizes: vec![],
+            update,
+            measure: None,
+            keep: None,
+        };
+        variant.numbers(name)?;
+        variant.write()?;
+        Ok(variant)
+    }
+
+    /// Fixes the numbers that do not change, and refuses what is none.
+    fn numbers(&mut self, name: &str) -> Result<()> {
+        let header = &self.file.header;
+        self.read = header.scalars.iter().map(|scalar| self.reads_scalar(&scalar.name)).collect();
+        let rows = header.scalars.iter().zip(&self.read).filter(|(scalar, read)| scalar.of_t && **read);
+        if let Some((scalar, _)) = rows.clone().nth(4) {
+            let message = "the rule reads five scalars that change with t; at most four are possible";
+            let fault = Fault::new(scalar.place, message).hint("a scalar that other scalars alone read is not counted");
+            return Err(self.file.fault(&fault));
+        }
+        // Early updates and late ones: a correction that divides by zero does so at once.
+        for t in [1, 2, 3, 10, 100, 1000, 100_000] {
+            for ((scalar, value), read) in header.scalars.iter().zip(self.scalars(t)).zip(&self.read) {
+                if *read && !(value as f32).is_finite() {
+                    let message = format!("{name}: with these settings `{}` is {value} in update {t}", scalar.name);
+                    return Err(self.file.fault(&Fault::new(scalar.place, message)));
+                }
+            }
+        }
+        let settings = header.settings.iter().filter(|setting| self.reads_setting(setting));
+        let settings = settings.map(|s| (kernel::setting_field(&s.key), number(&self.settings, &s.key) as f32));
+        let fixed = header.scalars.iter().zip(self.scalars(1)).zip(&self.read);
+        let fixed = fixed.filter(|((scalar, _), read)| !scalar.of_t && **read);
+        let fixed = fixed.map(|((scalar, value), _)| (kernel::scalar_field(&scalar.name), value as f32));
+        self.sizes = settings.chain(fixed).collect();
+        if self.sizes.len() > MOST_SIZES {
+            let message = format!("the rule reads {} settings and scalars that do not change", self.sizes.len());
+            let fault = Fault::new((1, 1), message).hint(format!("at most {MOST_SIZES} are possible"));
+            return Err(self.file.fault(&fault));
+        }
+        Ok(())
+    }
+
+    /// Whether a kernel reads the scalar of this name.
+    fn reads_scalar(&self, name: &str) -> bool {
+        self.file.uses.update.iter().any(|used| used == name) || self.keeping_reads(name)
+    }
+
+    /// Whether a kernel reads the number among the settings of this name.
+    fn reads_setting(&self, setting: &Setting) -> bool {
+        let key = &setting.key;
+        let keeping = key != "lr" && is_number(setting) && self.keeping_reads(key);
+        keeping || self.file.uses.settings.contains(key)
+    }
+
+    /// Whether the numbers that the device keeps are computed from this one.
+    fn keeping_reads(&self, name: &str) -> bool {
+        self.kept().any(|kept| kept.next.names().any(|(used, _)| used == name))
+    }
+
+    /// Every scalar of the header in update `t`.
+    fn scalars(&self, t: u64) -> Vec<f64> {
+        let scalars = &self.file.header.scalars;
+        let mut products = self.products.lock().unwrap_or_else(|e| e.into_inner());
+        let mut values: Vec<f64> = Vec::with_capacity(scalars.len());
+        for (scalar, products) in scalars.iter().zip(products.iter_mut()) {
+            let of = |name: &str| match scalars[..values.len()].iter().position(|s| s.name == name) {
+                Some(index) => values[index],
+                None if name == "t" => t as f64,
+                None => known(&self.settings, &self.constants, name),
+            };
+            // A run that is resumed multiplies from the first factor on, once.
+            products.most = t.saturating_mul(2).saturating_add(1 << 16).min(MOST_FACTORS);
+            let value = scalar.expression.value(&of, products);
+            values.push(value);
+        }
+        values
+    }
+
+    /// Indices of the scalars that change with the update and that a kernel reads.
+    fn rows(&self) -> impl Iterator<Item = usize> {
+        let scalars = self.file.header.scalars.iter().zip(&self.read).enumerate();
+        scalars.filter(|(_, (scalar, read))| scalar.of_t && **read).map(|(index, _)| index)
+    }
+
+    /// What the kernels read of update `t`, in f64.
+    pub fn row(&self, t: u64) -> [f64; 4] {
+        let (values, mut row) = (self.scalars(t), [0.0; 4]);
+        row.iter_mut().zip(self.rows()).for_each(|(number, index)| *number = values[index]);
+        row
+    }
+
+    /// The learning rate of the settings.
+    pub fn lr(&self) -> f64 {
+        self.settings.number("lr")
+    }
+
+    /// What the sums of `measure` run over.
+    pub fn over(&self) -> Option<Over> {
+        self.file.header.measure
+    }
+
+    /// Words of state: name and start.
+    pub fn state(&self) -> impl Iterator<Item = (&str, Start)> {
+        let all = self.file.header.state.iter().zip(&self.state);
+        all.filter(|(_, there)| **there).map(|(state, _)| (state.name.as_str(), state.start))
+    }
+
+    /// Numbers that the device keeps.
+    fn kept(&self) -> impl Iterator<Item = &Kept> {
+        self.file.header.kept.iter().zip(&self.kept).filter(|(_, there)| **there).map(|(kept, _)| kept)
+    }
+
+    /// How many numbers the device keeps.
+    pub fn kept_count(&self) -> usize {
+        self.kept().count()
+    }
+
+    /// Whether weight decay is read, and so a field of `Sizes`: its value.
+    pub fn weight_decay(&self) -> Option<f32> {
+        self.file.uses.weight_decay.then(|| number(&self.settings, "weight_decay") as f32)
+    }
+
+    /// Fields of `Sizes` that every kernel of the rule has.
+    pub fn sizes(&self) -> impl Iterator<Item = (&str, f32)> {
+        self.sizes.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// Writes the kernels.
+    fn write(&mut self) -> Result<()> {
+        let header = &self.file.header;
+        let rows: Vec<usize> = self.rows().collect();
+        let read = |setting: &&Setting| self.sizes.iter().any(|(name, _)| *name == kernel::setting_field(&setting.key));
+        let scalars = header.scalars.iter().enumerate().filter(|(index, _)| self.read[*index]);
+        let parts = Parts {
+            state: header.state.iter().map(|s| s.name.as_str()).zip(self.state.iter().copied()).collect(),
+            settings: header.settings.iter().filter(read).map(|s| s.key.as_str()).collect(),
+            scalars: scalars.map(|(index, s)| (s.name.as_str(), rows.iter().position(|row| *row == index))).collect(),
+            kept: header.kept.iter().map(|k| k.name.as_str()).zip(self.kept.iter().copied()).collect(),
+            weight_decay: self.file.uses.weight_decay,
+            over: header.measure,
+        };
+        let buffers = 4 + self.state.iter().filter(|there| **there).count();
+        let buffers = buffers + usize::from(header.measure.is_some()) + usize::from(self.kept.contains(&true));
+        if buffers > 8 {
+            let message = format!("the rule needs {buffers} storage buffers; every device binds eight");
+            let hint = "four are taken; sums take one more, and numbers that the device keeps another";
+            return Err(self.file.fault(&Fault::new((1, 1), message).hint(hint)));
+        }
+        let spec = |suffix: &str, written: String, own: bool| {
+            let linker = Piece { file: LINKER.into(), text: written, foreign: false };
+            let Piece { file, text, foreign } = self.file.piece();
+            let own = own.then_some(Piece { file, text, foreign });
+            let consts = self.constants.iter().map(|(name, value)| (name.clone().into(), Const::Bool(*value)));
+            let source = Some(Arc::new(Source { pieces: std::iter::once(linker).chain(own).collect() }));
+            Spec { consts: consts.collect(), source, ..Spec::new(format!("{}{suffix}", self.file.kernel)) }
+        };
+        let next: Vec<String> = self.kept().map(|kept| self.next(&kept.next)).collect();
+        let keep = (!next.is_empty()).then(|| spec(".keep", parts.keep(&next), false));
+        let measure = header.measure.map(|_| spec(".measure", parts.measure(), true));
+        let update = spec("", parts.update(), true);
+        (self.update, self.measure, self.keep) = (update, measure, keep);
+        if self.file.foreign { self.check() } else { Ok(()) }
+    }
+
+    /// The next value of a number that the device keeps, in WGSL.
+    fn next(&self, next: &Expression) -> String {
+        let header = &self.file.header;
+        let of = |name: &str| {
+            let setting = header.settings.iter().find(|s| s.key == name && name != "lr");
+            match (setting, self.constants.iter().find(|(constant, _)| *constant == name.to_uppercase())) {
+                (_, Some((_, value))) => if *value { "1.0" } else { "0.0" }.to_owned(),
+                (Some(_), None) => format!("settings.{name}"),
+                (None, None) => format!("at.{name}"),
+            }
+        };
+        next.wgsl(&of).expect("the header has no products there")
+    }
+
+    /// Links the kernels, and looks at what the rule's functions do in them.
+    fn check(&self) -> Result<()> {
+        let target = Target::portable();
+        for spec in [Some(&self.update), self.measure.as_ref()].into_iter().flatten() {
+            let (spec, file) = (target.reducing(spec.clone()), &self.file.file);
+            let own = |fault: shader::Fault| match fault.place {
+                Some((from, line, column)) if from == *file => Fault::new((line, column), fault.message),
+                _ => Fault::new((1, 1), fault.message),
+            };
+            // naga checks what it reads; that it panics is a fault of its own, and no reason for this program to end.
+            let panicked =
+                || shader::Fault { place: None, message: "WGSL that naga cannot read".into(), excerpt: String::new() };
+            let link = || catch_unwind(AssertUnwindSafe(|| try_link(&spec))).unwrap_or_else(|_| Err(panicked()));
+            let looked = || -> std::result::Result<(), Fault> {
+                let (lines, declared) = (shader::lines(&spec).map_err(own)?, &self.file.uses.declared);
+                vet::names(file, &lines, declared)?;
+                vet::module(file, &link().map_err(own)?, &lines, declared)
+            };
+            looked().map_err(|fault| self.file.fault(&fault))?;
+        }
+        Ok(())
+    }
+}
+
+impl RuleFile {
+    /// The value of a condition, which reads settings and constants.
+    fn decided(&self, condition: &Expression, settings: &Settings, constants: &[(String, bool)]) -> bool {
+        condition.value(&|name| known(settings, constants, name), &mut Products::default()) != 0.0
+    }
+}
+
+/// What faults call the text that the linker writes around a rule.
+const LINKER: &str = "the kernel around it";
+
+/// Most fields of `Sizes`, which has 256 bytes.
+const MOST_SIZES: usize = 60;
+
+/// Most factors of a product that are multiplied at once, whatever number of updates a file claims.
+const MOST_FACTORS: u64 = 1 << 27;
+
+fn is_number(setting: &Setting) -> bool {
+    matches!(setting.kind, Kind::Number { .. } | Kind::Whole { .. })
+}
+
+/// The constants of the WGSL under these settings.
+fn constants(file: &RuleFile, settings: &Settings) -> Vec<(String, bool)> {
+    let mut constants: Vec<(String, bool)> = Vec::new();
+    for setting in &file.header.settings {
+        let names = header::constants_of(setting).into_iter();
+        match settings.get(&setting.key) {
+            Value::Flag(value) => constants.extend(names.map(|name| (name, *value))),
+            Value::Choice(word) => {
+                let Kind::Choice { words } = &setting.kind else { unreachable!("a word is one of a choice") };
+                constants.extend(names.zip(words).map(|(name, of)| (name, of == word)));
+            }
+            _ => {}
+        }
+    }
+    for (name, expression) in &file.header.constants {
+        let value = file.decided(expression, settings, &constants);
+        constants.push((name.clone(), value));
+    }
+    constants
+}
+
+/// A setting as expressions read it.
+fn number(settings: &Settings, name: &str) -> f64 {
+    match settings.get(if name == INITIAL_LR { "lr" } else { name }) {
+        Value::Number(v) => *v,
+        Value::Whole(v) => f64::from(*v),
+        Value::Flag(v) => f64::from(u8::from(*v)),
+        Value::Choice(_) => f64::NAN,
+    }
+}
+
+/// A setting or a constant as expressions read it.
+fn known(settings: &Settings, constants: &[(String, bool)], name: &str) -> f64 {
+    match constants.iter().find(|(constant, _)| constant == name) {
+        Some((_, value)) => f64::from(u8::from(*value)),
+        None => number(settings, name),
+    }
+}
