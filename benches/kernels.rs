@@ -40,7 +40,7 @@ struct Row {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let flags = &arguments.model;
-    let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
+    let optimizer = flags.optimizer()?;
     let (gpu, plans) = flags.open(&arguments.tune)?;
     let failed = selftest::run(&gpu, Depth::Short)?.into_iter().filter(|row| !row.passed).count();
     if failed > 0 {

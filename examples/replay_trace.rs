@@ -17,13 +17,14 @@ use velograd::{
     error::{Error, Result},
     files::write_atomically,
     gpu::Gpu,
-    optim::{self, Lookahead, Stepper},
+    optim::{Lookahead, Stepper},
+    rule_file,
 };
 
 #[derive(Parser)]
 struct Arguments {
-    /// The rule's name.
-    #[arg(long, default_value = "velograd")]
+    /// The rule: its name, or a file with a rule of one's own.
+    #[arg(long, value_name = "NAME|FILE.wgsl", default_value = "velograd")]
     optimizer: String,
     /// KEY=VALUE, as often as needed.
     #[arg(long = "set", value_parser = velograd::cli::key_value)]
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let (rule, _) = optim::build(&arguments.optimizer, &arguments.set)?;
+    let (rule, _) = rule_file::choose(&arguments.optimizer)?.build(&arguments.set)?;
     let optimizer = match arguments.lookahead {
         Some(lookahead) => lookahead.around(rule),
         None => rule,

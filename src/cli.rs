@@ -31,6 +31,8 @@ use crate::{
     models::{self, Config, Model, Stem},
     network::{LARGEST_BATCH, Plans, Recipe},
     ops::Augment,
+    optim::Optimizer,
+    rule_file,
     train::check_width,
 };
 
@@ -198,8 +200,8 @@ pub struct ModelFlags {
     /// What activations are stored as
     #[arg(long, value_enum, default_value = "f32")]
     pub precision: PrecisionFlag,
-    /// The update rule
-    #[arg(long, default_value = "velograd")]
+    /// The update rule: a name of `velograd optimizers`, or a file with a rule of one's own (docs/RULES.md)
+    #[arg(long, value_name = "NAME|FILE.wgsl", default_value = "velograd")]
     pub optimizer: String,
     /// A setting of the optimizer, as often as needed
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
@@ -210,6 +212,14 @@ pub struct ModelFlags {
 }
 
 impl ModelFlags {
+    /// The update rule with its settings.
+    ///
+    /// # Errors
+    /// As [`rule_file::choose`] and [`RuleChoice::build`](crate::optim::RuleChoice::build).
+    pub fn optimizer(&self) -> Result<Box<dyn Optimizer>> {
+        Ok(rule_file::choose(&self.optimizer)?.build(&self.set)?.0)
+    }
+
     /// The device, and one training program of this batch size, no evaluation.
     ///
     /// # Errors

@@ -18,8 +18,10 @@ use crate::{
     error::{Error, Result},
     files::{read_text, write_atomically},
     gpu::Gpu,
-    models, optim,
+    models,
+    optim::RuleChoice,
     record::{Lock, Record, Recorder, drop_checkpoints, read_json, run_json},
+    rule_file,
     signals::Stop,
     train::{EpochRow, Options, Trainer, Watch},
     whiten::first_weights,
@@ -33,8 +35,8 @@ const METRICS_LIMIT: u64 = 64 << 20;
 pub struct Variant {
     /// Its name in tables and figures.
     pub label: String,
-    /// Its name in the registry.
-    pub optimizer: String,
+    /// The update rule.
+    pub optimizer: RuleChoice,
     /// Its settings as given.
     pub set: Vec<(String, String)>,
 }
@@ -91,9 +93,10 @@ impl Experiment<'_> {
         finished: &mut dyn FnMut(&[Ended]) -> Result<()>,
     ) -> Result<Option<Vec<Ended>>> {
         for variant in &self.variants {
-            optim::build(&variant.optimizer, &variant.set)?;
+            variant.optimizer.build(&variant.set)?;
         }
         let _lock = Lock::take(&self.folder)?;
+        rule_file::keep(&self.folder, self.variants.iter().map(|variant| &variant.optimizer))?;
         claim(&self.folder, &self.recipe, self.dataset.checksum())?;
         let mut all = Vec::new();
         for seed in 0..self.seeds {
@@ -206,8 +209,12 @@ pub fn read_ended(folder: &Path, variant: &Variant, seed: u64) -> Result<Option<
         return Ok(None);
     }
     let run = read_json(&path)?;
-    let (_, settings) = optim::build(&variant.optimizer, &variant.set)?;
-    if run["optimizer"] != variant.optimizer.as_str() || run["settings"] != settings.to_json() {
+    let (_, settings) = variant.optimizer.build(&variant.set)?;
+    if run["rule"]["text"].as_str() != variant.optimizer.text() {
+        let message = format!("{} holds a run of another text of the rule `{}`", folder.display(), variant.label);
+        return Err(Error::config(message, "choose another --out"));
+    }
+    if run["optimizer"] != variant.optimizer.name() || run["settings"] != settings.to_json() {
         let message = format!("{} holds a run of other settings than `{}`", folder.display(), variant.label);
         let hint = format!("there: {}\n  here: {}\n  choose another --out", run["settings"], settings.to_json());
         return Err(Error::config(message, hint));

@@ -270,6 +270,11 @@ impl Gpu {
         kernels.entry(spec.clone()).or_insert_with(|| Arc::new(Kernel::new(self, spec))).clone()
     }
 
+    /// How many kernels are kept.
+    pub fn kernels(&self) -> usize {
+        self.kernels.lock().unwrap_or_else(|e| e.into_inner()).len()
+    }
+
     /// The kernels of this device over activations of this precision.
     ///
     /// # Errors

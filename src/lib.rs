@@ -25,6 +25,7 @@ pub mod random;
 pub mod record;
 pub mod reference;
 pub mod report;
+pub mod rule_file;
 pub mod schedule;
 pub mod selftest;
 pub mod signals;

@@ -122,6 +122,9 @@ impl<'a> Network<'a> {
             ));
         }
         gpu.target_for(plans.recipe.precision)?;
+        if let Some(optimizer) = &optimizer {
+            optimizer.try_out(gpu)?;
+        }
         let recordings = plans.recordings(&gpu.target, optimizer.as_deref());
         plans.check(gpu, &recordings)?;
         let layout = recordings[0].layout.clone();

@@ -4,7 +4,9 @@
 //! at a time, and whether an update happens at all is decided on the device. What it needs per update (bias corrections)
 //! is a row of four numbers that the host computes in f64.
 
+mod choice;
 mod element_wise;
+mod inert;
 mod lookahead;
 pub mod muon;
 mod rule;
@@ -14,7 +16,9 @@ mod stepper;
 mod updates;
 pub mod velograd;
 
+pub use choice::RuleChoice;
 pub use lookahead::Lookahead;
+pub use rule::{LONGEST as LONGEST_RULE, TEMPLATE};
 pub use settings::{Bound, Kind, Range, Setting, Settings, Value};
 pub use stepper::{Snapshot, Stepper};
 pub use updates::{IN_FLIGHT, Updates};
@@ -30,7 +34,7 @@ use updates::correction;
 
 use crate::{
     error::{Error, Result},
-    gpu::{runtime::Runtime, shader::SHADERS, target::Precision},
+    gpu::{Gpu, runtime::Runtime, shader::SHADERS, target::Precision},
     ops,
     params::{CHUNK, Layout},
     suggest,
@@ -64,6 +68,14 @@ pub trait Optimizer {
     fn tables(&self, layout: &Layout) -> Vec<(&'static str, Vec<u32>)> {
         let _ = layout;
         vec![]
+    }
+    /// Tries a rule that came from outside the program on parameters without gradients, which it has to leave alone.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it does not, [`Error::Device`] on a fault.
+    fn try_out(&self, gpu: &Gpu) -> Result<()> {
+        let _ = gpu;
+        Ok(())
     }
     /// Appends the calls that turn `params`, in place, from where gradients are taken into where the network is to be
     /// evaluated and saved. None for a rule with one point for both; the way back is a copy ([`begin_evaluation`]).

@@ -10,7 +10,7 @@ use crate::{
     models::{Config, Model},
     network::{Network, Place, Plans, Recipe},
     ops::Augment,
-    optim::{self, Stepper},
+    optim::{self, RuleChoice, Stepper},
     params::Layout,
     random::Rng,
     weights::Weights,
@@ -33,8 +33,14 @@ const NOISE: f64 = 1e-2;
 ///
 /// # Errors
 /// An unknown optimizer or setting, or a fault of the device.
-pub fn spike(gpu: &Gpu, optimizer: &str, set: &[(String, String)], size: f64, seed: u64) -> Result<f64> {
-    let (optimizer, _) = optim::build(optimizer, set)?;
+pub fn spike(
+    gpu: &Gpu,
+    optimizer: impl Into<RuleChoice>,
+    set: &[(String, String)],
+    size: f64,
+    seed: u64,
+) -> Result<f64> {
+    let (optimizer, _) = optimizer.into().build(set)?;
     let lr = rate_of(optimizer.as_ref())?;
     let mut stepper = Stepper::new(gpu, optimizer, &[vec![0.0; COORDINATES]])?;
     let mut rng = Rng::keyed(seed, &[SPIKE]);
@@ -158,7 +164,7 @@ impl Frozen {
     pub fn conditional_variance(
         &self,
         gpu: &Gpu,
-        optimizer: &str,
+        optimizer: &RuleChoice,
         set: &[(String, String)],
         group: usize,
         [before, draws]: [usize; 2],
@@ -167,7 +173,7 @@ impl Frozen {
             let message = format!("{} mini-batches for {before} + {draws} batches of {group}", self.draws.len());
             return Err(Error::config(message, "draw more; a variance needs two draws"));
         }
-        let (optimizer, _) = optim::build(optimizer, set)?;
+        let (optimizer, _) = optimizer.build(set)?;
         let lr = rate_of(optimizer.as_ref())?;
         let mut stepper = Stepper::shaped(gpu, &gpu.target, optimizer, &self.dims, &self.params)?;
         for nth in 0..before {

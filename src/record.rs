@@ -25,6 +25,7 @@ use crate::{
     files::{TEXT_LIMIT, read, remove_leftovers, write_atomically},
     gpu::{Gpu, target::Precision},
     optim::Settings,
+    rule_file,
     signals::Stop,
     train::{After, Checkpoint, EpochRow, Options, Point, StepRow, Trainer, Watch, Wish, loss_variance},
 };
@@ -270,10 +271,18 @@ pub fn same_run(path: &Path, there: &Value, here: &Value, but: &[&str]) -> Resul
         compare(format!("data set, {key}"), text(&there["dataset"][key]), text(&here["dataset"][key]));
     }
     compare("settings".into(), text(&there["settings"]), text(&here["settings"]));
+    // A rule from a file is its text, wherever that lies by now.
+    let own =
+        |run: &Value| run["rule"]["text"].as_str().map(|text| format!("{:08x}", crc32fast::hash(text.as_bytes())));
+    compare("checksum of the rule's text".into(), own(there), own(here));
+    let by_text = own(there).is_some() && own(here).is_some();
+    if by_text {
+        compare("optimizer".into(), text(&there["optimizer"]), text(&here["optimizer"]));
+    }
     let keys: std::collections::BTreeSet<_> = known.keys().chain(asked.keys()).collect();
-    for key in
-        keys.into_iter().filter(|key| *key != "set" && !FREE.contains(&key.as_str()) && !but.contains(&key.as_str()))
-    {
+    let elsewhere = |key: &str| key == "set" || (key == "optimizer" && by_text);
+    let counts = |key: &str| !elsewhere(key) && !FREE.contains(&key) && !but.contains(&key);
+    for key in keys.into_iter().filter(|key| counts(key)) {
         let word = |table: &toml::Table| table.get(key).map(ToString::to_string);
         compare(format!("--{key}"), word(&known), word(&asked));
     }
@@ -295,7 +304,7 @@ pub(crate) fn run_json(
     common: &toml::Table,
 ) -> Value {
     let mut config = common.clone();
-    config.insert("optimizer".into(), options.optimizer.clone().into());
+    config.insert("optimizer".into(), options.optimizer.argument().into());
     // TOML's integers are signed; a larger seed is written as text, which a flag takes as well.
     let seed = i64::try_from(options.seed).map_or_else(|_| options.seed.to_string().into(), toml::Value::from);
     config.insert("seed".into(), seed);
@@ -303,7 +312,7 @@ pub(crate) fn run_json(
     if !set.is_empty() {
         config.insert("set".into(), set.into());
     }
-    json!({
+    let mut run = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "device": gpu.info.name,
         "backend": format!("{:?}", gpu.info.backend).to_lowercase(),
@@ -314,7 +323,7 @@ pub(crate) fn run_json(
         "classes": options.config.classes,
         "precision": options.recipe.precision.name(),
         "cooperative_matrices": gpu.target.matrix.is_some() && options.recipe.precision == Precision::Mixed,
-        "optimizer": options.optimizer,
+        "optimizer": options.optimizer.name(),
         "settings": settings.to_json(),
         "no_decay": options.recipe.no_decay.to_string(),
         "lookahead": options.lookahead.map(|l| json!({ "k": l.k, "alpha": l.alpha })),
@@ -333,7 +342,11 @@ pub(crate) fn run_json(
             "crc32": format!("{:08x}", dataset.checksum()),
         },
         "config": toml::to_string(&config).unwrap_or_default(),
-    })
+    });
+    if options.optimizer.text().is_some() {
+        run["rule"] = rule_file::to_json(&options.optimizer);
+    }
+    run
 }
 
 /// What `run.json` gains when the run has ended.

@@ -22,7 +22,7 @@ use crate::{
     evaluate::{Evaluation, evaluate},
     gpu::Gpu,
     network::{Done, Network, NotFinite, Place},
-    optim::{self, Settings},
+    optim::Settings,
     params::Layout,
     weights::Weights,
 };
@@ -122,7 +122,7 @@ impl<'a> Trainer<'a> {
             let message = "--early-stop watches the validation loss, and there are no validation images";
             return Err(Error::config(message, "add --val-split, or test_batch.bin"));
         }
-        let (optimizer, settings) = optim::build(&options.optimizer, &options.set)?;
+        let (optimizer, settings) = options.optimizer.build(&options.set)?;
         let optimizer = match options.lookahead {
             Some(lookahead) => lookahead.around(optimizer),
             None => optimizer,

@@ -32,6 +32,9 @@ mod no_gpu {
     /// Files that are damaged, forged or endless.
     mod hostile;
 
+    /// Rules as files: what is read, and what is refused.
+    mod rules;
+
     /// What the sources keep to.
     mod sources;
 
@@ -77,6 +80,9 @@ mod report;
 
 /// A run that is interrupted anywhere and continued ends with the same bits as one that is not.
 mod resume;
+
+/// Rules as files: trained, resumed, compared.
+mod rules;
 
 /// Networks and data sets of any size that the flags allow.
 mod sizes;

@@ -13,7 +13,6 @@ use crate::{
     error::{Error, Result},
     gpu::{Gpu, timing::dispatch_seconds},
     network::{Network, Place, Plans},
-    optim,
     weights::Weights,
 };
 
@@ -46,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         return suite::run(arguments);
     }
     let flags = &arguments.model;
-    optim::build(&flags.optimizer, &flags.set)?; // said before the device is opened
+    flags.optimizer()?; // said before the device is opened
     let (gpu, plans) = flags.open(&arguments.tune)?;
     let mut row = measure(&gpu, &plans, flags, arguments.steps.unwrap_or(STEPS), start)?;
     row["peak_host_bytes"] = json!(peak_host_bytes());
@@ -67,7 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
 /// The row of one configuration: two updates, then `steps` that are timed, then each dispatch alone.
 fn measure(gpu: &Gpu, plans: &Plans<'_>, flags: &ModelFlags, steps: u32, start: Instant) -> Result<Value> {
-    let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
+    let optimizer = flags.optimizer()?;
     let lr = optimizer.lr();
     let planned_in_f32 = plans.planned_in_f32(&gpu.target, Some(optimizer.as_ref()));
     let forward = plans.record(&gpu.target, flags.batch_size, true).forward_calls;

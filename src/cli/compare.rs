@@ -12,7 +12,9 @@ use crate::{
     experiment::{self, Ended, Experiment, Variant, grid},
     figure::{Figure, to_png},
     files::write_atomically,
+    optim::RuleChoice,
     report::Page,
+    rule_file,
     signals::Stop,
     sweep::{self, Sweep},
     table::Table,
@@ -89,8 +91,8 @@ impl Shown {
 pub(super) struct CompareArguments {
     #[command(flatten)]
     common: Common,
-    /// The update rules [default: velograd, adam and sgd with the settings of the VeloGrad paper]
-    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    /// The update rules, names and files with rules of one's own [default: velograd, adam and sgd with the settings of the VeloGrad paper]
+    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE.wgsl,...")]
     optimizers: Vec<String>,
     /// A setting of one optimizer, as often as needed
     #[arg(long = "set", value_name = "NAME:KEY=VALUE", value_parser = named)]
@@ -101,8 +103,8 @@ pub(super) struct CompareArguments {
 pub(super) struct SweepArguments {
     #[command(flatten)]
     common: Common,
-    /// The update rules
-    #[arg(long, value_delimiter = ',', value_name = "NAME,...", default_value = "velograd,adam,sgd")]
+    /// The update rules, names and files with rules of one's own
+    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE.wgsl,...", default_value = "velograd,adam,sgd")]
     optimizers: Vec<String>,
     /// Learning rates: LOW:HIGH:logN, LOW:HIGH:linN or a list
     #[arg(long, value_name = "RATES", default_value = "1e-4:1e-1:log7")]
@@ -132,15 +134,15 @@ fn owned(set: &[(&str, &str)]) -> Vec<(String, String)> {
     set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
 
-fn variant(label: impl Into<String>, optimizer: &str, set: Vec<(String, String)>) -> Variant {
+fn variant(label: impl Into<String>, optimizer: impl Into<RuleChoice>, set: Vec<(String, String)>) -> Variant {
     Variant { label: label.into(), optimizer: optimizer.into(), set }
 }
 
 pub(super) fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
     let mut variants: Vec<Variant> = if arguments.optimizers.is_empty() {
-        PAPER.iter().map(|(name, set)| variant(*name, name, owned(set))).collect()
+        PAPER.iter().map(|(name, set)| variant(*name, *name, owned(set))).collect()
     } else {
-        arguments.optimizers.iter().map(|name| variant(name, name, vec![])).collect()
+        asked_for(&arguments.common, &arguments.optimizers)?
     };
     apply(&mut variants, &arguments.set)?;
     let target = arguments.common.target;
@@ -177,8 +179,9 @@ fn compared(title: &str, comparison: &Comparison<'_>, runs: &[Ended], of: &Exper
 
 pub(super) fn sweep(arguments: &SweepArguments) -> Result<ExitCode> {
     let rates = grid(&arguments.lr)?;
-    let mut variants: Vec<Variant> = arguments.optimizers.iter().map(|name| variant(name, name, vec![])).collect();
+    let mut variants = asked_for(&arguments.common, &arguments.optimizers)?;
     apply(&mut variants, &arguments.set)?;
+    let optimizers: Vec<String> = variants.iter().map(|v| v.label.clone()).collect();
     let at = |v: &Variant, rate: &f64| {
         let mut set = v.set.clone();
         set.push(("lr".into(), rate.to_string()));
@@ -186,12 +189,12 @@ pub(super) fn sweep(arguments: &SweepArguments) -> Result<ExitCode> {
     };
     let variants = variants.iter().flat_map(|v| rates.iter().map(move |rate| at(v, rate))).collect();
     run(&arguments.common, variants, &|runs, of| {
-        let sweep = Sweep { optimizers: &arguments.optimizers, rates: &rates, runs };
+        let sweep = Sweep { optimizers: &optimizers, rates: &rates, runs };
         let (table, lines) = (sweep.table(), sweep.lines());
         let mut shown = Shown::new(format!("{}\n{}", table.text(), lines.join("\n")));
         shown.table(&table, &lines, sweep.csv(), &sweep.json());
         shown.figure("sweep", &sweep.figure())?;
-        let mut page = Page::new(&format!("Learning rates: {}", arguments.optimizers.join(", ")));
+        let mut page = Page::new(&format!("Learning rates: {}", optimizers.join(", ")));
         page.list(&lines);
         page.figure(&sweep.figure());
         page.note(
@@ -223,11 +226,20 @@ pub(super) fn ablate(arguments: &AblateArguments) -> Result<ExitCode> {
     })
 }
 
+/// The optimizers that were asked for, by name or by file, without settings.
+fn asked_for(common: &Common, optimizers: &[String]) -> Result<Vec<Variant>> {
+    let one = |argument: &String| {
+        let rule = rule_file::choose_in(&common.out, argument)?;
+        Ok(variant(rule.name(), &rule, vec![]))
+    };
+    optimizers.iter().map(one).collect()
+}
+
 /// Gives each optimizer its settings.
 fn apply(variants: &mut [Variant], set: &[(String, String, String)]) -> Result<()> {
     for (name, key, value) in set {
-        let Some(variant) = variants.iter_mut().find(|v| v.optimizer == *name) else {
-            let known: Vec<_> = variants.iter().map(|v| v.optimizer.as_str()).collect();
+        let Some(variant) = variants.iter_mut().find(|v| v.label.eq_ignore_ascii_case(name)) else {
+            let known: Vec<_> = variants.iter().map(|v| v.label.as_str()).collect();
             let message = format!("--set {name}:{key}={value}: `{name}` is not compared");
             return Err(Error::config(message, format!("there are {}", known.join(", "))));
         };
@@ -247,7 +259,8 @@ fn run(
         return Err(Error::config("--seeds 0", "--seeds is at least 1"));
     }
     if let Some(twice) = variants.iter().enumerate().find(|(i, v)| variants[..*i].iter().any(|w| w.label == v.label)) {
-        return Err(Error::config(format!("`{}` is there twice", twice.1.label), "name each optimizer once"));
+        let hint = "name each optimizer once; a rule is called by its file's name";
+        return Err(Error::config(format!("`{}` is there twice", twice.1.label), hint));
     }
     recipe.check()?;
     let mut gpu = open_device(recipe.device.as_deref())?;

@@ -1,54 +1,106 @@
 //! `velograd optimizers`
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde_json::json;
 
 use super::{json_line, print::say};
 use crate::{
     error::Result,
-    optim::{self, Kind, Start},
+    optim::{self, Kind, Rule, Start},
+    rule_file,
 };
 
 #[derive(Args)]
 pub(super) struct Arguments {
+    /// Show this rule alone: a name, or a file with a rule of one's own (docs/RULES.md)
+    #[arg(value_name = "NAME|FILE.wgsl")]
+    rule: Option<String>,
+    /// Write a commented rule of one's own to start from; a file that is there is left alone
+    #[arg(long, value_name = "FILE.wgsl", conflicts_with_all = ["rule", "json"])]
+    new: Option<PathBuf>,
     /// A JSON array on standard output
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(path) = &arguments.new {
+        rule_file::write_new(path)?;
+        let shown = path.display();
+        say!("wrote {shown}, a rule to start from; docs/RULES.md explains the format");
+        // Without a separator it would be a name.
+        say!("velograd optimizers {shown} shows it, velograd train --optimizer {shown} trains with it");
+        return Ok(());
+    }
+    let rules = match &arguments.rule {
+        Some(rule) => vec![rule_file::choose(rule)?.rule()?],
+        None => optim::ALL.to_vec(),
+    };
     let mut rows = Vec::new();
-    for rule in optim::ALL.iter() {
+    for rule in &rules {
         let (optimizer, settings) = rule.build(&[])?;
-        let words = optimizer.words();
-        let starts = optimizer.state().iter().any(|(_, start)| *start == Start::Params);
         if arguments.json {
             rows.push(json!({
                 "name": rule.name,
                 "source": rule.source,
-                "state_words": words,
+                "state_words": optimizer.words(),
                 "settings": settings.to_json(),
                 "ranges": rule.settings.iter().map(|s| (s.key.clone(), json!(s.range()))).collect::<serde_json::Map<_, _>>(),
             }));
             continue;
         }
-        say!("{}: {}", rule.name, rule.source);
-        say!(
-            "  {words} words of state per parameter{}",
-            if starts { ", one of them begins as a copy of it" } else { "" }
-        );
-        for setting in &rule.settings {
-            let range = if matches!(setting.kind, Kind::Flag { .. }) {
-                String::new()
-            } else {
-                format!(" ({})", setting.range())
-            };
-            say!("  {:<20} {:<10} {}{range}", setting.key, setting.default().to_string(), setting.doc);
+        let starts = optimizer.state().iter().any(|(_, start)| *start == Start::Params);
+        show(rule, optimizer.words(), starts);
+        if rules.len() > 1 {
+            say!("");
         }
-        say!("");
     }
     if arguments.json {
         json_line(&rows);
     }
     Ok(())
+}
+
+/// A rule in lines that fit a terminal of 80 columns.
+fn show(rule: &Rule, words: usize, starts: bool) {
+    wrap(&format!("{}: ", rule.name), &rule.source);
+    let (number, plural) = if words == 0 {
+        ("no".to_owned(), "words")
+    } else {
+        (words.to_string(), if words == 1 { "word" } else { "words" })
+    };
+    let copy = if starts { ", one of them begins as a copy of it" } else { "" };
+    say!("  {number} {plural} of state per parameter{copy}");
+    let longest = rule.settings.iter().map(|s| s.key.len() + s.default().to_string().len()).max().unwrap_or(0);
+    for setting in &rule.settings {
+        let range =
+            if matches!(setting.kind, Kind::Flag { .. }) { String::new() } else { format!(" ({})", setting.range()) };
+        let default = setting.default().to_string();
+        let pad = longest - setting.key.len() - default.len();
+        wrap(&format!("  {} {:pad$}{default}  ", setting.key, ""), &format!("{}{range}", setting.doc));
+    }
+}
+
+/// Says `text` behind `first`, with further lines below where it begins.
+fn wrap(first: &str, text: &str) {
+    let indent = first.chars().count();
+    let room = 79_usize.saturating_sub(indent).max(20);
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is one");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
+            lines.push(word.to_owned());
+        } else {
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(word);
+        }
+    }
+    for (nth, line) in lines.iter().enumerate() {
+        match nth {
+            0 => say!("{first}{line}"),
+            _ => say!("{:indent$}{line}", ""),
+        }
+    }
 }

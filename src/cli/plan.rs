@@ -8,7 +8,6 @@ use super::{ModelFlags, TuneFlags, print::say};
 use crate::{
     error::Result,
     gpu::runtime::{fits, planned_bytes},
-    optim,
     tape::plan::Plan,
 };
 
@@ -27,7 +26,7 @@ fn percent_saved(bytes: u64, of: u64) -> f64 {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let flags = &arguments.model;
-    let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
+    let optimizer = flags.optimizer()?;
     let (gpu, plans) = flags.open(&arguments.tune.or_off())?;
     let recordings = plans.recordings(&gpu.target, Some(optimizer.as_ref()));
     for (title, recording) in ["forward and backward", "update", "to where it is evaluated"].iter().zip(&recordings) {

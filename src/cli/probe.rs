@@ -12,8 +12,9 @@ use crate::{
     figure::{Axis, Content, Figure, Line, Panel, Point},
     files::write_atomically,
     models::{self, Config, Stem},
-    optim,
+    optim::{self, RuleChoice},
     probe::{self, Frozen},
+    rule_file,
     table::Table,
     train::{Options, Trainer, check_width},
     weights::Weights,
@@ -36,8 +37,8 @@ enum What {
 
 #[derive(Args)]
 struct Flags {
-    /// The update rules [default: all]
-    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    /// The update rules, names and files with rules of one's own [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE.wgsl,...")]
     optimizers: Vec<String>,
     /// A setting of one optimizer, as often as needed
     #[arg(long = "set", value_name = "NAME:KEY=VALUE", value_parser = named)]
@@ -93,23 +94,26 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// An optimizer and its settings.
-type Rule = (String, Vec<(String, String)>);
+type Rule = (RuleChoice, Vec<(String, String)>);
 
 impl Flags {
     fn rules(&self) -> Result<Vec<Rule>> {
         let all = || optim::ALL.iter().map(|rule| rule.name.clone()).collect();
         let names: Vec<String> = if self.optimizers.is_empty() { all() } else { self.optimizers.clone() };
-        let rule = |name: &String| {
-            let own = self.set.iter().filter(|(of, ..)| of == name);
-            let set: Vec<_> = own.map(|(_, key, value)| (key.clone(), value.clone())).collect();
-            optim::build(name, &set)?;
-            Ok((name.clone(), set))
-        };
-        if let Some((name, key, value)) = self.set.iter().find(|(of, ..)| !names.contains(of)) {
+        let rules: Vec<RuleChoice> = names.iter().map(|name| rule_file::choose(name)).collect::<Result<_>>()?;
+        let is = |rule: &RuleChoice, of: &str| rule.name() == of;
+        if let Some((name, key, value)) = self.set.iter().find(|(of, ..)| !rules.iter().any(|rule| is(rule, of))) {
             let message = format!("--set {name}:{key}={value}: `{name}` is not probed");
+            let names: Vec<_> = rules.iter().map(RuleChoice::name).collect();
             return Err(Error::config(message, format!("there are {}", names.join(", "))));
         }
-        names.iter().map(rule).collect()
+        let with_settings = |rule: RuleChoice| {
+            let own = self.set.iter().filter(|(of, ..)| is(&rule, of));
+            let set: Vec<_> = own.map(|(_, key, value)| (key.clone(), value.clone())).collect();
+            rule.build(&set)?;
+            Ok((rule, set))
+        };
+        rules.into_iter().map(with_settings).collect()
     }
 }
 
@@ -203,10 +207,10 @@ fn show(
     let (mut lines, mut csv) = (vec![], format!("optimizer,{},value\n", name_of_size(name)));
     for rule in rules {
         let values = sizes.iter().map(|&size| value(rule, size)).collect::<Result<Vec<f64>>>()?;
-        table.rows.push(std::iter::once(rule.0.clone()).chain(values.iter().map(|v| format!("{v:.3e}"))).collect());
+        table.rows.push(std::iter::once(rule.0.to_string()).chain(values.iter().map(|v| format!("{v:.3e}"))).collect());
         csv.extend(sizes.iter().zip(&values).map(|(size, value)| format!("{},{size},{value}\n", rule.0)));
         let points = sizes.iter().zip(&values).map(|(&x, &y)| Point::new(x, y)).collect();
-        lines.push(Line { label: rule.0.clone(), points, crosses: vec![] });
+        lines.push(Line { label: rule.0.to_string(), points, crosses: vec![] });
     }
     say!("{title}\n{}", table.text().trim_end());
     let Some(out) = &flags.out else { return Ok(()) };

@@ -11,7 +11,6 @@ use crate::{
     figure::to_png,
     files::write_atomically,
     network::{Network, Place},
-    optim,
     profile::{Profile, chrome_trace, memory_svg},
     tape::plan::Plan,
     weights::Weights,
@@ -33,7 +32,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let flags = &arguments.model;
-    let (optimizer, _) = optim::build(&flags.optimizer, &flags.set)?;
+    let optimizer = flags.optimizer()?;
     let lr = optimizer.lr();
     let (gpu, plans) = flags.open(&arguments.tune)?;
     let recordings = plans.recordings(&gpu.target, Some(optimizer.as_ref()));

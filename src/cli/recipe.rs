@@ -20,6 +20,7 @@ use crate::{
     optim::{Clip, Lookahead},
     params::NoDecay,
     record::{read_run, recipe_of},
+    rule_file,
     schedule::Schedule,
     train::{OnNan, Options},
 };
@@ -342,10 +343,30 @@ pub(super) fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
         let text = read_text(path, TEXT_LIMIT)?;
         let wrong = |e: toml::de::Error| Error::data(path, TABLE, e.message(), "");
         let optimizers = value_of(&arguments, "--optimizers");
-        expanded.extend(flags(path, &text.parse().map_err(wrong)?, optimizers.as_deref())?);
+        let table: toml::Table = text.parse().map_err(wrong)?;
+        expanded.extend(flags(path, &beside(path, table), optimizers.as_deref())?);
     }
     expanded.extend(arguments.into_iter().skip(2));
     Ok(expanded)
+}
+
+/// A recipe whose rules that are files lie where they do as seen from the recipe's folder.
+fn beside(path: &Path, mut table: toml::Table) -> toml::Table {
+    let of = |word: &str| word.split(',').map(|word| rule_file::beside(path, word)).collect::<Vec<_>>().join(",");
+    for (key, value) in &mut table {
+        match value {
+            toml::Value::String(word) if key == "optimizer" || key == "optimizers" => *word = of(word),
+            toml::Value::Array(list) if key == "optimizers" => {
+                for value in list {
+                    if let toml::Value::String(word) = value {
+                        *word = of(word);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    table
 }
 
 const TABLE: &str = "a TOML table of flags, as `width = 16`";

@@ -19,10 +19,10 @@ use crate::{
     files::{TENSORS_LIMIT, read},
     gpu::{Gpu, target::Precision},
     models::{self, Config},
-    optim::{self, Settings},
+    optim::{RuleChoice, Settings},
     params::Layout,
     record::{Lock, Record, Recorder, default_folder, read_run, run_json, same_run},
-    selftest,
+    rule_file, selftest,
     signals::Stop,
     train::{EpochRow, OnNan, Options, Position, Trainer, Watch as _, loss_variance},
     weights::Weights,
@@ -35,8 +35,8 @@ pub(super) struct Arguments {
     recipe: RecipeFlags,
     #[command(flatten)]
     checkpoints: CheckpointFlags,
-    /// The update rule
-    #[arg(long, default_value = "velograd")]
+    /// The update rule: a name of `velograd optimizers`, or a file with a rule of one's own (docs/RULES.md)
+    #[arg(long, value_name = "NAME|FILE.wgsl", default_value = "velograd")]
     optimizer: String,
     /// A setting of the optimizer, as often as needed
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
@@ -82,7 +82,7 @@ enum Selftest {
 
 /// Refuses what can be refused without a device or data.
 pub(super) fn check(arguments: &Arguments) -> Result<()> {
-    optim::build(&arguments.optimizer, &arguments.set)?;
+    arguments.rule(arguments.resume.as_deref())?.build(&arguments.set)?;
     arguments.recipe.check()
 }
 
@@ -91,7 +91,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     check(arguments)?;
     let folder = match (&arguments.resume, &arguments.out) {
         (Some(folder), _) | (None, Some(folder)) => folder.clone(),
-        (None, None) => default_folder(&arguments.optimizer),
+        (None, None) => default_folder(rule_file::choose(&arguments.optimizer)?.name()),
     };
     let outcome = match (&arguments.resume, arguments.extend) {
         (Some(_), extend) => arguments.go_on(&folder, extend),
@@ -135,9 +135,18 @@ impl Setup {
 }
 
 impl Arguments {
-    /// `init` is the size of weights to start from.
-    fn setup(&self, init: Option<Config>) -> Result<Setup> {
-        let Self { recipe, checkpoints, optimizer, set, seed, .. } = self;
+    /// The update rule; of the run in `folder`, which goes on, as it was begun.
+    fn rule(&self, folder: Option<&Path>) -> Result<RuleChoice> {
+        match folder {
+            Some(folder) => rule_file::resumed(&read_run(folder)?, &self.optimizer),
+            None => rule_file::choose(&self.optimizer),
+        }
+    }
+
+    /// `init` is the size of weights to start from, `folder` that of a run that goes on.
+    fn setup(&self, init: Option<Config>, folder: Option<&Path>) -> Result<Setup> {
+        let Self { recipe, checkpoints, set, seed, .. } = self;
+        let optimizer = self.rule(folder)?;
         let mut gpu = open_device(recipe.device.as_deref())?;
         let preset = recipe.preset(&gpu);
         let options = recipe.options(preset, recipe.precision(&mut gpu)?, init)?;
@@ -148,9 +157,9 @@ impl Arguments {
         let chosen = plans.products(&gpu.target);
         if self.selftest == Selftest::Short {
             let choices = chosen.iter().map(|(_, choice)| *choice);
-            selftest::assure(&gpu, &gpu.target_for(options.recipe.precision)?, choices, optimizer)?;
+            selftest::assure(&gpu, &gpu.target_for(options.recipe.precision)?, choices, optimizer.name())?;
         }
-        let (_, settings) = optim::build(optimizer, set)?;
+        let (_, settings) = optimizer.build(set)?;
         let mut table = recipe.to_toml(preset, &options);
         checkpoints.to_toml(&mut table);
         recipe.tune.to_toml(&gpu, &chosen, &mut table);
@@ -170,7 +179,7 @@ impl Arguments {
             let hint = format!("--model {}", model.name);
             return Err(Error::data(path, format!("weights of {}", self.recipe.model()), found, hint));
         }
-        let setup = self.setup(init.as_ref().map(|(_, (_, config), _)| *config))?;
+        let setup = self.setup(init.as_ref().map(|(_, (_, config), _)| *config), None)?;
         let trainer = setup.trainer(|layout| match &init {
             Some((path, ..)) => checkpoint::weights(path, layout),
             None => self.first_weights(&setup, layout),
@@ -198,7 +207,7 @@ impl Arguments {
             return Ok(ExitCode::SUCCESS);
         }
         // Sizes are in the recipe: the first weights need not be there any more.
-        let mut setup = self.setup(None)?;
+        let mut setup = self.setup(None, Some(folder))?;
         let mut run = setup.run_json();
         same_run(&folder.join("run.json"), &before, &run, &[])?;
         for key in ["device", "driver"].into_iter().filter(|&key| before[key] != run[key]) {
@@ -281,7 +290,7 @@ impl Arguments {
 
         record.end(&trainer, &rows, &mut run)?;
         if let Some(last) = rows.last() {
-            print_table(&options.optimizer, &rows, last);
+            print_table(options.optimizer.name(), &rows, last);
         }
         let (skipped, first) = (trainer.network.updates().skipped, trainer.position().first_skip);
         if let Some(step) = trainer.diverged() {

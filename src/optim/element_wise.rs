@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    Optimizer, Settings, Start, arena, blocks, decays, norm_and_guard, report,
+    Optimizer, Settings, Start, arena, blocks, decays, inert, norm_and_guard, report,
     rule::{Over, RuleFile, Variant},
     segments, state, state_name,
 };
 use crate::{
     error::Result,
-    gpu::shader::Spec,
+    gpu::{Gpu, shader::Spec},
     tape::{CallBuilder, Slot, Tape},
 };
 
@@ -99,5 +99,15 @@ impl Optimizer for ElementWise {
 
     fn lr(&self) -> f64 {
         self.variant.lr()
+    }
+
+    fn try_out(&self, gpu: &Gpu) -> Result<()> {
+        let Some(default) = self.variant.untrusted_default()? else { return Ok(()) };
+        for (variant, settings) in
+            [(default, "with its default settings"), (self.variant.again()?, "with these settings")]
+        {
+            inert::check(gpu, self.variant.file(), settings, Box::new(Self { variant }))?;
+        }
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use super::{Optimizer, Start, arena, report, state};
 use crate::{
     error::{Error, Result},
+    gpu::Gpu,
     params::Layout,
     tape::Tape,
 };
@@ -89,6 +90,10 @@ impl Optimizer for Around {
 
     fn record_evaluation(&self, t: &mut Tape) {
         self.inner.record_evaluation(t);
+    }
+
+    fn try_out(&self, gpu: &Gpu) -> Result<()> {
+        self.inner.try_out(gpu)
     }
 
     fn lr(&self) -> f64 {

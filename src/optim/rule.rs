@@ -27,6 +27,9 @@ use crate::{
 /// Most bytes of a rule's file; the longest of ours has three thousand.
 pub const LONGEST: usize = 64 << 10;
 
+/// A commented rule to start one's own from.
+pub const TEMPLATE: &str = include_str!("rule/template.wgsl");
+
 /// What is wrong with a rule's file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {

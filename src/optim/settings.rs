@@ -154,7 +154,7 @@ impl Settings {
     /// # Errors
     /// [`Error::Config`] for an unknown key, or a value that is none or out of its range.
     pub fn parse(rule: &Rule, given: &[(String, String)]) -> Result<Self> {
-        let mut values: Vec<_> = rule.settings.iter().map(|s| (s.key.clone(), s.default())).collect();
+        let Self(mut values) = Self::defaults(&rule.settings);
         for (key, text) in given {
             let Some(index) = rule.settings.iter().position(|s| s.key == *key) else {
                 let keys: Vec<_> = rule.settings.iter().map(|s| s.key.as_str()).collect();
@@ -168,6 +168,11 @@ impl Settings {
             })?;
         }
         Ok(Self(values))
+    }
+
+    /// Every setting at its default.
+    pub(super) fn defaults(settings: &[Setting]) -> Self {
+        Self(settings.iter().map(|s| (s.key.clone(), s.default())).collect())
     }
 
     /// The value of a key.

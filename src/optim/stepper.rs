@@ -97,10 +97,19 @@ impl<'a> Stepper<'a> {
         Self::over(gpu, target, optimizer, layout, params)
     }
 
+    /// As [`Stepper::new`], for a rule that is being tried.
+    pub(super) fn untried(gpu: &'a Gpu, optimizer: Box<dyn Optimizer>, params: &[Vec<f32>]) -> Result<Self> {
+        let mut layout = Layout::default();
+        for (i, values) in params.iter().enumerate() {
+            layout.param(i.to_string(), Shape::Vector { c: values.len() as u32 }, Init::Constant(0.0), true);
+        }
+        Self::laid_out(gpu, &gpu.target, optimizer, layout, params)
+    }
+
     /// As [`Stepper::on_target`], over the arenas of a network: for rules that go by the names of layers.
     ///
     /// # Errors
-    /// [`Error::Device`] if it does not fit.
+    /// [`Error::Device`] if it does not fit, [`Error::Config`] for a rule from outside that [`Optimizer::try_out`] refuses.
     ///
     /// # Panics
     /// If the values are not as many as the layout's.
@@ -114,6 +123,17 @@ impl<'a> Stepper<'a> {
         let expected: Vec<_> = layout.params.iter().map(|s| s.shape.elements()).collect();
         let found: Vec<_> = params.iter().map(Vec::len).collect();
         assert_eq!(found, expected, "stepper: values for a layout of other sizes");
+        optimizer.try_out(gpu)?;
+        Self::laid_out(gpu, target, optimizer, layout, params)
+    }
+
+    fn laid_out(
+        gpu: &'a Gpu,
+        target: &Target,
+        optimizer: Box<dyn Optimizer>,
+        layout: Layout,
+        params: &[Vec<f32>],
+    ) -> Result<Self> {
         let tape = || Tape::over_layout(target, &layout);
         let mut recordings = vec![record(optimizer.as_ref(), Clip::default(), tape())];
         recordings.extend(record_evaluation(optimizer.as_ref(), tape()));

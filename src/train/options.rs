@@ -7,7 +7,7 @@ use crate::{
     models::{self, Config, Stem},
     network::{Plans, Recipe},
     ops::Augment,
-    optim::{Clip, Lookahead},
+    optim::{Clip, Lookahead, RuleChoice},
     schedule::Schedule,
 };
 
@@ -18,8 +18,8 @@ pub struct Options {
     pub model: String,
     /// Its size.
     pub config: Config,
-    /// Name of an optimizer.
-    pub optimizer: String,
+    /// The update rule.
+    pub optimizer: RuleChoice,
     /// Its settings as given.
     pub set: Vec<(String, String)>,
     /// Zhang's Lookahead around it.

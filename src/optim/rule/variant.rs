@@ -25,6 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Variant {
     file: Arc<RuleFile>,
+    name: String,
     settings: Settings,
     constants: Vec<(String, bool)>,
     /// Which words of state there are.
@@ -68,6 +69,7 @@ impl Variant {
         let (file, update) = (file.clone(), spec.clone());
         let mut variant = Self {
             file,
+            name: name.to_owned(),
             settings,
             constants,
             state,
@@ -79,13 +81,13 @@ impl Variant {
             measure: None,
             keep: None,
         };
-        variant.numbers(name)?;
+        variant.numbers()?;
         variant.write()?;
         Ok(variant)
     }
 
     /// Fixes the numbers that do not change, and refuses what is none.
-    fn numbers(&mut self, name: &str) -> Result<()> {
+    fn numbers(&mut self) -> Result<()> {
         let header = &self.file.header;
         self.read = header.scalars.iter().map(|scalar| self.reads_scalar(&scalar.name)).collect();
         let rows = header.scalars.iter().zip(&self.read).filter(|(scalar, read)| scalar.of_t && **read);
@@ -98,7 +100,7 @@ impl Variant {
         for t in [1, 2, 3, 10, 100, 1000, 100_000] {
             for ((scalar, value), read) in header.scalars.iter().zip(self.scalars(t)).zip(&self.read) {
                 if *read && !(value as f32).is_finite() {
-                    let message = format!("{name}: with these settings `{}` is {value} in update {t}", scalar.name);
+                    let message = format!("with these settings `{}` is {value} in update {t}", scalar.name);
                     return Err(self.file.fault(&Fault::new(scalar.place, message)));
                 }
             }
@@ -169,6 +171,28 @@ impl Variant {
     /// The learning rate of the settings.
     pub fn lr(&self) -> f64 {
         self.settings.number("lr")
+    }
+
+    /// The rule under its default settings, for one whose text came from outside the program.
+    ///
+    /// # Errors
+    /// As [`Variant::new`].
+    pub fn untrusted_default(&self) -> Result<Option<Self>> {
+        let settings = Settings::defaults(&self.file.header.settings);
+        self.file.foreign.then(|| Self::new(&self.file, &self.name, settings)).transpose()
+    }
+
+    /// The rule anew under the same settings.
+    ///
+    /// # Errors
+    /// As [`Variant::new`].
+    pub fn again(&self) -> Result<Self> {
+        Self::new(&self.file, &self.name, self.settings.clone())
+    }
+
+    /// What faults call the rule: its file.
+    pub fn file(&self) -> &str {
+        &self.file.file
     }
 
     /// What the sums of `measure` run over.

@@ -68,7 +68,8 @@ impl<'a> Scope<'a> {
 
     fn known(&self, context: Context) -> Vec<String> {
         let readable = self.settings.iter().filter(|s| !matches!(s.kind, Kind::Choice { .. }) && s.key != "lr");
-        let mut known: Vec<String> = readable.map(|s| s.key.clone()).collect();
+        let decay = |key: &str| key == "weight_decay" && context != Context::Settings;
+        let mut known: Vec<String> = readable.map(|s| s.key.clone()).filter(|key| !decay(key)).collect();
         known.extend(self.constants.0.keys().cloned());
         match context {
             Context::Settings => known.push(INITIAL_LR.into()),
@@ -106,6 +107,11 @@ impl Reader<'_> {
                 return Err(
                     Fault::new(place, message).hint("the rate of the settings, before any schedule, is `initial_lr`")
                 );
+            }
+            if name == "weight_decay" && context != Context::Settings {
+                let message = "`weight_decay` is not the same for all tensors: it is `e.weight_decay` in the rule";
+                let hint = "a tensor that weight decay leaves out has 0 there";
+                return Err(Fault::new(place, message).hint(hint));
             }
             if scope.settings.iter().any(|s| s.key == name && matches!(s.kind, Kind::Choice { .. })) {
                 let constants = scope.constants.0.keys().filter(|c| c.starts_with(&name.to_uppercase())).cloned();
