@@ -75,8 +75,11 @@ fn show(rule: &Rule, words: usize, starts: bool) {
     say!("  {number} {plural} of state per parameter{copy}");
     let longest = rule.settings.iter().map(|s| s.key.len() + s.default().to_string().len()).max().unwrap_or(0);
     for setting in &rule.settings {
-        let range =
-            if matches!(setting.kind, Kind::Flag { .. }) { String::new() } else { format!(" ({})", setting.range()) };
+        let range = if matches!(setting.kind, Kind::Flag { .. }) {
+            String::new()
+        } else {
+            format!(" ({})", setting.range().trim_end_matches(" that f32 holds"))
+        };
         let default = setting.default().to_string();
         let pad = longest - setting.key.len() - default.len();
         wrap(&format!("  {} {:pad$}{default}  ", setting.key, ""), &format!("{}{range}", setting.doc));

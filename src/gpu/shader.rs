@@ -197,22 +197,24 @@ pub fn try_link(spec: &Spec) -> Result<Linked, Fault> {
         Fault { place, message, excerpt }
     };
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| {
-        let labels = e.labels().map(|(_, label)| label).filter(|label| !label.is_empty());
-        let parts: Vec<&str> = std::iter::once(e.message()).chain(labels).chain(e.notes()).collect();
-        fault(parts.join("; "), e.emit_to_string(&source), e.location(&source))
+        fault(e.message().to_owned(), e.emit_to_string(&source), e.location(&source))
     })?;
     let mut validator =
         naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::all());
     validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
     validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
     let info = validator.validate(&module).map_err(|e| {
-        let causes = std::iter::successors(Some(e.as_inner() as &dyn std::error::Error), |cause| cause.source());
-        let causes: Vec<String> = causes.map(ToString::to_string).collect();
-        // The place of the innermost cause that has one.
+        // The innermost cause, and its place.
         let span = e.spans().last().map(|(span, _)| span.location(&source));
-        fault(causes.join(": "), e.emit_to_string(&source), span.or_else(|| e.location(&source)))
+        fault(innermost(e.as_inner()), e.emit_to_string(&source), span.or_else(|| e.location(&source)))
     })?;
     Ok(reflect(spec, source, module, info))
+}
+
+/// The cause behind an error.
+pub fn innermost(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |cause| cause.source());
+    causes.last().map_or_else(String::new, ToString::to_string)
 }
 
 /// The lines that a spec is linked to: each with the file it is from, and its number there.

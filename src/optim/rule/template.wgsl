@@ -1,4 +1,4 @@
-//! source = "mine"
+//! source = "a rule of my own"
 //!
 //! # What can be set with --set KEY=VALUE. A number has a default and may have ends: min or above, max or below. `lr` must be there.
 //! [settings]

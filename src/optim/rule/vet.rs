@@ -143,6 +143,10 @@ pub fn tokens(file: &str, text: &str, header: &Header) -> Result<Uses, Fault> {
     Ok(uses)
 }
 
+/// Functions of WGSL that compare an invocation with those beside it, in a picture.
+const PICTURES: [&str; 9] =
+    ["dpdx", "dpdxCoarse", "dpdxFine", "dpdy", "dpdyCoarse", "dpdyFine", "fwidth", "fwidthCoarse", "fwidthFine"];
+
 /// Words that a rule has no use for, and signs.
 fn words(tokens: &[Token<'_>]) -> Result<(), Fault> {
     for token in tokens {
@@ -153,6 +157,7 @@ fn words(tokens: &[Token<'_>]) -> Result<(), Fault> {
             }
             "override" | "enable" | "requires" | "diagnostic" => "a rule has no directives and no overrides",
             "discard" => "there is nothing to discard",
+            word if PICTURES.contains(&word) => "there are no neighbours: a rule sees an element",
             "workgroup" | "storage" | "private" | "uniform" => {
                 "a rule has no memory but variables of its functions, and [state]"
             }

@@ -1,9 +1,12 @@
 //! The second look: at naga's module, in which no spelling hides what a function touches.
 
-use naga::{Expression, Statement};
+use naga::{
+    Expression, Statement,
+    valid::{Capabilities, ValidationFlags, Validator},
+};
 
 use super::{super::Fault, MOST_TURNS, scan};
-use crate::gpu::shader::Linked;
+use crate::gpu::shader::{Linked, innermost};
 
 /// Most operations on four parameters, loops and calls counted as often as they may run.
 const MOST_OPERATIONS: u64 = 10_000;
@@ -83,7 +86,12 @@ pub fn module(file: &str, linked: &Linked, lines: &[Line], declared: &[(String, 
             }
         }
     }
-    Ok(())
+    // What every device has, and nothing else.
+    let mut core = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    core.validate(module).map(drop).map_err(|fault| {
+        let at = fault.spans().filter_map(|(span, _)| place(*span)).last().unwrap_or((1, 1));
+        Fault::new(at, format!("not every device can do this: {}", innermost(fault.as_inner())))
+    })
 }
 
 /// Operations of a block as often as they may run; `costs` are those of the functions before it, which are all that it can call.
