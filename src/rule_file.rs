@@ -123,8 +123,8 @@ pub fn keep<'a>(folder: &Path, rules: impl Iterator<Item = &'a RuleChoice>) -> R
 pub fn write_new(path: &Path) -> Result<()> {
     let shown = path.display().to_string();
     if !is_path(&shown) {
-        let message = format!("--new {shown}: a rule's file ends in .wgsl");
-        return Err(Error::config(message, format!("--new {}", path.with_extension("wgsl").display())));
+        let message = format!("{shown}: the file of a rule ends in .wgsl");
+        return Err(Error::config(message, format!("{} does", path.with_extension("wgsl").display())));
     }
     name_of(&shown)?;
     match OpenOptions::new().write(true).create_new(true).open(path) {

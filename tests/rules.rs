@@ -31,7 +31,7 @@ const HEAD: &str = "\
 ";
 
 fn rule(body: &str) -> Rule {
-    let text = format!("{HEAD}fn update(old: Element) -> Element {{\n    var e = old;\n{body}\n    return e;\n}}\n");
+    let text = format!("{HEAD}fn update(old: Element) -> Element {{\n    var e = old;\n    e.m *= select(0.0, 1.0, settings.eps >= 0.0);\n{body}\n    return e;\n}}\n");
     Rule::parse("mine", "mine.wgsl", &text).unwrap_or_else(|fault| panic!("{fault}"))
 }
 
@@ -279,7 +279,7 @@ fn optimizers_shows_and_writes_rules() {
     fs::write(folder.0.join("mine.wgsl"), "// mine\n").unwrap();
     says(&folder.refused(2, &["optimizers", "--new", "mine.wgsl"]), &["mine.wgsl is there already"]);
     assert_eq!(fs::read_to_string(folder.0.join("mine.wgsl")).unwrap(), "// mine\n");
-    says(&folder.refused(2, &["optimizers", "--new", "mine.txt"]), &["ends in .wgsl", "--new mine.wgsl"]);
+    says(&folder.refused(2, &["optimizers", "--new", "mine.txt"]), &["ends in .wgsl", "mine.wgsl does"]);
     folder.write("wrong.wgsl", calm().replace("e.m, at.one", "e.n, at.one").as_bytes());
     for command in [
         &["optimizers", "./wrong.wgsl"][..],

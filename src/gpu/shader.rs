@@ -196,9 +196,8 @@ pub fn try_link(spec: &Spec) -> Result<Linked, Fault> {
         });
         Fault { place, message, excerpt }
     };
-    let module = naga::front::wgsl::parse_str(&source).map_err(|e| {
-        fault(e.message().to_owned(), e.emit_to_string(&source), e.location(&source))
-    })?;
+    let module = naga::front::wgsl::parse_str(&source)
+        .map_err(|e| fault(e.message().to_owned(), e.emit_to_string(&source), e.location(&source)))?;
     let mut validator =
         naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::all());
     validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);

@@ -24,6 +24,7 @@ const BODY: &str = "\
 fn update(old: Element) -> Element {
     var e = old;
     e.p -= at.lr * e.g;
+    e.p *= select(1.0 - at.lr * e.weight_decay, 1.0, FAST || MODE_TWO);
     return e;
 }
 ";
@@ -286,6 +287,25 @@ fn faults_have_places() {
             &["10:1: it is `fn update(e: Element) -> Element`"],
         ),
         (
+            said(&format!(
+                "{}{BODY}",
+                HEAD.replace("//! fast", "//! slow = { default = 1, doc = \"x\" }\n//! fast")
+            )),
+            &["nothing reads the setting `slow`"],
+        ),
+        (said(&format!("{HEAD}{}", BODY.replace("FAST || MODE_TWO", "FAST"))), &["nothing reads the setting `mode`"]),
+        (
+            said(&format!("{HEAD}//! [kept]\n//! q = \"q + product(i, 1, 3, i)\"\n{BODY}")),
+            &["11:9: the device computes no products"],
+        ),
+        (
+            said(&format!(
+                "//! measure = {{ over = \"tensor\" }}\n{HEAD}fn measure(e: Element) -> vec3f {{ return e.p.xyz * at.grad_norm; }}\n{BODY}"
+            )),
+            &["11:55: an update has no number `grad_norm`", "a rule that measures"],
+        ),
+        (said(&format!("//! measure = {{ over = \"rows\" }}\n{HEAD}{BODY}")), &["1:24: over is"]),
+        (
             before("fn measure(e: Element) -> vec3<f32> { return vec3(0.0); }"),
             &["10:1: `measure` is called for a rule whose header says"],
         ),
@@ -303,6 +323,7 @@ fn faults_have_places() {
 fn scalars(of: &[&str], t: u64) -> Vec<f64> {
     let stated: String = of.iter().enumerate().map(|(i, text)| format!("//! k{i} = \"{text}\"\n")).collect();
     let read: String = (0..of.len()).map(|i| format!("    e.p.x += at.k{i};\n")).collect();
+    let read = read + "    e.m.x = settings.b;\n";
     let head = HEAD
         .replace("//! k = \"1 - 0.9^t\"\n", &stated)
         .replace("//! fast", "//! b = { default = 0.999, doc = \"b\" }\n//! fast");

@@ -6,8 +6,12 @@
 //! spelling hides what a function touches.
 
 mod module;
+mod scan;
 
 pub use module::{module, names};
+pub use scan::{characters, is_unfit};
+
+use scan::{Token, scan};
 
 use super::{Fault, header::Header};
 use crate::{
@@ -40,91 +44,6 @@ const MOST_ELSE: usize = 48;
 /// Most turns of a loop.
 const MOST_TURNS: u32 = 64;
 
-/// A character that readers of WGSL and of lines do not agree on, or that hides what a text says.
-pub fn is_unfit(c: char) -> bool {
-    let breaks = matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}') || (c.is_control() && c != '\t');
-    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    breaks || turns
-}
-
-/// Refuses characters that have no place in a rule.
-pub fn characters(text: &str) -> Result<(), Fault> {
-    for (number, line) in (1..).zip(text.split('\n')) {
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        if let Some((column, c)) = (1..).zip(line.chars()).find(|(_, c)| is_unfit(*c)) {
-            let message = format!("the character U+{:04X} has no place in a rule", u32::from(c));
-            return Err(Fault::new((number, column), message));
-        }
-    }
-    Ok(())
-}
-
-/// A word or sign of WGSL, and where it is.
-#[derive(Clone, Copy)]
-pub struct Token<'a> {
-    pub text: &'a str,
-    pub place: (usize, usize),
-}
-
-impl Token<'_> {
-    fn is_name(&self) -> bool {
-        self.text.starts_with(|c: char| c.is_alphabetic() || c == '_')
-    }
-}
-
-/// Signs of more than one character, longer ones first.
-const SIGNS: [&str; 22] = [
-    "<<=", ">>=", "->", "++", "--", "&&", "||", "==", "!=", "<=", ">=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=",
-    "<<", ">>", "::",
-];
-
-/// The words and signs of lines of WGSL, without comments.
-pub fn scan<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Result<Vec<Token<'a>>, Fault> {
-    let mut tokens = Vec::new();
-    let mut comments = 0; // block comments are nested
-    let mut opened = (1, 1);
-    for (number, line) in lines {
-        let mut at = 0;
-        while let Some(c) = line[at..].chars().next() {
-            let rest = &line[at..];
-            let place = (number, line[..at].chars().count() + 1);
-            if comments > 0 {
-                let (step, change) = match rest {
-                    _ if rest.starts_with("/*") => (2, 1),
-                    _ if rest.starts_with("*/") => (2, -1),
-                    _ => (c.len_utf8(), 0),
-                };
-                comments += change;
-                at += step;
-            } else if rest.starts_with("//") {
-                break;
-            } else if rest.starts_with("/*") {
-                (comments, opened) = (1, place);
-                at += 2;
-            } else if c.is_whitespace() {
-                at += c.len_utf8();
-            } else {
-                let word = |c: char| c.is_alphanumeric() || c == '_';
-                let number = |c: char| c.is_ascii_alphanumeric() || c == '.';
-                let run = |keep: &dyn Fn(char) -> bool| rest.find(|c| !keep(c)).unwrap_or(rest.len());
-                let length = if c.is_alphabetic() || c == '_' {
-                    run(&word)
-                } else if c.is_ascii_digit() {
-                    run(&number)
-                } else {
-                    SIGNS.iter().find(|sign| rest.starts_with(**sign)).map_or(c.len_utf8(), |sign| sign.len())
-                };
-                tokens.push(Token { text: &rest[..length], place });
-                at += length;
-            }
-        }
-    }
-    if comments > 0 {
-        return Err(Fault::new(opened, "a comment that does not end"));
-    }
-    Ok(tokens)
-}
-
 /// Checks the words of a rule's text, its repetitions written out, and finds what it reads.
 pub fn tokens(file: &str, text: &str, header: &Header) -> Result<Uses, Fault> {
     let piece = Piece { file: file.to_owned(), text: text.to_owned(), foreign: true };
@@ -140,6 +59,7 @@ pub fn tokens(file: &str, text: &str, header: &Header) -> Result<Uses, Fault> {
     loops(&tokens)?;
     let uses = uses(&tokens, header)?;
     functions(&tokens, header)?;
+    unread(&tokens, header)?;
     Ok(uses)
 }
 
@@ -265,6 +185,8 @@ fn uses(tokens: &[Token<'_>], header: &Header) -> Result<Uses, Fault> {
     let numbers = header.settings.iter().filter(|s| super::header::constants_of(s).is_empty() && s.key != "lr");
     let numbers: Vec<&str> = numbers.map(|s| s.key.as_str()).filter(|key| *key != "weight_decay").collect();
     let mut update: Vec<&str> = super::header::UPDATE.to_vec();
+    // `measure` comes before the gradient's norm is known.
+    update.retain(|name| *name != "grad_norm" || header.measure.is_none());
     update.extend(header.scalars.iter().map(|s| s.name.as_str()).chain(header.kept.iter().map(|k| k.name.as_str())));
     for (i, token) in tokens.iter().enumerate() {
         let behind = |n: usize| tokens.get(i + n);
@@ -297,6 +219,7 @@ fn uses(tokens: &[Token<'_>], header: &Header) -> Result<Uses, Fault> {
                             fault.hint("it is `e.weight_decay`, which is 0 in a tensor that weight decay leaves out")
                         }
                         "lr" => fault.hint("the rate of an update is `at.lr`"),
+                        "grad_norm" => fault.hint("a rule that measures can sum e.g * e.g itself"),
                         name if header.settings.iter().any(|s| s.key == name) => {
                             fault.hint("a flag is a constant in capitals, a choice a constant per word: NAME_WORD")
                         }
@@ -314,6 +237,21 @@ fn uses(tokens: &[Token<'_>], header: &Header) -> Result<Uses, Fault> {
         return Err(Fault::new(place, "weight decay is read, and there is no such setting"));
     }
     Ok(uses)
+}
+
+/// Refuses a setting that nothing reads: to set it would do nothing, and say nothing.
+fn unread(tokens: &[Token<'_>], header: &Header) -> Result<(), Fault> {
+    let in_text = |name: &str| tokens.iter().any(|token| token.text == name);
+    let in_header = |name: &str| header.expressions().any(|e| e.names().any(|(used, _)| used == name));
+    for setting in header.settings.iter().filter(|s| s.key != "lr") {
+        let constants = super::header::constants_of(setting);
+        let by_constant = constants.iter().any(|name| in_text(name) || in_header(name));
+        if !by_constant && !(constants.is_empty() && in_text(&setting.key)) && !in_header(&setting.key) {
+            let message = format!("nothing reads the setting `{}`", setting.key);
+            return Err(Fault::new((1, 1), message).hint("leave it out, or read it"));
+        }
+    }
+    Ok(())
 }
 
 /// The functions that the linker calls.
