@@ -37,7 +37,10 @@ impl ElementWise {
         let (report, grads, params) = (report(t), arena(t, "grads"), arena(t, "params"));
         let spec = t.target.reducing(spec.clone());
         let call = self.sizes(t.call_of(spec).size("blocks", count)).read(report.clone()).read(table).read(grads);
-        let call = words.iter().cloned().fold(call.read(params), CallBuilder::read);
+        let params = self.variant.measures("p").then_some(params);
+        let words = self.variant.state().zip(words).filter(|((name, _), _)| self.variant.measures(name));
+        let read = params.into_iter().chain(words.map(|(_, slot)| slot.clone()));
+        let call = read.fold(call, CallBuilder::read);
         kept.into_iter().cloned().fold(call.write(sums), CallBuilder::read).groups(count);
         let call =
             t.call_reduce("optim/measured").constant("OVER_ALL", over == Over::All).size("segments", tensor_count);

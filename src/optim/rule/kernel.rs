@@ -11,6 +11,8 @@ use super::header::Over;
 pub struct Parts<'a> {
     /// Every word of state, and whether it is there.
     pub state: Vec<(&'a str, bool)>,
+    /// What `measure` reads of an element: `p` and words of state.
+    pub measured: Vec<&'a str>,
     /// Settings that are read.
     pub settings: Vec<&'a str>,
     /// Scalars that are read, and which component of the update's row each is; `None` where it does not change.
@@ -48,14 +50,14 @@ impl Parts<'_> {
         let mut text = self.beginning(Kernel::Update);
         self.entry(&mut text, Kernel::Update);
         text += "        let after = update(before);\n        params[index] = after.p;\n";
-        for (name, _) in self.state.iter().filter(|(_, there)| *there) {
+        for name in self.words(Kernel::Update) {
             writeln!(text, "        state_{name}[index] = after.{name};").expect("writing to a string");
         }
         text + "    }\n}\n"
     }
 
-    /// The sums of `measure` and of the squared gradient per block. Arguments: the report, the blocks, gradients, parameters, the words
-    /// of state, the sums of this, then what the device keeps.
+    /// The sums of `measure` and of the squared gradient per block. Arguments: the report, the blocks, gradients, of parameters and words
+    /// of state those that are read, the sums of this, then what the device keeps.
     pub fn measure(&self) -> String {
         let mut text = self.beginning(Kernel::Measure);
         self.entry(&mut text, Kernel::Measure);
@@ -74,6 +76,17 @@ impl Parts<'_> {
             writeln!(text, "    kept[{i}] = next_{i};").expect("writing to a string");
         }
         text + "}\n"
+    }
+
+    /// The words of state that a kernel works on.
+    fn words(&self, kernel: Kernel) -> impl Iterator<Item = &str> {
+        let there = self.state.iter().filter(|(_, there)| *there).map(|(name, _)| *name);
+        there.filter(move |name| kernel == Kernel::Update || self.measured.contains(name))
+    }
+
+    /// Whether a kernel works on the parameters.
+    fn params(&self, kernel: Kernel) -> bool {
+        kernel == Kernel::Update || self.measured.contains(&"p")
     }
 
     /// The bytes that come before the element's own fields in `Sizes`.
@@ -121,8 +134,10 @@ impl Parts<'_> {
         if kernel != Kernel::Keep {
             let access = if kernel == Kernel::Update { "read_write" } else { "read" };
             array("grads", "read", "vec4<f32>");
-            array("params", access, "vec4<f32>");
-            for (name, _) in self.state.iter().filter(|(_, there)| *there) {
+            if self.params(kernel) {
+                array("params", access, "vec4<f32>");
+            }
+            for name in self.words(kernel) {
                 array(&format!("state_{name}"), access, "vec4<f32>");
             }
             match kernel {
@@ -219,9 +234,11 @@ impl Parts<'_> {
             line("    let base = number * 256u + lane;");
             line("    for (var index = base; index < min(base + 256u, sizes.len4); index += 64u) {");
         }
-        line("        before.p = params[index];");
+        if self.params(kernel) {
+            line("        before.p = params[index];");
+        }
         line("        before.g = grads[index];");
-        for (name, _) in self.state.iter().filter(|(_, there)| *there) {
+        for name in self.words(kernel) {
             line(&format!("        before.{name} = state_{name}[index];"));
         }
     }

@@ -206,6 +206,11 @@ impl Variant {
         self.file.header.kept.iter().zip(&self.kept).filter(|(_, there)| **there).map(|(kept, _)| kept)
     }
 
+    /// Whether `measure` reads this of an element: `p`, or a word of state.
+    pub fn measures(&self, field: &str) -> bool {
+        self.file.uses.measured.iter().any(|read| read == field)
+    }
+
     /// How many numbers the device keeps.
     pub fn kept_count(&self) -> usize {
         self.kept().count()

@@ -28,6 +28,8 @@ pub struct Uses {
     pub update: Vec<String>,
     /// Weight decay is read.
     pub weight_decay: bool,
+    /// What may be a field of an element in `measure`, and in the functions that it calls.
+    pub measured: Vec<String>,
     /// What it declares outside of functions: name, line, column.
     pub declared: Vec<(String, (usize, usize))>,
 }
@@ -57,7 +59,8 @@ pub fn tokens(file: &str, text: &str, header: &Header) -> Result<Uses, Fault> {
     words(&tokens)?;
     shape(&tokens)?;
     loops(&tokens)?;
-    let uses = uses(&tokens, header)?;
+    let mut uses = uses(&tokens, header)?;
+    uses.measured = measured(&tokens);
     functions(&tokens, header)?;
     unread(&tokens, header)?;
     Ok(uses)
@@ -237,6 +240,29 @@ fn uses(tokens: &[Token<'_>], header: &Header) -> Result<Uses, Fault> {
         return Err(Fault::new(place, "weight decay is read, and there is no such setting"));
     }
     Ok(uses)
+}
+
+/// What stands behind a point in `measure` and in the functions that it calls: no field of an element is read otherwise.
+fn measured(tokens: &[Token<'_>]) -> Vec<String> {
+    let starts: Vec<usize> = (0..tokens.len()).filter(|at| tokens[*at].text == "fn").collect();
+    let ends = starts.iter().skip(1).copied().chain([tokens.len()]);
+    let functions: Vec<&[Token<'_>]> = starts.iter().zip(ends).map(|(from, to)| &tokens[*from..to]).collect();
+    let (mut waiting, mut seen, mut fields) = (vec!["measure"], Vec::new(), Vec::new());
+    while let Some(name) = waiting.pop() {
+        seen.push(name);
+        for function in functions.iter().filter(|function| function.get(1).is_some_and(|token| token.text == name)) {
+            for pair in function.windows(2) {
+                let called = functions.iter().any(|f| f.get(1).is_some_and(|token| token.text == pair[1].text));
+                if called && !seen.contains(&pair[1].text) && !waiting.contains(&pair[1].text) {
+                    waiting.push(pair[1].text);
+                }
+                if pair[0].text == "." {
+                    fields.push(pair[1].text.to_owned());
+                }
+            }
+        }
+    }
+    fields
 }
 
 /// Refuses a setting that nothing reads: to set it would do nothing, and say nothing.

@@ -35,6 +35,7 @@ impl Variant {
         let scalars = header.scalars.iter().enumerate().filter(|(index, _)| self.read[*index]);
         let parts = Parts {
             state: header.state.iter().map(|s| s.name.as_str()).zip(self.state.iter().copied()).collect(),
+            measured: self.file.uses.measured.iter().map(String::as_str).collect(),
             settings: header.settings.iter().filter(read).map(|s| s.key.as_str()).collect(),
             scalars: scalars.map(|(index, s)| (s.name.as_str(), rows.iter().position(|row| *row == index))).collect(),
             kept: header.kept.iter().map(|k| k.name.as_str()).zip(self.kept.iter().copied()).collect(),
