@@ -11,12 +11,13 @@ use std::collections::BTreeMap;
 
 use clap::Parser;
 use velograd::{
+    check::selftest::{self, Depth},
     cli::{ModelFlags, TuneFlags},
+    device::{runtime::Runtime, timing::dispatch_seconds},
     error::{Error, Result},
-    gpu::{runtime::Runtime, runtime::Step, timing::dispatch_seconds},
     optim,
-    selftest::{self, Depth},
-    weights::Weights,
+    program::step::Step,
+    training::weights::Weights,
 };
 
 #[derive(Parser)]

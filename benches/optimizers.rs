@@ -19,15 +19,16 @@ use std::time::Instant;
 
 use clap::Parser;
 use velograd::{
+    check::selftest::{self, Depth},
+    device::{Gpu, runtime::Runtime, timing::program_seconds},
     error::{Error, Result},
-    gpu::{Gpu, runtime::Runtime, timing::program_seconds},
     models::{self, Config, Stem},
-    network::{Plans, Recipe},
     optim::{self, Clip, Optimizer, Updates},
-    params::Layout,
-    selftest::{self, Depth},
-    tape::{Recording, Tape},
-    weights::Weights,
+    program::{Recording, Tape, params::Layout},
+    training::{
+        network::{Plans, Recipe},
+        weights::Weights,
+    },
 };
 
 #[derive(Parser)]

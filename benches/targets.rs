@@ -11,16 +11,19 @@ use std::{path::Path, process::Command, time::Instant};
 
 use clap::Parser;
 use velograd::{
+    check::selftest,
     data::Batch,
+    device::{Gpu, is_software, timing::dispatch_seconds},
     error::{Error, Result},
-    gpu::{Gpu, is_software, timing::dispatch_seconds},
+    lab::table::Table,
     models::{self, Config, Stem},
-    network::{Network, Place, Plans, Recipe},
     ops::Augment,
-    optim, selftest,
-    table::Table,
-    tape::{Call, Size},
-    weights::Weights,
+    optim,
+    program::{Call, Size},
+    training::{
+        network::{Network, Place, Plans, Recipe},
+        weights::Weights,
+    },
 };
 
 #[derive(Parser)]

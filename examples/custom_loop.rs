@@ -7,16 +7,19 @@
 use std::sync::Arc;
 
 use velograd::{
-    data::{Dataset, Loader, Shapes10, Sizes, Split, order},
+    data::{Dataset, Shapes10, Sizes, Split, order},
+    device::Gpu,
     error::Result,
-    evaluate::evaluate,
-    gpu::Gpu,
+    host::loader::Loader,
     models::{Config, Model, Stem},
-    network::{Done, Network, Place, Plans, Recipe},
     ops::{Activation, BatchNorm, Conv2d, batch_norm, conv2d, global_avg_pool, linear},
     optim,
-    tape::{Tape, Tensor},
-    weights::Weights,
+    program::{Tape, Tensor},
+    training::{
+        evaluate::evaluate,
+        network::{Done, Network, Place, Plans, Recipe},
+        weights::Weights,
+    },
 };
 
 const BATCH: u32 = 50;

@@ -4,7 +4,11 @@
 //! cargo run --release --example hello_kernel
 //! ```
 
-use velograd::{error::Result, gpu::Gpu, gpu::runtime::Runtime, tape::Tape};
+use velograd::{
+    device::{Gpu, runtime::Runtime},
+    error::Result,
+    program::Tape,
+};
 
 fn main() -> Result<()> {
     let gpu = Gpu::open(None)?;

@@ -14,11 +14,10 @@ use std::{path::PathBuf, process::ExitCode, str::FromStr};
 use clap::Parser;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use velograd::{
+    device::Gpu,
     error::{Error, Result},
-    files::write_atomically,
-    gpu::Gpu,
+    host::{files::write_atomically, rule_file},
     optim::{Lookahead, Stepper},
-    rule_file,
 };
 
 #[derive(Parser)]

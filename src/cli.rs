@@ -25,15 +25,13 @@ use print::{remark, say};
 pub use tune::{TuneFlag, TuneFlags};
 
 use crate::{
+    check::cooperative::{self, Verdict},
+    device::Gpu,
     error::{Error, Result},
-    gpu::{Gpu, target::Precision},
-    matrix::{self, Verdict},
-    models::{self, Config, Model, Stem},
-    network::{LARGEST_BATCH, Plans, Recipe},
+    host::rule_file,
+    models::{self, Config, Model, Stem, check_width},
     ops::Augment,
     optim::Optimizer,
-    rule_file,
-    train::check_width,
 };
 
 /// Train convolutional networks on any GPU, or none: every operation is a WGSL compute shader.
@@ -159,7 +157,7 @@ impl PrecisionFlag {
         };
         gpu.target_for(precision)?;
         if precision == Precision::Mixed && gpu.matrix.is_some() {
-            let verdict = match matrix::adopt(gpu)? {
+            let verdict = match cooperative::adopt(gpu)? {
                 Verdict::Absent => return Ok(precision),
                 Verdict::Wrong => "compute wrongly: not used",
                 Verdict::Slow => "are no faster: not used",

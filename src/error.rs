@@ -2,6 +2,8 @@
 //!
 //! Faults of the program itself (shapes that do not fit while a network is recorded) are panics that name the op.
 
+pub mod suggest;
+
 use std::path::{Path, PathBuf};
 
 /// A `Result` with the crate's [`Error`].

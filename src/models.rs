@@ -4,10 +4,9 @@ pub mod airbench;
 pub mod resnet;
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, suggest},
     ops::Normalize,
-    suggest,
-    tape::{Tape, Tensor},
+    program::{Tape, Tensor},
 };
 
 /// What the first layers of a network look like.
@@ -101,4 +100,15 @@ pub fn find(name: &str) -> Result<&'static Model> {
     ALL.iter()
         .find(|m| m.name == name)
         .ok_or_else(|| Error::config(format!("no model is called `{name}`"), suggest::hint(name, &names)))
+}
+
+/// The widths that can be asked for.
+///
+/// # Errors
+/// [`Error::Config`] with the range.
+pub fn check_width(width: u32) -> Result<()> {
+    match width {
+        1..=1024 => Ok(()),
+        _ => Err(Error::config(format!("--width {width}"), "--width is from 1 to 1024; the published network has 64")),
+    }
 }

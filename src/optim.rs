@@ -33,12 +33,15 @@ use rule::RuleFile;
 use updates::correction;
 
 use crate::{
+    device::{Gpu, runtime::Runtime},
     error::{Error, Result},
-    gpu::{Gpu, runtime::Runtime, shader::SHADERS, target::Precision},
     ops,
-    params::{CHUNK, Layout},
-    suggest,
-    tape::{Recording, Slot, Tape},
+    program::{
+        Recording, Slot, Tape,
+        params::{CHUNK, Layout},
+        shader::SHADERS,
+        target::Precision,
+    },
 };
 
 /// How a word of state begins.

@@ -5,20 +5,28 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use velograd::{
-    data::{Batch, Dataset, IMAGE_BYTES, Loader, Shapes10, Sizes, Spec, Split, order},
+    check::{
+        reference::augment::{self as reference, Image, Padding},
+        selftest::targets,
+    },
+    data::{Batch, Dataset, IMAGE_BYTES, Shapes10, Sizes, Spec, Split, order},
+    device::runtime::Runtime,
     error::Result,
-    evaluate::{evaluate, evaluator},
-    gpu::runtime::{Runtime, Step},
+    host::loader::Loader,
     models::{self, Config, Stem, airbench::MODEL},
-    network::{Network, Place, Plans, Recipe},
     ops::{self, Augment, Normalize, VIEWS},
     optim,
-    params::{Init, Segment},
-    reference::augment::{self as reference, Image, Padding},
-    selftest::targets,
-    tape::Tape,
-    weights::{self, Weights},
-    whiten::first_weights,
+    program::{
+        Tape,
+        params::{Init, Segment},
+        step::Step,
+    },
+    training::{
+        evaluate::{evaluate, evaluator},
+        network::{Network, Place, Plans, Recipe},
+        weights::{self, Weights},
+        whiten::first_weights,
+    },
 };
 
 use crate::{
@@ -114,7 +122,7 @@ fn a_step_is_pytorchs() {
 
         runtime.run(&[0]).unwrap();
         agree("logits", &rows(0, logits), &list(&golden["logits"]));
-        let report: velograd::gpu::runtime::Report = runtime.read(runtime.buffer("report"), 1).unwrap()[0];
+        let report: velograd::program::step::Report = runtime.read(runtime.buffer("report"), 1).unwrap()[0];
         agree("loss", &[f64::from(report.loss) / f64::from(BATCH)], &[golden["loss"].as_f64().unwrap()]);
         let grads: Vec<f32> = runtime.read(runtime.buffer("grads"), layout.param_floats() as usize).unwrap();
         let mut trained = 0;
@@ -160,9 +168,9 @@ impl Dataset for Patterns {
 }
 
 /// The layout of a small network.
-fn layout() -> velograd::params::Layout {
+fn layout() -> velograd::program::params::Layout {
     let plans = Plans { model: &MODEL, config: SIZE, recipe: Recipe::default(), train: vec![], evaluate: vec![] };
-    plans.record(&velograd::gpu::target::Target::portable(), 4, true).layout
+    plans.record(&velograd::program::target::Target::portable(), 4, true).layout
 }
 
 /// An eigenvector is one up to its sign, and here a filter and its negative may change places.
@@ -316,7 +324,7 @@ fn weights_are_recognized() {
     for model in models::ALL {
         let config = Config { stem: Stem::Cifar, width: 3, classes: 7 };
         let plans = Plans { model, config, recipe: Recipe::default(), train: vec![], evaluate: vec![] };
-        let layout = plans.record(&velograd::gpu::target::Target::portable(), 2, false).layout;
+        let layout = plans.record(&velograd::program::target::Target::portable(), 2, false).layout;
         let path = folder.0.join(model.name);
         Weights::init(&layout, 1).save(&path, &layout).unwrap();
         let (found, size) = weights::recognize(&path).unwrap();

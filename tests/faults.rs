@@ -3,21 +3,23 @@
 use std::{collections::BTreeMap, fs, process::Command, sync::Arc};
 
 use velograd::{
+    check::selftest::{assure, table},
     data::{Batch, Dataset, Shapes10, Sizes},
+    device::{Gpu, runtime::Runtime},
     error::Error,
-    gpu::{
-        Gpu,
-        runtime::{Report, Runtime},
-        shader::{Const, Spec},
-    },
     models::{self, Config, Stem},
-    network::{Done, LARGEST_BATCH, Network, Place, Plans, Recipe},
     ops::Augment,
     optim,
-    selftest::{assure, table},
-    tape::Tape,
-    train::{Options, Trainer},
-    weights::Weights,
+    program::{
+        Tape,
+        shader::{Const, Spec},
+        step::Report,
+    },
+    training::{
+        Options, Trainer,
+        network::{Done, LARGEST_BATCH, Network, Place, Plans, Recipe},
+        weights::Weights,
+    },
 };
 
 use crate::{

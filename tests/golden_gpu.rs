@@ -1,14 +1,17 @@
 //! Kernels and the whole network against the golden files, with the bounds that come with those.
 
-use velograd::gpu::{Gpu, runtime::Runtime, runtime::Step, target::Target};
-use velograd::models::{Config, Stem, resnet::resnet18};
-use velograd::ops::{self, Augment, Conv2d, Normalize};
-use velograd::params::Segment;
-use velograd::selftest::{
+use velograd::check::selftest::{
     BatchNormCase, Case, Conv2dCase, CrossEntropyCase, Data, Expected, GlobalAvgPoolCase, LinearCase, MaxPoolCase,
     Outcome, ReluCase, execute, targets,
 };
-use velograd::tape::{Recording, Tape, Tensor};
+use velograd::models::{Config, Stem, resnet::resnet18};
+use velograd::ops::{self, Augment, Conv2d, Normalize};
+use velograd::program::params::Segment;
+use velograd::program::{Recording, Tape, Tensor};
+use velograd::{
+    device::{Gpu, runtime::Runtime},
+    program::{step::Step, target::Target},
+};
 
 use crate::golden_files::{Golden, open};
 use crate::support;
@@ -163,7 +166,7 @@ fn augmentation() {
         ("images", golden.bytes("images").chunks(4).map(word).collect()),
         ("draws", (0..n).flat_map(|i| draws.map(|column| column[i])).collect()),
     ]);
-    let case = velograd::selftest::AugmentCase { n: n as u32, rotate: true, augment: Augment::Paper };
+    let case = velograd::check::selftest::AugmentCase { n: n as u32, rotate: true, augment: Augment::Paper };
     let outcome = execute(gpu, &gpu.target, &case, &data).expect("the device runs the case");
     let value: Vec<f64> = golden.values("out").iter().map(|byte| (byte / 255.0 - 0.5) / 0.5).collect();
     let different = outcome.values("out").iter().zip(&value).filter(|(a, b)| (*a - *b).abs() > 1e-3).count();

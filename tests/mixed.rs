@@ -3,22 +3,26 @@
 use std::sync::Arc;
 
 use velograd::{
-    data::{Batch, Dataset, Loader, Shapes10, Sizes, Spec, Split, order},
+    check::cooperative::{Verdict, adopt},
+    data::{Batch, Dataset, Shapes10, Sizes, Spec, Split, order},
+    device::{FEATURES, Gpu, adapters},
     error::Result,
-    gpu::{
-        FEATURES, Gpu, adapters,
-        runtime::Report,
-        target::{Matrix, Precision, Target},
-    },
-    matrix::{Verdict, adopt},
+    host::loader::Loader,
     models::{self, Config, Stem},
-    network::{Done, Network, Place, Plans, Recipe},
     ops::{self, Augment, Normalize},
     optim,
-    schedule::Schedule,
-    tape::{Recording, Tape, plan::Plan},
-    train::{Options, Trainer},
-    weights::Weights,
+    program::{
+        Recording, Tape,
+        plan::Plan,
+        step::Report,
+        target::{Matrix, Precision, Target},
+    },
+    training::{
+        Options, Trainer,
+        network::{Done, Network, Place, Plans, Recipe},
+        schedule::Schedule,
+        weights::Weights,
+    },
 };
 
 use crate::support::{self, Rows};

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use velograd::{
-    gpu::Gpu,
+    check::{
+        reference,
+        selftest::{OptimizerInputs, narrow, optimizer_bound},
+    },
+    device::Gpu,
     optim::{self, Stepper},
-    params::{Init, Layout, Shape},
-    reference,
-    selftest::{OptimizerInputs, narrow, optimizer_bound},
-    tape::Tape,
+    program::{
+        Tape,
+        params::{Init, Layout, Shape},
+    },
 };
 
 use crate::support::gpu;

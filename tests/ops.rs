@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use velograd::gpu::Gpu;
-use velograd::gpu::shader::SHADERS;
-use velograd::gpu::target::{Precision, Target};
-use velograd::ops::{Augment, Conv2d};
-use velograd::selftest::{
+use velograd::check::selftest::{
     Case, Conv2dCase, Depth, Row, Table, check, execute, precisions, run, table, truth, variants,
 };
+use velograd::device::Gpu;
+use velograd::ops::{Augment, Conv2d};
+use velograd::program::shader::SHADERS;
+use velograd::program::target::{Precision, Target};
 
 use crate::support;
 
@@ -102,7 +102,7 @@ fn a_wrong_result_is_reported() {
 #[test]
 fn a_share_of_wrong_pixels_is_reported() {
     let Some(gpu) = support::gpu() else { return };
-    let case = velograd::selftest::AugmentCase { n: 5, rotate: true, augment: Augment::Paper };
+    let case = velograd::check::selftest::AugmentCase { n: 5, rotate: true, augment: Augment::Paper };
     let data = case.data();
     let mut outcome = execute(gpu, &Target::portable(), &case, &data).expect("the device runs the case");
     let expected = case.expected(&data);

@@ -1,9 +1,9 @@
 //! Optimizers against golden traces, and their properties; `ops` compares each with its f64 reference.
 
 use velograd::{
-    gpu::Gpu,
+    check::selftest::{OPTIMIZER_CASES, OptimizerCase, OptimizerInputs, narrow, optimizer_bound, optimizer_case},
+    device::Gpu,
     optim::{self, Lookahead, Stepper},
-    selftest::{OPTIMIZER_CASES, OptimizerCase, OptimizerInputs, narrow, optimizer_bound, optimizer_case},
 };
 
 use crate::{golden_files, no_gpu::rule_values::Values, support::gpu};

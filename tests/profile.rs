@@ -3,12 +3,12 @@
 use std::fs;
 
 use velograd::{
-    ceilings::Ceilings,
-    gpu::{
+    device::{
         runtime::Runtime,
         timing::{dispatch_seconds, in_passes},
     },
-    tape::Tape,
+    lab::ceilings::Ceilings,
+    program::Tape,
 };
 
 use crate::{folder::Folder, support::gpu};

@@ -13,17 +13,20 @@ mod stops;
 use std::{path::PathBuf, sync::Arc};
 
 use velograd::{
-    checkpoint::{self, Loaded},
     data::{Dataset, Shapes10, Sizes},
+    device::Gpu,
     error::Result,
-    gpu::{Gpu, target::Precision},
+    host::checkpoint::{self, Loaded},
     models::{self, Config, Stem},
-    network::{Plans, Recipe},
     ops::{self, Augment},
     optim::{self, Lookahead},
-    schedule::Schedule,
-    train::{Checkpoint, EpochRow, OnNan, Options, Point, StepRow, Trainer, Watch, Wish},
-    weights::Weights,
+    program::target::Precision,
+    training::{
+        Checkpoint, EpochRow, OnNan, Options, Point, StepRow, Trainer, Watch, Wish,
+        network::{Plans, Recipe},
+        schedule::Schedule,
+        weights::Weights,
+    },
 };
 
 use crate::support::{Rows, gpu};
@@ -141,7 +144,7 @@ fn in_as_many_pieces_as_there_are_updates() {
         compare(gpu, &options, |at| {
             let new = !points.borrow().contains(&at);
             points.borrow_mut().push(at);
-            new && at.after != velograd::train::After::Run
+            new && at.after != velograd::training::After::Run
         });
         assert_eq!(points.borrow().len(), 3 * 3 + 2 + 1, "{}", options.optimizer);
     }
@@ -170,7 +173,7 @@ fn mixed_precision_goes_on_where_it_was() {
     let recipe = Recipe { precision: Precision::Mixed, ..options.recipe };
     let mut seen = std::collections::HashSet::new();
     let outcome = compare(gpu, &Options { recipe, early_stop: None, ..options }, |at| {
-        at.after == velograd::train::After::Update && seen.insert(at.updates)
+        at.after == velograd::training::After::Update && seen.insert(at.updates)
     });
     assert!(outcome.rows.iter().any(|row| row.contains("\"scale\":")), "no row names the scale");
 }
@@ -227,7 +230,7 @@ fn a_run_that_diverges_ends_at_the_same_update() {
         let options = Options { on_nan, epochs, early_stop: None, ..options("sgd", &[("lr", "1e30")]) };
         let mut seen = std::collections::HashSet::new();
         let outcome = compare(gpu, &options, |at| {
-            at.updates.is_multiple_of(2) && seen.insert(at.updates) && at.after == velograd::train::After::Update
+            at.updates.is_multiple_of(2) && seen.insert(at.updates) && at.after == velograd::training::After::Update
         });
         let first = outcome.diverged.expect("a rate of 1e30 diverges");
         let skipped = outcome.rows.iter().filter(|row| row.contains("\"skipped\":true")).count();

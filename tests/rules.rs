@@ -3,10 +3,10 @@
 use std::fs;
 
 use velograd::{
-    gpu::Gpu,
+    check::selftest::{OptimizerInputs, narrow},
+    device::Gpu,
+    host::rule_file,
     optim::{self, Rule, RuleChoice, Stepper},
-    rule_file,
-    selftest::{OptimizerInputs, narrow},
 };
 
 use crate::{
@@ -31,7 +31,9 @@ const HEAD: &str = "\
 ";
 
 fn rule(body: &str) -> Rule {
-    let text = format!("{HEAD}fn update(old: Element) -> Element {{\n    var e = old;\n    e.m *= select(0.0, 1.0, settings.eps >= 0.0);\n{body}\n    return e;\n}}\n");
+    let text = format!(
+        "{HEAD}fn update(old: Element) -> Element {{\n    var e = old;\n    e.m *= select(0.0, 1.0, settings.eps >= 0.0);\n{body}\n    return e;\n}}\n"
+    );
     Rule::parse("mine", "mine.wgsl", &text).unwrap_or_else(|fault| panic!("{fault}"))
 }
 

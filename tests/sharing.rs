@@ -1,10 +1,16 @@
 //! Sharing buffers between activations changes no bit of what a training step computes.
 
-use velograd::gpu::{Gpu, runtime::Runtime, runtime::Step, target::Precision, target::Target};
+use velograd::check::selftest::precisions;
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops::{self, Augment, Normalize};
-use velograd::selftest::precisions;
-use velograd::tape::{Recording, Tape};
+use velograd::program::{Recording, Tape};
+use velograd::{
+    device::{Gpu, runtime::Runtime},
+    program::{
+        step::Step,
+        target::{Precision, Target},
+    },
+};
 
 use crate::support;
 

@@ -4,17 +4,14 @@ use std::sync::Arc;
 
 use velograd::{
     data::{Dataset, Holdout, Shapes10, Sizes},
+    device::Gpu,
     error::{Error, Result},
-    gpu::{Gpu, target::Precision},
     models::{Config, Stem},
-    network::Recipe,
     ops::Augment,
     optim::{self, Clip, Lookahead},
-    params::NoDecay,
+    program::{params::NoDecay, target::Precision},
     random::Rng,
-    schedule::Schedule,
-    train::{OnNan, Options, StepRow, Trainer, Watch},
-    weights::Weights,
+    training::{OnNan, Options, StepRow, Trainer, Watch, network::Recipe, schedule::Schedule, weights::Weights},
 };
 
 use crate::support::gpu;

@@ -10,11 +10,10 @@ use std::{
 
 use velograd::{
     data::{Dataset, Shapes10, Sizes},
+    device::Gpu,
     error::Result,
-    gpu::Gpu,
     models::{Config, Stem},
-    train::{EpochRow, Options, StepRow, Trainer, Watch},
-    weights::Weights,
+    training::{EpochRow, Options, StepRow, Trainer, Watch, weights::Weights},
 };
 
 use crate::support::gpu;

@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use velograd::{
+    device::Gpu,
     error::Result,
-    gpu::Gpu,
-    train::{Checkpoint, EpochRow, Point, StepRow, Watch, Wish},
+    training::{Checkpoint, EpochRow, Point, StepRow, Watch, Wish},
 };
 
 /// The device; where there is none a line says so and the test returns, unless VELOGRAD_REQUIRE_GPU=1.

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use velograd::{
     data::{Batch, Dataset, IMAGE_BYTES, Shapes10, Sizes, Split},
-    evaluate::{evaluate, evaluator},
     models::{self, Config, Stem},
-    network::{Done, Network, Place, Plans, Recipe},
     optim,
-    schedule::Schedule,
-    train::{Options, Trainer},
-    weights::Weights,
+    training::{
+        Options, Trainer,
+        evaluate::{evaluate, evaluator},
+        network::{Done, Network, Place, Plans, Recipe},
+        schedule::Schedule,
+        weights::Weights,
+    },
 };
 
 use crate::{
@@ -32,7 +34,7 @@ fn options(config: Config) -> Options {
     Options { config, epochs: 1, batch: 32, seed: 1, ..Options::default() }
 }
 
-fn updated(done: Vec<Done>) -> Vec<velograd::gpu::runtime::Report> {
+fn updated(done: Vec<Done>) -> Vec<velograd::program::step::Report> {
     done.into_iter()
         .filter_map(|d| match d {
             Done::Updated(report) => Some(report),
@@ -199,7 +201,7 @@ fn weights_survive_the_disk() {
         let mut weights = Weights::init(&layout, 3);
         weights.batches = 41;
         weights.save(&path, &layout).unwrap();
-        assert_eq!(velograd::weights::recognize(&path).unwrap().1, config);
+        assert_eq!(velograd::host::weights::recognize(&path).unwrap().1, config);
         assert!(Weights::load(&path, &layout).unwrap() == weights);
         let wider = plans(Config { width: 12, ..config }, &[2], &[]).record(&gpu.target, 2, true).layout;
         let error = Weights::load(&path, &wider).unwrap_err().to_string();
@@ -235,7 +237,7 @@ fn five_updates_as_in_pytorch() {
         let set = [("lr", "0.01"), ("momentum", "0.9"), ("weight_decay", "1e-4")];
         let set: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let (optimizer, _) = optim::build("sgd", &set).unwrap();
-        let weights = |layout: &velograd::params::Layout| Ok(golden_weights(&golden, layout, "before"));
+        let weights = |layout: &velograd::program::params::Layout| Ok(golden_weights(&golden, layout, "before"));
         let mut network = Network::new(gpu, &plans(config, &[6], &[]), Some(optimizer), weights, 0).unwrap();
         let (images, labels) = (golden.bytes("images"), golden.integers("labels"));
         let place = Place { first: true, last: true, images: 6, epoch: 1, lr: LR };
@@ -259,7 +261,7 @@ fn five_updates_as_in_pytorch() {
 }
 
 /// `load_state_dict(strict=True)`: every name of torchvision's state dict, no other, each of its shape.
-fn same_names_and_shapes(golden: &golden_files::Golden, weights: &Weights, layout: &velograd::params::Layout) {
+fn same_names_and_shapes(golden: &golden_files::Golden, weights: &Weights, layout: &velograd::program::params::Layout) {
     let path = std::env::temp_dir().join(format!("velograd-strict-{}.safetensors", std::process::id()));
     weights.save(&path, layout).unwrap();
     let bytes = std::fs::read(&path).unwrap();
@@ -275,7 +277,7 @@ fn same_names_and_shapes(golden: &golden_files::Golden, weights: &Weights, layou
     assert_eq!(file.tensor("bn1.num_batches_tracked").unwrap().dtype(), safetensors::Dtype::I64);
 }
 
-fn golden_weights(golden: &golden_files::Golden, layout: &velograd::params::Layout, when: &str) -> Weights {
+fn golden_weights(golden: &golden_files::Golden, layout: &velograd::program::params::Layout, when: &str) -> Weights {
     let mut weights = Weights::init(layout, 0);
     for (segments, arena) in [(&layout.params, &mut weights.params), (&layout.running, &mut weights.running)] {
         for segment in segments {
@@ -288,7 +290,7 @@ fn golden_weights(golden: &golden_files::Golden, layout: &velograd::params::Layo
 }
 
 /// Within 1e-3 of the tensor's largest element after five updates, the bound of the golden gradients.
-fn compare(name: &str, segments: &[velograd::params::Segment], found: &[f32], expected: &[f32]) {
+fn compare(name: &str, segments: &[velograd::program::params::Segment], found: &[f32], expected: &[f32]) {
     for segment in segments {
         let range = segment.offset as usize..(segment.offset + segment.shape.stored()) as usize;
         let largest = expected[range.clone()].iter().fold(0.0_f32, |a, v| a.max(v.abs()));

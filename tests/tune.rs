@@ -4,16 +4,18 @@ use std::{fs, sync::Arc, time::Duration};
 
 use velograd::{
     data::Batch,
-    gpu::{
-        Gpu,
-        gemm::{Choice, Gemm, Product},
+    device::Gpu,
+    models::{self, Config, Stem},
+    optim,
+    program::{
+        product::{Choice, Gemm, Product},
         target::Target,
     },
-    models::{self, Config, Stem},
-    network::{Done, Network, Place, Plans, Recipe},
-    optim,
-    tune::{Choices, Effort, Measured, measure},
-    weights::Weights,
+    training::{
+        network::{Done, Network, Place, Plans, Recipe},
+        tune::{Choices, Effort, Measured, measure},
+        weights::Weights,
+    },
 };
 
 use crate::{

@@ -5,7 +5,7 @@ mod file;
 
 use flate2::Crc;
 use libfuzzer_sys::fuzz_target;
-use velograd::data::Cifar10;
+use velograd::host::data::Cifar10;
 
 /// Bytes that an archive may unpack to: a few kilobytes of gzip stand for any number, and to inflate more of the same finds
 /// nothing but takes the time of a thousand other inputs.

@@ -4,7 +4,7 @@
 mod file;
 
 use libfuzzer_sys::fuzz_target;
-use velograd::data::{Cifar10, Dataset, IMAGE_BYTES, Split};
+use velograd::{data::{Dataset, IMAGE_BYTES, Split}, host::data::Cifar10};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&form, bytes)) = bytes.split_first() else { return };

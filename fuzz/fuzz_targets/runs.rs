@@ -6,7 +6,7 @@ mod file;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use velograd::experiment::{Variant, claim, read_ended};
+use velograd::lab::experiment::{Variant, claim, read_ended};
 
 /// A `run.json` that is accepted, so that the metrics behind it are read.
 fn sound() -> &'static str {

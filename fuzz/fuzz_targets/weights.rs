@@ -6,13 +6,7 @@ mod file;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use velograd::{
-    gpu::target::Target,
-    models::{self, Config, Stem},
-    network::{Plans, Recipe},
-    params::Layout,
-    weights::{Weights, recognize},
-};
+use velograd::{host::weights::recognize, models::{Config, Stem, self}, program::{params::Layout, target::Target}, training::{network::{Plans, Recipe}, weights::Weights}};
 
 fn layout() -> &'static Layout {
     static LAYOUT: OnceLock<Layout> = OnceLock::new();

@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 use super::{ModelFlags, TuneFlags, json_line, print::say};
 use crate::{
     data::Batch,
+    device::{Gpu, timing::dispatch_seconds},
     error::{Error, Result},
-    gpu::{Gpu, timing::dispatch_seconds},
-    network::{Network, Place, Plans},
-    weights::Weights,
+    training::{
+        network::{Network, Place, Plans},
+        weights::Weights,
+    },
 };
 
 #[derive(Args)]

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::checkpoint::keeper::{self, Every, Policy};
+use crate::host::checkpoint::keeper::{self, Every, Policy};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct CheckpointFlags {

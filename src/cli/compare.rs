@@ -6,18 +6,17 @@ use clap::Args;
 
 use super::{checkpoints::CheckpointFlags, open_device, print::say, progress::Progress, recipe::RecipeFlags};
 use crate::{
-    comparison::{Comparison, Pairs},
     data::Split,
     error::{Error, Result},
-    experiment::{self, Ended, Experiment, Variant, grid},
-    figure::{Figure, to_png},
-    files::write_atomically,
+    host::{files::write_atomically, rule_file, signals::Stop},
+    lab::{
+        experiment::{self, Ended, Experiment, Variant, grid},
+        figure::{Figure, to_png},
+        report::Page,
+        sweep::{self, Sweep},
+        table::Table,
+    },
     optim::RuleChoice,
-    report::Page,
-    rule_file,
-    signals::Stop,
-    sweep::{self, Sweep},
-    table::Table,
 };
 
 /// What the three have in common.

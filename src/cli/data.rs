@@ -6,14 +6,14 @@ use clap::Args;
 
 use super::{DataFlags, print::say, recipe::AugmentFlag};
 use crate::{
-    data::{self, Batch, Dataset, Loader, Split, contact_sheet, order, summary},
+    data::{self, Batch, Dataset, Split, order, summary},
+    device::{Gpu, runtime::Runtime},
     error::{Error, Result},
-    gpu::{
-        Gpu,
-        runtime::{Runtime, Step},
-    },
+    host::data as host_data,
+    host::loader::Loader,
+    lab::sheet::contact_sheet,
     ops::{self, Augment, Normalize},
-    tape::Tape,
+    program::{Tape, step::Step},
 };
 
 /// Images of the sheet: ten rows of each image as it is, then as training sees it.
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
+    let opened = host_data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
     opened.notes.iter().for_each(|note| say!("{note}"));
     let dataset = opened.dataset;
     say!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());

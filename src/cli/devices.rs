@@ -5,8 +5,9 @@ use serde_json::json;
 
 use super::{json_line, print::say};
 use crate::{
+    device::{adapters, choose, driver},
     error::Result,
-    gpu::{adapters, choose, driver, target::Target},
+    program::target::Target,
 };
 
 #[derive(Args)]

@@ -9,11 +9,12 @@ use super::{
     print::{remark, say},
 };
 use crate::{
-    checkpoint,
     data::{self, Split},
     error::{Error, Result},
-    evaluate::{Evaluation, evaluate, evaluator},
+    host::checkpoint,
+    host::data as host_data,
     models,
+    training::evaluate::{Evaluation, evaluate, evaluator},
 };
 
 /// Images of a batch; the numbers do not depend on it.
@@ -52,7 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let (expected, found) = (format!("weights of {}", wanted.name), format!("those of {}", model.name));
         return Err(Error::data(&arguments.weights, expected, found, "leave --model away"));
     }
-    let opened = data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
+    let opened = host_data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
     // With --json, standard output is the object alone.
     opened.notes.iter().for_each(|note| remark(note));
     let dataset = opened.dataset;

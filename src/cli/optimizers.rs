@@ -8,8 +8,8 @@ use serde_json::json;
 use super::{json_line, print::say};
 use crate::{
     error::Result,
+    host::rule_file,
     optim::{self, Kind, Rule, Start},
-    rule_file,
 };
 
 #[derive(Args)]

@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::{ModelFlags, TuneFlags, print::say};
 use crate::{
+    device::runtime::{fits, planned_bytes},
     error::Result,
-    gpu::runtime::{fits, planned_bytes},
-    tape::plan::Plan,
+    program::plan::Plan,
 };
 
 #[derive(Args)]

@@ -6,18 +6,17 @@ use clap::{Args, Subcommand};
 
 use super::{DataFlags, compare::named, open_device, print::say, schedule::draw};
 use crate::{
-    checkpoint,
-    data::{self, CLASSES},
+    data::CLASSES,
     error::{Error, Result},
-    figure::{Axis, Content, Figure, Line, Panel, Point},
-    files::write_atomically,
-    models::{self, Config, Stem},
+    host::{files::write_atomically, rule_file},
+    lab::{
+        figure::{Axis, Content, Figure, Line, Panel, Point},
+        probe::{self, Frozen},
+        table::Table,
+    },
+    models::{self, Config, Stem, check_width},
     optim::{self, RuleChoice},
-    probe::{self, Frozen},
-    rule_file,
-    table::Table,
-    train::{Options, Trainer, check_width},
-    weights::Weights,
+    training::{Options, Trainer, weights::Weights},
 };
 
 #[derive(Args)]
@@ -140,7 +139,7 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
         return Err(Error::config(format!("the weights have {} classes", config.classes), "the data sets have ten"));
     }
     let gpu = open_device(flags.device.as_deref())?;
-    let opened = data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
+    let opened = host_data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
     opened.notes.iter().for_each(|note| say!("{note}"));
     let dataset = opened.dataset;
     let trained = match from_file {

@@ -8,12 +8,16 @@ use super::{ModelFlags, TuneFlags, print::say};
 use crate::{
     data::Batch,
     error::{Error, Result},
-    figure::to_png,
-    files::write_atomically,
-    network::{Network, Place},
-    profile::{Profile, chrome_trace, memory_svg},
-    tape::plan::Plan,
-    weights::Weights,
+    host::files::write_atomically,
+    lab::{
+        figure::to_png,
+        profile::{Profile, chrome_trace, memory_svg},
+    },
+    program::plan::Plan,
+    training::{
+        network::{Network, Place},
+        weights::Weights,
+    },
 };
 
 #[derive(Args)]

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::print::say;
 use crate::{
     error::Result,
-    train::{EpochRow, Options, Position, StepRow, Watch},
+    training::{EpochRow, Options, Position, StepRow, Watch},
 };
 
 /// Without a terminal, a line at the first update and then about this often.

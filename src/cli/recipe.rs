@@ -10,19 +10,20 @@ use clap::{Args, ValueEnum};
 
 use super::{DataFlags, PrecisionFlag, StemFlag, TuneFlags, print::say};
 use crate::{
-    data::{self, CLASSES, Dataset, Holdout, Split},
+    data::{CLASSES, Dataset, Holdout, Split},
+    device::{self, Gpu},
     error::{Error, Result},
-    files::{TEXT_LIMIT, read_text},
-    gpu::{self, Gpu, target::Precision},
+    host::{
+        data as host_data,
+        files::{TEXT_LIMIT, read_text},
+        rule_file,
+        run::{read_run, recipe_of},
+    },
     models::{self, Config, Stem},
-    network::Recipe,
     ops::Augment,
     optim::{Clip, Lookahead},
-    params::NoDecay,
-    record::{read_run, recipe_of},
-    rule_file,
-    schedule::Schedule,
-    train::{OnNan, Options},
+    program::params::NoDecay,
+    training::{OnNan, Options, schedule::Schedule},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -179,12 +180,16 @@ impl RecipeFlags {
     /// The preset asked for, or the one that suits the device, which a line then says.
     pub(super) fn preset(&self, gpu: &Gpu) -> Preset {
         if gpu.info.backend == wgpu::Backend::Gl {
-            say!("no Vulkan driver was found; OpenGL on {} is many times slower: {}", gpu.info.name, gpu::NO_ADAPTER);
+            say!(
+                "no Vulkan driver was found; OpenGL on {} is many times slower: {}",
+                gpu.info.name,
+                device::NO_ADAPTER
+            );
         }
         if let Some(preset) = self.preset {
             return preset;
         }
-        let (preset, device, other) = if gpu::is_software(&gpu.info) {
+        let (preset, device, other) = if device::is_software(&gpu.info) {
             (Preset::Quick, "a software adapter", "paper for the published experiment")
         } else {
             (Preset::Paper, "a GPU", "quick for a first look")
@@ -259,7 +264,7 @@ impl RecipeFlags {
 
     /// The data set, with its remarks printed.
     pub(super) fn open(&self, seed: u64) -> Result<Arc<dyn Dataset>> {
-        let opened = data::open(self.data.dataset.as_deref(), self.data.data.as_deref(), seed)?;
+        let opened = host_data::open(self.data.dataset.as_deref(), self.data.data.as_deref(), seed)?;
         // With images held out there is validation, whatever the set says of its own.
         let kept = |note: &&String| self.val_split.is_none() || !note.contains("no validation");
         opened.notes.iter().filter(kept).for_each(|note| say!("{note}"));

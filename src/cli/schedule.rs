@@ -7,10 +7,12 @@ use clap::Args;
 use super::print::say;
 use crate::{
     error::{Error, Result},
-    figure::{Axis, Content, Figure, Line, Panel, Point, to_png},
-    files::write_atomically,
-    schedule::Schedule,
-    table::Table,
+    host::files::write_atomically,
+    lab::{
+        figure::{Axis, Content, Figure, Line, Panel, Point, to_png},
+        table::Table,
+    },
+    training::schedule::Schedule,
 };
 
 #[derive(Args)]

@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::print::say;
 use crate::{
+    check::selftest::{self, Depth, Table},
+    device::Gpu,
     error::Result,
-    gpu::Gpu,
-    selftest::{self, Depth, Table},
 };
 
 #[derive(Args)]

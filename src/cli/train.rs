@@ -13,20 +13,23 @@ use super::{
     checkpoints::CheckpointFlags, key_value, open_device, print::say, progress::Progress, recipe::RecipeFlags,
 };
 use crate::{
-    checkpoint,
+    check::selftest,
     data::{Dataset, Split},
+    device::Gpu,
     error::{Error, Result},
-    files::{TENSORS_LIMIT, read},
-    gpu::{Gpu, target::Precision},
+    host::{
+        checkpoint,
+        files::{TENSORS_LIMIT, read},
+        rule_file,
+        run::{Lock, Record, Recorder, default_folder, read_run, run_json, same_run},
+        signals::Stop,
+    },
     models::{self, Config},
     optim::{RuleChoice, Settings},
-    params::Layout,
-    record::{Lock, Record, Recorder, default_folder, read_run, run_json, same_run},
-    rule_file, selftest,
-    signals::Stop,
-    train::{EpochRow, OnNan, Options, Position, Trainer, Watch as _, loss_variance},
-    weights::Weights,
-    whiten::first_weights,
+    program::params::Layout,
+    training::{
+        EpochRow, OnNan, Options, Position, Trainer, Watch as _, loss_variance, weights::Weights, whiten::first_weights,
+    },
 };
 
 #[derive(Args)]

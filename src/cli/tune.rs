@@ -10,15 +10,15 @@ use super::{
     print::{remark, say},
 };
 use crate::{
+    device::{Gpu, is_software},
     error::{Error, Result},
-    gpu::{
-        Gpu,
-        gemm::{Choice, Product},
-        is_software,
+    host::tuning::Memory,
+    lab::table::Table,
+    program::product::{Choice, Product},
+    training::{
+        network::Plans,
+        tune::{Choices, Effort, Measured, measure},
     },
-    network::Plans,
-    table::Table,
-    tune::{Choices, Effort, Measured, Memory, measure},
 };
 
 /// `--tune`

@@ -10,8 +10,10 @@ use crate::{
         Activation, BatchNorm, Conv2d, Normalize, batch_norm, bias, conv2d_of, dropout, global_avg_pool, linear_of,
         max_pool2d, scale,
     },
-    params::{Init, Role},
-    tape::{Tape, Tensor},
+    program::{
+        Tape, Tensor,
+        params::{Init, Role},
+    },
 };
 
 /// The registry's row.

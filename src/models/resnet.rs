@@ -3,7 +3,7 @@
 use super::{Config, Model, Stem};
 use crate::{
     ops::{Activation, BatchNorm, Conv2d, batch_norm, conv2d, dropout, global_avg_pool, linear, max_pool2d},
-    tape::{Tape, Tensor},
+    program::{Tape, Tensor},
 };
 
 /// The registry's row.

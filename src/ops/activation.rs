@@ -1,6 +1,6 @@
 //! What may follow a normalization or a bias in the same pass over memory (`shaders/shared/activation.wgsl`).
 
-use crate::tape::CallBuilder;
+use crate::program::CallBuilder;
 
 /// An element-wise function of a sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,6 @@
 //! From the data set's bytes to the network's input, on the device.
 
-use crate::{
-    params::padded,
-    tape::{Tape, Tensor},
-};
+use crate::program::{Tape, Tensor, params::padded};
 
 /// Bytes of an image: three planes of 32 by 32.
 pub const IMAGE_BYTES: u32 = crate::data::IMAGE_BYTES as u32;

@@ -1,9 +1,9 @@
 //! Batch normalization with an optional summand and an activation behind it, as every convolution of a ResNet wants it.
 
 use super::{activation::Activation, conv2d, scaler::scaler};
-use crate::{
+use crate::program::{
+    Slot, Tape, Tensor,
     params::{Init, Role, Shape, padded},
-    tape::{Slot, Tape, Tensor},
 };
 
 /// What of a normalization can be chosen, and what follows it in the same pass over memory. The defaults are PyTorch's.

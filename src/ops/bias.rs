@@ -1,9 +1,9 @@
 //! A bias per channel and an activation, in one pass over memory: what a convolution without batch norm wants behind it.
 
 use super::{activation::Activation, batchnorm::Rows, scaler::scaler};
-use crate::{
+use crate::program::{
+    Tape, Tensor,
     params::{Init, Role, Shape},
-    tape::{Tape, Tensor},
 };
 
 /// The chunks whose sums one workgroup merges: more than batch norm's, since each is one number per channel, and the maps behind

@@ -1,13 +1,11 @@
 //! Convolution: three passes, each a sum of dense matrix products (`shaders/shared/conv.wgsl` says why).
 
 use super::{batchnorm::Rows, scaler::scaler};
-use crate::{
-    gpu::{
-        gemm::{Choice, Product},
-        shader::Access,
-    },
+use crate::program::{
+    CallBuilder, Dtype, Param, Slot, Tape, Tensor,
     params::{Init, Role, Shape, padded},
-    tape::{CallBuilder, Dtype, Param, Slot, Tape, Tensor},
+    product::{Choice, Product},
+    shader::Access,
 };
 
 /// The choices of a convolution; square filters, no bias, no dilation, one group.

@@ -1,7 +1,7 @@
 //! Dropout, from a counter-based generator.
 
 use super::elementwise::vectors;
-use crate::tape::{Tape, Tensor};
+use crate::program::{Tape, Tensor};
 
 /// In training, sets each element to 0 with probability `p` and scales the others by 1/(1-p); in evaluation, and for a `p`
 /// of 0, returns `x` itself. PyTorch's `dropout`.

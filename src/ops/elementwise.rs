@@ -1,9 +1,6 @@
 //! ReLU alone and after a sum, for networks that do not fuse it into a normalization; and a constant factor.
 
-use crate::{
-    params::padded,
-    tape::{Tape, Tensor},
-};
+use crate::program::{Tape, Tensor, params::padded};
 
 /// `max(x, 0)`
 pub fn relu(t: &mut Tape, x: Tensor) -> Tensor {

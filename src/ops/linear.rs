@@ -1,9 +1,9 @@
 //! The linear layer: the matrix product of a convolution on a 1x1 map, and a bias.
 
 use super::{batchnorm::Rows, conv2d, scaler::scaler};
-use crate::{
+use crate::program::{
+    Tape, Tensor,
     params::{Init, Role, Shape, padded},
-    tape::{Tape, Tensor},
 };
 
 /// `y[n,k] = sum over c of x[n,c] * weight[k,c] + bias[k]`: PyTorch's `linear`.

@@ -1,10 +1,7 @@
 //! Softmax cross-entropy: loss, hits, confusion matrix and the gradient of the logits in one pass.
 
 use super::scaler::scaler;
-use crate::{
-    params::padded,
-    tape::{Tape, Tensor},
-};
+use crate::program::{Tape, Tensor, params::padded};
 
 /// Adds the batch's `-log softmax(logits)[label]` to the report and, in training, starts the backward pass with
 /// `(softmax - onehot) * Step.loss_scale`, times the scale of mixed precision. Labels come from the buffer `labels`.

@@ -1,9 +1,6 @@
 //! Pooling: the largest value of a window, and the mean of a whole map.
 
-use crate::{
-    params::padded,
-    tape::{Dtype, Tape, Tensor},
-};
+use crate::program::{Dtype, Tape, Tensor, params::padded};
 
 /// Largest value of each `kernel` by `kernel` window; the first one wins a tie. PyTorch's `max_pool2d`.
 ///

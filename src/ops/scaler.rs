@@ -1,7 +1,7 @@
 //! The scale of the loss's gradient under mixed precision: a buffer that the loss multiplies by and every parameter's
 //! gradient is divided by, in the kernels that compute them anyway, and the call that moves it after an update.
 
-use crate::tape::{Slot, Tape};
+use crate::program::{Slot, Tape};
 
 /// The buffer of the scale, as `shaders/shared/scaler.wgsl` has it. All zeros is a scale of 1.
 pub const SCALER: &str = "state.scaler";

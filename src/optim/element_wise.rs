@@ -8,9 +8,9 @@ use super::{
     segments, state, state_name,
 };
 use crate::{
+    device::Gpu,
     error::Result,
-    gpu::{Gpu, shader::Spec},
-    tape::{CallBuilder, Slot, Tape},
+    program::{CallBuilder, Slot, Tape, shader::Spec},
 };
 
 /// The state with the numbers that the device keeps.

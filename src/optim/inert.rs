@@ -2,8 +2,8 @@
 
 use super::{Optimizer, Stepper};
 use crate::{
+    device::Gpu,
     error::{Error, Result},
-    gpu::Gpu,
 };
 
 /// Updates at the rate of the settings, and then at a rate of 0, with which schedules end.

@@ -4,10 +4,9 @@ use std::str::FromStr;
 
 use super::{Optimizer, Start, arena, report, state};
 use crate::{
+    device::Gpu,
     error::{Error, Result},
-    gpu::Gpu,
-    params::Layout,
-    tape::Tape,
+    program::{Tape, params::Layout},
 };
 
 /// Every k updates the slow weights move by `alpha` towards the fast ones, which restart from there (Zhang, Lucas, Hinton,

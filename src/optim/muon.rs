@@ -7,8 +7,10 @@ use super::{Optimizer, Program, Setting, Settings, Start, arena, norm_and_guard,
 use crate::{
     error::Result,
     optim::updates::correction,
-    params::{Layout, Shape},
-    tape::{Slot, Tape, Tensor},
+    program::{
+        Slot, Tape, Tensor,
+        params::{Layout, Shape},
+    },
 };
 use tables::{Matrix, Rest};
 

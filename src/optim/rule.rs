@@ -21,7 +21,7 @@ use header::Header;
 use super::Setting;
 use crate::{
     error::{Error, Result},
-    gpu::shader::Piece,
+    program::shader::Piece,
 };
 
 /// Most bytes of a rule's file; the longest of ours has three thousand.

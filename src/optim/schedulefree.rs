@@ -2,7 +2,7 @@
 //! `shaders/optim/schedulefree.wgsl` has the formula.
 
 use super::{Optimizer, Program, Setting, Settings, Start, arena, decays, norm_and_guard, report, state, state_name};
-use crate::{error::Result, optim::updates::correction, tape::Tape};
+use crate::{error::Result, optim::updates::correction, program::Tape};
 
 /// The state that is no arena: what the weights of the average have come to.
 const AVERAGE: &str = "average";

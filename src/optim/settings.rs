@@ -5,10 +5,7 @@ use std::fmt;
 use serde_json::json;
 
 use super::Rule;
-use crate::{
-    error::{Error, Result},
-    suggest,
-};
+use crate::error::{Error, Result, suggest};
 
 /// What a setting may be.
 #[derive(Clone, Debug, PartialEq)]

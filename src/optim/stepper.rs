@@ -2,14 +2,14 @@
 
 use super::{Clip, Optimizer, Updates, begin_evaluation, end_evaluation, record, record_evaluation, start, state_name};
 use crate::{
+    device::{Gpu, runtime::Runtime},
     error::{Error, Result},
-    gpu::{
-        Gpu,
-        runtime::{Report, Runtime},
+    program::{
+        Tape,
+        params::{Init, Layout, Segment, Shape},
+        step::Report,
         target::Target,
     },
-    params::{Init, Layout, Segment, Shape},
-    tape::Tape,
 };
 
 /// Parameters on a device under one optimizer.

@@ -5,7 +5,7 @@
 //! possible counts and the device picks by how many skips the host has not heard of.
 
 use super::Optimizer;
-use crate::gpu::runtime::{Report, Step};
+use crate::program::step::{Report, Step};
 
 /// Updates that may be under way before the host has heard how they ended: the rows of `Step`, less the current one.
 pub const IN_FLIGHT: usize = 7;

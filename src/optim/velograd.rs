@@ -2,7 +2,7 @@
 //! adaptive decay and a lookahead. Five dispatches, nothing read back; `shaders/optim/velograd_*.wgsl` have the formulas.
 
 use super::{Optimizer, Program, Setting, Settings, Start, arena, blocks, correction, report, segments, state};
-use crate::{error::Result, tape::Tape};
+use crate::{error::Result, program::Tape};
 
 /// The registry's row. The defaults are those of the published notebook; `scope=global decay_norm=delta` is the paper read
 /// literally.

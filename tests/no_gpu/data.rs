@@ -8,8 +8,12 @@ use std::{
 };
 
 use velograd::{
-    data::{Cifar10, Dataset, IMAGE_BYTES, Loader, Shapes10, Sizes, Split, open_in, order, summary},
+    data::{Dataset, IMAGE_BYTES, Shapes10, Sizes, Split, order, summary},
     error::{Error, Result},
+    host::{
+        data::{Cifar10, open_in},
+        loader::Loader,
+    },
 };
 
 struct Folder(PathBuf);
@@ -280,10 +284,10 @@ fn a_linear_model_stays_under_sixty_percent() {
 fn files_are_replaced_whole_or_not_at_all() {
     let folder = Folder::new("atomic");
     let path = folder.file("x", b"old");
-    velograd::files::write_atomically(&path, b"new").unwrap();
+    velograd::host::files::write_atomically(&path, b"new").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"new");
-    assert!(velograd::files::write_atomically(&folder.0.join("no/such/folder"), b"x").is_err());
-    assert!(velograd::files::write_atomically(&folder.0, b"x").is_err());
+    assert!(velograd::host::files::write_atomically(&folder.0.join("no/such/folder"), b"x").is_err());
+    assert!(velograd::host::files::write_atomically(&folder.0, b"x").is_err());
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "a temporary file is left");
 }
 

@@ -1,10 +1,10 @@
 //! Which tensors of a network weight decay leaves out.
 
-use velograd::gpu::target::Target;
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops::{self, Augment, Normalize};
-use velograd::params::{Layout, NoDecay};
-use velograd::tape::Tape;
+use velograd::program::Tape;
+use velograd::program::params::{Layout, NoDecay};
+use velograd::program::target::Target;
 
 fn layout(no_decay: &str) -> Layout {
     let mut t = Tape::new(&Target::portable(), true);

@@ -1,12 +1,12 @@
 //! Every backward function of the reference against central differences of its forward function, in f64, and the
 //! rules that a difference cannot show: relu'(0) = 0, ties, one value per channel.
 
-use velograd::reference::batchnorm::{self, BatchNorm};
-use velograd::reference::conv2d::{self, Conv};
-use velograd::reference::linear::{self, Linear};
-use velograd::reference::loss::{self, CrossEntropy};
-use velograd::reference::pool::{self, GlobalAvgPool, MaxPool};
-use velograd::reference::{Sum, elementwise};
+use velograd::check::reference::batchnorm::{self, BatchNorm};
+use velograd::check::reference::conv2d::{self, Conv};
+use velograd::check::reference::linear::{self, Linear};
+use velograd::check::reference::loss::{self, CrossEntropy};
+use velograd::check::reference::pool::{self, GlobalAvgPool, MaxPool};
+use velograd::check::reference::{Sum, elementwise};
 
 /// Half the distance of the two points; truncation and rounding are then both near 1e-9 of the gradient.
 const STEP: f64 = 1e-4;

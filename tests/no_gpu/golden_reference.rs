@@ -4,14 +4,14 @@
 //! tensor's largest element; for sums also each element within the roundings of its own terms; for optimizers, whose
 //! inputs are exact in float32, within the rounding of the stored result alone.
 
+use velograd::check::reference::augment::{self, Draw, Image, Padding};
+use velograd::check::reference::batchnorm::{self, BatchNorm};
+use velograd::check::reference::conv2d::{self, Conv};
+use velograd::check::reference::linear::{self, Linear};
+use velograd::check::reference::loss::{self, CrossEntropy};
+use velograd::check::reference::pool::{self, GlobalAvgPool, MaxPool};
+use velograd::check::reference::{Sum, elementwise, optim};
 use velograd::optim::ALL;
-use velograd::reference::augment::{self, Draw, Image, Padding};
-use velograd::reference::batchnorm::{self, BatchNorm};
-use velograd::reference::conv2d::{self, Conv};
-use velograd::reference::linear::{self, Linear};
-use velograd::reference::loss::{self, CrossEntropy};
-use velograd::reference::pool::{self, GlobalAvgPool, MaxPool};
-use velograd::reference::{Sum, elementwise, optim};
 
 use crate::golden_files::{Golden, defaults, open};
 

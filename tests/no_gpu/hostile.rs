@@ -12,15 +12,16 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use velograd::{
     cli,
-    data::Cifar10,
     error::{Error, Result},
-    experiment::{self, Variant},
-    gpu::target::Target,
+    host::{data::Cifar10, weights::recognize},
+    lab::experiment::{self, Variant},
     models::{self, Config, Model, Stem},
-    network::{Plans, Recipe},
-    params::Layout,
+    program::{params::Layout, target::Target},
     random::Rng,
-    weights::{Weights, recognize},
+    training::{
+        network::{Plans, Recipe},
+        weights::Weights,
+    },
 };
 
 use crate::folder::{Folder, records};

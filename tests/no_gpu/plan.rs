@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use velograd::gpu::shader::{Access, Const};
-use velograd::gpu::target::Target;
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops::{self, Augment, Normalize};
-use velograd::tape::{Recording, Slot, Tape, Tensor, plan::Plan};
+use velograd::program::shader::{Access, Const};
+use velograd::program::target::Target;
+use velograd::program::{Recording, Slot, Tape, Tensor, plan::Plan};
 
 /// First and last call that mention a tensor; a kept one is mentioned for ever after.
 fn lives(recording: &Recording) -> Vec<(Tensor, usize, usize)> {

@@ -1,7 +1,7 @@
 //! NAdamW, Signum, AdEMAMix, LARS and LAMB against timm, pytorch_optimizer and the authors of AdEMAMix: `tests/data/rules.py`.
 
 use serde_json::Value;
-use velograd::reference::optim;
+use velograd::check::reference::optim;
 
 /// What `tests/data/rules.py` has computed.
 pub struct Values {

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use velograd::{
-    gpu::shader::SHADERS,
     optim::{Kind, Rule, TEMPLATE},
+    program::shader::SHADERS,
     random::Rng,
 };
 
@@ -287,10 +287,7 @@ fn faults_have_places() {
             &["10:1: it is `fn update(e: Element) -> Element`"],
         ),
         (
-            said(&format!(
-                "{}{BODY}",
-                HEAD.replace("//! fast", "//! slow = { default = 1, doc = \"x\" }\n//! fast")
-            )),
+            said(&format!("{}{BODY}", HEAD.replace("//! fast", "//! slow = { default = 1, doc = \"x\" }\n//! fast"))),
             &["nothing reads the setting `slow`"],
         ),
         (said(&format!("{HEAD}{}", BODY.replace("FAST || MODE_TWO", "FAST"))), &["nothing reads the setting `mode`"]),

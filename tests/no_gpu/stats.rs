@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
+use velograd::lab::stats::{
+    Missing, RESAMPLES, anova, bonferroni, bootstrap_mean, cohens_d, mean, paired_t, sample_sd,
+};
 use velograd::random::Rng;
-use velograd::stats::{Missing, RESAMPLES, anova, bonferroni, bootstrap_mean, cohens_d, mean, paired_t, sample_sd};
 
 fn scipy() -> Value {
     serde_json::from_str(include_str!("../data/scipy_stats.json")).expect("the committed file is JSON")

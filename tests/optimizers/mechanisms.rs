@@ -1,6 +1,6 @@
 //! VeloGrad's mechanisms one by one, each seen in what it does to a step.
 
-use velograd::{optim::Stepper, selftest::OptimizerInputs};
+use velograd::{check::selftest::OptimizerInputs, optim::Stepper};
 
 use super::{
     properties::{Set, after, build, widen},

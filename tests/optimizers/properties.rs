@@ -1,8 +1,8 @@
 //! What must hold of the rules whatever the numbers: identities between them, first steps, zero gradients, spikes.
 
 use velograd::{
+    check::selftest::{OPTIMIZER_CASES, OptimizerInputs, narrow, optimizer_bound},
     optim::{self, Kind, Lookahead, Optimizer, Rule, Stepper},
-    selftest::{OPTIMIZER_CASES, OptimizerInputs, narrow, optimizer_bound},
 };
 
 use super::{has, pairs, worst};

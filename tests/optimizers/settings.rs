@@ -1,8 +1,8 @@
 //! The registry: which settings a rule has, which of them are compared with f64, and what is refused.
 
 use velograd::{
+    check::selftest::{OPTIMIZER_CASES, OptimizerInputs, narrow},
     optim::{self, Bound, Kind, Lookahead, Range, Rule, Stepper},
-    selftest::{OPTIMIZER_CASES, OptimizerInputs, narrow},
 };
 
 use super::{

@@ -1,8 +1,8 @@
 //! What single rules do: first steps, spikes, constant gradients, what their papers say of a rate or a bound.
 
 use velograd::{
+    check::selftest::{OptimizerInputs, narrow, optimizer_bound},
     optim::{Optimizer, Stepper},
-    selftest::{OptimizerInputs, narrow, optimizer_bound},
 };
 
 use super::properties::{Set, build};

@@ -1,6 +1,6 @@
 use std::{fs, path::PathBuf};
 
-use velograd::{checkpoint, random::Rng};
+use velograd::{host::checkpoint, random::Rng};
 
 use super::{options, trainer};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A checkpoint in the middle of an epoch, as it lies on the disk.
-fn sound(gpu: &velograd::gpu::Gpu) -> Vec<u8> {
+fn sound(gpu: &velograd::device::Gpu) -> Vec<u8> {
     let mut watcher = Rows::until(|at| at.updates == 2);
     trainer(gpu, &options("sgd", &[])).run(&mut watcher).unwrap();
     let run = serde_json::json!({ "config": "width = 6\n" });

@@ -5,7 +5,7 @@ use std::{
 };
 
 use serde_json::Value;
-use velograd::checkpoint;
+use velograd::host::checkpoint;
 
 use super::run::{begun, files, killed, left, place, recipe, said, same, signal};
 use crate::{

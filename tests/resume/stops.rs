@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use velograd::{checkpoint, random::Rng};
+use velograd::{host::checkpoint, random::Rng};
 
 use super::run::{begun, equal, files, left, place, rows, said, same, signal, start, start_under, wait_for, whole};
 use crate::{folder::says, support::gpu};

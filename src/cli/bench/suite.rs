@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{Arguments, STEPS, measure};
 use crate::{
-    ceilings::Ceilings,
     cli::{
         ModelFlags,
         PrecisionFlag::{self, F32, Mixed},
@@ -14,8 +13,9 @@ use crate::{
         TuneFlags, json_line,
         print::say,
     },
+    device::{Gpu, is_software},
     error::{Error, Result},
-    gpu::{Gpu, is_software},
+    lab::ceilings::Ceilings,
     models::{self, Stem},
 };
 

@@ -1,8 +1,8 @@
 //! What Muon's kernels know of the arenas: which tensors are matrices to it, where they lie, and in which blocks.
 
-use crate::{
-    gpu::gemm::Gemm,
+use crate::program::{
     params::{Layout, Segment, Shape, padded},
+    product::Gemm,
 };
 
 /// A matrix as it is stored, the twin of `Matrix` in `shaders/shared/matrices.wgsl`.

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    gpu::shader::Spec,
     optim::{Kind, Setting, Settings, Start, Value},
+    program::shader::Spec,
 };
 
 /// A rule's file under given settings: what is recorded and computed for it.

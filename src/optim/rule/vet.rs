@@ -15,8 +15,8 @@ use scan::{Token, scan};
 
 use super::{Fault, header::Header};
 use crate::{
-    gpu::shader::{Piece, Source, Spec, lines},
-    suggest,
+    error::suggest,
+    program::shader::{Piece, Source, Spec, lines},
 };
 
 /// What the text of a rule reads and declares.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{BINARY, Binary, COUNTER, Expression, Fault, Node, Product, UNARY, Unary, is_reserved};
-use crate::suggest;
+use crate::error::suggest;
 
 /// Longest text of an expression: bounds the depth of its tree, and with it the stack that evaluation needs.
 const LONGEST: usize = 1000;

@@ -9,7 +9,7 @@ use super::super::{
     Fault,
     expression::{self, Expression},
 };
-use crate::suggest;
+use crate::error::suggest;
 
 /// Longest name.
 pub const LONGEST: usize = 40;

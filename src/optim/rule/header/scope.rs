@@ -10,8 +10,8 @@ use super::{
     reader::Reader,
 };
 use crate::{
+    error::suggest,
     optim::settings::{Kind, Setting},
-    suggest,
 };
 
 /// What names mean in an expression.

@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     error::Result,
-    gpu::{
+    optim::Setting,
+    program::{
         shader::{self, Const, Piece, Source, Spec, try_link},
         target::Target,
     },
-    optim::Setting,
 };
 
 /// What faults call the text that the linker writes around a rule.

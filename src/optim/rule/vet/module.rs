@@ -6,7 +6,7 @@ use naga::{
 };
 
 use super::{super::Fault, MOST_TURNS, scan};
-use crate::gpu::shader::{Linked, innermost};
+use crate::program::shader::{Linked, innermost};
 
 /// Most operations on four parameters, loops and calls counted as often as they may run.
 const MOST_OPERATIONS: u64 = 10_000;

@@ -1,0 +1,181 @@
+//! ReLU, alone and after a sum; a constant factor.
+
+use super::{At, Case, Data, EPS, Expected, Port, TINY16, random};
+use crate::{
+    check::reference::elementwise as reference,
+    ops::{add_relu, relu, scale},
+    program::Tape,
+};
+
+/// A ReLU.
+#[derive(Clone, Copy, Debug)]
+pub struct ReluCase {
+    /// Input shape.
+    pub shape: [u32; 4],
+    /// Of a sum of two tensors rather than of one.
+    pub add: bool,
+    /// Whether a second ReLU has the same input, so that gradients accumulate.
+    pub shared: bool,
+    /// With a backward pass.
+    pub training: bool,
+}
+
+impl ReluCase {
+    fn len(&self) -> usize {
+        self.shape.iter().product::<u32>() as usize
+    }
+}
+
+impl Case for ReluCase {
+    fn name(&self) -> String {
+        let ([n, h, w, c], op) = (self.shape, if self.add { "add_relu" } else { "relu" });
+        format!("{op} {n}x{h}x{w}x{c}{}", if self.shared { ", shared" } else { "" })
+    }
+
+    fn training(&self) -> bool {
+        self.training
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let x = t.tensor(self.shape);
+        let other = self.add.then(|| t.tensor(self.shape));
+        let y = match other {
+            Some(other) => add_relu(t, x, other),
+            None => relu(t, x),
+        };
+        let mut ports = vec![Port::new("x", At::Tensor(x)), Port::new("out", At::Tensor(y))];
+        ports.extend(other.map(|other| Port::new("other", At::Tensor(other))));
+        if !self.training {
+            return ports;
+        }
+        ports.push(Port::new("grad_out", At::Tensor(t.write_gradient(y).0)));
+        if self.shared {
+            let second = relu(t, x);
+            ports.push(Port::new("second.grad_out", At::Tensor(t.write_gradient(second).0)));
+        }
+        t.backward();
+        ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("relu has given one"))));
+        if let Some(other) = other {
+            ports.push(Port::new("grad_other", At::Tensor(t.gradient(other).expect("add_relu has given one"))));
+        }
+        ports
+    }
+
+    fn data(&self) -> Data {
+        let mut x = random(self.len(), 1);
+        x.iter_mut().step_by(7).for_each(|x| *x = 0.0); // the kink, where the derivative is 0
+        let mut data = Data::from([("x", x)]);
+        if self.add {
+            let mut other = random(self.len(), 2);
+            // Their sum is beyond what f16 can hold.
+            for values in [&mut other, data.get_mut("x").expect("it is there")] {
+                values[1] = 65_504.0;
+            }
+            data.insert("other", other);
+        }
+        if self.training {
+            data.insert("grad_out", random(self.len(), 3));
+        }
+        if self.shared {
+            data.insert("second.grad_out", random(self.len(), 4));
+        }
+        data
+    }
+
+    /// Where the sum may be stored as zero no gradient arrives: that the ReLU lets it pass or not is then the same.
+    fn settle(&self, data: &mut Data) {
+        let Some(other) = data.get("other") else { return };
+        let vanishes: Vec<bool> = data["x"].iter().zip(other).map(|(x, other)| (x + other).abs() < TINY16).collect();
+        let Some(d_y) = data.get_mut("grad_out") else { return };
+        d_y.iter_mut().zip(vanishes).filter(|(_, vanishes)| *vanishes).for_each(|(d, _)| *d = 0.0);
+    }
+
+    /// The gradient of the input's other consumer comes first.
+    fn intermediate(&self, data: &Data) -> Data {
+        let Some(second) = data.get("second.grad_out") else { return Data::new() };
+        Data::from([("grad_x", reference::relu_backward(&data["x"], second))])
+    }
+
+    /// A maximum and a selection are exact, a sum of two takes one rounding.
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let x = &data["x"];
+        let mut expected = vec![match data.get("other") {
+            Some(other) => Expected::rounded("out", reference::add_relu(x, other), 1.0),
+            None => Expected::exact("out", reference::relu(x)),
+        }];
+        let Some(d_y) = data.get("grad_out") else { return expected };
+        let mut d_x = match data.get("other") {
+            Some(other) => reference::add_relu_backward(x, other, d_y),
+            None => reference::relu_backward(x, d_y),
+        };
+        if self.add {
+            expected.push(Expected::exact("grad_other", d_x.clone()));
+        }
+        if self.shared {
+            let second = reference::relu_backward(x, &data["second.grad_out"]);
+            d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
+        }
+        expected.push(Expected::rounded("grad_x", d_x, 1.0));
+        expected
+    }
+}
+
+/// A constant factor.
+#[derive(Clone, Copy, Debug)]
+pub struct ScaleByCase {
+    /// `[images, h, w, channels]`.
+    pub shape: [u32; 4],
+    /// The factor.
+    pub factor: f32,
+    /// Whether a ReLU has the same input, so that its gradients accumulate.
+    pub shared: bool,
+}
+
+impl Case for ScaleByCase {
+    fn name(&self) -> String {
+        let [n, h, w, c] = self.shape;
+        format!("{} times {n}x{h}x{w}x{c}{}", self.factor, if self.shared { ", shared" } else { "" })
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let x = t.tensor(self.shape);
+        let y = scale(t, x, self.factor);
+        let mut ports = vec![Port::new("x", At::Tensor(x)), Port::new("out", At::Tensor(y))];
+        ports.push(Port::new("grad_out", At::Tensor(t.write_gradient(y).0)));
+        if self.shared {
+            let second = relu(t, x);
+            ports.push(Port::new("second.grad_out", At::Tensor(t.write_gradient(second).0)));
+        }
+        t.backward();
+        ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("scale has given one"))));
+        ports
+    }
+
+    fn data(&self) -> Data {
+        let len = self.shape.iter().product::<u32>() as usize;
+        let mut data = Data::from([("x", random(len, 1)), ("grad_out", random(len, 2))]);
+        if self.shared {
+            data.insert("second.grad_out", random(len, 3));
+        }
+        data
+    }
+
+    /// The gradient of the input's other consumer comes first.
+    fn intermediate(&self, data: &Data) -> Data {
+        let Some(second) = data.get("second.grad_out") else { return Data::new() };
+        Data::from([("grad_x", reference::relu_backward(&data["x"], second))])
+    }
+
+    /// A product, and a sum: two roundings, of the larger of the summands.
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let scaled = |name: &str| data[name].iter().map(|v| f64::from(self.factor) * v).collect::<Vec<_>>();
+        let (mut d_x, product) = (scaled("grad_out"), scaled("grad_out"));
+        if let Some(second) = data.get("second.grad_out") {
+            let second = reference::relu_backward(&data["x"], second);
+            d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
+        }
+        let mut d_x = Expected::rounded("grad_x", d_x, 1.0);
+        d_x.bound.iter_mut().zip(product).for_each(|(bound, v)| *bound += EPS * v.abs());
+        vec![Expected::rounded("out", scaled("x"), 1.0), d_x]
+    }
+}

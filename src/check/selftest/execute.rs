@@ -1,0 +1,191 @@
+//! Running a case among NaNs and guard words.
+
+use std::{collections::HashMap, ops::Range};
+
+use super::{
+    At, Case, Data, Port,
+    outcome::{Key, Memory, Outcome},
+    port::{Kind, Wire},
+};
+use crate::{
+    device::{Gpu, runtime::Runtime},
+    error::Result,
+    ops,
+    program::{
+        Recording, Slot, Tape, Tensor,
+        plan::Plan,
+        shader::Access,
+        target::{Precision, Target},
+    },
+};
+
+/// What every word holds that the case does not set: a NaN, recognizable bit by bit, and two of them as f16.
+const POISON: u32 = 0x7fc5_7e1e;
+
+/// Bytes behind the contents of every buffer; a row of a tile that is stored too far lands in them.
+const GUARD: u64 = 4096;
+
+/// Runs a case on these inputs. Outputs in persistent buffers start from zero unless the inputs say otherwise.
+///
+/// # Errors
+/// [`crate::error::Error::Device`] if the device cannot run it.
+pub fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Result<Outcome> {
+    let (mut recording, wires) = wire(target, case);
+    recording.buffers.values_mut().for_each(|bytes| *bytes += GUARD);
+    // Without sharing, so that inputs and every intermediate result are still there afterwards.
+    let mut plan = Plan::new([&recording], false);
+    plan.pool.iter_mut().for_each(|bytes| *bytes += GUARD);
+    let places = Places::new(&recording, &plan);
+    widen(&mut recording);
+    let recordings = [recording];
+    let runtime = Runtime::with_plan(gpu, &recordings, plan)?;
+
+    let mut memory = places.memory(&runtime);
+    fill(&mut memory, &places, &wires, data);
+    for (key, memory) in &memory {
+        runtime.write(places.buffer(key, &runtime), &memory.before);
+    }
+    runtime.set_step(&case.step());
+    runtime.run(&[0])?;
+    for (key, memory) in &mut memory {
+        memory.after = runtime.read(places.buffer(key, &runtime), memory.before.len())?;
+    }
+    let located = |wire: Wire| {
+        let (key, first) = places.find(&wire.slot);
+        (wire, key, first)
+    };
+    Ok(Outcome { wires: wires.into_iter().map(located).collect(), memory })
+}
+
+/// The inputs of a case as its buffers on this target can hold them: activations under mixed precision are f16. A core on
+/// cooperative matrices rounds weights so too.
+pub(super) fn inputs(target: &Target, case: &dyn Case) -> Data {
+    let mut data = case.data();
+    for wire in wire(target, case).1 {
+        let weight = target.precision == Precision::Mixed && matches!(wire.port.at, At::Param(_));
+        let kind = if weight && target.matrix.is_some() { Kind::F16 } else { wire.kind };
+        if let Some(values) = data.get_mut(wire.port.name) {
+            values.iter_mut().for_each(|value| *value = kind.round(*value));
+        }
+    }
+    case.settle(&mut data);
+    data
+}
+
+/// The names of the ports that a target stores as f16.
+pub(super) fn half_ports(target: &Target, case: &dyn Case) -> Vec<&'static str> {
+    let half = |wire: &Wire| wire.kind == Kind::F16;
+    wire(target, case).1.into_iter().filter(half).map(|wire| wire.port.name).collect()
+}
+
+/// Records a case and finds its buffers. The scale of the loss's gradient is one in every case whose kernels know it.
+fn wire(target: &Target, case: &dyn Case) -> (Recording, Vec<Wire>) {
+    let mut tape = Tape::new(target, case.training());
+    let mut ports = case.record(&mut tape);
+    let recording = tape.finish();
+    if recording.buffers.contains_key(ops::SCALER) {
+        ports.push(Port::integers("scaler", At::Buffer { name: ops::SCALER, first: 0, words: 4 }));
+    }
+    let wires = ports.into_iter().map(|port| Wire::new(&recording, port)).collect();
+    (recording, wires)
+}
+
+/// Zeros or inputs into every port that has them.
+fn fill(memory: &mut HashMap<Key, Memory>, places: &Places, wires: &[Wire], data: &Data) {
+    let set = |memory: &mut HashMap<Key, Memory>, wire: &Wire, values: &[f64]| {
+        let (key, first) = places.find(&wire.slot);
+        let words = &mut memory.get_mut(&key).expect("every slot has memory").before[first..first + wire.words];
+        words.fill(0);
+        for (&place, &value) in wire.places.iter().zip(values) {
+            assert!(wire.kind.round(value) == value, "selftest: input {value} of `{}` is not exact", wire.port.name);
+            wire.kind.set(words, place, value);
+        }
+    };
+    for wire in wires.iter().filter(|wire| matches!(wire.slot, Slot::Buffer { .. })) {
+        set(memory, wire, &[]);
+    }
+    for wire in wires {
+        if let Some(values) = data.get(wire.port.name) {
+            assert_eq!(values.len(), wire.places.len(), "selftest: `{}` has another size", wire.port.name);
+            set(memory, wire, values);
+        }
+    }
+}
+
+/// Binds what lies behind each range of a persistent buffer along with it, so that a store too far is seen where it
+/// would else be cut off by the device. Two ranges of one buffer in one call stay apart, as WebGPU demands.
+fn widen(recording: &mut Recording) {
+    for call in &mut recording.calls {
+        let starts: Vec<_> = call.args.iter().filter_map(|(slot, _)| start(slot)).collect();
+        for (slot, _) in &mut call.args {
+            let Slot::Buffer { name, offset, bytes } = slot else { continue };
+            let next = starts.iter().filter(|(other, at)| other == name && at > offset).map(|(_, at)| *at).min();
+            *bytes = next.unwrap_or(recording.buffers[name]) - *offset;
+        }
+    }
+}
+
+fn start(slot: &Slot) -> Option<(String, u64)> {
+    match slot {
+        Slot::Buffer { name, offset, .. } => Some((name.clone(), *offset)),
+        Slot::Tensor(_) => None,
+    }
+}
+
+/// Which buffer each slot lies in, and what calls may write there.
+struct Places {
+    pool: HashMap<Tensor, usize>,
+    /// Per buffer, ranges of words.
+    written: HashMap<Key, Vec<Range<usize>>>,
+}
+
+impl Places {
+    fn new(recording: &Recording, plan: &Plan) -> Self {
+        let args = || recording.calls.iter().flat_map(|call| &call.args);
+        let tensors = args().filter_map(|(slot, _)| if let Slot::Tensor(t) = slot { Some(*t) } else { None });
+        let pool = tensors.filter_map(|t| Some((t, plan.buffer(0, t)?))).collect();
+        let mut places = Self { pool, written: HashMap::new() };
+        for name in recording.buffers.keys() {
+            places.written.insert(Key::Named(name.clone()), vec![]);
+        }
+        for (slot, access) in args() {
+            let (key, first) = places.find(slot);
+            let words = match slot {
+                Slot::Tensor(t) => recording.info(*t).words as usize,
+                Slot::Buffer { bytes, .. } => (*bytes / 4) as usize,
+            };
+            let ranges = places.written.entry(key).or_default();
+            if *access == Access::ReadWrite {
+                ranges.push(first..first + words);
+            }
+        }
+        places
+    }
+
+    /// The buffer and the first word in it.
+    fn find(&self, slot: &Slot) -> (Key, usize) {
+        match slot {
+            Slot::Tensor(t) => (Key::Pool(self.pool[t]), 0),
+            Slot::Buffer { name, offset, .. } => (Key::Named(name.clone()), (*offset / 4) as usize),
+        }
+    }
+
+    fn buffer<'a>(&self, key: &Key, runtime: &'a Runtime<'_>) -> &'a wgpu::Buffer {
+        match key {
+            Key::Named(name) => runtime.buffer(name),
+            Key::Pool(index) => {
+                let tensor = self.pool.iter().find(|(_, pool)| *pool == index).expect("a pool buffer has a tensor");
+                runtime.tensor(0, *tensor.0)
+            }
+        }
+    }
+
+    /// All poison.
+    fn memory(&self, runtime: &Runtime<'_>) -> HashMap<Key, Memory> {
+        let poisoned = |(key, written): (&Key, &Vec<Range<usize>>)| {
+            let words = (self.buffer(key, runtime).size() / 4) as usize;
+            (key.clone(), Memory { written: written.clone(), before: vec![POISON; words], after: vec![] })
+        };
+        self.written.iter().map(poisoned).collect()
+    }
+}

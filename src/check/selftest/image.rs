@@ -1,0 +1,187 @@
+//! Drawing and applying augmentations.
+
+use super::{At, Case, Data, EPS, Expected, Port, random, single};
+use crate::{
+    check::reference::{
+        Sum,
+        augment::{self as reference, Draw, Image, Padding},
+    },
+    ops::{Augment, IMAGE_BYTES, Normalize, VIEWS, augment, average_views, draw},
+    program::{Tape, step::Step},
+};
+
+const IMAGE: Image = Image { c: 3, h: 32, w: 32 };
+
+/// Augmentation of `n` images.
+#[derive(Clone, Copy, Debug)]
+pub struct AugmentCase {
+    /// Images.
+    pub n: u32,
+    /// Turned as well as cropped and mirrored.
+    pub rotate: bool,
+    /// Padding and views.
+    pub augment: Augment,
+}
+
+/// Bytes as the words of a buffer, four to one.
+pub(super) fn words_of_bytes(bytes: &[u8]) -> Vec<f64> {
+    bytes.chunks(4).map(|b| f64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
+}
+
+impl AugmentCase {
+    fn normalize(&self) -> Normalize {
+        if self.augment == Augment::Paper { Normalize::HALF } else { Normalize::CIFAR10 }
+    }
+
+    fn images(&self) -> Vec<u8> {
+        let bytes = random((self.n * IMAGE_BYTES) as usize, 1);
+        bytes.into_iter().map(|x| ((x + 1.0) * 128.0) as u8).collect()
+    }
+
+    /// Ends of the ranges first: an image as it is, the corner crops, the widest turns.
+    fn draws(&self) -> Vec<Draw> {
+        let angles = [0.0, 15.0, -15.0, 7.5, -0.001];
+        let draw = |i: u32| {
+            let random = reference::draw(1, 2, i);
+            let angle = single(angles.get(i as usize).copied().unwrap_or(random.angle_degrees));
+            Draw { angle_degrees: if self.rotate { angle } else { 0.0 }, ..random }
+        };
+        let mut draws: Vec<Draw> = (0..self.n * self.augment.views()).map(draw).collect();
+        for (draw, (top, left)) in draws.iter_mut().zip([(4, 4), (0, 8), (8, 0), (0, 0)]) {
+            (draw.top, draw.left) = (top, left);
+        }
+        draws
+    }
+}
+
+fn words_of_draw(draw: &Draw) -> [f64; 4] {
+    [draw.top as f64, draw.left as f64, f64::from(u8::from(draw.flip)), draw.angle_degrees]
+}
+
+impl Case for AugmentCase {
+    fn name(&self) -> String {
+        let turned = if self.rotate { " and turned" } else { "" };
+        format!("{} images, cropped and mirrored{turned}, {}", self.n, self.augment.name())
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let draws = t.scratch(4 * self.n * self.augment.views());
+        let x = augment(t, self.n, draws, self.augment, self.normalize());
+        let images = At::Buffer { name: "images", first: 0, words: self.n * IMAGE_BYTES / 4 };
+        vec![Port::integers("images", images), Port::new("draws", At::Tensor(draws)), Port::new("out", At::Tensor(x))]
+    }
+
+    fn data(&self) -> Data {
+        let draws = self.draws().iter().flat_map(words_of_draw).collect();
+        Data::from([("images", words_of_bytes(&self.images())), ("draws", draws)])
+    }
+
+    /// Four roundings of a number in [-3, 3]. Where sines are rounded differently a source pixel on the border between
+    /// two may be either: 0.1 % of all.
+    fn expected(&self, _: &Data) -> Vec<Expected> {
+        let (images, mut value) = (self.images(), Vec::new());
+        let Normalize { mean, std } = self.normalize();
+        let padding = if self.augment == Augment::Paper { Padding::Black } else { Padding::Reflect };
+        // Views come one after the other, each of all images.
+        for (image, draw) in images.chunks(IMAGE_BYTES as usize).cycle().zip(self.draws()) {
+            value.extend(reference::normalize(&reference::augment(&IMAGE, image, &draw, padding), mean, std));
+        }
+        let bound = vec![4.0 * EPS * if self.augment == Augment::Paper { 1.0 } else { 3.0 }; value.len()];
+        vec![Expected { port: "out", value, bound, exempt: if self.rotate { 0.001 } else { 0.0 } }]
+    }
+}
+
+/// Draws for `n` images.
+#[derive(Clone, Copy, Debug)]
+pub struct DrawCase {
+    /// Images.
+    pub n: u32,
+    /// How.
+    pub augment: Augment,
+    /// Of the run, from 1.
+    pub epoch: u32,
+}
+
+impl DrawCase {
+    fn index(i: u32) -> u32 {
+        i.wrapping_mul(2_654_435_761) % 50_000
+    }
+}
+
+impl Case for DrawCase {
+    fn name(&self) -> String {
+        format!("{} draws, {}, epoch {}", self.n, self.augment.name(), self.epoch)
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let draws = draw(t, self.n, self.augment);
+        let indices = At::Buffer { name: "indices", first: 0, words: self.n };
+        vec![Port::integers("indices", indices), Port::new("draws", At::Tensor(draws))]
+    }
+
+    fn step(&self) -> Step {
+        Step { seed: 5, epoch: self.epoch, ..Step::default() }
+    }
+
+    fn data(&self) -> Data {
+        Data::from([("indices", (0..self.n).map(|i| f64::from(Self::index(i))).collect())])
+    }
+
+    /// Offsets and mirroring are exact; the angle takes three roundings below 30 degrees.
+    fn expected(&self, _: &Data) -> Vec<Expected> {
+        let Step { seed, epoch, .. } = self.step();
+        let draw = |i| match self.augment {
+            Augment::None => Draw::NONE,
+            Augment::Paper => reference::draw(seed, epoch, Self::index(i)),
+            Augment::Airbench => reference::draw_airbench(seed, epoch, Self::index(i)),
+            Augment::Views => reference::VIEWS[(i / self.n) as usize].0,
+        };
+        let all = self.n * self.augment.views();
+        let value = (0..all).flat_map(|i| words_of_draw(&draw(i))).collect();
+        let of_angle = if self.augment == Augment::Paper { 3.0 * EPS * 30.0 } else { 0.0 };
+        let bound = [0.0, 0.0, 0.0, of_angle].repeat(all as usize);
+        vec![Expected { port: "draws", value, bound, exempt: 0.0 }]
+    }
+}
+
+/// The mean of the logits over an image's views.
+#[derive(Clone, Copy, Debug)]
+pub struct AverageViewsCase {
+    /// Images.
+    pub n: u32,
+    /// Classes.
+    pub classes: u32,
+}
+
+impl Case for AverageViewsCase {
+    fn name(&self) -> String {
+        format!("{} images' views, {} classes", self.n, self.classes)
+    }
+
+    fn training(&self) -> bool {
+        false
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let x = t.tensor([VIEWS * self.n, 1, 1, self.classes]);
+        let y = average_views(t, x);
+        vec![Port::new("x", At::Tensor(x)), Port::new("out", At::Tensor(y))]
+    }
+
+    fn data(&self) -> Data {
+        Data::from([("x", random((VIEWS * self.n * self.classes) as usize, 1))])
+    }
+
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let len = (self.n * self.classes) as usize;
+        let mut sum = Sum { value: vec![0.0; len], magnitude: vec![0.0; len], terms: VIEWS as usize };
+        for (view, (_, weight)) in reference::VIEWS.iter().enumerate() {
+            for i in 0..len {
+                let term = weight * data["x"][view * len + i];
+                sum.value[i] += term;
+                sum.magnitude[i] += term.abs();
+            }
+        }
+        vec![Expected::sum("out", &sum)]
+    }
+}

@@ -1,0 +1,146 @@
+//! Softmax cross-entropy: loss, gradient, hits and confusion matrix.
+
+use super::{At, Case, Data, EPS, Expected, Port, SCALE_EXPONENT, TINY, random, scaler, single};
+use crate::{
+    check::reference::loss::{self as reference, CrossEntropy},
+    ops::cross_entropy,
+    program::{Tape, step::Step},
+};
+
+/// A loss over `n` rows of logits.
+#[derive(Clone, Copy, Debug)]
+pub struct CrossEntropyCase {
+    /// Rows.
+    pub n: u32,
+    /// Columns.
+    pub classes: u32,
+    /// Largest logit; 0 makes all equal.
+    pub scale: f32,
+    /// PyTorch's `label_smoothing`.
+    pub smoothing: f32,
+}
+
+/// Absolute error that WGSL allows a logarithm near 1.
+const LOG_ERROR: f64 = 1.0 / 2_097_152.0;
+
+/// What rounding may do to one row.
+struct RowBounds {
+    loss: f64,
+    /// Per class, of softmax.
+    softmax: Vec<f64>,
+}
+
+impl CrossEntropyCase {
+    fn shape(&self) -> CrossEntropy {
+        CrossEntropy { n: self.n as usize, classes: self.classes as usize, smoothing: f64::from(self.smoothing) }
+    }
+
+    fn loss_scale(&self) -> f32 {
+        1.0 / self.n as f32
+    }
+
+    /// First-order bounds from WGSL's accuracy table: `exp(z)` is good to `3 + 2|z|` units in the last place, and `z`, a
+    /// difference, is off by half a unit, which moves `exp(z)` by `|z|` more. The sum adds `sqrt(classes)` roundings.
+    /// `log` is off by 2^-21 near 1, 3 units elsewhere. All twice over.
+    fn bounds(&self, row: &[f64], label: usize) -> RowBounds {
+        let largest = row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+        let z: Vec<f64> = row.iter().map(|v| v - largest).collect();
+        let sum: f64 = z.iter().map(|z| z.exp()).sum();
+        let classes = row.len() as f64;
+        let of_exp: f64 = z.iter().map(|z| z.exp() / sum * (3.0 + 3.0 * z.abs())).sum();
+        let of_log = LOG_ERROR + EPS * (of_exp + classes.sqrt() + 3.0 * sum.ln());
+        let below: f64 = z.iter().map(|z| z.abs()).sum();
+        let smoothed = f64::from(self.smoothing) * below / classes;
+        let terms = sum.ln() + z[label].abs() + smoothed;
+        let softmax = z.iter().map(|z| {
+            let exponent = z - sum.ln();
+            exponent.exp() * (of_log + EPS * (3.0 + 4.0 * exponent.abs() + z.abs()))
+        });
+        RowBounds {
+            loss: 2.0 * (of_log + EPS * (3.0 * terms + classes.sqrt() * smoothed)),
+            softmax: softmax.map(|bound| 2.0 * bound).collect(),
+        }
+    }
+}
+
+impl Case for CrossEntropyCase {
+    fn name(&self) -> String {
+        let Self { n, classes, scale, smoothing } = self;
+        format!("{n}x{classes}, logits to {scale}, smoothing {smoothing}")
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let logits = t.tensor([self.n, 1, 1, self.classes]);
+        cross_entropy(t, logits, self.smoothing);
+        let words = |name, first, words| At::Buffer { name, first, words };
+        let classes = self.classes;
+        vec![
+            Port::new("logits", At::Tensor(logits)),
+            Port::integers("target", words("labels", 0, self.n)),
+            Port::integers("confusion_before", words("confusion", 0, classes * classes)),
+            Port::new("loss_before", words("report", 0, 1)),
+            Port::integers("rest_before", words("report", 1, 7)),
+            Port::new("grad_logits", At::Tensor(t.gradient(logits).expect("the loss has given one"))),
+            Port::new("rows", At::Scratch { kernel: "loss/cross_entropy", argument: 4 }),
+            Port::integers("confusion", words("confusion", 0, classes * classes)),
+            Port::new("loss", words("report", 0, 1)),
+            Port::integers("rest", words("report", 1, 7)),
+        ]
+    }
+
+    fn step(&self) -> Step {
+        Step { loss_scale: self.loss_scale(), ..Step::default() }
+    }
+
+    fn data(&self) -> Data {
+        let CrossEntropy { n, classes, .. } = self.shape();
+        let logits = random(n * classes, 1).into_iter().map(|x| single(x * f64::from(self.scale)));
+        let label = |i: usize| (i * 7 % classes) as f64;
+        Data::from([
+            ("logits", logits.collect()),
+            ("target", (0..n).map(label).collect()),
+            ("scaler", scaler()),
+            ("confusion_before", (0..classes * classes).map(|i| (i % 3) as f64).collect()),
+            ("loss_before", vec![1.5]),
+            ("rest_before", (3..10).map(f64::from).collect()),
+        ])
+    }
+
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let (shape, logits) = (self.shape(), &data["logits"]);
+        let labels: Vec<u32> = data["target"].iter().map(|&label| label as u32).collect();
+        let losses = reference::row_losses(&shape, logits, &labels);
+        let bounds: Vec<RowBounds> =
+            logits.chunks(shape.classes).zip(&labels).map(|(row, &label)| self.bounds(row, label as usize)).collect();
+        let predicted = reference::predictions(shape.classes, logits);
+        let hits = reference::hits(shape.classes, logits, &labels);
+
+        let scale = f64::from(self.loss_scale()) * 2.0_f64.powi(SCALE_EXPONENT as i32);
+        let d_logits = reference::backward(&shape, logits, &labels, &vec![scale; shape.n]);
+        let softmax = bounds.iter().flat_map(|row| &row.softmax);
+        let of_gradient = softmax.map(|bound| scale * (bound + 4.0 * EPS) + TINY).collect();
+
+        let (mut rows, mut of_rows) = (Vec::new(), Vec::new());
+        for n in 0..shape.n {
+            rows.extend([losses[n], f64::from(u8::from(predicted[n] == labels[n])), 0.0, 0.0]);
+            of_rows.extend([bounds[n].loss, 0.0, 0.0, 0.0]);
+        }
+        let before = data["loss_before"][0];
+        let loss = before + losses.iter().sum::<f64>();
+        let of_loss: f64 = bounds.iter().map(|row| row.loss).sum();
+        let of_sum = 4.0 * (losses.len() as f64).sqrt() * EPS * loss.abs();
+
+        let matrix = reference::confusion(shape.classes, logits, &labels);
+        let confusion = matrix.counts.iter().zip(&data["confusion_before"]).map(|(&new, old)| new as f64 + old);
+        let mut rest = data["rest_before"].clone();
+        rest[0] += hits as f64;
+        rest[1] += f64::from(self.n);
+        vec![
+            Expected { port: "grad_logits", value: d_logits, bound: of_gradient, exempt: 0.0 },
+            Expected { port: "rows", value: rows, bound: of_rows, exempt: 0.0 },
+            Expected::exact("confusion", confusion.collect()),
+            Expected { port: "loss", value: vec![loss], bound: vec![of_loss + of_sum], exempt: 0.0 },
+            Expected::exact("rest", rest),
+        ]
+    }
+}

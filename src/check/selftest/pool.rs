@@ -1,0 +1,173 @@
+//! Max-pooling and global average pooling.
+
+use super::{At, Case, Data, EPS, Expected, Port, TINY, plus, random, single};
+use crate::{
+    check::reference::{
+        elementwise,
+        pool::{self as reference, GlobalAvgPool, MaxPool},
+    },
+    ops::{global_avg_pool, max_pool2d, relu},
+    program::{Tape, Tensor},
+};
+
+/// A max-pooling of a tensor `[images, h, w, channels]`.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPoolCase {
+    /// Input shape.
+    pub input: [u32; 4],
+    /// Rows and columns of the window.
+    pub kernel: u32,
+    /// Step between windows.
+    pub stride: u32,
+    /// Positions around the map that never win.
+    pub padding: u32,
+    /// Inputs are -1, -0.5, 0 or 0.5, so that most windows have several maxima; else all are below zero, where padding
+    /// that counts would win.
+    pub ties: bool,
+    /// Whether a ReLU has the same input, so that gradients accumulate.
+    pub shared: bool,
+}
+
+/// The second consumer of `x`, before the backward pass: its gradient is then there when the pooling's arrives.
+fn share(t: &mut Tape, x: Tensor, ports: &mut Vec<Port>) {
+    let second = relu(t, x);
+    ports.push(Port::new("second.grad_out", At::Tensor(t.write_gradient(second).0)));
+}
+
+/// The gradient that the second consumer has left.
+fn shared_gradient(data: &Data) -> Data {
+    let Some(second) = data.get("second.grad_out") else { return Data::new() };
+    Data::from([("grad_x", elementwise::relu_backward(&data["x"], second))])
+}
+
+impl MaxPoolCase {
+    fn shape(&self) -> MaxPool {
+        let [n, h, w, c] = self.input.map(|d| d as usize);
+        let (kernel, stride, padding) = (self.kernel as usize, self.stride as usize, self.padding as usize);
+        MaxPool { n, c, h, w, kernel, stride, padding }
+    }
+}
+
+impl Case for MaxPoolCase {
+    fn name(&self) -> String {
+        let ([n, h, w, c], Self { kernel, stride, padding, .. }) = (self.input, self);
+        let ties = if self.ties { ", ties" } else { "" };
+        let shared = if self.shared { ", shared" } else { "" };
+        format!("{n}x{h}x{w}x{c}, window {kernel} stride {stride} pad {padding}{ties}{shared}")
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let x = t.tensor(self.input);
+        let y = max_pool2d(t, x, self.kernel, self.stride, self.padding);
+        let mut ports = vec![
+            Port::new("x", At::Tensor(x)),
+            Port::new("grad_out", At::Tensor(t.write_gradient(y).0)),
+            Port::new("out", At::Tensor(y)),
+            Port::integers("winner", At::Scratch { kernel: "pool/max_forward", argument: 2 }),
+        ];
+        if self.shared {
+            share(t, x, &mut ports);
+        }
+        t.backward();
+        ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("max_pool2d has given one"))));
+        ports
+    }
+
+    fn data(&self) -> Data {
+        let shape = self.shape();
+        let value = |x: f64| if self.ties { (x * 2.0).floor() / 2.0 } else { single(x - 1.5) };
+        let mut data = Data::from([
+            ("x", random(shape.x_len(), 1).into_iter().map(value).collect()),
+            ("grad_out", random(shape.y_len(), 2)),
+        ]);
+        if self.shared {
+            data.insert("second.grad_out", random(shape.x_len(), 3));
+        }
+        data
+    }
+
+    /// The gradient of the input's other consumer comes first.
+    fn intermediate(&self, data: &Data) -> Data {
+        shared_gradient(data)
+    }
+
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let (shape, x) = (self.shape(), &data["x"]);
+        let (y, winner) = reference::max_pool2d(&shape, x);
+        let mut d_x = reference::max_pool2d_backward(&shape, &winner, &data["grad_out"]);
+        if let Some(second) = data.get("second.grad_out") {
+            d_x = plus(&elementwise::relu_backward(x, second), &d_x);
+        }
+        let pixel = winner.iter().map(|i| (i % (shape.h * shape.w)) as f64).collect();
+        vec![Expected::exact("out", y), Expected::exact("winner", pixel), Expected::sum("grad_x", &d_x)]
+    }
+}
+
+/// The mean over the maps of a tensor `[images, h, w, channels]`.
+#[derive(Clone, Copy, Debug)]
+pub struct GlobalAvgPoolCase {
+    /// Input shape.
+    pub input: [u32; 4],
+    /// Whether a ReLU has the same input, so that gradients accumulate.
+    pub shared: bool,
+}
+
+impl GlobalAvgPoolCase {
+    fn shape(&self) -> GlobalAvgPool {
+        let [n, h, w, c] = self.input.map(|d| d as usize);
+        GlobalAvgPool { n, c, h, w }
+    }
+}
+
+impl Case for GlobalAvgPoolCase {
+    fn name(&self) -> String {
+        let [n, h, w, c] = self.input;
+        format!("mean of {n}x{h}x{w}x{c}{}", if self.shared { ", shared" } else { "" })
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let x = t.tensor(self.input);
+        let y = global_avg_pool(t, x);
+        let mut ports = vec![
+            Port::new("x", At::Tensor(x)),
+            Port::new("grad_out", At::Tensor(t.write_gradient(y).0)),
+            Port::new("out", At::Tensor(y)),
+        ];
+        if self.shared {
+            share(t, x, &mut ports);
+        }
+        t.backward();
+        ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("global_avg_pool has given one"))));
+        ports
+    }
+
+    fn data(&self) -> Data {
+        let GlobalAvgPool { n, c, h, w } = self.shape();
+        let mut data = Data::from([("x", random(n * c * h * w, 1)), ("grad_out", random(n * c, 2))]);
+        if self.shared {
+            data.insert("second.grad_out", random(n * c * h * w, 3));
+        }
+        data
+    }
+
+    /// The gradient of the input's other consumer comes first.
+    fn intermediate(&self, data: &Data) -> Data {
+        shared_gradient(data)
+    }
+
+    /// The gradient takes a division, good to 2.5 units in the last place, and a sum.
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let (shape, x) = (self.shape(), &data["x"]);
+        let mut d_x = reference::global_avg_pool_backward(&shape, &data["grad_out"]);
+        let mut bound: Vec<f64> = d_x.iter().map(|d| 4.0 * EPS * d.abs() + TINY).collect();
+        if let Some(second) = data.get("second.grad_out") {
+            for (i, second) in elementwise::relu_backward(x, second).into_iter().enumerate() {
+                d_x[i] += second;
+                bound[i] += EPS * d_x[i].abs();
+            }
+        }
+        let mut y = Expected::sum("out", &reference::global_avg_pool(&shape, x));
+        y.bound.iter_mut().zip(&y.value).for_each(|(bound, y)| *bound += 3.0 * EPS * y.abs());
+        vec![y, Expected { port: "grad_x", value: d_x, bound, exempt: 0.0 }]
+    }
+}

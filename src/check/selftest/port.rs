@@ -1,0 +1,212 @@
+//! Names for the buffers of a recording, and the order of the elements in each.
+//!
+//! The order is spelled out here once more, apart from [`Shape::to_stored`] that the program uses, so that the two check
+//! each other.
+
+use crate::program::{
+    Dtype, Recording, Slot, Tensor,
+    params::{Shape, padded},
+    shader::Access,
+};
+
+/// Where a value lies, stated while the op is recorded.
+#[derive(Clone, Copy, Debug)]
+pub enum At {
+    /// An activation or a gradient of one.
+    Tensor(Tensor),
+    /// A parameter.
+    Param(&'static str),
+    /// A parameter's gradient.
+    Gradient(&'static str),
+    /// A running statistic.
+    Running(&'static str),
+    /// Words of another persistent buffer.
+    Buffer {
+        /// Its name.
+        name: &'static str,
+        /// First word.
+        first: u32,
+        /// Count of words.
+        words: u32,
+    },
+    /// Working space that an op keeps to itself.
+    Scratch {
+        /// The first call of this kernel ...
+        kernel: &'static str,
+        /// ... has it as this argument.
+        argument: usize,
+    },
+}
+
+/// A buffer of a case by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Port {
+    /// PyTorch's, in the golden files, where it has one.
+    pub name: &'static str,
+    /// Which.
+    pub at: At,
+    /// `u32` words rather than `f32`.
+    pub integer: bool,
+}
+
+impl Port {
+    /// A port of `f32`.
+    pub fn new(name: &'static str, at: At) -> Self {
+        Self { name, at, integer: false }
+    }
+
+    /// A port of `u32`.
+    pub fn integers(name: &'static str, at: At) -> Self {
+        Self { name, at, integer: true }
+    }
+}
+
+/// How the elements of a port lie in its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    U32,
+    F32,
+    /// Two to a word.
+    F16,
+}
+
+impl Kind {
+    /// The nearest value that can be stored, and 0 for what is subnormal as f16, which a device may flush.
+    pub fn round(self, value: f64) -> f64 {
+        match self {
+            Self::U32 => f64::from(value as u32),
+            Self::F32 => f64::from(value as f32),
+            Self::F16 => {
+                let nearest = half::f16::from_f64(value);
+                if nearest.is_normal() { nearest.to_f64() } else { 0.0 }
+            }
+        }
+    }
+
+    /// The element at `place`.
+    pub fn get(self, words: &[u32], place: usize) -> f64 {
+        match self {
+            Self::U32 => f64::from(words[place]),
+            Self::F32 => f64::from(f32::from_bits(words[place])),
+            Self::F16 => half::f16::from_bits((words[place / 2] >> (16 * (place % 2))) as u16).to_f64(),
+        }
+    }
+
+    /// Stores the value nearest to `value` at `place`.
+    pub fn set(self, words: &mut [u32], place: usize, value: f64) {
+        match self {
+            Self::U32 => words[place] = value as u32,
+            Self::F32 => words[place] = (value as f32).to_bits(),
+            Self::F16 => {
+                let shift = 16 * (place % 2);
+                let bits = u32::from(half::f16::from_f64(value).to_bits());
+                words[place / 2] = words[place / 2] & !(0xffff << shift) | bits << shift;
+            }
+        }
+    }
+
+    /// Elements in a word.
+    pub fn per_word(self) -> usize {
+        if self == Self::F16 { 2 } else { 1 }
+    }
+}
+
+/// A port once the recording has ended.
+pub(super) struct Wire {
+    pub port: Port,
+    pub slot: Slot,
+    pub kind: Kind,
+    /// Words as stored.
+    pub words: usize,
+    /// Stored position of every element in PyTorch's order.
+    pub places: Vec<usize>,
+    /// The kernel that writes it last.
+    pub writer: Option<String>,
+}
+
+impl Wire {
+    pub fn new(recording: &Recording, port: Port) -> Self {
+        let segment = |list: &[crate::program::params::Segment], buffer: &str, name: &str| {
+            let found = list.iter().find(|s| s.name == name);
+            let s = found.unwrap_or_else(|| panic!("selftest: no parameter is called `{name}`"));
+            let (offset, bytes) = (4 * u64::from(s.offset), 4 * u64::from(s.shape.stored()));
+            (Slot::Buffer { name: buffer.into(), offset, bytes }, places_of_shape(s.shape))
+        };
+        let layout = &recording.layout;
+        let (slot, places) = match port.at {
+            At::Tensor(t) => (t.into(), places_of_map(recording.info(t).shape)),
+            At::Param(name) => segment(&layout.params, "params", name),
+            At::Gradient(name) => segment(&layout.params, "grads", name),
+            At::Running(name) => segment(&layout.running, "running", name),
+            At::Buffer { name, first, words } => {
+                let (offset, bytes) = (4 * u64::from(first), 4 * u64::from(words));
+                (Slot::Buffer { name: name.into(), offset, bytes }, (0..words as usize).collect())
+            }
+            At::Scratch { kernel, argument } => {
+                let call = recording.calls.iter().find(|call| call.spec.path == kernel);
+                let call = call.unwrap_or_else(|| panic!("selftest: no call of `{kernel}`"));
+                let Slot::Tensor(t) = call.args[argument].0 else {
+                    panic!("selftest: `{kernel}` keeps no scratch there")
+                };
+                (t.into(), places_of_map(recording.info(t).shape))
+            }
+        };
+        let words = match &slot {
+            Slot::Tensor(t) => recording.info(*t).words,
+            Slot::Buffer { bytes, .. } => bytes / 4,
+        };
+        let writer = recording.calls.iter().rev().find(|call| {
+            call.args.iter().any(|(written, access)| *access == Access::ReadWrite && overlap(written, &slot))
+        });
+        let writer = writer.map(|call| call.spec.to_string());
+        let kind = match recording.dtype(&slot) {
+            _ if port.integer => Kind::U32,
+            Dtype::F32 => Kind::F32,
+            Dtype::F16 => Kind::F16,
+        };
+        Self { port, slot, kind, words: words as usize, places, writer }
+    }
+}
+
+fn overlap(a: &Slot, b: &Slot) -> bool {
+    match (a, b) {
+        (Slot::Tensor(a), Slot::Tensor(b)) => a == b,
+        (Slot::Buffer { name: a, offset: at, bytes: len }, Slot::Buffer { name: b, offset, bytes }) => {
+            a == b && at < &(offset + bytes) && offset < &(at + len)
+        }
+        _ => false,
+    }
+}
+
+/// `[n][c][h][w]` in `[h][w][n][c padded]`.
+pub(super) fn places_of_map([n, h, w, c]: [u32; 4]) -> Vec<usize> {
+    let (n, h, w, c, pitch) = (n as usize, h as usize, w as usize, c as usize, padded(c) as usize);
+    let mut places = Vec::with_capacity(n * c * h * w);
+    for n_index in 0..n {
+        for c_index in 0..c {
+            for h_index in 0..h {
+                places.extend((0..w).map(|w_index| ((h_index * w + w_index) * n + n_index) * pitch + c_index));
+            }
+        }
+    }
+    places
+}
+
+/// `[k][c][r][s]` in `[k][r][s][c padded]`.
+fn places_of_shape(shape: Shape) -> Vec<usize> {
+    let (k, c, r, s) = match shape {
+        Shape::Filter { k, c, r, s } => (k, c, r, s),
+        Shape::Matrix { outputs, inputs } => (outputs, inputs, 1, 1),
+        Shape::Vector { c } => (1, c, 1, 1),
+    };
+    let pitch = padded(c);
+    let mut places = Vec::new();
+    for k in 0..k {
+        for c in 0..c {
+            for tap in 0..r * s {
+                places.push(((k * r * s + tap) * pitch + c) as usize);
+            }
+        }
+    }
+    places
+}

@@ -1,0 +1,41 @@
+//! Images that go through the network together, and the order in which they come.
+
+use super::{CLASSES, IMAGE_BYTES, MOST_IMAGES};
+use crate::random::Rng;
+
+/// First word of the key of an epoch's order, to be unlike every other use of the run's seed.
+const SHUFFLE: u64 = 0x7368_7566_666c_6500;
+
+/// Images that go through the network together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// [`IMAGE_BYTES`] for each image: planes of red, green and blue.
+    pub images: Vec<u8>,
+    /// The class of each image.
+    pub labels: Vec<u32>,
+    /// The index of each image in its split.
+    pub indices: Vec<u32>,
+}
+
+impl Batch {
+    /// `n` images of noise, always the same, of all classes in turn: for benches and tests.
+    pub fn noise(n: u32) -> Self {
+        let mut rng = Rng::new(5);
+        let images = (0..n as usize * IMAGE_BYTES).map(|_| rng.u32() as u8).collect();
+        Self { images, labels: (0..n).map(|i| i % CLASSES as u32).collect(), indices: (0..n).collect() }
+    }
+}
+
+/// The indices of `len` images in the order of an epoch: shuffled from (seed, epoch), or that of the file for `None`.
+/// Each index comes exactly once.
+///
+/// # Panics
+/// If `len` is more than [`MOST_IMAGES`], which no dataset has.
+pub fn order(len: usize, shuffle: Option<(u64, u64)>) -> Vec<u32> {
+    assert!(len <= MOST_IMAGES, "order: {len} images are more than an index can count");
+    let mut order: Vec<u32> = (0..len as u32).collect();
+    if let Some((seed, epoch)) = shuffle {
+        Rng::keyed(seed, &[SHUFFLE, epoch]).shuffle(&mut order);
+    }
+    order
+}

@@ -1,0 +1,92 @@
+//! A shader on a device: its pipeline, and its bindings as the WGSL states them.
+
+use std::borrow::Cow;
+
+use super::{
+    Gpu,
+    shader::{self, Access, Binding, Field, Spec},
+};
+
+/// A compiled kernel.
+pub struct Kernel {
+    /// Name and choices; the prefix of every error about it.
+    pub name: String,
+    /// wgpu's pipeline.
+    pub pipeline: wgpu::ComputePipeline,
+    /// Storage buffers in binding order.
+    pub storage: Vec<Binding>,
+    /// Binding number, span and fields of `Sizes`.
+    pub sizes: Option<(u32, u32, Vec<Field>)>,
+    /// Binding number of `step`.
+    pub step: Option<u32>,
+}
+
+impl Kernel {
+    /// Links and compiles.
+    pub(super) fn new(gpu: &Gpu, spec: &Spec) -> Self {
+        let linked = shader::link(spec);
+        let name = spec.to_string();
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(&name), source: wgpu::ShaderSource::Wgsl(linked.source.into()) };
+        let module = if gpu.checked || spec.is_foreign() {
+            gpu.device.create_shader_module(descriptor)
+        } else {
+            trusted_module(&gpu.device, descriptor)
+        };
+        let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&name),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: gpu.checked || spec.is_foreign(),
+                ..Default::default()
+            },
+            cache: gpu.cache.as_ref().map(|cache| &cache.pipelines),
+        });
+        let step = linked.step.map(|(binding, _)| binding);
+        Self { name, pipeline, storage: linked.storage, sizes: linked.sizes, step }
+    }
+
+    /// Checks what a call gives against what the WGSL declares.
+    ///
+    /// # Panics
+    /// Naming both sides where they differ.
+    pub fn check(&self, given: &[(Access, Dtype)], sizes: &[(Cow<'static, str>, Size)]) {
+        let name = &self.name;
+        let declared: Vec<String> = self.storage.iter().map(|b| format!("{} ({:?})", b.name, b.access)).collect();
+        assert_eq!(given.len(), self.storage.len(), "`{name}` declares {declared:?}, the call gives {given:?}");
+        for (binding, (access, dtype)) in self.storage.iter().zip(given) {
+            assert_eq!(binding.access, *access, "`{name}`: `{}` is {:?} in WGSL", binding.name, binding.access);
+            let half = binding.element == Some(naga::Scalar::F16);
+            let what = if half { "f16" } else { "not f16" };
+            assert_eq!(
+                half,
+                *dtype == Dtype::F16,
+                "`{name}`: `{}` is {what} in WGSL, given is {dtype:?}",
+                binding.name
+            );
+        }
+        let declared = self.sizes.as_ref().map_or(0, |s| s.2.len());
+        assert_eq!(sizes.len(), declared, "`{name}`: Sizes has {declared} fields, the call gives {sizes:?}");
+    }
+
+    /// The bytes of `Sizes`.
+    ///
+    /// # Panics
+    /// If a field of the struct is not given, or is of the other type.
+    pub fn pack(&self, sizes: &[(Cow<'static, str>, Size)]) -> Vec<u8> {
+        let Some((_, span, fields)) = &self.sizes else { return Vec::new() };
+        let mut bytes = vec![0; *span as usize];
+        for field in fields {
+            let given = sizes.iter().find(|(name, _)| *name == field.name);
+            let word = match given {
+                Some((_, Size::U32(v))) if !field.float => v.to_le_bytes(),
+                Some((_, Size::F32(v))) if field.float => v.to_le_bytes(),
+                _ => panic!("`{}`: Sizes.{} (float: {}) is given as {given:?}", self.name, field.name, field.float),
+            };
+            bytes[field.offset as usize..][..4].copy_from_slice(&word);
+        }
+        bytes
+    }
+}

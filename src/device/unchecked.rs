@@ -1,0 +1,32 @@
+//! What wgpu cannot check and asks to be answered for: all of the crate's `unsafe`.
+#![allow(unsafe_code, reason = "each call says why it is sound")]
+
+/// A shader without run-time checks of bounds and loops, which cost up to ten times the kernel.
+pub(super) fn trusted_module(
+    device: &wgpu::Device,
+    descriptor: wgpu::ShaderModuleDescriptor<'_>,
+) -> wgpu::ShaderModule {
+    // SAFETY: every loop of the shaders is bounded by a uniform or a constant, no divisor is zero for the sizes the tape
+    // accepts, and indices stay inside the buffers for the grids it records. The kernel tests run the same shaders with
+    // the checks on and off over sizes that no tile divides, with guard values behind every buffer.
+    unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+}
+
+/// The driver's cache of pipelines, with what an earlier run saved.
+pub(crate) fn pipeline_cache(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
+    // SAFETY: the data are those that `get_data` of a cache gave, under a checksum, in a file whose name holds adapter and
+    // driver; wgpu and the driver compare their headers too, and with `fallback` start an empty cache where they differ.
+    unsafe {
+        device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor { label: Some("velograd"), data, fallback: true })
+    }
+}
+
+/// Leave to use the experimental one among `features`, where it is there.
+pub(super) fn experimental(features: wgpu::Features) -> wgpu::ExperimentalFeatures {
+    if features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+        // SAFETY: one experimental feature is used, on request alone; `matrix::adopt` compares its results first.
+        unsafe { wgpu::ExperimentalFeatures::enabled() }
+    } else {
+        wgpu::ExperimentalFeatures::disabled()
+    }
+}

@@ -1,0 +1,13 @@
+//! What a run has of its machine: files, threads, signals, the clock of the wall.
+
+pub mod cache;
+pub mod checkpoint;
+pub mod data;
+pub mod files;
+pub mod loader;
+pub mod rule_file;
+pub mod run;
+pub mod signals;
+pub mod tensors;
+pub mod tuning;
+pub mod weights;

@@ -1,0 +1,183 @@
+//! Checkpoints as files: one safetensors file each, with everything that a run depends on from there.
+//!
+//! The tensors are the device's buffers as they lie there, whole. The metadata, one JSON object, hold what the host knows
+//! and the `run.json` of the run, so that a file says which run it is of. The last tensor, and the last four bytes of the
+//! file, is the CRC-32 of all bytes before: nothing of a file is believed that was cut, torn or flipped anywhere.
+
+pub mod keeper;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    error::{Error, Result},
+    host::{files::TENSORS_LIMIT, tensors::Tensors},
+    models::{self, Config, Model, Stem, check_width},
+    optim::Updates,
+    program::params::Layout,
+    training::{
+        Checkpoint, Position,
+        network::State,
+        weights::{self, Weights},
+    },
+};
+
+/// Of the file's content; another number is refused.
+const FORMAT: u32 = 1;
+
+/// Key of the JSON object in the metadata.
+const KEY: &str = "velograd.checkpoint";
+
+/// Name of the tensor that ends the file. Bytes come after wider types, so it is the last whatever the others are called.
+const CHECKSUM: &str = "crc32";
+
+/// A header is a few hundred bytes per epoch and tensor. What claims to be larger is no file of ours.
+const MOST_HEADER: u64 = 64 << 20;
+
+/// The best validation accuracy at a checkpoint so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Updates before it, which names the file.
+    pub step: u64,
+    /// Percent.
+    pub accuracy: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Meta {
+    format: u32,
+    run: Value,
+    position: Position,
+    issued: u64,
+    skipped: u32,
+    batches: i64,
+    evaluating: bool,
+    best: Option<Best>,
+}
+
+/// A file's content.
+pub struct Loaded {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// What to restore.
+    pub checkpoint: Checkpoint,
+    /// `run.json` when it was taken.
+    pub run: Value,
+    /// The best so far.
+    pub best: Option<Best>,
+}
+
+impl Loaded {
+    fn config(&self) -> Result<(&'static Model, Config)> {
+        let number = |key: &str| self.run[key].as_u64().and_then(|n| u32::try_from(n).ok());
+        let stem = [Stem::Imagenet, Stem::Cifar].into_iter().find(|stem| self.run["stem"] == stem.name());
+        let model = models::ALL.iter().find(|model| self.run["model"] == model.name);
+        match (model, stem, number("width"), number("classes")) {
+            (Some(model), Some(stem), Some(width), Some(classes)) if check_width(width).is_ok() => {
+                Ok((model, Config { stem, width, classes }))
+            }
+            _ => Err(Error::data(&self.path, "a run with model, stem, width and classes", self.run.to_string(), "")),
+        }
+    }
+
+    fn weights(&self, layout: &Layout) -> Result<Weights> {
+        let State { buffers, batches, .. } = &self.checkpoint.network;
+        let arena = |wanted: &str, len: u32| {
+            let words = buffers.iter().find(|(name, words)| name == wanted && words.len() == len as usize);
+            let words =
+                words.ok_or_else(|| Error::data(&self.path, format!("`{wanted}` of {len} floats"), "none", ""))?;
+            Ok(words.1.iter().map(|&word| f32::from_bits(word)).collect())
+        };
+        Ok(Weights {
+            params: arena("params", layout.param_floats())?,
+            running: arena("running", layout.running_floats())?,
+            batches: *batches,
+        })
+    }
+}
+
+/// The model and size of the network whose weights a file holds, a checkpoint or one of [`Weights::save`].
+///
+/// # Errors
+/// As [`load`] and [`weights::recognize`].
+pub fn recognize(path: &Path) -> Result<(&'static Model, Config)> {
+    if is_one(path)? { load(path)?.config() } else { weights::recognize(path) }
+}
+
+/// The weights that a file holds, a checkpoint or one of [`Weights::save`].
+///
+/// # Errors
+/// As [`load`] and [`Weights::load`]; [`Error::Data`] if they are of another network.
+pub fn weights(path: &Path, layout: &Layout) -> Result<Weights> {
+    if is_one(path)? { load(path)?.weights(layout) } else { Weights::load(path, layout) }
+}
+
+/// Whether a file says of itself that it is a checkpoint.
+fn is_one(path: &Path) -> Result<bool> {
+    let table = Tensors::open(path, MOST_HEADER)?.table;
+    Ok(table.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(KEY)))
+}
+
+/// The file's bytes.
+///
+/// # Panics
+/// If the checkpoint is no state of a network: two buffers of one name.
+pub fn to_bytes(checkpoint: Checkpoint, run: &Value, best: Option<Best>) -> Vec<u8> {
+    let Checkpoint { position, network: State { buffers, updates, batches, evaluating } } = checkpoint;
+    let Updates { issued, skipped } = updates;
+    let meta = Meta { format: FORMAT, run: run.clone(), position, issued, skipped, batches, evaluating, best };
+    let text = serde_json::to_string(&meta).expect("numbers, texts and lists of them");
+    let view = |dtype, len, bytes| TensorView::new(dtype, vec![len], bytes).expect("lengths are right");
+    let mut views: Vec<(&str, TensorView<'_>)> = buffers
+        .iter()
+        .map(|(name, words)| (name.as_str(), view(Dtype::F32, words.len(), bytemuck::cast_slice(words))))
+        .collect();
+    views.push((CHECKSUM, view(Dtype::U8, 4, &[0; 4])));
+    let metadata = HashMap::from([(KEY.to_owned(), text)]);
+    let mut bytes = safetensors::serialize(views, Some(metadata)).expect("every buffer has a name of its own");
+    let end = bytes.len() - 4;
+    let checksum = crc32fast::hash(&bytes[..end]).to_le_bytes();
+    bytes[end..].copy_from_slice(&checksum);
+    bytes
+}
+
+/// Reads a file, and believes it only if all of it is as it was written.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be read, [`Error::Data`] if it is no whole checkpoint of this format.
+pub fn load(path: &Path) -> Result<Loaded> {
+    let (table, bytes) = Tensors::open(path, MOST_HEADER)?.read(TENSORS_LIMIT)?;
+    let wrong = |expected: &str, found: String| Error::data(path, expected, found, "");
+    let (body, end) = bytes.split_last_chunk::<4>().ok_or_else(|| wrong("a checkpoint", "nothing".into()))?;
+    let (stored, sum) = (u32::from_le_bytes(*end), crc32fast::hash(body));
+    if stored != sum {
+        return Err(wrong(&format!("content with checksum {stored:08x}"), format!("{sum:08x}: it is damaged")));
+    }
+    let broken = |e: String| wrong("a checkpoint", e);
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
+    let text = table.metadata().as_ref().and_then(|m| m.get(KEY));
+    let text = text.ok_or_else(|| broken(format!("no `{KEY}` in its metadata")))?;
+    let value: Value = serde_json::from_str(text).map_err(|e| broken(e.to_string()))?;
+    if value["format"] != FORMAT {
+        return Err(wrong(&format!("format {FORMAT}"), format!("format {}", value["format"])));
+    }
+    let meta: Meta = serde_json::from_value(value).map_err(|e| broken(e.to_string()))?;
+    let mut buffers = Vec::new();
+    for name in table.offset_keys().into_iter().filter(|name| name != CHECKSUM) {
+        let view = file.tensor(&name).map_err(|e| broken(e.to_string()))?;
+        if view.dtype() != Dtype::F32 {
+            return Err(broken(format!("`{name}` of {:?}", view.dtype())));
+        }
+        buffers.push((name, bytemuck::pod_collect_to_vec(view.data())));
+    }
+    let Meta { run, position, issued, skipped, batches, evaluating, best, .. } = meta;
+    let updates = Updates { issued, skipped };
+    let network = State { buffers, updates, batches, evaluating };
+    Ok(Loaded { path: path.to_owned(), checkpoint: Checkpoint { position, network }, run, best })
+}

@@ -1,0 +1,342 @@
+//! When checkpoints are taken, how they get to the disk beside the training, and which are kept.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    str::FromStr,
+    thread::{Builder, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{Best, Loaded, load, to_bytes};
+use crate::{
+    error::{Error, Result},
+    host::files::write_atomically,
+    training::{After, Checkpoint, Point},
+};
+
+/// How often a checkpoint is taken; one at the end of the run comes on top, except with `Off`.
+///
+/// ```
+/// use velograd::host::checkpoint::keeper::Every;
+/// assert_eq!("50steps".parse::<Every>().unwrap(), Every::Steps(50));
+/// assert_eq!("1epoch".parse::<Every>().unwrap(), Every::Epochs(1));
+/// assert!("0min".parse::<Every>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Every {
+    /// After so many epochs, once they are evaluated.
+    Epochs(u32),
+    /// After so many updates.
+    Steps(u64),
+    /// After the first update once this much time has passed.
+    Time(Duration),
+    /// Never, unless the run is stopped.
+    Off,
+}
+
+impl FromStr for Every {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || {
+            let message = format!("`{text}` is no interval of checkpoints");
+            Error::config(message, "as in 1epoch, 50steps, 10min, 30s, or off; at least 1")
+        };
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = (text[..digits].parse::<u32>().ok(), text[digits..].trim());
+        match (number.filter(|&n| n > 0).ok_or_else(wrong)?, unit) {
+            (n, "epoch" | "epochs") => Ok(Self::Epochs(n)),
+            (n, "step" | "steps") => Ok(Self::Steps(n.into())),
+            (n, "min") => Ok(Self::Time(Duration::from_secs(60 * u64::from(n)))),
+            (n, "s") => Ok(Self::Time(Duration::from_secs(n.into()))),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for Every {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Epochs(n) => write!(f, "{n}epochs"),
+            Self::Steps(n) => write!(f, "{n}steps"),
+            Self::Time(span) => write!(f, "{}s", span.as_secs()),
+            Self::Off => f.write_str("off"),
+        }
+    }
+}
+
+/// What a checkpoint that cannot be written does to the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDiskFull {
+    /// Ends it with an error.
+    #[default]
+    Stop,
+    /// Nothing but a remark; the next one is tried.
+    Continue,
+}
+
+/// What a run wants of its checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How often.
+    pub every: Every,
+    /// The newest so many are kept, and of those at the end of an epoch the one with the best validation accuracy.
+    pub keep: usize,
+    /// What if one cannot be written.
+    pub on_disk_full: OnDiskFull,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { every: Every::Epochs(1), keep: 2, on_disk_full: OnDiskFull::Stop }
+    }
+}
+
+/// The checkpoints of a run under way. One is written at a time, by a thread; the next waits for it, which bounds the
+/// memory to two of them.
+pub struct Keeper {
+    folder: PathBuf,
+    policy: Policy,
+    run: Value,
+    /// Updates at the last one, and when it was.
+    last: (u64, Instant),
+    best: Option<Best>,
+    writing: Option<JoinHandle<Result<Option<Best>>>>,
+}
+
+impl Keeper {
+    /// The keeper of a run that begins, or goes on at a checkpoint. `run` is its `run.json`.
+    pub fn new(folder: PathBuf, policy: Policy, run: Value, from: Option<&Loaded>) -> Self {
+        let step = from.map_or(0, |loaded| loaded.checkpoint.position.step);
+        let best = from.and_then(|loaded| loaded.best);
+        Self { folder, policy, run, last: (step, Instant::now()), best, writing: None }
+    }
+
+    /// Whether the time has come.
+    pub fn due(&self, at: Point) -> bool {
+        match (self.policy.every, at.after) {
+            (Every::Off, _) | (_, After::LastUpdate) => false,
+            (_, After::Run) => true,
+            (Every::Epochs(n), after) => after == After::Epoch && at.epochs.is_multiple_of(n),
+            (Every::Steps(n), _) => at.updates >= self.last.0 + n,
+            (Every::Time(span), _) => self.last.1.elapsed() >= span,
+        }
+    }
+
+    /// Begins to write a checkpoint, after the one before has been written.
+    ///
+    /// # Errors
+    /// As [`Keeper::wait`]; [`Error::Device`] if the system starts no thread.
+    pub fn save(&mut self, checkpoint: Checkpoint) -> Result<Option<String>> {
+        let remark = self.wait()?;
+        self.last = (checkpoint.position.step, Instant::now());
+        let path = self.folder.join(file_name(checkpoint.position.step));
+        let (run, keep, best) = (self.run.clone(), self.policy.keep, self.best_with(&checkpoint));
+        let work = move || {
+            let bytes = to_bytes(checkpoint, &run, best);
+            write(&path, &bytes)?;
+            prune(&path, keep, best);
+            Ok(best)
+        };
+        let thread = Builder::new().name("checkpoint".to_owned()).spawn(work);
+        let failed = |e| Error::device(format!("cannot start the thread that writes checkpoints: {e}"), "");
+        self.writing = Some(thread.map_err(failed)?);
+        Ok(remark)
+    }
+
+    /// Waits until what was handed over is on the disk. Returns a remark if it is not, and the run is to go on.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the path and the bytes that are needed, unless the run goes on all the same.
+    pub fn wait(&mut self) -> Result<Option<String>> {
+        let Some(thread) = self.writing.take() else { return Ok(None) };
+        match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+            Ok(best) => {
+                self.best = best;
+                Ok(None)
+            }
+            Err(error) if self.policy.on_disk_full == OnDiskFull::Continue => {
+                Ok(Some(format!("NO CHECKPOINT WAS WRITTEN, the run goes on: {error}")))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// As [`Keeper::wait`], if there is nothing to wait for.
+    ///
+    /// # Errors
+    /// As [`Keeper::wait`].
+    pub fn look(&mut self) -> Result<Option<String>> {
+        if self.writing.as_ref().is_some_and(JoinHandle::is_finished) { self.wait() } else { Ok(None) }
+    }
+
+    /// Of the checkpoints at the end of an epoch, the one with the best validation accuracy: the file and what is in it.
+    pub fn best(&self) -> Option<(PathBuf, Best)> {
+        self.best.map(|best| (self.folder.join(file_name(best.step)), best))
+    }
+
+    /// The best once this one is on the disk.
+    fn best_with(&self, checkpoint: &Checkpoint) -> Option<Best> {
+        let position = &checkpoint.position;
+        let evaluated = position.epochs.last().filter(|_| position.batch == 0);
+        let new = evaluated.and_then(|row| Some(Best { step: position.step, accuracy: row.val_acc? }));
+        match (self.best, new) {
+            (Some(old), Some(new)) if new.accuracy > old.accuracy => Some(new),
+            (old, new) => old.or(new),
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // After an error elsewhere, what is being written is still worth its place.
+        if let Some(thread) = self.writing.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn file_name(step: u64) -> String {
+    format!("step-{step:09}.safetensors")
+}
+
+/// The steps of the checkpoints in a folder, and their paths, the newest first.
+fn list(folder: &Path) -> Vec<(u64, PathBuf)> {
+    let step = |path: PathBuf| {
+        let name = path.file_name()?.to_str()?;
+        let step: u64 = name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()?;
+        Some((step, path))
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<_> = entries.filter_map(|entry| step(entry.path())).collect();
+    found.sort_by(|a, b| b.cmp(a));
+    found
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let needed = format!("room for a checkpoint of {:.1} MB", bytes.len() as f64 / 1e6);
+    let hint = "the checkpoints before it are as they were; once there is room, the run can be continued from the newest. \
+                --on-disk-full continue trains on without";
+    let refused = |found: String| Error::data(path, &needed, found, hint);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|e| refused(e.to_string()))?;
+    write_atomically(path, bytes).map_err(|error| match error {
+        Error::Io { source, .. } => refused(source.to_string()),
+        other => other,
+    })
+}
+
+/// Removes what is no longer kept, now that `newest` is on the disk.
+fn prune(newest: &Path, keep: usize, best: Option<Best>) {
+    let folder = newest.parent().unwrap_or(Path::new("."));
+    for (step, path) in list(folder).into_iter().skip(keep.max(1)) {
+        if best.is_none_or(|best| best.step != step) {
+            // One too many is no reason to end a run.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// The newest checkpoint in a folder that is whole and has all its rows in logs of `rows` updates and epochs. What is newer
+/// and is not gets another name, so that it is neither read nor counted again, and is told with its fault.
+///
+/// # Errors
+/// [`Error::Io`] if a name cannot be changed.
+pub fn newest(folder: &Path, rows: (u64, usize), told: &mut dyn FnMut(String)) -> Result<Option<Loaded>> {
+    for (_, path) in list(folder) {
+        let fault = match load(&path) {
+            Ok(loaded) => {
+                let position = &loaded.checkpoint.position;
+                if position.step <= rows.0 && position.epochs.len() <= rows.1 {
+                    return Ok(Some(loaded));
+                }
+                format!("{}: its {} updates are not all in the logs", path.display(), position.step)
+            }
+            Err(error) => error.to_string(),
+        };
+        let aside = path.with_extension("damaged");
+        fs::rename(&path, &aside).map_err(Error::io("rename", &path))?;
+        told(format!("skipped, and renamed to {}: {fault}", aside.display()));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        optim::Updates,
+        training::{Position, network::State},
+    };
+
+    fn keeper(every: &str) -> Keeper {
+        let policy = Policy { every: every.parse().unwrap(), ..Policy::default() };
+        Keeper::new(PathBuf::new(), policy, Value::Null, None)
+    }
+
+    /// After `epoch` epochs of ten updates, the last with this accuracy.
+    fn checkpoint(epoch: u64, accuracy: f64) -> Checkpoint {
+        let row = json!({ "epoch": epoch, "train_loss": 1.0, "train_acc": 1.0, "val_acc": accuracy, "seconds": 1.0,
+                          "images_per_second": 1.0 });
+        let epochs = vec![serde_json::from_value(row).unwrap()];
+        let updates = Updates { issued: 10 * epoch, skipped: 0 };
+        let buffers = vec![("params".to_owned(), vec![7; 64])];
+        let network = State { buffers, updates, batches: 10, evaluating: false };
+        Checkpoint { position: Position { step: 10 * epoch, epochs, ..Position::default() }, network }
+    }
+
+    #[test]
+    fn the_newest_and_the_best_are_kept() {
+        let folder = std::env::temp_dir().join(format!("velograd-keeper-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let policy = Policy { keep: 1, ..Policy::default() };
+        let steps = || list(&folder).into_iter().map(|(step, _)| step).collect::<Vec<_>>();
+        let mut keeper = Keeper::new(folder.clone(), policy, Value::Null, None);
+        for (epoch, accuracy) in (1..).zip([10.0, 50.0, 30.0, 50.0]) {
+            keeper.save(checkpoint(epoch, accuracy)).unwrap();
+        }
+        keeper.wait().unwrap();
+        assert_eq!(steps(), [40, 20], "the first of two that are equally good");
+
+        // The next process knows it from the file.
+        let loaded = newest(&folder, (40, 1), &mut |fault| panic!("{fault}")).unwrap().unwrap();
+        assert_eq!((loaded.best, loaded.checkpoint.position.step), (Some(Best { step: 20, accuracy: 50.0 }), 40));
+        let mut keeper = Keeper::new(folder.clone(), policy, Value::Null, Some(&loaded));
+        for (epoch, accuracy) in [(5, 40.0), (6, 60.0), (7, 1.0)] {
+            keeper.save(checkpoint(epoch, accuracy)).unwrap();
+        }
+        keeper.wait().unwrap();
+        assert_eq!(steps(), [70, 60]);
+        assert_eq!(keeper.best().unwrap().0, folder.join("step-000000060.safetensors"));
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn when_they_are_due() {
+        let at = |updates, epochs, after| Point { updates, epochs, after };
+        for (every, update, epoch) in [("1epoch", false, true), ("2epochs", false, false), ("off", false, false)] {
+            assert_eq!(keeper(every).due(at(3, 0, After::Update)), update, "{every}");
+            assert_eq!(keeper(every).due(at(5, 1, After::Epoch)), epoch, "{every}");
+            assert_eq!(keeper(every).due(at(5, 1, After::Run)), every != "off", "{every}");
+        }
+        assert!(keeper("2epochs").due(at(10, 2, After::Epoch)));
+        assert!(keeper("3steps").due(at(3, 0, After::Update)) && !keeper("3steps").due(at(2, 0, After::Update)));
+        assert!(!keeper("3steps").due(at(3, 0, After::LastUpdate)), "the one after the evaluation replaces it");
+        assert!(keeper("3steps").due(at(3, 1, After::Epoch)));
+        assert!(!keeper("1min").due(at(3, 0, After::Update)));
+        for wrong in ["", "1", "epoch", "0epoch", "-1epoch", "1.5min", "1hour", "99999999999steps"] {
+            assert!(wrong.parse::<Every>().is_err(), "{wrong}");
+        }
+        for text in ["2epochs", "50steps", "600s", "off"] {
+            assert_eq!(text.parse::<Every>().unwrap().to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Which forms of matrix products were found fastest on a device before, kept in the user's cache folder.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crate::{
+    device::Gpu,
+    host::{
+        cache,
+        files::{TEXT_LIMIT, read, write_atomically},
+    },
+    program::target::Target,
+    training::tune::{Choices, Measured},
+};
+
+/// What was found on a device before.
+pub struct Memory {
+    path: Option<PathBuf>,
+    /// Choices as text: another version may know others.
+    words: BTreeMap<String, String>,
+}
+
+impl Memory {
+    /// What the user's cache folder has on this device and driver; nothing, if it has nothing or that cannot be read.
+    pub fn of(gpu: &Gpu) -> Self {
+        let device = format!("{:?} {gpu}", gpu.info.backend);
+        let name = format!("tuned_{}_{:08x}.json", env!("CARGO_PKG_VERSION"), crc32fast::hash(device.as_bytes()));
+        let path = cache::folder().map(|folder| folder.join(name));
+        let words = path.as_ref().and_then(|path| serde_json::from_slice(&read(path, TEXT_LIMIT).ok()?).ok());
+        Self { path, words: words.unwrap_or_default() }
+    }
+
+    /// The choices that this target can make.
+    pub fn choices(&self, target: &Target) -> Choices {
+        let known = self.words.iter().filter_map(|(name, word)| Some((name.clone(), target.choice(word)?)));
+        known.collect()
+    }
+
+    /// Keeps what was found of products that were measured whole. That it cannot be written is no fault: the next start
+    /// measures again.
+    pub fn keep(&mut self, found: &[Measured]) {
+        let whole = found.iter().filter(|measured| measured.whole);
+        self.words.extend(whole.map(|m| (m.product.name.clone(), m.best().0.to_string())));
+        let Some(path) = &self.path else { return };
+        if path.parent().is_some_and(|folder| std::fs::create_dir_all(folder).is_ok()) {
+            let _ = write_atomically(path, &serde_json::to_vec_pretty(&self.words).unwrap_or_default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Measured, Memory};
+    use crate::program::{
+        product::{Choice, Gemm, Product},
+        target::Target,
+    };
+
+    /// What was begun is measured again at the next start; what was measured whole is not.
+    #[test]
+    fn only_what_was_measured_whole_is_remembered() {
+        let [table, other] = [0, 1].map(|nth| Choice { gemm: Gemm::TILES[nth], parts: 1 });
+        let measured = |name: &str, whole| {
+            let name = name.to_owned();
+            let product =
+                Product { path: "conv2d/forward", name, rows: 64, cols: 64, count: 1, terms: 64, half: false };
+            Measured { product, times: 1, seconds: vec![(table, 2.0), (other, 1.0)], whole }
+        };
+        let mut memory = Memory { path: None, words: Default::default() };
+        memory.keep(&[measured("whole", true), measured("begun", false)]);
+        let choices = memory.choices(&Target::portable());
+        assert_eq!(choices.into_iter().collect::<Vec<_>>(), [("whole".to_owned(), other)]);
+    }
+}

@@ -1,0 +1,3 @@
+//! Weights in files.
+
+pub use crate::training::weights::recognize;

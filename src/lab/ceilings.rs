@@ -1,0 +1,94 @@
+//! What a device can do at most, measured: the rates against which a kernel is judged.
+
+use std::time::Instant;
+
+use crate::{
+    device::{Gpu, runtime::Runtime, timing::program_seconds},
+    error::{Error, Result},
+    program::{Recording, Tape, target::Target},
+};
+
+/// Measured rates.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Ceilings {
+    /// Bytes read and written per second by a kernel that copies vec4 by vec4.
+    pub bytes_per_second: f64,
+    /// Operations per second of f32 multiply-adds in registers, two each.
+    pub flop_per_second: f64,
+    /// Seconds between two dispatches that do nothing to speak of, in one pass.
+    pub dispatch_seconds: f64,
+}
+
+/// Bytes of the copied buffer: more than caches hold, within every device's binding limit.
+const COPY_BYTES: u32 = 64 << 20;
+
+/// Workgroups of 64 invocations that multiply and add, and operations of an invocation and turn.
+const FMA_GROUPS: u32 = 4096;
+const FMA_PER_TURN: f64 = 1024.0;
+
+/// Dispatches of the last measurement.
+const DISPATCHES: u32 = 256;
+
+/// Of each measurement the fastest counts.
+const ROUNDS: usize = 5;
+
+impl Ceilings {
+    /// Measures; about a second on a software device, a few milliseconds on a GPU.
+    ///
+    /// # Errors
+    /// A fault of the device, or [`Error::Device`] if it copies wrongly.
+    pub fn measure(gpu: &Gpu) -> Result<Self> {
+        // A turn more or less costs a GPU nothing, and two cores a second.
+        let turns = if crate::device::is_software(&gpu.info) { 16 } else { 512 };
+        let recordings = recordings(&gpu.target, turns);
+        let runtime = Runtime::new(gpu, &recordings, true)?;
+        let source: Vec<u32> = (0..COPY_BYTES / 4).collect();
+        runtime.write(runtime.buffer("source"), &source);
+        let mut best = [f64::INFINITY; 3];
+        for _ in 0..ROUNDS {
+            let start = Instant::now();
+            runtime.run(&[2])?;
+            let dispatches = start.elapsed().as_secs_f64();
+            let now = [program_seconds(&runtime, 0)?, program_seconds(&runtime, 1)?, dispatches];
+            best.iter_mut().zip(now).for_each(|(best, now)| *best = best.min(now));
+        }
+        if runtime.read::<u32>(runtime.buffer("copy"), source.len())? != source {
+            return Err(Error::device(format!("{}: a copy differs from its source", gpu.info.name), ""));
+        }
+        let flop = f64::from(FMA_GROUPS) * 64.0 * f64::from(turns) * FMA_PER_TURN;
+        Ok(Self {
+            bytes_per_second: 2.0 * f64::from(COPY_BYTES) / best[0],
+            flop_per_second: flop / best[1],
+            dispatch_seconds: best[2] / f64::from(DISPATCHES),
+        })
+    }
+
+    /// Seconds that moving `bytes` and computing `flop` takes at least.
+    pub fn floor(&self, bytes: f64, flop: f64) -> f64 {
+        (bytes / self.bytes_per_second).max(flop / self.flop_per_second)
+    }
+}
+
+/// A long copy, `turns` of multiply-adds, and many short copies.
+pub fn recordings(target: &Target, turns: u32) -> [Recording; 3] {
+    [copy(target, 1, COPY_BYTES / 16), fma(target, turns), copy(target, DISPATCHES, 256)]
+}
+
+fn copy(target: &Target, times: u32, len4: u32) -> Recording {
+    let mut t = Tape::new(target, true);
+    let buffers = ["source", "copy"].map(|name| t.buffer(name, 16 * u64::from(len4)));
+    for _ in 0..times {
+        let [source, copy] = buffers.clone();
+        t.call("bench/copy").size("len4", len4).read(source).write(copy).groups(len4.div_ceil(256));
+    }
+    t.finish()
+}
+
+fn fma(target: &Target, turns: u32) -> Recording {
+    let mut t = Tape::new(target, true);
+    let sums = t.buffer("sums", 16 * 64 * u64::from(FMA_GROUPS));
+    // The fixed point of x -> x/2 + 1 is 2: nothing overflows, however many turns.
+    let call = t.call("bench/fma").size("turns", turns).size("factor", 0.5_f32).size("summand", 1.0_f32);
+    call.write(sums).groups(FMA_GROUPS);
+    t.finish()
+}

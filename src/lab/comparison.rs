@@ -1,0 +1,196 @@
+//! Runs side by side: the columns of the VeloGrad paper's table 1 over seeds, the notebook's curves, and statistics.
+
+mod curves;
+mod statistics;
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+pub use statistics::{Pairs, Statistics};
+
+use crate::{
+    lab::{
+        experiment::{Ended, Variant},
+        figure::{Axis, Content, Figure, Panel, Row},
+        stats,
+        table::Table,
+    },
+    training::{EpochRow, loss_variance},
+};
+
+/// What is compared, one column each.
+struct Column {
+    key: &'static str,
+    title: &'static str,
+    digits: usize,
+    of: fn(&[EpochRow]) -> Option<f64>,
+}
+
+/// A number of a run's last epoch, or over its epochs.
+static COLUMNS: &[Column] = &[
+    Column { key: "loss", title: "training loss", digits: 4, of: |e| e.last().map(|r| r.train_loss) },
+    Column { key: "accuracy", title: "accuracy %", digits: 2, of: accuracy },
+    Column { key: "f1", title: "weighted F1", digits: 4, of: |e| e.last()?.val_f1 },
+    Column { key: "precision", title: "precision", digits: 4, of: |e| e.last()?.val_precision },
+    Column { key: "recall", title: "recall", digits: 4, of: |e| e.last()?.val_recall },
+    Column {
+        key: "loss_variance",
+        title: "loss variance",
+        digits: 4,
+        of: |e| (!e.is_empty()).then(|| loss_variance(e)),
+    },
+    Column {
+        key: "seconds",
+        title: "seconds",
+        digits: 1,
+        of: |e| (!e.is_empty()).then(|| e.iter().map(|r| r.seconds).sum()),
+    },
+];
+
+/// Runs of several optimizers over the same seeds.
+pub struct Comparison<'a> {
+    variants: &'a [Variant],
+    runs: &'a [Ended],
+    /// Accuracy on the validation images, percent, whose first epoch is of interest.
+    target: Option<f64>,
+    pairs: Pairs,
+}
+
+impl<'a> Comparison<'a> {
+    /// Of the runs that an experiment returned.
+    pub fn new(variants: &'a [Variant], runs: &'a [Ended], target: Option<f64>, pairs: Pairs) -> Self {
+        Self { variants, runs, target, pairs }
+    }
+
+    fn of(&self, variant: &Variant) -> impl Iterator<Item = &'a Ended> {
+        let label = variant.label.clone();
+        self.runs.iter().filter(move |run| run.label == label)
+    }
+
+    /// One number of each run of a variant that did not diverge, in order of seeds.
+    fn values(&self, variant: &Variant, of: fn(&[EpochRow]) -> Option<f64>) -> Vec<f64> {
+        self.of(variant).filter(|run| run.diverged.is_none()).filter_map(|run| of(&run.epochs)).collect()
+    }
+
+    /// Epochs to the target accuracy, of the runs that reached it.
+    fn epochs_to_target(&self, variant: &Variant) -> Option<(f64, Vec<f64>)> {
+        let target = self.target?;
+        let reached = |e: &EpochRow| e.val_acc.is_some_and(|a| a >= target);
+        let first = |run: &Ended| run.epochs.iter().find(|e| reached(e)).map(|e| f64::from(e.epoch));
+        Some((target, self.of(variant).filter_map(first).collect()))
+    }
+
+    fn header(&self) -> Vec<String> {
+        let mut header = vec!["optimizer".to_owned(), "seeds".to_owned()];
+        header.extend(COLUMNS.iter().map(|c| c.title.to_owned()));
+        header.extend(self.target.map(|t| format!("epochs to {t} %")));
+        header.push("MB on the device".into());
+        if self.runs.iter().any(|run| run.diverged.is_some()) {
+            header.push("remarks".into());
+        }
+        header
+    }
+
+    fn cells(&self, variant: &Variant) -> Vec<String> {
+        let count = self.of(variant).count();
+        let mut cells = vec![variant.label.clone(), count.to_string()];
+        cells.extend(COLUMNS.iter().map(|c| spread(&self.values(variant, c.of), c.digits)));
+        if let Some((_, epochs)) = self.epochs_to_target(variant) {
+            let reached = if epochs.len() < count { format!(" ({} of {count})", epochs.len()) } else { String::new() };
+            cells.push(spread(&epochs, 1) + &reached);
+        }
+        let bytes = self.of(variant).map(|run| run.device_bytes).max().unwrap_or(0);
+        cells.push(format!("{:.0}", bytes as f64 / 1e6));
+        let diverged =
+            self.of(variant).filter_map(|run| Some(format!("seed {} diverged at step {}", run.seed, run.diverged?)));
+        if self.runs.iter().any(|run| run.diverged.is_some()) {
+            cells.push(diverged.collect::<Vec<_>>().join("; "));
+        }
+        cells
+    }
+
+    /// Mean and sample standard deviation over seeds, a row per optimizer.
+    pub fn table(&self) -> Table {
+        Table { header: self.header(), rows: self.variants.iter().map(|v| self.cells(v)).collect() }
+    }
+
+    /// One line per run, so that a spreadsheet can do its own sums.
+    pub fn csv(&self) -> String {
+        let mut text = String::from("optimizer,seed,diverged_at");
+        text.extend(COLUMNS.iter().map(|c| format!(",{}", c.key)));
+        text.push('\n');
+        for run in self.runs {
+            let label = run.label.replace('"', "\"\"");
+            let diverged = run.diverged.map_or(String::new(), |step| step.to_string());
+            let _ = write!(text, "\"{label}\",{},{diverged}", run.seed);
+            for column in COLUMNS {
+                let value = (column.of)(&run.epochs).filter(|v| v.is_finite());
+                let _ = write!(text, ",{}", value.map_or(String::new(), |v| v.to_string()));
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// The numbers of the table, and the statistics.
+    pub fn json(&self) -> Value {
+        let summary = |values: &[f64]| json!({ "mean": stats::mean(values).ok(), "sd": stats::sample_sd(values).ok(), "values": values });
+        let variant = |v: &Variant| {
+            let columns = COLUMNS.iter().map(|c| (c.key.to_owned(), summary(&self.values(v, c.of))));
+            json!({
+                "label": v.label,
+                "optimizer": v.optimizer.name(),
+                "set": v.set.iter().map(|(k, v)| (k.clone(), json!(v))).collect::<serde_json::Map<_, _>>(),
+                "columns": columns.collect::<serde_json::Map<_, _>>(),
+                "diverged": self.of(v).filter_map(|r| r.diverged).collect::<Vec<_>>(),
+            })
+        };
+        json!({
+            "target": self.target,
+            "optimizers": self.variants.iter().map(variant).collect::<Vec<_>>(),
+            "statistics": self.statistics().to_json(),
+        })
+    }
+
+    fn accuracies(&self) -> Vec<(String, Vec<f64>)> {
+        self.variants.iter().map(|v| (v.label.clone(), self.values(v, accuracy))).collect()
+    }
+
+    /// What the accuracies say of the optimizers.
+    pub fn statistics(&self) -> Statistics {
+        Statistics::new(&self.accuracies(), self.pairs)
+    }
+
+    /// Loss, accuracy, rolling variance and F1 over epochs.
+    pub fn curves(&self) -> Figure {
+        curves::figure(self)
+    }
+
+    /// Each optimizer's accuracy at the end: seeds, mean, and the bootstrap interval of the mean.
+    pub fn dots(&self) -> Figure {
+        let row = |(label, each): (String, Vec<f64>)| Row {
+            label,
+            value: stats::mean(&each).unwrap_or(f64::NAN),
+            interval: stats::bootstrap_mean(&each, stats::RESAMPLES, 0).ok().map(|i| (i.low, i.high)),
+            each,
+        };
+        let content = Content::Rows(self.accuracies().into_iter().map(row).collect());
+        let title = "Validation accuracy after the last epoch".into();
+        let x = Axis::linear("percent: seeds, mean, 95 % interval of the mean");
+        Figure { title: String::new(), panels: vec![Panel { title, x, y: Axis::default(), content }], columns: 1 }
+    }
+}
+
+fn accuracy(epochs: &[EpochRow]) -> Option<f64> {
+    epochs.last()?.val_acc
+}
+
+/// Mean and sample standard deviation, as far as there are values for them.
+pub(crate) fn spread(values: &[f64], digits: usize) -> String {
+    match (stats::mean(values), stats::sample_sd(values)) {
+        (Ok(mean), Ok(sd)) => format!("{mean:.digits$} ± {sd:.digits$}"),
+        (Ok(mean), Err(_)) => format!("{mean:.digits$}"),
+        _ => "-".into(),
+    }
+}

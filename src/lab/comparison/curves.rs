@@ -1,0 +1,60 @@
+//! The figure of the VeloGrad notebook: training loss, validation accuracy, rolling variance of the loss and F1, one line per
+//! optimizer, with a band of one standard deviation over seeds.
+
+use super::Comparison;
+use crate::{
+    lab::{
+        experiment::Ended,
+        figure::{Axis, Content, Figure, Line, Panel, Point},
+        stats,
+    },
+    training::EpochRow,
+};
+
+/// Epochs of the rolling variance, as in the notebook.
+const WINDOW: usize = 3;
+
+/// One panel: a number of each epoch, from the rows up to and including it.
+struct Curve {
+    title: &'static str,
+    label: &'static str,
+    log: bool,
+    of: fn(&[EpochRow]) -> Option<f64>,
+}
+
+static CURVES: [Curve; 4] = [
+    Curve { title: "Training loss", label: "mean over the epoch", log: false, of: |e| e.last().map(|r| r.train_loss) },
+    Curve { title: "Validation accuracy", label: "percent", log: false, of: |e| e.last()?.val_acc },
+    Curve { title: "Rolling variance of the training loss", label: "over 3 epochs", log: true, of: rolling_variance },
+    Curve { title: "Weighted F1", label: "on the validation images", log: false, of: |e| e.last()?.val_f1 },
+];
+
+/// Population variance of the last [`WINDOW`] training losses, as NumPy's `var`.
+fn rolling_variance(epochs: &[EpochRow]) -> Option<f64> {
+    let window = epochs.get(epochs.len().checked_sub(WINDOW)?..)?;
+    Some(crate::training::loss_variance(window))
+}
+
+pub(super) fn figure(comparison: &Comparison<'_>) -> Figure {
+    let panel = |curve: &Curve| Panel {
+        title: curve.title.into(),
+        x: Axis::whole("epoch"),
+        y: Axis { label: curve.label.into(), log: curve.log, whole: false },
+        content: Content::Lines(
+            comparison.variants.iter().map(|v| line(curve, &v.label, &comparison.of(v).collect::<Vec<_>>())).collect(),
+        ),
+    };
+    Figure { title: String::new(), panels: CURVES.iter().map(panel).collect(), columns: 2 }
+}
+
+/// The mean over the runs that came as far as each epoch.
+fn line(curve: &Curve, label: &str, runs: &[&Ended]) -> Line {
+    let epochs = runs.iter().map(|run| run.epochs.len()).max().unwrap_or(0);
+    let point = |epoch: usize| {
+        let values: Vec<f64> = runs.iter().filter_map(|run| (curve.of)(run.epochs.get(..epoch)?)).collect();
+        let mean = stats::mean(&values).ok()?;
+        let sd = stats::sample_sd(&values).unwrap_or(0.0);
+        Some(Point { x: epoch as f64, y: mean, band: (mean - sd, mean + sd) })
+    };
+    Line { label: label.into(), points: (1..=epochs).filter_map(point).collect(), crosses: vec![] }
+}

@@ -1,0 +1,289 @@
+//! Several runs from the same weights and data order: what `compare`, `sweep` and `ablate` are made of.
+//!
+//! A folder holds the experiment's settings and a folder per run. Runs that have ended are read, not repeated, and one that
+//! was interrupted goes on from its checkpoint; settings that differ are refused, not mixed. Pipelines are compiled
+//! once: the device keeps them from one run to the next.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    data::Dataset,
+    device::Gpu,
+    error::{Error, Result},
+    host::{
+        files::{read_text, write_atomically},
+        rule_file,
+        run::{Lock, Record, Recorder, drop_checkpoints, read_json, run_json},
+        signals::Stop,
+    },
+    models,
+    optim::RuleChoice,
+    training::{EpochRow, Options, Trainer, Watch, whiten::first_weights},
+};
+
+/// Most bytes of `metrics.jsonl`: some two hundred thousand epochs.
+const METRICS_LIMIT: u64 = 64 << 20;
+
+/// One optimizer under one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// Its name in tables and figures.
+    pub label: String,
+    /// The update rule.
+    pub optimizer: RuleChoice,
+    /// Its settings as given.
+    pub set: Vec<(String, String)>,
+}
+
+/// A run that has ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The variant's label.
+    pub label: String,
+    /// Of weights, order and augmentation.
+    pub seed: u64,
+    /// Its epochs, that in which it diverged included.
+    pub epochs: Vec<EpochRow>,
+    /// The first of the updates in a row that were not finite, if the run ended for them.
+    pub diverged: Option<u64>,
+    /// Bytes of the device's buffers.
+    pub device_bytes: u64,
+    /// Its `run.json`.
+    pub run: Value,
+}
+
+/// Runs to be made in one folder.
+pub struct Experiment<'a> {
+    /// The device.
+    pub gpu: &'a Gpu,
+    /// The data, the same for every run.
+    pub dataset: Arc<dyn Dataset>,
+    /// What all runs have in common; optimizer, settings and seed are each run's own.
+    pub options: Options,
+    /// The optimizers.
+    pub variants: Vec<Variant>,
+    /// Seeds 0, 1, ...
+    pub seeds: u64,
+    /// Where everything goes.
+    pub folder: PathBuf,
+    /// The recipe as TOML: what makes two experiments the same.
+    pub recipe: toml::Table,
+    /// What each run wants of its checkpoints; they go when it has ended.
+    pub policy: Policy,
+    /// Whether to stop.
+    pub stop: Stop,
+}
+
+impl Experiment<'_> {
+    /// Makes the runs that have not ended yet, seed by seed, and returns all of them. `told` hears of each run before it
+    /// starts or goes on (true) or is read from its folder (false), and gives the watcher of its progress; `finished` gets the
+    /// runs so far whenever one has ended. `None` if a signal stopped it: the same again goes on from there.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown optimizer or setting, or a folder of other settings; otherwise what a run ran into.
+    pub fn run(
+        &self,
+        told: &mut dyn FnMut(&Variant, u64, bool) -> Box<dyn Watch>,
+        finished: &mut dyn FnMut(&[Ended]) -> Result<()>,
+    ) -> Result<Option<Vec<Ended>>> {
+        for variant in &self.variants {
+            variant.optimizer.build(&variant.set)?;
+        }
+        let _lock = Lock::take(&self.folder)?;
+        rule_file::keep(&self.folder, self.variants.iter().map(|variant| &variant.optimizer))?;
+        claim(&self.folder, &self.recipe, self.dataset.checksum())?;
+        let mut all = Vec::new();
+        for seed in 0..self.seeds {
+            for variant in &self.variants {
+                let folder = self.folder.join("runs").join(slug(&variant.label)).join(format!("seed-{seed}"));
+                if let Some(ended) = read_ended(&folder, variant, seed)? {
+                    told(variant, seed, false);
+                    drop_checkpoints(&folder)?; // the process may have been killed before it did
+                    all.push(ended);
+                    continue;
+                }
+                match self.one(variant, seed, &folder, told(variant, seed, true).as_mut())? {
+                    Some(ended) => all.push(ended),
+                    None => return Ok(None),
+                }
+                finished(&all)?;
+            }
+        }
+        Ok(Some(all))
+    }
+
+    /// Makes a run, or what is left of it; `None` if it was stopped.
+    fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Option<Ended>> {
+        let (optimizer, set) = (variant.optimizer.clone(), variant.set.clone());
+        let options = Options { optimizer, set, seed, ..self.options.clone() };
+        let normalize = models::find(&options.model)?.normalize;
+        let init = |layout: &_| first_weights(layout, seed, self.dataset.as_ref(), normalize);
+        let mut trainer = Trainer::new(self.gpu, self.dataset.clone(), options.clone(), init)?;
+        let mut run = run_json(self.gpu, self.dataset.as_ref(), &options, &trainer.settings, &self.recipe);
+        let record = if folder.join("run.json").exists() {
+            let lock = Lock::take(folder)?;
+            let told = &mut |remark: String| watch.remark(&remark);
+            let (record, loaded) = Record::resume(folder, lock, &run, self.policy, false, told)?;
+            if let Some(loaded) = loaded {
+                watch.remark(&format!("continued from {}", loaded.path.display()));
+                trainer.restore(loaded.checkpoint)?;
+                watch.resumed(trainer.position());
+            }
+            record
+        } else {
+            Record::create(folder, &run, self.policy)?
+        };
+        let mut recorder = Recorder { record, watch, stop: self.stop.clone() };
+        let epochs = trainer.run(&mut recorder)?;
+        let Recorder { mut record, watch, .. } = recorder;
+        record.wait()?.iter().for_each(|remark| watch.remark(remark));
+        if trainer.stopped() {
+            return Ok(None);
+        }
+        record.end(&trainer, &epochs, &mut run)?;
+        drop_checkpoints(folder)?;
+        let device_bytes = trainer.network.runtime.planned_bytes;
+        Ok(Some(Ended { label: variant.label.clone(), seed, epochs, diverged: trainer.diverged(), device_bytes, run }))
+    }
+}
+
+/// A recipe without the place of the data, which are known by their checksum.
+pub fn placeless(recipe: &toml::Table) -> toml::Table {
+    recipe.iter().filter(|(key, _)| *key != "data").map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Writes an experiment's settings to its folder, or compares them with those it was begun with.
+///
+/// # Errors
+/// [`Error::Config`] if they differ; [`Error::Io`] or [`Error::Data`] if the file there is not one of settings.
+pub fn claim(folder: &Path, recipe: &toml::Table, checksum: u32) -> Result<()> {
+    let path = folder.join("experiment.json");
+    let settings = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "recipe": toml::to_string(&placeless(recipe)).unwrap_or_default(),
+        "crc32": format!("{checksum:08x}"),
+    });
+    if path.exists() {
+        let known = read_json(&path)?;
+        for key in ["version", "recipe", "crc32"] {
+            if known[key] != settings[key] {
+                let message = format!("{} was begun with another {key}", folder.display());
+                let hint = format!("there: {}\n  here: {}\n  choose another --out", known[key], settings[key]);
+                return Err(Error::config(message, hint));
+            }
+        }
+        return Ok(());
+    }
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    let text = serde_json::to_string_pretty(&settings).unwrap_or_default() + "\n";
+    write_atomically(&path, text.as_bytes())
+}
+
+/// The recipe of the experiment that was begun in `folder`, if one was.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Data`] if its file cannot be read.
+pub fn begun(folder: &Path) -> Result<Option<toml::Table>> {
+    let path = folder.join("experiment.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let known = read_json(&path)?;
+    let recipe = known["recipe"].as_str().and_then(|text| text.parse().ok());
+    recipe.map(Some).ok_or_else(|| Error::data(&path, "a recipe", known["recipe"].to_string(), ""))
+}
+
+/// A run of `variant` that has ended already, if `folder` holds one.
+///
+/// # Errors
+/// [`Error::Config`] if it is of other settings; [`Error::Io`] or [`Error::Data`] if a file is not what it should be.
+pub fn read_ended(folder: &Path, variant: &Variant, seed: u64) -> Result<Option<Ended>> {
+    let path = folder.join("run.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let run = read_json(&path)?;
+    let (_, settings) = variant.optimizer.build(&variant.set)?;
+    if run["rule"]["text"].as_str() != variant.optimizer.text() {
+        let message = format!("{} holds a run of another text of the rule `{}`", folder.display(), variant.label);
+        return Err(Error::config(message, "choose another --out"));
+    }
+    if run["optimizer"] != variant.optimizer.name() || run["settings"] != settings.to_json() {
+        let message = format!("{} holds a run of other settings than `{}`", folder.display(), variant.label);
+        let hint = format!("there: {}\n  here: {}\n  choose another --out", run["settings"], settings.to_json());
+        return Err(Error::config(message, hint));
+    }
+    if run["result"].is_null() {
+        return Ok(None);
+    }
+    let metrics = folder.join("metrics.jsonl");
+    let text = read_text(&metrics, METRICS_LIMIT)?;
+    let row = |line: &str| {
+        serde_json::from_str(line).map_err(|e| Error::data(&metrics, "a row per epoch", e.to_string(), ""))
+    };
+    Ok(Some(Ended {
+        label: variant.label.clone(),
+        seed,
+        epochs: text.lines().map(row).collect::<Result<_>>()?,
+        diverged: run["result"]["diverged"].as_u64(),
+        device_bytes: run["result"]["device_bytes"].as_u64().unwrap_or(0),
+        run,
+    }))
+}
+
+/// A label as a folder's name.
+fn slug(label: &str) -> String {
+    let keep = |c: char| if c.is_ascii_alphanumeric() || "._=-".contains(c) { c } else { '_' };
+    label.chars().map(keep).collect()
+}
+
+/// `low:high:logN` or `low:high:linN` as N numbers, ends included, or a list `a,b,c`.
+///
+/// # Errors
+/// [`Error::Config`] if it is neither, or a number is not positive and finite.
+pub fn grid(text: &str) -> Result<Vec<f64>> {
+    let wrong = || {
+        let message = format!("`{text}` is no list of rates");
+        Error::config(message, "as in 1e-4:1e-1:log7, 0.01:0.05:lin5 or 0.001,0.003,0.01; all above 0")
+    };
+    let number = |t: &str| t.trim().parse::<f64>().ok().filter(|v| *v > 0.0 && (*v as f32).is_finite());
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts[..] {
+        [low, high, spacing] => {
+            let (low, high) = number(low).zip(number(high)).ok_or_else(wrong)?;
+            let (log, count) = match (spacing.strip_prefix("log"), spacing.strip_prefix("lin")) {
+                (Some(count), _) => (true, count),
+                (_, Some(count)) => (false, count),
+                _ => return Err(wrong()),
+            };
+            let count: u32 = count.parse().ok().filter(|c| (2..=1000).contains(c)).ok_or_else(wrong)?;
+            let share = |i: u32| f64::from(i) / f64::from(count - 1);
+            let at = |i: u32| if log { low * (high / low).powf(share(i)) } else { low + (high - low) * share(i) };
+            // Three digits are enough for a rate, and are what tables and folders show.
+            Ok((0..count).map(|i| format!("{:.2e}", at(i)).parse().unwrap_or(low)).collect())
+        }
+        [list] => list.split(',').map(number).collect::<Option<_>>().ok_or_else(wrong),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grid;
+
+    #[test]
+    fn grids() {
+        assert_eq!(grid("1e-3:1e-1:log3").unwrap(), [1e-3, 1e-2, 1e-1]);
+        assert_eq!(grid("0.1:0.3:lin3").unwrap(), [0.1, 0.2, 0.3]);
+        assert_eq!(grid("0.1, 0.5").unwrap(), [0.1, 0.5]);
+        for wrong in ["", "1:2", "1:2:log1", "1:2:log", "0:1:log3", "-1", "a", "1:2:cube3", "nan", "1e300"] {
+            assert!(grid(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The update rules alone: MVN-Grad's two experiments (Patitucci and Mokhtari, arXiv 2602.10204, figures 2 and 3) for any
+//! optimizer. Updates are counted in units of the learning rate.
+
+use std::sync::Arc;
+
+use crate::{
+    data::{Dataset, Split, order},
+    device::Gpu,
+    error::{Error, Result},
+    host::loader::Loader,
+    models::{Config, Model},
+    ops::Augment,
+    optim::{self, RuleChoice, Stepper},
+    program::params::Layout,
+    random::Rng,
+    training::{
+        network::{Network, Place, Plans, Recipe},
+        weights::Weights,
+    },
+};
+
+/// Coordinates of the spike's tensor.
+const COORDINATES: usize = 1024;
+
+/// Key of the generator.
+const SPIKE: u64 = 0x5b1;
+
+/// Updates before the spike.
+const BEFORE_SPIKE: usize = 100;
+
+/// Standard deviation of the gradients around which a spike rises.
+const NOISE: f64 = 1e-2;
+
+/// The largest change of any coordinate, in units of the rate, in the 30 updates from a spike of `size` standard
+/// deviations on; gradients are normal with mean 0 before and after.
+///
+/// # Errors
+/// An unknown optimizer or setting, or a fault of the device.
+pub fn spike(
+    gpu: &Gpu,
+    optimizer: impl Into<RuleChoice>,
+    set: &[(String, String)],
+    size: f64,
+    seed: u64,
+) -> Result<f64> {
+    let (optimizer, _) = optimizer.into().build(set)?;
+    let lr = rate_of(optimizer.as_ref())?;
+    let mut stepper = Stepper::new(gpu, optimizer, &[vec![0.0; COORDINATES]])?;
+    let mut rng = Rng::keyed(seed, &[SPIKE]);
+    let mut peak = 0.0_f64;
+    let mut before = stepper.params()?;
+    for update in 0..BEFORE_SPIKE + 30 {
+        let factor = if update == BEFORE_SPIKE { size } else { 1.0 };
+        let gradient: Vec<f32> = (0..COORDINATES).map(|_| (factor * NOISE * rng.normal()) as f32).collect();
+        stepper.step(&[gradient], 1.0)?;
+        if update + 1 >= BEFORE_SPIKE {
+            let after = stepper.params()?;
+            if update >= BEFORE_SPIKE {
+                peak = peak.max(largest(&before[0], &after[0]));
+            }
+            before = after;
+        }
+    }
+    Ok(peak / lr)
+}
+
+fn largest(before: &[f32], after: &[f32]) -> f64 {
+    let changes = before.iter().zip(after).map(|(b, a)| (f64::from(*a) - f64::from(*b)).abs());
+    changes.fold(0.0, f64::max)
+}
+
+/// Updates are measured in units of the rate.
+fn rate_of(optimizer: &dyn optim::Optimizer) -> Result<f64> {
+    match optimizer.lr() {
+        0.0 => Err(Error::config("lr=0: the update has no size in units of it", "choose a rate above 0")),
+        lr => Ok(lr),
+    }
+}
+
+/// A network at one point, and gradients of many mini-batches there.
+pub struct Frozen {
+    dims: Vec<Vec<usize>>,
+    params: Vec<Vec<f32>>,
+    /// Gradient and mean loss per mini-batch.
+    draws: Vec<(Vec<Vec<f32>>, f32)>,
+}
+
+/// What is frozen, and how much is drawn there.
+pub struct Point<'a> {
+    /// The network.
+    pub model: &'a Model,
+    /// Its size.
+    pub config: Config,
+    /// The training images.
+    pub dataset: Arc<dyn Dataset>,
+    /// Images of a mini-batch; there must be as many.
+    pub batch: u32,
+    /// Of the order of images and their augmentation.
+    pub seed: u64,
+}
+
+impl Frozen {
+    /// Draws `count` gradients of augmented training batches at these weights.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there are fewer images than a batch holds; a fault of the device or the data.
+    pub fn new(
+        gpu: &Gpu,
+        point: &Point<'_>,
+        weights: impl FnOnce(&Layout) -> Result<Weights>,
+        count: usize,
+    ) -> Result<Self> {
+        let Point { model, config, dataset, batch, seed } = point;
+        let images = dataset.len(Split::Train);
+        if (images as u64) < u64::from(*batch) || *batch == 0 {
+            let message = format!("--batch-size {batch}: there are {images} training images");
+            return Err(Error::config(message, "a mini-batch has from 1 to that many images"));
+        }
+        let recipe = Recipe { augment: Augment::Paper, ..Recipe::default() };
+        let plans = Plans { model, config: *config, recipe, train: vec![*batch], evaluate: vec![] };
+        let (sgd, _) = optim::build("sgd", &[])?; // a network that takes gradients has an optimizer; this one never steps
+        let mut network = Network::new(gpu, &plans, Some(sgd), weights, *seed)?;
+        let segments = network.layout.params.clone();
+        let tensors = |arena: &[f32]| -> Vec<Vec<f32>> {
+            let part = |s: &crate::program::params::Segment| &arena[s.offset as usize..][..s.shape.stored() as usize];
+            segments.iter().map(|s| s.shape.from_stored(part(s))).collect()
+        };
+        let params = tensors(&network.weights()?.params);
+        let mut draws = Vec::with_capacity(count);
+        for epoch in 1.. {
+            let mut indices = order(images, Some((*seed, u64::from(epoch))));
+            indices.truncate(images / *batch as usize * *batch as usize);
+            for images in Loader::new(dataset.clone(), Split::Train, indices, *batch as usize)? {
+                if draws.len() == count {
+                    return Ok(Self { dims: segments.iter().map(|s| s.shape.dims()).collect(), params, draws });
+                }
+                network.train(&images?, Place { first: true, last: false, images: *batch, epoch, lr: 0.0 })?;
+                network.drain()?;
+                let runtime = &network.runtime;
+                let gradient: Vec<f32> =
+                    runtime.read(runtime.buffer("grads"), network.layout.param_floats() as usize)?;
+                let report: Report = runtime.read(runtime.buffer("report"), 1)?[0];
+                draws.push((tensors(&gradient), report.loss / *batch as f32));
+            }
+        }
+        unreachable!("epochs do not end");
+    }
+
+    /// Mean gradient and loss of the `nth` group of `group` mini-batches: that of one batch of them all.
+    fn mean(&self, nth: usize, group: usize) -> (Vec<Vec<f32>>, f32) {
+        let draws = &self.draws[nth * group..][..group];
+        let share = 1.0 / group as f64;
+        let tensor = |t: usize| {
+            let element = |i: usize| draws.iter().map(|(g, _)| f64::from(g[t][i])).sum::<f64>() * share;
+            (0..self.dims[t].iter().product()).map(|i| element(i) as f32).collect()
+        };
+        let loss = draws.iter().map(|(_, loss)| f64::from(*loss)).sum::<f64>() * share;
+        ((0..self.dims.len()).map(tensor).collect(), loss as f32)
+    }
+
+    /// The variance of the next update given the optimizer's state, in units of the squared rate, averaged over all
+    /// parameters: by Monte Carlo over `draws` batches of `group` mini-batches from one state, which `before` batches at the same
+    /// point have made.
+    ///
+    /// # Errors
+    /// An unknown optimizer or setting, a fault of the device, or [`Error::Config`] where fewer mini-batches were drawn.
+    pub fn conditional_variance(
+        &self,
+        gpu: &Gpu,
+        optimizer: &RuleChoice,
+        set: &[(String, String)],
+        group: usize,
+        [before, draws]: [usize; 2],
+    ) -> Result<f64> {
+        if (before + draws) * group > self.draws.len() || draws < 2 {
+            let message = format!("{} mini-batches for {before} + {draws} batches of {group}", self.draws.len());
+            return Err(Error::config(message, "draw more; a variance needs two draws"));
+        }
+        let (optimizer, _) = optimizer.build(set)?;
+        let lr = rate_of(optimizer.as_ref())?;
+        let mut stepper = Stepper::shaped(gpu, &gpu.target, optimizer, &self.dims, &self.params)?;
+        for nth in 0..before {
+            let (gradient, loss) = self.mean(nth, group);
+            stepper.step(&gradient, loss)?;
+        }
+        let frozen = stepper.snapshot()?;
+        // Differences from the first draw: updates that hardly vary keep their digits.
+        let mut first: Vec<f32> = vec![];
+        let (mut sums, mut squares) = (vec![], vec![]);
+        for draw in 0..draws {
+            stepper.restore(&frozen);
+            let (gradient, loss) = self.mean(before + draw, group);
+            stepper.step(&gradient, loss)?;
+            let after: Vec<f32> = stepper.params()?.concat();
+            if draw == 0 {
+                (sums, squares) = (vec![0.0; after.len()], vec![0.0; after.len()]);
+                first.clone_from(&after);
+            }
+            for (i, (after, first)) in after.iter().zip(&first).enumerate() {
+                let change = (f64::from(*after) - f64::from(*first)) / lr;
+                sums[i] += change;
+                squares[i] += change * change;
+            }
+        }
+        let count = draws as f64;
+        let variances = sums.iter().zip(&squares).map(|(sum, square)| (square - sum * sum / count) / (count - 1.0));
+        Ok(variances.sum::<f64>() / sums.len() as f64)
+    }
+}

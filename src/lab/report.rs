@@ -1,0 +1,117 @@
+//! A page that shows an experiment: one HTML file that needs no other and no network.
+
+use crate::{
+    data::{Dataset, Split},
+    lab::{
+        experiment::{Ended, Variant, placeless},
+        figure::{Figure, escape},
+    },
+};
+
+const STYLE: &str = "
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, 'Noto Sans', Helvetica, Arial, sans-serif; color: #222; background: #fff;
+       max-width: 84rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
+.lead { font-size: 1.1rem; } .note { color: #555; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.93rem; }
+th, td { text-align: left; padding: 0.3rem 0.8rem 0.3rem 0; border-bottom: 1px solid #ddd; white-space: nowrap; }
+th { border-bottom-color: #888; vertical-align: bottom; }
+svg { max-width: 100%; height: auto; }
+pre { background: #f6f6f6; padding: 0.8rem; overflow-x: auto; font-size: 0.85rem; }
+";
+
+/// A page in the making.
+pub struct Page {
+    title: String,
+    body: String,
+}
+
+impl Page {
+    /// An empty page.
+    pub fn new(title: &str) -> Self {
+        Self { title: title.to_owned(), body: format!("<h1>{}</h1>\n", escape(title)) }
+    }
+
+    /// What the reader should take along, in a larger type.
+    pub fn lead(&mut self, text: &str) {
+        self.body += &format!("<p class=\"lead\">{}</p>\n", escape(text));
+    }
+
+    /// A heading.
+    pub fn heading(&mut self, text: &str) {
+        self.body += &format!("<h2>{}</h2>\n", escape(text));
+    }
+
+    /// A remark below what it is about.
+    pub fn note(&mut self, text: &str) {
+        self.body += &format!("<p class=\"note\">{}</p>\n", escape(text));
+    }
+
+    /// A list.
+    pub fn list(&mut self, lines: &[String]) {
+        let items: String = lines.iter().map(|l| format!("<li>{}</li>\n", escape(l))).collect();
+        self.body += &format!("<ul>\n{items}</ul>\n");
+    }
+
+    /// Text as it stands.
+    pub fn preformatted(&mut self, text: &str) {
+        self.body += &format!("<pre>{}</pre>\n", escape(text));
+    }
+
+    /// A table that scrolls where the window is too narrow for it.
+    pub fn table(&mut self, table: &crate::lab::table::Table) {
+        self.body += &format!("<div class=\"wide\">\n{}</div>\n", table.html());
+    }
+
+    /// A figure, drawn in the page itself.
+    pub fn figure(&mut self, figure: &Figure) {
+        self.body += &format!("<figure style=\"margin: 0\">\n{}</figure>\n", figure.svg());
+    }
+
+    /// How it was done, so that it can be done again: device, data, each optimizer's settings, the recipe.
+    pub fn provenance(&mut self, dataset: &dyn Dataset, variants: &[Variant], runs: &[Ended], recipe: &toml::Table) {
+        self.heading("Settings");
+        for variant in variants {
+            let Some(run) = runs.iter().find(|run| run.label == variant.label) else { continue };
+            let settings = run.run["settings"].as_object().into_iter().flatten();
+            let settings: Vec<String> =
+                settings.map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"'))).collect();
+            self.body += &format!("<p><b>{}</b>: {}</p>\n", escape(&variant.label), escape(&settings.join(", ")));
+        }
+        self.note("Every run started from the same initial weights and saw the images in the same order, per seed.");
+        self.heading("Device and data");
+        let mut facts = Vec::new();
+        for run in runs {
+            let text = |key: &str| run.run[key].as_str().unwrap_or_default().to_owned();
+            let fact = format!("{}, {}, driver {}", text("device"), text("backend"), text("driver"));
+            if !facts.contains(&fact) {
+                facts.push(fact);
+            }
+        }
+        facts.push(format!(
+            "{}: {} training images, {} validation images, checksum {:08x}",
+            dataset.spec().name,
+            dataset.len(Split::Train),
+            dataset.len(Split::Test),
+            dataset.checksum()
+        ));
+        facts.push(format!("velograd {}", env!("CARGO_PKG_VERSION")));
+        self.list(&facts);
+        self.heading("Recipe");
+        self.preformatted(&toml::to_string(&placeless(recipe)).unwrap_or_default());
+        self.note("Each run's folder holds run.json, whose `config` makes that run again.");
+    }
+
+    /// The file.
+    pub fn html(&self) -> String {
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{}</body>\n</html>\n",
+            escape(&self.title),
+            self.body
+        )
+    }
+}

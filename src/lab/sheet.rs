@@ -1,0 +1,66 @@
+//! Contact sheets: many small images on one picture, to see what a network is given.
+
+use crate::data::CHANNELS;
+use crate::error::{Error, Result};
+use crate::host::files::write_atomically;
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+use std::io;
+use std::path::Path;
+
+/// Empty pixels around each image.
+const GAP: usize = 2;
+/// The grey of them.
+const PAPER: u8 = 40;
+/// Largest width and height of a sheet, in pixels.
+const LARGEST: usize = 16_384;
+
+/// Writes a PNG at `path` that shows images in rows of `columns`, each pixel as `scale` x `scale`. `images` holds them
+/// one after the other, each `size` = \[height, width\] pixels of red, green and blue on a scale of 0 to 1; values
+/// beyond that are clipped.
+///
+/// # Errors
+/// [`Error::Config`] if the sheet would have no pixels or be wider or higher than 16,384; [`Error::Io`] if it cannot
+/// be written.
+///
+/// # Panics
+/// If `images` is not a whole number of images.
+pub fn contact_sheet(images: &[f32], size: [usize; 2], columns: usize, scale: usize, path: &Path) -> Result<()> {
+    let [height, width] = size;
+    let length = height.saturating_mul(width).saturating_mul(CHANNELS);
+    if images.is_empty() || length == 0 || columns == 0 || scale == 0 {
+        return Err(Error::config("a contact sheet without pixels", "give at least one image, column and scale"));
+    }
+    assert!(images.len().is_multiple_of(length), "contact_sheet: {} values are no whole images", images.len());
+    let count = images.len() / length;
+    let columns = columns.min(count);
+    let side = |pixels: usize, images: usize| {
+        pixels.checked_mul(scale).and_then(|p| p.checked_add(GAP)?.checked_mul(images)?.checked_add(GAP))
+    };
+    let sides = side(width, columns).zip(side(height, count.div_ceil(columns)));
+    let Some((across, down)) = sides.filter(|&(across, down)| across <= LARGEST && down <= LARGEST) else {
+        let message = format!("a contact sheet of {count} images at scale {scale} is larger than {LARGEST} pixels");
+        return Err(Error::config(message, "show fewer images or a smaller scale"));
+    };
+
+    let mut sheet = vec![PAPER; across * down * CHANNELS];
+    for (index, image) in images.chunks_exact(length).enumerate() {
+        let left = GAP + index % columns * (width * scale + GAP);
+        let top = GAP + index / columns * (height * scale + GAP);
+        for y in 0..height * scale {
+            for x in 0..width * scale {
+                let from = (y / scale * width + x / scale) * CHANNELS;
+                let to = ((top + y) * across + left + x) * CHANNELS;
+                for channel in 0..CHANNELS {
+                    // A conversion to u8 saturates, and makes 0 of what is not a number.
+                    sheet[to + channel] = (image[from + channel] * 255.0 + 0.5) as u8;
+                }
+            }
+        }
+    }
+    let mut png = Vec::new();
+    PngEncoder::new(&mut png)
+        .write_image(&sheet, across as u32, down as u32, ExtendedColorType::Rgb8)
+        .map_err(|error| Error::io("encode", path)(io::Error::other(error)))?;
+    write_atomically(path, &png)
+}

@@ -1,0 +1,16 @@
+//! Programs before there is a device: networks and update rules recorded as lists of dispatches, and what the kernels are made of.
+//!
+//! Nothing here knows wgpu. A [`Tape`] records calls of kernels into a [`Recording`], which is plain data: it can be printed,
+//! planned, validated and compared without a device, and run on one any number of times.
+
+pub mod params;
+pub mod plan;
+pub mod product;
+mod recording;
+pub mod shader;
+pub mod step;
+mod tape;
+pub mod target;
+
+pub use recording::{Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo};
+pub use tape::{CallBuilder, MAX_GROUPS, Param, Tape};

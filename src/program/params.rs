@@ -1,0 +1,332 @@
+//! Where each parameter lives: flat arenas with named segments, and the way to and from PyTorch's layouts.
+//!
+//! The arenas `params`, `grads` and every word of optimizer state share one layout. A tensor starts on a multiple of
+//! [`CHUNK`] floats, so binding offsets and `vec4` access are always legal and an element-wise kernel may run over the
+//! whole arena; padding is inert (parameter 0, gradient 0). Channels are padded to multiples of four inside a tensor.
+
+use std::{fmt, str::FromStr};
+
+use crate::error::{Error, Result, suggest};
+
+/// Alignment of a tensor in the arenas, in floats (4,096 bytes).
+pub const CHUNK: u32 = 1024;
+
+/// Floats per block at most: what one workgroup of a reduction or of VeloGrad's update takes.
+pub const BLOCK: u32 = 16 * CHUNK;
+
+/// Alignment of a running statistic, in floats (256 bytes, WebGPU's binding offset).
+const RUNNING_ALIGN: u32 = 64;
+
+/// Channels as stored: a multiple of four.
+pub const fn padded(channels: u32) -> u32 {
+    channels.next_multiple_of(4)
+}
+
+/// The logical shape of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A convolution's weight, `k` filters of `c` channels and `r` by `s` taps. PyTorch: `[k, c, r, s]`.
+    Filter {
+        /// Output channels.
+        k: u32,
+        /// Input channels.
+        c: u32,
+        /// Filter height.
+        r: u32,
+        /// Filter width.
+        s: u32,
+    },
+    /// A linear layer's weight. PyTorch: `[outputs, inputs]`.
+    Matrix {
+        /// Rows.
+        outputs: u32,
+        /// Columns.
+        inputs: u32,
+    },
+    /// One value per channel: bias, batch-norm weight, running statistics.
+    Vector {
+        /// Channels.
+        c: u32,
+    },
+}
+
+impl Shape {
+    /// `[k, c, taps]`, the common form; a matrix has one tap, a vector one filter.
+    fn kct(self) -> [u32; 3] {
+        match self {
+            Self::Filter { k, c, r, s } => [k, c, r * s],
+            Self::Matrix { outputs, inputs } => [outputs, inputs, 1],
+            Self::Vector { c } => [1, c, 1],
+        }
+    }
+
+    /// The shape of a tensor with PyTorch's dimensions: two make a matrix, four a filter, any others a vector of all the
+    /// elements. `None` for an empty tensor or one of 2^32 elements or more.
+    pub fn of(dims: &[usize]) -> Option<Self> {
+        let elements = dims.iter().try_fold(1_u32, |all, &d| all.checked_mul(u32::try_from(d).ok()?))?;
+        let shape = match dims.iter().map(|&d| d as u32).collect::<Vec<_>>()[..] {
+            [outputs, inputs] => Self::Matrix { outputs, inputs },
+            [k, c, r, s] => Self::Filter { k, c, r, s },
+            _ => Self::Vector { c: elements },
+        };
+        (elements > 0).then_some(shape)
+    }
+
+    /// PyTorch's shape.
+    pub fn dims(self) -> Vec<usize> {
+        let dims = match self {
+            Self::Filter { k, c, r, s } => vec![k, c, r, s],
+            Self::Matrix { outputs, inputs } => vec![outputs, inputs],
+            Self::Vector { c } => vec![c],
+        };
+        dims.into_iter().map(|d| d as usize).collect()
+    }
+
+    /// Elements without padding.
+    pub fn elements(self) -> usize {
+        self.dims().iter().product()
+    }
+
+    /// Floats as stored, channels padded.
+    pub fn stored(self) -> u32 {
+        let [k, c, taps] = self.kct();
+        let k = if matches!(self, Self::Vector { .. }) { k } else { padded(k) };
+        k * taps * padded(c)
+    }
+
+    /// PyTorch's order to the stored one (`[k][r][s][c]`, zeros in the padding).
+    pub fn to_stored(self, values: &[f32]) -> Vec<f32> {
+        let mut stored = vec![0.0; self.stored() as usize];
+        self.for_each(|torch, at| stored[at] = values[torch]);
+        stored
+    }
+
+    /// The stored order to PyTorch's.
+    pub fn from_stored(self, stored: &[f32]) -> Vec<f32> {
+        let mut values = vec![0.0; self.elements()];
+        self.for_each(|torch, at| values[torch] = stored[at]);
+        values
+    }
+
+    fn for_each(self, mut visit: impl FnMut(usize, usize)) {
+        let [k, c, taps] = self.kct().map(|d| d as usize);
+        let c_stored = c.next_multiple_of(4);
+        for k in 0..k {
+            for c in 0..c {
+                for tap in 0..taps {
+                    visit((k * self.kct()[1] as usize + c) * taps + tap, (k * taps + tap) * c_stored + c);
+                }
+            }
+        }
+    }
+}
+
+/// How a parameter starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Normal, variance 2 / (k*r*s): He et al. 2015, `fan_out`, as torchvision's ResNet.
+    KaimingFanOut,
+    /// Uniform in +-1/sqrt(fan): PyTorch's linear layer, weight and bias.
+    Uniform {
+        /// Inputs of the layer.
+        fan: u32,
+    },
+    /// One value throughout.
+    Constant(f32),
+    /// Of a filter: PyTorch's `dirac_` in the first filters, as many as there are input channels, so that they pass their
+    /// channel on; the others as PyTorch's convolution, uniform in +-1/sqrt(c*r*s).
+    Dirac,
+    /// Of a matrix: uniform, and divided by its own standard deviation.
+    UnitVariance,
+    /// Of a filter: the whitening of images' patches, which [`whiten`](crate::training::whiten) computes from a data set. Without one,
+    /// as PyTorch's convolution.
+    Whiten,
+}
+
+/// What a parameter is to its layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A weight of a convolution or a linear layer.
+    Weight,
+    /// A bias of a convolution or a linear layer.
+    Bias,
+    /// Weight or bias of a batch norm.
+    Norm,
+    /// One that is not trained: its gradient stays zero and weight decay leaves it out, so that no optimizer moves it.
+    /// PyTorch's `requires_grad = False`.
+    Frozen,
+}
+
+/// Which parameters weight decay leaves out; none by default, as in the published experiment.
+///
+/// Written as words with commas: `norm` is the weights and biases of batch norms, `bias` the biases of convolutions and
+/// linear layers, `none` neither. `norm,bias` leaves out every tensor of one dimension, as timm's `filter_bias_and_bn` does.
+/// (Torchvision's `--bias-weight-decay` counts a batch norm's bias as a bias; here it belongs to the norm.)
+///
+/// ```
+/// use velograd::program::params::NoDecay;
+/// assert_eq!("norm,bias".parse::<NoDecay>().unwrap(), NoDecay { norm: true, bias: true });
+/// assert!("weight".parse::<NoDecay>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoDecay {
+    /// Weights and biases of batch norms.
+    pub norm: bool,
+    /// Biases of convolutions and linear layers.
+    pub bias: bool,
+}
+
+impl NoDecay {
+    /// Whether weight decay leaves out a parameter of this role.
+    pub fn leaves_out(self, role: Role) -> bool {
+        match role {
+            Role::Weight => false,
+            Role::Bias => self.bias,
+            Role::Norm => self.norm,
+            Role::Frozen => true,
+        }
+    }
+}
+
+impl FromStr for NoDecay {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut all = Self::default();
+        for word in text.split(',') {
+            match word.trim() {
+                "norm" => all.norm = true,
+                "bias" => all.bias = true,
+                "none" => {}
+                other => {
+                    let message = format!("weight decay knows no parameters called `{other}`");
+                    return Err(Error::config(message, suggest::hint(other, &["norm", "bias", "none"])));
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl fmt::Display for NoDecay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.norm, self.bias) {
+            (true, true) => "norm,bias",
+            (true, false) => "norm",
+            (false, true) => "bias",
+            (false, false) => "none",
+        })
+    }
+}
+
+/// One named tensor of an arena.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segment {
+    /// As in torchvision, e.g. `layer1.0.conv1.weight`.
+    pub name: String,
+    /// Logical shape.
+    pub shape: Shape,
+    /// First float.
+    pub offset: u32,
+    /// How it starts.
+    pub init: Init,
+    /// Whether weight decay reaches it.
+    pub decays: bool,
+    /// Whether it is [`Role::Frozen`].
+    pub frozen: bool,
+}
+
+impl Segment {
+    /// What multiplies an optimizer's weight decay.
+    pub fn decay(&self) -> f32 {
+        f32::from(u8::from(self.decays))
+    }
+}
+
+/// The arenas of a network: parameters, and running statistics apart from them (the forward pass writes those).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layout {
+    /// Parameters in order of declaration.
+    pub params: Vec<Segment>,
+    /// Running means and variances.
+    pub running: Vec<Segment>,
+}
+
+impl Layout {
+    /// Declares a parameter; `decays` says whether weight decay reaches it.
+    ///
+    /// # Panics
+    /// If the name is taken.
+    pub fn param(&mut self, name: String, shape: Shape, init: Init, decays: bool) -> Segment {
+        let offset = self.param_floats();
+        declare(&mut self.params, Segment { name, shape, offset, init, decays, frozen: false })
+    }
+
+    /// Declares a parameter that is not trained.
+    ///
+    /// # Panics
+    /// If the name is taken.
+    pub fn frozen(&mut self, name: String, shape: Shape, init: Init) -> Segment {
+        let segment = self.param(name, shape, init, false);
+        let last = self.params.last_mut().expect("it was just declared");
+        last.frozen = true;
+        Segment { frozen: true, ..segment }
+    }
+
+    /// Declares a running statistic.
+    ///
+    /// # Panics
+    /// If the name is taken.
+    pub fn running(&mut self, name: String, c: u32, value: f32) -> Segment {
+        let offset = self.running_floats();
+        let (shape, init) = (Shape::Vector { c }, Init::Constant(value));
+        declare(&mut self.running, Segment { name, shape, offset, init, decays: false, frozen: true })
+    }
+
+    /// Length of the parameter arena in floats.
+    pub fn param_floats(&self) -> u32 {
+        self.params.last().map_or(0, |s| (s.offset + s.shape.stored()).next_multiple_of(CHUNK))
+    }
+
+    /// Length of the running statistics in floats.
+    pub fn running_floats(&self) -> u32 {
+        self.running.last().map_or(0, |s| (s.offset + s.shape.stored()).next_multiple_of(RUNNING_ALIGN))
+    }
+
+    /// Parameters without padding.
+    pub fn elements(&self) -> usize {
+        self.params.iter().map(|s| s.shape.elements()).sum()
+    }
+
+    /// The device's tables: blocks `(first vec4, vec4 count, segment, bits of what multiplies weight decay)` and segments
+    /// `(first block, blocks, the same bits)`.
+    pub fn tables(&self) -> (Vec<[u32; 4]>, Vec<[u32; 3]>) {
+        let (mut blocks, mut segments) = (Vec::new(), Vec::new());
+        for (index, segment) in (0u32..).zip(&self.params) {
+            let first = blocks.len() as u32;
+            let len = segment.shape.stored();
+            for start in (0..len).step_by(BLOCK as usize) {
+                blocks.push([
+                    (segment.offset + start) / 4,
+                    BLOCK.min(len - start) / 4,
+                    index,
+                    segment.decay().to_bits(),
+                ]);
+            }
+            segments.push([first, blocks.len() as u32 - first, segment.decay().to_bits()]);
+        }
+        (blocks, segments)
+    }
+
+    /// What multiplies weight decay in each chunk of the parameters: 1, or 0 in a tensor that it leaves out.
+    pub fn decays(&self) -> Vec<f32> {
+        let chunks = |s: &Segment| s.shape.stored().div_ceil(CHUNK) as usize;
+        self.params.iter().flat_map(|s| std::iter::repeat_n(s.decay(), chunks(s))).collect()
+    }
+}
+
+fn declare(list: &mut Vec<Segment>, segment: Segment) -> Segment {
+    assert!(list.iter().all(|s| s.name != segment.name), "parameter `{}` is declared twice", segment.name);
+    list.push(segment.clone());
+    segment
+}

@@ -1,0 +1,193 @@
+//! What a tape becomes: plain data that can be printed, planned and checked without a device.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+use crate::program::{
+    params::Layout,
+    product::Product,
+    shader::{Access, Spec, link},
+};
+
+/// An activation, or the gradient of one: shape `[n, h, w, c]`, stored as `[h][w][n][c padded to 4]`.
+///
+/// With the images inside and the pixels outside, the values at one pixel are a dense matrix of images by channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tensor(pub(super) u32);
+
+impl Tensor {
+    /// The `nth` of a recording's tensors.
+    pub fn nth(nth: usize) -> Self {
+        Self(nth as u32)
+    }
+}
+
+/// How the elements of a buffer are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dtype {
+    /// Four bytes; an index of four bytes too.
+    F32,
+    /// Two bytes.
+    F16,
+}
+
+impl Dtype {
+    pub(super) fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+}
+
+/// What the tape knows about a tensor.
+#[derive(Clone, Debug)]
+pub struct TensorInfo {
+    /// Logical `[n, h, w, c]`.
+    pub shape: [u32; 4],
+    /// Of its elements.
+    pub dtype: Dtype,
+    /// 4-byte words as stored.
+    pub words: u64,
+    /// Scope and op that made it.
+    pub label: String,
+    /// Stays readable after the last call.
+    pub keep: bool,
+    pub(super) gradient: Option<Tensor>,
+    pub(super) no_gradient: bool,
+}
+
+/// A buffer argument of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// An activation or a gradient of one; the planner decides in which buffer it lives.
+    Tensor(Tensor),
+    /// A range of a persistent buffer.
+    Buffer {
+        /// The buffer's name.
+        name: String,
+        /// First byte.
+        offset: u64,
+        /// Length in bytes.
+        bytes: u64,
+    },
+}
+
+impl From<Tensor> for Slot {
+    fn from(tensor: Tensor) -> Self {
+        Self::Tensor(tensor)
+    }
+}
+
+/// A field of a kernel's `Sizes`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Size {
+    /// `u32`
+    U32(u32),
+    /// `f32`
+    F32(f32),
+}
+
+impl From<u32> for Size {
+    fn from(value: u32) -> Self {
+        Self::U32(value)
+    }
+}
+
+impl From<f32> for Size {
+    fn from(value: f32) -> Self {
+        Self::F32(value)
+    }
+}
+
+/// One dispatch.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Kernel and choices.
+    pub spec: Spec,
+    /// Where in the network, e.g. `layer1.0.conv1`.
+    pub label: String,
+    /// Storage buffers in binding order.
+    pub args: Vec<(Slot, Access)>,
+    /// The uniform's fields by name.
+    pub sizes: Vec<(Cow<'static, str>, Size)>,
+    /// Workgroups.
+    pub grid: [u32; 3],
+    /// Floating-point operations, one multiply-add as two; 0 where nobody counts.
+    pub flop: f64,
+    /// The product that it computes, or that another form of would not need it: one that may be tuned.
+    pub product: Option<Product>,
+}
+
+/// What a tape becomes: calls in order, what they work on, and the arenas' layout.
+pub struct Recording {
+    /// The dispatches.
+    pub calls: Vec<Call>,
+    /// All tensors; a [`Tensor`] indexes it.
+    pub tensors: Vec<TensorInfo>,
+    /// Persistent buffers and their bytes.
+    pub buffers: BTreeMap<String, u64>,
+    /// Parameters and running statistics.
+    pub layout: Layout,
+    /// How many of the calls come before the backward pass.
+    pub forward_calls: usize,
+    /// The longest dimension of a grid that no device can dispatch; 0 if every grid is in order.
+    pub largest_grid: u32,
+}
+
+impl Recording {
+    /// A tensor's facts.
+    pub fn info(&self, tensor: Tensor) -> &TensorInfo {
+        &self.tensors[tensor.0 as usize]
+    }
+
+    /// Bytes that a call's arguments span: what it must move at least once.
+    pub fn bytes(&self, call: &Call) -> u64 {
+        call.args.iter().map(|(slot, _)| self.slot_bytes(slot)).sum()
+    }
+
+    /// Bytes that a call loads and stores: each argument's length, once if its kernel loads from it, and once more if it
+    /// stores to it, as naga finds in the WGSL.
+    pub fn moved_bytes(&self, call: &Call) -> u64 {
+        let linked = link(&call.spec);
+        let uses = linked.storage.iter().map(|b| u64::from(b.loaded) + u64::from(b.stored));
+        call.args.iter().zip(uses).map(|((slot, _), uses)| uses * self.slot_bytes(slot)).sum()
+    }
+
+    /// How a slot's elements are stored: persistent buffers hold words of four bytes.
+    pub fn dtype(&self, slot: &Slot) -> Dtype {
+        match slot {
+            Slot::Tensor(t) => self.info(*t).dtype,
+            Slot::Buffer { .. } => Dtype::F32,
+        }
+    }
+
+    /// Length of what a slot names.
+    pub fn slot_bytes(&self, slot: &Slot) -> u64 {
+        match slot {
+            Slot::Tensor(t) => 4 * self.info(*t).words,
+            Slot::Buffer { bytes, .. } => *bytes,
+        }
+    }
+}
+
+impl fmt::Display for Recording {
+    /// The program as a table.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widest = |text: fn(&Call) -> usize| self.calls.iter().map(text).max().unwrap_or(0);
+        let (place, kernel) = (widest(|c| c.label.len()), widest(|c| c.spec.to_string().len()));
+        let row = |cells: [&str; 6]| {
+            let [number, label, spec, grid, megabytes, flop] = cells;
+            let line = format!("{number:>4}  {label:<place$}  {spec:<kernel$}  {grid:>11} {megabytes:>9} {flop:>9}");
+            line.trim_end().to_owned()
+        };
+        writeln!(f, "{}", row(["#", "where", "kernel", "workgroups", "MB", "MFLOP"]))?;
+        for (i, call) in self.calls.iter().enumerate() {
+            let [x, y, z] = call.grid;
+            let megabytes = format!("{:.3}", self.bytes(call) as f64 / 1e6);
+            let flop = if call.flop > 0.0 { format!("{:.1}", call.flop / 1e6) } else { String::new() };
+            let (number, spec, grid) = (i.to_string(), call.spec.to_string(), format!("{x}x{y}x{z}"));
+            writeln!(f, "{}", row([&number, &call.label, &spec, &grid, &megabytes, &flop]))?;
+        }
+        Ok(())
+    }
+}

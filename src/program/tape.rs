@@ -1,0 +1,353 @@
+//! Recording: a network and its backward pass as a list of dispatches, before any device is involved.
+//!
+//! An op is a function that allocates a [`Tensor`], appends a [`Call`] and leaves a closure that will append the calls of
+//! its backward pass. Shapes are checked here, so a wrong network fails before the first step. What comes out, a
+//! [`Recording`], is plain data: it can be printed, planned, validated without a GPU, and run any number of times.
+
+pub mod plan;
+mod recording;
+
+pub use recording::{Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo};
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use super::{
+    Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo,
+    params::{Init, Layout, NoDecay, Role, Shape, padded},
+    product::{Gemm, Product},
+    shader::{Access, Const, Spec},
+    target::{Precision, Target},
+};
+
+/// A parameter, its gradient, or both as a network sees them.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// For reading in forward and backward.
+    pub value: Slot,
+    /// For adding the gradient.
+    pub gradient: Slot,
+    /// Logical shape.
+    pub shape: Shape,
+}
+
+type Backward = Box<dyn FnOnce(&mut Tape, Tensor)>;
+
+/// A recording in progress.
+pub struct Tape {
+    /// Which kernel forms to use.
+    pub target: Target,
+    /// Batch statistics and running averages (true), or the running statistics (false).
+    pub training: bool,
+    /// Probability of dropout, for models that have one before their classifier.
+    pub dropout: f32,
+    /// Which parameters weight decay leaves out; to be set before any is declared.
+    pub no_decay: NoDecay,
+    recording: Recording,
+    backward: Vec<(Tensor, Backward)>,
+    scopes: Vec<String>,
+}
+
+impl Tape {
+    /// An empty tape.
+    pub fn new(target: &Target, training: bool) -> Self {
+        let recording = Recording {
+            calls: vec![],
+            tensors: vec![],
+            buffers: BTreeMap::new(),
+            layout: Layout::default(),
+            forward_calls: 0,
+            largest_grid: 0,
+        };
+        let (target, no_decay) = (target.clone(), NoDecay::default());
+        Self { target, training, dropout: 0.0, no_decay, recording, backward: vec![], scopes: vec![] }
+    }
+
+    /// A tape over arenas that another recording has laid out: an optimizer's.
+    pub fn over_layout(target: &Target, layout: &Layout) -> Self {
+        let mut tape = Self::new(target, true);
+        tape.recording.layout = layout.clone();
+        tape
+    }
+
+    /// How many calls have been recorded.
+    pub fn calls_so_far(&self) -> u32 {
+        self.recording.calls.len() as u32
+    }
+
+    /// The arenas so far.
+    pub fn layout(&self) -> &Layout {
+        &self.recording.layout
+    }
+
+    /// Ends the recording. The arenas `params`, `grads` and `running` become buffers.
+    pub fn finish(mut self) -> Recording {
+        let layout = &self.recording.layout;
+        let (params, running) = (u64::from(layout.param_floats()) * 4, u64::from(layout.running_floats()) * 4);
+        for (name, bytes) in [("params", params), ("grads", params), ("running", running)] {
+            if bytes > 0 && (name != "grads" || self.training) {
+                self.recording.buffers.insert(name.into(), bytes);
+            }
+        }
+        self.recording
+    }
+
+    /// Runs `body` with `name` added to the path of parameters and labels.
+    pub fn scope<T>(&mut self, name: impl Into<String>, body: impl FnOnce(&mut Self) -> T) -> T {
+        self.scopes.push(name.into());
+        let result = body(self);
+        self.scopes.pop();
+        result
+    }
+
+    fn path(&self, name: &str) -> String {
+        let mut path = self.scopes.join(".");
+        if !path.is_empty() && !name.is_empty() {
+            path.push('.');
+        }
+        path + name
+    }
+
+    /// A new activation, stored in the target's precision.
+    pub fn tensor(&mut self, shape: [u32; 4]) -> Tensor {
+        let dtype = match self.target.precision {
+            Precision::F32 => Dtype::F32,
+            Precision::Mixed => Dtype::F16,
+        };
+        self.tensor_of(dtype, shape)
+    }
+
+    /// A new activation whose elements are stored so.
+    pub fn tensor_of(&mut self, dtype: Dtype, shape: [u32; 4]) -> Tensor {
+        let [n, h, w, c] = shape;
+        assert!(shape.iter().all(|&d| d > 0), "{}: a tensor of shape {shape:?} is empty", self.path(""));
+        let elements = u64::from(n) * u64::from(h) * u64::from(w) * u64::from(padded(c));
+        self.push(shape, dtype, elements * dtype.bytes() / 4)
+    }
+
+    /// Working space of a kernel: `words` of 4 bytes.
+    pub fn scratch(&mut self, words: u32) -> Tensor {
+        self.push([1, 1, 1, words], Dtype::F32, u64::from(words))
+    }
+
+    fn push(&mut self, shape: [u32; 4], dtype: Dtype, words: u64) -> Tensor {
+        let label = self.path("");
+        let info = TensorInfo { shape, dtype, words, label, keep: false, gradient: None, no_gradient: false };
+        self.recording.tensors.push(info);
+        Tensor(self.recording.tensors.len() as u32 - 1)
+    }
+
+    /// `[n, h, w, c]`
+    pub fn shape(&self, tensor: Tensor) -> [u32; 4] {
+        self.recording.info(tensor).shape
+    }
+
+    /// How the tensor's elements are stored.
+    pub fn dtype(&self, tensor: Tensor) -> Dtype {
+        self.recording.info(tensor).dtype
+    }
+
+    /// Lets the tensor be read after the last call.
+    pub fn keep(&mut self, tensor: Tensor) {
+        self.recording.tensors[tensor.0 as usize].keep = true;
+    }
+
+    /// Marks an input that no gradient is wanted for.
+    pub fn no_gradient(&mut self, tensor: Tensor) {
+        self.recording.tensors[tensor.0 as usize].no_gradient = true;
+    }
+
+    /// Whether a gradient is wanted for this tensor.
+    pub fn wants_gradient(&self, tensor: Tensor) -> bool {
+        self.training && !self.recording.info(tensor).no_gradient
+    }
+
+    /// Declares a parameter under the current scope.
+    pub fn param(&mut self, name: &str, shape: Shape, init: Init, role: Role) -> Param {
+        let decays = !self.no_decay.leaves_out(role);
+        let (path, layout) = (self.path(name), &mut self.recording.layout);
+        let segment = match role {
+            Role::Frozen => layout.frozen(path, shape, init),
+            _ => layout.param(path, shape, init, decays),
+        };
+        let (offset, bytes) = (u64::from(segment.offset) * 4, u64::from(shape.stored()) * 4);
+        let slot = |name: &str| Slot::Buffer { name: name.into(), offset, bytes };
+        Param { value: slot("params"), gradient: slot("grads"), shape }
+    }
+
+    /// Declares a running statistic of `c` channels under the current scope.
+    pub fn running(&mut self, name: &str, c: u32, value: f32) -> Slot {
+        let segment = self.recording.layout.running(self.path(name), c, value);
+        let (offset, bytes) = (u64::from(segment.offset) * 4, u64::from(segment.shape.stored()) * 4);
+        Slot::Buffer { name: "running".into(), offset, bytes }
+    }
+
+    /// The call that wrote `tensor` last.
+    pub(crate) fn maker(&mut self, tensor: Tensor) -> Option<&mut Call> {
+        let made = (Slot::Tensor(tensor), Access::ReadWrite);
+        self.recording.calls.iter_mut().rev().find(|call| call.args.contains(&made))
+    }
+
+    /// A whole persistent buffer, made at its first mention; two mentions of one name are one buffer.
+    pub fn buffer(&mut self, name: &str, bytes: u64) -> Slot {
+        let known = self.recording.buffers.entry(name.into()).or_insert(bytes);
+        *known = bytes.max(*known);
+        Slot::Buffer { name: name.into(), offset: 0, bytes }
+    }
+
+    /// Begins a call of the kernel `path`.
+    pub fn call(&mut self, path: &'static str) -> CallBuilder<'_> {
+        self.call_of(Spec::new(path))
+    }
+
+    /// Begins a call of a kernel that imports `reduce`.
+    pub fn call_reduce(&mut self, path: &'static str) -> CallBuilder<'_> {
+        let spec = self.target.reducing(Spec::new(path));
+        self.call_of(spec)
+    }
+
+    /// Begins a call of a kernel that imports `gemm`, in f32; takes the core that wastes least on an output of `cols` columns.
+    pub fn call_gemm(&mut self, path: &'static str, cols: u32) -> (Gemm, CallBuilder<'_>) {
+        let waste = |core: &&Gemm| cols.next_multiple_of(core.cols());
+        let core = *self.target.gemm.iter().min_by_key(waste).expect("a target has a core");
+        (core, self.call_of(core.spec(path)))
+    }
+
+    /// Begins a call of the kernel that computes this product, with this core.
+    pub fn call_product(&mut self, product: &Product, gemm: Gemm) -> CallBuilder<'_> {
+        self.call_of(gemm.spec(product.path)).part_of(product)
+    }
+
+    /// Begins a call of this kernel.
+    pub fn call_of(&mut self, spec: Spec) -> CallBuilder<'_> {
+        let label = self.path("");
+        let call = Call { spec, label, args: vec![], sizes: vec![], grid: [1; 3], flop: 0.0, product: None };
+        CallBuilder { tape: self, call }
+    }
+
+    /// Leaves the backward pass of the op that made `y`. It runs with the gradient of `y`, in the scope of now, if
+    /// anything gave `y` a gradient.
+    pub fn on_backward(&mut self, y: Tensor, backward: impl FnOnce(&mut Self, Tensor) + 'static) {
+        if self.training {
+            let scopes = self.scopes.clone();
+            let scoped = move |tape: &mut Self, d_y: Tensor| {
+                let outside = std::mem::replace(&mut tape.scopes, scopes);
+                backward(tape, d_y);
+                tape.scopes = outside;
+            };
+            self.backward.push((y, Box::new(scoped)));
+        }
+    }
+
+    /// Records the backward pass of everything so far, last op first.
+    pub fn backward(&mut self) {
+        self.recording.forward_calls = self.recording.calls.len();
+        for (y, backward) in std::mem::take(&mut self.backward).into_iter().rev() {
+            if let Some(d_y) = self.gradient(y) {
+                backward(self, d_y);
+            }
+        }
+    }
+
+    /// The gradient of `tensor`, if a consumer has written one.
+    pub fn gradient(&self, tensor: Tensor) -> Option<Tensor> {
+        self.recording.info(tensor).gradient
+    }
+
+    /// Where to write the gradient of `x`, and whether to add to what is there: the first consumer assigns, later ones
+    /// accumulate.
+    pub fn write_gradient(&mut self, x: Tensor) -> (Tensor, bool) {
+        if let Some(d_x) = self.gradient(x) {
+            return (d_x, true);
+        }
+        let TensorInfo { shape, dtype, words, .. } = *self.recording.info(x);
+        let d_x = self.push(shape, dtype, words);
+        self.recording.tensors[x.0 as usize].gradient = Some(d_x);
+        (d_x, false)
+    }
+}
+
+/// A call being put together; [`grid`](Self::grid) or [`over`](Self::over) ends it. With an argument of f16 it is a call of
+/// the kernel's f16 form.
+#[must_use = "a call is recorded by `grid` or `over`"]
+pub struct CallBuilder<'a> {
+    tape: &'a mut Tape,
+    call: Call,
+}
+
+impl CallBuilder<'_> {
+    /// A constant of the prelude.
+    pub fn constant(mut self, name: &'static str, value: impl Into<Const>) -> Self {
+        self.call.spec.consts.push((name.into(), value.into()));
+        self
+    }
+
+    /// `#import name` brings `shaders/shared/file.wgsl`.
+    pub fn import(mut self, name: &'static str, file: &'static str) -> Self {
+        self.call.spec.imports.push((name, file));
+        self
+    }
+
+    /// The call is one of those that compute this product.
+    pub fn part_of(mut self, product: &Product) -> Self {
+        self.call.product = Some(product.clone());
+        self
+    }
+
+    /// A field of `Sizes`.
+    pub fn size(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Size>) -> Self {
+        self.call.sizes.push((name.into(), value.into()));
+        self
+    }
+
+    /// Several `u32` fields of `Sizes`.
+    pub fn sizes<const N: usize>(mut self, fields: [(&'static str, u32); N]) -> Self {
+        self.call.sizes.extend(fields.map(|(name, value)| (name.into(), Size::U32(value))));
+        self
+    }
+
+    /// The next storage buffer, read only.
+    pub fn read(mut self, slot: impl Into<Slot>) -> Self {
+        self.call.args.push((slot.into(), Access::Read));
+        self
+    }
+
+    /// The next storage buffer, written.
+    pub fn write(mut self, slot: impl Into<Slot>) -> Self {
+        self.call.args.push((slot.into(), Access::ReadWrite));
+        self
+    }
+
+    /// Floating-point operations, for `plan` and benches.
+    pub fn flop(mut self, flop: f64) -> Self {
+        self.call.flop = flop;
+        self
+    }
+
+    /// Records the call over this many workgroups.
+    pub fn grid(self, x: u32, y: u32, z: u32) {
+        assert!(x > 0 && y > 0 && z > 0, "{}: a grid of {x} x {y} x {z} workgroups", self.call.spec);
+        if x.max(y).max(z) > MAX_GROUPS {
+            let largest = &mut self.tape.recording.largest_grid;
+            *largest = (*largest).max(x.max(y).max(z));
+        }
+        let mut call = self.call;
+        call.grid = [x, y, z];
+        let recording = &mut self.tape.recording;
+        call.spec.half = call.args.iter().any(|(slot, _)| recording.dtype(slot) == Dtype::F16);
+        recording.calls.push(call);
+    }
+
+    /// Records the call over `count` workgroups, as two dimensions where one is too short (`shared/grid.wgsl`).
+    pub fn groups(self, count: u32) {
+        let y = count.div_ceil(MAX_GROUPS);
+        self.grid(count.div_ceil(y), y, 1);
+    }
+
+    /// Records the call over `count` invocations in workgroups of 64.
+    pub fn over(self, count: u32) {
+        self.groups(count.div_ceil(64));
+    }
+}
+
+/// WebGPU's limit per dimension.
+pub const MAX_GROUPS: u32 = 65_535;

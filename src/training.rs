@@ -1,0 +1,18 @@
+//! Training and evaluation of a network on a device.
+
+pub mod evaluate;
+pub mod metrics;
+pub mod network;
+mod options;
+mod position;
+pub mod schedule;
+mod trainer;
+pub mod tune;
+mod watch;
+pub mod weights;
+pub mod whiten;
+
+pub use options::{OnNan, Options};
+pub use position::{Position, Tally};
+pub use trainer::{EpochRow, StepRow, Trainer, loss_variance};
+pub use watch::{After, Checkpoint, Point, Watch, Wish};

@@ -1,0 +1,115 @@
+//! Accuracy, loss and the rest over the test split.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::{
+    data::{Dataset, Split, order},
+    device::Gpu,
+    error::Result,
+    host::loader::Loader,
+    models::{Config, Model},
+    ops::VIEWS,
+    program::params::Layout,
+    training::{
+        metrics::Confusion,
+        network::{Done, Network, Plans, Recipe},
+        weights::Weights,
+    },
+};
+
+/// Batch of an evaluation; the numbers do not depend on it.
+const BATCH: usize = 256;
+
+/// The batch of an evaluation beside training batches of this size: not larger with all its views, so that memory is no more.
+pub(crate) fn batch_beside(batch: u32, tta: bool) -> usize {
+    let views = if tta { VIEWS } else { 1 };
+    BATCH.min((batch / views).max(1) as usize)
+}
+
+/// The distinct sizes of the batches that `len` items make.
+pub(crate) fn batch_sizes(len: usize, batch: usize) -> Vec<u32> {
+    let mut sizes = Vec::new();
+    if len >= batch {
+        sizes.push(batch as u32);
+    }
+    if !len.is_multiple_of(batch) {
+        sizes.push((len % batch) as u32);
+    }
+    sizes
+}
+
+/// The result of an evaluation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Evaluation {
+    /// Percent.
+    pub accuracy: f64,
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Weighted, 0 to 1.
+    pub f1: f64,
+    /// Weighted, 0 to 1.
+    pub precision: f64,
+    /// Weighted, 0 to 1.
+    pub recall: f64,
+    /// `[label][prediction]`.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// Evaluates on the test split; `None` where it is empty.
+///
+/// # Errors
+/// A fault of the device or of the data.
+pub fn evaluate(network: &mut Network<'_>, dataset: &Arc<dyn Dataset>, batch: u32) -> Result<Option<Evaluation>> {
+    let total = dataset.len(Split::Test);
+    if total == 0 {
+        return Ok(None);
+    }
+    let batch = batch_beside(batch, network.tta);
+    let mut loss = 0.0;
+    let mut add = |done: Vec<Done>| {
+        for done in done {
+            if let Done::Evaluated(report) = done {
+                loss += f64::from(report.loss);
+            }
+        }
+    };
+    let batches = Loader::new(dataset.clone(), Split::Test, order(total, None), batch)?;
+    for (index, batch) in batches.enumerate() {
+        add(network.evaluate(&batch?, index == 0)?);
+    }
+    add(network.drain()?);
+    Ok(Some(Evaluation::of(&network.confusion()?, loss / total as f64)))
+}
+
+/// A network that only evaluates.
+///
+/// # Errors
+/// [`crate::error::Error::Device`] if the device cannot hold it, or what `weights` returns.
+pub fn evaluator<'a>(
+    gpu: &'a Gpu,
+    dataset: &dyn Dataset,
+    (model, config): (&Model, Config),
+    batch: u32,
+    tta: bool,
+    weights: impl FnOnce(&Layout) -> Result<Weights>,
+) -> Result<Network<'a>> {
+    let evaluate = batch_sizes(dataset.len(Split::Test), batch_beside(batch, tta));
+    let plans = Plans { model, config, recipe: Recipe { tta, ..Recipe::default() }, train: vec![], evaluate };
+    Network::new(gpu, &plans, None, weights, 0)
+}
+
+impl Evaluation {
+    fn of(confusion: &Confusion, loss: f64) -> Self {
+        let weighted = confusion.weighted();
+        Self {
+            accuracy: confusion.accuracy_percent(),
+            loss,
+            f1: weighted.f1,
+            precision: weighted.precision,
+            recall: weighted.recall,
+            confusion: confusion.counts.chunks(confusion.classes).map(<[u64]>::to_vec).collect(),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Where the first number came up that is not finite: the batches of an update once more, dispatch by dispatch.
+//!
+//! Slow, since everything a kernel wrote is read back, and only asked for after an update that was skipped. A skipped update
+//! leaves parameters and optimizer as they were, so the second pass computes what the first did.
+
+use std::fmt;
+
+use super::{Network, Place, program};
+use crate::{
+    data::Batch,
+    device::runtime::{Argument, Dispatch},
+    error::Result,
+    program::{shader::Access, step::Report},
+};
+
+/// The first dispatch whose output is not finite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NotFinite {
+    /// Kernel and choices.
+    pub kernel: String,
+    /// Where in the network.
+    pub label: String,
+    /// Which batch of the update, from 1.
+    pub batch: usize,
+    /// What it wrote.
+    pub output: Values,
+    /// What it read, as far as it is numbers.
+    pub inputs: Vec<Values>,
+}
+
+/// What a buffer holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Values {
+    /// The variable in WGSL.
+    pub name: String,
+    /// Numbers in it.
+    pub count: usize,
+    /// Of these, not finite.
+    pub not_finite: usize,
+    /// The largest magnitude of the others.
+    pub largest: f32,
+}
+
+impl Values {
+    fn new(name: &str, values: &[f32]) -> Self {
+        let finite = values.iter().filter(|v| v.is_finite());
+        let largest = finite.clone().fold(0.0_f32, |largest, v| largest.max(v.abs()));
+        Self { name: name.into(), count: values.len(), not_finite: values.len() - finite.count(), largest }
+    }
+}
+
+impl fmt::Display for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, count, not_finite, largest } = self;
+        match not_finite {
+            0 => write!(f, "`{name}`: {count} finite numbers up to {largest:.3e}"),
+            _ => write!(f, "`{name}`: {not_finite} of {count} numbers not finite, the others up to {largest:.3e}"),
+        }
+    }
+}
+
+impl fmt::Display for NotFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kernel, label, batch, output, inputs } = self;
+        write!(f, "the first output that is not finite is that of {kernel}")?;
+        if !label.is_empty() {
+            write!(f, " of {label}")?;
+        }
+        write!(f, ", in batch {batch} of the update\n  wrote {output}")?;
+        inputs.iter().try_for_each(|input| write!(f, "\n  read {input}"))
+    }
+}
+
+impl Network<'_> {
+    /// Runs the batches of the last update again, which was skipped, and names the first kernel whose output is not finite;
+    /// `None` if all are. `batches` are all of the update's, in order, as they were given to [`Network::train`]. The running
+    /// statistics move once more, so the run should end here.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Device`] on a fault.
+    ///
+    /// # Panics
+    /// As [`Network::train`].
+    pub fn find_not_finite(&mut self, batches: &[(Batch, Place)]) -> Result<Option<NotFinite>> {
+        self.drain()?;
+        for (index, (batch, place)) in batches.iter().enumerate() {
+            let nth = self.batches - (batches.len() - 1 - index) as i64;
+            self.feed(batch, &self.step_of(*place, nth));
+            let gpu = self.runtime.gpu;
+            let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            // What the first pass left must not be taken for what this one writes.
+            self.runtime.clear_activations(&mut encoder);
+            self.clear(&mut encoder, if place.first { &["grads"] } else { &[] }, place.first);
+            gpu.queue.submit([encoder.finish()]);
+            let mut programs = vec![program(&self.train, batch.labels.len())];
+            if place.last {
+                programs.push(self.update);
+            }
+            for program in programs {
+                if let Some(found) = self.first_of(program, index + 1)? {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn first_of(&self, program: usize, batch: usize) -> Result<Option<NotFinite>> {
+        for (at, dispatch) in self.runtime.dispatches(program).iter().enumerate() {
+            let gpu = self.runtime.gpu;
+            let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            self.runtime.encode_range(program, at..at + 1, &mut pass);
+            drop(pass);
+            gpu.queue.submit([encoder.finish()]);
+            let of = |access| dispatch.arguments.iter().filter(move |a| a.binding.access == access);
+            for argument in of(Access::ReadWrite) {
+                let Some(output) = self.values(argument)?.filter(|values| values.not_finite > 0) else { continue };
+                let inputs = of(Access::Read).map(|a| self.values(a)).collect::<Result<Vec<_>>>()?;
+                let inputs = inputs.into_iter().flatten().collect();
+                let (kernel, label) = (Dispatch::kernel(dispatch).to_owned(), dispatch.label.clone());
+                return Ok(Some(NotFinite { kernel, label, batch, output, inputs }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What an argument holds, if it is numbers.
+    fn values(&self, argument: &Argument) -> Result<Option<Values>> {
+        let Argument { binding, buffer, offset, bytes } = argument;
+        let read = |count| self.runtime.read_at::<f32>(buffer, *offset, count);
+        match binding.element {
+            Some(naga::Scalar::F32) => Ok(Some(Values::new(&binding.name, &read(*bytes as usize / 4)?))),
+            Some(naga::Scalar::F16) => {
+                let words: Vec<u32> = self.runtime.read_at(buffer, *offset, *bytes as usize / 4)?;
+                let halves = words.iter().flat_map(|word| [*word as u16, (word >> 16) as u16]);
+                let values: Vec<f32> = halves.map(|bits| half::f16::from_bits(bits).to_f32()).collect();
+                Ok(Some(Values::new(&binding.name, &values)))
+            }
+            None if binding.name == "report" => {
+                let report = self.runtime.read_at::<Report>(buffer, *offset, 1)?[0];
+                Ok(Some(Values::new("report", &[report.loss, report.grad_norm])))
+            }
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! How much goes into one submission.
+//!
+//! Systems take a device away from who keeps it busy too long: Windows after two seconds, some Linux drivers after ten. On
+//! any usual GPU a batch takes a small part of that, and is one submission. Where it would be too long, it becomes several,
+//! between which the system gets its turn. The first batch is cut finely, because nothing is known of the device yet.
+
+use super::Stretch;
+use crate::device::{is_software, runtime::Runtime};
+
+/// Seconds that a submission should not exceed on a GPU: a quarter of what Windows grants.
+const LONGEST: f64 = 0.5;
+
+/// Submissions that the first batch becomes.
+const FIRST: f64 = 16.0;
+
+pub(super) struct Pace {
+    /// Seconds.
+    longest: f64,
+    /// Per unit of work, as last measured.
+    seconds: Option<f64>,
+}
+
+impl Pace {
+    pub(super) fn new(longest: f64) -> Self {
+        Self { longest, seconds: None }
+    }
+
+    pub(super) fn of(info: &wgpu::AdapterInfo) -> Self {
+        Self::new(if is_software(info) { f64::INFINITY } else { LONGEST })
+    }
+
+    /// What goes into each submission.
+    pub(super) fn parts(&self, runtime: &Runtime<'_>, work: &[Stretch]) -> Vec<Vec<Stretch>> {
+        let all = total(runtime, work);
+        let most = match self.seconds {
+            _ if self.longest.is_infinite() => all,
+            None => all / FIRST,
+            Some(seconds) => self.longest / seconds,
+        };
+        let (mut parts, mut sum) = (vec![vec![]], 0.0);
+        for (program, range) in work {
+            let mut from = range.start;
+            for at in range.clone() {
+                let work = runtime.dispatches(*program)[at].work;
+                if sum > 0.0 && sum + work > most && all > most {
+                    push(&mut parts, (*program, from..at));
+                    parts.push(vec![]);
+                    (from, sum) = (at, 0.0);
+                }
+                sum += work;
+            }
+            push(&mut parts, (*program, from..range.end));
+        }
+        parts
+    }
+
+    /// Takes note of how long some work took.
+    pub(super) fn measured(&mut self, runtime: &Runtime<'_>, work: &[Stretch], seconds: f64) {
+        self.seconds = Some(seconds / total(runtime, work));
+    }
+
+    /// For errors: the work and the heaviest dispatch in it.
+    pub(super) fn describe(&self, runtime: &Runtime<'_>, work: &[Stretch], images: usize) -> String {
+        let dispatches = || work.iter().flat_map(|(program, range)| &runtime.dispatches(*program)[range.clone()]);
+        let Some(heaviest) = dispatches().max_by(|a, b| a.work.total_cmp(&b.work)) else { return String::new() };
+        let place = if heaviest.label.is_empty() { String::new() } else { format!(" of {}", heaviest.label) };
+        let time = self.seconds.map_or(String::new(), |s| format!(", about {:.3} s", s * heaviest.work));
+        format!(
+            "a batch of {images} images in {} dispatches; the heaviest is {}{place}{time}",
+            dispatches().count(),
+            heaviest.kernel(),
+        )
+    }
+}
+
+fn push(parts: &mut [Vec<Stretch>], stretch: Stretch) {
+    if !stretch.1.is_empty() {
+        parts.last_mut().expect("there is a first").push(stretch);
+    }
+}
+
+fn total(runtime: &Runtime<'_>, work: &[Stretch]) -> f64 {
+    let of =
+        |(program, range): &Stretch| runtime.dispatches(*program)[range.clone()].iter().map(|d| d.work).sum::<f64>();
+    work.iter().map(of).sum()
+}

@@ -1,0 +1,131 @@
+//! What programs a network is: one for each batch size that it trains on or evaluates, and the update.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    device::{Gpu, runtime},
+    error::{Error, Result},
+    models::{Config, Model},
+    ops::{self, Augment},
+    optim::{self, Clip, Optimizer},
+    program::{
+        Recording, Tape,
+        params::NoDecay,
+        plan::Plan,
+        product::{Choice, Product},
+        target::{Precision, Target},
+    },
+};
+
+/// The parts of a recipe that are recorded; the default has none of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Recipe {
+    /// What activations and their gradients are stored as.
+    pub precision: Precision,
+    /// What is done to images in training.
+    pub augment: Augment,
+    /// Test-time augmentation: an evaluation takes the weighted mean of the logits of six views ([`ops::average_views`]).
+    pub tta: bool,
+    /// PyTorch's `label_smoothing`, in training; from 0 to below 1.
+    pub smoothing: f32,
+    /// Probability of dropout before the classifier; from 0 to below 1.
+    pub dropout: f32,
+    /// Bounds of the gradient.
+    pub clip: Clip,
+    /// Parameters that weight decay leaves out.
+    pub no_decay: NoDecay,
+}
+
+/// What is recorded.
+pub struct Plans<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// Its size.
+    pub config: Config,
+    /// What else.
+    pub recipe: Recipe,
+    /// Batch sizes to train on.
+    pub train: Vec<u32>,
+    /// Batch sizes to evaluate.
+    pub evaluate: Vec<u32>,
+}
+
+impl Plans<'_> {
+    /// Records the forward pass of a batch of `n` and, in training, its backward pass.
+    pub fn record(&self, target: &Target, n: u32, training: bool) -> Recording {
+        let mut t = Tape::new(&target.with(self.recipe.precision), training);
+        (t.dropout, t.no_decay) = (self.recipe.dropout, self.recipe.no_decay);
+        let augment = match self.recipe {
+            Recipe { augment, .. } if training => augment,
+            Recipe { tta: true, .. } => Augment::Views,
+            _ => Augment::None,
+        };
+        let x = t.scope("input", |t| {
+            let draws = ops::draw(t, n, augment);
+            ops::augment(t, n, draws, augment, self.model.normalize)
+        });
+        let mut logits = (self.model.record)(&mut t, x, self.config);
+        if augment == Augment::Views {
+            logits = t.scope("views", |t| ops::average_views(t, logits));
+        }
+        t.scope("loss", |t| ops::cross_entropy(t, logits, if training { self.recipe.smoothing } else { 0.0 }));
+        t.backward();
+        t.finish()
+    }
+
+    /// The matrix products of all batch sizes, and how each is computed.
+    pub fn products(&self, target: &Target) -> Vec<(Product, Choice)> {
+        let target = target.with(self.recipe.precision);
+        let sizes = self.train.iter().map(|&n| (n, true)).chain(self.evaluate.iter().map(|&n| (n, false)));
+        let calls = sizes.flat_map(|(n, training)| self.record(&target, n, training).calls);
+        let products: BTreeMap<_, _> = calls.filter_map(|call| call.product).map(|p| (p.name.clone(), p)).collect();
+        products.into_values().map(|product| (product.clone(), target.choose(&product))).collect()
+    }
+
+    /// Every program: training, evaluation, update, and where the optimizer has one the way to its point of evaluation.
+    pub fn recordings(&self, target: &Target, optimizer: Option<&dyn Optimizer>) -> Vec<Recording> {
+        let train = self.train.iter().map(|&n| self.record(target, n, true));
+        let evaluate = self.evaluate.iter().map(|&n| self.record(target, n, false));
+        let mut recordings: Vec<_> = train.chain(evaluate).collect();
+        if let (Some(optimizer), Some(network)) = (optimizer, recordings.first()) {
+            let layout = network.layout.clone();
+            let target = target.with(self.recipe.precision);
+            let tape = || Tape::over_layout(&target, &layout);
+            recordings.push(optim::record(optimizer, self.recipe.clip, tape()));
+            recordings.extend(optim::record_evaluation(optimizer, tape()));
+        }
+        recordings
+    }
+
+    /// Bytes that the same programs would take in f32; `None` where they are.
+    pub fn planned_in_f32(&self, target: &Target, optimizer: Option<&dyn Optimizer>) -> Option<u64> {
+        let recipe = Recipe { precision: Precision::F32, ..self.recipe };
+        let (train, evaluate) = (self.train.clone(), self.evaluate.clone());
+        let wide = Plans { model: self.model, config: self.config, recipe, train, evaluate };
+        let recordings = (recipe != self.recipe).then(|| wide.recordings(target, optimizer))?;
+        Some(runtime::planned_bytes(&recordings, &Plan::new(&recordings, true)))
+    }
+
+    /// Refuses what the device cannot hold, naming the largest batch that it can.
+    pub(super) fn check(&self, gpu: &Gpu, recordings: &[Recording]) -> Result<()> {
+        let Err(error) = runtime::fits(gpu, recordings, &Plan::new(recordings, true)) else { return Ok(()) };
+        let asked = self.train.iter().chain(&self.evaluate).copied().max().unwrap_or(1);
+        let holds = |n: u32| {
+            let one = [self.record(&gpu.target, n, !self.train.is_empty())];
+            runtime::fits(gpu, &one, &Plan::new(&one, true)).is_ok()
+        };
+        let (mut fits, mut fails) = (0, asked);
+        while fits + 1 < fails {
+            let n = fits + (fails - fits) / 2;
+            if holds(n) { fits = n } else { fails = n }
+        }
+        let hint = match fits {
+            0 => "this network fits at no batch size; a smaller --width may".to_owned(),
+            n => format!("the largest batch that fits is {n}: --batch-size {n}"),
+        };
+        Err(Error::device(format!("a batch of {asked} does not fit: {error}"), hint))
+    }
+}
+
+/// More images than this in one batch are refused before anything is recorded, so that every count stays within 32 bits.
+pub const LARGEST_BATCH: u32 = 1 << 16;

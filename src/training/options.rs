@@ -1,0 +1,150 @@
+//! What a run is, and what of it can be refused before there is a device.
+
+use crate::{
+    data::{CLASSES, Dataset, Split},
+    error::{Error, Result},
+    models::{self, Config, Stem},
+    ops::Augment,
+    optim::{Clip, Lookahead, RuleChoice},
+    training::schedule::Schedule,
+};
+
+/// What a run is.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Name of a [`Model`](crate::models::Model).
+    pub model: String,
+    /// Its size.
+    pub config: Config,
+    /// The update rule.
+    pub optimizer: RuleChoice,
+    /// Its settings as given.
+    pub set: Vec<(String, String)>,
+    /// Zhang's Lookahead around it.
+    pub lookahead: Option<Lookahead>,
+    /// Passes over the data.
+    pub epochs: u32,
+    /// Ends the run after this many updates.
+    pub max_steps: Option<u64>,
+    /// Images of a batch.
+    pub batch: u32,
+    /// Batches of an update.
+    pub accumulate: u32,
+    /// Augmentation, smoothing, dropout, clipping.
+    pub recipe: Recipe,
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// Epochs from one validation to the next; the last epoch has one anyway.
+    pub validate_every: u32,
+    /// Ends the run when the validation loss has not improved for this many validations.
+    pub early_stop: Option<u32>,
+    /// What happens at an update whose loss or gradient is not finite.
+    pub on_nan: OnNan,
+    /// Random order; otherwise that of the files.
+    pub shuffle: bool,
+    /// Of weights, order and augmentation.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    /// VeloGrad's published experiment: 20 epochs of ResNet-18 with torchvision's stem, two batches of 128 augmented images
+    /// to an update.
+    fn default() -> Self {
+        Self {
+            model: "resnet18".into(),
+            config: Config { stem: Stem::Imagenet, width: 64, classes: CLASSES as u32 },
+            optimizer: "velograd".into(),
+            set: vec![],
+            lookahead: None,
+            epochs: 20,
+            max_steps: None,
+            batch: 128,
+            accumulate: 2,
+            recipe: Recipe { augment: Augment::Paper, ..Recipe::default() },
+            schedule: Schedule::CONSTANT,
+            validate_every: 1,
+            early_stop: None,
+            on_nan: OnNan::Skip,
+            shuffle: true,
+            seed: 0,
+        }
+    }
+}
+
+impl Options {
+    /// The programs of the run.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown model or an option out of its range.
+    pub fn plans(&self, dataset: &dyn Dataset) -> Result<Plans<'static>> {
+        self.check()?;
+        Ok(Plans {
+            model: models::find(&self.model)?,
+            config: self.config,
+            recipe: self.recipe,
+            train: batch_sizes(dataset.len(Split::Train), self.batch as usize),
+            evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(self.batch, self.recipe.tta)),
+        })
+    }
+
+    /// Updates of the whole run.
+    pub(super) fn updates(&self, dataset: &dyn Dataset) -> u64 {
+        let group = u64::from(self.batch) * u64::from(self.accumulate);
+        let all = u64::from(self.epochs) * (dataset.len(Split::Train) as u64).div_ceil(group);
+        self.max_steps.map_or(all, |most| most.min(all))
+    }
+
+    /// Refuses what is out of its range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the range.
+    pub fn check(&self) -> Result<()> {
+        let positive = [
+            ("--batch-size", u64::from(self.batch)),
+            ("--accumulate", u64::from(self.accumulate)),
+            ("--epochs", u64::from(self.epochs)),
+            ("--max-steps", self.max_steps.unwrap_or(1)),
+            ("--validate-every", u64::from(self.validate_every)),
+        ];
+        for (flag, value) in positive {
+            if value == 0 {
+                return Err(Error::config(format!("{flag} 0"), format!("{flag} is at least 1")));
+            }
+        }
+        for (flag, value) in [("--label-smoothing", self.recipe.smoothing), ("--dropout", self.recipe.dropout)] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::config(format!("{flag} {value}"), format!("{flag} is from 0 to below 1")));
+            }
+        }
+        let Clip { norm, value } = self.recipe.clip;
+        for (flag, limit) in [("--clip-norm", norm), ("--clip-value", value)] {
+            if limit.is_some_and(|v| !(v > 0.0 && v.is_finite())) {
+                return Err(Error::config(format!("{flag} {}", limit.unwrap_or(0.0)), format!("{flag} is above 0")));
+            }
+        }
+        if self.early_stop == Some(0) {
+            return Err(Error::config("--early-stop 0", "--early-stop is at least 1"));
+        }
+        models::check_width(self.config.width)
+    }
+}
+
+/// What happens at an update whose loss or gradient is not finite. The device leaves it out in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnNan {
+    /// The run goes on, unless twenty in a row were left out: then it has diverged and ends.
+    #[default]
+    Skip,
+    /// The run ends at the first.
+    Stop,
+}
+
+impl OnNan {
+    /// Updates left out in a row that end the run.
+    pub(super) fn most(self) -> u32 {
+        match self {
+            Self::Skip => 20,
+            Self::Stop => 1,
+        }
+    }
+}
