@@ -10,13 +10,14 @@
 use std::collections::BTreeMap;
 
 use clap::Parser;
+use pollster::block_on;
 use velograd::{
     check::selftest::{self, Depth},
     cli::{ModelFlags, TuneFlags},
     device::{runtime::Runtime, timing::dispatch_seconds},
     error::{Error, Result},
     optim,
-    program::step::Step,
+    program::{BufferKind, step::Step},
     training::weights::Weights,
 };
 
@@ -43,14 +44,14 @@ fn main() -> Result<()> {
     let flags = &arguments.model;
     let optimizer = flags.optimizer()?;
     let (gpu, plans) = flags.open(&arguments.tune)?;
-    let failed = selftest::run(&gpu, Depth::Short)?.into_iter().filter(|row| !row.passed).count();
+    let failed = block_on(selftest::run(&gpu, Depth::Short))?.into_iter().filter(|row| !row.passed).count();
     if failed > 0 {
         let hint = "velograd selftest names them; a wrong kernel is not worth timing";
         return Err(Error::device(format!("{}: {failed} kernels are wrong", gpu.info.name), hint));
     }
-    let recordings = plans.recordings(&gpu.target, Some(optimizer.as_ref()));
-    let runtime = Runtime::new(&gpu, &recordings, true)?;
-    runtime.write(runtime.buffer("params"), &Weights::init(&recordings[0].layout, 0).params);
+    let (recordings, _) = plans.programs(Some(optimizer.as_ref())).numbered();
+    let runtime = block_on(Runtime::new(&gpu, &recordings, true))?;
+    runtime.write(runtime.buffer(&BufferKind::Params), &Weights::init(&recordings[0].layout, 0).params);
     optim::start(optimizer.as_ref(), &runtime, &recordings[0].layout);
     runtime.set_step(&Step { loss_scale: 1.0 / flags.batch_size as f32, rows: [[1.0; 4]; 8], ..Step::default() });
 
@@ -59,7 +60,7 @@ fn main() -> Result<()> {
     for (program, recording) in recordings.iter().enumerate() {
         let mut best = vec![f64::INFINITY; recording.calls.len()];
         for _ in 0..5 {
-            let Some(seconds) = dispatch_seconds(&runtime, program)? else {
+            let Some(seconds) = block_on(dispatch_seconds(&runtime, program))? else {
                 return Err(Error::device(format!("{} has no timestamps inside passes", gpu.info.name), ""));
             };
             best.iter_mut().zip(seconds).for_each(|(best, s)| *best = best.min(s));

@@ -18,13 +18,14 @@
 use std::time::Instant;
 
 use clap::Parser;
+use pollster::block_on;
 use velograd::{
     check::selftest::{self, Depth},
     device::{Gpu, runtime::Runtime, timing::program_seconds},
     error::{Error, Result},
     models::{self, Config, Stem},
     optim::{self, Clip, Optimizer, Updates},
-    program::{Recording, Tape, params::Layout},
+    program::{BufferKind, Recording, Tape, params::Layout},
     training::{
         network::{Plans, Recipe},
         weights::Weights,
@@ -62,8 +63,8 @@ fn main() -> Result<()> {
         rules.push(("sgd", vec![("momentum".to_owned(), "0.9".to_owned())]));
     }
     rules.iter().try_for_each(|(name, set)| optim::build(name, set).map(drop))?;
-    let gpu = Gpu::open(arguments.device.as_deref())?;
-    let failed = selftest::run(&gpu, Depth::Short)?.into_iter().filter(|row| !row.passed).count();
+    let gpu = velograd::host::device::open(arguments.device.as_deref())?;
+    let failed = block_on(selftest::run(&gpu, Depth::Short))?.into_iter().filter(|row| !row.passed).count();
     if failed > 0 {
         let hint = "velograd selftest names them; a wrong kernel is not worth timing";
         return Err(Error::device(format!("{}: {failed} kernels are wrong", gpu.info.name), hint));
@@ -99,29 +100,30 @@ fn resnet18(gpu: &Gpu) -> Result<Layout> {
         model: models::find("resnet18")?,
         config: Config { stem: Stem::Imagenet, width: 64, classes: 10 },
         recipe: Recipe::default(),
+        target: gpu.target.clone(),
         train: vec![1],
         evaluate: vec![],
     };
-    Ok(plans.record(&gpu.target, 1, true).layout)
+    Ok(plans.record(1, true).layout)
 }
 
 /// A rule on a device.
-struct Rule<'a> {
+struct Rule {
     name: String,
     optimizer: Box<dyn Optimizer>,
     recording: Recording,
-    runtime: Runtime<'a>,
+    runtime: Runtime,
 }
 
-impl<'a> Rule<'a> {
-    fn new(gpu: &'a Gpu, layout: &Layout, name: &str, set: &[(String, String)]) -> Result<Self> {
+impl Rule {
+    fn new(gpu: &Gpu, layout: &Layout, name: &str, set: &[(String, String)]) -> Result<Self> {
         let (optimizer, _) = optim::build(name, set)?;
         let recording = optim::record(optimizer.as_ref(), Clip::default(), Tape::over_layout(&gpu.target, layout));
         let recordings = [recording];
-        let runtime = Runtime::new(gpu, &recordings, true)?;
+        let runtime = block_on(Runtime::new(gpu, &recordings, true))?;
         // Other first weights do for gradients: numbers of ordinary size, and zeros in the padding.
-        runtime.write(runtime.buffer("params"), &Weights::init(layout, 0).params);
-        runtime.write(runtime.buffer("grads"), &Weights::init(layout, 1).params);
+        runtime.write(runtime.buffer(&BufferKind::Params), &Weights::init(layout, 0).params);
+        runtime.write(runtime.buffer(&BufferKind::Grads), &Weights::init(layout, 1).params);
         optim::start(optimizer.as_ref(), &runtime, layout);
         let [recording] = recordings;
         let set: String = set.iter().map(|(key, value)| format!(" {key}={value}")).collect();
@@ -134,7 +136,7 @@ impl<'a> Rule<'a> {
         let mut step = Updates { issued: t - 1, ..Updates::default() }.next(optimizer, optimizer.lr());
         step.loss_scale = 1.0;
         self.runtime.set_step(&step);
-        program_seconds(&self.runtime, 0)
+        block_on(program_seconds(&self.runtime, 0))
     }
 
     fn print(&self, [copy, adamw, due, not_due]: [f64; 4], copied: u64) {
@@ -159,41 +161,43 @@ impl<'a> Rule<'a> {
 }
 
 /// Arenas of the parameters' size, one copied into the other.
-struct Copy<'a> {
-    runtime: Runtime<'a>,
+struct Copy {
+    runtime: Runtime,
     /// Read and written.
     bytes: u64,
 }
 
-impl<'a> Copy<'a> {
-    fn new(gpu: &'a Gpu, layout: &Layout) -> Result<Self> {
+impl Copy {
+    fn new(gpu: &Gpu, layout: &Layout) -> Result<Self> {
         let floats = layout.param_floats();
         let mut t = Tape::new(&gpu.target, true);
-        let arena = |t: &mut Tape, name: &str| t.buffer(name, 4 * u64::from(floats));
+        let arena = |t: &mut Tape, name: &'static str| t.buffer(BufferKind::scratch(name), 4 * u64::from(floats));
         let (source, copy) = (arena(&mut t, "source"), arena(&mut t, "copy"));
         t.call("bench/copy").size("len4", floats / 4).read(source).write(copy).groups(floats / 4 / 256);
         let recordings = [t.finish()];
-        let runtime = Runtime::new(gpu, &recordings, true)?;
+        let runtime = block_on(Runtime::new(gpu, &recordings, true))?;
         let values: Vec<f32> = (0..floats).map(|i| i as f32).collect();
-        runtime.write(runtime.buffer("source"), &values);
+        runtime.write(runtime.buffer(&BufferKind::scratch("source")), &values);
         let bytes = recordings[0].moved_bytes(&recordings[0].calls[0]);
         Ok(Self { runtime, bytes })
     }
 
     fn seconds(&self) -> Result<f64> {
-        program_seconds(&self.runtime, 0)
+        block_on(program_seconds(&self.runtime, 0))
     }
 
     /// Seconds of the device's own copy from buffer to buffer.
     fn buffer_copy_seconds(&self) -> Result<f64> {
-        let (gpu, source, copy) = (self.runtime.gpu, self.runtime.buffer("source"), self.runtime.buffer("copy"));
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut submission = self.runtime.submission();
         for _ in 0..COPIES {
-            encoder.copy_buffer_to_buffer(source, 0, copy, 0, source.size());
+            submission.copy(
+                self.runtime.buffer(&BufferKind::scratch("source")),
+                self.runtime.buffer(&BufferKind::scratch("copy")),
+            );
         }
         let start = Instant::now();
-        gpu.queue.submit([encoder.finish()]);
-        gpu.wait()?;
+        submission.submit();
+        block_on(self.runtime.gpu.wait())?;
         Ok(start.elapsed().as_secs_f64() / f64::from(COPIES))
     }
 

@@ -10,10 +10,11 @@
 use std::{path::Path, process::Command, time::Instant};
 
 use clap::Parser;
+use pollster::block_on;
 use velograd::{
     check::selftest,
     data::Batch,
-    device::{Gpu, is_software, timing::dispatch_seconds},
+    device::{Gpu, timing::dispatch_seconds},
     error::{Error, Result},
     lab::table::Table,
     models::{self, Config, Stem},
@@ -81,9 +82,9 @@ impl Row {
 
 fn main() -> Result<()> {
     let Arguments { device, .. } = Arguments::parse();
-    let gpu = Gpu::open(device.as_deref())?;
+    let gpu = velograd::host::device::open(device.as_deref())?;
     println!("{gpu}");
-    selftest::assure(&gpu, &gpu.target, [], "velograd")?;
+    block_on(selftest::assure(&gpu, &gpu.target, [], "velograd"))?;
     let mut rows = steps(&gpu)?;
     let [cold, warm] = starts(device.as_deref())?;
     rows.push(Row {
@@ -93,7 +94,7 @@ fn main() -> Result<()> {
         target: Target::Below(10.0),
     });
     rows.push(Row { what: "start to first step, warm", figure: warm, unit: "s", target: Target::Below(1.5) });
-    let judged = is_software(&gpu.info);
+    let judged = gpu.info.is_software();
     let header = ["what", "measured", "target", ""].map(str::to_owned).to_vec();
     let table = Table { header, rows: rows.iter().map(|row| row.cells(judged)).collect() };
     print!("{}", table.text());
@@ -108,19 +109,21 @@ fn steps(gpu: &Gpu) -> Result<Vec<Row>> {
     let config = Config { stem: Stem::Imagenet, width: 64, classes: 10 };
     let recipe = Recipe { augment: Augment::Paper, ..Recipe::default() };
     let model = models::find("resnet18")?;
-    let plans = Plans { model, config, recipe, train: vec![BATCH], evaluate: vec![] };
+    let target = gpu.target.clone();
+    let plans = Plans { model, config, recipe, target, train: vec![BATCH], evaluate: vec![] };
     let (optimizer, _) = optim::build("velograd", &[])?;
     let lr = optimizer.lr();
-    let calls = plans.record(&gpu.target, BATCH, true).calls;
-    let mut network = Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
+    let calls = plans.record(BATCH, true).calls;
+    let mut network = block_on(Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0))?;
     let batch = Batch::noise(BATCH);
     let place = Place { first: true, last: true, images: BATCH, epoch: 1, lr };
     let mut updates = |count: usize| -> Result<f64> {
         let start = Instant::now();
         for _ in 0..count {
+            block_on(network.make_room())?;
             network.train(&batch, place)?;
         }
-        network.drain()?;
+        block_on(network.drain())?;
         Ok(start.elapsed().as_secs_f64())
     };
     updates(2)?;
@@ -137,8 +140,10 @@ fn steps(gpu: &Gpu) -> Result<Vec<Row>> {
     ];
     let (mut slowest, mut optimizer) = (0.0_f64, f64::INFINITY);
     for _ in 0..3 {
-        let (batch, update) =
-            (dispatch_seconds(&network.runtime, 0)?, dispatch_seconds(&network.runtime, network.update_program())?);
+        let (batch, update) = (
+            block_on(dispatch_seconds(&network.runtime, 0))?,
+            block_on(dispatch_seconds(&network.runtime, network.update_program()))?,
+        );
         let (Some(batch), Some(update)) = (batch, update) else { return Ok(rows) };
         let rates = calls.iter().zip(&batch).filter(|(call, _)| large(call)).map(|(call, s)| call.flop / s / 1e9);
         slowest = slowest.max(rates.fold(f64::INFINITY, f64::min));

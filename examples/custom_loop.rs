@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
+use pollster::block_on;
 use velograd::{
-    data::{Dataset, Shapes10, Sizes, Split, order},
-    device::Gpu,
+    data::{Dataset, Inline, Shapes10, Sizes, Split, order},
     error::Result,
     host::loader::Loader,
     models::{Config, Model, Stem},
@@ -37,17 +37,18 @@ fn three_layers(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
 }
 
 fn main() -> Result<()> {
-    let gpu = Gpu::open(None)?;
+    let gpu = velograd::host::device::open(None)?;
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(0, Sizes { train: 2000, test: 500 })?);
     let plans = Plans {
         model: &Model::new("three_layers", three_layers),
         config: Config { stem: Stem::Cifar, width: 16, classes: 10 },
         recipe: Recipe::default(), // no augmentation, dropout, clipping
-        train: vec![BATCH],        // every batch size that will come
+        target: gpu.target.clone(),
+        train: vec![BATCH], // every batch size that will come
         evaluate: vec![BATCH],
     };
     let (optimizer, _) = optim::build("velograd", &[])?;
-    let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
+    let mut network = block_on(Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0))?;
 
     let mut first = None;
     for epoch in 1..=4 {
@@ -62,12 +63,13 @@ fn main() -> Result<()> {
         };
         let order = order(data.len(Split::Train), Some((0, u64::from(epoch))));
         for batch in Loader::new(data.clone(), Split::Train, order, BATCH as usize)? {
-            // One batch is one update. Reports come back late: nothing waits for the device inside a step.
-            note(network.train(&batch?, Place { first: true, last: true, images: BATCH, epoch, lr: 0.003 })?);
+            // One batch is one update. Handing it over never waits: a few are under way while the next is put together.
+            note(block_on(network.make_room())?);
+            network.train(&batch?, Place { first: true, last: true, images: BATCH, epoch, lr: 0.003 })?;
         }
-        note(network.drain()?);
+        note(block_on(network.drain())?);
         let loss = loss / images as f32;
-        let test = evaluate(&mut network, &data, BATCH)?.expect("there are test images");
+        let test = block_on(evaluate(&mut network, &Inline(data.clone()), BATCH))?.expect("there are test images");
         println!("epoch {epoch}: training loss {loss:.4}, test accuracy {:.1} %", test.accuracy);
         let first = *first.get_or_insert(loss);
         assert!(epoch == 1 || loss < first, "the loss does not fall");

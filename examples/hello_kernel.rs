@@ -4,14 +4,11 @@
 //! cargo run --release --example hello_kernel
 //! ```
 
-use velograd::{
-    device::{Gpu, runtime::Runtime},
-    error::Result,
-    program::Tape,
-};
+use pollster::block_on;
+use velograd::{device::runtime::Runtime, error::Result, program::Tape};
 
 fn main() -> Result<()> {
-    let gpu = Gpu::open(None)?;
+    let gpu = velograd::host::device::open(None)?;
 
     // Record: nothing runs yet, shapes are checked here. [n, h, w, c], stored with channels padded to four.
     let mut tape = Tape::new(&gpu.target, false);
@@ -23,10 +20,10 @@ fn main() -> Result<()> {
     print!("{recording}");
 
     // Run.
-    let runtime = Runtime::new(&gpu, &[recording], true)?;
+    let runtime = block_on(Runtime::new(&gpu, &[recording], true))?;
     runtime.write(runtime.tensor(0, x), &[-1.0_f32, 2.0, -3.0, 4.0, 5.0, -6.0, 7.0, -8.0]);
-    runtime.run(&[0])?;
-    let result: Vec<f32> = runtime.read(runtime.tensor(0, y), 8)?;
+    block_on(runtime.run(&[0]))?;
+    let result: Vec<f32> = block_on(runtime.read(runtime.tensor(0, y), 8))?;
     println!("relu on {}: {result:?}", gpu.info.name);
     assert_eq!(result, [0.0, 2.0, 0.0, 4.0, 5.0, 0.0, 7.0, 0.0]);
     Ok(())

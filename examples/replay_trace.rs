@@ -12,9 +12,9 @@
 use std::{path::PathBuf, process::ExitCode, str::FromStr};
 
 use clap::Parser;
+use pollster::block_on;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use velograd::{
-    device::Gpu,
     error::{Error, Result},
     host::{files::write_atomically, rule_file},
     optim::{Lookahead, Stepper},
@@ -62,21 +62,21 @@ fn run(arguments: &Arguments) -> Result<()> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     let trace = Trace::read(arguments, &bytes)?;
 
-    let gpu = Gpu::open(arguments.device.as_deref())?;
-    let mut stepper = Stepper::shaped(&gpu, &gpu.target, optimizer, &trace.shapes, &trace.params)?;
+    let gpu = velograd::host::device::open(arguments.device.as_deref())?;
+    let mut stepper = block_on(Stepper::shaped(&gpu, &gpu.target, optimizer, &trace.shapes, &trace.params))?;
     let mut history = vec![Vec::new(); trace.params.len()];
     for (update, &loss) in trace.losses.iter().enumerate() {
         let slice = |(grads, params): (&Vec<f32>, &Vec<f32>)| grads[update * params.len()..][..params.len()].to_vec();
         let grads: Vec<_> = trace.grads.iter().zip(&trace.params).map(slice).collect();
-        let report = stepper.step(&grads, loss)?;
+        let report = block_on(stepper.step(&grads, loss))?;
         if report.skip != 0 {
             eprintln!("update {}: skipped, its loss or gradient is not finite", update + 1);
         }
-        for (all, now) in history.iter_mut().zip(stepper.params()?) {
+        for (all, now) in history.iter_mut().zip(block_on(stepper.params())?) {
             all.extend(now);
         }
     }
-    write(arguments, &trace, &history, &stepper.evaluation_params()?)?;
+    write(arguments, &trace, &history, &block_on(stepper.evaluation_params())?)?;
     println!("{} updates of {} tensors on {}", trace.losses.len(), trace.params.len(), gpu.info.name);
     Ok(())
 }

@@ -15,6 +15,13 @@ for example in hello_kernel custom_loop; do
     cargo run --release --quiet --example "$example"
 done
 
+# The core must build for browsers too, where the target is there or has to be (VELOGRAD_REQUIRE_WASM=1).
+if [ "${VELOGRAD_REQUIRE_WASM:-}" = 1 ] || rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; then
+    scripts/wasm.sh
+else
+    say "skipped: whether the core builds for browsers; rustup target add wasm32-unknown-unknown makes it possible"
+fi
+
 cargo fmt --check
 cargo clippy --release --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet

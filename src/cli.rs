@@ -28,11 +28,14 @@ use crate::{
     check::cooperative::{self, Verdict},
     device::Gpu,
     error::{Error, Result},
-    host::rule_file,
+    host::{device::open, rule_file},
     models::{self, Config, Model, Stem, check_width},
     ops::Augment,
     optim::Optimizer,
+    program::target::{Precision, Target},
+    training::network::{LARGEST_BATCH, Plans, Recipe},
 };
+use pollster::block_on;
 
 /// Train convolutional networks on any GPU, or none: every operation is a WGSL compute shader.
 #[derive(Parser)]
@@ -140,32 +143,37 @@ pub enum PrecisionFlag {
 }
 
 impl PrecisionFlag {
-    /// What it means on this device; of `auto`, and of cooperative matrices where they were asked for, a line says it.
+    /// What it means on this device, and the target that computes in it; of `auto`, and of cooperative matrices where they were
+    /// asked for, a line says it.
     ///
     /// # Errors
     /// [`Error::Device`] if the device has not what was asked for.
-    pub fn on(self, gpu: &mut Gpu) -> Result<Precision> {
+    pub fn on(self, gpu: &Gpu) -> Result<(Precision, Target)> {
         let precision = match self {
             Self::F32 => Precision::F32,
             Self::Mixed => Precision::Mixed,
             Self::Auto => {
-                let precision = if gpu.has_f16() { Precision::Mixed } else { Precision::F32 };
-                let why = if gpu.has_f16() { "have f16" } else { "have no f16" };
+                let precision = if gpu.features.f16 { Precision::Mixed } else { Precision::F32 };
+                let why = if gpu.features.f16 { "have f16" } else { "have no f16" };
                 remark(&format!("precision {} (the shaders of {} {why})", precision.name(), gpu.info.name));
                 precision
             }
         };
-        gpu.target_for(precision)?;
+        gpu.supports(precision)?;
+        let mut target = gpu.target.clone();
         if precision == Precision::Mixed && gpu.matrix.is_some() {
-            let verdict = match cooperative::adopt(gpu)? {
-                Verdict::Absent => return Ok(precision),
+            let verdict = match block_on(cooperative::judge(gpu, gpu.matrix))? {
+                Verdict::Absent => return Ok((precision, target)),
                 Verdict::Wrong => "compute wrongly: not used",
                 Verdict::Slow => "are no faster: not used",
-                Verdict::Taken => "are used for products",
+                Verdict::Taken => {
+                    target.matrix = gpu.matrix;
+                    "are used for products"
+                }
             };
             remark(&format!("cooperative matrices of {} {verdict}", gpu.info.name));
         }
-        Ok(precision)
+        Ok((precision, target))
     }
 }
 
@@ -221,11 +229,11 @@ impl ModelFlags {
     /// The device, and one training program of this batch size, no evaluation.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown model or a size out of its range, before the device is opened; as [`Gpu::open`] and
+    /// [`Error::Config`] for an unknown model or a size out of its range, before the device is opened; as [`open`] and
     /// [`PrecisionFlag::on`].
     pub fn open(&self, tune: &TuneFlags) -> Result<(Gpu, Plans<'static>)> {
-        let mut gpu = self.open_gpu()?;
-        let plans = self.on(&mut gpu, tune)?;
+        let gpu = self.open_gpu()?;
+        let plans = self.on(&gpu, tune)?;
         Ok((gpu, plans))
     }
 
@@ -236,11 +244,12 @@ impl ModelFlags {
     }
 
     /// That program for a device that is open.
-    fn on(&self, gpu: &mut Gpu, tune: &TuneFlags) -> Result<Plans<'static>> {
+    fn on(&self, gpu: &Gpu, tune: &TuneFlags) -> Result<Plans<'static>> {
         let (model, config) = self.network()?;
-        let recipe = Recipe { augment: Augment::Paper, precision: self.precision.on(gpu)?, ..Recipe::default() };
-        let plans = Plans { model, config, recipe, train: vec![self.batch_size], evaluate: vec![] };
-        tune.apply(gpu, &plans)?;
+        let (precision, target) = self.precision.on(gpu)?;
+        let recipe = Recipe { augment: Augment::Paper, precision, ..Recipe::default() };
+        let mut plans = Plans { model, config, recipe, target, train: vec![self.batch_size], evaluate: vec![] };
+        plans.target = tune.apply(gpu, &plans)?;
         Ok(plans)
     }
 
@@ -270,7 +279,7 @@ pub fn key_value(text: &str) -> std::result::Result<(String, String), String> {
 
 /// Opens the device; a terminal sees how many kernels have been compiled.
 fn open_device(wanted: Option<&str>) -> Result<Gpu> {
-    let gpu = Gpu::open(wanted)?;
+    let gpu = open(wanted)?;
     gpu.on_compile(progress::compiling);
     Ok(gpu)
 }

@@ -8,11 +8,13 @@
 mod batch;
 pub mod holdout;
 pub mod shapes10;
+mod source;
 pub mod summary;
 
 pub use batch::{Batch, order};
 pub use holdout::Holdout;
 pub use shapes10::{Shapes10, Sizes};
+pub use source::{Batches, Inline, Next, Source, in_batches};
 pub use summary::{Summary, summary};
 
 use crate::error::Result;

@@ -1,12 +1,17 @@
 //! Devices: the only room that names wgpu.
+//!
+//! Handing work over never waits; [`readback`] is the one place that does.
 
+mod adapter;
 mod gpu;
 pub mod kernel;
+pub mod readback;
 pub mod runtime;
+pub mod submission;
 pub mod timing;
 mod unchecked;
 
-pub(crate) use unchecked::pipeline_cache;
-
-pub use crate::program::target::fixed_subgroup;
-pub use gpu::{FEATURES, Gpu, NO_ADAPTER, adapters, choose, driver, is_software};
+pub use adapter::{Adapter, DeviceKind, Features, Info, NO_ADAPTER, adapters, choose, fixed_subgroup};
+pub use gpu::{Gpu, Opening, PipelineStore, Shared};
+/// A buffer in the device's memory.
+pub use wgpu::Buffer as DeviceBuffer;

@@ -3,11 +3,13 @@
 pub mod cache;
 pub mod checkpoint;
 pub mod data;
+pub mod device;
 pub mod files;
 pub mod loader;
 pub mod rule_file;
 pub mod run;
 pub mod signals;
 pub mod tensors;
+pub mod threads;
 pub mod tuning;
 pub mod weights;

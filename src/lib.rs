@@ -1,5 +1,4 @@
 //! velograd trains convolutional networks with every operation a WGSL compute shader.
-#![warn(missing_docs)]
 
 pub mod check;
 #[cfg(feature = "cli")]
@@ -14,6 +13,7 @@ pub mod lab;
 pub mod models;
 pub mod ops;
 pub mod optim;
+pub mod parallel;
 pub mod program;
 pub mod random;
 pub mod training;

@@ -10,11 +10,11 @@ mod elementwise;
 mod linear;
 mod loss;
 mod pool;
+mod rows;
 mod scaler;
 
 pub use activation::Activation;
 pub use augment::{Augment, IMAGE_BYTES, Normalize, VIEWS, augment, average_views, draw};
-pub(crate) use batchnorm::Rows;
 pub use batchnorm::{BatchNorm, batch_norm};
 pub use bias::bias;
 pub(crate) use bias::rows as bias_rows;
@@ -24,4 +24,5 @@ pub use elementwise::{add_relu, relu, scale};
 pub use linear::{linear, linear_of};
 pub use loss::cross_entropy;
 pub use pool::{global_avg_pool, max_pool2d};
+pub(crate) use rows::Rows;
 pub use scaler::{FIRST_SCALE, SCALER, adjust_scale};

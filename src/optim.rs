@@ -17,6 +17,7 @@ mod updates;
 pub mod velograd;
 
 pub use choice::RuleChoice;
+pub use inert::{Trial, try_out};
 pub use lookahead::Lookahead;
 pub use rule::{LONGEST as LONGEST_RULE, TEMPLATE};
 pub use settings::{Bound, Kind, Range, Setting, Settings, Value};
@@ -24,6 +25,7 @@ pub use stepper::{Snapshot, Stepper};
 pub use updates::{IN_FLIGHT, Updates};
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Arc, LazyLock},
 };
@@ -33,11 +35,11 @@ use rule::RuleFile;
 use updates::correction;
 
 use crate::{
-    device::{Gpu, runtime::Runtime},
-    error::{Error, Result},
+    device::runtime::Runtime,
+    error::{Error, Result, suggest},
     ops,
     program::{
-        Recording, Slot, Tape,
+        BufferKind, Name, Recording, Slot, Tape,
         params::{CHUNK, Layout},
         shader::SHADERS,
         target::Precision,
@@ -72,13 +74,12 @@ pub trait Optimizer {
         let _ = layout;
         vec![]
     }
-    /// Tries a rule that came from outside the program on parameters without gradients, which it has to leave alone.
+    /// What [`try_out`] runs of a rule that came from outside the program.
     ///
     /// # Errors
-    /// [`Error::Config`] if it does not, [`Error::Device`] on a fault.
-    fn try_out(&self, gpu: &Gpu) -> Result<()> {
-        let _ = gpu;
-        Ok(())
+    /// [`Error::Config`] for a rule that cannot be built under its own default settings.
+    fn trials(&self) -> Result<Vec<Trial>> {
+        Ok(vec![])
     }
     /// Appends the calls that turn `params`, in place, from where gradients are taken into where the network is to be
     /// evaluated and saved. None for a rule with one point for both; the way back is a copy ([`begin_evaluation`]).
@@ -242,16 +243,16 @@ impl Clip {
     /// Appends what bounds the arena `grads`.
     pub fn record(&self, t: &mut Tape) {
         let len4 = t.layout().param_floats() / 4;
-        let grads = arena(t, "grads");
+        let grads = arena(t, BufferKind::Grads);
         if let Some(limit) = self.value {
             let call = t.call("norm/clip_value").size("len4", len4).size("limit", limit);
-            call.write(grads.clone()).over(len4);
+            call.write(grads).over(len4);
         }
         if let Some(limit) = self.norm {
             let (table, count) = blocks(t);
             let (sums, factor) = (t.scratch(4 * count), t.scratch(4));
             let call = t.call_reduce("norm/partial").size("blocks", count);
-            call.read(table).read(grads.clone()).write(sums).groups(count);
+            call.read(table).read(grads).write(sums).groups(count);
             let call = t.call_reduce("norm/clip_factor").size("blocks", count).size("limit", limit);
             call.read(sums).write(factor).grid(1, 1, 1);
             t.call("norm/scale").size("len4", len4).read(factor).write(grads).over(len4);
@@ -271,99 +272,93 @@ pub fn record(optimizer: &dyn Optimizer, clip: Clip, mut t: Tape) -> Recording {
 
 /// Fills what updates start from: the tables of blocks, segments and decays, and state that copies the parameters. To be called
 /// once the parameters are in place.
-pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime<'_>, layout: &Layout) {
+pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime, layout: &Layout) {
     let ((blocks, segments), decays) = (layout.tables(), layout.decays());
-    let tables: [(&str, &[u32]); 3] = [
-        ("blocks", bytemuck::cast_slice(&blocks)),
-        ("segments", bytemuck::cast_slice(&segments)),
-        ("decays", bytemuck::cast_slice(&decays)),
+    let tables: [(BufferKind, &[u32]); 3] = [
+        (BLOCKS, bytemuck::cast_slice(&blocks)),
+        (SEGMENTS, bytemuck::cast_slice(&segments)),
+        (DECAYS, bytemuck::cast_slice(&decays)),
     ];
-    for (name, words) in tables {
-        if runtime.has_buffer(name) {
-            runtime.write(runtime.buffer(name), words);
-        }
+    for (table, words) in tables.iter().filter(|(table, _)| runtime.kinds().any(|kind| kind == table)) {
+        runtime.write(runtime.buffer(table), words);
     }
     for (name, words) in optimizer.tables(layout) {
-        runtime.write(runtime.buffer(name), &words);
+        runtime.write(runtime.buffer(&BufferKind::table(name)), &words);
     }
-    let mut encoder = runtime.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let mut submission = runtime.submission();
     for (name, start) in optimizer.state() {
-        let state = runtime.buffer(&state_name(&name));
+        let state = runtime.buffer(&BufferKind::state(name));
         match start {
-            Start::Zero => encoder.clear_buffer(state, 0, None),
-            Start::Params => encoder.copy_buffer_to_buffer(runtime.buffer("params"), 0, state, 0, state.size()),
+            Start::Zero => submission.clear(state),
+            Start::Params => submission.copy(runtime.buffer(&BufferKind::Params), state),
         }
     }
-    runtime.gpu.queue.submit([encoder.finish()]);
+    submission.submit();
 }
-
-/// Where the parameters of training wait while the network is evaluated elsewhere.
-pub(crate) const ASIDE: &str = "params.aside";
 
 /// Records the way to a rule's point of evaluation; `None` where it is the parameters themselves.
 pub fn record_evaluation(optimizer: &dyn Optimizer, t: Tape) -> Option<Recording> {
     let mut t = t;
     optimizer.record_evaluation(&mut t);
-    arena(&mut t, ASIDE);
+    arena(&mut t, BufferKind::Aside);
     Some(t.finish()).filter(|recording| !recording.calls.is_empty())
 }
 
 /// Runs `program`, of [`record_evaluation`], on the parameters after a copy of them.
-pub fn begin_evaluation(runtime: &Runtime<'_>, program: usize) {
-    let mut encoder = runtime.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    let params = runtime.buffer("params");
-    encoder.copy_buffer_to_buffer(params, 0, runtime.buffer(ASIDE), 0, params.size());
-    runtime.encode(program, &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
-    runtime.gpu.queue.submit([encoder.finish()]);
+pub fn begin_evaluation(runtime: &Runtime, program: usize) {
+    let mut submission = runtime.submission();
+    submission.copy(runtime.buffer(&BufferKind::Params), runtime.buffer(&BufferKind::Aside));
+    submission.run(&[runtime.whole(program)]);
+    submission.submit();
 }
 
 /// Returns to training: the parameters are, to the bit, those before [`begin_evaluation`].
-pub fn end_evaluation(runtime: &Runtime<'_>) {
-    let mut encoder = runtime.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    let params = runtime.buffer("params");
-    encoder.copy_buffer_to_buffer(runtime.buffer(ASIDE), 0, params, 0, params.size());
-    runtime.gpu.queue.submit([encoder.finish()]);
+pub fn end_evaluation(runtime: &Runtime) {
+    let mut submission = runtime.submission();
+    submission.copy(runtime.buffer(&BufferKind::Aside), runtime.buffer(&BufferKind::Params));
+    submission.submit();
 }
 
-pub(crate) fn state_name(name: &str) -> String {
-    format!("state.{name}")
-}
+// Tables about the arenas.
+const BLOCKS: BufferKind = BufferKind::Table(Cow::Borrowed("blocks"));
+const SEGMENTS: BufferKind = BufferKind::Table(Cow::Borrowed("segments"));
+const DECAYS: BufferKind = BufferKind::Table(Cow::Borrowed("decays"));
 
-/// The arena `name` whole: `params`, `grads`, or a word of state.
-fn arena(t: &mut Tape, name: &str) -> Slot {
+/// A buffer as long as the parameters: those themselves, their gradients, or a word of state.
+fn arena(t: &mut Tape, kind: BufferKind) -> Slot {
     let bytes = 4 * u64::from(t.layout().param_floats());
-    t.buffer(name, bytes)
+    t.buffer(kind, bytes)
 }
 
-fn state(t: &mut Tape, name: &str) -> Slot {
-    arena(t, &state_name(name))
+fn state(t: &mut Tape, name: impl Into<Name>) -> Slot {
+    arena(t, BufferKind::state(name))
 }
 
 fn report(t: &mut Tape) -> Slot {
-    t.buffer("report", 32)
+    t.buffer(BufferKind::Report, 32)
 }
 
 fn blocks(t: &mut Tape) -> (Slot, u32) {
     let count = t.layout().tables().0.len() as u32;
-    (t.buffer("blocks", 16 * u64::from(count)), count)
+    (t.buffer(BLOCKS, 16 * u64::from(count)), count)
 }
 
 fn segments(t: &mut Tape) -> (Slot, u32) {
     let count = t.layout().tables().1.len() as u32;
-    (t.buffer("segments", 12 * u64::from(count)), count)
+    (t.buffer(SEGMENTS, 12 * u64::from(count)), count)
 }
 
 /// What multiplies weight decay in each chunk.
 fn decays(t: &mut Tape) -> Slot {
     let chunks = t.layout().param_floats() / CHUNK;
-    t.buffer("decays", 4 * u64::from(chunks))
+    t.buffer(DECAYS, 4 * u64::from(chunks))
 }
 
 /// The gradient's norm and the guard against what is not finite: what a rule without norms of its own begins with.
 fn norm_and_guard(t: &mut Tape) {
     let (table, count) = blocks(t);
     let sums = t.scratch(4 * count);
-    let (grads, report) = (arena(t, "grads"), report(t));
+    let (grads, report) = (arena(t, BufferKind::Grads), report(t));
     t.call_reduce("norm/partial").size("blocks", count).read(table).read(grads).write(sums).groups(count);
     t.call_reduce("norm/finish").size("blocks", count).read(sums).write(report).grid(1, 1, 1);
 }

@@ -3,6 +3,7 @@
 //! Nothing here knows wgpu. A [`Tape`] records calls of kernels into a [`Recording`], which is plain data: it can be printed,
 //! planned, validated and compared without a device, and run on one any number of times.
 
+mod buffer;
 pub mod params;
 pub mod plan;
 pub mod product;
@@ -12,5 +13,6 @@ pub mod step;
 mod tape;
 pub mod target;
 
+pub use buffer::{Buffer, BufferKind, Cleared, Filled, Input, Kept, Life, Name};
 pub use recording::{Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo};
 pub use tape::{CallBuilder, MAX_GROUPS, Param, Tape};

@@ -5,6 +5,7 @@ pub mod metrics;
 pub mod network;
 mod options;
 mod position;
+mod rows;
 pub mod schedule;
 mod trainer;
 pub mod tune;
@@ -14,5 +15,6 @@ pub mod whiten;
 
 pub use options::{OnNan, Options};
 pub use position::{Position, Tally};
-pub use trainer::{EpochRow, StepRow, Trainer, loss_variance};
+pub use rows::{EpochRow, StepRow, loss_variance};
+pub use trainer::Trainer;
 pub use watch::{After, Checkpoint, Point, Watch, Wish};

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use pollster::block_on;
 use velograd::{
     check::{
         reference::augment::{self as reference, Image, Padding},
         selftest::targets,
     },
-    data::{Batch, Dataset, IMAGE_BYTES, Shapes10, Sizes, Spec, Split, order},
+    data::{Batch, Dataset, IMAGE_BYTES, Inline, Shapes10, Sizes, Spec, Split, order},
     device::runtime::Runtime,
     error::Result,
     host::loader::Loader,
@@ -17,14 +18,14 @@ use velograd::{
     ops::{self, Augment, Normalize, VIEWS},
     optim,
     program::{
-        Tape,
+        BufferKind, Input, Tape,
         params::{Init, Segment},
         step::Step,
     },
     training::{
         evaluate::{evaluate, evaluator},
         network::{Network, Place, Plans, Recipe},
-        weights::{self, Weights},
+        weights::Weights,
         whiten::first_weights,
     },
 };
@@ -101,7 +102,7 @@ fn a_step_is_pytorchs() {
         };
         let ((train, logits), (evaluate, logits_after)) = (record(true), record(false));
         let layout = train.layout.clone();
-        let runtime = Runtime::new(gpu, &[train, evaluate], true).unwrap();
+        let runtime = block_on(Runtime::new(gpu, &[train, evaluate], true)).unwrap();
         let mut params = vec![0.0; layout.param_floats() as usize];
         for (seed, segment) in (1..).zip(&layout.params) {
             let len = segment.shape.elements();
@@ -109,22 +110,25 @@ fn a_step_is_pytorchs() {
             let stored = segment.shape.to_stored(&if one { vec![1.0; len] } else { values(len, seed) });
             params[segment.offset as usize..][..stored.len()].copy_from_slice(&stored);
         }
-        runtime.write(runtime.buffer("params"), &params);
-        runtime.write(runtime.buffer("running"), &Weights::init(&layout, 0).running);
-        runtime.write(runtime.buffer("images"), &images(BATCH as usize, 100));
+        runtime.write(runtime.buffer(&BufferKind::Params), &params);
+        runtime.write(runtime.buffer(&BufferKind::Running), &Weights::init(&layout, 0).running);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &images(BATCH as usize, 100));
         let labels: Vec<u32> = bits(BATCH as usize, 200).into_iter().map(|b| b as u32 % CLASSES).collect();
-        runtime.write(runtime.buffer("labels"), &labels);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &labels);
         runtime.set_step(&Step { loss_scale: 1.0 / BATCH as f32, ..Step::default() });
         let rows = |program, logits| -> Vec<f64> {
-            let stored: Vec<f32> = runtime.read(runtime.tensor(program, logits), 12 * BATCH as usize).unwrap();
+            let stored: Vec<f32> =
+                block_on(runtime.read(runtime.tensor(program, logits), 12 * BATCH as usize)).unwrap();
             stored.chunks(12).flat_map(|row| row[..CLASSES as usize].iter().map(|&v| f64::from(v))).collect()
         };
 
-        runtime.run(&[0]).unwrap();
+        block_on(runtime.run(&[0])).unwrap();
         agree("logits", &rows(0, logits), &list(&golden["logits"]));
-        let report: velograd::program::step::Report = runtime.read(runtime.buffer("report"), 1).unwrap()[0];
+        let report: velograd::program::step::Report =
+            block_on(runtime.read(runtime.buffer(&BufferKind::Report), 1)).unwrap()[0];
         agree("loss", &[f64::from(report.loss) / f64::from(BATCH)], &[golden["loss"].as_f64().unwrap()]);
-        let grads: Vec<f32> = runtime.read(runtime.buffer("grads"), layout.param_floats() as usize).unwrap();
+        let grads: Vec<f32> =
+            block_on(runtime.read(runtime.buffer(&BufferKind::Grads), layout.param_floats() as usize)).unwrap();
         let mut trained = 0;
         for segment in &layout.params {
             let found = read(segment, &grads);
@@ -136,11 +140,12 @@ fn a_step_is_pytorchs() {
             }
         }
         assert_eq!(trained, golden["gradients"].as_object().unwrap().len());
-        let running: Vec<f32> = runtime.read(runtime.buffer("running"), layout.running_floats() as usize).unwrap();
+        let running: Vec<f32> =
+            block_on(runtime.read(runtime.buffer(&BufferKind::Running), layout.running_floats() as usize)).unwrap();
         for segment in &layout.running {
             agree(&segment.name, &read(segment, &running), &list(&golden["running"][&segment.name]));
         }
-        runtime.run(&[1]).unwrap();
+        block_on(runtime.run(&[1])).unwrap();
         agree("logits after", &rows(1, logits_after), &list(&golden["logits_after"]));
     }
 }
@@ -169,8 +174,15 @@ impl Dataset for Patterns {
 
 /// The layout of a small network.
 fn layout() -> velograd::program::params::Layout {
-    let plans = Plans { model: &MODEL, config: SIZE, recipe: Recipe::default(), train: vec![], evaluate: vec![] };
-    plans.record(&velograd::program::target::Target::portable(), 4, true).layout
+    let plans = Plans {
+        model: &MODEL,
+        config: SIZE,
+        recipe: Recipe::default(),
+        train: vec![],
+        evaluate: vec![],
+        target: velograd::program::target::Target::portable(),
+    };
+    plans.record(4, true).layout
 }
 
 /// An eigenvector is one up to its sign, and here a filter and its negative may change places.
@@ -238,15 +250,15 @@ fn tta_is_the_mean_over_views() {
     };
     let ((plain, one), (views, mean)) = (record(Augment::None), record(Augment::Views));
     let layout = plain.layout.clone();
-    let runtime = Runtime::new(gpu, &[plain, views], true).unwrap();
+    let runtime = block_on(Runtime::new(gpu, &[plain, views], true)).unwrap();
     let weights = Weights::init(&layout, 4);
-    runtime.write(runtime.buffer("params"), &weights.params);
-    runtime.write(runtime.buffer("running"), &weights.running);
+    runtime.write(runtime.buffer(&BufferKind::Params), &weights.params);
+    runtime.write(runtime.buffer(&BufferKind::Running), &weights.running);
     let images = images(n as usize, 7);
     let logits = |program: usize, tensor, images: &[u8]| -> Vec<f32> {
-        runtime.write(runtime.buffer("images"), images);
-        runtime.run(&[program]).unwrap();
-        runtime.read(runtime.tensor(program, tensor), 12 * n as usize).unwrap()
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), images);
+        block_on(runtime.run(&[program])).unwrap();
+        block_on(runtime.read(runtime.tensor(program, tensor), 12 * n as usize)).unwrap()
     };
     let shape = Image { c: 3, h: 32, w: 32 };
     let mut expected = vec![0.0; 12 * n as usize];
@@ -273,8 +285,8 @@ fn tta_counts_every_image_once() {
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 10, test: 23 }).unwrap());
     let run = |batch: u32| {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = evaluator(gpu, data.as_ref(), (&MODEL, SIZE), batch, true, init).unwrap();
-        evaluate(&mut network, &data, batch).unwrap().unwrap()
+        let mut network = block_on(evaluator(gpu, data.as_ref(), (&MODEL, SIZE), batch, true, init)).unwrap();
+        block_on(evaluate(&mut network, &Inline(data.clone()), batch)).unwrap().unwrap()
     };
     let (whole, small) = (run(60), run(3));
     assert_eq!(whole.confusion.iter().flatten().sum::<u64>(), 23);
@@ -298,18 +310,25 @@ fn no_optimizer_moves_what_is_frozen() {
         }
         let (optimizer, _) = entry.build(&set).unwrap();
         let lr = optimizer.lr();
-        let plans = Plans { model: &MODEL, config: SIZE, recipe: Recipe::default(), train: vec![4], evaluate: vec![] };
+        let plans = Plans {
+            model: &MODEL,
+            config: SIZE,
+            recipe: Recipe::default(),
+            train: vec![4],
+            evaluate: vec![],
+            target: velograd::program::target::Target::portable(),
+        };
         let init = |layout: &_| first_weights(layout, 1, data.as_ref(), MODEL.normalize);
-        let mut network = Network::new(gpu, &plans, Some(optimizer), init, 0).unwrap();
-        let first = network.weights().unwrap();
+        let mut network = block_on(Network::new(gpu, &plans, Some(optimizer), init, 0)).unwrap();
+        let first = block_on(network.weights()).unwrap();
         for (t, batch) in batches.iter().cycle().take(6).enumerate() {
             let place = Place { first: true, last: true, images: 4, epoch: 1 + t as u32 / 2, lr };
-            network.train(batch, place).unwrap();
+            crate::support::train(&mut network, batch, place).unwrap();
         }
-        network.drain().unwrap();
+        block_on(network.drain()).unwrap();
         assert_eq!(network.updates().skipped, 0, "{}", entry.name);
         network.enter_evaluation();
-        let last = network.weights().unwrap();
+        let last = block_on(network.weights()).unwrap();
         for segment in &network.layout.params {
             let (before, after) = (read(segment, &first.params), read(segment, &last.params));
             assert_eq!(before == after, segment.frozen, "{}: {}", entry.name, segment.name);
@@ -323,13 +342,20 @@ fn weights_are_recognized() {
     let folder = Folder::new("recognized");
     for model in models::ALL {
         let config = Config { stem: Stem::Cifar, width: 3, classes: 7 };
-        let plans = Plans { model, config, recipe: Recipe::default(), train: vec![], evaluate: vec![] };
-        let layout = plans.record(&velograd::program::target::Target::portable(), 2, false).layout;
+        let plans = Plans {
+            model,
+            config,
+            recipe: Recipe::default(),
+            train: vec![],
+            evaluate: vec![],
+            target: velograd::program::target::Target::portable(),
+        };
+        let layout = plans.record(2, false).layout;
         let path = folder.0.join(model.name);
-        Weights::init(&layout, 1).save(&path, &layout).unwrap();
-        let (found, size) = weights::recognize(&path).unwrap();
+        velograd::host::weights::save(&Weights::init(&layout, 1), &path, &layout).unwrap();
+        let (found, size) = velograd::host::weights::recognize(&path).unwrap();
         assert_eq!((found.name, size), (model.name, config));
-        let loaded = Weights::load(&path, &layout).unwrap();
+        let loaded = velograd::host::weights::load(&path, &layout).unwrap();
         assert!(loaded == Weights::init(&layout, 1));
     }
 }

@@ -242,7 +242,7 @@ fn the_suite_is_a_table() {
     let rows = json["rows"].as_array().unwrap();
     let has = |key: &str, value: &str| rows.iter().any(|row| row[key].to_string().trim_matches('"') == value);
     assert!(has("stem", "imagenet") && has("stem", "cifar") && has("optimizer", "velograd") && has("optimizer", "sgd"));
-    assert_eq!(has("precision", "mixed"), gpu.has_f16());
+    assert_eq!(has("precision", "mixed"), gpu.features.f16);
     for row in rows {
         assert_eq!((row["steps"].as_u64(), row["width"].as_u64()), (Some(1), Some(4)), "{row}");
         let number = |key: &str| row[key].as_f64().unwrap_or_else(|| panic!("{row} has no {key}"));
@@ -325,7 +325,7 @@ fn schedules_are_drawn() {
 /// Mixed precision from the command line: what it leaves in the files, and that those make the run again.
 #[test]
 fn mixed_precision() {
-    let Some(gpu) = gpu().filter(|gpu| gpu.has_f16()) else { return };
+    let Some(gpu) = gpu().filter(|gpu| gpu.features.f16) else { return };
     let folder = Folder::new("mixed");
     folder.write("set/data_batch_1.bin", &records(64));
     folder.write("set/test_batch.bin", &records(20));

@@ -1,5 +1,6 @@
 //! Experiments from the command line: several runs in one folder, and the rules alone.
 
+use pollster::block_on;
 use std::fs;
 
 use crate::{
@@ -98,7 +99,7 @@ fn ablation() {
 #[test]
 fn probes() {
     let Some(gpu) = gpu() else { return };
-    let spike = |name: &str, size: f64| velograd::lab::probe::spike(gpu, name, &[], size, 0).unwrap();
+    let spike = |name: &str, size: f64| block_on(velograd::lab::probe::spike(gpu, name, &[], size, 0)).unwrap();
     let (small, large) = (spike("sgd", 100.0), spike("sgd", 1000.0));
     assert!((large / small - 10.0).abs() < 0.01, "{small} {large}");
     // The spike's own part is at most (1-beta1)/(beta1 sqrt(1-beta2)) = 3.5; the momentum there was comes on top.

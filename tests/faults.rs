@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, process::Command, sync::Arc};
 
+use pollster::block_on;
 use velograd::{
     check::selftest::{assure, table},
     data::{Batch, Dataset, Shapes10, Sizes},
@@ -11,12 +12,12 @@ use velograd::{
     ops::Augment,
     optim,
     program::{
-        Tape,
+        BufferKind, Tape,
         shader::{Const, Spec},
         step::Report,
     },
     training::{
-        Options, Trainer,
+        Options,
         network::{Done, LARGEST_BATCH, Network, Place, Plans, Recipe},
         weights::Weights,
     },
@@ -29,16 +30,23 @@ use crate::{
 
 const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
 
-fn network<'a>(gpu: &'a Gpu, batches: &[u32], weights: impl FnOnce(&mut Weights)) -> Network<'a> {
+fn network(gpu: &Gpu, batches: &[u32], weights: impl FnOnce(&mut Weights)) -> Network {
     let recipe = Recipe { augment: Augment::Paper, dropout: 0.5, ..Recipe::default() };
-    let plans = Plans { model: &models::ALL[0], config: TINY, recipe, train: batches.to_vec(), evaluate: vec![] };
+    let plans = Plans {
+        model: &models::ALL[0],
+        config: TINY,
+        recipe,
+        train: batches.to_vec(),
+        evaluate: vec![],
+        target: crate::support::target(),
+    };
     let (optimizer, _) = optim::build("velograd", &[]).unwrap();
     let init = |layout: &_| {
         let mut first = Weights::init(layout, 1);
         weights(&mut first);
         Ok(first)
     };
-    Network::new(gpu, &plans, Some(optimizer), init, 3).unwrap()
+    block_on(Network::new(gpu, &plans, Some(optimizer), init, 3)).unwrap()
 }
 
 const WHOLE: Place = Place { first: true, last: true, images: 16, epoch: 1, lr: 0.0015 };
@@ -53,25 +61,25 @@ fn a_lost_device_is_an_error_that_says_what_was_running() {
     if support::gpu().is_none() {
         return;
     }
-    let gpu = Gpu::open(None).expect("the adapter opens a second time");
+    let gpu = velograd::host::device::open(None).expect("the adapter opens a second time");
     let mut network = network(&gpu, &[16], |_| ());
     for _ in 0..3 {
-        network.train(&Batch::noise(16), WHOLE).unwrap();
+        crate::support::train(&mut network, &Batch::noise(16), WHOLE).unwrap();
     }
     gpu.device.destroy();
     let mut outcome = Ok(vec![]);
     for _ in 0..4 {
-        outcome = outcome.and_then(|_| network.train(&Batch::noise(16), WHOLE));
+        outcome = outcome.and_then(|_| crate::support::train(&mut network, &Batch::noise(16), WHOLE));
     }
-    let error = outcome.and_then(|_| network.drain()).expect_err("the device is gone");
+    let error = outcome.and_then(|_| block_on(network.drain())).expect_err("the device is gone");
     let text = error.to_string();
     let during = "during: a batch of 16 images in 1";
-    for part in [gpu.info.name.as_str(), "lost", during, "dispatches; the heaviest is ", "hint: ", "--batch-size"] {
+    for part in [gpu.info.name.as_str(), "lost", during, "dispatches; the heaviest is ", "hint: ", "'batch_size'"] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
     assert_eq!(error.exit_code(), 1);
-    assert!(network.weights().is_err() && gpu.wait().is_err());
-    assert!(Runtime::new(&gpu, &[], true).is_err(), "nothing can be made on a device that is gone");
+    assert!(block_on(network.weights()).is_err() && block_on(gpu.wait()).is_err());
+    assert!(block_on(Runtime::new(&gpu, &[], true)).is_err(), "nothing can be made on a device that is gone");
 }
 
 /// What wgpu finds wrong becomes an error that names it and says that it is not the user's fault.
@@ -80,12 +88,12 @@ fn a_validation_error_is_not_the_users() {
     if support::gpu().is_none() {
         return;
     }
-    let gpu = Gpu::open(None).expect("the adapter opens a second time");
+    let gpu = velograd::host::device::open(None).expect("the adapter opens a second time");
     let mut network = network(&gpu, &[16], |_| ());
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    encoder.clear_buffer(network.runtime.buffer("grads"), 2, None); // offsets are multiples of four
+    encoder.clear_buffer(network.runtime.buffer(&BufferKind::Grads), 2, None); // offsets are multiples of four
     let _ = encoder.finish();
-    let text = network.train(&Batch::noise(16), WHOLE).expect_err("wgpu refuses").to_string();
+    let text = crate::support::train(&mut network, &Batch::noise(16), WHOLE).expect_err("wgpu refuses").to_string();
     for part in ["Buffer offset 2", "during: a batch of 16 images", "please report"] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
@@ -105,9 +113,16 @@ fn too_large_a_batch_is_refused_with_the_one_that_fits() {
         return;
     };
     let (n, config) = (images(width) as u32, Config { stem: Stem::Cifar, width: width as u32, classes: 10 });
-    let plans = Plans { model: &models::ALL[0], config, recipe: Recipe::default(), train: vec![n], evaluate: vec![] };
+    let plans = Plans {
+        model: &models::ALL[0],
+        config,
+        recipe: Recipe::default(),
+        train: vec![n],
+        evaluate: vec![],
+        target: crate::support::target(),
+    };
     let (optimizer, _) = optim::build("sgd", &[]).unwrap();
-    let made = Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0);
+    let made = block_on(Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0));
     let text = made.err().expect("it cannot fit").to_string();
     assert!(text.contains(&format!("a batch of {n} does not fit")) && text.contains("--batch-size "), "{text}");
 }
@@ -124,11 +139,12 @@ fn cutting_a_batch_changes_no_bit() {
         let mut submissions = vec![];
         let mut found = vec![];
         for _ in 0..4 {
+            found.extend(reports(&block_on(network.make_room()).unwrap()));
             submissions.push(network.submissions(16));
-            found.extend(reports(&network.train(&Batch::noise(16), WHOLE).unwrap()));
+            network.train(&Batch::noise(16), WHOLE).unwrap();
         }
-        found.extend(reports(&network.drain().unwrap()));
-        (network.weights().unwrap(), found, submissions)
+        found.extend(reports(&block_on(network.drain()).unwrap()));
+        (block_on(network.weights()).unwrap(), found, submissions)
     };
     let (whole, losses, default) = run(None);
     let (fine, fine_losses, cut) = run(Some(1e-9));
@@ -150,9 +166,9 @@ fn what_is_not_finite_first_is_named() {
         let layout = network(gpu, &[8], |_| ()).layout.clone();
         let segment = layout.params.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("no {name}"));
         let mut network = network(gpu, &[8], |w| w.params[segment.offset as usize + at] = value);
-        batches.iter().for_each(|(batch, place)| drop(network.train(batch, *place).unwrap()));
-        network.drain().unwrap();
-        (network.updates().skipped, network.find_not_finite(&batches).unwrap())
+        batches.iter().for_each(|(batch, place)| drop(crate::support::train(&mut network, batch, *place).unwrap()));
+        block_on(network.drain()).unwrap();
+        (network.updates().skipped, block_on(network.find_not_finite(&batches)).unwrap())
     };
     let (skipped, found) = run("layer2.0.conv1.weight", 5, f32::NAN);
     let found = found.expect("a NaN is not finite");
@@ -176,9 +192,9 @@ fn a_run_that_diverges_names_its_kernel() {
     let (optimizer, set) = ("sgd".into(), vec![("lr".into(), "1e30".into())]);
     let options = Options { config: TINY, optimizer, set, epochs: 60, batch: 8, seed: 1, ..Options::default() };
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 40, test: 0 }).unwrap());
-    let mut trainer = Trainer::new(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();
+    let mut trainer = crate::support::trainer(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();
     trainer.debug_nan = true;
-    let error = trainer.run(&mut ()).expect_err("a rate of 1e30 diverges");
+    let error = block_on(trainer.run(&mut ())).expect_err("a rate of 1e30 diverges");
     let text = error.to_string();
     assert!(matches!(error, Error::NotFinite { .. }), "{text}");
     for part in ["update ", "is that of ", "of the update", "read `", "--set lr="] {
@@ -226,8 +242,8 @@ fn a_device_with_a_wrong_kernel_is_refused() {
     if support::gpu().is_none() {
         return;
     }
-    let sound = Gpu::open(None).expect("the adapter opens a second time");
-    assure(&sound, &sound.target, [], "velograd").expect("this device is sound");
+    let sound = velograd::host::device::open(None).expect("the adapter opens a second time");
+    block_on(assure(&sound, &sound.target, [], "velograd")).expect("this device is sound");
     let (rule, _) = optim::build("velograd", &[]).unwrap();
     let layout = network(&sound, &[2], |_| ()).layout.clone();
     let update = optim::record(rule.as_ref(), optim::Clip::default(), Tape::over_layout(&sound.target, &layout));
@@ -249,9 +265,9 @@ fn a_device_with_a_wrong_kernel_is_refused() {
 }
 
 fn refuses(right: &Spec, wrong: &Spec, optimizer: &str) {
-    let gpu = Gpu::open(None).unwrap();
+    let gpu = velograd::host::device::open(None).unwrap();
     gpu.miscompile(right, wrong);
-    let error = assure(&gpu, &gpu.target, [], optimizer).expect_err(&format!("{wrong} stands for {right}"));
+    let error = block_on(assure(&gpu, &gpu.target, [], optimizer)).expect_err(&format!("{wrong} stands for {right}"));
     let text = error.to_string();
     assert!(text.contains(&*right.path) && text.contains("velograd selftest"), "{right}: {text}");
 }

@@ -1,13 +1,17 @@
 //! Kernels and the whole network against the golden files, with the bounds that come with those.
 
-use velograd::check::selftest::{
-    BatchNormCase, Case, Conv2dCase, CrossEntropyCase, Data, Expected, GlobalAvgPoolCase, LinearCase, MaxPoolCase,
-    Outcome, ReluCase, execute, targets,
-};
+use pollster::block_on;
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops::{self, Augment, Conv2d, Normalize};
 use velograd::program::params::Segment;
 use velograd::program::{Recording, Tape, Tensor};
+use velograd::{
+    check::selftest::{
+        BatchNormCase, Case, Conv2dCase, CrossEntropyCase, Data, Expected, GlobalAvgPoolCase, LinearCase, MaxPoolCase,
+        Outcome, ReluCase, execute, targets,
+    },
+    program::{BufferKind, Input},
+};
 use velograd::{
     device::{Gpu, runtime::Runtime},
     program::{step::Step, target::Target},
@@ -23,7 +27,7 @@ fn compare(gpu: &Gpu, golden: &Golden, prefix: &str, case: &dyn Case, outputs: &
     let value = |name: &'static str| stored(name).map(|key| (name, golden.values(&key).to_vec()));
     let data: Data = inputs.into_iter().filter_map(value).collect();
     for target in targets(gpu) {
-        let outcome = execute(gpu, &target, case, &data).unwrap_or_else(|fault| panic!("{prefix}: {fault}"));
+        let outcome = block_on(execute(gpu, &target, case, &data)).unwrap_or_else(|fault| panic!("{prefix}: {fault}"));
         for output in outputs {
             agree(prefix, &outcome, output, golden.values(&format!("{prefix}/{output}")), 1.0);
         }
@@ -102,7 +106,7 @@ fn batch_normalizations() {
                 shared: false,
                 mean_range,
             };
-            let outcome = execute(gpu, target, &case, &data).expect("the device runs the case");
+            let outcome = block_on(execute(gpu, target, &case, &data)).expect("the device runs the case");
             if !training {
                 agree(prefix, &outcome, "out", &get(&format!("{outer}/eval_out")), 1.0);
                 continue;
@@ -149,7 +153,7 @@ fn cross_entropy() {
         compare(gpu, &golden, prefix, &case, &["grad_logits"]);
         let get = |name: &str| golden.values(&format!("{prefix}/{name}")).to_vec();
         let data = Data::from([("logits", get("logits")), ("target", get("target"))]);
-        let outcome = execute(gpu, &gpu.target, &case, &data).expect("the device runs the case");
+        let outcome = block_on(execute(gpu, &gpu.target, &case, &data)).expect("the device runs the case");
         // The report holds the sum over the images, the file the mean.
         agree(prefix, &outcome, "loss", &[get("out")[0] * f64::from(n)], f64::from(n));
     }
@@ -167,7 +171,7 @@ fn augmentation() {
         ("draws", (0..n).flat_map(|i| draws.map(|column| column[i])).collect()),
     ]);
     let case = velograd::check::selftest::AugmentCase { n: n as u32, rotate: true, augment: Augment::Paper };
-    let outcome = execute(gpu, &gpu.target, &case, &data).expect("the device runs the case");
+    let outcome = block_on(execute(gpu, &gpu.target, &case, &data)).expect("the device runs the case");
     let value: Vec<f64> = golden.values("out").iter().map(|byte| (byte / 255.0 - 0.5) / 0.5).collect();
     let different = outcome.values("out").iter().zip(&value).filter(|(a, b)| (*a - *b).abs() > 1e-3).count();
     println!("{different} of {} bytes differ", value.len());
@@ -206,28 +210,30 @@ fn first_step(file: &str, stem: Stem) {
     for target in targets(gpu) {
         let (recording, logits) = record(&target, stem);
         let layout = recording.layout.clone();
-        let runtime = Runtime::new(gpu, &[recording], true).expect("the device holds the network");
-        let write_arena = |name: &str, floats: u32, segments: &[Segment]| {
-            runtime.write(runtime.buffer(name), &arena(&golden, floats, segments));
+        let runtime = block_on(Runtime::new(gpu, &[recording], true)).expect("the device holds the network");
+        let write_arena = |kind: &BufferKind, floats: u32, segments: &[Segment]| {
+            runtime.write(runtime.buffer(kind), &arena(&golden, floats, segments));
         };
-        write_arena("params", layout.param_floats(), &layout.params);
-        write_arena("running", layout.running_floats(), &layout.running);
+        write_arena(&BufferKind::Params, layout.param_floats(), &layout.params);
+        write_arena(&BufferKind::Running, layout.running_floats(), &layout.running);
         let image_bytes = (BATCH * ops::IMAGE_BYTES) as usize;
-        runtime.write(runtime.buffer("images"), &golden.bytes("images")[..image_bytes]);
-        runtime.write(runtime.buffer("labels"), &golden.integers("labels")[..BATCH as usize]);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &golden.bytes("images")[..image_bytes]);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &golden.integers("labels")[..BATCH as usize]);
         runtime.set_step(&Step { loss_scale: 1.0 / BATCH as f32, ..Step::default() });
-        runtime.run(&[0]).expect("the device runs the network");
+        block_on(runtime.run(&[0])).expect("the device runs the network");
 
-        let found: Vec<f32> = runtime.read(runtime.tensor(0, logits), 12 * BATCH as usize).expect("logits");
+        let found: Vec<f32> = block_on(runtime.read(runtime.tensor(0, logits), 12 * BATCH as usize)).expect("logits");
         for (i, expected) in golden.values("logits_step1").iter().enumerate() {
             let found = f64::from(found[i / 10 * 12 + i % 10]);
             assert!((found - expected).abs() <= 1e-4 + 1e-4 * expected.abs(), "logit {i}: {found} is not {expected}");
         }
-        let loss: Vec<f32> = runtime.read(runtime.buffer("report"), 1).expect("the report");
+        let loss: Vec<f32> = block_on(runtime.read(runtime.buffer(&BufferKind::Report), 1)).expect("the report");
         let (loss, expected) = (f64::from(loss[0]) / f64::from(BATCH), golden.values("losses")[0]);
         assert!((loss - expected).abs() <= 1e-4 * expected, "loss {loss} is not {expected}");
 
-        let grads: Vec<f32> = runtime.read(runtime.buffer("grads"), layout.param_floats() as usize).expect("gradients");
+        let grads: Vec<f32> =
+            block_on(runtime.read(runtime.buffer(&BufferKind::Grads), layout.param_floats() as usize))
+                .expect("gradients");
         for segment in &layout.params {
             let stored = &grads[segment.offset as usize..][..segment.shape.stored() as usize];
             let expected = golden.values(&format!("grad_step1/{}", segment.name));

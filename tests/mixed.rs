@@ -2,23 +2,28 @@
 
 use std::sync::Arc;
 
+use pollster::block_on;
 use velograd::{
-    check::cooperative::{Verdict, adopt},
+    check::cooperative::{Verdict, judge},
     data::{Batch, Dataset, Shapes10, Sizes, Spec, Split, order},
-    device::{FEATURES, Gpu, adapters},
+    device::{Gpu, Opening},
     error::Result,
-    host::loader::Loader,
+    host::{
+        device::{open_as, opening},
+        loader::Loader,
+    },
     models::{self, Config, Stem},
     ops::{self, Augment, Normalize},
     optim,
     program::{
-        Recording, Tape,
+        BufferKind, Recording, Tape,
         plan::Plan,
+        product::Matrix,
         step::Report,
-        target::{Matrix, Precision, Target},
+        target::{Precision, Target},
     },
     training::{
-        Options, Trainer,
+        Options,
         network::{Done, Network, Place, Plans, Recipe},
         schedule::Schedule,
         weights::Weights,
@@ -36,18 +41,25 @@ const PLACE: Place = Place { first: true, last: true, images: BATCH, epoch: 1, l
 /// The device, if its shaders have f16.
 fn gpu() -> Option<&'static Gpu> {
     support::gpu().filter(|gpu| {
-        if !gpu.has_f16() {
+        if !gpu.features.f16 {
             println!("skipped: {} has no f16", gpu.info.name);
         }
-        gpu.has_f16()
+        gpu.features.f16
     })
 }
 
-fn network<'a>(gpu: &'a Gpu, precision: Precision, optimizer: &str) -> Network<'a> {
+fn network(gpu: &Gpu, precision: Precision, optimizer: &str) -> Network {
     let recipe = Recipe { precision, ..Recipe::default() };
-    let plans = Plans { model: &models::ALL[0], config: TINY, recipe, train: vec![BATCH], evaluate: vec![] };
+    let plans = Plans {
+        model: &models::ALL[0],
+        config: TINY,
+        recipe,
+        train: vec![BATCH],
+        evaluate: vec![],
+        target: crate::support::target(),
+    };
     let (optimizer, _) = optim::build(optimizer, &[]).unwrap();
-    Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 2)), 0).unwrap()
+    block_on(Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 2)), 0)).unwrap()
 }
 
 fn batch() -> Batch {
@@ -56,17 +68,18 @@ fn batch() -> Batch {
 }
 
 /// One update, waited for.
-fn update(network: &mut Network<'_>, batch: &Batch) -> Report {
-    network.train(batch, PLACE).unwrap();
-    match network.drain().unwrap()[..] {
+fn update(network: &mut Network, batch: &Batch) -> Report {
+    crate::support::train(network, batch, PLACE).unwrap();
+    match block_on(network.drain()).unwrap()[..] {
         [Done::Updated(report)] => report,
         ref other => panic!("one update was under way, not {other:?}"),
     }
 }
 
-fn floats(network: &Network<'_>, name: &str) -> Vec<f32> {
-    let buffer = network.runtime.buffer(name);
-    network.runtime.read(buffer, (buffer.size() / 4) as usize).unwrap()
+fn floats(network: &Network, name: &str) -> Vec<f32> {
+    let kind = network.runtime.kinds().find(|kind| kind.to_string() == name).expect("the network has such a buffer");
+    let buffer = network.runtime.buffer(kind);
+    block_on(network.runtime.read(buffer, (buffer.size() / 4) as usize)).unwrap()
 }
 
 fn options(precision: Precision) -> Options {
@@ -87,7 +100,7 @@ fn an_overflow_is_skipped_and_halves_the_scale() {
     assert_eq!(update(&mut network, &batch).scale, 65536.0, "GradScaler begins with 65536");
     network.set_scale([30, 0]);
     let names = ["params", "state.m", "state.v", "state.previous", "state.scalars", "state.slow"];
-    let all = |network: &Network<'_>| names.map(|name| floats(network, name));
+    let all = |network: &Network| names.map(|name| floats(network, name));
     let before = all(&network);
     assert!(before[4][0] > 0.0, "VeloGrad's loss average has moved with the first update");
     let mut skips = 0;
@@ -122,7 +135,7 @@ fn the_gradient_is_that_of_f32() {
         if round {
             let rounded: Vec<f32> =
                 floats(&network, "params").into_iter().map(|v| half::f16::from_f32(v).into()).collect();
-            network.runtime.write(network.runtime.buffer("params"), &rounded);
+            network.runtime.write(network.runtime.buffer(&BufferKind::Params), &rounded);
         }
         assert_eq!(update(&mut network, &batch()).skip, 0);
         floats(&network, "grads")
@@ -151,10 +164,10 @@ fn the_search_for_the_scale_is_no_divergence() {
     let Some(gpu) = gpu() else { return };
     let run = |options: Options, exponent: u32| {
         let init = |layout: &_| Ok(Weights::init(layout, 1));
-        let mut trainer = Trainer::new(gpu, shapes(48 * 32, 0), options, init).unwrap();
+        let mut trainer = crate::support::trainer(gpu, shapes(48 * 32, 0), options, init).unwrap();
         trainer.network.set_scale([exponent, 0]);
         let mut rows = Rows::default();
-        trainer.run(&mut rows).unwrap();
+        block_on(trainer.run(&mut rows)).unwrap();
         (trainer.diverged(), rows.steps)
     };
     let base = Options { accumulate: 1, ..options(Precision::Mixed) };
@@ -175,11 +188,11 @@ fn a_run_repeats_itself_to_the_bit() {
     let Some(gpu) = gpu() else { return };
     let run = || {
         let init = |layout: &_| Ok(Weights::init(layout, 1));
-        let mut trainer = Trainer::new(gpu, shapes(300, 50), options(Precision::Mixed), init).unwrap();
+        let mut trainer = crate::support::trainer(gpu, shapes(300, 50), options(Precision::Mixed), init).unwrap();
         let mut rows = Rows::default();
-        trainer.run(&mut rows).unwrap();
+        block_on(trainer.run(&mut rows)).unwrap();
         let bits: Vec<u32> = rows.steps.iter().map(|row| row.loss.to_bits()).collect();
-        (trainer.network.weights().unwrap(), bits, rows.epochs[0].val_acc)
+        (block_on(trainer.network.weights()).unwrap(), bits, rows.epochs[0].val_acc)
     };
     assert!(run() == run(), "two runs of one seed differ");
 }
@@ -216,9 +229,9 @@ fn a_small_network_ends_as_accurate_as_in_f32() {
         let options = Options { config, recipe, schedule, epochs: 12, batch: 50, accumulate: 1, ..options(precision) };
         let init = |layout: &_| Ok(Weights::init(layout, 1));
         let data = Arc::new(Memorized(shapes(500, 0)));
-        let mut trainer = Trainer::new(gpu, data, options, init).unwrap();
+        let mut trainer = crate::support::trainer(gpu, data, options, init).unwrap();
         let mut rows = Rows::default();
-        trainer.run(&mut rows).unwrap();
+        block_on(trainer.run(&mut rows)).unwrap();
         println!("{precision:?} {:?}", rows.epochs.iter().map(|row| row.val_acc.unwrap()).collect::<Vec<_>>());
         rows.epochs.last().and_then(|row| row.val_acc).unwrap()
     };
@@ -251,26 +264,28 @@ fn without_f16_mixed_precision_is_refused() {
     if support::gpu().is_none() {
         return;
     }
-    let adapter = &adapters(false)[0];
-    let features = (adapter.features() & FEATURES).difference(wgpu::Features::SHADER_F16);
-    let gpu = Gpu::open_with(adapter, features).unwrap();
+    let gpu = open_as(None, Opening { f16: false, ..opening() }).unwrap();
     let recipe = Recipe { precision: Precision::Mixed, ..Recipe::default() };
-    let plans = Plans { model: &models::ALL[0], config: TINY, recipe, train: vec![2], evaluate: vec![] };
+    let plans = Plans {
+        model: &models::ALL[0],
+        config: TINY,
+        recipe,
+        train: vec![2],
+        evaluate: vec![],
+        target: crate::support::target(),
+    };
     let (sgd, _) = optim::build("sgd", &[]).unwrap();
-    let refused = Network::new(&gpu, &plans, Some(sgd), |layout| Ok(Weights::init(layout, 0)), 0);
+    let refused = block_on(Network::new(&gpu, &plans, Some(sgd), |layout| Ok(Weights::init(layout, 0)), 0));
     let error = refused.err().expect("the device has no f16").to_string();
-    assert!(error.contains(&gpu.info.name) && error.contains("f16") && error.contains("--precision f32"), "{error}");
+    assert!(error.contains(&gpu.info.name) && error.contains("f16") && error.contains("'precision' f32"), "{error}");
 }
 
 /// A core is taken if it is right and faster. Plain arithmetic in place of cooperative matrices is right, and slower than the
 /// core that is made for the device.
 #[test]
 fn a_slower_core_is_not_taken() {
-    let Some(shared) = gpu() else { return };
-    let mut own = Gpu::open(None).unwrap();
-    own.matrix = None;
-    assert_eq!(adopt(&mut own).unwrap(), Verdict::Absent);
-    own.matrix = Some(Matrix { tile: 16, subgroup: 32, plain: true });
-    assert_eq!(adopt(&mut own).unwrap(), Verdict::Slow);
-    assert_eq!(own.target, shared.target);
+    let Some(gpu) = gpu() else { return };
+    assert_eq!(block_on(judge(gpu, None)).unwrap(), Verdict::Absent);
+    let plain = Matrix { tile: 16, subgroup: 32, plain: true };
+    assert_eq!(block_on(judge(gpu, Some(plain))).unwrap(), Verdict::Slow);
 }

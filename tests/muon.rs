@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pollster::block_on;
 use velograd::{
     check::{
         reference,
@@ -17,10 +18,10 @@ use velograd::{
 
 use crate::support::gpu;
 
-fn muon<'a>(gpu: &'a Gpu, set: &[(&str, &str)], dims: &[Vec<usize>], params: &[Vec<f32>]) -> Stepper<'a> {
+fn muon(gpu: &Gpu, set: &[(&str, &str)], dims: &[Vec<usize>], params: &[Vec<f32>]) -> Stepper {
     let (optimizer, _) =
         optim::build("muon", &set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Vec<_>>()).unwrap();
-    Stepper::shaped(gpu, &gpu.target, optimizer, dims, params).unwrap()
+    block_on(Stepper::shaped(gpu, &gpu.target, optimizer, dims, params)).unwrap()
 }
 
 /// Singular values of a matrix with no more rows than columns: roots of the eigenvalues of its Gram matrix, by Jacobi's
@@ -60,8 +61,8 @@ fn muon_steps_are_nearly_orthogonal() {
         let mut stepper = muon(gpu, &[("lr", "1"), ("scale", "none")], &dims, &zeros);
         let grads: Vec<Vec<f32>> =
             narrow(&inputs.grads[0]).iter().map(|t| t.iter().map(|g| g * scale).collect()).collect();
-        stepper.step(&grads, 1.0).unwrap();
-        for (dims, step) in dims.iter().zip(stepper.params().unwrap()) {
+        block_on(stepper.step(&grads, 1.0)).unwrap();
+        for (dims, step) in dims.iter().zip(block_on(stepper.params()).unwrap()) {
             let (rows, cols) = (dims[0], step.len() / dims[0]);
             let wide: Vec<f64> = match rows <= cols {
                 true => step.iter().map(|&v| f64::from(v)).collect(),
@@ -84,8 +85,8 @@ fn muon_scales_filters_as_matrices() {
     let zeros: Vec<_> = lens.iter().map(|&len| vec![0.0; len]).collect();
     let step = |set: &[(&str, &str)]| {
         let mut stepper = muon(gpu, &[&[("lr", "1")], set].concat(), &dims, &zeros);
-        stepper.step(&narrow(&inputs.grads[0]), 1.0).unwrap();
-        stepper.params().unwrap()
+        block_on(stepper.step(&narrow(&inputs.grads[0]), 1.0)).unwrap();
+        block_on(stepper.params()).unwrap()
     };
     let (default, keller, none) = (step(&[]), step(&[("scale", "keller")]), step(&[("scale", "none")]));
     // 72 rows of 18 columns, 8 of 81, 36 of 9: roots of 4, of at least 1, of 4.
@@ -109,17 +110,17 @@ fn muon_leaves_what_has_no_gradient() {
     let inputs = OptimizerInputs::new(&[270, 36, 7], 1);
     let (params, none) = (narrow(&inputs.params), [vec![0.0; 270], vec![0.0; 36], vec![0.0; 7]]);
     let mut stepper = muon(gpu, &[], &dims, &params);
-    stepper.step(&none, 1.0).unwrap();
-    assert_eq!(stepper.params().unwrap(), params);
+    block_on(stepper.step(&none, 1.0)).unwrap();
+    assert_eq!(block_on(stepper.params()).unwrap(), params);
     let mut stepper = muon(gpu, &[("variant", "airbench")], &dims, &params);
-    stepper.step(&none, 1.0).unwrap();
+    block_on(stepper.step(&none, 1.0)).unwrap();
     let norm = |tensor: &Vec<f32>| tensor.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
-    let norms: Vec<_> = stepper.params().unwrap().iter().map(norm).collect();
+    let norms: Vec<_> = block_on(stepper.params()).unwrap().iter().map(norm).collect();
     assert!((norms[0] - 6.0).abs() < 1e-5 && (norms[1] - 9.0).abs() < 1e-5, "squared norms {norms:?}");
     // A matrix of zeros has no direction to keep.
     let mut stepper = muon(gpu, &[("variant", "airbench")], &dims, &none);
-    stepper.step(&none, 1.0).unwrap();
-    assert_eq!(stepper.params().unwrap(), none);
+    block_on(stepper.step(&none, 1.0)).unwrap();
+    assert_eq!(block_on(stepper.params()).unwrap(), none);
 }
 
 /// In a network the first layer and the last go by AdamW, as do norms and biases; every matrix of a shape shares a dispatch.
@@ -178,7 +179,7 @@ fn muon_moves_each_group_at_its_own_rate() {
     let owned: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let (optimizer, _) = optim::build("muon", &owned).unwrap();
     let first = narrow(&inputs.params);
-    let mut stepper = Stepper::over(gpu, &gpu.target, optimizer, layout, &first).unwrap();
+    let mut stepper = block_on(Stepper::over(gpu, &gpu.target, optimizer, layout, &first)).unwrap();
     // Of each tensor: its rate in update t at a factor of the schedule, and its decay.
     let group = |name: &str, t: usize, factor: f64| match name {
         "whiten.bias" => (0.5 * (1.0 - t as f64 / 4.0).max(0.0), "0.01"),
@@ -197,8 +198,8 @@ fn muon_moves_each_group_at_its_own_rate() {
     let mut expected = inputs.params.clone();
     for (t, (grads, factor)) in inputs.grads.iter().zip([1.0, 0.9, 0.7, 0.4, 0.2, 0.1]).enumerate() {
         stepper.set_lr(0.2 * factor);
-        stepper.step(&narrow(grads), 1.0).unwrap();
-        let found = stepper.params().unwrap();
+        block_on(stepper.step(&narrow(grads), 1.0)).unwrap();
+        let found = block_on(stepper.params()).unwrap();
         for (i, name, rule) in &mut by_sgd {
             rule.set("lr", &group(name, t, factor).0.to_string()).unwrap();
             rule.step(&mut expected[*i..*i + 1], &grads[*i..*i + 1], 1.0);

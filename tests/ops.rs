@@ -2,20 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use velograd::check::selftest::{
-    Case, Conv2dCase, Depth, Row, Table, check, execute, precisions, run, table, truth, variants,
-};
-use velograd::device::Gpu;
+use pollster::block_on;
 use velograd::ops::{Augment, Conv2d};
 use velograd::program::shader::SHADERS;
 use velograd::program::target::{Precision, Target};
+use velograd::{
+    check::selftest::{Case, Conv2dCase, Depth, Row, Table, check, execute, precisions, run, table, truth, variants},
+    device::Opening,
+    host::device::{open_as, opening},
+};
 
 use crate::support;
 
 #[test]
 fn every_kernel_is_within_its_bounds() {
     let Some(gpu) = support::gpu() else { return };
-    let rows = run(gpu, Depth::Full).expect("the device runs the table");
+    let rows = block_on(run(gpu, Depth::Full)).expect("the device runs the table");
     let failed: Vec<Row> = rows.iter().filter(|row| !row.passed).cloned().collect();
     assert!(failed.is_empty(), "\n{}", Table(&failed));
 
@@ -44,7 +46,7 @@ fn random_convolutions_are_within_their_bounds() {
         let input = [images, side(draw(1, 9)), side(draw(1, 9)), draw(1, 40)];
         let conv = Conv2d { outputs: draw(1, 40), kernel, stride, padding };
         let case = Conv2dCase { input, conv, shared: draw(0, 1) == 1 };
-        let rows = check(gpu, &case, &[gpu.target.clone(), variants[nth % variants.len()].clone()])
+        let rows = block_on(check(gpu, &case, &[gpu.target.clone(), variants[nth % variants.len()].clone()]))
             .expect("the device runs the case");
         assert!(rows.iter().all(|row| row.passed), "\n{}", Table(&rows));
     }
@@ -54,9 +56,9 @@ fn random_convolutions_are_within_their_bounds() {
 #[test]
 fn every_kernel_is_within_its_bounds_with_checks() {
     let Some(shared) = support::gpu() else { return };
-    let mut gpu = Gpu::open(None).expect("the adapter opens a second time");
-    gpu.checked = !shared.checked;
-    let rows = run(&gpu, Depth::Full).expect("the device runs the table");
+    let opening = Opening { checked: !shared.checked, ..opening() };
+    let gpu = open_as(None, opening).expect("the adapter opens a second time");
+    let rows = block_on(run(&gpu, Depth::Full)).expect("the device runs the table");
     let failed: Vec<Row> = rows.into_iter().filter(|row| !row.passed).collect();
     assert!(failed.is_empty(), "\n{}", Table(&failed));
 }
@@ -72,7 +74,7 @@ fn a_wrong_result_is_reported() {
         let case: &dyn Case = entry.case.as_ref();
         let target = Target::portable().with(precision);
         let (data, expected) = truth(&target, case);
-        let run = || execute(gpu, &target, case, &data).expect("the device runs the case");
+        let run = || block_on(execute(gpu, &target, case, &data)).expect("the device runs the case");
         let failed = |rows: Vec<Row>| rows.into_iter().filter(|row| !row.passed).collect::<Vec<_>>();
 
         for part in &expected {
@@ -104,7 +106,7 @@ fn a_share_of_wrong_pixels_is_reported() {
     let Some(gpu) = support::gpu() else { return };
     let case = velograd::check::selftest::AugmentCase { n: 5, rotate: true, augment: Augment::Paper };
     let data = case.data();
-    let mut outcome = execute(gpu, &Target::portable(), &case, &data).expect("the device runs the case");
+    let mut outcome = block_on(execute(gpu, &Target::portable(), &case, &data)).expect("the device runs the case");
     let expected = case.expected(&data);
     assert!(outcome.rows("augment", &expected).iter().all(|row| row.passed));
     (0..expected[0].value.len() / 500).for_each(|i| outcome.disturb("out", i, 2.0));

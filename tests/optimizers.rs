@@ -1,5 +1,6 @@
 //! Optimizers against golden traces, and their properties; `ops` compares each with its f64 reference.
 
+use pollster::block_on;
 use velograd::{
     check::selftest::{OPTIMIZER_CASES, OptimizerCase, OptimizerInputs, narrow, optimizer_bound, optimizer_case},
     device::Gpu,
@@ -42,8 +43,8 @@ fn the_norm_is_that_of_all_gradients() {
     let expected: f64 = inputs.grads[0].iter().flatten().map(|g| g * g).sum::<f64>().sqrt();
     for name in optim::ALL.iter().map(|rule| rule.name.as_str()) {
         let (optimizer, _) = optim::build(name, &[]).unwrap();
-        let mut stepper = Stepper::new(gpu, optimizer, &narrow(&inputs.params)).unwrap();
-        let found = f64::from(stepper.step(&narrow(&inputs.grads[0]), 1.0).unwrap().grad_norm);
+        let mut stepper = block_on(Stepper::new(gpu, optimizer, &narrow(&inputs.params))).unwrap();
+        let found = f64::from(block_on(stepper.step(&narrow(&inputs.grads[0]), 1.0)).unwrap().grad_norm);
         assert!((found - expected).abs() <= 1e-5 * expected, "{name}: {found} for {expected}");
     }
 }
@@ -58,7 +59,7 @@ fn what_is_not_finite_is_skipped() {
     for (name, set) in defaults.chain(others) {
         let run = |poison: bool| {
             let OptimizerCase { optimizer, .. } = optimizer_case(name, set).unwrap();
-            let mut stepper = Stepper::new(gpu, optimizer, &narrow(&inputs.params)).unwrap();
+            let mut stepper = block_on(Stepper::new(gpu, optimizer, &narrow(&inputs.params))).unwrap();
             let mut skipped = 0;
             for (update, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
                 if poison && update == 2 {
@@ -66,17 +67,25 @@ fn what_is_not_finite_is_skipped() {
                     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                         let mut bad = narrow(grads);
                         bad[1][1029] = value;
-                        assert_eq!(stepper.step(&bad, loss as f32).unwrap().skip, 1, "{name}: a gradient of {value}");
+                        assert_eq!(
+                            block_on(stepper.step(&bad, loss as f32)).unwrap().skip,
+                            1,
+                            "{name}: a gradient of {value}"
+                        );
                     }
                 }
                 if poison && update == 5 {
-                    assert_eq!(stepper.step(&narrow(grads), f32::NAN).unwrap().skip, 1, "{name}: a loss of NaN");
+                    assert_eq!(
+                        block_on(stepper.step(&narrow(grads), f32::NAN)).unwrap().skip,
+                        1,
+                        "{name}: a loss of NaN"
+                    );
                 }
-                let report = stepper.step(&narrow(grads), loss as f32).unwrap();
+                let report = block_on(stepper.step(&narrow(grads), loss as f32)).unwrap();
                 assert_eq!(report.skip, 0, "{name}");
                 skipped = report.skipped;
             }
-            (stepper.params().unwrap(), skipped)
+            (block_on(stepper.params()).unwrap(), skipped)
         };
         let ((plain, none), (poisoned, four)) = (run(false), run(true));
         assert_eq!((none, four), (0, 4), "{name}: updates counted as skipped");
@@ -93,10 +102,10 @@ fn velograd_without_its_mechanisms_is_adam() {
     given.extend(pairs(&[("weight_decay", "0"), ("lr", "0.001"), ("beta2", "0.999")]));
     let inputs = OptimizerInputs::new(&[40], 14);
     let (optimizer, _) = optim::build("velograd", &given).unwrap();
-    let mut stepper = Stepper::new(gpu, optimizer, &narrow(&inputs.params)).unwrap();
+    let mut stepper = block_on(Stepper::new(gpu, optimizer, &narrow(&inputs.params))).unwrap();
     let (mut p, mut m, mut v) = (inputs.params[0].clone(), vec![0.0; 40], vec![0.0; 40]);
     for (t, grads) in (1..).zip(&inputs.grads) {
-        stepper.step(&narrow(grads), 1.0).unwrap();
+        block_on(stepper.step(&narrow(grads), 1.0)).unwrap();
         for i in 0..40 {
             let g = grads[0][i];
             m[i] = 0.9 * m[i] + 0.1 * g;
@@ -105,7 +114,7 @@ fn velograd_without_its_mechanisms_is_adam() {
             p[i] -= 0.001 * mh / (vh.sqrt() + 1e-8);
         }
     }
-    assert!(worst(&stepper.params().unwrap(), &[p]) <= 1.0);
+    assert!(worst(&block_on(stepper.params()).unwrap(), &[p]) <= 1.0);
 }
 
 #[test]
@@ -139,14 +148,14 @@ fn trace(gpu: &Gpu, golden: &golden_files::Golden, name: &str, recipe: &serde_js
     let params: Vec<_> = (0..count).map(|i| golden.values(&format!("inputs/param/{i}")).to_vec()).collect();
     let dims: Vec<_> = (0..count).map(|i| golden.shape(&format!("inputs/param/{i}")).to_vec()).collect();
     let losses = golden.values("inputs/loss");
-    let mut stepper = Stepper::shaped(gpu, &gpu.target, optimizer, &dims, &narrow(&params)).unwrap();
+    let mut stepper = block_on(Stepper::shaped(gpu, &gpu.target, optimizer, &dims, &narrow(&params))).unwrap();
     for (update, &loss) in losses.iter().enumerate() {
         let slice = |i: usize| {
             let len = params[i].len();
             golden.values(&format!("inputs/grad/{i}"))[update * len..][..len].to_vec()
         };
         let grads: Vec<_> = (0..count).map(slice).collect();
-        stepper.step(&narrow(&grads), loss as f32).unwrap();
+        block_on(stepper.step(&narrow(&grads), loss as f32)).unwrap();
         // The small file holds every update, the large one the last alone.
         let every = golden.values(&format!("{name}/param/0")).len() > params[0].len();
         if every || update + 1 == losses.len() {
@@ -156,17 +165,17 @@ fn trace(gpu: &Gpu, golden: &golden_files::Golden, name: &str, recipe: &serde_js
                     golden.values(&format!("{name}/param/{i}"))[row * params[i].len()..][..params[i].len()].to_vec()
                 })
                 .collect();
-            let worst = worst(&stepper.params().unwrap(), &expected);
+            let worst = worst(&block_on(stepper.params()).unwrap(), &expected);
             println!("{name}, update {}: {worst:.3} of the bound", update + 1);
             assert!(worst <= 1.0, "{name}, update {}: {worst:.2} times the bound", update + 1);
         }
     }
     if golden.names().any(|n| n == format!("{name}/eval_param/0")) {
         let expected: Vec<_> = (0..count).map(|i| golden.values(&format!("{name}/eval_param/{i}")).to_vec()).collect();
-        let before = stepper.params().unwrap();
-        let worst = worst(&stepper.evaluation_params().unwrap(), &expected);
+        let before = block_on(stepper.params()).unwrap();
+        let worst = worst(&block_on(stepper.evaluation_params()).unwrap(), &expected);
         assert!(worst <= 1.0, "{name}, where it is evaluated: {worst:.2} times the bound");
-        assert_eq!(stepper.params().unwrap(), before, "{name}: evaluation left a trace");
+        assert_eq!(block_on(stepper.params()).unwrap(), before, "{name}: evaluation left a trace");
     }
 }
 
@@ -177,11 +186,11 @@ fn values_of_others() {
     let values = Values::read();
     for (rule, set, expected) in &values.cases {
         let (optimizer, _) = optim::build(rule, set).unwrap();
-        let mut stepper = Stepper::new(gpu, optimizer, &narrow(&values.params)).unwrap();
+        let mut stepper = block_on(Stepper::new(gpu, optimizer, &narrow(&values.params))).unwrap();
         for (t, grads) in (1..).zip(&values.grads) {
-            stepper.step(&narrow(grads), 1.0).unwrap();
+            block_on(stepper.step(&narrow(grads), 1.0)).unwrap();
             let Some(at) = values.updates.iter().position(|update| *update == t) else { continue };
-            let off = worst(&stepper.params().unwrap(), &expected[at]);
+            let off = worst(&block_on(stepper.params()).unwrap(), &expected[at]);
             assert!(off <= 1.0, "{rule} {set:?}, update {t}: {off:.2} times the bound");
         }
     }
@@ -196,24 +205,24 @@ fn a_scheduled_rate_reaches_every_rule() {
         let OptimizerCase { optimizer, mut reference, left_out } = optimizer_case(name, set).unwrap();
         let first = optimizer.lr();
         let (dims, start) = ([vec![3], vec![1030]], narrow(&inputs.params));
-        let mut stepper = Stepper::excluding(gpu, &gpu.target, optimizer, &dims, &start, &left_out).unwrap();
+        let mut stepper = block_on(Stepper::excluding(gpu, &gpu.target, optimizer, &dims, &start, &left_out)).unwrap();
         let mut expected = inputs.params.clone();
         for (t, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
             let lr = first * [1.0, 0.7, 1.3, 0.1][t % 4];
             stepper.set_lr(lr);
             reference.set("lr", &lr.to_string()).unwrap();
-            stepper.step(&narrow(grads), loss as f32).unwrap();
+            block_on(stepper.step(&narrow(grads), loss as f32)).unwrap();
             reference.step(&mut expected, grads, loss);
         }
-        for (i, (found, expected)) in stepper.params().unwrap().iter().zip(&mut expected).enumerate() {
+        for (i, (found, expected)) in block_on(stepper.params()).unwrap().iter().zip(&mut expected).enumerate() {
             for j in (0..found.len()).filter(|&j| reference.undecided(i, j)) {
                 expected[j] = f64::from(found[j]);
             }
         }
-        let off = worst(&stepper.params().unwrap(), &expected);
+        let off = worst(&block_on(stepper.params()).unwrap(), &expected);
         assert!(off <= 1.0, "{name} {set:?}: {off:.2} times the bound");
         if let Some(expected) = reference.evaluation() {
-            let off = worst(&stepper.evaluation_params().unwrap(), expected);
+            let off = worst(&block_on(stepper.evaluation_params()).unwrap(), expected);
             assert!(off <= 1.0, "{name} {set:?}, where it is evaluated: {off:.2} times the bound");
         }
     }

@@ -2,13 +2,14 @@
 
 use std::fs;
 
+use pollster::block_on;
 use velograd::{
     device::{
         runtime::Runtime,
         timing::{dispatch_seconds, in_passes},
     },
     lab::ceilings::Ceilings,
-    program::Tape,
+    program::{BufferKind, Tape},
 };
 
 use crate::{folder::Folder, support::gpu};
@@ -19,20 +20,20 @@ fn dispatches_are_timed_in_either_way() {
     let Some(gpu) = gpu() else { return };
     let mut t = Tape::new(&gpu.target, true);
     let floats = [1 << 12, 1 << 22, 1 << 12];
-    let buffers = ["source", "copy"].map(|name| t.buffer(name, 4 << 22));
+    let buffers = ["source", "copy"].map(|name| t.buffer(BufferKind::scratch(name), 4 << 22));
     for len in floats {
-        let [source, copy] = buffers.clone();
+        let [source, copy] = buffers;
         t.call("bench/copy").size("len4", len / 4).read(source).write(copy).groups(len / 4 / 256);
     }
     let recordings = [t.finish()];
-    let runtime = Runtime::new(gpu, &recordings, true).unwrap();
-    runtime.run(&[0]).unwrap();
-    if dispatch_seconds(&runtime, 0).unwrap().is_none() {
+    let runtime = block_on(Runtime::new(gpu, &recordings, true)).unwrap();
+    block_on(runtime.run(&[0])).unwrap();
+    if block_on(dispatch_seconds(&runtime, 0)).unwrap().is_none() {
         println!("skipped: the device has no timestamps");
         return;
     }
     for apart in [false, true] {
-        let seconds = in_passes(&runtime, 0, apart).unwrap();
+        let seconds = block_on(in_passes(&runtime, 0, apart)).unwrap();
         assert_eq!(seconds.len(), 3);
         assert!(seconds[1] > seconds[0] && seconds[1] > seconds[2], "apart: {apart}: {seconds:?}");
     }
@@ -43,7 +44,7 @@ fn dispatches_are_timed_in_either_way() {
 #[test]
 fn ceilings_are_rates() {
     let Some(gpu) = gpu() else { return };
-    let ceilings = Ceilings::measure(gpu).unwrap();
+    let ceilings = block_on(Ceilings::measure(gpu)).unwrap();
     // The slowest device that runs this, and more than any there is.
     assert!((1e8..1e14).contains(&ceilings.bytes_per_second), "{ceilings:?}");
     assert!((1e9..1e16).contains(&ceilings.flop_per_second), "{ceilings:?}");

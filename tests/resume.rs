@@ -12,6 +12,7 @@ mod stops;
 
 use std::{path::PathBuf, sync::Arc};
 
+use pollster::block_on;
 use velograd::{
     data::{Dataset, Shapes10, Sizes},
     device::Gpu,
@@ -20,7 +21,7 @@ use velograd::{
     models::{self, Config, Stem},
     ops::{self, Augment},
     optim::{self, Lookahead},
-    program::target::Precision,
+    program::{BufferKind, target::Precision},
     training::{
         Checkpoint, EpochRow, OnNan, Options, Point, StepRow, Trainer, Watch, Wish,
         network::{Plans, Recipe},
@@ -53,8 +54,8 @@ fn data() -> Arc<dyn Dataset> {
     Arc::new(Shapes10::new(1, Sizes { train: 100, test: 40 }).unwrap())
 }
 
-fn trainer<'a>(gpu: &'a Gpu, options: &Options) -> Trainer<'a> {
-    Trainer::new(gpu, data(), options.clone(), |layout| Ok(Weights::init(layout, options.seed))).unwrap()
+fn trainer(gpu: &Gpu, options: &Options) -> Trainer {
+    crate::support::trainer(gpu, data(), options.clone(), |layout| Ok(Weights::init(layout, options.seed))).unwrap()
 }
 
 /// All that a run leaves, less its times; text, so that NaN equals NaN and every bit of a number counts.
@@ -65,11 +66,11 @@ struct Outcome {
     diverged: Option<u64>,
 }
 
-fn outcome(trainer: &Trainer<'_>, steps: &[StepRow], epochs: &[EpochRow]) -> Outcome {
+fn outcome(trainer: &Trainer, steps: &[StepRow], epochs: &[EpochRow]) -> Outcome {
     let mut rows: Vec<String> = steps.iter().map(|row| serde_json::to_string(row).unwrap()).collect();
     let timeless = |row: &EpochRow| EpochRow { seconds: 0.0, images_per_second: 0.0, ..*row };
     rows.extend(epochs.iter().map(|row| serde_json::to_string(&timeless(row)).unwrap()));
-    Outcome { rows, weights: trainer.network.weights().unwrap(), diverged: trainer.diverged() }
+    Outcome { rows, weights: block_on(trainer.network.weights()).unwrap(), diverged: trainer.diverged() }
 }
 
 /// Through a file, as a run is continued by another process.
@@ -89,14 +90,14 @@ fn through_file(checkpoint: Checkpoint) -> Loaded {
 fn compare(gpu: &Gpu, options: &Options, mut at: impl FnMut(Point) -> bool) -> Outcome {
     let mut whole = Rows::default();
     let mut undisturbed = trainer(gpu, options);
-    undisturbed.run(&mut whole).unwrap();
+    block_on(undisturbed.run(&mut whole)).unwrap();
     let expected = outcome(&undisturbed, &whole.steps, &whole.epochs);
 
     let mut watcher = Rows::until(&mut at);
     let mut last = trainer(gpu, options);
     let mut pieces = 0;
     loop {
-        let rows = last.run(&mut watcher).unwrap();
+        let rows = block_on(last.run(&mut watcher)).unwrap();
         if !last.stopped() {
             assert_eq!(rows.len(), watcher.epochs.len(), "all epochs are returned");
             break;
@@ -165,7 +166,7 @@ fn every_optimizer_goes_on_where_it_was() {
 #[test]
 fn mixed_precision_goes_on_where_it_was() {
     let Some(gpu) = gpu() else { return };
-    if !gpu.has_f16() {
+    if !gpu.features.f16 {
         println!("skipped: the device has no f16 in shaders");
         return;
     }
@@ -209,17 +210,17 @@ fn a_lost_device_costs_no_bit() {
     let Some(sound) = gpu() else { return };
     let options = options("velograd", &[]);
     let mut whole = trainer(sound, &options);
-    whole.run(&mut ()).unwrap();
+    block_on(whole.run(&mut ())).unwrap();
 
-    let lost = Gpu::open(None).expect("the adapter opens a second time");
+    let lost = velograd::host::device::open(None).expect("the adapter opens a second time");
     let mut breaks = Breaks { gpu: &lost, taken: None };
-    let error = trainer(&lost, &options).run(&mut breaks).expect_err("the device is gone");
+    let error = block_on(trainer(&lost, &options).run(&mut breaks)).expect_err("the device is gone");
     assert!(matches!(error, velograd::error::Error::Lost { .. }), "{error}");
 
     let mut again = trainer(sound, &options);
     again.restore(through_file(breaks.taken.unwrap()).checkpoint).unwrap();
-    again.run(&mut ()).unwrap();
-    assert!(whole.network.weights().unwrap() == again.network.weights().unwrap());
+    block_on(again.run(&mut ())).unwrap();
+    assert!(block_on(whole.network.weights()).unwrap() == block_on(again.network.weights()).unwrap());
 }
 
 /// A run ends after the same update whether or not it happened to wait for the device meanwhile.
@@ -238,25 +239,10 @@ fn a_run_that_diverges_ends_at_the_same_update() {
     }
 }
 
-/// What a checkpoint does not hold must be written anew before it is read. A buffer that is neither here nor there fails.
+/// What a checkpoint does not hold must be written anew before it is read: every buffer is kept, cleared or filled, and every word of
+/// state is one that the rule declares, since that is how it gets its first value.
 #[test]
 fn every_buffer_is_kept_or_made_anew() {
-    let Some(gpu) = gpu() else { return };
-    const ANEW: [&str; 13] = [
-        "images",
-        "labels",
-        "indices", // by each batch
-        "grads",
-        "report",    // by each update; of the report, the count of skips is restored
-        "confusion", // by each evaluation
-        "blocks",
-        "segments",
-        "decays",
-        "muon.matrices",
-        "muon.blocks",
-        "muon.rest",    // by Network::new
-        "params.aside", // on the way to an evaluation, and kept while there
-    ];
     let config = Config { stem: Stem::Imagenet, width: 4, classes: 10 };
     let recipe = Recipe {
         augment: Augment::Paper,
@@ -265,15 +251,26 @@ fn every_buffer_is_kept_or_made_anew() {
         clip: optim::Clip { value: Some(1.0), norm: Some(1.0) },
         ..Recipe::default()
     };
-    let plans = Plans { model: &models::ALL[0], config, recipe, train: vec![4, 2], evaluate: vec![4] };
+    let plans = Plans {
+        model: &models::ALL[0],
+        config,
+        recipe,
+        train: vec![4, 2],
+        evaluate: vec![4],
+        target: crate::support::target(),
+    };
     for entry in optim::ALL.iter() {
         let (optimizer, _) = entry.build(&[]).unwrap();
         let optimizer = Lookahead { k: 2, alpha: 0.5 }.around(optimizer);
-        let mut kept = ["params", "running", ops::SCALER].map(str::to_owned).to_vec();
-        kept.extend(optimizer.state().iter().map(|(name, _)| format!("state.{name}")));
-        for recording in plans.recordings(&gpu.target, Some(optimizer.as_ref())) {
-            for name in recording.buffers.keys() {
-                assert!(kept.contains(name) || ANEW.contains(&name.as_str()), "{}: `{name}`", entry.name);
+        let mut state = vec![ops::SCALER];
+        state.extend(optimizer.state().into_iter().map(|(name, _)| BufferKind::state(name)));
+        for recording in plans.programs(Some(optimizer.as_ref())).iter() {
+            for (kind, _) in &recording.buffers {
+                let life = kind.life();
+                let known = life.kept.is_some() || life.cleared.is_some() || life.filled.is_some();
+                assert!(known, "{}: nobody knows what becomes of `{kind}`", entry.name);
+                let declared = !matches!(kind, BufferKind::State(_)) || state.contains(kind);
+                assert!(declared, "{}: `{kind}` is no state that the rule declares", entry.name);
             }
         }
     }
@@ -286,17 +283,17 @@ fn another_run_is_refused() {
     let options = options("adam", &[]);
     let taken = || {
         let mut watcher = Rows::until(|at| at.updates == 2);
-        trainer(gpu, &options).run(&mut watcher).unwrap();
+        block_on(trainer(gpu, &options).run(&mut watcher)).unwrap();
         watcher.taken.unwrap()
     };
     let wider = Options { config: Config { width: 12, ..options.config }, ..options.clone() };
     let other = Options { optimizer: "sgd".into(), ..options.clone() };
     for options in [wider, other] {
         let mut trainer = trainer(gpu, &options);
-        let before = trainer.network.weights().unwrap();
+        let before = block_on(trainer.network.weights()).unwrap();
         let error = trainer.restore(taken()).unwrap_err().to_string();
         assert!(error.contains("another network or optimizer") && error.contains("params"), "{error}");
-        assert!(trainer.network.weights().unwrap() == before && trainer.position().step == 0);
+        assert!(block_on(trainer.network.weights()).unwrap() == before && trainer.position().step == 0);
     }
     for batch in [1, 8, usize::MAX] {
         let mut checkpoint = taken();

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use pollster::block_on;
 use velograd::{
     check::selftest::{OptimizerInputs, narrow},
     device::Gpu,
@@ -37,9 +38,9 @@ fn rule(body: &str) -> Rule {
     Rule::parse("mine", "mine.wgsl", &text).unwrap_or_else(|fault| panic!("{fault}"))
 }
 
-fn stepper<'a>(gpu: &'a Gpu, rule: &Rule, set: &[(&str, &str)], inputs: &OptimizerInputs) -> Stepper<'a> {
+fn stepper(gpu: &Gpu, rule: &Rule, set: &[(&str, &str)], inputs: &OptimizerInputs) -> Stepper {
     let given: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    Stepper::new(gpu, rule.build(&given).unwrap().0, &narrow(&inputs.params)).unwrap()
+    block_on(Stepper::new(gpu, rule.build(&given).unwrap().0, &narrow(&inputs.params))).unwrap()
 }
 
 /// A copy of a program's rule, which is compiled with every check, has its bits: element-wise, with a number that the device keeps, and
@@ -56,10 +57,10 @@ fn a_copy_of_a_rule_has_its_bits() {
         let (mut own, mut program) =
             (stepper(gpu, &copy, set, &inputs), stepper(gpu, &optim::find(name).unwrap(), set, &inputs));
         for (grads, &loss) in inputs.grads.iter().zip(&inputs.losses) {
-            own.step(&narrow(grads), loss as f32).unwrap();
-            program.step(&narrow(grads), loss as f32).unwrap();
+            block_on(own.step(&narrow(grads), loss as f32)).unwrap();
+            block_on(program.step(&narrow(grads), loss as f32)).unwrap();
         }
-        assert!(own.params().unwrap() == program.params().unwrap(), "{name}");
+        assert!(block_on(own.params()).unwrap() == block_on(program.params()).unwrap(), "{name}");
         assert!(own.kernels().iter().any(|(kernel, _)| kernel == "rule/copy"), "{:?}", own.kernels());
     }
 }
@@ -74,8 +75,9 @@ fn what_moves_padding_is_refused() {
         let given: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let (optimizer, _) = rule(body).build(&given).unwrap();
         let lookahead = optim::Lookahead { k: 2, alpha: 0.5 }.around(optimizer);
-        let fault =
-            Stepper::new(gpu, lookahead, &narrow(&inputs.params)).err().unwrap_or_else(|| panic!("{body} is taken"));
+        let fault = block_on(Stepper::new(gpu, lookahead, &narrow(&inputs.params)))
+            .err()
+            .unwrap_or_else(|| panic!("{body} is taken"));
         assert_eq!(fault.exit_code(), 2);
         says(&fault.to_string(), parts);
     };
@@ -117,9 +119,9 @@ fn indices_out_of_range_reach_nothing() {
     let run = |body: &str| {
         let mut stepper = stepper(gpu, &rule(body), &[], &inputs);
         for grads in &inputs.grads {
-            stepper.step(&narrow(grads), 1.0).unwrap();
+            block_on(stepper.step(&narrow(grads), 1.0)).unwrap();
         }
-        stepper.params().unwrap()
+        block_on(stepper.params()).unwrap()
     };
     assert!(run(plain) == run(wild));
 }
@@ -129,11 +131,11 @@ fn indices_out_of_range_reach_nothing() {
 fn rules_leave_no_kernels() {
     let Some(_) = gpu() else { return };
     // A device of its own: other tests compile on the shared one.
-    let gpu = Gpu::open(None).unwrap();
+    let gpu = velograd::host::device::open(None).unwrap();
     let inputs = OptimizerInputs::new(&[7], 1);
     let load = |i: usize| {
         let rule = rule(&format!("    e.p -= at.lr * e.g * {i}.0;"));
-        stepper(&gpu, &rule, &[], &inputs).step(&narrow(&inputs.grads[0]), 1.0).unwrap();
+        block_on(stepper(&gpu, &rule, &[], &inputs).step(&narrow(&inputs.grads[0]), 1.0)).unwrap();
         gpu.kernels()
     };
     let counts: Vec<usize> = (1..12).map(load).collect();

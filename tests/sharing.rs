@@ -1,9 +1,13 @@
 //! Sharing buffers between activations changes no bit of what a training step computes.
 
-use velograd::check::selftest::precisions;
+use pollster::block_on;
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops::{self, Augment, Normalize};
 use velograd::program::{Recording, Tape};
+use velograd::{
+    check::selftest::precisions,
+    program::{BufferKind, Input},
+};
 use velograd::{
     device::{Gpu, runtime::Runtime},
     program::{
@@ -38,7 +42,7 @@ fn some(count: usize, floats: bool) -> Vec<u32> {
 fn two_steps(gpu: &Gpu, precision: Precision, share: bool) -> Vec<Vec<u32>> {
     let recording = record(&gpu.target.with(precision));
     let layout = recording.layout.clone();
-    let runtime = Runtime::new(gpu, &[recording], share).expect("the device holds the network");
+    let runtime = block_on(Runtime::new(gpu, &[recording], share)).expect("the device holds the network");
     let mut params = vec![0; layout.param_floats() as usize];
     for segment in &layout.params {
         // Only elements: what pads a tensor is zero in training.
@@ -46,19 +50,22 @@ fn two_steps(gpu: &Gpu, precision: Precision, share: bool) -> Vec<Vec<u32>> {
         let stored = segment.shape.to_stored(&values).into_iter().map(f32::to_bits);
         params[segment.offset as usize..].iter_mut().zip(stored).for_each(|(param, value)| *param = value);
     }
-    runtime.write(runtime.buffer("params"), &params);
-    runtime.write(runtime.buffer("images"), &some((BATCH * ops::IMAGE_BYTES / 4) as usize, false));
-    runtime.write(runtime.buffer("labels"), &[3u32, 1, 4, 1, 5, 9]);
-    runtime.write(runtime.buffer("indices"), &[30u32, 10, 40, 11, 50, 90]);
+    runtime.write(runtime.buffer(&BufferKind::Params), &params);
+    runtime.write(
+        runtime.buffer(&BufferKind::Input(Input::Images)),
+        &some((BATCH * ops::IMAGE_BYTES / 4) as usize, false),
+    );
+    runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &[3u32, 1, 4, 1, 5, 9]);
+    runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &[30u32, 10, 40, 11, 50, 90]);
     for epoch in 0..2 {
         runtime.set_step(&Step { loss_scale: 1.0 / BATCH as f32, seed: 1, epoch, ..Step::default() });
-        runtime.run(&[0]).expect("the device runs the network");
+        block_on(runtime.run(&[0])).expect("the device runs the network");
     }
-    let read = |name: &str| {
-        let buffer = runtime.buffer(name);
-        runtime.read::<u32>(buffer, (buffer.size() / 4) as usize).expect("the device gives it back")
+    let read = |kind: BufferKind| {
+        let buffer = runtime.buffer(&kind);
+        block_on(runtime.read::<u32>(buffer, (buffer.size() / 4) as usize)).expect("the device gives it back")
     };
-    ["grads", "running", "report", "confusion"].map(read).into()
+    [BufferKind::Grads, BufferKind::Running, BufferKind::Report, BufferKind::Confusion].map(read).into()
 }
 
 #[test]

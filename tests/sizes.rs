@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pollster::block_on;
 use velograd::{
     data::{Dataset, Holdout, Shapes10, Sizes},
     device::Gpu,
@@ -11,7 +12,7 @@ use velograd::{
     optim::{self, Clip, Lookahead},
     program::{params::NoDecay, target::Precision},
     random::Rng,
-    training::{OnNan, Options, StepRow, Trainer, Watch, network::Recipe, schedule::Schedule, weights::Weights},
+    training::{OnNan, Options, StepRow, Watch, network::Recipe, schedule::Schedule, weights::Weights},
 };
 
 use crate::support::gpu;
@@ -93,9 +94,9 @@ fn train(gpu: &Gpu, options: &Options, train: usize, test: usize, held_out: Opti
         dataset = Arc::new(Holdout::new(dataset, count, 1)?);
     }
     let init = |layout: &_| Ok(Weights::init(layout, 1));
-    let mut trainer = Trainer::new(gpu, dataset, options.clone(), init)?;
+    let mut trainer = crate::support::trainer(gpu, dataset, options.clone(), init)?;
     let mut count = Count::default();
-    trainer.run(&mut count)?;
+    block_on(trainer.run(&mut count))?;
     Ok(count.0)
 }
 
@@ -105,7 +106,7 @@ fn any_size_trains_or_is_refused() {
     let mut rng = Rng::new(2026);
     let (mut trained, mut refused) = (0, 0);
     for nth in 0..50 {
-        let options = options(&mut rng, gpu.has_f16());
+        let options = options(&mut rng, gpu.features.f16);
         let (images, test) = (number(&mut rng, 40, &[0, 1, 97]) as usize, rng.below(12) as usize);
         let held_out = (rng.below(5) == 0).then(|| rng.below(12) as usize);
         match train(gpu, &options, images, test, held_out) {

@@ -8,12 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pollster::block_on;
 use velograd::{
     data::{Dataset, Shapes10, Sizes},
     device::Gpu,
     error::Result,
     models::{Config, Stem},
-    training::{EpochRow, Options, StepRow, Trainer, Watch, weights::Weights},
+    training::{EpochRow, Options, StepRow, Watch, weights::Weights},
 };
 
 use crate::support::gpu;
@@ -118,9 +119,9 @@ fn soak(name: &str, width: u32, sizes: Sizes, batch: u32, epochs: u32, alone: bo
     let options = Options { config, set, epochs, batch, accumulate: 1, seed: 1, ..Options::default() };
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, sizes).unwrap());
     let updates = u64::from(epochs) * (sizes.train as u64).div_ceil(u64::from(batch));
-    let mut trainer = Trainer::new(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();
+    let mut trainer = crate::support::trainer(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();
     let mut meter = Meter::new(gpu, (updates / 16).max(1));
-    trainer.run(&mut meter).unwrap();
+    block_on(trainer.run(&mut meter)).unwrap();
     assert_eq!(meter.updates, updates);
     meter.judge(name, alone);
 }

@@ -32,6 +32,9 @@ mod no_gpu {
     /// Files that are damaged, forged or endless.
     mod hostile;
 
+    /// The rooms of the sources, and what they may take from each other.
+    mod rooms;
+
     /// Rules as files: what is read, and what is refused.
     mod rules;
 

@@ -1,17 +1,26 @@
 //! What several tests share: one device for all, and who keeps what a run tells.
 
+use pollster::block_on;
+use std::sync::Arc;
 use std::sync::OnceLock;
 
 use velograd::{
+    data::{Batch, Dataset},
     device::Gpu,
     error::Result,
-    training::{Checkpoint, EpochRow, Point, StepRow, Watch, Wish},
+    host::loader::ReadAhead,
+    program::{params::Layout, target::Target},
+    training::{
+        Checkpoint, EpochRow, Options, Point, StepRow, Trainer, Watch, Wish,
+        network::{Done, Network, Place},
+        weights::Weights,
+    },
 };
 
 /// The device; where there is none a line says so and the test returns, unless VELOGRAD_REQUIRE_GPU=1.
 pub fn gpu() -> Option<&'static Gpu> {
     static DEVICE: OnceLock<std::result::Result<Gpu, String>> = OnceLock::new();
-    match DEVICE.get_or_init(|| Gpu::open(None).map_err(|fault| fault.to_string())) {
+    match DEVICE.get_or_init(|| velograd::host::device::open(None).map_err(|fault| fault.to_string())) {
         Ok(gpu) => Some(gpu),
         Err(fault) => {
             let required = std::env::var("VELOGRAD_REQUIRE_GPU").is_ok_and(|value| value == "1");
@@ -20,6 +29,28 @@ pub fn gpu() -> Option<&'static Gpu> {
             None
         }
     }
+}
+
+/// The forms of kernels that suit the device.
+pub fn target() -> Target {
+    gpu().map_or_else(Target::portable, |gpu| gpu.target.clone())
+}
+
+/// Hands a batch over once there is room for it. Returns what landed meanwhile.
+pub fn train(network: &mut Network, batch: &Batch, place: Place) -> Result<Vec<Done>> {
+    let landed = block_on(network.make_room())?;
+    network.train(batch, place)?;
+    Ok(landed)
+}
+
+/// A trainer with the kernels that suit the device.
+pub fn trainer(
+    gpu: &Gpu,
+    dataset: Arc<dyn Dataset>,
+    options: Options,
+    weights: impl FnOnce(&Layout) -> Result<Weights>,
+) -> Result<Trainer> {
+    block_on(Trainer::new(gpu, &gpu.target, Arc::new(ReadAhead(dataset)), options, weights))
 }
 
 /// Keeps the rows; stops the run, and keeps its checkpoint, at the next point that `stop_at` names.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use pollster::block_on;
 use velograd::{
-    data::{Batch, Dataset, IMAGE_BYTES, Shapes10, Sizes, Split},
+    data::{Batch, Dataset, IMAGE_BYTES, Inline, Shapes10, Sizes, Split},
     models::{self, Config, Stem},
     optim,
     training::{
-        Options, Trainer,
+        Options,
         evaluate::{evaluate, evaluator},
         network::{Done, Network, Place, Plans, Recipe},
         schedule::Schedule,
@@ -27,7 +28,14 @@ const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
 
 fn plans(config: Config, train: &[u32], evaluate: &[u32]) -> Plans<'static> {
     let (train, evaluate) = (train.to_vec(), evaluate.to_vec());
-    Plans { model: &models::ALL[0], config, recipe: Recipe::default(), train, evaluate }
+    Plans {
+        model: &models::ALL[0],
+        config,
+        recipe: Recipe::default(),
+        target: crate::support::target(),
+        train,
+        evaluate,
+    }
 }
 
 fn options(config: Config) -> Options {
@@ -56,11 +64,11 @@ fn one_batch_overfits() {
         let set: Vec<_> = set.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let (optimizer, _) = optim::build(optimizer, &set).unwrap();
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), init, 0).unwrap();
+        let mut network = block_on(Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), init, 0)).unwrap();
         let place = Place { first: true, last: true, images: 16, epoch: 1, lr };
         let mut last = f32::INFINITY;
         for _ in 0..400 {
-            let done = network.train(&Batch::noise(16), place).unwrap();
+            let done = crate::support::train(&mut network, &Batch::noise(16), place).unwrap();
             last = updated(done).last().map_or(last, |r| r.loss / 16.0);
             if last < 0.01 {
                 break;
@@ -78,11 +86,11 @@ fn a_run_repeats_itself_to_the_bit() {
     let run = |seed: u64| {
         let options = Options { seed, ..options(TINY) };
         let init = |layout: &_| Ok(Weights::init(layout, seed));
-        let mut trainer = Trainer::new(gpu, data.clone(), options, init).unwrap();
+        let mut trainer = crate::support::trainer(gpu, data.clone(), options, init).unwrap();
         let mut rows = Rows::default();
-        trainer.run(&mut rows).unwrap();
+        block_on(trainer.run(&mut rows)).unwrap();
         let losses: Vec<u32> = rows.steps.iter().map(|r| r.loss.to_bits()).collect();
-        (trainer.network.weights().unwrap(), losses, rows)
+        (block_on(trainer.network.weights()).unwrap(), losses, rows)
     };
     let ((first, losses, rows), (second, again, _), (other, ..)) = (run(7), run(7), run(8));
     assert!(first == second && losses == again, "two runs of one seed differ");
@@ -102,27 +110,28 @@ fn evaluation_at_an_average_leaves_no_trace() {
     let run = |evaluate: bool| {
         let (optimizer, _) = optim::build("schedulefree", &[]).unwrap();
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), init, 0).unwrap();
+        let mut network = block_on(Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), init, 0)).unwrap();
         let (batch, place) = (Batch::noise(16), Place { first: true, last: true, images: 16, epoch: 1, lr: 0.0025 });
         let mut average = None;
         for update in 0..8 {
             if evaluate && update == 5 {
-                let (y, begun) = (network.weights().unwrap(), network.updates());
+                let (y, begun) = (block_on(network.weights()).unwrap(), network.updates());
                 assert!(network.enter_evaluation() && network.enter_evaluation());
                 for nth in 1..=3 {
+                    block_on(network.make_room()).unwrap();
                     network.collect_statistics(&batch, nth, 1).unwrap();
                 }
-                network.drain().unwrap();
-                let x = network.weights().unwrap();
+                block_on(network.drain()).unwrap();
+                let x = block_on(network.weights()).unwrap();
                 network.leave_evaluation();
-                assert!(network.weights().unwrap().params == y.params && network.updates() == begun);
+                assert!(block_on(network.weights()).unwrap().params == y.params && network.updates() == begun);
                 assert!(x.params != y.params && x.running != y.running);
                 average = Some(x);
             }
-            network.train(&batch, place).unwrap();
+            crate::support::train(&mut network, &batch, place).unwrap();
         }
-        network.drain().unwrap();
-        (network.weights().unwrap().params, average, network)
+        block_on(network.drain()).unwrap();
+        (block_on(network.weights()).unwrap().params, average, network)
     };
     let ((plain, ..), (evaluated, average, mut network)) = (run(false), run(true));
     assert!(plain == evaluated, "evaluation changed the run");
@@ -131,11 +140,12 @@ fn evaluation_at_an_average_leaves_no_trace() {
     let (x, layout) = (average.unwrap(), network.layout.clone());
     let (optimizer, _) = optim::build("sgd", &[("lr".to_owned(), "0".to_owned())]).unwrap();
     let at_x = |_: &_| Ok(Weights { running: vec![7.0; layout.running_floats() as usize], ..x.clone() });
-    network = Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), at_x, 0).unwrap();
+    network = block_on(Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), at_x, 0)).unwrap();
     assert!(!network.enter_evaluation(), "SGD has one point for everything");
+    block_on(network.make_room()).unwrap();
     network.collect_statistics(&Batch::noise(16), 1, 1).unwrap();
-    network.drain().unwrap();
-    let once = network.weights().unwrap().running;
+    block_on(network.drain()).unwrap();
+    let once = block_on(network.weights()).unwrap().running;
     for segment in &layout.running {
         let of = |running: &[f32]| running[segment.offset as usize..][..segment.shape.elements()].to_vec();
         for (found, expected) in of(&once).into_iter().zip(of(&x.running)) {
@@ -145,9 +155,9 @@ fn evaluation_at_an_average_leaves_no_trace() {
 
     let mut options = options(TINY);
     options.optimizer = "schedulefree".into();
-    let mut trainer = Trainer::new(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();
+    let mut trainer = crate::support::trainer(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();
     let mut rows = Rows::default();
-    trainer.run(&mut rows).unwrap();
+    block_on(trainer.run(&mut rows)).unwrap();
     assert!(rows.epochs.iter().all(|row| row.val_loss.is_some_and(f64::is_finite)));
 }
 
@@ -161,12 +171,12 @@ fn accumulation_takes_the_mean_of_the_effective_batch() {
     let norm = |batches: &[&Batch], images: u32| {
         let (optimizer, _) = optim::build("sgd", &[]).unwrap();
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = Network::new(gpu, &plans(TINY, &[4, 8], &[]), Some(optimizer), init, 0).unwrap();
+        let mut network = block_on(Network::new(gpu, &plans(TINY, &[4, 8], &[]), Some(optimizer), init, 0)).unwrap();
         for (i, batch) in batches.iter().enumerate() {
             let place = Place { first: i == 0, last: i + 1 == batches.len(), images, epoch: 1, lr: LR };
-            assert!(updated(network.train(batch, place).unwrap()).is_empty());
+            assert!(updated(crate::support::train(&mut network, batch, place).unwrap()).is_empty());
         }
-        updated(network.drain().unwrap())[0]
+        updated(block_on(network.drain()).unwrap())[0]
     };
     let (whole, cut) = (norm(&[&twice], 8), norm(&[&one, &one], 8));
     assert_eq!((whole.images, cut.images), (8, 8));
@@ -183,8 +193,8 @@ fn evaluation_does_not_depend_on_the_batch() {
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 10, test: 50 }).unwrap());
     let run = |batch: u32| {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = evaluator(gpu, data.as_ref(), (&models::ALL[0], TINY), batch, false, init).unwrap();
-        evaluate(&mut network, &data, batch).unwrap().unwrap()
+        let mut network = block_on(evaluator(gpu, data.as_ref(), (&models::ALL[0], TINY), batch, false, init)).unwrap();
+        block_on(evaluate(&mut network, &Inline(data.clone()), batch)).unwrap().unwrap()
     };
     let (whole, single) = (run(32), run(1));
     assert_eq!(whole.confusion.iter().flatten().sum::<u64>(), 50);
@@ -194,17 +204,16 @@ fn evaluation_does_not_depend_on_the_batch() {
 
 #[test]
 fn weights_survive_the_disk() {
-    let Some(gpu) = gpu() else { return };
     let path = std::env::temp_dir().join(format!("velograd-weights-{}.safetensors", std::process::id()));
     for config in [TINY, Config { stem: Stem::Cifar, width: 6, classes: 10 }] {
-        let layout = plans(config, &[2], &[]).record(&gpu.target, 2, true).layout;
+        let layout = plans(config, &[2], &[]).record(2, true).layout;
         let mut weights = Weights::init(&layout, 3);
         weights.batches = 41;
-        weights.save(&path, &layout).unwrap();
+        velograd::host::weights::save(&weights, &path, &layout).unwrap();
         assert_eq!(velograd::host::weights::recognize(&path).unwrap().1, config);
-        assert!(Weights::load(&path, &layout).unwrap() == weights);
-        let wider = plans(Config { width: 12, ..config }, &[2], &[]).record(&gpu.target, 2, true).layout;
-        let error = Weights::load(&path, &wider).unwrap_err().to_string();
+        assert!(velograd::host::weights::load(&path, &layout).unwrap() == weights);
+        let wider = plans(Config { width: 12, ..config }, &[2], &[]).record(2, true).layout;
+        let error = velograd::host::weights::load(&path, &wider).unwrap_err().to_string();
         assert!(error.contains("conv1.weight") && error.contains("[12, 3,"), "{error}");
     }
     std::fs::remove_file(&path).unwrap();
@@ -218,9 +227,9 @@ fn a_small_network_learns() {
     let config = Config { stem: Stem::Imagenet, width: 16, classes: 10 };
     let options = Options { epochs: 6, batch: 64, accumulate: 1, ..options(config) };
     let init = |layout: &_| Ok(Weights::init(layout, 1));
-    let mut trainer = Trainer::new(gpu, data, options, init).unwrap();
+    let mut trainer = crate::support::trainer(gpu, data, options, init).unwrap();
     let mut rows = Rows::default();
-    trainer.run(&mut rows).unwrap();
+    block_on(trainer.run(&mut rows)).unwrap();
     let accuracy = rows.epochs.last().and_then(|e| e.val_acc).unwrap();
     assert!(accuracy > 70.0, "validation accuracy {accuracy} %");
     assert!(rows.epochs[5].train_loss < rows.epochs[0].train_loss);
@@ -238,7 +247,7 @@ fn five_updates_as_in_pytorch() {
         let set: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let (optimizer, _) = optim::build("sgd", &set).unwrap();
         let weights = |layout: &velograd::program::params::Layout| Ok(golden_weights(&golden, layout, "before"));
-        let mut network = Network::new(gpu, &plans(config, &[6], &[]), Some(optimizer), weights, 0).unwrap();
+        let mut network = block_on(Network::new(gpu, &plans(config, &[6], &[]), Some(optimizer), weights, 0)).unwrap();
         let (images, labels) = (golden.bytes("images"), golden.integers("labels"));
         let place = Place { first: true, last: true, images: 6, epoch: 1, lr: LR };
         for (step, &expected) in golden.values("losses").iter().enumerate() {
@@ -248,11 +257,12 @@ fn five_updates_as_in_pytorch() {
                 labels: labels[step * 6..][..6].to_vec(),
                 indices: (0..6).collect(),
             };
-            network.train(&batch, place).unwrap();
-            let loss = f64::from(updated(network.drain().unwrap())[0].loss) / 6.0;
+            crate::support::train(&mut network, &batch, place).unwrap();
+            let loss = f64::from(updated(block_on(network.drain()).unwrap())[0].loss) / 6.0;
             assert!((loss - expected).abs() <= 1e-4 * expected, "{name}, update {}: {loss} {expected}", step + 1);
         }
-        let (found, expected) = (network.weights().unwrap(), golden_weights(&golden, &network.layout, "after"));
+        let (found, expected) =
+            (block_on(network.weights()).unwrap(), golden_weights(&golden, &network.layout, "after"));
         compare(&name, &network.layout.params, &found.params, &expected.params);
         compare(&name, &network.layout.running, &found.running, &expected.running);
         assert_eq!(found.batches, 5);
@@ -263,7 +273,7 @@ fn five_updates_as_in_pytorch() {
 /// `load_state_dict(strict=True)`: every name of torchvision's state dict, no other, each of its shape.
 fn same_names_and_shapes(golden: &golden_files::Golden, weights: &Weights, layout: &velograd::program::params::Layout) {
     let path = std::env::temp_dir().join(format!("velograd-strict-{}.safetensors", std::process::id()));
-    weights.save(&path, layout).unwrap();
+    velograd::host::weights::save(weights, &path, layout).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -309,18 +319,19 @@ fn no_validation_without_test_images() {
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 40, test: 0 }).unwrap());
     assert_eq!(data.len(Split::Test), 0);
     let init = |layout: &_| Ok(Weights::init(layout, 1));
-    let mut trainer = Trainer::new(gpu, data, Options { max_steps: Some(1), ..options(TINY) }, init).unwrap();
-    let rows = trainer.run(&mut Rows::default()).unwrap();
+    let mut trainer =
+        crate::support::trainer(gpu, data, Options { max_steps: Some(1), ..options(TINY) }, init).unwrap();
+    let rows = block_on(trainer.run(&mut Rows::default())).unwrap();
     assert!(rows[0].val_acc.is_none() && rows[0].train_loss.is_finite());
 }
 
 fn rows_of(options: Options, data: &Arc<dyn Dataset>) -> Option<(Rows<'_>, Weights)> {
     let gpu = gpu()?;
     let init = |layout: &_| Ok(Weights::init(layout, 1));
-    let mut trainer = Trainer::new(gpu, data.clone(), options, init).unwrap();
+    let mut trainer = crate::support::trainer(gpu, data.clone(), options, init).unwrap();
     let mut rows = Rows::default();
-    trainer.run(&mut rows).unwrap();
-    Some((rows, trainer.network.weights().unwrap()))
+    block_on(trainer.run(&mut rows)).unwrap();
+    Some((rows, block_on(trainer.network.weights()).unwrap()))
 }
 
 fn shapes(train: usize, test: usize) -> Arc<dyn Dataset> {
@@ -339,7 +350,7 @@ fn a_schedule_reaches_the_update() {
     assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-12), "{found:?}");
     let still = Options { set: vec![("lr".into(), "0".into())], ..base };
     let (_, weights) = rows_of(still, &data).unwrap();
-    let layout = plans(TINY, &[2], &[]).record(&gpu().unwrap().target, 2, true).layout;
+    let layout = plans(TINY, &[2], &[]).record(2, true).layout;
     assert!(weights.params == Weights::init(&layout, 1).params, "weights moved at a rate of 0");
 }
 
@@ -398,12 +409,12 @@ fn a_run_that_diverges_says_where() {
     let set = vec![("lr".to_owned(), "1e30".to_owned())];
     let options = Options { optimizer: "sgd".into(), set, epochs: 60, batch: 16, accumulate: 1, ..options(TINY) };
     let init = |layout: &_| Ok(Weights::init(layout, 1));
-    let mut trainer = Trainer::new(gpu, shapes(32, 10), options, init).unwrap();
+    let mut trainer = crate::support::trainer(gpu, shapes(32, 10), options, init).unwrap();
     let mut rows = Rows::default();
-    trainer.run(&mut rows).unwrap();
+    block_on(trainer.run(&mut rows)).unwrap();
     let step = trainer.diverged().expect("a rate of 1e30 diverges");
     assert!(rows.steps[step as usize - 1].skipped && (step == 1 || !rows.steps[step as usize - 2].skipped));
     assert!((rows.steps.len() as u64) < 120, "it ran to the end");
-    let found = trainer.find_not_finite().unwrap().expect("the last update was left out");
+    let found = block_on(trainer.find_not_finite()).unwrap().expect("the last update was left out");
     assert!(found.output.not_finite > 0, "{found}");
 }

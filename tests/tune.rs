@@ -2,6 +2,7 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
+use pollster::block_on;
 use velograd::{
     data::Batch,
     device::Gpu,
@@ -25,18 +26,25 @@ use crate::{
 
 fn plans() -> Plans<'static> {
     let config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
-    Plans { model: &models::ALL[0], config, recipe: Recipe::default(), train: vec![8], evaluate: vec![6] }
+    Plans {
+        model: &models::ALL[0],
+        config,
+        recipe: Recipe::default(),
+        train: vec![8],
+        evaluate: vec![6],
+        target: crate::support::target(),
+    }
 }
 
 #[test]
 fn every_candidate_is_measured_once() {
     let Some(gpu) = gpu() else { return };
-    let found = measure(gpu, &plans(), &Choices::new(), Effort::FULL).unwrap();
+    let found = block_on(measure(gpu, &plans(), &Choices::new(), Effort::FULL)).unwrap();
     if found.is_empty() {
         println!("skipped: the device has no timestamps");
         return;
     }
-    let products = plans().products(&gpu.target);
+    let products = plans().products();
     assert_eq!(found.len(), products.len());
     for (Measured { product, seconds, whole, .. }, (expected, table)) in found.iter().zip(&products) {
         assert_eq!(product, expected);
@@ -50,7 +58,8 @@ fn every_candidate_is_measured_once() {
     assert_eq!(times, 3 * 21 - 1 + 21);
 
     // Without time for more there is one round.
-    let begun = measure(gpu, &plans(), &Choices::new(), Effort { budget: Duration::ZERO, ..Effort::FULL }).unwrap();
+    let begun =
+        block_on(measure(gpu, &plans(), &Choices::new(), Effort { budget: Duration::ZERO, ..Effort::FULL })).unwrap();
     for (begun, whole) in begun.iter().zip(&found) {
         assert_eq!((begun.seconds.len(), begun.whole), (1, whole.seconds.len() == 1), "{}", begun.product.name);
     }
@@ -58,7 +67,7 @@ fn every_candidate_is_measured_once() {
 
     // What is known is not measured again.
     let known: Choices = products.into_iter().skip(1).map(|(product, choice)| (product.name, choice)).collect();
-    let rest = measure(gpu, &plans(), &known, Effort::FAST).unwrap();
+    let rest = block_on(measure(gpu, &plans(), &known, Effort::FAST)).unwrap();
     assert_eq!(rest.iter().map(|m| &m.product.name).collect::<Vec<_>>(), [&found[0].product.name]);
 }
 
@@ -112,42 +121,41 @@ fn a_form_is_found_by_its_name() {
 }
 
 /// The losses of three updates.
-fn losses(gpu: &Gpu) -> Vec<f32> {
+fn losses(gpu: &Gpu, plans: &Plans<'_>) -> Vec<f32> {
     let (optimizer, _) = optim::build("sgd", &[]).unwrap();
     let init = |layout: &_| Ok(Weights::init(layout, 2));
-    let mut network = Network::new(gpu, &plans(), Some(optimizer), init, 0).unwrap();
+    let mut network = block_on(Network::new(gpu, plans, Some(optimizer), init, 0)).unwrap();
     let place = Place { first: true, last: true, images: 8, epoch: 1, lr: 0.01 };
-    let mut done: Vec<Done> = (0..3).flat_map(|_| network.train(&Batch::noise(8), place).unwrap()).collect();
-    done.extend(network.drain().unwrap());
+    let mut done: Vec<Done> =
+        (0..3).flat_map(|_| crate::support::train(&mut network, &Batch::noise(8), place).unwrap()).collect();
+    done.extend(block_on(network.drain()).unwrap());
     let loss = |done: &Done| if let Done::Updated(report) = done { report.loss } else { f32::NAN };
     done.iter().map(loss).collect()
 }
 
 #[test]
 fn a_choice_changes_rounding_alone() {
-    if gpu().is_none() {
-        return;
-    }
-    let mut gpu = Gpu::open(None).expect("the adapter opens a second time");
-    let table = losses(&gpu);
+    let Some(gpu) = gpu() else { return };
+    let table = losses(gpu, &plans());
     assert_eq!(table.len(), 3);
     // Every core in turn, and every sum in parts: other sums.
     let cores = gpu.target.gemm.clone().into_iter().cycle();
     let other: Choices = plans()
-        .products(&gpu.target)
+        .products()
         .into_iter()
         .zip(cores)
         .map(|((product, _), gemm)| (product.name, Choice { gemm, parts: 2 }))
         .collect();
-    gpu.target.tuned = Arc::new(other.clone());
-    let products = plans().products(&gpu.target).into_iter();
+    let target = Target { tuned: Arc::new(other.clone()), ..gpu.target.clone() };
+    let chosen = Plans { target, ..plans() };
+    let products = chosen.products().into_iter();
     assert_eq!(products.map(|(product, choice)| (product.name, choice)).collect::<Choices>(), other);
-    let tuned = losses(&gpu);
+    let tuned = losses(gpu, &chosen);
     for (table, tuned) in table.iter().zip(&tuned) {
         assert!((table - tuned).abs() < 1e-4 * table.abs(), "{table} and {tuned}");
     }
     assert_ne!(tuned, table, "the choices were not looked at");
-    assert_eq!(tuned, losses(&gpu), "the same choices give the same bits");
+    assert_eq!(tuned, losses(gpu, &chosen), "the same choices give the same bits");
 }
 
 const SMALL: [&str; 9] = ["train", "--data", "set", "--width", "8", "--epochs", "1", "--batch-size", "16"];
@@ -226,8 +234,7 @@ fn an_experiment_goes_on_as_it_was_begun() {
 
 /// A product of [`SMALL`], and a form that the table does not give it: another order of its sums.
 fn in_parts() -> (String, String) {
-    let gpu = gpu().expect("asked for before");
-    let products = Plans { train: vec![16], evaluate: vec![], ..plans() }.products(&gpu.target);
+    let products = Plans { train: vec![16], evaluate: vec![], ..plans() }.products();
     let deep = |(product, choice): &(Product, Choice)| product.terms >= 64 && choice.parts == 1;
     let (product, choice) = products.into_iter().find(deep).expect("the filters of the last stages are deep");
     (product.name, Choice { parts: 2, ..choice }.to_string())

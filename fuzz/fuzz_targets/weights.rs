@@ -30,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let path = file::file("w.safetensors", &file);
     let _ = recognize(&path);
-    if let Ok(weights) = Weights::load(&path, layout()) {
+    if let Ok(weights) = velograd::host::weights::load(&path, layout()) {
         assert!(weights.params.iter().chain(&weights.running).all(|v| v.is_finite()));
     }
 });

@@ -3,17 +3,22 @@
 //! Drivers claim the feature without fast hardware behind it, and some compute it wrongly. So it is asked for by
 //! `VELOGRAD_MATRIX=1` alone, and then tried on a convolution, forward and backward, before a network runs on it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use web_time::Instant;
 
 use crate::{
     check::selftest::{Case, Conv2dCase, execute, truth},
     device::{Gpu, runtime::Runtime},
     error::Result,
     ops::Conv2d,
-    program::target::{Precision, Target},
+    program::{
+        product::Matrix,
+        target::{Precision, Target},
+    },
 };
 
-/// What became of the attempt.
+/// Whether cooperative matrices are used, and why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The device has none, or was not asked for them.
@@ -22,7 +27,7 @@ pub enum Verdict {
     Wrong,
     /// No faster than the core without.
     Slow,
-    /// In use.
+    /// They are right and faster.
     Taken,
 }
 
@@ -30,36 +35,33 @@ pub enum Verdict {
 const CASE: Conv2dCase =
     Conv2dCase { input: [64, 4, 4, 64], conv: Conv2d { outputs: 64, kernel: 3, stride: 1, padding: 1 }, shared: false };
 
-/// Lets products of f16 activations run on the device's cooperative matrices, if these compute a convolution within its
-/// bounds and faster than the core without.
+/// Whether products of f16 activations should run on these cooperative matrices of the device: whether these compute a convolution within
+/// its bounds and faster than the core without. [`Verdict::Taken`] is for the caller to carry out, in the target of its plans.
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot run the convolution at all.
-pub fn adopt(gpu: &mut Gpu) -> Result<Verdict> {
-    if gpu.matrix.is_none() || !gpu.has_f16() {
+pub async fn judge(gpu: &Gpu, matrix: Option<Matrix>) -> Result<Verdict> {
+    if matrix.is_none() || !gpu.features.f16 {
         return Ok(Verdict::Absent);
     }
     let plain = gpu.target.with(Precision::Mixed);
-    let target = Target { matrix: gpu.matrix, ..plain.clone() };
+    let target = Target { matrix, ..plain.clone() };
     let (data, expected) = truth(&target, &CASE);
-    let rows = execute(gpu, &target, &CASE, &data)?.rows(&CASE.name(), &expected);
+    let rows = execute(gpu, &target, &CASE, &data).await?.rows(&CASE.name(), &expected);
     if rows.iter().any(|row| !row.passed) {
         return Ok(Verdict::Wrong);
     }
-    if seconds(gpu, &target)? >= seconds(gpu, &plain)? {
-        return Ok(Verdict::Slow);
-    }
-    gpu.target.matrix = gpu.matrix;
-    Ok(Verdict::Taken)
+    let slow = seconds(gpu, &target).await? >= seconds(gpu, &plain).await?;
+    Ok(if slow { Verdict::Slow } else { Verdict::Taken })
 }
 
 /// The shortest of ten runs.
-fn seconds(gpu: &Gpu, target: &Target) -> Result<Duration> {
-    let runtime = Runtime::new(gpu, &[CASE.recording(target)], true)?;
+async fn seconds(gpu: &Gpu, target: &Target) -> Result<Duration> {
+    let runtime = Runtime::new(gpu, &[CASE.recording(target)], true).await?;
     let mut best = Duration::MAX;
     for _ in 0..10 {
         let start = Instant::now();
-        runtime.run(&[0])?;
+        runtime.run(&[0]).await?;
         best = best.min(start.elapsed());
     }
     Ok(best)

@@ -36,9 +36,9 @@ use crate::{
     ops::Activation,
     program::{
         Recording, Tape,
-        product::Choice,
+        product::{Choice, Matrix},
         step::Step,
-        target::{Matrix, Precision, Target},
+        target::{Precision, Target},
     },
 };
 
@@ -57,7 +57,7 @@ pub use loss::CrossEntropyCase;
 pub use optim::{OPTIMIZER_CASES, OptimizerCase, OptimizerInputs, narrow, optimizer_bound, optimizer_case};
 pub use outcome::Outcome;
 pub use pool::{GlobalAvgPoolCase, MaxPoolCase};
-use port::Kind;
+use port::Word;
 pub use port::{At, Port};
 pub use recipe::{ClipCase, DropoutCase, ScaleCase};
 
@@ -178,7 +178,7 @@ impl Expected {
                 continue;
             }
             *bound += before.map_or(0.0, |values| EPS16 * values[i].abs() + TINY16);
-            let exact = *bound == 0.0 && Kind::F16.round(*value) == *value;
+            let exact = *bound == 0.0 && Word::F16.round(*value) == *value;
             if !exact {
                 *bound += EPS16 * (value.abs() + *bound) + TINY16;
             }
@@ -222,17 +222,17 @@ pub struct Row {
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot run a case at all; a wrong result is a row.
-pub fn run(gpu: &Gpu, depth: Depth) -> Result<Vec<Row>> {
+pub async fn run(gpu: &Gpu, depth: Depth) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (nth, entry) in table().into_iter().enumerate().filter(|(_, entry)| entry.short || depth == Depth::Full) {
         // The first cases meet every variant, the others one by turns: each has sizes of its own to be wrong at.
         let all = variants(gpu);
         let some =
             if entry.short { all } else { targets(gpu).into_iter().chain([all[nth % all.len()].clone()]).collect() };
-        rows.extend(check(gpu, entry.case.as_ref(), &some)?);
+        rows.extend(check(gpu, entry.case.as_ref(), &some).await?);
     }
     for target in targets(gpu) {
-        rows.extend(optim::rows(gpu, &target, depth == Depth::Short)?);
+        rows.extend(optim::rows(gpu, &target, depth == Depth::Short).await?);
     }
     Ok(rows)
 }
@@ -242,21 +242,24 @@ pub fn run(gpu: &Gpu, depth: Depth) -> Result<Vec<Row>> {
 ///
 /// # Errors
 /// As [`run`], and [`Error::Device`] with the worst kernel if a result is wrong.
-pub fn assure(gpu: &Gpu, target: &Target, choices: impl IntoIterator<Item = Choice>, optimizer: &str) -> Result<()> {
+pub async fn assure(
+    gpu: &Gpu,
+    target: &Target,
+    choices: impl IntoIterator<Item = Choice>,
+    optimizer: &str,
+) -> Result<()> {
     let mut rows = Vec::new();
-    let mut compare = |target: &Target, case: &dyn Case| -> Result<()> {
-        let (data, expected) = truth(target, case);
-        rows.extend(execute(gpu, target, case, &data)?.rows(&case.name(), &expected));
-        Ok(())
-    };
     let short: Vec<_> = table().into_iter().filter(|entry| entry.short).collect();
-    short.iter().try_for_each(|entry| compare(target, entry.case.as_ref()))?;
+    for entry in &short {
+        rows.extend(compare(gpu, target, entry.case.as_ref()).await?);
+    }
     // Whether in two parts or in thirty, the kernels are the same.
     let forms: BTreeSet<_> = choices.into_iter().map(|c| Choice { parts: c.parts.min(3), ..c }).collect();
     for form in forms {
-        compare(&Target { forced: Some(form), ..target.clone() }, short[0].case.as_ref())?;
+        let forced = Target { forced: Some(form), ..target.clone() };
+        rows.extend(compare(gpu, &forced, short[0].case.as_ref()).await?);
     }
-    rows.extend(optim::first(gpu, target, optimizer)?);
+    rows.extend(optim::first(gpu, target, optimizer).await?);
     let wrong: Vec<&Row> = rows.iter().filter(|row| !row.passed).collect();
     let Some(worst) = wrong.iter().max_by(|a, b| a.worst.total_cmp(&b.worst)) else { return Ok(()) };
     let Row { kernel, form, case, worst, bound, .. } = worst;
@@ -272,11 +275,17 @@ pub fn assure(gpu: &Gpu, target: &Target, choices: impl IntoIterator<Item = Choi
     Err(Error::device(message, hint))
 }
 
+/// Runs one case with the kernels of one target.
+async fn compare(gpu: &Gpu, target: &Target, case: &dyn Case) -> Result<Vec<Row>> {
+    let (data, expected) = truth(target, case);
+    Ok(execute(gpu, target, case, &data).await?.rows(&case.name(), &expected))
+}
+
 /// Runs one case in every precision with these targets, and those of cooperative matrices, as far as they change its kernels.
 ///
 /// # Errors
 /// As [`run`].
-pub fn check(gpu: &Gpu, case: &dyn Case, targets: &[Target]) -> Result<Vec<Row>> {
+pub async fn check(gpu: &Gpu, case: &dyn Case, targets: &[Target]) -> Result<Vec<Row>> {
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
     for precision in precisions(gpu) {
         // Targets that read the same numbers share the reference's work.
@@ -296,7 +305,7 @@ pub fn check(gpu: &Gpu, case: &dyn Case, targets: &[Target]) -> Result<Vec<Row>>
                     last.insert((rounds, data, expected))
                 }
             };
-            rows.extend(execute(gpu, &target, case, data)?.rows(&case.name(), expected));
+            rows.extend(execute(gpu, &target, case, data).await?.rows(&case.name(), expected));
             seen.push(forms);
         }
     }
@@ -317,7 +326,7 @@ pub fn truth(target: &Target, case: &dyn Case) -> (Data, Vec<Expected>) {
 /// The precisions that this device can run.
 pub fn precisions(gpu: &Gpu) -> Vec<Precision> {
     let mut precisions = vec![Precision::F32, Precision::Mixed];
-    precisions.retain(|&precision| gpu.target_for(precision).is_ok());
+    precisions.retain(|&precision| gpu.supports(precision).is_ok());
     precisions
 }
 
@@ -327,7 +336,7 @@ pub fn targets(gpu: &Gpu) -> Vec<Target> {
     if !targets.contains(&gpu.target) {
         targets.push(gpu.target.clone());
     }
-    if let Some(size) = fixed_subgroup(&gpu.info, gpu.device.features()) {
+    if let Some(size) = fixed_subgroup(&gpu.info, gpu.features.subgroups) {
         let software = Target::software(size);
         if !targets.contains(&software) {
             targets.push(software);

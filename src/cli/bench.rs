@@ -17,6 +17,7 @@ use crate::{
         weights::Weights,
     },
 };
+use pollster::block_on;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -70,25 +71,25 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 fn measure(gpu: &Gpu, plans: &Plans<'_>, flags: &ModelFlags, steps: u32, start: Instant) -> Result<Value> {
     let optimizer = flags.optimizer()?;
     let lr = optimizer.lr();
-    let planned_in_f32 = plans.planned_in_f32(&gpu.target, Some(optimizer.as_ref()));
-    let forward = plans.record(&gpu.target, flags.batch_size, true).forward_calls;
-    let mut network = Network::new(gpu, plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
+    let planned_in_f32 = plans.planned_in_f32(Some(optimizer.as_ref()));
+    let forward = plans.record(flags.batch_size, true).forward_calls;
+    let mut network = block_on(Network::new(gpu, plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0))?;
     let batch = Batch::noise(flags.batch_size);
     let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1, lr };
     network.train(&batch, place)?;
-    network.drain()?;
+    block_on(network.drain())?;
     let first_step = start.elapsed();
     network.train(&batch, place)?;
-    network.drain()?;
+    block_on(network.drain())?;
 
     let (begin, processor, mut calls) = (Instant::now(), thread_seconds(), Duration::ZERO);
     for _ in 0..steps {
-        network.make_room()?; // waits for the device
+        block_on(network.make_room())?; // waits for the device
         let call = Instant::now();
         network.train(&batch, place)?;
         calls += call.elapsed();
     }
-    network.drain()?;
+    block_on(network.drain())?;
     let step = begin.elapsed().as_secs_f64() / f64::from(steps);
     // What the host's thread computed. A software driver may do the device's work inside the calls, while the thread
     // waits: the time of the calls would count that too, and serves only where the system does not tell.
@@ -100,7 +101,7 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, flags: &ModelFlags, steps: u32, start: 
     let milliseconds = |of: fn(&Split) -> f64| split.as_ref().map(|s| 1e3 * of(s));
     Ok(json!({
         "device": gpu.info.name,
-        "driver": gpu.driver(),
+        "driver": gpu.info.driver,
         "model": flags.model,
         "stem": plans.config.stem.name(),
         "width": flags.width,
@@ -129,9 +130,9 @@ struct Split {
     optimizer: f64,
 }
 
-fn split(network: &Network<'_>, forward: usize) -> Result<Option<Split>> {
-    let Some(batch) = dispatch_seconds(&network.runtime, 0)? else { return Ok(None) };
-    let Some(update) = dispatch_seconds(&network.runtime, network.update_program())? else { return Ok(None) };
+fn split(network: &Network, forward: usize) -> Result<Option<Split>> {
+    let Some(batch) = block_on(dispatch_seconds(&network.runtime, 0))? else { return Ok(None) };
+    let Some(update) = block_on(dispatch_seconds(&network.runtime, network.update_program()))? else { return Ok(None) };
     let sum = |part: &[f64]| part.iter().sum();
     Ok(Some(Split { forward: sum(&batch[..forward]), backward: sum(&batch[forward..]), optimizer: sum(&update) }))
 }

@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     host::{files::write_atomically, rule_file, signals::Stop},
     lab::{
+        comparison::{Comparison, Pairs},
         experiment::{self, Ended, Experiment, Variant, grid},
         figure::{Figure, to_png},
         report::Page,
@@ -18,6 +19,7 @@ use crate::{
     },
     optim::RuleChoice,
 };
+use pollster::block_on;
 
 /// What the three have in common.
 #[derive(Args)]
@@ -38,20 +40,6 @@ struct Common {
     /// Small runs to see how it works, in minutes on two cores: shapes10, width 8, three epochs, two seeds; other flags override
     #[arg(long)]
     quick: bool, // read before the flags are parsed: `recipe::expand` puts what it stands for in its place
-}
-
-/// The flags that `--quick` stands for.
-pub(super) fn quick(command: &str) -> Vec<&'static str> {
-    let mut flags =
-        vec!["--preset=quick", "--dataset=shapes10", "--width=8", "--epochs=3", "--batch-size=64", "--seeds=2"];
-    match command {
-        "compare" | "ablate" => flags,
-        "sweep" => {
-            flags.push("--lr=1e-4:1e-1:log4");
-            flags
-        }
-        _ => vec![],
-    }
 }
 
 /// What an experiment shows: a text for the terminal and files beside the runs.
@@ -262,22 +250,24 @@ fn run(
         return Err(Error::config(format!("`{}` is there twice", twice.1.label), hint));
     }
     recipe.check()?;
-    let mut gpu = open_device(recipe.device.as_deref())?;
+    let gpu = open_device(recipe.device.as_deref())?;
     let preset = recipe.preset(&gpu);
-    let options = recipe.options(preset, recipe.precision(&mut gpu)?, None)?;
+    let (precision, target) = recipe.precision(&gpu)?;
+    let options = recipe.options(preset, precision, None)?;
     // One set of images for all seeds: what differs is weights, order and augmentation.
     let dataset = recipe.open(0)?;
     let train = dataset.len(Split::Train);
-    let plans = options.plans(dataset.as_ref())?;
+    let mut plans = options.plans(dataset.as_ref(), &target)?;
     // An experiment that goes on computes as it was begun.
     let tune = experiment::begun(out)?.map_or_else(|| recipe.tune.clone(), |begun| recipe.tune.begun(&begun));
-    tune.apply(&mut gpu, &plans)?;
+    plans.target = tune.apply(&gpu, &plans)?;
     let mut table = recipe.to_toml(preset, &options);
-    tune.to_toml(&gpu, &plans.products(&gpu.target), &mut table);
+    tune.to_toml(&plans.target, &plans.products(), &mut table);
     let (seeds, folder) = (*seeds, out.clone());
     let (policy, stop) = (checkpoints.policy(), Stop::on_signals()?);
     let experiment = Experiment {
         gpu: &gpu,
+        target: plans.target,
         dataset,
         options: options.clone(),
         variants,
@@ -292,13 +282,13 @@ fn run(
         shown.files.iter().try_for_each(|(name, bytes)| write_atomically(&out.join(name), bytes))?;
         Ok(shown)
     };
-    let runs = experiment.run(
+    let runs = block_on(experiment.run(
         &mut |variant, seed, starts| {
             say!("{}, seed {seed}{}", variant.label, if starts { "" } else { ": ended before" });
             Box::new(Progress::new(&options, train))
         },
         &mut |runs| write(runs).map(drop),
-    )?;
+    ))?;
     let Some(runs) = runs else {
         say!("stopped; the same command again goes on from here");
         return Ok(stop.exit_code().map_or(ExitCode::FAILURE, ExitCode::from));

@@ -9,12 +9,12 @@ use crate::{
     data::{self, Batch, Dataset, Split, order, summary},
     device::{Gpu, runtime::Runtime},
     error::{Error, Result},
-    host::data as host_data,
-    host::loader::Loader,
+    host::{data as host_data, device::open, loader::Loader},
     lab::sheet::contact_sheet,
     ops::{self, Augment, Normalize},
-    program::{Tape, step::Step},
+    program::{BufferKind, Input, Tape, step::Step},
 };
+use pollster::block_on;
 
 /// Images of the sheet: ten rows of each image as it is, then as training sees it.
 const COLUMNS: usize = 20;
@@ -64,7 +64,7 @@ fn preview(arguments: &Arguments, dataset: &std::sync::Arc<dyn Dataset>, path: &
     order.truncate(count);
     let batch = Loader::new(dataset.clone(), Split::Train, order, count.max(1))?.next();
     let batch = batch.ok_or_else(|| Error::config("there are no training images to show", ""))??;
-    let gpu = Gpu::open(arguments.device.as_deref())?;
+    let gpu = open(arguments.device.as_deref())?;
     let plain = as_network_sees(&gpu, &batch, arguments.seed, Augment::None)?;
     let augmented = as_network_sees(&gpu, &batch, arguments.seed, arguments.augment.into())?;
     let size = data::IMAGE_BYTES;
@@ -80,12 +80,12 @@ fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment) -> Res
     let draws = ops::draw(&mut t, n as u32, augment);
     let x = ops::augment(&mut t, n as u32, draws, augment, Normalize::HALF);
     t.keep(x);
-    let runtime = Runtime::new(gpu, &[t.finish()], true)?;
-    runtime.write(runtime.buffer("images"), &batch.images);
-    runtime.write(runtime.buffer("indices"), &batch.indices);
+    let runtime = block_on(Runtime::new(gpu, &[t.finish()], true))?;
+    runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
+    runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
     runtime.set_step(&Step { seed: Step::seed_of(seed), epoch: 1, ..Step::default() });
-    runtime.run(&[0])?;
-    let stored: Vec<f32> = runtime.read(runtime.tensor(0, x), 1024 * n * 4)?;
+    block_on(runtime.run(&[0]))?;
+    let stored: Vec<f32> = block_on(runtime.read(runtime.tensor(0, x), 1024 * n * 4))?;
     let mut images = Vec::with_capacity(n * data::IMAGE_BYTES);
     for image in 0..n {
         for pixel in 0..1024 {

@@ -1,13 +1,13 @@
 //! `velograd devices`
 
 use clap::Args;
+use pollster::block_on;
 use serde_json::json;
 
 use super::{json_line, print::say};
 use crate::{
-    device::{adapters, choose, driver},
+    device::{Adapter, adapters, choose},
     error::Result,
-    program::target::Target,
 };
 
 #[derive(Args)]
@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let adapters = adapters(true);
+    let adapters = block_on(adapters(true));
     if arguments.json && adapters.is_empty() {
         json_line(&json!([]));
     }
@@ -47,28 +47,27 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn row(index: usize, adapter: &wgpu::Adapter, chosen: bool) -> serde_json::Value {
-    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
-    let wanted = [
-        ("subgroups", wgpu::Features::SUBGROUP),
-        ("f16", wgpu::Features::SHADER_F16),
-        ("timestamps", wgpu::Features::TIMESTAMP_QUERY),
-        ("timestamps in passes", wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
-        ("cooperative matrices", wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+fn row(index: usize, adapter: &Adapter, chosen: bool) -> serde_json::Value {
+    let (info, limits, has) = (&adapter.info, adapter.limits(), adapter.features);
+    let features = [
+        ("subgroups", has.subgroups),
+        ("f16", has.f16),
+        ("timestamps", has.timestamps),
+        ("timestamps in passes", has.timestamps_in_passes),
+        ("cooperative matrices", has.cooperative_matrices),
     ];
-    let has: Vec<_> = wanted.iter().filter(|(_, f)| features.contains(*f)).map(|(name, _)| *name).collect();
-    let target = Target::of(&info, features);
+    let features: Vec<_> = features.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
     json!({
         "index": index,
         "name": info.name,
-        "backend": format!("{:?}", info.backend).to_lowercase(),
-        "type": format!("{:?}", info.device_type),
-        "driver": driver(&info),
+        "backend": info.backend,
+        "type": info.kind,
+        "driver": info.driver,
         "chosen": chosen,
         "why": if chosen { "first in the order of choice" } else { "another comes first in the order of choice" },
-        "features": has,
-        "matrix_cores": target.gemm.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        "subgroup_size": [info.subgroup_min_size.to_string(), info.subgroup_max_size.to_string()],
+        "features": features,
+        "matrix_cores": adapter.target().gemm.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        "subgroup_size": info.subgroup.map(|size| size.to_string()),
         "max_binding_bytes": limits.max_storage_buffer_binding_size,
         "max_buffer_bytes": limits.max_buffer_size,
         "max_workgroup_memory_bytes": limits.max_compute_workgroup_storage_size,

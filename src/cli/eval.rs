@@ -11,11 +11,11 @@ use super::{
 use crate::{
     data::{self, Split},
     error::{Error, Result},
-    host::checkpoint,
-    host::data as host_data,
+    host::{checkpoint, data as host_data, loader::ReadAhead},
     models,
     training::evaluate::{Evaluation, evaluate, evaluator},
 };
+use pollster::block_on;
 
 /// Images of a batch; the numbers do not depend on it.
 const BATCH: u32 = 128;
@@ -66,8 +66,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let gpu = open_device(arguments.device.as_deref())?;
     let weights = |layout: &_| checkpoint::weights(&arguments.weights, layout);
-    let mut network = evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, arguments.tta, weights)?;
-    let evaluation = evaluate(&mut network, &dataset, BATCH)?.expect("there are test images");
+    let mut network = block_on(evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, arguments.tta, weights))?;
+    let evaluation =
+        block_on(evaluate(&mut network, &ReadAhead(dataset.clone()), BATCH))?.expect("there are test images");
     if arguments.json {
         json_line(&evaluation);
     } else {

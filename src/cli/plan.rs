@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let flags = &arguments.model;
     let optimizer = flags.optimizer()?;
     let (gpu, plans) = flags.open(&arguments.tune.or_off())?;
-    let recordings = plans.recordings(&gpu.target, Some(optimizer.as_ref()));
+    let (recordings, _) = plans.programs(Some(optimizer.as_ref())).numbered();
     for (title, recording) in ["forward and backward", "update", "to where it is evaluated"].iter().zip(&recordings) {
         say!("{title}: {} dispatches", recording.calls.len());
         say!("{recording}");
@@ -39,18 +39,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
     let plan = Plan::new(&recordings, true);
     let apart = Plan::new(&recordings, false);
-    for (name, bytes) in &recordings[0].buffers {
-        say!("{name:<24} {bytes:>14} bytes");
-    }
-    let update: BTreeMap<_, _> = recordings[1..].iter().flat_map(|r| &r.buffers).collect();
-    for (name, bytes) in update.into_iter().filter(|(name, _)| !recordings[0].buffers.contains_key(*name)) {
-        say!("{name:<24} {bytes:>14} bytes");
+    let buffers: BTreeMap<_, _> =
+        recordings.iter().flat_map(|r| &r.buffers).map(|(kind, bytes)| (kind, bytes)).collect();
+    for (kind, bytes) in buffers {
+        say!("{:<24} {bytes:>14} bytes", kind.to_string());
     }
     let (shared, alone) = (plan.bytes(), apart.bytes());
     say!("activations              {shared:>14} bytes in {} buffers ({alone} without sharing)", plan.pool.len());
     let peak = planned_bytes(&recordings, &plan);
     say!("peak                     {peak:>14} bytes");
-    if let Some(f32) = plans.planned_in_f32(&gpu.target, Some(optimizer.as_ref())) {
+    if let Some(f32) = plans.planned_in_f32(Some(optimizer.as_ref())) {
         say!("peak in f32              {f32:>14} bytes: mixed precision saves {:.1} %", percent_saved(peak, f32));
     }
     if let Err(error) = fits(&gpu, &recordings, &plan) {

@@ -1,6 +1,7 @@
 //! `velograd probe`
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
@@ -8,7 +9,7 @@ use super::{DataFlags, compare::named, open_device, print::say, schedule::draw};
 use crate::{
     data::CLASSES,
     error::{Error, Result},
-    host::{files::write_atomically, rule_file},
+    host::{checkpoint, data as host_data, files::write_atomically, loader::ReadAhead, rule_file},
     lab::{
         figure::{Axis, Content, Figure, Line, Panel, Point},
         probe::{self, Frozen},
@@ -18,6 +19,7 @@ use crate::{
     optim::{self, RuleChoice},
     training::{Options, Trainer, weights::Weights},
 };
+use pollster::block_on;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -120,7 +122,7 @@ fn spike(flags: &Flags) -> Result<()> {
     let rules = flags.rules()?;
     let gpu = open_device(flags.device.as_deref())?;
     let sizes: Vec<f64> = SPIKES.iter().copied().step_by(if flags.quick { 4 } else { 1 }).collect();
-    let value = |(name, set): &Rule, size: f64| probe::spike(&gpu, name, set, size, flags.seed);
+    let value = |(name, set): &Rule, size: f64| block_on(probe::spike(&gpu, name, set, size, flags.seed));
     let title = "Largest update / lr after one gradient spike";
     show(flags, "spike", title, Axis::log("spike, standard deviations of the gradient"), &rules, &sizes, value)
 }
@@ -148,10 +150,12 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
             let max_steps = max_steps.unwrap_or(if flags.quick { 30 } else { 200 });
             let options = training(config, max_steps, flags.seed);
             say!("training a network of width {width} for {max_steps} updates by Adam");
-            let mut trainer =
-                Trainer::new(&gpu, dataset.clone(), options, |layout| Ok(Weights::init(layout, flags.seed)))?;
-            trainer.run(&mut ())?;
-            Some(trainer.network.weights()?)
+            let source = Arc::new(ReadAhead(dataset.clone()));
+            let mut trainer = block_on(Trainer::new(&gpu, &gpu.target, source, options, |layout| {
+                Ok(Weights::init(layout, flags.seed))
+            }))?;
+            block_on(trainer.run(&mut ()))?;
+            Some(block_on(trainer.network.weights())?)
         }
     };
     let groups: Vec<usize> = GROUPS.iter().copied().step_by(if flags.quick { 3 } else { 1 }).collect();
@@ -159,7 +163,7 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     say!("drawing {count} gradients of {batch_size} images there");
     let point =
         probe::Point { model: models::find("resnet18")?, config, dataset, batch: *batch_size, seed: flags.seed };
-    let frozen = Frozen::new(
+    let frozen = block_on(Frozen::new(
         &gpu,
         &point,
         |layout| match (from_file, trained) {
@@ -167,11 +171,11 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
             (None, trained) => Ok(trained.expect("trained above")),
         },
         count,
-    )?;
+    ))?;
     let sizes: Vec<f64> = groups.iter().map(|g| *g as f64 * f64::from(*batch_size)).collect();
     let value = |(name, set): &Rule, size: f64| {
         let group = (size / f64::from(*batch_size)) as usize;
-        frozen.conditional_variance(&gpu, name, set, group, BATCHES)
+        block_on(frozen.conditional_variance(&gpu, name, set, group, BATCHES))
     };
     let title = "Variance of the next update / lr², given the state";
     show(flags, "variance", title, Axis::log("images of a batch"), &rules, &sizes, value)

@@ -19,6 +19,7 @@ use crate::{
         weights::Weights,
     },
 };
+use pollster::block_on;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -39,16 +40,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let optimizer = flags.optimizer()?;
     let lr = optimizer.lr();
     let (gpu, plans) = flags.open(&arguments.tune)?;
-    let recordings = plans.recordings(&gpu.target, Some(optimizer.as_ref()));
-    let mut network = Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0)?;
+    let (recordings, _) = plans.programs(Some(optimizer.as_ref())).numbered();
+    let mut network = block_on(Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0))?;
     // Two updates before: memory is touched, and numbers are as in training.
     let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1, lr };
     for _ in 0..2 {
+        block_on(network.make_room())?;
         network.train(&Batch::noise(flags.batch_size), place)?;
     }
-    network.drain()?;
+    block_on(network.drain())?;
     let update = network.update_program();
-    let profile = Profile::new(&network.runtime, &recordings[0], [update, arguments.rounds], &recordings[1])?;
+    let profile = block_on(Profile::new(&network.runtime, &recordings[0], [update, arguments.rounds], &recordings[1]))?;
     let ceilings = profile.ceilings;
     say!("{gpu}");
     say!("{}", profile.table().text().trim_end());

@@ -22,8 +22,11 @@ use crate::{
     models::{self, Config, Stem},
     ops::Augment,
     optim::{Clip, Lookahead},
-    program::params::NoDecay,
-    training::{OnNan, Options, schedule::Schedule},
+    program::{
+        params::NoDecay,
+        target::{Precision, Target},
+    },
+    training::{OnNan, Options, network::Recipe, schedule::Schedule},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -179,7 +182,7 @@ impl RecipeFlags {
 
     /// The preset asked for, or the one that suits the device, which a line then says.
     pub(super) fn preset(&self, gpu: &Gpu) -> Preset {
-        if gpu.info.backend == wgpu::Backend::Gl {
+        if gpu.info.backend == "gl" {
             say!(
                 "no Vulkan driver was found; OpenGL on {} is many times slower: {}",
                 gpu.info.name,
@@ -189,7 +192,7 @@ impl RecipeFlags {
         if let Some(preset) = self.preset {
             return preset;
         }
-        let (preset, device, other) = if device::is_software(&gpu.info) {
+        let (preset, device, other) = if gpu.info.is_software() {
             (Preset::Quick, "a software adapter", "paper for the published experiment")
         } else {
             (Preset::Paper, "a GPU", "quick for a first look")
@@ -199,7 +202,7 @@ impl RecipeFlags {
     }
 
     /// The precision asked for, or the best that the device has.
-    pub(super) fn precision(&self, gpu: &mut Gpu) -> Result<Precision> {
+    pub(super) fn precision(&self, gpu: &Gpu) -> Result<(Precision, Target)> {
         self.precision.on(gpu)
     }
 
@@ -340,7 +343,7 @@ pub(super) fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
         expanded.extend(flags(&path, &recipe_of(&read_run(Path::new(&folder))?, &path)?, None)?);
     }
     if words.contains(&"--quick") {
-        expanded.extend(super::compare::quick(words[1]).iter().map(OsString::from));
+        expanded.extend(quick(words[1]).iter().map(OsString::from));
     }
     // A missing file name is clap's to report; so is a command that has no --config.
     if let Some(file) = value_of(&arguments, "--config") {
@@ -372,6 +375,20 @@ fn beside(path: &Path, mut table: toml::Table) -> toml::Table {
         }
     }
     table
+}
+
+/// The flags that `--quick` stands for.
+fn quick(command: &str) -> Vec<&'static str> {
+    let mut flags =
+        vec!["--preset=quick", "--dataset=shapes10", "--width=8", "--epochs=3", "--batch-size=64", "--seeds=2"];
+    match command {
+        "compare" | "ablate" => flags,
+        "sweep" => {
+            flags.push("--lr=1e-4:1e-1:log4");
+            flags
+        }
+        _ => vec![],
+    }
 }
 
 const TABLE: &str = "a TOML table of flags, as `width = 16`";

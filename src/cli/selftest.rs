@@ -7,9 +7,10 @@ use clap::Args;
 use super::print::say;
 use crate::{
     check::selftest::{self, Depth, Table},
-    device::Gpu,
     error::Result,
+    host::device::open,
 };
+use pollster::block_on;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -22,9 +23,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let gpu = Gpu::open(arguments.device.as_deref())?;
+    let gpu = open(arguments.device.as_deref())?;
     say!("{gpu}");
-    let rows = selftest::run(&gpu, if arguments.short { Depth::Short } else { Depth::Full })?;
+    let rows = block_on(selftest::run(&gpu, if arguments.short { Depth::Short } else { Depth::Full }))?;
     say!("{}", Table(&rows));
     Ok(if rows.iter().all(|row| row.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

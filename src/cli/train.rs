@@ -20,17 +20,22 @@ use crate::{
     host::{
         checkpoint,
         files::{TENSORS_LIMIT, read},
+        loader::ReadAhead,
         rule_file,
         run::{Lock, Record, Recorder, default_folder, read_run, run_json, same_run},
         signals::Stop,
     },
     models::{self, Config},
     optim::{RuleChoice, Settings},
-    program::params::Layout,
+    program::{
+        params::Layout,
+        target::{Precision, Target},
+    },
     training::{
         EpochRow, OnNan, Options, Position, Trainer, Watch as _, loss_variance, weights::Weights, whiten::first_weights,
     },
 };
+use pollster::block_on;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -120,6 +125,7 @@ fn once_more<T>(policy: OnDeviceLost, outcome: Result<T>, go_on: impl FnOnce() -
 /// What the flags ask for, on a device.
 struct Setup {
     gpu: Gpu,
+    target: Target,
     dataset: Arc<dyn Dataset>,
     options: Options,
     settings: Settings,
@@ -129,11 +135,12 @@ struct Setup {
 
 impl Setup {
     fn run_json(&self) -> Value {
-        run_json(&self.gpu, self.dataset.as_ref(), &self.options, &self.settings, &self.table)
+        run_json(&self.gpu, &self.target, self.dataset.as_ref(), &self.options, &self.settings, &self.table)
     }
 
-    fn trainer(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<Trainer<'_>> {
-        Trainer::new(&self.gpu, self.dataset.clone(), self.options.clone(), weights)
+    fn trainer(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<Trainer> {
+        let source = Arc::new(ReadAhead(self.dataset.clone()));
+        block_on(Trainer::new(&self.gpu, &self.target, source, self.options.clone(), weights))
     }
 }
 
@@ -150,26 +157,28 @@ impl Arguments {
     fn setup(&self, init: Option<Config>, folder: Option<&Path>) -> Result<Setup> {
         let Self { recipe, checkpoints, set, seed, .. } = self;
         let optimizer = self.rule(folder)?;
-        let mut gpu = open_device(recipe.device.as_deref())?;
+        let gpu = open_device(recipe.device.as_deref())?;
         let preset = recipe.preset(&gpu);
-        let options = recipe.options(preset, recipe.precision(&mut gpu)?, init)?;
+        let (precision, target) = recipe.precision(&gpu)?;
+        let options = recipe.options(preset, precision, init)?;
         let options = Options { optimizer: optimizer.clone(), set: set.clone(), seed: *seed, ..options };
         let dataset = recipe.open(*seed)?;
-        let plans = options.plans(dataset.as_ref())?;
-        recipe.tune.apply(&mut gpu, &plans)?;
-        let chosen = plans.products(&gpu.target);
+        let mut plans = options.plans(dataset.as_ref(), &target)?;
+        plans.target = recipe.tune.apply(&gpu, &plans)?;
+        let chosen = plans.products();
         if self.selftest == Selftest::Short {
             let choices = chosen.iter().map(|(_, choice)| *choice);
-            selftest::assure(&gpu, &gpu.target_for(options.recipe.precision)?, choices, optimizer.name())?;
+            block_on(selftest::assure(&gpu, &plans.target(), choices, optimizer.name()))?;
         }
         let (_, settings) = optimizer.build(set)?;
         let mut table = recipe.to_toml(preset, &options);
         checkpoints.to_toml(&mut table);
-        recipe.tune.to_toml(&gpu, &chosen, &mut table);
+        recipe.tune.to_toml(&plans.target, &chosen, &mut table);
         if let Some(path) = &self.init {
             table.insert("init".into(), path.display().to_string().into());
         }
-        Ok(Setup { gpu, dataset, options, settings, table })
+        let target = plans.target;
+        Ok(Setup { gpu, target, dataset, options, settings, table })
     }
 
     fn begin(&self, folder: &Path) -> Result<ExitCode> {
@@ -256,7 +265,7 @@ impl Arguments {
     fn train(
         &self,
         setup: &Setup,
-        mut trainer: Trainer<'_>,
+        mut trainer: Trainer,
         mut run: Value,
         record: Record,
         folder: &Path,
@@ -279,7 +288,7 @@ impl Arguments {
         progress.resumed(trainer.position());
         let mut recorder = Recorder { record, watch: &mut progress, stop: Stop::on_signals()? };
         trainer.debug_nan = self.debug_nan;
-        let rows = trainer.run(&mut recorder)?;
+        let rows = block_on(trainer.run(&mut recorder))?;
         let Recorder { mut record, stop, .. } = recorder;
         let remark = record.wait()?;
         progress.finish();
@@ -291,7 +300,7 @@ impl Arguments {
             return Ok(ExitCode::from(code));
         }
 
-        record.end(&trainer, &rows, &mut run)?;
+        block_on(record.end(&trainer, &rows, &mut run))?;
         if let Some(last) = rows.last() {
             print_table(options.optimizer.name(), &rows, last);
         }
@@ -301,7 +310,7 @@ impl Arguments {
                 "the run diverged at step {step}: loss or gradient was no longer finite; a smaller --set lr=... may help"
             );
             let last = trainer.position().step;
-            if let Some(found) = trainer.find_not_finite()? {
+            if let Some(found) = block_on(trainer.find_not_finite())? {
                 say!("update {last}, the last, once more: {found}");
             }
         } else if let Some(first) = first {

@@ -1,5 +1,6 @@
 //! `velograd tune`, and `--tune` of the commands that train.
 
+use pollster::block_on;
 use std::{sync::Arc, time::Instant};
 
 use clap::{Args, ValueEnum};
@@ -10,11 +11,14 @@ use super::{
     print::{remark, say},
 };
 use crate::{
-    device::{Gpu, is_software},
+    device::Gpu,
     error::{Error, Result},
     host::tuning::Memory,
     lab::table::Table,
-    program::product::{Choice, Product},
+    program::{
+        product::{Choice, Product},
+        target::Target,
+    },
     training::{
         network::Plans,
         tune::{Choices, Effort, Measured, measure},
@@ -58,12 +62,12 @@ impl TuneFlags {
         Self { tune: Some(TuneFlag::Off), choice }
     }
 
-    /// Has the device compute the products of `plans` as given, as found before, or as found now.
+    /// The target of `plans` with its products computed as given, as found before, or as found now.
     ///
     /// # Errors
     /// As [`measure`].
-    pub(super) fn apply(&self, gpu: &mut Gpu, plans: &Plans<'_>) -> Result<()> {
-        let given = self.choice.iter().filter_map(|(name, word)| Some((name.clone(), gpu.target.choice(word)?)));
+    pub(super) fn apply(&self, gpu: &Gpu, plans: &Plans<'_>) -> Result<Target> {
+        let given = self.choice.iter().filter_map(|(name, word)| Some((name.clone(), plans.target.choice(word)?)));
         let mut choices: Choices = given.collect();
         let foreign = self.choice.iter().filter(|(name, _)| !choices.contains_key(name)).count();
         if foreign > 0 {
@@ -72,7 +76,7 @@ impl TuneFlags {
                 gpu.info.name
             ));
         }
-        let default = if is_software(&gpu.info) || !self.choice.is_empty() { TuneFlag::Off } else { TuneFlag::Fast };
+        let default = if gpu.info.is_software() || !self.choice.is_empty() { TuneFlag::Off } else { TuneFlag::Fast };
         let effort = match self.tune.unwrap_or(default) {
             TuneFlag::Off => None,
             TuneFlag::Fast => Some(Effort::FAST),
@@ -82,10 +86,10 @@ impl TuneFlags {
             let start = Instant::now();
             let mut memory = Memory::of(gpu);
             if effort == Effort::FAST {
-                let known = memory.choices(&gpu.target);
+                let known = memory.choices(&plans.target);
                 choices = known.into_iter().chain(choices).collect();
             }
-            let found = measure(gpu, plans, &choices, effort)?;
+            let found = block_on(measure(gpu, plans, &choices, effort))?;
             if !found.is_empty() {
                 memory.keep(&found);
                 let summary = summary(&found, start.elapsed().as_secs_f64());
@@ -93,17 +97,16 @@ impl TuneFlags {
             }
             choices.extend(found.iter().map(|m| (m.product.name.clone(), m.best().0)));
         }
-        gpu.target.tuned = Arc::new(choices);
-        Ok(())
+        Ok(Target { tuned: Arc::new(choices), ..plans.target.clone() })
     }
 
     /// What makes these choices again, for a recipe: forms that are not the table's, and such as were given.
-    pub(super) fn to_toml(&self, gpu: &Gpu, chosen: &[(Product, Choice)], table: &mut toml::Table) {
+    pub(super) fn to_toml(&self, target: &Target, chosen: &[(Product, Choice)], table: &mut toml::Table) {
         table.insert("tune".into(), "off".into());
         let mut words: toml::Table =
             self.choice.iter().map(|(name, word)| (name.clone(), word.clone().into())).collect();
         for (product, choice) in chosen {
-            if gpu.target.candidates(product)[0] != *choice {
+            if target.candidates(product)[0] != *choice {
                 words.entry(product.name.clone()).or_insert_with(|| choice.to_string().into());
             }
         }
@@ -137,7 +140,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let (gpu, plans) = arguments.model.open(&TuneFlags { tune: Some(TuneFlag::Off), choice: vec![] })?;
-    let found = measure(&gpu, &plans, &Choices::new(), Effort::FULL)?;
+    let found = block_on(measure(&gpu, &plans, &Choices::new(), Effort::FULL))?;
     if found.is_empty() {
         let message = format!("{} has no timestamps, or not the memory: nothing was measured", gpu.info.name);
         return Err(Error::device(message, "a smaller --batch-size needs less memory; unmeasured, the table decides"));

@@ -1,7 +1,7 @@
 //! Images that go through the network together, and the order in which they come.
 
-use super::{CLASSES, IMAGE_BYTES, MOST_IMAGES};
-use crate::random::Rng;
+use super::{CLASSES, Dataset, IMAGE_BYTES, MOST_IMAGES, Split};
+use crate::{error::Result, random::Rng};
 
 /// First word of the key of an epoch's order, to be unlike every other use of the run's seed.
 const SHUFFLE: u64 = 0x7368_7566_666c_6500;
@@ -18,6 +18,22 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Reads the images of `split` that `indices` names.
+    ///
+    /// # Errors
+    /// As [`Dataset::read`].
+    ///
+    /// # Panics
+    /// If there is no such image.
+    pub fn read(dataset: &dyn Dataset, split: Split, indices: &[u32]) -> Result<Self> {
+        let mut images = vec![0; indices.len() * IMAGE_BYTES];
+        let mut labels = Vec::with_capacity(indices.len());
+        for (image, &index) in images.chunks_exact_mut(IMAGE_BYTES).zip(indices) {
+            labels.push(u32::from(dataset.read(split, index as usize, image)?));
+        }
+        Ok(Self { images, labels, indices: indices.to_vec() })
+    }
+
     /// `n` images of noise, always the same, of all classes in turn: for benches and tests.
     pub fn noise(n: u32) -> Self {
         let mut rng = Rng::new(5);

@@ -14,9 +14,9 @@ mod draw;
 
 use super::{CLASSES, Dataset, IMAGE_BYTES, Spec, Split};
 use crate::error::{Error, Result};
+use crate::parallel::{Spread, alone};
 use crate::random::Rng;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 /// The name of the set.
 pub const NAME: &str = "shapes10";
@@ -64,11 +64,19 @@ pub struct Shapes10 {
 }
 
 impl Shapes10 {
-    /// Draws the images on all processor cores (about a second of one core for the default sizes).
+    /// Draws the images (about a second for the default sizes).
     ///
     /// # Errors
     /// [`Error::Config`] without training images or with more than [`LARGEST_SET`].
     pub fn new(seed: u64, sizes: Sizes) -> Result<Self> {
+        Self::spread(seed, sizes, alone)
+    }
+
+    /// Draws the same images on as many processor cores as `spread` has.
+    ///
+    /// # Errors
+    /// [`Error::Config`] without training images or with more than [`LARGEST_SET`].
+    pub fn spread(seed: u64, sizes: Sizes, spread: Spread) -> Result<Self> {
         let Sizes { train, test } = sizes;
         if train == 0 || train.saturating_add(test) > LARGEST_SET {
             let message = format!("{NAME} with {train} + {test} images");
@@ -77,7 +85,7 @@ impl Shapes10 {
                 format!("give 1 or more for training, and at most {LARGEST_SET} in all"),
             ));
         }
-        let (train, test) = (draw_all(seed, Split::Train, train), draw_all(seed, Split::Test, test));
+        let (train, test) = (draw_all(seed, Split::Train, train, spread), draw_all(seed, Split::Test, test, spread));
         let mut checksum = crc32fast::Hasher::new();
         for images in [&train, &test] {
             for (index, image) in images.chunks_exact(IMAGE_BYTES).enumerate() {
@@ -127,7 +135,7 @@ fn label(index: usize) -> u8 {
 }
 
 /// Draws `count` images of `split`.
-fn draw_all(seed: u64, split: Split, count: usize) -> Vec<u8> {
+fn draw_all(seed: u64, split: Split, count: usize, spread: Spread) -> Vec<u8> {
     let mut images = vec![0; count * IMAGE_BYTES];
     let portions = Mutex::new(images.chunks_mut(PORTION * IMAGE_BYTES).enumerate());
     let work = || {
@@ -141,13 +149,6 @@ fn draw_all(seed: u64, split: Split, count: usize) -> Vec<u8> {
             }
         }
     };
-    thread::scope(|scope| {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        for _ in 1..threads.min(count.div_ceil(PORTION)) {
-            // A thread that does not start is no loss but of time: this one takes all portions that are left.
-            let _ = thread::Builder::new().spawn_scoped(scope, work);
-        }
-        work();
-    });
+    spread(count.div_ceil(PORTION), &work);
     images
 }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{
-    Gpu,
+use super::unchecked::trusted_module;
+use crate::program::{
+    Dtype, Size,
     shader::{self, Access, Binding, Field, Spec},
 };
 
@@ -22,27 +23,24 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Links and compiles.
-    pub(super) fn new(gpu: &Gpu, spec: &Spec) -> Self {
+    /// Links and compiles, with run-time checks of bounds and loops or without, which a rule from outside always has; `cache` has what the driver compiled before.
+    pub(super) fn new(device: &wgpu::Device, checked: bool, cache: Option<&wgpu::PipelineCache>, spec: &Spec) -> Self {
+        let checked = checked || spec.is_foreign();
         let linked = shader::link(spec);
         let name = spec.to_string();
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some(&name), source: wgpu::ShaderSource::Wgsl(linked.source.into()) };
-        let module = if gpu.checked || spec.is_foreign() {
-            gpu.device.create_shader_module(descriptor)
-        } else {
-            trusted_module(&gpu.device, descriptor)
-        };
-        let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        let module = if checked { device.create_shader_module(descriptor) } else { trusted_module(device, descriptor) };
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&name),
             layout: None,
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: gpu.checked || spec.is_foreign(),
+                zero_initialize_workgroup_memory: checked,
                 ..Default::default()
             },
-            cache: gpu.cache.as_ref().map(|cache| &cache.pipelines),
+            cache,
         });
         let step = linked.step.map(|(binding, _)| binding);
         Self { name, pipeline, storage: linked.storage, sizes: linked.sizes, step }

@@ -1,12 +1,16 @@
 //! Recordings on a device: buffers allocated once, bind groups made once, then replayed.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
+    sync::Arc,
+};
 
-use super::{Gpu, kernel::Kernel};
+use super::{Gpu, kernel::Kernel, readback::out_of_memory};
 use crate::{
     error::{Error, Result},
     program::{
-        Call, MAX_GROUPS, Recording, Slot, Tensor,
+        BufferKind, Call, MAX_GROUPS, Recording, Slot, Tensor,
         plan::Plan,
         shader::Binding,
         step::{STEP_BYTES, Step},
@@ -15,6 +19,9 @@ use crate::{
 
 /// Spacing of the `Sizes` of two calls in their common buffer: WebGPU's guaranteed uniform alignment.
 const SIZES_STRIDE: u64 = 256;
+
+/// Some dispatches of a program: its index, and which.
+pub type Stretch = (usize, Range<usize>);
 
 /// One dispatch of a program.
 pub struct Dispatch {
@@ -54,12 +61,11 @@ pub struct Program {
 }
 
 /// Several programs over the same buffers.
-pub struct Runtime<'a> {
+pub struct Runtime {
     /// The device.
-    pub gpu: &'a Gpu,
+    pub gpu: Gpu,
     programs: Vec<Program>,
-    pool: Vec<wgpu::Buffer>,
-    buffers: HashMap<String, wgpu::Buffer>,
+    buffers: Buffers,
     step: wgpu::Buffer,
     plan: Plan,
     /// Bytes of all buffers.
@@ -72,16 +78,16 @@ pub fn planned_bytes(recordings: &[Recording], plan: &Plan) -> u64 {
     persistent(recordings).values().sum::<u64>() + plan.bytes() + calls as u64 * SIZES_STRIDE + STEP_BYTES
 }
 
-fn persistent(recordings: &[Recording]) -> HashMap<&str, u64> {
-    let mut buffers = HashMap::new();
-    for (name, &bytes) in recordings.iter().flat_map(|r| &r.buffers) {
-        let known = buffers.entry(name.as_str()).or_insert(bytes);
-        *known = bytes.max(*known);
+fn persistent(recordings: &[Recording]) -> BTreeMap<&BufferKind, u64> {
+    let mut buffers = BTreeMap::new();
+    for (kind, bytes) in recordings.iter().flat_map(|r| &r.buffers) {
+        let known = buffers.entry(kind).or_insert(*bytes);
+        *known = (*known).max(*bytes);
     }
     buffers
 }
 
-/// Whether the device can bind and hold every buffer.
+/// Whether the device can bind every buffer and dispatch every grid.
 ///
 /// # Errors
 /// [`Error::Device`] naming the limit and what exceeds it.
@@ -98,19 +104,41 @@ pub fn fits(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
         let message = format!("a dispatch has at most {MAX_GROUPS} workgroups in a dimension; one needs {grid}");
         return Err(Error::device(message, ""));
     }
-    allocates(gpu, recordings, plan)
+    Ok(())
 }
 
-/// Allocates everything once, for a moment: no device says beforehand how much it has left.
-fn allocates(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
-    let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let sizes = persistent(recordings).into_values().chain(plan.pool.iter().copied());
-    let buffers: Vec<_> = sizes.map(|bytes| storage(gpu, "trial", bytes)).collect();
-    let error = pollster::block_on(scope.pop());
-    drop(buffers);
-    gpu.wait()?; // only then is the memory given back
-    let bytes = planned_bytes(recordings, plan);
-    error.map_or(Ok(()), |e| Err(Error::device(format!("{} has no {bytes} bytes left: {e}", gpu.info.name), "")))
+/// Whether there is memory for every buffer now, which no device tells beforehand: allocates them all for a moment.
+///
+/// # Errors
+/// [`Error::Device`] as [`fits`], and where there is not enough memory left.
+pub async fn has_room(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
+    fits(gpu, recordings, plan)?;
+    drop(Buffers::new(gpu, recordings, plan).await?);
+    gpu.wait().await // only then is the memory given back
+}
+
+/// The memory of several programs.
+struct Buffers {
+    pool: Vec<wgpu::Buffer>,
+    persistent: HashMap<BufferKind, wgpu::Buffer>,
+}
+
+impl Buffers {
+    async fn new(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<Self> {
+        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let make = |label: &str, bytes: u64| storage(gpu, label, bytes);
+        let pool = plan.pool.iter().map(|&bytes| make("activations", bytes)).collect();
+        let persistent = persistent(recordings).into_iter();
+        let persistent = persistent.map(|(kind, bytes)| (kind.clone(), make(&kind.to_string(), bytes))).collect();
+        match memory.pop().await {
+            None => Ok(Self { pool, persistent }),
+            Some(error) => {
+                drop((pool, persistent));
+                gpu.wait().await?;
+                Err(out_of_memory(gpu, planned_bytes(recordings, plan), &error))
+            }
+        }
+    }
 }
 
 fn storage(gpu: &Gpu, label: &str, bytes: u64) -> wgpu::Buffer {
@@ -122,34 +150,26 @@ fn storage(gpu: &Gpu, label: &str, bytes: u64) -> wgpu::Buffer {
     })
 }
 
-impl<'a> Runtime<'a> {
+impl Runtime {
     /// Allocates and compiles. `share` lets activations share buffers; without it each has its own.
     ///
     /// # Errors
     /// [`Error::Device`] if something does not fit or the driver refuses.
-    pub fn new(gpu: &'a Gpu, recordings: &[Recording], share: bool) -> Result<Self> {
-        Self::with_plan(gpu, recordings, Plan::new(recordings, share))
+    pub async fn new(gpu: &Gpu, recordings: &[Recording], share: bool) -> Result<Self> {
+        Self::with_plan(gpu, recordings, Plan::new(recordings, share)).await
     }
 
     /// As [`Self::new`], with buffers as planned; a caller may have made them larger.
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn with_plan(gpu: &'a Gpu, recordings: &[Recording], plan: Plan) -> Result<Self> {
+    pub async fn with_plan(gpu: &Gpu, recordings: &[Recording], plan: Plan) -> Result<Self> {
         fits(gpu, recordings, &plan)?;
-        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let make = |label: &str, bytes: u64| storage(gpu, label, bytes);
-        let pool: Vec<_> = plan.pool.iter().map(|&bytes| make("activations", bytes)).collect();
-        let buffers: HashMap<String, _> =
-            persistent(recordings).into_iter().map(|(name, bytes)| (name.to_owned(), make(name, bytes))).collect();
+        let buffers = Buffers::new(gpu, recordings, &plan).await?;
         let step = uniform(gpu, "step", STEP_BYTES);
         let planned_bytes = planned_bytes(recordings, &plan);
-        if let Some(error) = pollster::block_on(memory.pop()) {
-            let message = format!("{}: {planned_bytes} bytes do not fit: {error}", gpu.info.name);
-            return Err(Error::device(message, "a smaller --batch-size or --width needs less"));
-        }
         gpu.compile(recordings.iter().flat_map(|recording| &recording.calls).map(|call| &call.spec));
-        let mut runtime = Self { gpu, programs: vec![], pool, buffers, step, plan, planned_bytes };
+        let mut runtime = Self { gpu: gpu.clone(), programs: vec![], buffers, step, plan, planned_bytes };
         for (index, recording) in recordings.iter().enumerate() {
             let program = runtime.resolve(index, recording);
             runtime.programs.push(program);
@@ -159,7 +179,7 @@ impl<'a> Runtime<'a> {
     }
 
     fn resolve(&self, index: usize, recording: &Recording) -> Program {
-        let gpu = self.gpu;
+        let gpu = &self.gpu;
         let kernels: Vec<_> = recording.calls.iter().map(|call| gpu.kernel(&call.spec)).collect();
         let sizes = uniform(gpu, "sizes", (kernels.len().max(1) as u64) * SIZES_STRIDE);
         let mut packed = vec![0; sizes.size() as usize];
@@ -170,7 +190,7 @@ impl<'a> Runtime<'a> {
             let bytes = kernel.pack(&call.sizes);
             let offset = at as u64 * SIZES_STRIDE;
             packed[offset as usize..][..bytes.len()].copy_from_slice(&bytes);
-            let group = self.bind(index, call, &kernel, &sizes, offset);
+            let group = self.bind(index, recording, call, &kernel, &sizes, offset);
             let arguments = self.arguments(index, recording, call, &kernel);
             let (label, work) = (call.label.clone(), call.flop + 10.0 * recording.bytes(call) as f64);
             dispatches.push(Dispatch { kernel, group, grid: call.grid, label, work, arguments });
@@ -181,21 +201,29 @@ impl<'a> Runtime<'a> {
 
     fn arguments(&self, index: usize, recording: &Recording, call: &Call, kernel: &Kernel) -> Vec<Argument> {
         let argument = |(binding, (slot, _)): (&Binding, &(Slot, _))| {
-            let (buffer, offset) = self.place(index, slot);
+            let (buffer, offset) = self.place(index, recording, slot);
             Argument { binding: binding.clone(), buffer: buffer.clone(), offset, bytes: recording.slot_bytes(slot) }
         };
         kernel.storage.iter().zip(&call.args).map(argument).collect()
     }
 
     /// The buffer of a slot and its first byte there.
-    fn place(&self, index: usize, slot: &Slot) -> (&wgpu::Buffer, u64) {
+    fn place(&self, index: usize, recording: &Recording, slot: &Slot) -> (&wgpu::Buffer, u64) {
         match slot {
             Slot::Tensor(t) => (self.tensor(index, *t), 0),
-            Slot::Buffer { name, offset, .. } => (&self.buffers[name], *offset),
+            Slot::Buffer { buffer, offset, .. } => (&self.buffers.persistent[recording.kind(*buffer)], *offset),
         }
     }
 
-    fn bind(&self, index: usize, call: &Call, kernel: &Kernel, sizes: &wgpu::Buffer, at: u64) -> wgpu::BindGroup {
+    fn bind(
+        &self,
+        index: usize,
+        recording: &Recording,
+        call: &Call,
+        kernel: &Kernel,
+        sizes: &wgpu::Buffer,
+        at: u64,
+    ) -> wgpu::BindGroup {
         let range = |buffer, offset, bytes| {
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer,
@@ -207,7 +235,9 @@ impl<'a> Runtime<'a> {
         for (binding, (slot, _)) in kernel.storage.iter().zip(&call.args) {
             let resource = match slot {
                 Slot::Tensor(t) => self.tensor(index, *t).as_entire_binding(),
-                Slot::Buffer { name, offset, bytes } => range(&self.buffers[name], *offset, *bytes),
+                Slot::Buffer { buffer, offset, bytes } => {
+                    range(&self.buffers.persistent[recording.kind(*buffer)], *offset, *bytes)
+                }
             };
             entries.push(wgpu::BindGroupEntry { binding: binding.index, resource });
         }
@@ -224,32 +254,18 @@ impl<'a> Runtime<'a> {
         })
     }
 
-    /// Appends program `index` to a pass.
-    pub fn encode(&self, index: usize, pass: &mut wgpu::ComputePass<'_>) {
-        self.encode_range(index, 0..self.dispatches(index).len(), pass);
-    }
-
     /// Appends some of a program's dispatches to a pass.
-    pub fn encode_range(&self, index: usize, range: Range<usize>, pass: &mut wgpu::ComputePass<'_>) {
-        for Dispatch { kernel, group, grid: [x, y, z], .. } in &self.programs[index].dispatches[range] {
+    pub(super) fn encode(&self, (program, range): &Stretch, pass: &mut wgpu::ComputePass<'_>) {
+        for Dispatch { kernel, group, grid: [x, y, z], .. } in &self.programs[*program].dispatches[range.clone()] {
             pass.set_pipeline(&kernel.pipeline);
             pass.set_bind_group(0, group, &[]);
             pass.dispatch_workgroups(*x, *y, *z);
         }
     }
 
-    /// Runs programs in one submission and waits. For tests and tools; training keeps several in flight.
-    ///
-    /// # Errors
-    /// As [`Gpu::wait`].
-    pub fn run(&self, programs: &[usize]) -> Result<()> {
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            programs.iter().for_each(|&p| self.encode(p, &mut pass));
-        }
-        self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.wait()
+    /// All dispatches of a program.
+    pub fn whole(&self, program: usize) -> Stretch {
+        (program, 0..self.dispatches(program).len())
     }
 
     /// Dispatches of a program.
@@ -257,9 +273,9 @@ impl<'a> Runtime<'a> {
         &self.programs[index].dispatches
     }
 
-    /// Zeros in every activation.
-    pub fn clear_activations(&self, encoder: &mut wgpu::CommandEncoder) {
-        self.pool.iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
+    /// The buffers that activations share.
+    pub fn activations(&self) -> &[wgpu::Buffer] {
+        &self.buffers.pool
     }
 
     /// Sets the step uniform of the next submission.
@@ -267,22 +283,23 @@ impl<'a> Runtime<'a> {
         self.gpu.queue.write_buffer(&self.step, 0, bytemuck::bytes_of(step));
     }
 
-    /// A persistent buffer.
+    /// The persistent buffer of a kind.
     ///
     /// # Panics
     /// If no recording mentions it.
-    pub fn buffer(&self, name: &str) -> &wgpu::Buffer {
-        self.buffers.get(name).unwrap_or_else(|| panic!("no recording mentions a buffer `{name}`"))
+    pub fn buffer(&self, kind: &BufferKind) -> &wgpu::Buffer {
+        self.buffers.persistent.get(kind).unwrap_or_else(|| panic!("no recording mentions a buffer `{kind}`"))
     }
 
-    /// Whether any recording mentions the buffer.
-    pub fn has_buffer(&self, name: &str) -> bool {
-        self.buffers.contains_key(name)
+    /// What the persistent buffers hold, in order.
+    pub fn kinds(&self) -> impl Iterator<Item = &BufferKind> {
+        let kinds: BTreeSet<&BufferKind> = self.buffers.persistent.keys().collect();
+        kinds.into_iter()
     }
 
     /// Where a tensor of a recording lives.
     pub fn tensor(&self, index: usize, tensor: Tensor) -> &wgpu::Buffer {
-        &self.pool[self.plan.buffer(index, tensor).expect("a call mentions the tensor")]
+        &self.buffers.pool[self.plan.buffer(index, tensor).expect("a call mentions the tensor")]
     }
 
     /// Overwrites the start of a buffer before the next submission.
@@ -295,35 +312,6 @@ impl<'a> Runtime<'a> {
             whole.resize(bytes.len().next_multiple_of(4), 0);
             self.gpu.queue.write_buffer(buffer, 0, &whole);
         }
-    }
-
-    /// Reads the first `count` values of a buffer; waits for all work.
-    ///
-    /// # Errors
-    /// As [`Gpu::wait`].
-    pub fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize) -> Result<Vec<T>> {
-        self.read_at(buffer, 0, count)
-    }
-
-    /// Reads `count` values from byte `offset` of a buffer, a multiple of 4; waits for all work.
-    ///
-    /// # Errors
-    /// As [`Gpu::wait`].
-    pub fn read_at<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, offset: u64, count: usize) -> Result<Vec<T>> {
-        let bytes = (count * size_of::<T>()) as u64;
-        let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read-back"),
-            size: bytes.next_multiple_of(4),
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes.next_multiple_of(4));
-        self.gpu.queue.submit([encoder.finish()]);
-        staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
-        self.gpu.wait()?;
-        let view = self.gpu.mapped(&staging)?;
-        Ok(bytemuck::pod_collect_to_vec(&view[..bytes as usize]))
     }
 }
 

@@ -1,8 +1,13 @@
 //! Device time of each dispatch, from timestamp queries.
 
-use std::{ops::Range, time::Instant};
+use std::ops::Range;
 
-use super::{Gpu, runtime::Runtime};
+use web_time::Instant;
+
+use super::{
+    readback::{Readback, Submitted},
+    runtime::Runtime,
+};
 use crate::error::Result;
 
 /// Dispatches timed in one submission: a query set holds at most 4,096 timestamps.
@@ -16,23 +21,22 @@ const AT_ONCE: usize = 2048;
 ///
 /// # Errors
 /// As [`Gpu::wait`].
-pub fn dispatch_seconds(runtime: &Runtime<'_>, index: usize) -> Result<Option<Vec<f64>>> {
-    let has = |feature| runtime.gpu.device.features().contains(feature);
-    if !has(wgpu::Features::TIMESTAMP_QUERY) {
+pub async fn dispatch_seconds(runtime: &Runtime, index: usize) -> Result<Option<Vec<f64>>> {
+    if !runtime.gpu.features.timestamps {
         return Ok(None);
     }
-    in_passes(runtime, index, !has(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)).map(Some)
+    in_passes(runtime, index, !runtime.gpu.features.timestamps_in_passes).await.map(Some)
 }
 
 /// As [`dispatch_seconds`], with a pass for each dispatch (`apart`) or one for all.
 ///
 /// # Errors
 /// As [`Gpu::wait`].
-pub fn in_passes(runtime: &Runtime<'_>, index: usize, apart: bool) -> Result<Vec<f64>> {
+pub async fn in_passes(runtime: &Runtime, index: usize, apart: bool) -> Result<Vec<f64>> {
     let count = runtime.dispatches(index).len();
     let mut seconds = Vec::with_capacity(count);
     for first in (0..count).step_by(AT_ONCE) {
-        seconds.extend(some(runtime.gpu, runtime, index, first..count.min(first + AT_ONCE), apart)?);
+        seconds.extend(some(runtime, index, first..count.min(first + AT_ONCE), apart).await?);
     }
     Ok(seconds)
 }
@@ -42,17 +46,18 @@ pub fn in_passes(runtime: &Runtime<'_>, index: usize, apart: bool) -> Result<Vec
 ///
 /// # Errors
 /// As [`Gpu::wait`].
-pub fn program_seconds(runtime: &Runtime<'_>, index: usize) -> Result<f64> {
-    if let Some(dispatches) = dispatch_seconds(runtime, index)? {
+pub async fn program_seconds(runtime: &Runtime, index: usize) -> Result<f64> {
+    if let Some(dispatches) = dispatch_seconds(runtime, index).await? {
         return Ok(dispatches.iter().sum());
     }
     let start = Instant::now();
-    runtime.run(&[index])?;
+    runtime.run(&[index]).await?;
     Ok(start.elapsed().as_secs_f64())
 }
 
-fn some(gpu: &Gpu, runtime: &Runtime<'_>, index: usize, range: Range<usize>, apart: bool) -> Result<Vec<f64>> {
+async fn some(runtime: &Runtime, index: usize, range: Range<usize>, apart: bool) -> Result<Vec<f64>> {
     // Before and after each dispatch; inside one pass the end of one is the beginning of the next.
+    let gpu = &runtime.gpu;
     let queries = if apart { 2 * range.len() as u32 } else { range.len() as u32 + 1 };
     let set = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
         label: Some("timing"),
@@ -60,16 +65,13 @@ fn some(gpu: &Gpu, runtime: &Runtime<'_>, index: usize, range: Range<usize>, apa
         count: queries,
     });
     let bytes = u64::from(queries) * 8;
-    let buffer = |usage| {
-        gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("timing"),
-            size: bytes,
-            usage,
-            mapped_at_creation: false,
-        })
-    };
-    let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
-    let staging = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+    let resolved = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("timing"),
+        size: bytes,
+        usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: false,
+    });
+    let readback = Readback::new(gpu, bytes);
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     if apart {
         for (nth, dispatch) in (0..).zip(range) {
@@ -81,22 +83,20 @@ fn some(gpu: &Gpu, runtime: &Runtime<'_>, index: usize, range: Range<usize>, apa
                     end_of_pass_write_index: Some(2 * nth + 1),
                 }),
             });
-            runtime.encode_range(index, dispatch..dispatch + 1, &mut pass);
+            runtime.encode(&(index, dispatch..dispatch + 1), &mut pass);
         }
     } else {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         pass.write_timestamp(&set, 0);
         for (query, dispatch) in (1..).zip(range) {
-            runtime.encode_range(index, dispatch..dispatch + 1, &mut pass);
+            runtime.encode(&(index, dispatch..dispatch + 1), &mut pass);
             pass.write_timestamp(&set, query);
         }
     }
     encoder.resolve_query_set(&set, 0..queries, &resolved, 0);
-    encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
-    gpu.queue.submit([encoder.finish()]);
-    staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
-    gpu.wait()?;
-    let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&gpu.mapped(&staging)?);
+    readback.copy(&mut encoder, &resolved, 0);
+    let landing = readback.landing(Submitted(gpu.queue.submit([encoder.finish()])));
+    let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&readback.landed(gpu, landing).await?);
     let period = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
     let spans = ticks.windows(2).step_by(if apart { 2 } else { 1 });
     Ok(spans.map(|w| w[1].saturating_sub(w[0]) as f64 * period).collect())

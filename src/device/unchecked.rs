@@ -13,7 +13,7 @@ pub(super) fn trusted_module(
 }
 
 /// The driver's cache of pipelines, with what an earlier run saved.
-pub(crate) fn pipeline_cache(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
+pub(super) fn pipeline_cache(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
     // SAFETY: the data are those that `get_data` of a cache gave, under a checksum, in a file whose name holds adapter and
     // driver; wgpu and the driver compare their headers too, and with `fallback` start an empty cache where they differ.
     unsafe {

@@ -4,14 +4,10 @@
 //! driver's own data behind a checksum; what is torn, changed or of another driver is left alone and made anew. Vulkan
 //! alone has such caches. Nothing depends on the file but the time to the first step.
 
-use std::{
-    env, fs,
-    path::PathBuf,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::{env, fs, path::PathBuf};
 
-use crate::device::pipeline_cache;
-use crate::host::files::write_atomically;
+use super::files::{read, write_atomically};
+use crate::device::PipelineStore;
 
 /// Begins the file; the number changes with its form.
 const MAGIC: &[u8; 8] = b"velograd";
@@ -21,41 +17,31 @@ const HEADER: usize = 16;
 /// A larger file is none of ours.
 const LARGEST: u64 = 256 << 20;
 
-/// The cache of an open device.
-pub(crate) struct Cache {
-    pub pipelines: wgpu::PipelineCache,
-    path: PathBuf,
-    /// Bytes in the file.
-    saved: AtomicUsize,
+/// Files of pipelines in a folder, one for each device and driver.
+pub struct PipelineFiles {
+    folder: PathBuf,
 }
 
-impl Cache {
-    /// The device's cache with what the file holds; `None` where there can be none.
-    pub fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Option<Self> {
-        if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
-            return None;
-        }
-        let key = wgpu::util::pipeline_cache_key(info)?;
-        // The driver's version is part of the name: an update starts a new file instead of fighting over the old one.
-        let driver = crc32fast::hash(crate::device::driver(info).as_bytes());
-        let path = folder()?.join(format!("{key}_{driver:08x}.bin"));
-        let data = fs::metadata(&path)
-            .ok()
-            .filter(|m| m.is_file() && m.len() <= LARGEST)
-            .and_then(|_| unwrap(&fs::read(&path).ok()?));
-        let saved = AtomicUsize::new(data.as_ref().map_or(0, Vec::len));
-        Some(Self { pipelines: pipeline_cache(device, data.as_deref()), path, saved })
+impl PipelineFiles {
+    /// Those in the user's cache folder; `None` if the user wants none or there is no such folder.
+    pub fn of_the_user() -> Option<Self> {
+        folder().map(|folder| Self { folder })
     }
 
-    /// Writes the file, if there is more than it holds. That it cannot be written is no fault: the next start is slower.
-    pub fn save(&self) {
-        let Some(data) = self.pipelines.get_data() else { return };
-        if data.len() <= self.saved.swap(data.len(), Ordering::Relaxed) {
-            return;
-        }
-        let folder = self.path.parent().map(fs::create_dir_all);
-        if matches!(folder, Some(Ok(()))) {
-            let _ = write_atomically(&self.path, &wrap(&data));
+    fn path(&self, key: &str) -> PathBuf {
+        self.folder.join(format!("{key}.bin"))
+    }
+}
+
+impl PipelineStore for PipelineFiles {
+    fn load(&self, key: &str) -> Option<Vec<u8>> {
+        unwrap(&read(&self.path(key), LARGEST).ok()?)
+    }
+
+    fn save(&self, key: &str, data: &[u8]) {
+        if fs::create_dir_all(&self.folder).is_ok() {
+            // The next start is slower, that is all.
+            let _ = write_atomically(&self.path(key), &wrap(data));
         }
     }
 }

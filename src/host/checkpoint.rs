@@ -21,11 +21,7 @@ use crate::{
     models::{self, Config, Model, Stem, check_width},
     optim::Updates,
     program::params::Layout,
-    training::{
-        Checkpoint, Position,
-        network::State,
-        weights::{self, Weights},
-    },
+    training::{Checkpoint, Position, network::State, weights::Weights},
 };
 
 /// Of the file's content; another number is refused.
@@ -107,7 +103,7 @@ impl Loaded {
 /// # Errors
 /// As [`load`] and [`weights::recognize`].
 pub fn recognize(path: &Path) -> Result<(&'static Model, Config)> {
-    if is_one(path)? { load(path)?.config() } else { weights::recognize(path) }
+    if is_one(path)? { load(path)?.config() } else { crate::host::weights::recognize(path) }
 }
 
 /// The weights that a file holds, a checkpoint or one of [`Weights::save`].
@@ -115,7 +111,7 @@ pub fn recognize(path: &Path) -> Result<(&'static Model, Config)> {
 /// # Errors
 /// As [`load`] and [`Weights::load`]; [`Error::Data`] if they are of another network.
 pub fn weights(path: &Path, layout: &Layout) -> Result<Weights> {
-    if is_one(path)? { load(path)?.weights(layout) } else { Weights::load(path, layout) }
+    if is_one(path)? { load(path)?.weights(layout) } else { crate::host::weights::load(path, layout) }
 }
 
 /// Whether a file says of itself that it is a checkpoint.

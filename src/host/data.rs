@@ -13,6 +13,7 @@ pub use cifar10::Cifar10;
 use crate::{
     data::{Dataset, Shapes10, Sizes, shapes10},
     error::{Error, Result, suggest::hint},
+    host::threads::on_all_cores,
 };
 
 /// The names [`open`] knows.
@@ -67,7 +68,7 @@ pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, 
         return Ok(Opened::new(Cifar10::open(path)?, Vec::new()));
     }
     if drawn {
-        return Ok(Opened::new(Shapes10::new(seed, sizes)?, Vec::new()));
+        return Ok(Opened::new(Shapes10::spread(seed, sizes, on_all_cores)?, Vec::new()));
     }
     let fetch = fetch_commands(home);
     match (cifar10::find_default(home), name) {
@@ -80,7 +81,7 @@ pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, 
                 home.display(),
                 shapes10::NAME,
             );
-            Ok(Opened::new(Shapes10::new(seed, sizes)?, vec![note]))
+            Ok(Opened::new(Shapes10::spread(seed, sizes, on_all_cores)?, vec![note]))
         }
         (None, Some(_)) => Err(Error::data(
             home,

@@ -1,19 +1,40 @@
-//! Reading ahead: a thread that has the next batch ready while the accelerator works on this one.
+//! Reading ahead: a thread that has the next batch ready while the device works on this one.
 //!
 //! The order of an epoch is decided beforehand from (seed, epoch) alone, so that a run which is stopped and resumed
 //! sees what it would have seen. The channel holds two batches: enough to hide the reading, and a bound on the memory
-//! that a slow accelerator lets pile up.
+//! that a slow device lets pile up.
 
-use crate::data::{Batch, Dataset, IMAGE_BYTES, Split};
-use crate::error::{Error, Result};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{Builder, JoinHandle};
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{Builder, JoinHandle},
+};
+
+use crate::{
+    data::{Batch, Batches, Dataset, Next, Source, Split, in_batches},
+    error::{Error, Result},
+};
 
 /// Batches that wait in the channel at most.
 const DEPTH: usize = 2;
 
-/// An iterator over the batches of one epoch. The last one has what is left and may be smaller. After an error it
+/// A data set that is read ahead by a thread per pass.
+#[derive(Clone)]
+pub struct ReadAhead(pub Arc<dyn Dataset>);
+
+impl Source for ReadAhead {
+    fn dataset(&self) -> &Arc<dyn Dataset> {
+        &self.0
+    }
+
+    fn batches(&self, split: Split, order: Vec<u32>, batch: usize) -> Result<Box<dyn Batches>> {
+        Ok(Box::new(Loader::new(self.0.clone(), split, order, batch)?))
+    }
+}
+
+/// An iterator over the batches of one pass. The last one has what is left and may be smaller. After an error it
 /// ends. Dropping it early ends its thread.
 pub struct Loader {
     /// `None` only while dropping.
@@ -30,11 +51,9 @@ impl Loader {
     /// # Panics
     /// While iterating, if `order` names an image that `split` does not have.
     pub fn new(dataset: Arc<dyn Dataset>, split: Split, order: Vec<u32>, batch: usize) -> Result<Self> {
-        if batch == 0 {
-            return Err(Error::config("a batch of 0 images", "give at least 1"));
-        }
+        let batches = in_batches(&order, batch)?;
         let (sender, receiver) = sync_channel(DEPTH);
-        let work = move || send_all(&*dataset, split, &order, batch, &sender);
+        let work = move || send_all(&*dataset, split, &batches, &sender);
         let thread = Builder::new()
             .name("loader".to_owned())
             .spawn(work)
@@ -59,6 +78,12 @@ impl Iterator for Loader {
     }
 }
 
+impl Batches for Loader {
+    fn next(&mut self) -> Next<'_> {
+        Box::pin(std::future::ready(Iterator::next(self)))
+    }
+}
+
 impl Drop for Loader {
     fn drop(&mut self) {
         // Without a receiver the thread's next send fails, and it ends; only then can it be waited for.
@@ -70,22 +95,13 @@ impl Drop for Loader {
     }
 }
 
-/// Sends the epoch; stops at the first error and when nobody listens any more.
-fn send_all(dataset: &dyn Dataset, split: Split, order: &[u32], batch: usize, sender: &SyncSender<Result<Batch>>) {
-    for indices in order.chunks(batch) {
-        let read = read_batch(dataset, split, indices);
+/// Sends the pass; stops at the first error and when nobody listens any more.
+fn send_all(dataset: &dyn Dataset, split: Split, batches: &[Vec<u32>], sender: &SyncSender<Result<Batch>>) {
+    for indices in batches {
+        let read = Batch::read(dataset, split, indices);
         let failed = read.is_err();
         if sender.send(read).is_err() || failed {
             return;
         }
     }
-}
-
-fn read_batch(dataset: &dyn Dataset, split: Split, indices: &[u32]) -> Result<Batch> {
-    let mut images = vec![0; indices.len() * IMAGE_BYTES];
-    let mut labels = Vec::with_capacity(indices.len());
-    for (image, &index) in images.chunks_exact_mut(IMAGE_BYTES).zip(indices) {
-        labels.push(u32::from(dataset.read(split, index as usize, image)?));
-    }
-    Ok(Batch { images, labels, indices: indices.to_vec() })
 }

@@ -27,8 +27,10 @@ use crate::{
         files::{TEXT_LIMIT, read, remove_leftovers, write_atomically},
         rule_file,
         signals::Stop,
+        weights,
     },
     optim::Settings,
+    program::target::{Precision, Target},
     training::{After, Checkpoint, EpochRow, Options, Point, StepRow, Trainer, Watch, Wish, loss_variance},
 };
 
@@ -126,8 +128,8 @@ impl Record {
     ///
     /// # Errors
     /// [`Error::Io`], or as [`Network::weights`](crate::training::network::Network::weights).
-    pub fn end(&self, trainer: &Trainer<'_>, rows: &[EpochRow], run: &mut Value) -> Result<()> {
-        trainer.network.weights()?.save(&self.weights(), &trainer.network.layout)?;
+    pub async fn end(&self, trainer: &Trainer, rows: &[EpochRow], run: &mut Value) -> Result<()> {
+        weights::save(&trainer.network.weights().await?, &self.weights(), &trainer.network.layout)?;
         run["result"] = result_json(trainer, rows);
         self.run(run)
     }
@@ -152,7 +154,10 @@ impl Record {
 }
 
 /// Removes the checkpoints of a run that has ended.
-pub(crate) fn drop_checkpoints(folder: &Path) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn drop_checkpoints(folder: &Path) -> Result<()> {
     let folder = folder.join(CHECKPOINTS);
     match fs::remove_dir_all(&folder) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", &folder)(e)),
@@ -298,8 +303,9 @@ pub fn same_run(path: &Path, there: &Value, here: &Value, but: &[&str]) -> Resul
 
 /// What `run.json` says before the run. Its `config` reproduces the run by `--config`: the flags in `common`, and the run's
 /// own optimizer, settings and seed.
-pub(crate) fn run_json(
+pub fn run_json(
     gpu: &Gpu,
+    target: &Target,
     dataset: &dyn Dataset,
     options: &Options,
     settings: &Settings,
@@ -317,14 +323,14 @@ pub(crate) fn run_json(
     let mut run = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "device": gpu.info.name,
-        "backend": format!("{:?}", gpu.info.backend).to_lowercase(),
-        "driver": gpu.driver(),
+        "backend": gpu.info.backend,
+        "driver": gpu.info.driver,
         "model": options.model,
         "stem": options.config.stem.name(),
         "width": options.config.width,
         "classes": options.config.classes,
         "precision": options.recipe.precision.name(),
-        "cooperative_matrices": gpu.target.matrix.is_some() && options.recipe.precision == Precision::Mixed,
+        "cooperative_matrices": target.matrix.is_some() && options.recipe.precision == Precision::Mixed,
         "optimizer": options.optimizer.name(),
         "settings": settings.to_json(),
         "no_decay": options.recipe.no_decay.to_string(),
@@ -352,7 +358,7 @@ pub(crate) fn run_json(
 }
 
 /// What `run.json` gains when the run has ended.
-fn result_json(trainer: &Trainer<'_>, rows: &[EpochRow]) -> Value {
+fn result_json(trainer: &Trainer, rows: &[EpochRow]) -> Value {
     let last = rows.last();
     json!({
         "epochs": rows.len(),

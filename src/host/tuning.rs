@@ -22,7 +22,7 @@ pub struct Memory {
 impl Memory {
     /// What the user's cache folder has on this device and driver; nothing, if it has nothing or that cannot be read.
     pub fn of(gpu: &Gpu) -> Self {
-        let device = format!("{:?} {gpu}", gpu.info.backend);
+        let device = format!("{} {gpu}", gpu.info.backend);
         let name = format!("tuned_{}_{:08x}.json", env!("CARGO_PKG_VERSION"), crc32fast::hash(device.as_bytes()));
         let path = cache::folder().map(|folder| folder.join(name));
         let words = path.as_ref().and_then(|path| serde_json::from_slice(&read(path, TEXT_LIMIT).ok()?).ok());

@@ -1,11 +1,11 @@
 //! What a device can do at most, measured: the rates against which a kernel is judged.
 
-use std::time::Instant;
+use web_time::Instant;
 
 use crate::{
     device::{Gpu, runtime::Runtime, timing::program_seconds},
     error::{Error, Result},
-    program::{Recording, Tape, target::Target},
+    program::{BufferKind, Recording, Tape, target::Target},
 };
 
 /// Measured rates.
@@ -37,22 +37,22 @@ impl Ceilings {
     ///
     /// # Errors
     /// A fault of the device, or [`Error::Device`] if it copies wrongly.
-    pub fn measure(gpu: &Gpu) -> Result<Self> {
+    pub async fn measure(gpu: &Gpu) -> Result<Self> {
         // A turn more or less costs a GPU nothing, and two cores a second.
-        let turns = if crate::device::is_software(&gpu.info) { 16 } else { 512 };
+        let turns = if gpu.info.is_software() { 16 } else { 512 };
         let recordings = recordings(&gpu.target, turns);
-        let runtime = Runtime::new(gpu, &recordings, true)?;
+        let runtime = Runtime::new(gpu, &recordings, true).await?;
         let source: Vec<u32> = (0..COPY_BYTES / 4).collect();
-        runtime.write(runtime.buffer("source"), &source);
+        runtime.write(runtime.buffer(&BufferKind::scratch("source")), &source);
         let mut best = [f64::INFINITY; 3];
         for _ in 0..ROUNDS {
             let start = Instant::now();
-            runtime.run(&[2])?;
+            runtime.run(&[2]).await?;
             let dispatches = start.elapsed().as_secs_f64();
-            let now = [program_seconds(&runtime, 0)?, program_seconds(&runtime, 1)?, dispatches];
+            let now = [program_seconds(&runtime, 0).await?, program_seconds(&runtime, 1).await?, dispatches];
             best.iter_mut().zip(now).for_each(|(best, now)| *best = best.min(now));
         }
-        if runtime.read::<u32>(runtime.buffer("copy"), source.len())? != source {
+        if runtime.read::<u32>(runtime.buffer(&BufferKind::scratch("copy")), source.len()).await? != source {
             return Err(Error::device(format!("{}: a copy differs from its source", gpu.info.name), ""));
         }
         let flop = f64::from(FMA_GROUPS) * 64.0 * f64::from(turns) * FMA_PER_TURN;
@@ -76,9 +76,9 @@ pub fn recordings(target: &Target, turns: u32) -> [Recording; 3] {
 
 fn copy(target: &Target, times: u32, len4: u32) -> Recording {
     let mut t = Tape::new(target, true);
-    let buffers = ["source", "copy"].map(|name| t.buffer(name, 16 * u64::from(len4)));
+    let buffers = ["source", "copy"].map(|name| t.buffer(BufferKind::scratch(name), 16 * u64::from(len4)));
     for _ in 0..times {
-        let [source, copy] = buffers.clone();
+        let [source, copy] = buffers;
         t.call("bench/copy").size("len4", len4).read(source).write(copy).groups(len4.div_ceil(256));
     }
     t.finish()
@@ -86,7 +86,7 @@ fn copy(target: &Target, times: u32, len4: u32) -> Recording {
 
 fn fma(target: &Target, turns: u32) -> Recording {
     let mut t = Tape::new(target, true);
-    let sums = t.buffer("sums", 16 * 64 * u64::from(FMA_GROUPS));
+    let sums = t.buffer(BufferKind::scratch("sums"), 16 * 64 * u64::from(FMA_GROUPS));
     // The fixed point of x -> x/2 + 1 is 2: nothing overflows, however many turns.
     let call = t.call("bench/fma").size("turns", turns).size("factor", 0.5_f32).size("summand", 1.0_f32);
     call.write(sums).groups(FMA_GROUPS);

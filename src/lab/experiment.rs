@@ -17,13 +17,16 @@ use crate::{
     device::Gpu,
     error::{Error, Result},
     host::{
+        checkpoint::keeper::Policy,
         files::{read_text, write_atomically},
+        loader::ReadAhead,
         rule_file,
         run::{Lock, Record, Recorder, drop_checkpoints, read_json, run_json},
         signals::Stop,
     },
     models,
     optim::RuleChoice,
+    program::target::Target,
     training::{EpochRow, Options, Trainer, Watch, whiten::first_weights},
 };
 
@@ -62,6 +65,8 @@ pub struct Ended {
 pub struct Experiment<'a> {
     /// The device.
     pub gpu: &'a Gpu,
+    /// The forms of kernels.
+    pub target: Target,
     /// The data, the same for every run.
     pub dataset: Arc<dyn Dataset>,
     /// What all runs have in common; optimizer, settings and seed are each run's own.
@@ -87,7 +92,7 @@ impl Experiment<'_> {
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown optimizer or setting, or a folder of other settings; otherwise what a run ran into.
-    pub fn run(
+    pub async fn run(
         &self,
         told: &mut dyn FnMut(&Variant, u64, bool) -> Box<dyn Watch>,
         finished: &mut dyn FnMut(&[Ended]) -> Result<()>,
@@ -108,7 +113,7 @@ impl Experiment<'_> {
                     all.push(ended);
                     continue;
                 }
-                match self.one(variant, seed, &folder, told(variant, seed, true).as_mut())? {
+                match self.one(variant, seed, &folder, told(variant, seed, true).as_mut()).await? {
                     Some(ended) => all.push(ended),
                     None => return Ok(None),
                 }
@@ -119,13 +124,15 @@ impl Experiment<'_> {
     }
 
     /// Makes a run, or what is left of it; `None` if it was stopped.
-    fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Option<Ended>> {
+    async fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Option<Ended>> {
         let (optimizer, set) = (variant.optimizer.clone(), variant.set.clone());
         let options = Options { optimizer, set, seed, ..self.options.clone() };
         let normalize = models::find(&options.model)?.normalize;
         let init = |layout: &_| first_weights(layout, seed, self.dataset.as_ref(), normalize);
-        let mut trainer = Trainer::new(self.gpu, self.dataset.clone(), options.clone(), init)?;
-        let mut run = run_json(self.gpu, self.dataset.as_ref(), &options, &trainer.settings, &self.recipe);
+        let source = Arc::new(ReadAhead(self.dataset.clone()));
+        let mut trainer = Trainer::new(self.gpu, &self.target, source, options.clone(), init).await?;
+        let mut run =
+            run_json(self.gpu, &self.target, self.dataset.as_ref(), &options, &trainer.settings, &self.recipe);
         let record = if folder.join("run.json").exists() {
             let lock = Lock::take(folder)?;
             let told = &mut |remark: String| watch.remark(&remark);
@@ -140,13 +147,13 @@ impl Experiment<'_> {
             Record::create(folder, &run, self.policy)?
         };
         let mut recorder = Recorder { record, watch, stop: self.stop.clone() };
-        let epochs = trainer.run(&mut recorder)?;
+        let epochs = trainer.run(&mut recorder).await?;
         let Recorder { mut record, watch, .. } = recorder;
         record.wait()?.iter().for_each(|remark| watch.remark(remark));
         if trainer.stopped() {
             return Ok(None);
         }
-        record.end(&trainer, &epochs, &mut run)?;
+        record.end(&trainer, &epochs, &mut run).await?;
         drop_checkpoints(folder)?;
         let device_bytes = trainer.network.runtime.planned_bytes;
         Ok(Some(Ended { label: variant.label.clone(), seed, epochs, diverged: trainer.diverged(), device_bytes, run }))

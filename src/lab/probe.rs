@@ -11,7 +11,7 @@ use crate::{
     models::{Config, Model},
     ops::Augment,
     optim::{self, RuleChoice, Stepper},
-    program::params::Layout,
+    program::{BufferKind, params::Layout, step::Report},
     random::Rng,
     training::{
         network::{Network, Place, Plans, Recipe},
@@ -36,7 +36,7 @@ const NOISE: f64 = 1e-2;
 ///
 /// # Errors
 /// An unknown optimizer or setting, or a fault of the device.
-pub fn spike(
+pub async fn spike(
     gpu: &Gpu,
     optimizer: impl Into<RuleChoice>,
     set: &[(String, String)],
@@ -45,16 +45,16 @@ pub fn spike(
 ) -> Result<f64> {
     let (optimizer, _) = optimizer.into().build(set)?;
     let lr = rate_of(optimizer.as_ref())?;
-    let mut stepper = Stepper::new(gpu, optimizer, &[vec![0.0; COORDINATES]])?;
+    let mut stepper = Stepper::new(gpu, optimizer, &[vec![0.0; COORDINATES]]).await?;
     let mut rng = Rng::keyed(seed, &[SPIKE]);
     let mut peak = 0.0_f64;
-    let mut before = stepper.params()?;
+    let mut before = stepper.params().await?;
     for update in 0..BEFORE_SPIKE + 30 {
         let factor = if update == BEFORE_SPIKE { size } else { 1.0 };
         let gradient: Vec<f32> = (0..COORDINATES).map(|_| (factor * NOISE * rng.normal()) as f32).collect();
-        stepper.step(&[gradient], 1.0)?;
+        stepper.step(&[gradient], 1.0).await?;
         if update + 1 >= BEFORE_SPIKE {
-            let after = stepper.params()?;
+            let after = stepper.params().await?;
             if update >= BEFORE_SPIKE {
                 peak = peak.max(largest(&before[0], &after[0]));
             }
@@ -104,7 +104,7 @@ impl Frozen {
     ///
     /// # Errors
     /// [`Error::Config`] if there are fewer images than a batch holds; a fault of the device or the data.
-    pub fn new(
+    pub async fn new(
         gpu: &Gpu,
         point: &Point<'_>,
         weights: impl FnOnce(&Layout) -> Result<Weights>,
@@ -117,15 +117,16 @@ impl Frozen {
             return Err(Error::config(message, "a mini-batch has from 1 to that many images"));
         }
         let recipe = Recipe { augment: Augment::Paper, ..Recipe::default() };
-        let plans = Plans { model, config: *config, recipe, train: vec![*batch], evaluate: vec![] };
+        let target = gpu.target.clone();
+        let plans = Plans { model, config: *config, recipe, target, train: vec![*batch], evaluate: vec![] };
         let (sgd, _) = optim::build("sgd", &[])?; // a network that takes gradients has an optimizer; this one never steps
-        let mut network = Network::new(gpu, &plans, Some(sgd), weights, *seed)?;
+        let mut network = Network::new(gpu, &plans, Some(sgd), weights, *seed).await?;
         let segments = network.layout.params.clone();
         let tensors = |arena: &[f32]| -> Vec<Vec<f32>> {
             let part = |s: &crate::program::params::Segment| &arena[s.offset as usize..][..s.shape.stored() as usize];
             segments.iter().map(|s| s.shape.from_stored(part(s))).collect()
         };
-        let params = tensors(&network.weights()?.params);
+        let params = tensors(&network.weights().await?.params);
         let mut draws = Vec::with_capacity(count);
         for epoch in 1.. {
             let mut indices = order(images, Some((*seed, u64::from(epoch))));
@@ -135,11 +136,11 @@ impl Frozen {
                     return Ok(Self { dims: segments.iter().map(|s| s.shape.dims()).collect(), params, draws });
                 }
                 network.train(&images?, Place { first: true, last: false, images: *batch, epoch, lr: 0.0 })?;
-                network.drain()?;
+                network.drain().await?;
                 let runtime = &network.runtime;
                 let gradient: Vec<f32> =
-                    runtime.read(runtime.buffer("grads"), network.layout.param_floats() as usize)?;
-                let report: Report = runtime.read(runtime.buffer("report"), 1)?[0];
+                    runtime.read(runtime.buffer(&BufferKind::Grads), network.layout.param_floats() as usize).await?;
+                let report: Report = runtime.read(runtime.buffer(&BufferKind::Report), 1).await?[0];
                 draws.push((tensors(&gradient), report.loss / *batch as f32));
             }
         }
@@ -164,7 +165,7 @@ impl Frozen {
     ///
     /// # Errors
     /// An unknown optimizer or setting, a fault of the device, or [`Error::Config`] where fewer mini-batches were drawn.
-    pub fn conditional_variance(
+    pub async fn conditional_variance(
         &self,
         gpu: &Gpu,
         optimizer: &RuleChoice,
@@ -178,20 +179,20 @@ impl Frozen {
         }
         let (optimizer, _) = optimizer.build(set)?;
         let lr = rate_of(optimizer.as_ref())?;
-        let mut stepper = Stepper::shaped(gpu, &gpu.target, optimizer, &self.dims, &self.params)?;
+        let mut stepper = Stepper::shaped(gpu, &gpu.target, optimizer, &self.dims, &self.params).await?;
         for nth in 0..before {
             let (gradient, loss) = self.mean(nth, group);
-            stepper.step(&gradient, loss)?;
+            stepper.step(&gradient, loss).await?;
         }
-        let frozen = stepper.snapshot()?;
+        let frozen = stepper.snapshot().await?;
         // Differences from the first draw: updates that hardly vary keep their digits.
         let mut first: Vec<f32> = vec![];
         let (mut sums, mut squares) = (vec![], vec![]);
         for draw in 0..draws {
             stepper.restore(&frozen);
             let (gradient, loss) = self.mean(before + draw, group);
-            stepper.step(&gradient, loss)?;
-            let after: Vec<f32> = stepper.params()?.concat();
+            stepper.step(&gradient, loss).await?;
+            let after: Vec<f32> = stepper.params().await?.concat();
             if draw == 0 {
                 (sums, squares) = (vec![0.0; after.len()], vec![0.0; after.len()]);
                 first.clone_from(&after);

@@ -45,8 +45,8 @@ impl Profile {
     ///
     /// # Errors
     /// [`Error::Device`] if the device has no timestamps, or on a fault.
-    pub fn new(
-        runtime: &Runtime<'_>,
+    pub async fn new(
+        runtime: &Runtime,
         batch: &Recording,
         [update, rounds]: [usize; 2],
         optimizer: &Recording,
@@ -55,7 +55,7 @@ impl Profile {
         for (program, recording) in [(0, batch), (update, optimizer)] {
             let mut best = vec![f64::INFINITY; recording.calls.len()];
             for _ in 0..rounds.max(1) {
-                let Some(seconds) = dispatch_seconds(runtime, program)? else {
+                let Some(seconds) = dispatch_seconds(runtime, program).await? else {
                     let message = format!("{} has no timestamps", runtime.gpu.info.name);
                     return Err(Error::device(message, "velograd bench times whole updates"));
                 };
@@ -78,7 +78,7 @@ impl Profile {
                 });
             }
         }
-        Ok(Self { events, ceilings: Ceilings::measure(runtime.gpu)? })
+        Ok(Self { events, ceilings: Ceilings::measure(&runtime.gpu).await? })
     }
 
     /// Seconds of all dispatches.

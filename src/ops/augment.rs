@@ -1,6 +1,6 @@
 //! From the data set's bytes to the network's input, on the device.
 
-use crate::program::{Tape, Tensor, params::padded};
+use crate::program::{BufferKind, Input, Tape, Tensor, params::padded};
 
 /// Bytes of an image: three planes of 32 by 32.
 pub const IMAGE_BYTES: u32 = crate::data::IMAGE_BYTES as u32;
@@ -58,20 +58,20 @@ impl Normalize {
 }
 
 /// What is done to each of `n` images ([`Augment`]), drawn from (seed, epoch, index). Returns `[n views]` of (top, left,
-/// mirrored, degrees); the indices come from the buffer `indices`.
+/// mirrored, degrees); the indices come with the batch.
 pub fn draw(t: &mut Tape, n: u32, augment: Augment) -> Tensor {
     let all = n * augment.views();
     let draws = t.scratch(4 * all);
-    let indices = t.buffer("indices", 4 * u64::from(n));
+    let indices = t.buffer(BufferKind::Input(Input::Indices), 4 * u64::from(n));
     let call = t.call("augment/draw").constant("WAY", augment as u32).sizes([("n", all), ("images", n)]);
     call.read(indices).write(draws).over(all);
     draws
 }
 
-/// Crops, mirrors and rotates the bytes of `n` images in the buffer `images` as `draws` says, and normalizes. Returns
+/// Crops, mirrors and rotates the bytes of `n` images of the batch as `draws` says, and normalizes. Returns
 /// `[n views, 32, 32, 3]`.
 pub fn augment(t: &mut Tape, n: u32, draws: Tensor, augment: Augment, normalize: Normalize) -> Tensor {
-    let images = t.buffer("images", u64::from(n) * u64::from(IMAGE_BYTES));
+    let images = t.buffer(BufferKind::Input(Input::Images), u64::from(n) * u64::from(IMAGE_BYTES));
     let all = n * augment.views();
     let x = t.tensor([all, 32, 32, 3]);
     t.no_gradient(x);

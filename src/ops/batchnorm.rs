@@ -1,9 +1,9 @@
 //! Batch normalization with an optional summand and an activation behind it, as every convolution of a ResNet wants it.
 
-use super::{activation::Activation, conv2d, scaler::scaler};
+use super::{activation::Activation, conv2d, rows::Rows, scaler::scaler};
 use crate::program::{
     Slot, Tape, Tensor,
-    params::{Init, Role, Shape, padded},
+    params::{Init, Role, Shape},
 };
 
 /// What of a normalization can be chosen, and what follows it in the same pass over memory. The defaults are PyTorch's.
@@ -31,41 +31,6 @@ impl BatchNorm {
     /// The defaults with an activation.
     pub fn then(activation: Activation) -> Self {
         Self { activation, ..Self::default() }
-    }
-}
-
-/// A matrix of `rows` by channels, cut into chunks of rows (`shaders/shared/rows.wgsl`).
-#[derive(Clone, Copy)]
-pub(crate) struct Rows {
-    pub rows: u32,
-    pub c4: u32,
-    pub chunk_rows: u32,
-}
-
-impl Rows {
-    /// At most about 256 chunks, so that one workgroup can merge them, and at least 16 rows in each.
-    pub(crate) fn of([n, h, w, c]: [u32; 4]) -> Self {
-        let rows = n * h * w;
-        Self { rows, c4: padded(c) / 4, chunk_rows: rows.div_ceil(256).max(16) }
-    }
-
-    /// With chunks of at most 64 rows: for kernels that keep no sum per chunk, of which a GPU wants many small ones.
-    pub(crate) fn spread(shape: [u32; 4]) -> Self {
-        let rows = Self::of(shape);
-        Self { chunk_rows: rows.chunk_rows.min(64), ..rows }
-    }
-
-    fn chunks(self) -> u32 {
-        self.rows.div_ceil(self.chunk_rows)
-    }
-
-    pub(crate) fn fields(self) -> [(&'static str, u32); 3] {
-        [("rows", self.rows), ("c4", self.c4), ("chunk_rows", self.chunk_rows)]
-    }
-
-    /// One per chunk and four channels.
-    pub(crate) fn invocations(self) -> u32 {
-        self.chunks() * self.c4
     }
 }
 
@@ -105,7 +70,7 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
         Some(_) => t.call("batchnorm/apply_add").constant("RELU", relu),
         None => activation.choose(t.call("batchnorm/apply")),
     };
-    let call = call.sizes(spread.fields()).read(x).read(saved).read(gamma.value.clone()).read(beta.value.clone());
+    let call = call.sizes(spread.fields()).read(x).read(saved).read(gamma.value).read(beta.value);
     let call = if let Some(add) = add { call.read(add) } else { call };
     call.write(y).over(spread.invocations());
 
@@ -120,7 +85,7 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
         let call = call.sizes(rows.fields()).read(x).read(saved);
         let call = match add {
             Some(_) => call,
-            None => call.read(gamma.value.clone()).read(beta.value.clone()),
+            None => call.read(gamma.value).read(beta.value),
         };
         call.write(partial).over(rows.invocations());
 

@@ -1,6 +1,6 @@
 //! A bias per channel and an activation, in one pass over memory: what a convolution without batch norm wants behind it.
 
-use super::{activation::Activation, batchnorm::Rows, scaler::scaler};
+use super::{activation::Activation, rows::Rows, scaler::scaler};
 use crate::program::{
     Tape, Tensor,
     params::{Init, Role, Shape},
@@ -21,12 +21,12 @@ pub fn bias(t: &mut Tape, x: Tensor, init: Init, activation: Activation) -> Tens
     let (rows, spread) = (rows(shape), Rows::spread(shape));
     let bias = t.param("bias", Shape::Vector { c: shape[3] }, init, Role::Bias);
     let y = t.tensor_of(t.dtype(x), shape);
-    let call = activation.choose(t.call("bias/apply")).sizes(spread.fields()).read(x).read(bias.value.clone());
+    let call = activation.choose(t.call("bias/apply")).sizes(spread.fields()).read(x).read(bias.value);
     call.write(y).over(spread.invocations());
     t.on_backward(y, move |t, d_y| {
         let partial = t.scratch(4 * rows.invocations());
         let call = activation.choose(t.call("bias/backward_partial")).sizes(rows.fields()).read(d_y).read(x);
-        call.read(bias.value.clone()).write(partial).over(rows.invocations());
+        call.read(bias.value).write(partial).over(rows.invocations());
         let scaler = scaler(t);
         let call = t.call_reduce("bias/backward_finish").sizes(rows.fields()).read(partial).read(scaler);
         call.write(bias.gradient).groups(rows.c4);

@@ -1,6 +1,6 @@
 //! Convolution: three passes, each a sum of dense matrix products (`shaders/shared/conv.wgsl` says why).
 
-use super::{batchnorm::Rows, scaler::scaler};
+use super::{rows::Rows, scaler::scaler};
 use crate::program::{
     CallBuilder, Dtype, Param, Slot, Tape, Tensor,
     params::{Init, Role, Shape, padded},
@@ -135,16 +135,14 @@ pub fn conv2d_of(t: &mut Tape, x: Tensor, conv: Conv2d, init: Init, role: Role) 
 pub(super) fn forward(t: &mut Tape, sizes: Sizes, x: Tensor, weight: &Param, y: Tensor) {
     let outputs = [sizes.n, padded(sizes.k), sizes.p * sizes.q];
     let product = sizes.product("conv2d/forward", t.dtype(x), outputs);
-    record(t, &product, y.into(), false, |call| sizes.fill(call, sizes.all()).read(x).read(weight.value.clone()));
+    record(t, &product, y.into(), false, |call| sizes.fill(call, sizes.all()).read(x).read(weight.value));
 }
 
 pub(super) fn backward_input(t: &mut Tape, sizes: Sizes, d_y: Tensor, weight: &Param, x: Tensor) {
     let (d_x, accumulate) = t.write_gradient(x);
     let outputs = [sizes.n, padded(sizes.c), sizes.h * sizes.w];
     let product = sizes.product("conv2d/backward_input", t.dtype(x), outputs);
-    record(t, &product, d_x.into(), accumulate, |call| {
-        sizes.fill(call, sizes.all()).read(d_y).read(weight.value.clone())
-    });
+    record(t, &product, d_x.into(), accumulate, |call| sizes.fill(call, sizes.all()).read(d_y).read(weight.value));
 }
 
 pub(super) fn backward_weight(t: &mut Tape, sizes: Sizes, d_y: Tensor, x: Tensor, weight: &Param) {
@@ -160,7 +158,7 @@ pub(super) fn backward_weight(t: &mut Tape, sizes: Sizes, d_y: Tensor, x: Tensor
         taps = sizes.all(); // what is added up must have been written
     }
     let (product, scaler) = (product(taps, t.dtype(x)), scaler(t));
-    record(t, &product, weight.gradient.clone(), true, |call| {
+    record(t, &product, weight.gradient, true, |call| {
         sizes.fill(call.constant("WIDE_ROW", wide_row), taps).read(d_y).read(x).read(scaler)
     });
 }

@@ -1,6 +1,6 @@
 //! The linear layer: the matrix product of a convolution on a 1x1 map, and a bias.
 
-use super::{batchnorm::Rows, conv2d, scaler::scaler};
+use super::{conv2d, rows::Rows, scaler::scaler};
 use crate::program::{
     Tape, Tensor,
     params::{Init, Role, Shape, padded},

@@ -1,18 +1,18 @@
 //! Softmax cross-entropy: loss, hits, confusion matrix and the gradient of the logits in one pass.
 
 use super::scaler::scaler;
-use crate::program::{Tape, Tensor, params::padded};
+use crate::program::{BufferKind, Input, Tape, Tensor, params::padded};
 
 /// Adds the batch's `-log softmax(logits)[label]` to the report and, in training, starts the backward pass with
-/// `(softmax - onehot) * Step.loss_scale`, times the scale of mixed precision. Labels come from the buffer `labels`.
+/// `(softmax - onehot) * Step.loss_scale`, times the scale of mixed precision. Labels come with the batch.
 ///
 /// `smoothing` is PyTorch's `label_smoothing`, in [0, 1).
 pub fn cross_entropy(t: &mut Tape, logits: Tensor, smoothing: f32) {
     let [n, h, w, classes] = t.shape(logits);
     assert!(h == 1 && w == 1 && classes > 1, "cross_entropy: logits of shape {:?}", [n, h, w, classes]);
-    let labels = t.buffer("labels", 4 * u64::from(n));
-    let confusion = t.buffer("confusion", 4 * u64::from(classes) * u64::from(classes));
-    let (report, scaler) = (t.buffer("report", 32), scaler(t));
+    let labels = t.buffer(BufferKind::Input(Input::Labels), 4 * u64::from(n));
+    let confusion = t.buffer(BufferKind::Confusion, 4 * u64::from(classes) * u64::from(classes));
+    let (report, scaler) = (t.buffer(BufferKind::Report, 32), scaler(t));
     let (d_logits, accumulate) = t.write_gradient(logits);
     assert!(!accumulate, "cross_entropy: the logits have a second loss");
     let rows = t.scratch(4 * n);

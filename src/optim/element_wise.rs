@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    Optimizer, Settings, Start, arena, blocks, decays, inert, norm_and_guard, report,
+    Optimizer, Settings, Start, Trial, arena, blocks, decays, norm_and_guard, report,
     rule::{Over, RuleFile, Variant},
-    segments, state, state_name,
+    segments, state,
 };
 use crate::{
-    device::Gpu,
     error::Result,
-    program::{CallBuilder, Slot, Tape, shader::Spec},
+    program::{BufferKind, CallBuilder, Slot, Tape, shader::Spec},
 };
 
 /// The state with the numbers that the device keeps.
@@ -31,17 +30,17 @@ impl ElementWise {
     }
 
     /// The sums of what the rule measures per block, then per tensor or over all, and the guard.
-    fn measure(&self, t: &mut Tape, spec: &Spec, over: Over, words: &[Slot], kept: Option<&Slot>) -> Slot {
+    fn measure(&self, t: &mut Tape, spec: &Spec, over: Over, words: &[Slot], kept: Option<Slot>) -> Slot {
         let ((table, count), (tensors, tensor_count)) = (blocks(t), segments(t));
         let (sums, totals) = (t.scratch(4 * count), t.scratch(4 * tensor_count));
-        let (report, grads, params) = (report(t), arena(t, "grads"), arena(t, "params"));
+        let (report, grads, params) = (report(t), arena(t, BufferKind::Grads), arena(t, BufferKind::Params));
         let spec = t.target.reducing(spec.clone());
-        let call = self.sizes(t.call_of(spec).size("blocks", count)).read(report.clone()).read(table).read(grads);
+        let call = self.sizes(t.call_of(spec).size("blocks", count)).read(report).read(table).read(grads);
         let params = self.variant.measures("p").then_some(params);
         let words = self.variant.state().zip(words).filter(|((name, _), _)| self.variant.measures(name));
-        let read = params.into_iter().chain(words.map(|(_, slot)| slot.clone()));
+        let read = params.into_iter().chain(words.map(|(_, slot)| *slot));
         let call = read.fold(call, CallBuilder::read);
-        kept.into_iter().cloned().fold(call.write(sums), CallBuilder::read).groups(count);
+        kept.into_iter().fold(call.write(sums), CallBuilder::read).groups(count);
         let call =
             t.call_reduce("optim/measured").constant("OVER_ALL", over == Over::All).size("segments", tensor_count);
         call.read(tensors).read(sums).write(totals).write(report).grid(1, 1, 1);
@@ -68,21 +67,22 @@ impl Optimizer for ElementWise {
 
     fn record(&self, t: &mut Tape) {
         let variant = &self.variant;
-        let words: Vec<Slot> = variant.state().map(|(name, _)| state(t, name)).collect();
-        let kept = (variant.kept_count() > 0).then(|| t.buffer(&state_name(KEPT), 16));
+        let words: Vec<Slot> = variant.state().map(|(name, _)| state(t, name.to_owned())).collect();
+        let kept = (variant.kept_count() > 0).then(|| t.buffer(BufferKind::state(KEPT), 16));
         let totals = match (&variant.measure, variant.over()) {
-            (Some(spec), Some(over)) => Some(self.measure(t, spec, over, &words, kept.as_ref())),
+            (Some(spec), Some(over)) => Some(self.measure(t, spec, over, &words, kept)),
             _ => {
                 norm_and_guard(t);
                 None
             }
         };
         let report = report(t);
-        if let (Some(spec), Some(kept)) = (&variant.keep, &kept) {
+        if let (Some(spec), Some(kept)) = (&variant.keep, kept) {
             let call = variant.sizes().fold(t.call_of(spec.clone()), |call, (name, v)| call.size(name.to_owned(), v));
-            call.read(report.clone()).write(kept.clone()).grid(1, 1, 1);
+            call.read(report).write(kept).grid(1, 1, 1);
         }
-        let (grads, params, len4) = (arena(t, "grads"), arena(t, "params"), t.layout().param_floats() / 4);
+        let (grads, params, len4) =
+            (arena(t, BufferKind::Grads), arena(t, BufferKind::Params), t.layout().param_floats() / 4);
         let (call, groups) = if totals.is_some() {
             let (table, count) = blocks(t);
             let spec = t.target.reducing(variant.update.clone());
@@ -104,13 +104,12 @@ impl Optimizer for ElementWise {
         self.variant.lr()
     }
 
-    fn try_out(&self, gpu: &Gpu) -> Result<()> {
-        let Some(default) = self.variant.untrusted_default()? else { return Ok(()) };
-        for (variant, settings) in
-            [(default, "with its default settings"), (self.variant.again()?, "with these settings")]
-        {
-            inert::check(gpu, self.variant.file(), settings, Box::new(Self { variant }))?;
-        }
-        Ok(())
+    fn trials(&self) -> Result<Vec<Trial>> {
+        let Some(default) = self.variant.untrusted_default()? else { return Ok(vec![]) };
+        let of = |variant: Variant, settings| {
+            let rule = variant.file().to_owned();
+            Trial { rule, settings, optimizer: Box::new(Self { variant }) }
+        };
+        Ok(vec![of(default, "with its default settings"), of(self.variant.again()?, "with these settings")])
     }
 }

@@ -2,11 +2,10 @@
 
 use std::str::FromStr;
 
-use super::{Optimizer, Start, arena, report, state};
+use super::{Optimizer, Start, Trial, arena, report, state};
 use crate::{
-    device::Gpu,
     error::{Error, Result},
-    program::{Tape, params::Layout},
+    program::{BufferKind, Tape, params::Layout},
 };
 
 /// Every k updates the slow weights move by `alpha` towards the fast ones, which restart from there (Zhang, Lucas, Hinton,
@@ -73,7 +72,7 @@ impl Optimizer for Around {
     fn record(&self, t: &mut Tape) {
         self.inner.record(t);
         let len4 = t.layout().param_floats() / 4;
-        let (report, params, slow) = (report(t), arena(t, "params"), state(t, SLOW));
+        let (report, params, slow) = (report(t), arena(t, BufferKind::Params), state(t, SLOW));
         let call = t.call("optim/lookahead").size("len4", len4).size("k", self.lookahead.k);
         let call = call.size("alpha", self.lookahead.alpha as f32);
         call.read(report).write(params).write(slow).groups(len4.div_ceil(256));
@@ -91,8 +90,8 @@ impl Optimizer for Around {
         self.inner.record_evaluation(t);
     }
 
-    fn try_out(&self, gpu: &Gpu) -> Result<()> {
-        self.inner.try_out(gpu)
+    fn trials(&self) -> Result<Vec<Trial>> {
+        self.inner.trials()
     }
 
     fn lr(&self) -> f64 {

@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     optim::updates::correction,
     program::{
-        Slot, Tape, Tensor,
+        BufferKind, Slot, Tape, Tensor,
         params::{Layout, Shape},
     },
 };
@@ -122,13 +122,14 @@ impl Muon {
         let set = &self.settings;
         let blocks = tables::blocks(t.layout(), true).len() as u32;
         let (count, floats) = (matrices.len() as u32, t.layout().param_floats());
-        let table = t.buffer("muon.matrices", 36 * u64::from(count));
-        let block_table = t.buffer("muon.blocks", 16 * u64::from(blocks));
-        let (report, grads, params, buffer) = (report(t), arena(t, "grads"), arena(t, "params"), state(t, "buffer"));
+        let table = t.buffer(BufferKind::table("muon.matrices"), 36 * u64::from(count));
+        let block_table = t.buffer(BufferKind::table("muon.blocks"), 16 * u64::from(blocks));
+        let (report, grads, params, buffer) =
+            (report(t), arena(t, BufferKind::Grads), arena(t, BufferKind::Params), state(t, "buffer"));
         let (sums, scalars) = (t.scratch(4 * blocks), t.scratch(4 * count));
         let gram = tables::gram_floats(matrices);
         let mut work = Work {
-            table: table.clone(),
+            table,
             x: t.scratch(floats),
             next: t.scratch(floats),
             gram: t.scratch(gram),
@@ -139,7 +140,7 @@ impl Muon {
         let call = call.constant("NESTEROV", set.flag("nesterov")).size("blocks", blocks);
         let momentum = set.number("momentum");
         let call = call.size("momentum", momentum as f32).size("one_minus_momentum", (1.0 - momentum) as f32);
-        let call = call.read(block_table.clone()).read(report.clone()).read(grads).read(params.clone());
+        let call = call.read(block_table).read(report).read(grads).read(params);
         call.write(buffer).write(work.x).write(sums).groups(blocks);
 
         let call = t.call("optim/muon_scalars").constant("AIRBENCH", self.airbench());
@@ -147,7 +148,7 @@ impl Muon {
         call.read(table).read(sums).write(scalars).over(count);
 
         let call = t.call("optim/muon_scale").size("blocks", blocks);
-        call.read(block_table.clone()).read(scalars).write(work.x).groups(blocks);
+        call.read(block_table).read(scalars).write(work.x).groups(blocks);
 
         for _ in 0..set.whole("ns_steps") {
             newton_schulz(t, matrices, &work);
@@ -164,14 +165,15 @@ impl Muon {
             return;
         }
         let set = &self.settings;
-        let table = t.buffer("muon.rest", 24 * u64::from(blocks));
-        let (report, grads, params, m) = (report(t), arena(t, "grads"), arena(t, "params"), state(t, "buffer"));
+        let table = t.buffer(BufferKind::table("muon.rest"), 24 * u64::from(blocks));
+        let (report, grads, params, m) =
+            (report(t), arena(t, BufferKind::Grads), arena(t, BufferKind::Params), state(t, "buffer"));
         if set.choice("aux") == "sgd" {
             let call = t.call("optim/muon_rest_sgd").size("blocks", blocks);
             let call = call.size("momentum", set.number("aux_momentum") as f32).read(table).read(report);
             return call.read(grads).write(params).write(m).groups(blocks);
         }
-        let v = t.buffer("state.v", 4 * u64::from(tables::rest_floats(t.layout())));
+        let v = t.buffer(BufferKind::state("v"), 4 * u64::from(tables::rest_floats(t.layout())));
         let call = t.call("optim/muon_rest").size("blocks", blocks);
         let call = call.size("one_minus_beta1", (1.0 - set.number("aux_beta1")) as f32);
         let call = call.size("one_minus_beta2", (1.0 - set.number("aux_beta2")) as f32);
@@ -196,17 +198,17 @@ fn newton_schulz(t: &mut Tape, matrices: &[Matrix], work: &Work) {
         let (core, call) = t.call_gemm("optim/muon_gram", widest);
         let call = call.constant("TALL", tall).sizes([("first", first as u32), ("last", last as u32)]);
         let call = call.flop(0.5 * flop(list, |m| [m.side(), m.rows, m.cols]));
-        call.read(work.table.clone()).read(work.x).write(work.gram).groups(tables::tiles(list, core, side));
+        call.read(work.table).read(work.x).write(work.gram).groups(tables::tiles(list, core, side));
     }
     let (core, call) = t.call_gemm("optim/muon_polynomial", widest);
     let call = call.sizes([("first", 0), ("last", matrices.len() as u32)]);
-    let call = call.flop(0.5 * flop(matrices, |m| [m.side(); 3])).read(work.table.clone()).read(work.gram);
+    let call = call.flop(0.5 * flop(matrices, |m| [m.side(); 3])).read(work.table).read(work.gram);
     call.write(work.polynomial).groups(tables::tiles(matrices, core, side));
     for (tall, first, last) in runs() {
         let list = &matrices[first..last];
         let (core, call) = t.call_gemm("optim/muon_apply", if tall { widest } else { list[0].cols });
         let call = call.constant("TALL", tall).sizes([("first", first as u32), ("last", last as u32)]);
-        let call = call.flop(flop(list, |m| [m.side(), m.rows, m.cols])).read(work.table.clone());
+        let call = call.flop(flop(list, |m| [m.side(), m.rows, m.cols])).read(work.table);
         let call = call.read(work.polynomial).read(work.x).write(work.next);
         call.groups(tables::tiles(list, core, |m| (m.rows, m.cols)));
     }
@@ -220,7 +222,7 @@ impl Optimizer for Muon {
     fn record(&self, t: &mut Tape) {
         norm_and_guard(t);
         state(t, "buffer");
-        t.buffer("state.v", 16);
+        t.buffer(BufferKind::state("v"), 16);
         let matrices = tables::matrices(t.layout());
         if !matrices.is_empty() {
             self.record_matrices(t, &matrices);

@@ -1,8 +1,12 @@
 //! Schedule-Free AdamW: gradients at one point, evaluation at another, an average that needs no schedule.
 //! `shaders/optim/schedulefree.wgsl` has the formula.
 
-use super::{Optimizer, Program, Setting, Settings, Start, arena, decays, norm_and_guard, report, state, state_name};
-use crate::{error::Result, optim::updates::correction, program::Tape};
+use super::{Optimizer, Program, Setting, Settings, Start, arena, decays, norm_and_guard, report, state};
+use crate::{
+    error::Result,
+    optim::updates::correction,
+    program::{BufferKind, Tape},
+};
 
 /// The state that is no arena: what the weights of the average have come to.
 const AVERAGE: &str = "average";
@@ -61,11 +65,12 @@ impl Optimizer for ScheduleFree {
         norm_and_guard(t);
         let set = &self.settings;
         let len4 = t.layout().param_floats() / 4;
-        let (report, decays, grads, params) = (report(t), decays(t), arena(t, "grads"), arena(t, "params"));
+        let (report, decays, grads, params) =
+            (report(t), decays(t), arena(t, BufferKind::Grads), arena(t, BufferKind::Params));
         let (z, v) = (state(t, "z"), state(t, "v"));
-        let average = t.buffer(&state_name(AVERAGE), 16);
+        let average = t.buffer(BufferKind::state(AVERAGE), 16);
         let call = t.call("optim/schedulefree_share").size("power", set.number("weight_lr_power") as f32);
-        call.read(report.clone()).write(average.clone()).grid(1, 1, 1);
+        call.read(report).write(average).grid(1, 1, 1);
         let call = t.call("optim/schedulefree").size("len4", len4).size("eps", set.number("eps") as f32);
         let call = call.size("one_minus_beta2", (1.0 - set.number("beta2")) as f32);
         let call = call.size("weight_decay", set.number("weight_decay") as f32);
@@ -92,7 +97,7 @@ impl Optimizer for ScheduleFree {
     fn record_evaluation(&self, t: &mut Tape) {
         let beta1 = self.settings.number("beta1");
         let len4 = t.layout().param_floats() / 4;
-        let (z, params) = (state(t, "z"), arena(t, "params"));
+        let (z, params) = (state(t, "z"), arena(t, BufferKind::Params));
         let call = t.call("optim/schedulefree_average").size("len4", len4);
         call.size("ratio", ((1.0 - beta1) / beta1) as f32).read(z).write(params).groups(len4.div_ceil(256));
     }

@@ -1,11 +1,11 @@
 //! An optimizer alone, on parameters and gradients of one's own: what `replay_trace` and the tests drive.
 
-use super::{Clip, Optimizer, Updates, begin_evaluation, end_evaluation, record, record_evaluation, start, state_name};
+use super::{Clip, Optimizer, Updates, begin_evaluation, end_evaluation, record, record_evaluation, start, try_out};
 use crate::{
     device::{Gpu, runtime::Runtime},
     error::{Error, Result},
     program::{
-        Tape,
+        BufferKind, Tape,
         params::{Init, Layout, Segment, Shape},
         step::Report,
         target::Target,
@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// Parameters on a device under one optimizer.
-pub struct Stepper<'a> {
-    runtime: Runtime<'a>,
+pub struct Stepper {
+    runtime: Runtime,
     layout: Layout,
     optimizer: Box<dyn Optimizer>,
     updates: Updates,
@@ -29,32 +29,32 @@ pub struct Stepper<'a> {
 
 /// What a [`Stepper`] was at some update.
 pub struct Snapshot {
-    buffers: Vec<(String, Vec<u32>)>,
+    buffers: Vec<(BufferKind, Vec<u32>)>,
     updates: Updates,
     skipped: u32,
 }
 
-impl<'a> Stepper<'a> {
+impl Stepper {
     /// Puts the tensors on the device; each is a flat list of values, and a tensor of its own for per-tensor norms.
     ///
     /// # Errors
     /// [`Error::Config`] for an empty tensor or none, [`Error::Device`] if they do not fit.
-    pub fn new(gpu: &'a Gpu, optimizer: Box<dyn Optimizer>, params: &[Vec<f32>]) -> Result<Self> {
-        Self::on_target(gpu, &gpu.target, optimizer, params)
+    pub async fn new(gpu: &Gpu, optimizer: Box<dyn Optimizer>, params: &[Vec<f32>]) -> Result<Self> {
+        Self::on_target(gpu, &gpu.target, optimizer, params).await
     }
 
     /// As [`Stepper::new`], with kernels in the forms of another device class.
     ///
     /// # Errors
     /// As [`Stepper::new`].
-    pub fn on_target(
-        gpu: &'a Gpu,
+    pub async fn on_target(
+        gpu: &Gpu,
         target: &Target,
         optimizer: Box<dyn Optimizer>,
         params: &[Vec<f32>],
     ) -> Result<Self> {
         let dims: Vec<_> = params.iter().map(|values| vec![values.len()]).collect();
-        Self::shaped(gpu, target, optimizer, &dims, params)
+        Self::shaped(gpu, target, optimizer, &dims, params).await
     }
 
     /// As [`Stepper::on_target`], with PyTorch's dimensions of each tensor ([`Shape::of`]) for rules that treat a matrix as
@@ -62,22 +62,22 @@ impl<'a> Stepper<'a> {
     ///
     /// # Errors
     /// As [`Stepper::new`], and [`Error::Config`] where dimensions and values disagree.
-    pub fn shaped(
-        gpu: &'a Gpu,
+    pub async fn shaped(
+        gpu: &Gpu,
         target: &Target,
         optimizer: Box<dyn Optimizer>,
         dims: &[Vec<usize>],
         params: &[Vec<f32>],
     ) -> Result<Self> {
-        Self::excluding(gpu, target, optimizer, dims, params, &[])
+        Self::excluding(gpu, target, optimizer, dims, params, &[]).await
     }
 
     /// As [`Stepper::shaped`]; weight decay leaves out the tensors of these indices.
     ///
     /// # Errors
     /// As [`Stepper::shaped`].
-    pub fn excluding(
-        gpu: &'a Gpu,
+    pub async fn excluding(
+        gpu: &Gpu,
         target: &Target,
         optimizer: Box<dyn Optimizer>,
         dims: &[Vec<usize>],
@@ -94,27 +94,27 @@ impl<'a> Stepper<'a> {
             let wrong = || Error::config(format!("parameter {i} of {dims:?} has {} elements", values.len()), "");
             layout.param(i.to_string(), shape.ok_or_else(wrong)?, Init::Constant(0.0), !left_out.contains(&i));
         }
-        Self::over(gpu, target, optimizer, layout, params)
+        Self::over(gpu, target, optimizer, layout, params).await
     }
 
     /// As [`Stepper::new`], for a rule that is being tried.
-    pub(super) fn untried(gpu: &'a Gpu, optimizer: Box<dyn Optimizer>, params: &[Vec<f32>]) -> Result<Self> {
+    pub(super) async fn untried(gpu: &Gpu, optimizer: Box<dyn Optimizer>, params: &[Vec<f32>]) -> Result<Self> {
         let mut layout = Layout::default();
         for (i, values) in params.iter().enumerate() {
             layout.param(i.to_string(), Shape::Vector { c: values.len() as u32 }, Init::Constant(0.0), true);
         }
-        Self::laid_out(gpu, &gpu.target, optimizer, layout, params)
+        Self::laid_out(gpu, &gpu.target, optimizer, layout, params).await
     }
 
     /// As [`Stepper::on_target`], over the arenas of a network: for rules that go by the names of layers.
     ///
     /// # Errors
-    /// [`Error::Device`] if it does not fit, [`Error::Config`] for a rule from outside that [`Optimizer::try_out`] refuses.
+    /// [`Error::Device`] if it does not fit, [`Error::Config`] for a rule from outside that [`try_out`] refuses.
     ///
     /// # Panics
     /// If the values are not as many as the layout's.
-    pub fn over(
-        gpu: &'a Gpu,
+    pub async fn over(
+        gpu: &Gpu,
         target: &Target,
         optimizer: Box<dyn Optimizer>,
         layout: Layout,
@@ -123,12 +123,12 @@ impl<'a> Stepper<'a> {
         let expected: Vec<_> = layout.params.iter().map(|s| s.shape.elements()).collect();
         let found: Vec<_> = params.iter().map(Vec::len).collect();
         assert_eq!(found, expected, "stepper: values for a layout of other sizes");
-        optimizer.try_out(gpu)?;
-        Self::laid_out(gpu, target, optimizer, layout, params)
+        try_out(gpu, optimizer.as_ref()).await?;
+        Self::laid_out(gpu, target, optimizer, layout, params).await
     }
 
-    fn laid_out(
-        gpu: &'a Gpu,
+    async fn laid_out(
+        gpu: &Gpu,
         target: &Target,
         optimizer: Box<dyn Optimizer>,
         layout: Layout,
@@ -146,8 +146,8 @@ impl<'a> Stepper<'a> {
                 kernels.push(named);
             }
         }
-        let runtime = Runtime::new(gpu, &recordings, true)?;
-        runtime.write(runtime.buffer("params"), &arena(&layout, params));
+        let runtime = Runtime::new(gpu, &recordings, true).await?;
+        runtime.write(runtime.buffer(&BufferKind::Params), &arena(&layout, params));
         start(optimizer.as_ref(), &runtime, &layout);
         let evaluation = recordings.len() > 1;
         let updates = Updates::default();
@@ -158,7 +158,7 @@ impl<'a> Stepper<'a> {
     ///
     /// # Errors
     /// [`Error::Config`] if the gradients are not shaped as the parameters, [`Error::Device`] on a fault.
-    pub fn step(&mut self, grads: &[Vec<f32>], loss: f32) -> Result<Report> {
+    pub async fn step(&mut self, grads: &[Vec<f32>], loss: f32) -> Result<Report> {
         let lens = |list: &[Vec<f32>]| list.iter().map(Vec::len).collect::<Vec<_>>();
         let expected: Vec<_> = self.layout.params.iter().map(|s| s.shape.elements()).collect();
         if lens(grads) != expected {
@@ -166,17 +166,17 @@ impl<'a> Stepper<'a> {
             return Err(Error::config(message, ""));
         }
         let runtime = &self.runtime;
-        runtime.write(runtime.buffer("grads"), &arena(&self.layout, grads));
+        runtime.write(runtime.buffer(&BufferKind::Grads), &arena(&self.layout, grads));
         let report = Report { loss, images: 1, skipped: self.skipped, ..Report::default() };
-        runtime.write(runtime.buffer("report"), &[report]);
+        runtime.write(runtime.buffer(&BufferKind::Report), &[report]);
         let mut step = self.updates.next(self.optimizer.as_ref(), self.optimizer.lr());
         step.loss_scale = 1.0;
         if let Some(lr) = self.lr {
             step.lr = lr as f32;
         }
         runtime.set_step(&step);
-        runtime.run(&[0])?;
-        let report: Report = runtime.read(runtime.buffer("report"), 1)?[0];
+        runtime.run(&[0]).await?;
+        let report: Report = runtime.read(runtime.buffer(&BufferKind::Report), 1).await?[0];
         self.skipped = report.skipped;
         if self.deaf > 0 {
             self.deaf -= 1;
@@ -190,20 +190,21 @@ impl<'a> Stepper<'a> {
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
-    pub fn snapshot(&self) -> Result<Snapshot> {
-        let names = self.optimizer.state().into_iter().map(|(name, _)| state_name(&name));
-        let read = |name: String| {
-            let buffer = self.runtime.buffer(&name);
-            Ok((name, self.runtime.read(buffer, buffer.size() as usize / 4)?))
-        };
-        let buffers = std::iter::once("params".to_owned()).chain(names).map(read).collect::<Result<_>>()?;
+    pub async fn snapshot(&self) -> Result<Snapshot> {
+        let state = self.optimizer.state().into_iter().map(|(name, _)| BufferKind::state(name));
+        let mut buffers = Vec::new();
+        for kind in std::iter::once(BufferKind::Params).chain(state) {
+            let buffer = self.runtime.buffer(&kind);
+            let words = self.runtime.read(buffer, buffer.size() as usize / 4).await?;
+            buffers.push((kind, words));
+        }
         Ok(Snapshot { buffers, updates: self.updates, skipped: self.skipped })
     }
 
     /// Goes back to a snapshot of this stepper.
     pub fn restore(&mut self, snapshot: &Snapshot) {
-        for (name, words) in &snapshot.buffers {
-            self.runtime.write(self.runtime.buffer(name), words);
+        for (kind, words) in &snapshot.buffers {
+            self.runtime.write(self.runtime.buffer(kind), words);
         }
         (self.updates, self.skipped) = (snapshot.updates, snapshot.skipped);
     }
@@ -228,9 +229,9 @@ impl<'a> Stepper<'a> {
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
-    pub fn params(&self) -> Result<Vec<Vec<f32>>> {
+    pub async fn params(&self) -> Result<Vec<Vec<f32>>> {
         let len = self.layout.param_floats() as usize;
-        let flat: Vec<f32> = self.runtime.read(self.runtime.buffer("params"), len)?;
+        let flat: Vec<f32> = self.runtime.read(self.runtime.buffer(&BufferKind::Params), len).await?;
         let tensor = |s: &Segment| s.shape.from_stored(&flat[s.offset as usize..][..s.shape.stored() as usize]);
         Ok(self.layout.params.iter().map(tensor).collect())
     }
@@ -239,12 +240,12 @@ impl<'a> Stepper<'a> {
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
-    pub fn evaluation_params(&self) -> Result<Vec<Vec<f32>>> {
+    pub async fn evaluation_params(&self) -> Result<Vec<Vec<f32>>> {
         if !self.evaluation {
-            return self.params();
+            return self.params().await;
         }
         begin_evaluation(&self.runtime, 1);
-        let params = self.params();
+        let params = self.params().await;
         end_evaluation(&self.runtime);
         params
     }

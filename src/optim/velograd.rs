@@ -2,7 +2,10 @@
 //! adaptive decay and a lookahead. Five dispatches, nothing read back; `shaders/optim/velograd_*.wgsl` have the formulas.
 
 use super::{Optimizer, Program, Setting, Settings, Start, arena, blocks, correction, report, segments, state};
-use crate::{error::Result, program::Tape};
+use crate::{
+    error::Result,
+    program::{BufferKind, Tape},
+};
 
 /// The registry's row. The defaults are those of the published notebook; `scope=global decay_norm=delta` is the paper read
 /// literally.
@@ -69,15 +72,15 @@ impl Optimizer for VeloGrad {
         let global = set.choice("scope") == "global";
         let (block_table, block_count) = blocks(t);
         let (segment_table, segment_count) = segments(t);
-        let (grads, params) = (arena(t, "grads"), arena(t, "params"));
+        let (grads, params) = (arena(t, BufferKind::Grads), arena(t, BufferKind::Params));
         let (m, v, previous) = (state(t, "m"), state(t, "v"), state(t, "previous"));
-        let scalars = t.buffer("state.scalars", 4 * (1 + u64::from(segment_count)));
+        let scalars = t.buffer(BufferKind::state("scalars"), 4 * (1 + u64::from(segment_count)));
         let report = report(t);
         let sums = t.scratch(4 * block_count);
         let table = t.scratch(8 * segment_count);
 
-        let call = t.call_reduce("optim/velograd_norms").size("blocks", block_count).read(block_table.clone());
-        call.read(grads.clone()).read(previous.clone()).write(sums).groups(block_count);
+        let call = t.call_reduce("optim/velograd_norms").size("blocks", block_count).read(block_table);
+        call.read(grads).read(previous).write(sums).groups(block_count);
 
         let mut call = t.call_reduce("optim/velograd_scalars").constant("GLOBAL", global);
         for (name, key) in
@@ -86,12 +89,12 @@ impl Optimizer for VeloGrad {
             call = call.constant(name, set.flag(key));
         }
         call = call.size("segments", segment_count).size("one_minus_beta2", one_minus("beta2")).size("eps", eps);
-        call = call.read(segment_table.clone()).read(sums).write(scalars.clone()).write(table);
+        call = call.read(segment_table).read(sums).write(scalars).write(table);
         call.write(report).grid(1, 1, 1);
 
         let call = t.call_reduce("optim/velograd_update").size("blocks", block_count).size("eps", eps);
         let call = call.size("one_minus_beta1", one_minus("beta1")).size("one_minus_beta2", one_minus("beta2"));
-        let call = call.read(block_table.clone()).read(table).read(grads).write(params.clone());
+        let call = call.read(block_table).read(table).read(grads).write(params);
         call.write(m).write(v).write(previous).write(sums).groups(block_count);
 
         if self.decays() {

@@ -2,10 +2,28 @@
 
 use std::fmt;
 
-use super::{
-    shader::{COOPERATIVE, Const, Spec},
-    target::Matrix,
-};
+use super::shader::{COOPERATIVE, Const, Spec};
+
+/// Cooperative matrices: products of f16 by f16 that a subgroup computes together, summed in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Matrix {
+    /// Rows, columns and depth: 8 or 16.
+    pub tile: u32,
+    /// Invocations of every subgroup.
+    pub subgroup: u32,
+    /// Plain arithmetic in their place, for tests on devices without.
+    pub plain: bool,
+}
+
+impl Matrix {
+    /// Bytes that a workgroup of the core shares.
+    pub const MEMORY: u32 = 24 << 10;
+
+    /// Whether the subgroups of a workgroup share its tiles evenly.
+    pub(crate) fn divides(&self) -> bool {
+        [8, 16].contains(&self.tile) && (4096 / (self.tile * self.tile)).is_multiple_of(256 / self.subgroup)
+    }
+}
 
 /// A matrix-product core (`shaders/README.md`, "The matrix cores").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,8 +1,9 @@
 //! What a tape becomes: plain data that can be printed, planned and checked without a device.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, fmt};
 
-use crate::program::{
+use super::{
+    Buffer, BufferKind,
     params::Layout,
     product::Product,
     shader::{Access, Spec, link},
@@ -57,14 +58,14 @@ pub struct TensorInfo {
 }
 
 /// A buffer argument of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
     /// An activation or a gradient of one; the planner decides in which buffer it lives.
     Tensor(Tensor),
     /// A range of a persistent buffer.
     Buffer {
-        /// The buffer's name.
-        name: String,
+        /// The buffer.
+        buffer: Buffer,
         /// First byte.
         offset: u64,
         /// Length in bytes.
@@ -124,8 +125,8 @@ pub struct Recording {
     pub calls: Vec<Call>,
     /// All tensors; a [`Tensor`] indexes it.
     pub tensors: Vec<TensorInfo>,
-    /// Persistent buffers and their bytes.
-    pub buffers: BTreeMap<String, u64>,
+    /// Persistent buffers and their bytes; a [`Buffer`] indexes them.
+    pub buffers: Vec<(BufferKind, u64)>,
     /// Parameters and running statistics.
     pub layout: Layout,
     /// How many of the calls come before the backward pass.
@@ -138,6 +139,33 @@ impl Recording {
     /// A tensor's facts.
     pub fn info(&self, tensor: Tensor) -> &TensorInfo {
         &self.tensors[tensor.0 as usize]
+    }
+
+    /// What a persistent buffer holds.
+    pub fn kind(&self, buffer: Buffer) -> &BufferKind {
+        &self.buffers[buffer.index()].0
+    }
+
+    /// The buffer of a kind, if the recording mentions it.
+    pub fn buffer(&self, kind: &BufferKind) -> Option<Buffer> {
+        self.buffers.iter().position(|(known, _)| known == kind).map(|index| Buffer(index as u32))
+    }
+
+    /// A further persistent buffer, which has no bytes yet.
+    pub(super) fn add(&mut self, kind: BufferKind) -> Buffer {
+        self.buffers.push((kind, 0));
+        Buffer(self.buffers.len() as u32 - 1)
+    }
+
+    /// Makes a persistent buffer at least so many bytes long.
+    pub(super) fn lengthen(&mut self, buffer: Buffer, bytes: u64) {
+        let known = &mut self.buffers[buffer.index()].1;
+        *known = bytes.max(*known);
+    }
+
+    /// The length of a persistent buffer in bytes.
+    pub fn buffer_bytes(&self, buffer: Buffer) -> u64 {
+        self.buffers[buffer.index()].1
     }
 
     /// Bytes that a call's arguments span: what it must move at least once.

@@ -4,15 +4,10 @@
 //! its backward pass. Shapes are checked here, so a wrong network fails before the first step. What comes out, a
 //! [`Recording`], is plain data: it can be printed, planned, validated without a GPU, and run any number of times.
 
-pub mod plan;
-mod recording;
-
-pub use recording::{Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo};
-
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use super::{
-    Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo,
+    BufferKind, Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo,
     params::{Init, Layout, NoDecay, Role, Shape, padded},
     product::{Gemm, Product},
     shader::{Access, Const, Spec},
@@ -20,11 +15,11 @@ use super::{
 };
 
 /// A parameter, its gradient, or both as a network sees them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Param {
     /// For reading in forward and backward.
     pub value: Slot,
-    /// For adding the gradient.
+    /// For adding the gradient; a range of no bytes where no backward pass is recorded.
     pub gradient: Slot,
     /// Logical shape.
     pub shape: Shape,
@@ -53,7 +48,7 @@ impl Tape {
         let recording = Recording {
             calls: vec![],
             tensors: vec![],
-            buffers: BTreeMap::new(),
+            buffers: vec![],
             layout: Layout::default(),
             forward_calls: 0,
             largest_grid: 0,
@@ -79,13 +74,14 @@ impl Tape {
         &self.recording.layout
     }
 
-    /// Ends the recording. The arenas `params`, `grads` and `running` become buffers.
+    /// Ends the recording. The arenas of parameters, gradients and running statistics become buffers of their whole length.
     pub fn finish(mut self) -> Recording {
         let layout = &self.recording.layout;
         let (params, running) = (u64::from(layout.param_floats()) * 4, u64::from(layout.running_floats()) * 4);
-        for (name, bytes) in [("params", params), ("grads", params), ("running", running)] {
-            if bytes > 0 && (name != "grads" || self.training) {
-                self.recording.buffers.insert(name.into(), bytes);
+        for (kind, bytes) in [(BufferKind::Params, params), (BufferKind::Grads, params), (BufferKind::Running, running)]
+        {
+            if bytes > 0 && (kind != BufferKind::Grads || self.training) {
+                self.buffer(kind, bytes);
             }
         }
         self.recording
@@ -170,15 +166,20 @@ impl Tape {
             _ => layout.param(path, shape, init, decays),
         };
         let (offset, bytes) = (u64::from(segment.offset) * 4, u64::from(shape.stored()) * 4);
-        let slot = |name: &str| Slot::Buffer { name: name.into(), offset, bytes };
-        Param { value: slot("params"), gradient: slot("grads"), shape }
+        let value = self.range(BufferKind::Params, offset, bytes);
+        let gradient = if self.training {
+            self.range(BufferKind::Grads, offset, bytes)
+        } else {
+            self.range(BufferKind::Params, 0, 0)
+        };
+        Param { value, gradient, shape }
     }
 
     /// Declares a running statistic of `c` channels under the current scope.
     pub fn running(&mut self, name: &str, c: u32, value: f32) -> Slot {
         let segment = self.recording.layout.running(self.path(name), c, value);
         let (offset, bytes) = (u64::from(segment.offset) * 4, u64::from(segment.shape.stored()) * 4);
-        Slot::Buffer { name: "running".into(), offset, bytes }
+        self.range(BufferKind::Running, offset, bytes)
     }
 
     /// The call that wrote `tensor` last.
@@ -187,11 +188,17 @@ impl Tape {
         self.recording.calls.iter_mut().rev().find(|call| call.args.contains(&made))
     }
 
-    /// A whole persistent buffer, made at its first mention; two mentions of one name are one buffer.
-    pub fn buffer(&mut self, name: &str, bytes: u64) -> Slot {
-        let known = self.recording.buffers.entry(name.into()).or_insert(bytes);
-        *known = bytes.max(*known);
-        Slot::Buffer { name: name.into(), offset: 0, bytes }
+    /// A whole persistent buffer of so many bytes, made at its first mention; two mentions of one kind are one buffer, as long as the
+    /// longer asks for.
+    pub fn buffer(&mut self, kind: BufferKind, bytes: u64) -> Slot {
+        self.range(kind, 0, bytes)
+    }
+
+    /// A range of a persistent buffer, which is made at its first mention.
+    fn range(&mut self, kind: BufferKind, offset: u64, bytes: u64) -> Slot {
+        let buffer = self.recording.buffer(&kind).unwrap_or_else(|| self.recording.add(kind));
+        self.recording.lengthen(buffer, offset + bytes);
+        Slot::Buffer { buffer, offset, bytes }
     }
 
     /// Begins a call of the kernel `path`.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    product::{Choice, Gemm, Product},
+    product::{Choice, Gemm, Matrix, Product},
     shader::{Const, Spec},
 };
 
@@ -25,44 +25,6 @@ impl Precision {
             Self::F32 => "f32",
             Self::Mixed => "mixed",
         }
-    }
-}
-
-/// Cooperative matrices: products of f16 by f16 that a subgroup computes together, summed in f32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Matrix {
-    /// Rows, columns and depth: 8 or 16.
-    pub tile: u32,
-    /// Invocations of every subgroup.
-    pub subgroup: u32,
-    /// Plain arithmetic in their place, for tests on devices without.
-    pub plain: bool,
-}
-
-impl Matrix {
-    /// Bytes that a workgroup of the core shares.
-    pub const MEMORY: u32 = 24 << 10;
-
-    /// Those of an adapter that `gemm_matrix` can use.
-    pub fn of(adapter: &wgpu::Adapter) -> Option<Self> {
-        let (info, limits) = (adapter.get_info(), adapter.limits());
-        let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16;
-        let fixed =
-            info.subgroup_min_size == info.subgroup_max_size && [8, 16, 32, 64].contains(&info.subgroup_min_size);
-        if !adapter.features().contains(needed) || !fixed || limits.max_compute_workgroup_storage_size < Self::MEMORY {
-            return None;
-        }
-        let (half, single) = (wgpu::CooperativeScalarType::F16, wgpu::CooperativeScalarType::F32);
-        let square = |p: &wgpu::CooperativeMatrixProperties| p.m_size == p.n_size && p.n_size == p.k_size;
-        let all = adapter.cooperative_matrix_properties();
-        let usable = all.iter().filter(|p| square(p) && p.ab_type == half && p.cr_type == single);
-        let cores = usable.map(|p| Self { tile: p.m_size, subgroup: info.subgroup_min_size, plain: false });
-        cores.filter(Self::divides).max_by_key(|core| core.tile)
-    }
-
-    /// Whether the subgroups of a workgroup share its tiles evenly.
-    fn divides(&self) -> bool {
-        [8, 16].contains(&self.tile) && (4096 / (self.tile * self.tile)).is_multiple_of(256 / self.subgroup)
     }
 }
 
@@ -115,20 +77,6 @@ impl Target {
         Self { precision, ..self.clone() }
     }
 
-    /// The row of the table for an adapter that was opened with `features`.
-    pub fn of(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Self {
-        let units = match info.device_type {
-            wgpu::DeviceType::Cpu => 1,
-            wgpu::DeviceType::DiscreteGpu => 256,
-            wgpu::DeviceType::IntegratedGpu => 32,
-            _ => 64,
-        };
-        match fixed_subgroup(info, features) {
-            Some(size) if info.device_type == wgpu::DeviceType::Cpu => Self::software(size),
-            _ => Self { units, ..Self::portable() },
-        }
-    }
-
     /// How a product is to be computed: as it was tuned, or as the table estimates.
     pub fn choose(&self, product: &Product) -> Choice {
         let tuned = || self.tuned.get(&product.name).copied().filter(|choice| choice.is_possible(product));
@@ -158,12 +106,4 @@ impl Target {
         spec.imports.push(("reduce", self.reduce));
         spec
     }
-}
-
-/// The size of the device's subgroups, if they all have one and the subgroup core is made for it: its accumulators grow with
-/// the square of the size.
-pub fn fixed_subgroup(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Option<u32> {
-    let size = info.subgroup_min_size;
-    let fixed = size == info.subgroup_max_size && [4, 8, 16].contains(&size);
-    (fixed && features.contains(wgpu::Features::SUBGROUP)).then_some(size)
 }

@@ -1,14 +1,11 @@
 //! Accuracy, loss and the rest over the test split.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use crate::{
-    data::{Dataset, Split, order},
+    data::{Dataset, Source, Split, order},
     device::Gpu,
     error::Result,
-    host::loader::Loader,
     models::{Config, Model},
     ops::VIEWS,
     program::params::Layout,
@@ -61,8 +58,8 @@ pub struct Evaluation {
 ///
 /// # Errors
 /// A fault of the device or of the data.
-pub fn evaluate(network: &mut Network<'_>, dataset: &Arc<dyn Dataset>, batch: u32) -> Result<Option<Evaluation>> {
-    let total = dataset.len(Split::Test);
+pub async fn evaluate(network: &mut Network, source: &dyn Source, batch: u32) -> Result<Option<Evaluation>> {
+    let total = source.dataset().len(Split::Test);
     if total == 0 {
         return Ok(None);
     }
@@ -75,29 +72,32 @@ pub fn evaluate(network: &mut Network<'_>, dataset: &Arc<dyn Dataset>, batch: u3
             }
         }
     };
-    let batches = Loader::new(dataset.clone(), Split::Test, order(total, None), batch)?;
-    for (index, batch) in batches.enumerate() {
-        add(network.evaluate(&batch?, index == 0)?);
+    let mut batches = source.batches(Split::Test, order(total, None), batch)?;
+    let mut first = true;
+    while let Some(batch) = batches.next().await {
+        add(network.make_room().await?);
+        network.evaluate(&batch?, std::mem::take(&mut first))?;
     }
-    add(network.drain()?);
-    Ok(Some(Evaluation::of(&network.confusion()?, loss / total as f64)))
+    add(network.drain().await?);
+    Ok(Some(Evaluation::of(&network.confusion().await?, loss / total as f64)))
 }
 
 /// A network that only evaluates.
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot hold it, or what `weights` returns.
-pub fn evaluator<'a>(
-    gpu: &'a Gpu,
+pub async fn evaluator(
+    gpu: &Gpu,
     dataset: &dyn Dataset,
     (model, config): (&Model, Config),
     batch: u32,
     tta: bool,
     weights: impl FnOnce(&Layout) -> Result<Weights>,
-) -> Result<Network<'a>> {
+) -> Result<Network> {
     let evaluate = batch_sizes(dataset.len(Split::Test), batch_beside(batch, tta));
-    let plans = Plans { model, config, recipe: Recipe { tta, ..Recipe::default() }, train: vec![], evaluate };
-    Network::new(gpu, &plans, None, weights, 0)
+    let (recipe, target) = (Recipe { tta, ..Recipe::default() }, gpu.target.clone());
+    let plans = Plans { model, config, recipe, target, train: vec![], evaluate };
+    Network::new(gpu, &plans, None, weights, 0).await
 }
 
 impl Evaluation {

@@ -1,27 +1,37 @@
 //! A network on a device, ready to train and to evaluate: its programs, its buffers, and submissions in flight.
 //!
-//! A batch of another size (the last of an epoch) is another program over the same buffers. Nothing waits for the device
-//! inside a step: each submission leaves a [`Report`] in one of a ring of buffers, which is read once the next ones are
-//! under way.
+//! A batch of another size (the last of an epoch) is another program over the same buffers. Handing a batch over never waits: each
+//! submission leaves a [`Report`] in one of a ring of places on the host, which is read once the next ones are under way, by
+//! [`Network::landed`].
 
 mod not_finite;
 mod pace;
 mod plans;
+mod programs;
 mod state;
 
 pub use not_finite::NotFinite;
 pub use plans::{LARGEST_BATCH, Plans, Recipe};
+pub use programs::Programs;
 pub use state::State;
 
-use std::{collections::VecDeque, ops::Range, time::Instant};
+use std::collections::{BTreeMap, VecDeque};
+
+use web_time::Instant;
 
 use crate::{
     data::Batch,
-    device::{Gpu, runtime::Runtime},
+    device::{
+        Gpu,
+        readback::{Landing, Readback},
+        runtime::{Runtime, Stretch},
+        submission::Submission,
+    },
     error::{Error, Result},
     ops,
     optim::{self, Optimizer, Updates},
     program::{
+        BufferKind, Cleared, Input,
         params::Layout,
         step::{Report, Step},
         target::Precision,
@@ -64,31 +74,29 @@ pub struct Place {
     pub lr: f64,
 }
 
+/// A batch that is under way.
 struct Flight {
-    submission: wgpu::SubmissionIndex,
+    landing: Landing,
     slot: usize,
     done: fn(Report) -> Done,
     work: Vec<Stretch>,
     images: usize,
+    /// Whether its work was handed over in several submissions.
+    cut: bool,
+    start: Instant,
 }
 
-/// Some dispatches of a program.
-type Stretch = (usize, Range<usize>);
-
 /// A network on a device.
-pub struct Network<'a> {
+pub struct Network {
     /// Programs and buffers.
-    pub runtime: Runtime<'a>,
+    pub runtime: Runtime,
     /// Names and places of parameters.
     pub layout: Layout,
     /// Whether evaluations take six views of an image.
     pub tta: bool,
     optimizer: Option<Box<dyn Optimizer>>,
-    train: Vec<(u32, usize)>,
-    evaluate: Vec<(u32, usize)>,
-    update: usize,
-    to_evaluation: Option<usize>,
-    /// Calls of a training program before its backward pass.
+    programs: Programs<usize>,
+    /// How many calls of a training program come before its backward pass.
     forward: usize,
     evaluating: bool,
     updates: Updates,
@@ -96,19 +104,21 @@ pub struct Network<'a> {
     seed: u32,
     batches: i64,
     classes: u32,
-    ring: Vec<wgpu::Buffer>,
+    ring: Vec<Readback>,
     flights: VecDeque<Flight>,
     next_slot: usize,
     pace: Pace,
+    /// When the last batch landed.
+    landed: Option<Instant>,
 }
 
-impl<'a> Network<'a> {
+impl Network {
     /// Records, allocates, compiles, and puts the weights in place.
     ///
     /// # Errors
     /// [`Error::Device`] if the device cannot hold or run it, or has not the precision.
-    pub fn new(
-        gpu: &'a Gpu,
+    pub async fn new(
+        gpu: &Gpu,
         plans: &Plans<'_>,
         optimizer: Option<Box<dyn Optimizer>>,
         weights: impl FnOnce(&Layout) -> Result<Weights>,
@@ -120,35 +130,22 @@ impl<'a> Network<'a> {
                 format!("at most {LARGEST_BATCH} are possible"),
             ));
         }
-        gpu.target_for(plans.recipe.precision)?;
+        gpu.supports(plans.recipe.precision)?;
         if let Some(optimizer) = &optimizer {
-            optimizer.try_out(gpu)?;
+            optim::try_out(gpu, optimizer.as_ref()).await?;
         }
-        let recordings = plans.recordings(&gpu.target, optimizer.as_deref());
-        plans.check(gpu, &recordings)?;
+        let (recordings, programs) = plans.programs(optimizer.as_deref()).numbered();
         let layout = recordings[0].layout.clone();
-        let runtime = Runtime::new(gpu, &recordings, true)?;
-        let ring = (0..RING)
-            .map(|_| {
-                gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some("report ring"),
-                    size: REPORT_BYTES,
-                    usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                    mapped_at_creation: false,
-                })
-            })
-            .collect();
-        let trains = plans.train.len();
-        let update = trains + plans.evaluate.len();
+        let runtime = match Runtime::new(gpu, &recordings, true).await {
+            Ok(runtime) => runtime,
+            Err(error) => return Err(plans.does_not_fit(gpu, error).await),
+        };
         let mut network = Self {
             runtime,
             layout,
             tta: plans.recipe.tta,
             optimizer,
-            train: plans.train.iter().copied().zip(0..).collect(),
-            evaluate: plans.evaluate.iter().copied().zip(trains..).collect(),
-            update,
-            to_evaluation: (update + 1 < recordings.len()).then_some(update + 1),
+            programs,
             forward: recordings[0].forward_calls,
             evaluating: false,
             updates: Updates::default(),
@@ -156,10 +153,11 @@ impl<'a> Network<'a> {
             seed: Step::seed_of(seed),
             batches: 0,
             classes: plans.config.classes,
-            ring,
+            ring: (0..RING).map(|_| Readback::new(gpu, REPORT_BYTES)).collect(),
             flights: VecDeque::new(),
             next_slot: 0,
             pace: Pace::of(&gpu.info),
+            landed: None,
         };
         let weights = weights(&network.layout)?;
         network.set_weights(&weights);
@@ -174,51 +172,52 @@ impl<'a> Network<'a> {
 
     fn set_weights(&mut self, weights: &Weights) {
         let runtime = &self.runtime;
-        runtime.write(runtime.buffer("params"), &weights.params);
-        runtime.write(runtime.buffer("running"), &weights.running);
+        runtime.write(runtime.buffer(&BufferKind::Params), &weights.params);
+        runtime.write(runtime.buffer(&BufferKind::Running), &weights.running);
         self.batches = weights.batches;
     }
 
     /// Sets the scale of the loss's gradient under mixed precision, 2^exponent with an exponent of at most 126, and how many updates
     /// in a row were not skipped since it last moved. In f32 the buffer stays as it is made: all zeros.
     pub fn set_scale(&self, [exponent, good]: [u32; 2]) {
-        self.runtime.write(self.runtime.buffer(ops::SCALER), &[exponent, good]);
+        self.runtime.write(self.runtime.buffer(&ops::SCALER), &[exponent, good]);
     }
 
     /// The weights now; waits for the device.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
-    pub fn weights(&self) -> Result<Weights> {
-        let read = |name: &str, len: u32| self.runtime.read(self.runtime.buffer(name), len as usize);
+    pub async fn weights(&self) -> Result<Weights> {
+        let read = async |kind, len: u32| self.runtime.read(self.runtime.buffer(kind), len as usize).await;
         Ok(Weights {
-            params: read("params", self.layout.param_floats())?,
-            running: read("running", self.layout.running_floats())?,
+            params: read(&BufferKind::Params, self.layout.param_floats()).await?,
+            running: read(&BufferKind::Running, self.layout.running_floats()).await?,
             batches: self.batches,
         })
     }
 
-    /// Submits a training batch. Returns what finished meanwhile.
+    /// Hands a training batch over, with the update after it if it is the last of one. Never waits.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`] on a fault that is known by now.
     ///
     /// # Panics
-    /// If no program was recorded for the batch's size, there is no optimizer, or the network is where it is evaluated.
-    pub fn train(&mut self, batch: &Batch, place: Place) -> Result<Vec<Done>> {
+    /// If the network is not [ready](Network::ready), no program was recorded for the batch's size, there is no optimizer, or
+    /// the parameters are where the network is evaluated.
+    pub fn train(&mut self, batch: &Batch, place: Place) -> Result<()> {
         assert!(!self.evaluating, "train: leave_evaluation comes first");
-        let program = program(&self.train, batch.labels.len());
+        let program = program(&self.programs.train, batch.labels.len());
         let optimizer = self.optimizer.as_deref().expect("a network that trains has an optimizer");
         if place.first {
             self.update_step = self.updates.next(optimizer, place.lr);
         }
         self.batches = self.batches.saturating_add(1);
         let step = self.step_of(place, self.batches);
-        let clear: &[&str] = if place.first { &["grads"] } else { &[] };
-        let programs = if place.last { vec![program, self.update] } else { vec![program] };
-        let work = programs.into_iter().map(|p| self.whole(p)).collect();
+        let clear = if place.first { AT_UPDATE } else { &[] };
+        let programs = if place.last { vec![program, self.update_program()] } else { vec![program] };
+        let work = programs.into_iter().map(|p| self.runtime.whole(p)).collect();
         let done: fn(Report) -> Done = if place.last { Done::Updated } else { |_| Done::Accumulated };
-        self.submit(batch, &step, clear, place.first, work, done)
+        self.submit(batch, &step, clear, work, done)
     }
 
     /// The uniform of the run's `nth` training batch, one of the update under way.
@@ -227,16 +226,12 @@ impl<'a> Network<'a> {
         Step { loss_scale, batch, seed: self.seed, epoch: place.epoch, ..self.update_step }
     }
 
-    fn whole(&self, program: usize) -> Stretch {
-        (program, 0..self.runtime.dispatches(program).len())
-    }
-
     /// Moves the parameters to where the optimizer wants the network evaluated and saved, which for most is where they are.
     /// Returns true where that is another point, as with Schedule-Free: batch-norm statistics are then to be collected anew
     /// ([`Network::collect_statistics`]), and [`Network::leave_evaluation`] comes before the next update. Does nothing the
     /// second time.
     pub fn enter_evaluation(&mut self) -> bool {
-        if let (Some(program), false) = (self.to_evaluation, self.evaluating) {
+        if let (Some(program), false) = (self.programs.to_evaluation, self.evaluating) {
             optim::begin_evaluation(&self.runtime, program);
             self.evaluating = true;
         }
@@ -252,86 +247,79 @@ impl<'a> Network<'a> {
     }
 
     /// Runs a training batch forward alone, so that the running statistics become the mean over batches `1 ..= nth` since
-    /// the caller began to count. Returns what finished meanwhile.
+    /// the caller began to count. Never waits.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`] on a fault that is known by now.
     ///
     /// # Panics
-    /// If no training program was recorded for the batch's size.
-    pub fn collect_statistics(&mut self, batch: &Batch, nth: u32, epoch: u32) -> Result<Vec<Done>> {
-        let (program, forward) = (program(&self.train, batch.labels.len()), self.forward);
+    /// If the network is not [ready](Network::ready), or no training program was recorded for the batch's size.
+    pub fn collect_statistics(&mut self, batch: &Batch, nth: u32, epoch: u32) -> Result<()> {
+        let (program, forward) = (program(&self.programs.train, batch.labels.len()), self.forward);
         let step = Step { averaged: nth, seed: self.seed, epoch, ..Step::default() };
-        self.submit(batch, &step, &[], true, vec![(program, 0..forward)], |_| Done::Accumulated)
+        self.submit(batch, &step, &[Cleared::ByCount], vec![(program, 0..forward)], |_| Done::Accumulated)
     }
 
-    /// Submits a batch for evaluation. Returns what finished meanwhile.
+    /// Hands a batch over for evaluation. Never waits.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`] on a fault that is known by now.
     ///
     /// # Panics
-    /// If no program was recorded for the batch's size.
-    pub fn evaluate(&mut self, batch: &Batch, first: bool) -> Result<Vec<Done>> {
-        let program = program(&self.evaluate, batch.labels.len());
-        let clear: &[&str] = if first { &["confusion"] } else { &[] };
-        let (step, work) = (Step { loss_scale: 1.0, ..Step::default() }, vec![self.whole(program)]);
-        self.submit(batch, &step, clear, true, work, Done::Evaluated)
+    /// If the network is not [ready](Network::ready), or no program was recorded for the batch's size.
+    pub fn evaluate(&mut self, batch: &Batch, first: bool) -> Result<()> {
+        let program = program(&self.programs.evaluate, batch.labels.len());
+        let clear: &[Cleared] = if first { &[Cleared::ByCount, Cleared::ByEvaluation] } else { &[Cleared::ByCount] };
+        let (step, work) = (Step { loss_scale: 1.0, ..Step::default() }, vec![self.runtime.whole(program)]);
+        self.submit(batch, &step, clear, work, Done::Evaluated)
     }
 
     fn submit(
         &mut self,
         batch: &Batch,
         step: &Step,
-        clear: &[&str],
-        new_report: bool,
+        clear: &[Cleared],
         work: Vec<Stretch>,
         done: fn(Report) -> Done,
-    ) -> Result<Vec<Done>> {
-        let finished = self.make_room()?;
-        let (runtime, gpu, start) = (&self.runtime, self.runtime.gpu, Instant::now());
+    ) -> Result<()> {
+        assert!(self.ready(), "network: a batch has to land before another is handed over");
+        let (runtime, start) = (&self.runtime, Instant::now());
         self.feed(batch, step);
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.clear(&mut encoder, clear, new_report);
+        let mut submission = runtime.submission();
+        self.clear(&mut submission, clear);
         let parts = self.pace.parts(runtime, &work);
         for (nth, part) in parts.iter().enumerate() {
             if nth > 0 {
-                let next = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
+                std::mem::replace(&mut submission, runtime.submission()).submit();
             }
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            part.iter().for_each(|(program, range)| runtime.encode_range(*program, range.clone(), &mut pass));
+            submission.run(part);
         }
         let slot = self.next_slot;
         self.next_slot = (slot + 1) % RING;
-        encoder.copy_buffer_to_buffer(runtime.buffer("report"), 0, &self.ring[slot], 0, REPORT_BYTES);
-        let submission = gpu.queue.submit([encoder.finish()]);
-        self.ring[slot].slice(..).map_async(wgpu::MapMode::Read, |_| ());
-        let images = batch.labels.len();
-        self.flights.push_back(Flight { submission, slot, done, work, images });
-        if parts.len() > 1 {
-            // Where one submission is not enough, or might not be, the next batch goes by how long this one took.
-            self.during(gpu.wait())?;
-            let work = &self.flights.back().expect("it was just put there").work;
-            self.pace.measured(&self.runtime, work, start.elapsed().as_secs_f64());
-        }
-        self.during(gpu.check())?;
-        Ok(finished)
+        submission.read_back(runtime.buffer(&BufferKind::Report), 0, &self.ring[slot]);
+        let landing = self.ring[slot].landing(submission.submit());
+        let (images, cut) = (batch.labels.len(), parts.len() > 1);
+        self.flights.push_back(Flight { landing, slot, done, work, images, cut, start });
+        self.during(self.runtime.gpu.check())
     }
 
     /// A batch and the step's uniform to the device, before the next submission.
     fn feed(&self, batch: &Batch, step: &Step) {
         let runtime = &self.runtime;
-        runtime.write(runtime.buffer("images"), &batch.images);
-        runtime.write(runtime.buffer("labels"), &batch.labels);
-        runtime.write(runtime.buffer("indices"), &batch.indices);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &batch.labels);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
         runtime.set_step(step);
     }
 
-    fn clear(&self, encoder: &mut wgpu::CommandEncoder, buffers: &[&str], report: bool) {
-        buffers.iter().for_each(|name| encoder.clear_buffer(self.runtime.buffer(name), 0, None));
-        if report {
-            encoder.clear_buffer(self.runtime.buffer("report"), 0, Some(SKIPPED_AT)); // the count of skipped updates stays
+    /// Zeros in the buffers whose time has come.
+    fn clear(&self, submission: &mut Submission<'_>, due: &[Cleared]) {
+        for kind in self.runtime.kinds().filter(|kind| kind.life().cleared.is_some_and(|time| due.contains(&time))) {
+            match kind {
+                // The count of skipped updates stays.
+                BufferKind::Report => submission.clear_start(self.runtime.buffer(kind), SKIPPED_AT),
+                _ => submission.clear(self.runtime.buffer(kind)),
+            }
         }
     }
 
@@ -354,63 +342,75 @@ impl<'a> Network<'a> {
     /// # Panics
     /// If no program was recorded for the batch's size.
     pub fn submissions(&self, images: usize) -> usize {
-        self.pace.parts(&self.runtime, &[self.whole(program(&self.train, images)), self.whole(self.update)]).len()
+        self.pace
+            .parts(
+                &self.runtime,
+                &[self.runtime.whole(program(&self.programs.train, images)), self.runtime.whole(self.update_program())],
+            )
+            .len()
     }
 
-    /// Waits until another submission may follow. Returns what finished.
+    /// Whether another batch may be handed over. The first one is waited for, where how long it takes decides how finely the others
+    /// are cut.
+    pub fn ready(&self) -> bool {
+        self.flights.len() < if self.pace.is_known() { RING } else { 1 }
+    }
+
+    /// Waits for the oldest batch under way; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
-    pub fn make_room(&mut self) -> Result<Vec<Done>> {
-        let mut finished = Vec::new();
-        while self.flights.len() >= RING {
-            finished.push(self.land()?);
+    pub async fn landed(&mut self) -> Result<Option<Done>> {
+        let Some(flight) = self.flights.pop_front() else { return Ok(None) };
+        let Flight { landing, slot, done, work, images, cut, start } = flight;
+        let landed = self.ring[slot].landed(&self.runtime.gpu, landing).await;
+        let bytes = landed.map_err(|e| e.during(|| self.pace.describe(&self.runtime, &work, images)))?;
+        let now = Instant::now();
+        if cut {
+            // Where one submission is not enough, or might not be, the next batch goes by how long this one took since the device
+            // was free for it.
+            let free = self.landed.map_or(start, |before| before.max(start));
+            self.pace.measured(&self.runtime, &work, (now - free).as_secs_f64());
         }
-        Ok(finished)
-    }
-
-    /// Waits for the oldest submission and reads its report.
-    fn land(&mut self) -> Result<Done> {
-        let Flight { submission, slot, done, .. } = self.flights.front().expect("one is under way");
-        let (submission, slot, done) = (submission.clone(), *slot, *done);
-        let report = self.during(self.report(submission, slot))?;
-        self.flights.pop_front();
-        let done = done(report);
+        self.landed = Some(now);
+        let done = done(bytemuck::pod_read_unaligned(&bytes));
         if let Done::Updated(report) = &done {
             self.updates.heard(report);
         }
-        Ok(done)
+        Ok(Some(done))
     }
 
-    fn report(&self, submission: wgpu::SubmissionIndex, slot: usize) -> Result<Report> {
-        let gpu = self.runtime.gpu;
-        let waited = gpu.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
-        gpu.check()?;
-        waited.map_err(|e| gpu.behind(format!("waiting failed: {e}")))?;
-        let report = bytemuck::pod_read_unaligned(&gpu.mapped(&self.ring[slot])?);
-        self.ring[slot].unmap();
-        Ok(report)
+    /// Waits until another batch may be handed over. Returns what landed.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    pub async fn make_room(&mut self) -> Result<Vec<Done>> {
+        let mut landed = Vec::new();
+        while !self.ready() {
+            landed.extend(self.landed().await?);
+        }
+        Ok(landed)
     }
 
     /// Waits for everything under way.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
-    pub fn drain(&mut self) -> Result<Vec<Done>> {
-        let mut finished = Vec::new();
-        while !self.flights.is_empty() {
-            finished.push(self.land()?);
+    pub async fn drain(&mut self) -> Result<Vec<Done>> {
+        let mut landed = Vec::new();
+        while let Some(done) = self.landed().await? {
+            landed.push(done);
         }
-        Ok(finished)
+        Ok(landed)
     }
 
     /// The confusion matrix since it was last cleared; waits for the device.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
-    pub fn confusion(&self) -> Result<Confusion> {
+    pub async fn confusion(&self) -> Result<Confusion> {
         let cells = (self.classes * self.classes) as usize;
-        let counts: Vec<u32> = self.runtime.read(self.runtime.buffer("confusion"), cells)?;
+        let counts: Vec<u32> = self.runtime.read(self.runtime.buffer(&BufferKind::Confusion), cells).await?;
         Ok(Confusion { classes: self.classes as usize, counts: counts.into_iter().map(u64::from).collect() })
     }
 
@@ -420,15 +420,21 @@ impl<'a> Network<'a> {
     }
 
     /// Index of the update's program in the runtime, after those of the batches.
+    ///
+    /// # Panics
+    /// If the network has no optimizer.
     pub fn update_program(&self) -> usize {
-        self.update
+        self.programs.update.expect("a network that trains has an optimizer")
     }
 }
+
+/// What an update's first batch clears.
+const AT_UPDATE: &[Cleared] = &[Cleared::ByUpdate, Cleared::ByCount];
 
 /// Byte of `Report.skipped`.
 const SKIPPED_AT: u64 = std::mem::offset_of!(Report, skipped) as u64;
 
-fn program(programs: &[(u32, usize)], images: usize) -> usize {
-    let found = programs.iter().find(|(n, _)| *n as usize == images);
-    found.unwrap_or_else(|| panic!("no program was recorded for a batch of {images}: {programs:?}")).1
+fn program(programs: &BTreeMap<u32, usize>, images: usize) -> usize {
+    let found = u32::try_from(images).ok().and_then(|n| programs.get(&n));
+    *found.unwrap_or_else(|| panic!("no program was recorded for a batch of {images}: {programs:?}"))
 }

@@ -6,7 +6,12 @@ use crate::{
     models::{self, Config, Stem},
     ops::Augment,
     optim::{Clip, Lookahead, RuleChoice},
-    training::schedule::Schedule,
+    program::target::Target,
+    training::{
+        evaluate::{batch_beside, batch_sizes},
+        network::{Plans, Recipe},
+        schedule::Schedule,
+    },
 };
 
 /// What a run is.
@@ -76,12 +81,13 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown model or an option out of its range.
-    pub fn plans(&self, dataset: &dyn Dataset) -> Result<Plans<'static>> {
+    pub fn plans(&self, dataset: &dyn Dataset, target: &Target) -> Result<Plans<'static>> {
         self.check()?;
         Ok(Plans {
             model: models::find(&self.model)?,
             config: self.config,
             recipe: self.recipe,
+            target: target.clone(),
             train: batch_sizes(dataset.len(Split::Train), self.batch as usize),
             evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(self.batch, self.recipe.tta)),
         })

@@ -4,17 +4,18 @@
 //! takes the mean over its own images, the last of an epoch too: nothing is padded, dropped or carried over. Between two
 //! updates the run can be taken apart into a [`Checkpoint`] and put together again, to the bit.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use web_time::Instant;
 
 use crate::{
-    data::{Dataset, Split, order},
+    data::{Source, Split, order},
     device::Gpu,
     error::{Error, Result},
     optim::Settings,
-    program::params::Layout,
+    program::{params::Layout, target::Target},
     training::{
+        After, Checkpoint, EpochRow, Options, Point, Position, Tally, Watch, Wish,
         evaluate::{Evaluation, evaluate},
         network::{Done, Network, NotFinite, Place},
         weights::Weights,
@@ -24,68 +25,16 @@ use crate::{
 /// Batches over which running statistics are collected where the optimizer wants the network evaluated.
 const STATISTICS_BATCHES: usize = 50;
 
-/// One update.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct StepRow {
-    /// From 1.
-    pub step: u64,
-    /// From 1.
-    pub epoch: u32,
-    /// Mean over the update's images, at the parameters before it.
-    pub loss: f32,
-    /// Learning rate.
-    pub lr: f64,
-    /// 2-norm of the gradient over all parameters.
-    pub grad_norm: f32,
-    /// True if loss or gradient was not finite and the update was left out.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub skipped: bool,
-    /// What the loss's gradient was multiplied by; under mixed precision alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scale: Option<f32>,
-}
-
-/// One epoch. Accuracies are percentages; F1, precision and recall are weighted by class frequency, 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochRow {
-    /// From 1.
-    pub epoch: u32,
-    /// Mean over the images seen, in training mode; NaN (in files: null) if no update of the epoch was finite.
-    #[serde(deserialize_with = "number_or_nan")]
-    pub train_loss: f64,
-    /// Over the images seen, in training mode.
-    #[serde(deserialize_with = "number_or_nan")]
-    pub train_acc: f64,
-    /// Mean over the validation images; absent where there are none, and after an epoch without validation.
-    pub val_loss: Option<f64>,
-    /// Accuracy on the validation images.
-    pub val_acc: Option<f64>,
-    /// scikit-learn's `f1_score(average='weighted')`.
-    pub val_f1: Option<f64>,
-    /// `precision_score(average='weighted')`.
-    pub val_precision: Option<f64>,
-    /// `recall_score(average='weighted')`.
-    pub val_recall: Option<f64>,
-    /// Training and evaluation.
-    pub seconds: f64,
-    /// Training images over the seconds of training alone.
-    pub images_per_second: f64,
-}
-
-fn number_or_nan<'de, D: serde::Deserializer<'de>>(reader: D) -> std::result::Result<f64, D::Error> {
-    Ok(Option::deserialize(reader)?.unwrap_or(f64::NAN))
-}
-
 /// A network and the data it learns from.
-pub struct Trainer<'a> {
+pub struct Trainer {
     /// The network.
-    pub network: Network<'a>,
+    pub network: Network,
     /// The optimizer's settings, the defaults included.
     pub settings: Settings,
     /// An update that is not finite ends the run with [`Error::NotFinite`], which names the first kernel and layer that were
     /// not. Costs the host's waiting for every update.
     pub debug_nan: bool,
-    dataset: Arc<dyn Dataset>,
+    source: Arc<dyn Source>,
     options: Options,
     lr: f64,
     /// Rates of the updates under way, oldest first.
@@ -96,18 +45,20 @@ pub struct Trainer<'a> {
     last: Vec<(Vec<u32>, Place)>,
 }
 
-impl<'a> Trainer<'a> {
-    /// Records, allocates and compiles.
+impl Trainer {
+    /// Records, allocates and compiles, in the forms of kernels that `target` chooses.
     ///
     /// # Errors
     /// [`Error::Config`] for an option out of its range, [`Error::Device`] if the device cannot hold it.
-    pub fn new(
-        gpu: &'a Gpu,
-        dataset: Arc<dyn Dataset>,
+    pub async fn new(
+        gpu: &Gpu,
+        target: &Target,
+        source: Arc<dyn Source>,
         options: Options,
         weights: impl FnOnce(&Layout) -> Result<Weights>,
     ) -> Result<Self> {
-        let plans = options.plans(dataset.as_ref())?;
+        let dataset = source.dataset();
+        let plans = options.plans(dataset.as_ref(), target)?;
         let train = dataset.len(Split::Train);
         if train == 0 {
             return Err(Error::config("the data set has no training images", "train needs data_batch_*.bin"));
@@ -122,20 +73,20 @@ impl<'a> Trainer<'a> {
             None => optimizer,
         };
         let lr = optimizer.lr();
-        let network = Network::new(gpu, &plans, Some(optimizer), weights, options.seed)?;
+        let network = Network::new(gpu, &plans, Some(optimizer), weights, options.seed).await?;
         let rates = VecDeque::new();
         let (position, debug_nan, stopped, last) = (Position::default(), false, false, vec![]);
-        Ok(Self { network, settings, debug_nan, dataset, options, lr, rates, position, stopped, last })
+        Ok(Self { network, settings, debug_nan, source, options, lr, rates, position, stopped, last })
     }
 
     /// Trains, from where the trainer stands to the end of the run or to where the watcher stops it. Returns all epochs.
     ///
     /// # Errors
     /// A fault of the device, of the data or of the watcher.
-    pub fn run(&mut self, watch: &mut dyn Watch) -> Result<Vec<EpochRow>> {
+    pub async fn run(&mut self, watch: &mut dyn Watch) -> Result<Vec<EpochRow>> {
         self.stopped = false;
         while !self.stopped && !self.over() {
-            self.epoch(watch)?;
+            self.epoch(watch).await?;
         }
         // Too few updates were left for a long row of skips, and what remains is no network.
         let ruined = self.position.epochs.last().and_then(|row| row.val_loss).is_some_and(|loss| !loss.is_finite());
@@ -167,16 +118,19 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// [`Error::Device`] on a fault; one of the data, which are read again.
-    pub fn find_not_finite(&mut self) -> Result<Option<NotFinite>> {
+    pub async fn find_not_finite(&mut self) -> Result<Option<NotFinite>> {
         if self.position.skips == 0 || self.last.is_empty() {
             return Ok(None);
         }
         let order = self.last.iter().flat_map(|(indices, _)| indices).copied().collect();
-        let images = Loader::new(self.dataset.clone(), Split::Train, order, self.options.batch as usize)?;
-        let places = self.last.iter().map(|(_, place)| *place);
-        let batches: Vec<_> = images.zip(places).map(|(images, place)| Ok((images?, place))).collect::<Result<_>>()?;
+        let mut images = self.source.batches(Split::Train, order, self.options.batch as usize)?;
+        let mut batches = Vec::new();
+        for (_, place) in &self.last {
+            let Some(images) = images.next().await else { break };
+            batches.push((images?, *place));
+        }
         self.network.leave_evaluation();
-        self.network.find_not_finite(&batches)
+        self.network.find_not_finite(&batches).await
     }
 
     /// Continues where a checkpoint was taken, in a run of the same options and data (more epochs are possible). From here
@@ -186,7 +140,7 @@ impl<'a> Trainer<'a> {
     /// [`Error::Config`] if it is of another run.
     pub fn restore(&mut self, checkpoint: Checkpoint) -> Result<()> {
         let Checkpoint { position, network } = checkpoint;
-        let batches = self.dataset.len(Split::Train).div_ceil(self.options.batch as usize);
+        let batches = self.source.dataset().len(Split::Train).div_ceil(self.options.batch as usize);
         let whole = position.batch.is_multiple_of(self.options.accumulate as usize) || position.batch == batches;
         if position.batch > batches || !whole || position.step != network.updates.issued {
             let Position { step, batch, .. } = position;
@@ -198,13 +152,13 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    fn checkpoint(&self) -> Result<Checkpoint> {
-        Ok(Checkpoint { position: self.position.clone(), network: self.network.state()? })
+    async fn checkpoint(&self) -> Result<Checkpoint> {
+        Ok(Checkpoint { position: self.position.clone(), network: self.network.state().await? })
     }
 
     /// Whether the epoch under way has no further update.
     fn finished(&self) -> bool {
-        let last = self.options.updates(&*self.dataset);
+        let last = self.options.updates(self.source.dataset().as_ref());
         let last = self.position.last_update.map_or(last, |end| last.min(end));
         self.network.updates().issued >= last
     }
@@ -218,18 +172,19 @@ impl<'a> Trainer<'a> {
     }
 
     /// What is left of the epoch under way, and its evaluation.
-    fn epoch(&mut self, watch: &mut dyn Watch) -> Result<()> {
+    async fn epoch(&mut self, watch: &mut dyn Watch) -> Result<()> {
         let (start, before) = (Instant::now(), self.position.seconds);
         let Options { batch, accumulate, shuffle, seed, .. } = self.options;
-        let (epoch, total, done) = (self.position.epoch(), self.dataset.len(Split::Train), self.position.batch);
+        let (epoch, total, done) =
+            (self.position.epoch(), self.source.dataset().len(Split::Train), self.position.batch);
         let mut order = order(total, shuffle.then_some((seed, u64::from(epoch))));
         order.drain(..total.min(done * batch as usize));
-        let batches = Loader::new(self.dataset.clone(), Split::Train, order, batch as usize)?;
+        let mut batches = self.source.batches(Split::Train, order, batch as usize)?;
         let group = batch as usize * accumulate as usize;
-        let updates = self.options.updates(&*self.dataset);
+        let updates = self.options.updates(self.source.dataset().as_ref());
         self.network.leave_evaluation();
-        for (index, images) in (done..).zip(batches) {
-            let images = images?;
+        for index in done.. {
+            let Some(images) = batches.next().await.transpose()? else { break };
             let seen = index * batch as usize;
             let first = index % accumulate as usize == 0;
             if first && self.finished() {
@@ -243,33 +198,34 @@ impl<'a> Trainer<'a> {
                 self.rates.push_back(lr);
             }
             let place = Place { first, last, images: images_of_update, epoch, lr };
-            let done = self.network.train(&images, place)?;
-            self.note(done, watch)?;
+            let landed = self.network.make_room().await?;
+            self.network.train(&images, place)?;
+            self.note(landed, watch)?;
             if first {
                 self.last.clear();
             }
             self.last.push((images.indices, place));
             if self.debug_nan && last {
-                let done = self.network.drain()?;
+                let done = self.network.drain().await?;
                 self.note(done, watch)?;
-                self.assure_finite()?;
+                self.assure_finite().await?;
             }
             if last {
                 self.position.batch = index + 1;
                 self.position.seconds = before + start.elapsed().as_secs_f64();
-                self.pause(if all_seen || self.finished() { After::LastUpdate } else { After::Update }, watch)?;
+                self.pause(if all_seen || self.finished() { After::LastUpdate } else { After::Update }, watch).await?;
                 if self.stopped {
                     return Ok(());
                 }
             }
         }
-        let done = self.network.drain()?;
+        let done = self.network.drain().await?;
         self.note(done, watch)?;
         let training = before + start.elapsed().as_secs_f64();
         let last = epoch >= self.options.epochs || self.finished() || self.position.diverged.is_some();
         let evaluation = if last || epoch.is_multiple_of(self.options.validate_every) {
-            self.enter_evaluation(epoch)?;
-            evaluate(&mut self.network, &self.dataset, self.options.batch)?
+            self.enter_evaluation(epoch).await?;
+            evaluate(&mut self.network, self.source.as_ref(), self.options.batch).await?
         } else {
             None
         };
@@ -289,28 +245,28 @@ impl<'a> Trainer<'a> {
         };
         watch.epoch(&row)?;
         self.position.end_epoch(row);
-        self.pause(if self.over() { After::Run } else { After::Epoch }, watch)
+        self.pause(if self.over() { After::Run } else { After::Epoch }, watch).await
     }
 
     /// Grants what the watcher wishes.
-    fn pause(&mut self, after: After, watch: &mut dyn Watch) -> Result<()> {
+    async fn pause(&mut self, after: After, watch: &mut dyn Watch) -> Result<()> {
         let (updates, epochs) = (self.network.updates().issued, self.position.epochs.len() as u32);
         let wish = watch.wish(Point { updates, epochs, after })?;
         if wish != Wish::GoOn {
-            let done = self.network.drain()?;
+            let done = self.network.drain().await?;
             self.note(done, watch)?;
-            watch.checkpoint(self.checkpoint()?)?;
+            watch.checkpoint(self.checkpoint().await?)?;
         }
         self.stopped = wish == Wish::Stop;
         Ok(())
     }
 
     /// Whether the last update was finite.
-    fn assure_finite(&mut self) -> Result<()> {
+    async fn assure_finite(&mut self) -> Result<()> {
         if self.position.skips == 0 {
             return Ok(());
         }
-        let found = match self.find_not_finite()? {
+        let found = match self.find_not_finite().await? {
             Some(found) => found.to_string(),
             None => "run again dispatch by dispatch, every number is finite: the device does not repeat itself".into(),
         };
@@ -323,23 +279,26 @@ impl<'a> Trainer<'a> {
     /// Moves the network to where its optimizer wants it evaluated and saved; it stays there until the next epoch. At another
     /// point than training's, batch norm needs that point's statistics: the mean over some training batches, without what is
     /// left over after whole ones.
-    fn enter_evaluation(&mut self, epoch: u32) -> Result<()> {
+    async fn enter_evaluation(&mut self, epoch: u32) -> Result<()> {
         if !self.network.enter_evaluation() {
             return Ok(());
         }
         let Options { batch, shuffle, seed, .. } = self.options;
-        let (total, batch) = (self.dataset.len(Split::Train), batch as usize);
+        let (total, batch) = (self.source.dataset().len(Split::Train), batch as usize);
         let mut order = order(total, shuffle.then_some((seed, u64::from(epoch))));
         order.truncate((total / batch).clamp(1, STATISTICS_BATCHES) * batch);
-        for (nth, batch) in (1..).zip(Loader::new(self.dataset.clone(), Split::Train, order, batch)?) {
-            self.network.collect_statistics(&batch?, nth, epoch)?;
+        let mut batches = self.source.batches(Split::Train, order, batch)?;
+        for nth in 1.. {
+            let Some(batch) = batches.next().await.transpose()? else { break };
+            self.network.make_room().await?;
+            self.network.collect_statistics(&batch, nth, epoch)?;
         }
-        self.network.drain()?;
+        self.network.drain().await?;
         Ok(())
     }
 
     fn note(&mut self, done: Vec<Done>, watch: &mut dyn Watch) -> Result<()> {
-        let total = self.dataset.len(Split::Train) as u64;
+        let total = self.source.dataset().len(Split::Train) as u64;
         for done in done {
             let Done::Updated(report) = done else { continue };
             let lr = self.rates.pop_front().unwrap_or(self.lr);
@@ -348,11 +307,4 @@ impl<'a> Trainer<'a> {
         }
         Ok(())
     }
-}
-
-/// Population variance of the epochs' training losses, as NumPy's `var`.
-pub fn loss_variance(rows: &[EpochRow]) -> f64 {
-    let count = rows.len().max(1) as f64;
-    let mean = rows.iter().map(|r| r.train_loss).sum::<f64>() / count;
-    rows.iter().map(|r| (r.train_loss - mean).powi(2)).sum::<f64>() / count
 }

@@ -1,14 +1,12 @@
 //! Which form of each matrix product is fastest on this device, by trying the few that may be.
 //!
-//! The table's order (`gpu/gemm.rs`) is a guess. Tuning runs the products of a network in rounds, each with the next of their
+//! The table's order (`program/product.rs`) is a guess. Tuning runs the products of a network in rounds, each with the next of their
 //! candidates, and reads the device's timestamps. What it found is kept on disk by device, driver and version, so that a network is
 //! measured once. A choice changes the order of sums and nothing else: `run.json` keeps it, for the same bits.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use web_time::Instant;
 
 use crate::{
     device::{Gpu, runtime::Runtime, timing::dispatch_seconds},
@@ -78,15 +76,15 @@ pub type Choices = BTreeMap<String, Choice>;
 ///
 /// # Errors
 /// [`Error::Device`] if the device cannot run them.
-pub fn measure(gpu: &Gpu, plans: &Plans<'_>, known: &Choices, effort: Effort) -> Result<Vec<Measured>> {
+pub async fn measure(gpu: &Gpu, plans: &Plans<'_>, known: &Choices, effort: Effort) -> Result<Vec<Measured>> {
     let begin = Instant::now();
-    let record = |target: &Target| -> Vec<Recording> {
+    let record = |plans: &Plans<'_>| -> Vec<Recording> {
         let first = [(plans.train.first(), true), (plans.evaluate.first(), false)];
-        first.iter().filter_map(|(n, training)| Some(plans.record(target, *(*n)?, *training))).collect()
+        first.iter().filter_map(|(n, training)| Some(plans.record(*(*n)?, *training))).collect()
     };
-    let target = gpu.target.with(plans.recipe.precision);
+    let target = plans.target();
     let mut products: BTreeMap<String, (Measured, Vec<Choice>)> = BTreeMap::new();
-    for call in record(&target).iter().flat_map(|recording| &recording.calls).filter(|call| multiplies(call)) {
+    for call in record(plans).iter().flat_map(|recording| &recording.calls).filter(|call| multiplies(call)) {
         let product = call.product.clone().expect("it multiplies");
         if !known.contains_key(&product.name) {
             let mut candidates = target.candidates(&product);
@@ -105,11 +103,12 @@ pub fn measure(gpu: &Gpu, plans: &Plans<'_>, known: &Choices, effort: Effort) ->
         }
         let tried = products.iter().filter_map(|(name, (_, all))| Some((name.clone(), *all.get(round)?)));
         let choices = Arc::new(tried.collect::<Choices>());
-        let mut recordings = record(&Target { tuned: choices.clone(), ..gpu.target.clone() });
+        let target = Target { tuned: choices.clone(), ..plans.target.clone() };
+        let mut recordings = record(&Plans { target, ..plans.clone() });
         for recording in &mut recordings {
             recording.calls.retain(|call| call.product.as_ref().is_some_and(|p| choices.contains_key(&p.name)));
         }
-        let seconds = match time(gpu, &recordings, effort.runs) {
+        let seconds = match time(gpu, &recordings, effort.runs).await {
             // Parts take memory. What does not fit is the table's to say, and more than this round's to find out.
             Err(Error::Device { .. }) if gpu.check().is_ok() => None,
             other => other?,
@@ -132,14 +131,14 @@ fn multiplies(call: &Call) -> bool {
 }
 
 /// Seconds that each product takes once, the smallest of several runs; `None` without timestamps.
-fn time(gpu: &Gpu, recordings: &[Recording], runs: usize) -> Result<Option<BTreeMap<String, f64>>> {
-    let runtime = Runtime::new(gpu, recordings, true)?;
+async fn time(gpu: &Gpu, recordings: &[Recording], runs: usize) -> Result<Option<BTreeMap<String, f64>>> {
+    let runtime = Runtime::new(gpu, recordings, true).await?;
     let mut best: BTreeMap<String, f64> = BTreeMap::new();
     // The first run touches memory and wakes the device.
     for run in 0..=runs {
         let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
         for (program, recording) in recordings.iter().enumerate() {
-            let Some(seconds) = dispatch_seconds(&runtime, program)? else { return Ok(None) };
+            let Some(seconds) = dispatch_seconds(&runtime, program).await? else { return Ok(None) };
             for (call, seconds) in recording.calls.iter().zip(seconds) {
                 let product = call.product.as_ref().expect("others were left out");
                 let (sum, count) = sums.entry(&product.name).or_default();

@@ -16,7 +16,7 @@ use velograd::{
     host::{data::Cifar10, weights::recognize},
     lab::experiment::{self, Variant},
     models::{self, Config, Model, Stem},
-    program::{params::Layout, target::Target},
+    program::params::Layout,
     random::Rng,
     training::{
         network::{Plans, Recipe},
@@ -143,8 +143,15 @@ fn records_and_archives() {
 fn layout(model: &Model) -> Layout {
     let config = Config { stem: Stem::Cifar, width: 1, classes: 10 };
     let recipe = Recipe::default();
-    let plans = Plans { model, config, recipe, train: vec![], evaluate: vec![] };
-    plans.record(&Target::portable(), 1, false).layout
+    let plans = Plans {
+        model,
+        config,
+        recipe,
+        train: vec![],
+        evaluate: vec![],
+        target: velograd::program::target::Target::portable(),
+    };
+    plans.record(1, false).layout
 }
 
 #[test]
@@ -153,11 +160,15 @@ fn weights() {
     let path = folder.0.join("w.safetensors");
     let layouts: Vec<Layout> = models::ALL.iter().map(layout).collect();
     for layout in &layouts {
-        Weights::init(layout, 1).save(&path, layout).unwrap();
+        velograd::host::weights::save(&Weights::init(layout, 1), &path, layout).unwrap();
         let valid = fs::read(&path).unwrap();
         let table = u64::from_le_bytes(valid[..8].try_into().unwrap()) as usize;
-        bent(&path, &valid, 3000, table + 64, || taken(recognize(&path)) & taken(Weights::load(&path, layout)));
-        bent(&path, &valid, 500, valid.len(), || taken(recognize(&path)) & taken(Weights::load(&path, layout)));
+        bent(&path, &valid, 3000, table + 64, || {
+            taken(recognize(&path)) & taken(velograd::host::weights::load(&path, layout))
+        });
+        bent(&path, &valid, 500, valid.len(), || {
+            taken(recognize(&path)) & taken(velograd::host::weights::load(&path, layout))
+        });
     }
 
     // Offsets whose sum does not fit a word, and tables longer than their file.
@@ -166,7 +177,7 @@ fn weights() {
     let forged = format!("{{\"a\":{{{}}},\"b\":{{{}}}}}", half(0, 1 << 63), half(1 << 63, u64::MAX));
     for length in [forged.len() as u64, 0, 7, 99_999_999, 1 << 40, u64::MAX] {
         fs::write(&path, [&length.to_le_bytes(), forged.as_bytes()].concat()).unwrap();
-        assert!(!taken(recognize(&path)) && !taken(Weights::load(&path, &layouts[0])), "{length}");
+        assert!(!taken(recognize(&path)) && !taken(velograd::host::weights::load(&path, &layouts[0])), "{length}");
     }
 }
 

@@ -3,16 +3,22 @@
 use serde_json::Value;
 use velograd::check::reference::optim;
 
+/// The elements of each tensor.
+type Tensors = Vec<Vec<f64>>;
+
+/// Rule, settings, and the parameters after the updates that are kept.
+type Case = (String, Vec<(String, String)>, Vec<Tensors>);
+
 /// What `tests/data/rules.py` has computed.
 pub struct Values {
     /// The first parameters.
-    pub params: Vec<Vec<f64>>,
+    pub params: Tensors,
     /// Gradients of each update.
-    pub grads: Vec<Vec<Vec<f64>>>,
+    pub grads: Vec<Tensors>,
     /// The updates after which the cases have parameters.
     pub updates: Vec<usize>,
     /// Rule, settings, and the parameters after those updates.
-    pub cases: Vec<(String, Vec<(String, String)>, Vec<Vec<Vec<f64>>>)>,
+    pub cases: Vec<Case>,
 }
 
 impl Values {

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use velograd::check::selftest::table;
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops::{self, Augment, Normalize};
 use velograd::optim::{self, Clip, Kind};
 use velograd::program::params::{Init, Role, Shape};
 use velograd::program::shader::{COOPERATIVE, Linked, SHADERS, Spec, link};
-use velograd::program::target::{Matrix, Precision, Target};
+use velograd::program::target::{Precision, Target};
 use velograd::program::{Recording, Tape};
+use velograd::{check::selftest::table, program::product::Matrix};
 
 /// A network as it is trained and as it is evaluated.
 fn resnet(target: &Target, stem: Stem, width: u32, training: bool) -> Recording {

@@ -29,9 +29,9 @@ fn unsafe_is_in_one_place() {
     };
     for text in [lifted, block] {
         let [only] = having(text)[..] else { panic!("`{text}` is in {:?}", having(text)) };
-        assert!(only.ends_with("src/gpu/unchecked.rs"), "`{text}` is in {only}");
+        assert!(only.ends_with("src/device/unchecked.rs"), "`{text}` is in {only}");
     }
-    let (_, unchecked) = files.iter().find(|(path, _)| path.ends_with("src/gpu/unchecked.rs")).unwrap();
+    let (_, unchecked) = files.iter().find(|(path, _)| path.ends_with("src/device/unchecked.rs")).unwrap();
     assert_eq!(unchecked.matches(lifted).count(), 1);
     assert_eq!(unchecked.matches(block).count(), unchecked.matches("// SAFETY: ").count());
 }

@@ -1,5 +1,6 @@
 //! VeloGrad's mechanisms one by one, each seen in what it does to a step.
 
+use pollster::block_on;
 use velograd::{check::selftest::OptimizerInputs, optim::Stepper};
 
 use super::{
@@ -21,11 +22,11 @@ fn steps(set: Set, updates: &[[Vec<f32>; 2]], losses: &[f32]) -> Vec<Vec<Vec<f64
     let zeros: Vec<Vec<f32>> = updates[0].iter().map(|tensor| vec![0.0; tensor.len()]).collect();
     let rule = build("velograd", set);
     let lr = rule.lr();
-    let mut stepper = Stepper::new(gpu().unwrap(), rule, &zeros).unwrap();
+    let mut stepper = block_on(Stepper::new(gpu().unwrap(), rule, &zeros)).unwrap();
     let mut before = zeros;
     let mut step = |(grads, &loss): (&[Vec<f32>; 2], &f32)| {
-        stepper.step(grads, loss).unwrap();
-        let now = stepper.params().unwrap();
+        block_on(stepper.step(grads, loss)).unwrap();
+        let now = block_on(stepper.params()).unwrap();
         let moved = |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).map(|(a, b)| f64::from(a - b) / lr).collect();
         let steps = now.iter().zip(&before).map(moved).collect();
         before = now;
@@ -163,9 +164,9 @@ fn decay_adapts_to_the_loss() {
     let Some(gpu) = gpu() else { return };
     for (adaptive, loss, cap) in [("true", 1.0, 1.0), ("true", 400.0, 0.25), ("false", 400.0, 1.0)] {
         let set = [("weight_decay", "0.5"), ("lr", "0.1"), ("use_loss", "false"), ("use_adaptive_decay", adaptive)];
-        let mut stepper = Stepper::new(gpu, build("velograd", &set), &[vec![2.0]]).unwrap();
-        stepper.step(&[vec![0.0]], loss).unwrap(); // l = 0.01 loss
-        let (found, expected) = (f64::from(stepper.params().unwrap()[0][0]), 2.0 * (1.0 - 0.1 * 0.5 * cap));
+        let mut stepper = block_on(Stepper::new(gpu, build("velograd", &set), &[vec![2.0]])).unwrap();
+        block_on(stepper.step(&[vec![0.0]], loss)).unwrap(); // l = 0.01 loss
+        let (found, expected) = (f64::from(block_on(stepper.params()).unwrap()[0][0]), 2.0 * (1.0 - 0.1 * 0.5 * cap));
         assert!(close(found, expected), "use_adaptive_decay={adaptive}, a loss of {loss}: {found} for {expected}");
     }
 }
@@ -177,9 +178,10 @@ fn decay_adapts_to_the_update() {
     let Some(gpu) = gpu() else { return };
     for (norm, cap) in [("direction", 1.0 / 8.0), ("delta", 1.0)] {
         let set = [("weight_decay", "0.5"), ("lr", "0.1"), ("decay_norm", norm), ("use_norm", "false")];
-        let mut stepper = Stepper::new(gpu, build("velograd", &set), &[vec![2.0; 64]]).unwrap();
-        stepper.step(&[vec![0.01; 64]], 1.0).unwrap();
-        let (found, expected) = (f64::from(stepper.params().unwrap()[0][5]), (2.0 - 0.1) * (1.0 - 0.1 * 0.5 * cap));
+        let mut stepper = block_on(Stepper::new(gpu, build("velograd", &set), &[vec![2.0; 64]])).unwrap();
+        block_on(stepper.step(&[vec![0.01; 64]], 1.0)).unwrap();
+        let (found, expected) =
+            (f64::from(block_on(stepper.params()).unwrap()[0][5]), (2.0 - 0.1) * (1.0 - 0.1 * 0.5 * cap));
         assert!(close(found, expected), "decay_norm={norm}: {found} for {expected}");
     }
 }

@@ -1,5 +1,6 @@
 //! What must hold of the rules whatever the numbers: identities between them, first steps, zero gradients, spikes.
 
+use pollster::block_on;
 use velograd::{
     check::selftest::{OPTIMIZER_CASES, OptimizerInputs, narrow, optimizer_bound},
     optim::{self, Kind, Lookahead, Optimizer, Rule, Stepper},
@@ -16,11 +17,11 @@ pub(super) fn build(name: &str, set: Set) -> Box<dyn Optimizer> {
 
 /// The parameters after all updates of the inputs.
 pub(super) fn after(optimizer: Box<dyn Optimizer>, inputs: &OptimizerInputs) -> Vec<Vec<f32>> {
-    let mut stepper = Stepper::new(gpu().unwrap(), optimizer, &narrow(&inputs.params)).unwrap();
+    let mut stepper = block_on(Stepper::new(gpu().unwrap(), optimizer, &narrow(&inputs.params))).unwrap();
     for (grads, &loss) in inputs.grads.iter().zip(&inputs.losses) {
-        stepper.step(&narrow(grads), loss as f32).unwrap();
+        block_on(stepper.step(&narrow(grads), loss as f32)).unwrap();
     }
-    stepper.params().unwrap()
+    block_on(stepper.params()).unwrap()
 }
 
 pub(super) fn widen(tensors: &[Vec<f32>]) -> Vec<Vec<f64>> {
@@ -107,15 +108,15 @@ fn a_rate_of_zero_moves_nothing() {
         let sets = variants(entry).filter(|set| !set.contains(&("variant", "airbench")));
         for set in sets.map(|set| [&set[..], &[decay]].concat()) {
             let Ok((rule, settings)) = entry.build(&pairs(&set)) else { continue };
-            let mut stepper = Stepper::new(gpu, rule, &narrow(&inputs.params)).unwrap();
+            let mut stepper = block_on(Stepper::new(gpu, rule, &narrow(&inputs.params))).unwrap();
             stepper.set_lr(0.0);
             for (grads, &loss) in inputs.grads.iter().zip(&inputs.losses) {
-                stepper.step(&narrow(grads), loss as f32).unwrap();
+                block_on(stepper.step(&narrow(grads), loss as f32)).unwrap();
             }
             let is = |key: &str, value: &str| settings.to_json()[key].to_string().trim_matches('"') == value;
             let moves = without_rate.iter().any(|(name, key, value)| *name == entry.name && is(key, value));
             let factor = if moves { 0.9_f64.powi(6) } else { 1.0 };
-            let found = stepper.params().unwrap();
+            let found = block_on(stepper.params()).unwrap();
             for (found, start) in found.iter().flatten().zip(inputs.params.iter().flatten()) {
                 let expected = start * factor;
                 let bound = if moves { optimizer_bound(expected) } else { 0.0 };
@@ -216,11 +217,12 @@ fn decay_leaves_out_what_it_is_told_to() {
     let inputs = OptimizerInputs::new(&dims.iter().map(|d| d.iter().product()).collect::<Vec<_>>(), 14);
     let end = |name: &str, set: Set, left_out: &[usize]| {
         let start = narrow(&inputs.params);
-        let mut stepper = Stepper::excluding(gpu, &gpu.target, build(name, set), &dims, &start, left_out).unwrap();
+        let mut stepper =
+            block_on(Stepper::excluding(gpu, &gpu.target, build(name, set), &dims, &start, left_out)).unwrap();
         for (grads, &loss) in inputs.grads.iter().zip(&inputs.losses) {
-            stepper.step(&narrow(grads), loss as f32).unwrap();
+            block_on(stepper.step(&narrow(grads), loss as f32)).unwrap();
         }
-        stepper.params().unwrap()
+        block_on(stepper.params()).unwrap()
     };
     for (name, set) in OPTIMIZER_CASES.iter().filter(|(_, set)| has(set, "no_decay")) {
         let set: Vec<_> = set.iter().copied().filter(|(key, _)| !["no_decay", "lookahead"].contains(key)).collect();

@@ -1,5 +1,6 @@
 //! The registry: which settings a rule has, which of them are compared with f64, and what is refused.
 
+use pollster::block_on;
 use velograd::{
     check::selftest::{OPTIMIZER_CASES, OptimizerInputs, narrow},
     optim::{self, Bound, Kind, Lookahead, Range, Rule, Stepper},
@@ -153,7 +154,7 @@ fn the_ends_of_ranges_divide_by_nothing() {
     let Some(gpu) = gpu() else { return };
     let mut inputs = OptimizerInputs::new(&[12, 6], 4);
     let start = narrow(&inputs.params);
-    let dead = |tensor: usize, i: usize| tensor == 1 || i % 3 == 0;
+    let dead = |tensor: usize, i: usize| tensor == 1 || i.is_multiple_of(3);
     for grads in &mut inputs.grads {
         for (tensor, values) in grads.iter_mut().enumerate() {
             values.iter_mut().enumerate().filter(|(i, _)| dead(tensor, *i)).for_each(|(_, g)| *g = 0.0);
@@ -171,11 +172,12 @@ fn the_ends_of_ranges_divide_by_nothing() {
                 }
                 // As a matrix, so that Muon's own part meets its settings too.
                 let dims = [vec![3, 4], vec![6]];
-                let mut stepper = Stepper::shaped(gpu, &gpu.target, build(&rule.name, &set), &dims, &start).unwrap();
+                let mut stepper =
+                    block_on(Stepper::shaped(gpu, &gpu.target, build(&rule.name, &set), &dims, &start)).unwrap();
                 for (grads, &loss) in inputs.grads.iter().zip(&inputs.losses) {
-                    stepper.step(&narrow(grads), loss as f32).unwrap();
+                    block_on(stepper.step(&narrow(grads), loss as f32)).unwrap();
                 }
-                for (tensor, values) in stepper.params().unwrap().iter().enumerate() {
+                for (tensor, values) in block_on(stepper.params()).unwrap().iter().enumerate() {
                     for (i, found) in values.iter().enumerate() {
                         assert!(found.is_finite(), "{} {set:?}: [{tensor}][{i}] is {found}", rule.name);
                         // Newton-Schulz moves a whole matrix.

@@ -1,5 +1,6 @@
 //! What single rules do: first steps, spikes, constant gradients, what their papers say of a rate or a bound.
 
+use pollster::block_on;
 use velograd::{
     check::selftest::{OptimizerInputs, narrow, optimizer_bound},
     optim::{Optimizer, Stepper},
@@ -12,10 +13,10 @@ use crate::support::gpu;
 fn steps(optimizer: Box<dyn Optimizer>, grads: &[Vec<f32>]) -> Vec<Vec<f64>> {
     let lr = optimizer.lr();
     let mut before = vec![0.0; grads[0].len()];
-    let mut stepper = Stepper::new(gpu().unwrap(), optimizer, &[before.clone()]).unwrap();
+    let mut stepper = block_on(Stepper::new(gpu().unwrap(), optimizer, &[before.clone()])).unwrap();
     let step = |grads: &Vec<f32>| {
-        stepper.step(std::slice::from_ref(grads), 1.0).unwrap();
-        let now = stepper.params().unwrap().remove(0);
+        block_on(stepper.step(std::slice::from_ref(grads), 1.0)).unwrap();
+        let now = block_on(stepper.params()).unwrap().remove(0);
         let moved = now.iter().zip(&before).map(|(a, b)| (f64::from(*a) - f64::from(*b)) / lr).collect();
         before = now;
         moved
@@ -55,9 +56,9 @@ fn first_steps() {
         set.extend(if *name == "rmsprop" || *name == "adagrad" { None } else { Some(("weight_decay", "0")) });
         set.extend((*name == "vradam").then_some(("beta3", "0")));
         set.extend((*name == "amvt").then_some(("eps", "1e-20")));
-        let mut stepper = Stepper::new(gpu, build(name, &set), &[vec![0.0; 4]]).unwrap();
-        stepper.step(&[vec![100.0, -0.2, 3e-2, 0.0]], 1.0).unwrap();
-        let params = stepper.params().unwrap();
+        let mut stepper = block_on(Stepper::new(gpu, build(name, &set), &[vec![0.0; 4]])).unwrap();
+        block_on(stepper.step(&[vec![100.0, -0.2, 3e-2, 0.0]], 1.0)).unwrap();
+        let params = block_on(stepper.params()).unwrap();
         for (found, sign) in params[0].iter().zip([-1.0, 1.0, -1.0, 0.0]) {
             let off = (f64::from(*found) - 1e-3 * size * sign).abs();
             assert!(off <= 1e-3 * 1e-3 * size, "{name}: {found} for {size} times the rate");
@@ -131,14 +132,14 @@ fn vradam_slows_down_with_the_norm_over_all_tensors() {
         (&[("beta3", "0")], 1.0),
     ];
     for (set, divisor) in table {
-        let mut stepper = Stepper::new(
+        let mut stepper = block_on(Stepper::new(
             gpu,
             build("vradam", &[set, &[("weight_decay", "0")][..]].concat()),
             &[vec![0.0; 2], vec![0.0]],
-        )
+        ))
         .unwrap();
-        stepper.step(&grads, 1.0).unwrap();
-        for (found, sign) in stepper.params().unwrap().iter().flatten().zip([-1.0, 1.0, -1.0]) {
+        block_on(stepper.step(&grads, 1.0)).unwrap();
+        for (found, sign) in block_on(stepper.params()).unwrap().iter().flatten().zip([-1.0, 1.0, -1.0]) {
             let found = f64::from(*found) / 1e-3;
             assert!(near(found, sign / divisor), "{set:?}: {found} for {sign} / {divisor}");
         }
@@ -189,11 +190,12 @@ fn lion_takes_signs() {
 fn schedulefree_is_evaluated_at_the_mean() {
     let Some(gpu) = gpu() else { return };
     let inputs = OptimizerInputs::new(&[40], 14);
-    let mut stepper = Stepper::new(gpu, build("schedulefree", &[("lr", "0.01")]), &narrow(&inputs.params)).unwrap();
+    let mut stepper =
+        block_on(Stepper::new(gpu, build("schedulefree", &[("lr", "0.01")]), &narrow(&inputs.params))).unwrap();
     let mut sum = vec![0.0; 40];
     for (t, grads) in (1..).zip(&inputs.grads) {
-        stepper.step(&narrow(grads), 1.0).unwrap();
-        let (x, y) = (stepper.evaluation_params().unwrap(), stepper.params().unwrap());
+        block_on(stepper.step(&narrow(grads), 1.0)).unwrap();
+        let (x, y) = (block_on(stepper.evaluation_params()).unwrap(), block_on(stepper.params()).unwrap());
         for i in 0..40 {
             let (x, y) = (f64::from(x[0][i]), f64::from(y[0][i]));
             sum[i] += (y - 0.9 * x) / 0.1;
@@ -211,12 +213,12 @@ fn schedulefree_is_evaluated_at_the_mean() {
 fn a_spike_moves_mvngrad_by_a_bounded_step() {
     let Some(gpu) = gpu() else { return };
     for size in [1e2, 1e5, 1e8] {
-        let mut stepper = Stepper::new(gpu, build("mvngrad", &[]), &[vec![0.0; 2]]).unwrap();
+        let mut stepper = block_on(Stepper::new(gpu, build("mvngrad", &[]), &[vec![0.0; 2]])).unwrap();
         let (mut last, mut usual, mut peak) = (0.0, 0.0_f32, 0.0_f32);
         for t in 0..60 {
             let noise = [0.1, -0.2, 0.15, -0.05, 0.12][t % 5];
-            stepper.step(&[vec![if t == 40 { size } else { noise }, noise]], 1.0).unwrap();
-            let now = stepper.params().unwrap()[0][0];
+            block_on(stepper.step(&[vec![if t == 40 { size } else { noise }, noise]], 1.0)).unwrap();
+            let now = block_on(stepper.params()).unwrap()[0][0];
             let moved = (now - last).abs();
             if t < 40 {
                 usual = usual.max(moved)
@@ -242,15 +244,15 @@ fn a_constant_gradient_lets_steps_grow() {
         ("adabelief", &[], &[(1, 1.1), (2000, 38.6)]),
     ];
     for (name, set, sizes) in table {
-        let mut stepper = Stepper::new(gpu, build(name, set), &[vec![0.0]]).unwrap();
+        let mut stepper = block_on(Stepper::new(gpu, build(name, set), &[vec![0.0]])).unwrap();
         let mut before = 0.0;
         for t in 1..=sizes[sizes.len() - 1].0 {
             if sizes.iter().any(|(at, _)| *at == t) {
-                before = f64::from(stepper.params().unwrap()[0][0]);
+                before = f64::from(block_on(stepper.params()).unwrap()[0][0]);
             }
-            stepper.step(&[vec![0.1]], 1.0).unwrap();
+            block_on(stepper.step(&[vec![0.1]], 1.0)).unwrap();
             if let Some((_, size)) = sizes.iter().find(|(at, _)| *at == t) {
-                let found = (before - f64::from(stepper.params().unwrap()[0][0])) / 1e-3;
+                let found = (before - f64::from(block_on(stepper.params()).unwrap()[0][0])) / 1e-3;
                 // The sizes have one decimal; beside it stands what the rounding of p to f32 does to one step.
                 let bound = 0.05 + 1e-3 * size;
                 assert!((found - size).abs() <= bound, "{name} {set:?}, update {t}: {found}, not {size}");

@@ -1,3 +1,4 @@
+use pollster::block_on;
 use std::{fs, path::PathBuf};
 
 use velograd::{host::checkpoint, random::Rng};
@@ -11,7 +12,7 @@ use crate::{
 /// A checkpoint in the middle of an epoch, as it lies on the disk.
 fn sound(gpu: &velograd::device::Gpu) -> Vec<u8> {
     let mut watcher = Rows::until(|at| at.updates == 2);
-    trainer(gpu, &options("sgd", &[])).run(&mut watcher).unwrap();
+    block_on(trainer(gpu, &options("sgd", &[])).run(&mut watcher)).unwrap();
     let run = serde_json::json!({ "config": "width = 6\n" });
     checkpoint::to_bytes(watcher.taken.unwrap(), &run, None)
 }

@@ -5,14 +5,14 @@ use std::{collections::HashMap, ops::Range};
 use super::{
     At, Case, Data, Port,
     outcome::{Key, Memory, Outcome},
-    port::{Kind, Wire},
+    port::{Wire, Word},
 };
 use crate::{
-    device::{Gpu, runtime::Runtime},
+    device::{DeviceBuffer, Gpu, runtime::Runtime},
     error::Result,
     ops,
     program::{
-        Recording, Slot, Tape, Tensor,
+        Buffer, Recording, Slot, Tape, Tensor,
         plan::Plan,
         shader::Access,
         target::{Precision, Target},
@@ -29,29 +29,29 @@ const GUARD: u64 = 4096;
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot run it.
-pub fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Result<Outcome> {
+pub async fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Result<Outcome> {
     let (mut recording, wires) = wire(target, case);
-    recording.buffers.values_mut().for_each(|bytes| *bytes += GUARD);
+    recording.buffers.iter_mut().for_each(|(_, bytes)| *bytes += GUARD);
     // Without sharing, so that inputs and every intermediate result are still there afterwards.
     let mut plan = Plan::new([&recording], false);
     plan.pool.iter_mut().for_each(|bytes| *bytes += GUARD);
     let places = Places::new(&recording, &plan);
     widen(&mut recording);
     let recordings = [recording];
-    let runtime = Runtime::with_plan(gpu, &recordings, plan)?;
+    let runtime = Runtime::with_plan(gpu, &recordings, plan).await?;
 
     let mut memory = places.memory(&runtime);
-    fill(&mut memory, &places, &wires, data);
+    fill(&mut memory, (&recordings[0], &places), &wires, data);
     for (key, memory) in &memory {
         runtime.write(places.buffer(key, &runtime), &memory.before);
     }
     runtime.set_step(&case.step());
-    runtime.run(&[0])?;
+    runtime.run(&[0]).await?;
     for (key, memory) in &mut memory {
-        memory.after = runtime.read(places.buffer(key, &runtime), memory.before.len())?;
+        memory.after = runtime.read(places.buffer(key, &runtime), memory.before.len()).await?;
     }
     let located = |wire: Wire| {
-        let (key, first) = places.find(&wire.slot);
+        let (key, first) = places.find(&recordings[0], &wire.slot);
         (wire, key, first)
     };
     Ok(Outcome { wires: wires.into_iter().map(located).collect(), memory })
@@ -63,9 +63,9 @@ pub(super) fn inputs(target: &Target, case: &dyn Case) -> Data {
     let mut data = case.data();
     for wire in wire(target, case).1 {
         let weight = target.precision == Precision::Mixed && matches!(wire.port.at, At::Param(_));
-        let kind = if weight && target.matrix.is_some() { Kind::F16 } else { wire.kind };
+        let word = if weight && target.matrix.is_some() { Word::F16 } else { wire.word };
         if let Some(values) = data.get_mut(wire.port.name) {
-            values.iter_mut().for_each(|value| *value = kind.round(*value));
+            values.iter_mut().for_each(|value| *value = word.round(*value));
         }
     }
     case.settle(&mut data);
@@ -74,7 +74,7 @@ pub(super) fn inputs(target: &Target, case: &dyn Case) -> Data {
 
 /// The names of the ports that a target stores as f16.
 pub(super) fn half_ports(target: &Target, case: &dyn Case) -> Vec<&'static str> {
-    let half = |wire: &Wire| wire.kind == Kind::F16;
+    let half = |wire: &Wire| wire.word == Word::F16;
     wire(target, case).1.into_iter().filter(half).map(|wire| wire.port.name).collect()
 }
 
@@ -83,22 +83,22 @@ fn wire(target: &Target, case: &dyn Case) -> (Recording, Vec<Wire>) {
     let mut tape = Tape::new(target, case.training());
     let mut ports = case.record(&mut tape);
     let recording = tape.finish();
-    if recording.buffers.contains_key(ops::SCALER) {
-        ports.push(Port::integers("scaler", At::Buffer { name: ops::SCALER, first: 0, words: 4 }));
+    if recording.buffer(&ops::SCALER).is_some() {
+        ports.push(Port::integers("scaler", At::Buffer { kind: ops::SCALER, first: 0, words: 4 }));
     }
     let wires = ports.into_iter().map(|port| Wire::new(&recording, port)).collect();
     (recording, wires)
 }
 
 /// Zeros or inputs into every port that has them.
-fn fill(memory: &mut HashMap<Key, Memory>, places: &Places, wires: &[Wire], data: &Data) {
+fn fill(memory: &mut HashMap<Key, Memory>, (recording, places): (&Recording, &Places), wires: &[Wire], data: &Data) {
     let set = |memory: &mut HashMap<Key, Memory>, wire: &Wire, values: &[f64]| {
-        let (key, first) = places.find(&wire.slot);
+        let (key, first) = places.find(recording, &wire.slot);
         let words = &mut memory.get_mut(&key).expect("every slot has memory").before[first..first + wire.words];
         words.fill(0);
         for (&place, &value) in wire.places.iter().zip(values) {
-            assert!(wire.kind.round(value) == value, "selftest: input {value} of `{}` is not exact", wire.port.name);
-            wire.kind.set(words, place, value);
+            assert!(wire.word.round(value) == value, "selftest: input {value} of `{}` is not exact", wire.port.name);
+            wire.word.set(words, place, value);
         }
     };
     for wire in wires.iter().filter(|wire| matches!(wire.slot, Slot::Buffer { .. })) {
@@ -115,19 +115,20 @@ fn fill(memory: &mut HashMap<Key, Memory>, places: &Places, wires: &[Wire], data
 /// Binds what lies behind each range of a persistent buffer along with it, so that a store too far is seen where it
 /// would else be cut off by the device. Two ranges of one buffer in one call stay apart, as WebGPU demands.
 fn widen(recording: &mut Recording) {
+    let lengths: Vec<u64> = recording.buffers.iter().map(|(_, bytes)| *bytes).collect();
     for call in &mut recording.calls {
         let starts: Vec<_> = call.args.iter().filter_map(|(slot, _)| start(slot)).collect();
         for (slot, _) in &mut call.args {
-            let Slot::Buffer { name, offset, bytes } = slot else { continue };
-            let next = starts.iter().filter(|(other, at)| other == name && at > offset).map(|(_, at)| *at).min();
-            *bytes = next.unwrap_or(recording.buffers[name]) - *offset;
+            let Slot::Buffer { buffer, offset, bytes } = slot else { continue };
+            let next = starts.iter().filter(|(other, at)| other == buffer && at > offset).map(|(_, at)| *at).min();
+            *bytes = next.unwrap_or(lengths[buffer.index()]) - *offset;
         }
     }
 }
 
-fn start(slot: &Slot) -> Option<(String, u64)> {
+fn start(slot: &Slot) -> Option<(Buffer, u64)> {
     match slot {
-        Slot::Buffer { name, offset, .. } => Some((name.clone(), *offset)),
+        Slot::Buffer { buffer, offset, .. } => Some((*buffer, *offset)),
         Slot::Tensor(_) => None,
     }
 }
@@ -145,11 +146,11 @@ impl Places {
         let tensors = args().filter_map(|(slot, _)| if let Slot::Tensor(t) = slot { Some(*t) } else { None });
         let pool = tensors.filter_map(|t| Some((t, plan.buffer(0, t)?))).collect();
         let mut places = Self { pool, written: HashMap::new() };
-        for name in recording.buffers.keys() {
-            places.written.insert(Key::Named(name.clone()), vec![]);
+        for (kind, _) in &recording.buffers {
+            places.written.insert(Key::Persistent(kind.clone()), vec![]);
         }
         for (slot, access) in args() {
-            let (key, first) = places.find(slot);
+            let (key, first) = places.find(recording, slot);
             let words = match slot {
                 Slot::Tensor(t) => recording.info(*t).words as usize,
                 Slot::Buffer { bytes, .. } => (*bytes / 4) as usize,
@@ -163,16 +164,18 @@ impl Places {
     }
 
     /// The buffer and the first word in it.
-    fn find(&self, slot: &Slot) -> (Key, usize) {
+    fn find(&self, recording: &Recording, slot: &Slot) -> (Key, usize) {
         match slot {
             Slot::Tensor(t) => (Key::Pool(self.pool[t]), 0),
-            Slot::Buffer { name, offset, .. } => (Key::Named(name.clone()), (*offset / 4) as usize),
+            Slot::Buffer { buffer, offset, .. } => {
+                (Key::Persistent(recording.kind(*buffer).clone()), (*offset / 4) as usize)
+            }
         }
     }
 
-    fn buffer<'a>(&self, key: &Key, runtime: &'a Runtime<'_>) -> &'a wgpu::Buffer {
+    fn buffer<'a>(&self, key: &Key, runtime: &'a Runtime) -> &'a DeviceBuffer {
         match key {
-            Key::Named(name) => runtime.buffer(name),
+            Key::Persistent(kind) => runtime.buffer(kind),
             Key::Pool(index) => {
                 let tensor = self.pool.iter().find(|(_, pool)| *pool == index).expect("a pool buffer has a tensor");
                 runtime.tensor(0, *tensor.0)
@@ -181,7 +184,7 @@ impl Places {
     }
 
     /// All poison.
-    fn memory(&self, runtime: &Runtime<'_>) -> HashMap<Key, Memory> {
+    fn memory(&self, runtime: &Runtime) -> HashMap<Key, Memory> {
         let poisoned = |(key, written): (&Key, &Vec<Range<usize>>)| {
             let words = (self.buffer(key, runtime).size() / 4) as usize;
             (key.clone(), Memory { written: written.clone(), before: vec![POISON; words], after: vec![] })

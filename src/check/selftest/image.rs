@@ -7,7 +7,7 @@ use crate::{
         augment::{self as reference, Draw, Image, Padding},
     },
     ops::{Augment, IMAGE_BYTES, Normalize, VIEWS, augment, average_views, draw},
-    program::{Tape, step::Step},
+    program::{BufferKind, Input, Tape, step::Step},
 };
 
 const IMAGE: Image = Image { c: 3, h: 32, w: 32 };
@@ -67,7 +67,7 @@ impl Case for AugmentCase {
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         let draws = t.scratch(4 * self.n * self.augment.views());
         let x = augment(t, self.n, draws, self.augment, self.normalize());
-        let images = At::Buffer { name: "images", first: 0, words: self.n * IMAGE_BYTES / 4 };
+        let images = At::Buffer { kind: BufferKind::Input(Input::Images), first: 0, words: self.n * IMAGE_BYTES / 4 };
         vec![Port::integers("images", images), Port::new("draws", At::Tensor(draws)), Port::new("out", At::Tensor(x))]
     }
 
@@ -115,7 +115,7 @@ impl Case for DrawCase {
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         let draws = draw(t, self.n, self.augment);
-        let indices = At::Buffer { name: "indices", first: 0, words: self.n };
+        let indices = At::Buffer { kind: BufferKind::Input(Input::Indices), first: 0, words: self.n };
         vec![Port::integers("indices", indices), Port::new("draws", At::Tensor(draws))]
     }
 

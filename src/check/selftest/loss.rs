@@ -4,7 +4,7 @@ use super::{At, Case, Data, EPS, Expected, Port, SCALE_EXPONENT, TINY, random, s
 use crate::{
     check::reference::loss::{self as reference, CrossEntropy},
     ops::cross_entropy,
-    program::{Tape, step::Step},
+    program::{BufferKind, Input, Tape, step::Step},
 };
 
 /// A loss over `n` rows of logits.
@@ -72,19 +72,19 @@ impl Case for CrossEntropyCase {
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         let logits = t.tensor([self.n, 1, 1, self.classes]);
         cross_entropy(t, logits, self.smoothing);
-        let words = |name, first, words| At::Buffer { name, first, words };
+        let words = |kind: &BufferKind, first, words| At::Buffer { kind: kind.clone(), first, words };
         let classes = self.classes;
         vec![
             Port::new("logits", At::Tensor(logits)),
-            Port::integers("target", words("labels", 0, self.n)),
-            Port::integers("confusion_before", words("confusion", 0, classes * classes)),
-            Port::new("loss_before", words("report", 0, 1)),
-            Port::integers("rest_before", words("report", 1, 7)),
+            Port::integers("target", words(&BufferKind::Input(Input::Labels), 0, self.n)),
+            Port::integers("confusion_before", words(&BufferKind::Confusion, 0, classes * classes)),
+            Port::new("loss_before", words(&BufferKind::Report, 0, 1)),
+            Port::integers("rest_before", words(&BufferKind::Report, 1, 7)),
             Port::new("grad_logits", At::Tensor(t.gradient(logits).expect("the loss has given one"))),
             Port::new("rows", At::Scratch { kernel: "loss/cross_entropy", argument: 4 }),
-            Port::integers("confusion", words("confusion", 0, classes * classes)),
-            Port::new("loss", words("report", 0, 1)),
-            Port::integers("rest", words("report", 1, 7)),
+            Port::integers("confusion", words(&BufferKind::Confusion, 0, classes * classes)),
+            Port::new("loss", words(&BufferKind::Report, 0, 1)),
+            Port::integers("rest", words(&BufferKind::Report, 1, 7)),
         ]
     }
 

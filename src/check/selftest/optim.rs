@@ -228,13 +228,13 @@ pub fn optimizer_bound(expected: f64) -> f64 {
 }
 
 /// Rows of every optimizer case on one target: one row per kernel that took part.
-pub(super) fn rows(gpu: &Gpu, target: &Target, short: bool) -> Result<Vec<Row>> {
+pub(super) async fn rows(gpu: &Gpu, target: &Target, short: bool) -> Result<Vec<Row>> {
     let inputs = inputs();
     let mut rows = Vec::new();
     let mut last = "";
     for (name, settings) in OPTIMIZER_CASES {
         if !short || *name != last {
-            rows.extend(case(gpu, target, name, settings, &inputs)?);
+            rows.extend(case(gpu, target, name, settings, &inputs).await?);
         }
         last = name;
     }
@@ -242,10 +242,13 @@ pub(super) fn rows(gpu: &Gpu, target: &Target, short: bool) -> Result<Vec<Row>> 
 }
 
 /// Rows of an optimizer's first case.
-pub(super) fn first(gpu: &Gpu, target: &Target, optimizer: &str) -> Result<Vec<Row>> {
+pub(super) async fn first(gpu: &Gpu, target: &Target, optimizer: &str) -> Result<Vec<Row>> {
     let inputs = inputs();
     let of = OPTIMIZER_CASES.iter().find(|(name, _)| *name == optimizer);
-    of.map_or(Ok(vec![]), |(name, settings)| case(gpu, target, name, settings, &inputs))
+    match of {
+        Some((name, settings)) => case(gpu, target, name, settings, &inputs).await,
+        None => Ok(vec![]),
+    }
 }
 
 fn inputs() -> OptimizerInputs {
@@ -294,21 +297,29 @@ pub fn optimizer_case(name: &str, set: &[(&str, &str)]) -> Result<OptimizerCase>
     Ok(OptimizerCase { optimizer, reference: Box::new(reference), left_out })
 }
 
-fn case(gpu: &Gpu, target: &Target, name: &str, set: &[(&str, &str)], inputs: &OptimizerInputs) -> Result<Vec<Row>> {
+async fn case(
+    gpu: &Gpu,
+    target: &Target,
+    name: &str,
+    set: &[(&str, &str)],
+    inputs: &OptimizerInputs,
+) -> Result<Vec<Row>> {
     let OptimizerCase { optimizer, mut reference, left_out } = optimizer_case(name, set)?;
     let dims = DIMS.map(<[usize]>::to_vec);
     reference.shapes(&dims);
-    let mut stepper = Stepper::excluding(gpu, target, optimizer, &dims, &narrow(&inputs.params), &left_out)?;
+    let mut stepper = Stepper::excluding(gpu, target, optimizer, &dims, &narrow(&inputs.params), &left_out).await?;
     let mut expected = inputs.params.clone();
     let (mut worst, mut bound) = (0.0_f64, 0.0);
     for (update, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
         reference.step(&mut expected, grads, loss);
-        stepper.step(&narrow(grads), loss as f32)?;
+        stepper.step(&narrow(grads), loss as f32).await?;
         if ![0, 1, 3, UPDATES - 1].contains(&update) {
             continue;
         }
-        let mut pairs = vec![(stepper.params()?, &expected[..])];
-        pairs.extend(reference.evaluation().map(|x| stepper.evaluation_params().map(|found| (found, x))).transpose()?);
+        let mut pairs = vec![(stepper.params().await?, &expected[..])];
+        if let Some(evaluated) = reference.evaluation() {
+            pairs.push((stepper.evaluation_params().await?, evaluated));
+        }
         let elements = pairs.iter().flat_map(|(found, expected)| {
             let tensors = found.iter().zip(*expected).enumerate();
             tensors.flat_map(|(i, (f, e))| f.iter().zip(e).enumerate().map(move |(j, pair)| ((i, j), pair)))

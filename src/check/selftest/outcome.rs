@@ -4,8 +4,10 @@ use std::{collections::HashMap, ops::Range};
 
 use super::{
     Expected, Row,
-    port::{Kind, Wire},
+    port::{Wire, Word},
 };
+
+use crate::program::BufferKind;
 
 /// A case that has run.
 pub struct Outcome {
@@ -18,7 +20,7 @@ pub struct Outcome {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Pool(usize),
-    Named(String),
+    Persistent(BufferKind),
 }
 
 pub(super) struct Memory {
@@ -35,7 +37,7 @@ impl Outcome {
     /// If the case has no such port.
     pub fn values(&self, port: &str) -> Vec<f64> {
         let (wire, words) = self.wire(port);
-        wire.places.iter().map(|&place| wire.kind.get(words, place)).collect()
+        wire.places.iter().map(|&place| wire.word.get(words, place)).collect()
     }
 
     /// Replaces one element of a port, for the test that a wrong result is noticed.
@@ -44,8 +46,8 @@ impl Outcome {
     /// If the case has no such port or element.
     pub fn disturb(&mut self, port: &str, element: usize, value: f64) {
         let (wire, key, first) = self.find(port);
-        let (kind, place) = (wire.kind, wire.places[element]);
-        kind.set(&mut self.memory.get_mut(&key).expect("every port has memory").after[first..], place, value);
+        let (word, place) = (wire.word, wire.places[element]);
+        word.set(&mut self.memory.get_mut(&key).expect("every port has memory").after[first..], place, value);
     }
 
     /// Flips a bit of the last guard word of a port's buffer, for the same test.
@@ -88,7 +90,7 @@ impl Outcome {
         }
         errors.sort_by(|a, b| b.0.total_cmp(&a.0));
         let (mut worst, bound) = errors[(expected.exempt * errors.len() as f64) as usize];
-        if wire.kind != Kind::U32 && !padding_is_zero(wire, words) {
+        if wire.word != Word::U32 && !padding_is_zero(wire, words) {
             worst = f64::INFINITY;
         }
         let (kernel, form, case) = (kernel.into(), form.into(), format!("{case}: {}", expected.port));
@@ -132,6 +134,6 @@ fn ratio(error: f64, bound: f64) -> f64 {
 /// Channels that only fill a tensor up to a multiple of four must stay zero: later kernels sum over them.
 fn padding_is_zero(wire: &Wire, words: &[u32]) -> bool {
     let mut rest = words.to_vec();
-    wire.places.iter().for_each(|&place| wire.kind.set(&mut rest, place, 0.0));
-    (0..rest.len() * wire.kind.per_word()).all(|place| wire.kind.get(&rest, place) == 0.0)
+    wire.places.iter().for_each(|&place| wire.word.set(&mut rest, place, 0.0));
+    (0..rest.len() * wire.word.per_word()).all(|place| wire.word.get(&rest, place) == 0.0)
 }

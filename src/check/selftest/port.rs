@@ -4,13 +4,13 @@
 //! each other.
 
 use crate::program::{
-    Dtype, Recording, Slot, Tensor,
+    BufferKind, Dtype, Recording, Slot, Tensor,
     params::{Shape, padded},
     shader::Access,
 };
 
 /// Where a value lies, stated while the op is recorded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum At {
     /// An activation or a gradient of one.
     Tensor(Tensor),
@@ -22,8 +22,8 @@ pub enum At {
     Running(&'static str),
     /// Words of another persistent buffer.
     Buffer {
-        /// Its name.
-        name: &'static str,
+        /// What it holds.
+        kind: BufferKind,
         /// First word.
         first: u32,
         /// Count of words.
@@ -39,7 +39,7 @@ pub enum At {
 }
 
 /// A buffer of a case by name.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Port {
     /// PyTorch's, in the golden files, where it has one.
     pub name: &'static str,
@@ -63,14 +63,14 @@ impl Port {
 
 /// How the elements of a port lie in its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Word {
     U32,
     F32,
     /// Two to a word.
     F16,
 }
 
-impl Kind {
+impl Word {
     /// The nearest value that can be stored, and 0 for what is subnormal as f16, which a device may flush.
     pub fn round(self, value: f64) -> f64 {
         match self {
@@ -115,7 +115,7 @@ impl Kind {
 pub(super) struct Wire {
     pub port: Port,
     pub slot: Slot,
-    pub kind: Kind,
+    pub word: Word,
     /// Words as stored.
     pub words: usize,
     /// Stored position of every element in PyTorch's order.
@@ -126,26 +126,28 @@ pub(super) struct Wire {
 
 impl Wire {
     pub fn new(recording: &Recording, port: Port) -> Self {
-        let segment = |list: &[crate::program::params::Segment], buffer: &str, name: &str| {
+        let buffer =
+            |kind: &BufferKind| recording.buffer(kind).unwrap_or_else(|| panic!("selftest: no call mentions `{kind}`"));
+        let segment = |list: &[crate::program::params::Segment], kind: &BufferKind, name: &str| {
             let found = list.iter().find(|s| s.name == name);
             let s = found.unwrap_or_else(|| panic!("selftest: no parameter is called `{name}`"));
             let (offset, bytes) = (4 * u64::from(s.offset), 4 * u64::from(s.shape.stored()));
-            (Slot::Buffer { name: buffer.into(), offset, bytes }, places_of_shape(s.shape))
+            (Slot::Buffer { buffer: buffer(kind), offset, bytes }, places_of_shape(s.shape))
         };
         let layout = &recording.layout;
-        let (slot, places) = match port.at {
-            At::Tensor(t) => (t.into(), places_of_map(recording.info(t).shape)),
-            At::Param(name) => segment(&layout.params, "params", name),
-            At::Gradient(name) => segment(&layout.params, "grads", name),
-            At::Running(name) => segment(&layout.running, "running", name),
-            At::Buffer { name, first, words } => {
-                let (offset, bytes) = (4 * u64::from(first), 4 * u64::from(words));
-                (Slot::Buffer { name: name.into(), offset, bytes }, (0..words as usize).collect())
+        let (slot, places) = match &port.at {
+            At::Tensor(t) => ((*t).into(), places_of_map(recording.info(*t).shape)),
+            At::Param(name) => segment(&layout.params, &BufferKind::Params, name),
+            At::Gradient(name) => segment(&layout.params, &BufferKind::Grads, name),
+            At::Running(name) => segment(&layout.running, &BufferKind::Running, name),
+            At::Buffer { kind, first, words } => {
+                let (offset, bytes) = (4 * u64::from(*first), 4 * u64::from(*words));
+                (Slot::Buffer { buffer: buffer(kind), offset, bytes }, (0..*words as usize).collect())
             }
             At::Scratch { kernel, argument } => {
-                let call = recording.calls.iter().find(|call| call.spec.path == kernel);
+                let call = recording.calls.iter().find(|call| call.spec.path == *kernel);
                 let call = call.unwrap_or_else(|| panic!("selftest: no call of `{kernel}`"));
-                let Slot::Tensor(t) = call.args[argument].0 else {
+                let Slot::Tensor(t) = call.args[*argument].0 else {
                     panic!("selftest: `{kernel}` keeps no scratch there")
                 };
                 (t.into(), places_of_map(recording.info(t).shape))
@@ -159,19 +161,19 @@ impl Wire {
             call.args.iter().any(|(written, access)| *access == Access::ReadWrite && overlap(written, &slot))
         });
         let writer = writer.map(|call| call.spec.to_string());
-        let kind = match recording.dtype(&slot) {
-            _ if port.integer => Kind::U32,
-            Dtype::F32 => Kind::F32,
-            Dtype::F16 => Kind::F16,
+        let word = match recording.dtype(&slot) {
+            _ if port.integer => Word::U32,
+            Dtype::F32 => Word::F32,
+            Dtype::F16 => Word::F16,
         };
-        Self { port, slot, kind, words: words as usize, places, writer }
+        Self { port, slot, word, words: words as usize, places, writer }
     }
 }
 
 fn overlap(a: &Slot, b: &Slot) -> bool {
     match (a, b) {
         (Slot::Tensor(a), Slot::Tensor(b)) => a == b,
-        (Slot::Buffer { name: a, offset: at, bytes: len }, Slot::Buffer { name: b, offset, bytes }) => {
+        (Slot::Buffer { buffer: a, offset: at, bytes: len }, Slot::Buffer { buffer: b, offset, bytes }) => {
             a == b && at < &(offset + bytes) && offset < &(at + len)
         }
         _ => false,

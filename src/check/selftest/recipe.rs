@@ -6,7 +6,7 @@ use crate::{
     ops::{adjust_scale, dropout},
     optim::Clip,
     program::{
-        Tape,
+        BufferKind, Tape,
         params::{Init, Role, Shape},
         step::Step,
     },
@@ -80,7 +80,7 @@ impl Case for ClipCase {
         self.clip.record(t);
         let (blocks, _) = t.layout().tables();
         let words = blocks.len() as u32 * 4;
-        let table = At::Buffer { name: "blocks", first: 0, words };
+        let table = At::Buffer { kind: BufferKind::table("blocks"), first: 0, words };
         let mut ports = vec![Port::new("grad", At::Gradient("weight"))];
         if self.clip.norm.is_some() {
             ports.push(Port::integers("blocks", table));
@@ -133,7 +133,7 @@ impl Case for ScaleCase {
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         adjust_scale(t);
-        let word = |first| At::Buffer { name: "report", first, words: 1 };
+        let word = |first| At::Buffer { kind: BufferKind::Report, first, words: 1 };
         vec![Port::integers("skip", word(5)), Port::new("scale", word(6))]
     }
 

@@ -13,11 +13,12 @@ use crate::{
         TuneFlags, json_line,
         print::say,
     },
-    device::{Gpu, is_software},
+    device::Gpu,
     error::{Error, Result},
     lab::ceilings::Ceilings,
     models::{self, Stem},
 };
+use pollster::block_on;
 
 /// Stem, what activations are stored as, images of a batch, update rule.
 type Configuration = (StemFlag, PrecisionFlag, u32, &'static str);
@@ -50,15 +51,15 @@ const SMALL: [Configuration; 6] = [
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let flags = &arguments.model;
-    let mut gpu = flags.open_gpu()?;
+    let gpu = flags.open_gpu()?;
     let (list, configurations, steps) =
-        if is_software(&gpu.info) { ("small", &SMALL[..], 3) } else { ("full", &FULL[..], STEPS) };
+        if gpu.info.is_software() { ("small", &SMALL[..], 3) } else { ("full", &FULL[..], STEPS) };
     let steps = arguments.steps.unwrap_or(steps);
-    let f16 = gpu.has_f16();
+    let f16 = gpu.features.f16;
     let stems = models::find(&flags.model)?.stems;
     let possible = |(stem, precision, ..): &&Configuration| (f16 || *precision == F32) && (stems || *stem == Imagenet);
     let configurations: Vec<_> = configurations.iter().filter(possible).collect();
-    let ceilings = Ceilings::measure(&gpu)?;
+    let ceilings = block_on(Ceilings::measure(&gpu))?;
     if !arguments.json {
         head(&gpu, &ceilings);
         let (model, width, count) = (&flags.model, flags.width, configurations.len());
@@ -72,21 +73,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     for &&(stem, precision, batch_size, optimizer) in &configurations {
         let stem = stems.then_some(stem);
         let flags = ModelFlags { stem, precision, batch_size, optimizer: optimizer.to_owned(), ..flags.clone() };
-        let row = row(&mut gpu, &flags, &arguments.tune, steps)?;
+        let row = row(&gpu, &flags, &arguments.tune, steps)?;
         if !arguments.json {
             line(&row);
         }
         rows.push(row);
     }
     if arguments.json {
-        let (device, driver) = (&gpu.info.name, gpu.driver());
+        let (device, driver) = (&gpu.info.name, &gpu.info.driver);
         json_line(&json!({ "device": device, "driver": driver, "list": list, "ceilings": ceilings, "rows": rows }));
     }
     Ok(())
 }
 
 /// What `velograd bench` says of one configuration, or why it cannot be.
-fn row(gpu: &mut Gpu, flags: &ModelFlags, tune: &TuneFlags, steps: u32) -> Result<Value> {
+fn row(gpu: &Gpu, flags: &ModelFlags, tune: &TuneFlags, steps: u32) -> Result<Value> {
     let start = Instant::now();
     let measured = flags.on(gpu, tune).and_then(|plans| measure(gpu, &plans, flags, steps, start));
     let row = match measured {
@@ -100,7 +101,7 @@ fn row(gpu: &mut Gpu, flags: &ModelFlags, tune: &TuneFlags, steps: u32) -> Resul
         }),
         other => other?,
     };
-    gpu.wait()?; // the memory of this network is free before the next one's is counted
+    block_on(gpu.wait())?; // the memory of this network is free before the next one's is counted
     Ok(row)
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Network, Place, program};
+use super::{AT_UPDATE, Network, Place, program};
 use crate::{
     data::Batch,
     device::runtime::{Argument, Dispatch},
@@ -71,7 +71,7 @@ impl fmt::Display for NotFinite {
     }
 }
 
-impl Network<'_> {
+impl Network {
     /// Runs the batches of the last update again, which was skipped, and names the first kernel whose output is not finite;
     /// `None` if all are. `batches` are all of the update's, in order, as they were given to [`Network::train`]. The running
     /// statistics move once more, so the run should end here.
@@ -81,23 +81,22 @@ impl Network<'_> {
     ///
     /// # Panics
     /// As [`Network::train`].
-    pub fn find_not_finite(&mut self, batches: &[(Batch, Place)]) -> Result<Option<NotFinite>> {
-        self.drain()?;
+    pub async fn find_not_finite(&mut self, batches: &[(Batch, Place)]) -> Result<Option<NotFinite>> {
+        self.drain().await?;
         for (index, (batch, place)) in batches.iter().enumerate() {
             let nth = self.batches - (batches.len() - 1 - index) as i64;
             self.feed(batch, &self.step_of(*place, nth));
-            let gpu = self.runtime.gpu;
-            let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            let mut submission = self.runtime.submission();
             // What the first pass left must not be taken for what this one writes.
-            self.runtime.clear_activations(&mut encoder);
-            self.clear(&mut encoder, if place.first { &["grads"] } else { &[] }, place.first);
-            gpu.queue.submit([encoder.finish()]);
-            let mut programs = vec![program(&self.train, batch.labels.len())];
+            self.runtime.activations().iter().for_each(|buffer| submission.clear(buffer));
+            self.clear(&mut submission, if place.first { AT_UPDATE } else { &[] });
+            submission.submit();
+            let mut programs = vec![program(&self.programs.train, batch.labels.len())];
             if place.last {
-                programs.push(self.update);
+                programs.push(self.update_program());
             }
             for program in programs {
-                if let Some(found) = self.first_of(program, index + 1)? {
+                if let Some(found) = self.first_of(program, index + 1).await? {
                     return Ok(Some(found));
                 }
             }
@@ -105,19 +104,20 @@ impl Network<'_> {
         Ok(None)
     }
 
-    fn first_of(&self, program: usize, batch: usize) -> Result<Option<NotFinite>> {
+    async fn first_of(&self, program: usize, batch: usize) -> Result<Option<NotFinite>> {
         for (at, dispatch) in self.runtime.dispatches(program).iter().enumerate() {
-            let gpu = self.runtime.gpu;
-            let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            self.runtime.encode_range(program, at..at + 1, &mut pass);
-            drop(pass);
-            gpu.queue.submit([encoder.finish()]);
+            let mut submission = self.runtime.submission();
+            submission.run(&[(program, at..at + 1)]);
+            submission.submit();
             let of = |access| dispatch.arguments.iter().filter(move |a| a.binding.access == access);
             for argument in of(Access::ReadWrite) {
-                let Some(output) = self.values(argument)?.filter(|values| values.not_finite > 0) else { continue };
-                let inputs = of(Access::Read).map(|a| self.values(a)).collect::<Result<Vec<_>>>()?;
-                let inputs = inputs.into_iter().flatten().collect();
+                let Some(output) = self.values(argument).await?.filter(|values| values.not_finite > 0) else {
+                    continue;
+                };
+                let mut inputs = Vec::new();
+                for argument in of(Access::Read) {
+                    inputs.extend(self.values(argument).await?);
+                }
                 let (kernel, label) = (Dispatch::kernel(dispatch).to_owned(), dispatch.label.clone());
                 return Ok(Some(NotFinite { kernel, label, batch, output, inputs }));
             }
@@ -126,19 +126,21 @@ impl Network<'_> {
     }
 
     /// What an argument holds, if it is numbers.
-    fn values(&self, argument: &Argument) -> Result<Option<Values>> {
+    async fn values(&self, argument: &Argument) -> Result<Option<Values>> {
         let Argument { binding, buffer, offset, bytes } = argument;
-        let read = |count| self.runtime.read_at::<f32>(buffer, *offset, count);
+        let count = *bytes as usize / 4;
         match binding.element {
-            Some(naga::Scalar::F32) => Ok(Some(Values::new(&binding.name, &read(*bytes as usize / 4)?))),
+            Some(naga::Scalar::F32) => {
+                Ok(Some(Values::new(&binding.name, &self.runtime.read_at::<f32>(buffer, *offset, count).await?)))
+            }
             Some(naga::Scalar::F16) => {
-                let words: Vec<u32> = self.runtime.read_at(buffer, *offset, *bytes as usize / 4)?;
+                let words: Vec<u32> = self.runtime.read_at(buffer, *offset, count).await?;
                 let halves = words.iter().flat_map(|word| [*word as u16, (word >> 16) as u16]);
                 let values: Vec<f32> = halves.map(|bits| half::f16::from_bits(bits).to_f32()).collect();
                 Ok(Some(Values::new(&binding.name, &values)))
             }
             None if binding.name == "report" => {
-                let report = self.runtime.read_at::<Report>(buffer, *offset, 1)?[0];
+                let report = self.runtime.read_at::<Report>(buffer, *offset, 1).await?[0];
                 Ok(Some(Values::new("report", &[report.loss, report.grad_norm])))
             }
             _ => Ok(None),

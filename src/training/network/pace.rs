@@ -4,8 +4,10 @@
 //! any usual GPU a batch takes a small part of that, and is one submission. Where it would be too long, it becomes several,
 //! between which the system gets its turn. The first batch is cut finely, because nothing is known of the device yet.
 
-use super::Stretch;
-use crate::device::{is_software, runtime::Runtime};
+use crate::device::{
+    Info,
+    runtime::{Runtime, Stretch},
+};
 
 /// Seconds that a submission should not exceed on a GPU: a quarter of what Windows grants.
 const LONGEST: f64 = 0.5;
@@ -25,12 +27,17 @@ impl Pace {
         Self { longest, seconds: None }
     }
 
-    pub(super) fn of(info: &wgpu::AdapterInfo) -> Self {
-        Self::new(if is_software(info) { f64::INFINITY } else { LONGEST })
+    pub(super) fn of(info: &Info) -> Self {
+        Self::new(if info.is_software() { f64::INFINITY } else { LONGEST })
+    }
+
+    /// Whether it is known how long work takes, or does not matter.
+    pub(super) fn is_known(&self) -> bool {
+        self.longest.is_infinite() || self.seconds.is_some()
     }
 
     /// What goes into each submission.
-    pub(super) fn parts(&self, runtime: &Runtime<'_>, work: &[Stretch]) -> Vec<Vec<Stretch>> {
+    pub(super) fn parts(&self, runtime: &Runtime, work: &[Stretch]) -> Vec<Vec<Stretch>> {
         let all = total(runtime, work);
         let most = match self.seconds {
             _ if self.longest.is_infinite() => all,
@@ -55,12 +62,12 @@ impl Pace {
     }
 
     /// Takes note of how long some work took.
-    pub(super) fn measured(&mut self, runtime: &Runtime<'_>, work: &[Stretch], seconds: f64) {
+    pub(super) fn measured(&mut self, runtime: &Runtime, work: &[Stretch], seconds: f64) {
         self.seconds = Some(seconds / total(runtime, work));
     }
 
     /// For errors: the work and the heaviest dispatch in it.
-    pub(super) fn describe(&self, runtime: &Runtime<'_>, work: &[Stretch], images: usize) -> String {
+    pub(super) fn describe(&self, runtime: &Runtime, work: &[Stretch], images: usize) -> String {
         let dispatches = || work.iter().flat_map(|(program, range)| &runtime.dispatches(*program)[range.clone()]);
         let Some(heaviest) = dispatches().max_by(|a, b| a.work.total_cmp(&b.work)) else { return String::new() };
         let place = if heaviest.label.is_empty() { String::new() } else { format!(" of {}", heaviest.label) };
@@ -79,7 +86,7 @@ fn push(parts: &mut [Vec<Stretch>], stretch: Stretch) {
     }
 }
 
-fn total(runtime: &Runtime<'_>, work: &[Stretch]) -> f64 {
+fn total(runtime: &Runtime, work: &[Stretch]) -> f64 {
     let of =
         |(program, range): &Stretch| runtime.dispatches(*program)[range.clone()].iter().map(|d| d.work).sum::<f64>();
     work.iter().map(of).sum()

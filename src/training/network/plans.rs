@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Programs;
 use crate::{
     device::{Gpu, runtime},
-    error::{Error, Result},
+    error::Error,
     models::{Config, Model},
     ops::{self, Augment},
     optim::{self, Clip, Optimizer},
@@ -37,6 +38,7 @@ pub struct Recipe {
 }
 
 /// What is recorded.
+#[derive(Clone)]
 pub struct Plans<'a> {
     /// The model.
     pub model: &'a Model,
@@ -44,6 +46,8 @@ pub struct Plans<'a> {
     pub config: Config,
     /// What else.
     pub recipe: Recipe,
+    /// The forms of kernels, and which products are computed in other forms than the table's.
+    pub target: Target,
     /// Batch sizes to train on.
     pub train: Vec<u32>,
     /// Batch sizes to evaluate.
@@ -51,9 +55,14 @@ pub struct Plans<'a> {
 }
 
 impl Plans<'_> {
+    /// The target in the recipe's precision.
+    pub fn target(&self) -> Target {
+        self.target.with(self.recipe.precision)
+    }
+
     /// Records the forward pass of a batch of `n` and, in training, its backward pass.
-    pub fn record(&self, target: &Target, n: u32, training: bool) -> Recording {
-        let mut t = Tape::new(&target.with(self.recipe.precision), training);
+    pub fn record(&self, n: u32, training: bool) -> Recording {
+        let mut t = Tape::new(&self.target(), training);
         (t.dropout, t.no_decay) = (self.recipe.dropout, self.recipe.no_decay);
         let augment = match self.recipe {
             Recipe { augment, .. } if training => augment,
@@ -74,56 +83,55 @@ impl Plans<'_> {
     }
 
     /// The matrix products of all batch sizes, and how each is computed.
-    pub fn products(&self, target: &Target) -> Vec<(Product, Choice)> {
-        let target = target.with(self.recipe.precision);
+    pub fn products(&self) -> Vec<(Product, Choice)> {
+        let target = self.target();
         let sizes = self.train.iter().map(|&n| (n, true)).chain(self.evaluate.iter().map(|&n| (n, false)));
-        let calls = sizes.flat_map(|(n, training)| self.record(&target, n, training).calls);
+        let calls = sizes.flat_map(|(n, training)| self.record(n, training).calls);
         let products: BTreeMap<_, _> = calls.filter_map(|call| call.product).map(|p| (p.name.clone(), p)).collect();
         products.into_values().map(|product| (product.clone(), target.choose(&product))).collect()
     }
 
-    /// Every program: training, evaluation, update, and where the optimizer has one the way to its point of evaluation.
-    pub fn recordings(&self, target: &Target, optimizer: Option<&dyn Optimizer>) -> Vec<Recording> {
-        let train = self.train.iter().map(|&n| self.record(target, n, true));
-        let evaluate = self.evaluate.iter().map(|&n| self.record(target, n, false));
-        let mut recordings: Vec<_> = train.chain(evaluate).collect();
-        if let (Some(optimizer), Some(network)) = (optimizer, recordings.first()) {
-            let layout = network.layout.clone();
-            let target = target.with(self.recipe.precision);
+    /// Every program of the network.
+    pub fn programs(&self, optimizer: Option<&dyn Optimizer>) -> Programs<Recording> {
+        let all = |sizes: &[u32], training| sizes.iter().map(|&n| (n, self.record(n, training))).collect();
+        let (train, evaluate) = (all(&self.train, true), all(&self.evaluate, false));
+        let mut programs = Programs { train, evaluate, update: None, to_evaluation: None };
+        let layout = programs.iter().next().map(|network| network.layout.clone());
+        if let (Some(optimizer), Some(layout)) = (optimizer, layout) {
+            let target = self.target();
             let tape = || Tape::over_layout(&target, &layout);
-            recordings.push(optim::record(optimizer, self.recipe.clip, tape()));
-            recordings.extend(optim::record_evaluation(optimizer, tape()));
+            programs.update = Some(optim::record(optimizer, self.recipe.clip, tape()));
+            programs.to_evaluation = optim::record_evaluation(optimizer, tape());
         }
-        recordings
+        programs
     }
 
     /// Bytes that the same programs would take in f32; `None` where they are.
-    pub fn planned_in_f32(&self, target: &Target, optimizer: Option<&dyn Optimizer>) -> Option<u64> {
+    pub fn planned_in_f32(&self, optimizer: Option<&dyn Optimizer>) -> Option<u64> {
         let recipe = Recipe { precision: Precision::F32, ..self.recipe };
-        let (train, evaluate) = (self.train.clone(), self.evaluate.clone());
-        let wide = Plans { model: self.model, config: self.config, recipe, train, evaluate };
-        let recordings = (recipe != self.recipe).then(|| wide.recordings(target, optimizer))?;
+        let wide = Plans { recipe, ..self.clone() };
+        let (recordings, _) = (recipe != self.recipe).then(|| wide.programs(optimizer).numbered())?;
         Some(runtime::planned_bytes(&recordings, &Plan::new(&recordings, true)))
     }
 
-    /// Refuses what the device cannot hold, naming the largest batch that it can.
-    pub(super) fn check(&self, gpu: &Gpu, recordings: &[Recording]) -> Result<()> {
-        let Err(error) = runtime::fits(gpu, recordings, &Plan::new(recordings, true)) else { return Ok(()) };
+    /// The error for programs that the device cannot hold, naming the largest batch that it can; any other error as it is.
+    pub(super) async fn does_not_fit(&self, gpu: &Gpu, error: Error) -> Error {
+        if gpu.check().is_err() || !matches!(error, Error::Device { .. }) {
+            return error;
+        }
         let asked = self.train.iter().chain(&self.evaluate).copied().max().unwrap_or(1);
-        let holds = |n: u32| {
-            let one = [self.record(&gpu.target, n, !self.train.is_empty())];
-            runtime::fits(gpu, &one, &Plan::new(&one, true)).is_ok()
-        };
         let (mut fits, mut fails) = (0, asked);
         while fits + 1 < fails {
             let n = fits + (fails - fits) / 2;
-            if holds(n) { fits = n } else { fails = n }
+            let one = [self.record(n, !self.train.is_empty())];
+            let holds = runtime::has_room(gpu, &one, &Plan::new(&one, true)).await.is_ok();
+            if holds { fits = n } else { fails = n }
         }
         let hint = match fits {
             0 => "this network fits at no batch size; a smaller --width may".to_owned(),
             n => format!("the largest batch that fits is {n}: --batch-size {n}"),
         };
-        Err(Error::device(format!("a batch of {asked} does not fit: {error}"), hint))
+        Error::device(format!("a batch of {asked} does not fit: {error}"), hint)
     }
 }
 

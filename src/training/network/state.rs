@@ -2,9 +2,8 @@
 
 use crate::{
     error::{Error, Result},
-    ops::SCALER,
-    optim::{self, Updates},
-    program::step::Report,
+    optim::Updates,
+    program::{BufferKind, Kept, step::Report},
 };
 
 use super::Network;
@@ -22,19 +21,18 @@ pub struct State {
     pub evaluating: bool,
 }
 
-impl Network<'_> {
-    /// The buffers that a later update reads what an earlier one wrote to. All others are written anew: by each batch, by
-    /// each update, or by [`Network::new`]. In alphabetical order.
-    pub fn lasting_buffers(&self) -> Vec<String> {
-        let mut names = vec!["params".to_owned(), "running".to_owned()];
-        let state = self.optimizer.iter().flat_map(|optimizer| optimizer.state());
-        names.extend(state.map(|(name, _)| optim::state_name(&name)));
-        names.push(SCALER.to_owned());
-        if self.evaluating {
-            names.push(optim::ASIDE.to_owned());
-        }
-        names.sort_unstable();
-        names
+impl Network {
+    /// The buffers that a later update reads what an earlier one wrote to, in order of their names. All others are written anew: by
+    /// each batch, by each update, or by [`Network::new`].
+    pub fn lasting_buffers(&self) -> Vec<BufferKind> {
+        let lasts = |kind: &&BufferKind| match kind.life().kept {
+            None => false,
+            Some(Kept::Always) => true,
+            Some(Kept::WhileEvaluating) => self.evaluating,
+        };
+        let mut kinds: Vec<_> = self.runtime.kinds().filter(lasts).cloned().collect();
+        kinds.sort_unstable_by_key(BufferKind::to_string);
+        kinds
     }
 
     /// Reads everything that the next update depends on; waits for the device.
@@ -44,13 +42,14 @@ impl Network<'_> {
     ///
     /// # Panics
     /// If submissions are under way: [`Network::drain`] comes first, so that the host has heard of every update.
-    pub fn state(&self) -> Result<State> {
+    pub async fn state(&self) -> Result<State> {
         assert!(self.flights.is_empty(), "state: drain comes first");
-        let read = |name: String| {
-            let buffer = self.runtime.buffer(&name);
-            Ok((name, self.runtime.read(buffer, (buffer.size() / 4) as usize)?))
-        };
-        let buffers = self.lasting_buffers().into_iter().map(read).collect::<Result<_>>()?;
+        let mut buffers = Vec::new();
+        for kind in self.lasting_buffers() {
+            let buffer = self.runtime.buffer(&kind);
+            let words = self.runtime.read(buffer, (buffer.size() / 4) as usize).await?;
+            buffers.push((kind.to_string(), words));
+        }
         Ok(State { buffers, updates: self.updates, batches: self.batches, evaluating: self.evaluating })
     }
 
@@ -63,25 +62,28 @@ impl Network<'_> {
     /// If submissions are under way.
     pub fn restore(&mut self, state: &State) -> Result<()> {
         assert!(self.flights.is_empty(), "restore: drain comes first");
-        let evaluating = std::mem::replace(&mut self.evaluating, state.evaluating && self.to_evaluation.is_some());
+        let evaluating =
+            std::mem::replace(&mut self.evaluating, state.evaluating && self.programs.to_evaluation.is_some());
         let expected = self.lasting_buffers();
-        let words = |name: &str| (self.runtime.buffer(name).size() / 4) as usize;
-        let fits = |(name, found): (&String, &(String, Vec<u32>))| *name == found.0 && words(name) == found.1.len();
+        let words = |kind: &BufferKind| (self.runtime.buffer(kind).size() / 4) as usize;
+        let fits = |(kind, (name, found)): (&BufferKind, &(String, Vec<u32>))| {
+            kind.to_string() == *name && words(kind) == found.len()
+        };
         if expected.len() != state.buffers.len() || !expected.iter().zip(&state.buffers).all(fits) {
-            let list = |names: Vec<(&String, usize)>| format!("{names:?}");
-            let here = list(expected.iter().map(|name| (name, words(name))).collect());
-            let there = list(state.buffers.iter().map(|(name, words)| (name, words.len())).collect());
+            let list = |names: Vec<(String, usize)>| format!("{names:?}");
+            let here = list(expected.iter().map(|kind| (kind.to_string(), words(kind))).collect());
+            let there = list(state.buffers.iter().map(|(name, words)| (name.clone(), words.len())).collect());
             self.evaluating = evaluating;
             return Err(Error::config(
                 "the checkpoint is of another network or optimizer",
                 format!("there: {there}\n  here: {here}"),
             ));
         }
-        for (name, words) in &state.buffers {
-            self.runtime.write(self.runtime.buffer(name), words);
+        for (kind, (_, words)) in expected.iter().zip(&state.buffers) {
+            self.runtime.write(self.runtime.buffer(kind), words);
         }
         let report = Report { skipped: state.updates.skipped, ..Report::default() };
-        self.runtime.write(self.runtime.buffer("report"), &[report]);
+        self.runtime.write(self.runtime.buffer(&BufferKind::Report), &[report]);
         (self.updates, self.batches) = (state.updates, state.batches);
         Ok(())
     }

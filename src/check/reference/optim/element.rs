@@ -71,6 +71,9 @@ pub type Step = Box<dyn Fn(&mut Element<'_>)>;
 /// What a rule measures of an element: parameter, gradient and state before the update.
 pub type Measure = Box<dyn Fn(f64, f64, &[f64; 4]) -> [f64; 2]>;
 
+/// What a rule measures in an update.
+pub type Measured = fn(&Update<'_>) -> Measure;
+
 /// A rule: its formula, what it measures and whether over all tensors, and its settings with their defaults. A choice lists its words,
 /// the default first.
 pub struct Row {
@@ -79,7 +82,7 @@ pub struct Row {
     /// The formula.
     pub step: fn(&Update<'_>) -> Step,
     /// What it measures, and whether the sums run over all tensors.
-    pub measure: Option<(fn(&Update<'_>) -> Measure, bool)>,
+    pub measure: Option<(Measured, bool)>,
     /// The settings.
     pub settings: &'static str,
 }

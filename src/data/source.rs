@@ -1,0 +1,73 @@
+//! Where the batches of a pass over a data set come from.
+
+use std::{pin::Pin, sync::Arc, vec::IntoIter};
+
+use super::{Batch, Dataset, Split};
+use crate::error::{Error, Result};
+
+/// A batch that may have to be waited for.
+pub type Next<'a> = Pin<Box<dyn Future<Output = Option<Result<Batch>>> + 'a>>;
+
+/// The batches of one pass over a data set.
+pub trait Batches {
+    /// The next batch; `None` after the last one, and after an error.
+    fn next(&mut self) -> Next<'_>;
+}
+
+/// Reads a data set in batches: when they are asked for ([`Inline`]), or ahead of that.
+pub trait Source {
+    /// The data set.
+    fn dataset(&self) -> &Arc<dyn Dataset>;
+
+    /// The samples of `split` that `order` names, `batch` at a time. The last batch has what is left and may be smaller.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if `batch` is 0, or whatever keeps the reading from beginning.
+    ///
+    /// # Panics
+    /// While reading, if `order` names a sample that `split` does not have.
+    fn batches(&self, split: Split, order: Vec<u32>, batch: usize) -> Result<Box<dyn Batches>>;
+}
+
+/// Reads each batch where and when it is asked for.
+#[derive(Clone)]
+pub struct Inline(pub Arc<dyn Dataset>);
+
+struct Reading {
+    dataset: Arc<dyn Dataset>,
+    split: Split,
+    batches: IntoIter<Vec<u32>>,
+}
+
+impl Source for Inline {
+    fn dataset(&self) -> &Arc<dyn Dataset> {
+        &self.0
+    }
+
+    fn batches(&self, split: Split, order: Vec<u32>, batch: usize) -> Result<Box<dyn Batches>> {
+        let batches = in_batches(&order, batch)?.into_iter();
+        Ok(Box::new(Reading { dataset: self.0.clone(), split, batches }))
+    }
+}
+
+impl Batches for Reading {
+    fn next(&mut self) -> Next<'_> {
+        let indices = self.batches.next();
+        let read = indices.map(|indices| Batch::read(self.dataset.as_ref(), self.split, &indices));
+        if matches!(read, Some(Err(_))) {
+            self.batches = vec![].into_iter();
+        }
+        Box::pin(std::future::ready(read))
+    }
+}
+
+/// An order cut into batches.
+///
+/// # Errors
+/// [`Error::Config`] if `batch` is 0.
+pub fn in_batches(order: &[u32], batch: usize) -> Result<Vec<Vec<u32>>> {
+    if batch == 0 {
+        return Err(Error::config("a batch of 0 images", "give at least 1"));
+    }
+    Ok(order.chunks(batch).map(<[u32]>::to_vec).collect())
+}

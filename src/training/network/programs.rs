@@ -1,0 +1,37 @@
+//! The programs of a network by what they are for.
+
+use std::collections::BTreeMap;
+
+/// Every program of a network: recorded (`Programs<Recording>`), or as a place in a runtime's list (`Programs<usize>`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Programs<T> {
+    /// Forward, loss and backward pass of a training batch, by the number of its images.
+    pub train: BTreeMap<u32, T>,
+    /// Forward pass and loss of a batch of an evaluation, by the number of its images.
+    pub evaluate: BTreeMap<u32, T>,
+    /// The update; a network that is only evaluated has none.
+    pub update: Option<T>,
+    /// The way to the optimizer's point of evaluation; `None` where that is the parameters themselves.
+    pub to_evaluation: Option<T>,
+}
+
+impl<T> Programs<T> {
+    /// All programs: those of training and of evaluation, the largest batch first, the update, the way to the point of evaluation.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.train.values().rev().chain(self.evaluate.values().rev()).chain(&self.update).chain(&self.to_evaluation)
+    }
+
+    /// The programs as a list in the order of [`Programs::iter`], and the place of each in it.
+    pub fn numbered(self) -> (Vec<T>, Programs<usize>) {
+        let mut list = Vec::new();
+        let mut number = |program: T| {
+            list.push(program);
+            list.len() - 1
+        };
+        let mut all =
+            |programs: BTreeMap<u32, T>| programs.into_iter().rev().map(|(n, program)| (n, number(program))).collect();
+        let (train, evaluate) = (all(self.train), all(self.evaluate));
+        let (update, to_evaluation) = (self.update.map(&mut number), self.to_evaluation.map(&mut number));
+        (list, Programs { train, evaluate, update, to_evaluation })
+    }
+}
