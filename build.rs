@@ -1,21 +1,52 @@
-//! Lists `shaders/**/*.wgsl` into one table, so that adding a file is enough.
+//! Lists `shaders/**/*.wgsl` into one table, so that adding a file is enough, and writes down which build this is: a hash of
+//! that table, and the commit where there is one.
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// What the program is made of. Changes elsewhere (tests, documents) do not make a tree dirty.
+const PROGRAM: [&str; 5] = ["src", "shaders", "build.rs", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
-    let root = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("shaders");
-    println!("cargo::rerun-if-changed=shaders");
+    let package = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
+    // A path that is not there would have cargo run this again each time.
+    PROGRAM.iter().filter(|path| package.join(path).exists()).for_each(rerun_if_changed);
+
+    let root = package.join("shaders");
     let mut rows = Vec::new();
     list(&root, &root, &mut rows);
     rows.sort();
     let mut table = String::from("/// Every shader: path below `shaders/` without the suffix, and its text.\n");
     table.push_str("pub static SHADERS: &[(&str, &str)] = &[\n");
-    for (name, path) in rows {
+    for (name, path) in &rows {
         writeln!(table, "    ({name:?}, include_str!({path:?})),").expect("writing to a string");
     }
     table.push_str("];\n");
-    let out = Path::new(&env::var("OUT_DIR").expect("cargo sets it")).join("shaders.rs");
-    fs::write(out, table).expect("OUT_DIR is writable");
+    fs::write(out.join("shaders.rs"), table).expect("OUT_DIR is writable");
+
+    let (version, kernels) = (env::var("CARGO_PKG_VERSION").expect("cargo sets it"), hash(&rows));
+    let commit = git_commit(&package).or_else(|| packaged_commit(&package));
+    let text = match &commit {
+        Some(commit) => format!("{version} (commit {commit}, kernels {kernels})"),
+        None => format!("{version} (kernels {kernels})"),
+    };
+    let identity = format!(
+        "/// A hash of all shaders.\npub const KERNELS: &str = {kernels:?};\n\
+         /// The commit, and `-dirty` where the program's sources had changed since; `None` where it is not known.\n\
+         pub const COMMIT: Option<&str> = {commit:?};\n\
+         /// Version, commit and kernels in words.\npub const TEXT: &str = {text:?};\n"
+    );
+    fs::write(out.join("identity.rs"), identity).expect("OUT_DIR is writable");
+}
+
+fn rerun_if_changed(path: impl AsRef<Path>) {
+    println!("cargo::rerun-if-changed={}", path.as_ref().display());
 }
 
 fn list(root: &Path, folder: &Path, rows: &mut Vec<(String, String)>) {
@@ -29,4 +60,71 @@ fn list(root: &Path, folder: &Path, rows: &mut Vec<(String, String)>) {
             rows.push((name, path.to_string_lossy().into_owned()));
         }
     }
+}
+
+/// FNV-1a in 64 bits (Fowler, Noll, Vo) over names and texts, as 12 hexadecimal digits. What computes nothing does not count:
+/// comments but for headers (`//!`), blank lines, the space around lines, and how lines end.
+fn hash(rows: &[(String, String)]) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |text: &str| {
+        for byte in text.bytes().chain([b'\n']) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    for (name, path) in rows {
+        add(name);
+        let text = fs::read_to_string(path).expect("a shader is text");
+        for line in text.lines().map(str::trim) {
+            let code = if line.starts_with("//!") { line } else { line.split("//").next().unwrap_or("").trim_end() };
+            if !code.is_empty() {
+                add(code);
+            }
+        }
+    }
+    format!("{:012x}", hash >> 16)
+}
+
+/// The commit of the working tree that the package is the top of. A package that lies in somebody else's tree (a registry's
+/// cache below a home that is kept in git, vendored sources) is not of that tree's commit.
+fn git_commit(package: &Path) -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["--no-optional-locks"]).args(arguments).current_dir(package);
+        // A hook of git that builds must not say which tree this is.
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            command.env_remove(name);
+        }
+        let output = command.output().ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let below_the_top = git(&["rev-parse", "--show-prefix"])?;
+    if !below_the_top.is_empty() {
+        return None;
+    }
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    // Where HEAD has been: grows with every commit and checkout. Without it, HEAD and what it may point at.
+    let inside =
+        |name: &str| Some(package.join(git(&["rev-parse", "--git-path", name])?)).filter(|path| path.is_file());
+    match inside("logs/HEAD") {
+        Some(log) => rerun_if_changed(log),
+        None => {
+            let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
+            let files = ["HEAD", "packed-refs"].into_iter().chain(branch.as_deref());
+            files.filter_map(inside).for_each(rerun_if_changed);
+        }
+    }
+    let changed = git(&[&["status", "--porcelain", "--"], &PROGRAM[..]].concat())?;
+    Some(if changed.is_empty() { commit } else { commit + "-dirty" })
+}
+
+/// The commit that `cargo package` wrote into the package.
+fn packaged_commit(package: &Path) -> Option<String> {
+    let path = package.join(".cargo_vcs_info.json");
+    let text = fs::read_to_string(&path).ok()?;
+    rerun_if_changed(&path);
+    let (_, rest) = text.split_once("\"sha1\"")?;
+    let sha = rest.split('"').nth(1)?;
+    let whole = sha.len() >= 12 && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let dirty = if text.contains("\"dirty\": true") { "-dirty" } else { "" };
+    whole.then(|| format!("{}{dirty}", &sha[..12]))
 }

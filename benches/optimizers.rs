@@ -134,7 +134,7 @@ impl Rule {
     fn seconds(&self, t: u64) -> Result<f64> {
         let optimizer = self.optimizer.as_ref();
         let mut step = Updates { issued: t - 1, ..Updates::default() }.next(optimizer, optimizer.lr());
-        step.loss_scale = 1.0;
+        (step.loss_scale, step.loss_mean) = (1.0, 1.0);
         self.runtime.set_step(&step);
         block_on(program_seconds(&self.runtime, 0))
     }

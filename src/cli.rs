@@ -28,7 +28,7 @@ use crate::{
     check::cooperative::{self, Verdict},
     device::Gpu,
     error::{Error, Result},
-    host::{device::open, rule_file},
+    host::{device::open, identity, rule_file},
     models::{self, Config, Model, Stem, check_width},
     ops::Augment,
     optim::Optimizer,
@@ -39,7 +39,7 @@ use pollster::block_on;
 
 /// Train convolutional networks on any GPU, or none: every operation is a WGSL compute shader.
 #[derive(Parser)]
-#[command(name = "velograd", version, about, max_term_width = 110, args_override_self = true)]
+#[command(name = "velograd", version = identity::TEXT, about, max_term_width = 110, args_override_self = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

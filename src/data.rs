@@ -73,7 +73,7 @@ pub trait Dataset: Send + Sync {
     /// below [`CLASSES`].
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Data`] if the file behind the set can no longer be read or was changed.
+    /// [`Error::Io`](crate::error::Error::Io) or [`Error::Data`](crate::error::Error::Data) if the file behind the set can no longer be read or was changed.
     ///
     /// # Panics
     /// If `index` is not below [`len`](Self::len) or `image` is not [`IMAGE_BYTES`] long.

@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod data;
 pub mod device;
 pub mod files;
+pub mod identity;
 pub mod loader;
 pub mod rule_file;
 pub mod run;

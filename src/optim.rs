@@ -39,7 +39,7 @@ use crate::{
     error::{Error, Result, suggest},
     ops,
     program::{
-        BufferKind, Name, Recording, Slot, Tape,
+        BufferKind, GradNorm, Name, Recording, Slot, Tape, Tensor,
         params::{CHUNK, Layout},
         shader::SHADERS,
         target::Precision,
@@ -69,6 +69,10 @@ pub trait Optimizer {
     fn scalars(&self, t: u64) -> [f64; 4];
     /// The learning rate.
     fn lr(&self) -> f64;
+    /// A bound of the gradient's norm that belongs to the rule. It acts before the rule, and after the bounds of [`Clip`].
+    fn clip_norm(&self) -> Option<f64> {
+        None
+    }
     /// Tables about the arenas that the calls read: buffer and words.
     fn tables(&self, layout: &Layout) -> Vec<(&'static str, Vec<u32>)> {
         let _ = layout;
@@ -240,29 +244,49 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// Appends what bounds the arena `grads`.
-    pub fn record(&self, t: &mut Tape) {
-        let len4 = t.layout().param_floats() / 4;
-        let grads = arena(t, BufferKind::Grads);
+    /// Appends what bounds the arena `grads`, and leaves in [`Tape::grad_norm`] what is then known of its norm. `own` is the
+    /// rule's own bound of the norm ([`Optimizer::clip_norm`]).
+    ///
+    /// The norm is computed once: bounding elements leaves the blocks' sums of squares, and bounding the norm does the guard's
+    /// work too, with the norm before it is bounded.
+    pub fn record(&self, own: Option<f64>, t: &mut Tape) {
+        let (table, count) = blocks(t);
+        let (grads, report) = (arena(t, BufferKind::Grads), report(t));
         if let Some(limit) = self.value {
-            let call = t.call("norm/clip_value").size("len4", len4).size("limit", limit);
-            call.write(grads).over(len4);
+            let sums = t.scratch(4 * count);
+            let call = t.call_reduce("norm/clip_value").size("blocks", count).size("limit", limit);
+            call.read(table).write(grads).write(sums).write(report).groups(count);
+            t.grad_norm = GradNorm::Sums(sums);
         }
-        if let Some(limit) = self.norm {
-            let (table, count) = blocks(t);
-            let (sums, factor) = (t.scratch(4 * count), t.scratch(4));
-            let call = t.call_reduce("norm/partial").size("blocks", count);
-            call.read(table).read(grads).write(sums).groups(count);
-            let call = t.call_reduce("norm/clip_factor").size("blocks", count).size("limit", limit);
-            call.read(sums).write(factor).grid(1, 1, 1);
+        if self.norm.is_some() || own.is_some() {
+            let (sums, factor) = (squares(t), t.scratch(4));
+            let call = t.call_reduce("norm/clip_norm").size("blocks", count);
+            let call = call.constant("LIMITED", self.norm.is_some()).size("limit", self.norm.unwrap_or(0.0));
+            let call = call.constant("OWN", own.is_some()).size("own", own.unwrap_or(0.0) as f32);
+            call.read(sums).write(factor).write(report).grid(1, 1, 1);
+            let len4 = t.layout().param_floats() / 4;
             t.call("norm/scale").size("len4", len4).read(factor).write(grads).over(len4);
+            t.grad_norm = GradNorm::Reported;
         }
     }
 }
 
+/// The blocks' sums of squares of the gradient as it is: those that are known, or else by a pass over it.
+fn squares(t: &mut Tape) -> Tensor {
+    if let GradNorm::Sums(sums) = t.grad_norm {
+        return sums;
+    }
+    let (table, count) = blocks(t);
+    let (grads, sums) = (arena(t, BufferKind::Grads), t.scratch(4 * count));
+    t.call_reduce("norm/partial").size("blocks", count).read(table).read(grads).write(sums).groups(count);
+    sums
+}
+
 /// Records one update over a network's arenas; under mixed precision the loss's scale is then adjusted.
 pub fn record(optimizer: &dyn Optimizer, clip: Clip, mut t: Tape) -> Recording {
-    clip.record(&mut t);
+    if clip != Clip::default() || optimizer.clip_norm().is_some() {
+        clip.record(optimizer.clip_norm(), &mut t);
+    }
     optimizer.record(&mut t);
     if t.target.precision == Precision::Mixed {
         ops::adjust_scale(&mut t);
@@ -335,7 +359,7 @@ fn state(t: &mut Tape, name: impl Into<Name>) -> Slot {
 }
 
 fn report(t: &mut Tape) -> Slot {
-    t.buffer(BufferKind::Report, 32)
+    t.report()
 }
 
 fn blocks(t: &mut Tape) -> (Slot, u32) {
@@ -354,11 +378,12 @@ fn decays(t: &mut Tape) -> Slot {
     t.buffer(DECAYS, 4 * u64::from(chunks))
 }
 
-/// The gradient's norm and the guard against what is not finite: what a rule without norms of its own begins with.
+/// The gradient's norm and the guard against what is not finite: what a rule without norms of its own begins with. Where the
+/// norm was bounded, both are in the report already.
 fn norm_and_guard(t: &mut Tape) {
-    let (table, count) = blocks(t);
-    let sums = t.scratch(4 * count);
-    let (grads, report) = (arena(t, BufferKind::Grads), report(t));
-    t.call_reduce("norm/partial").size("blocks", count).read(table).read(grads).write(sums).groups(count);
+    if t.grad_norm == GradNorm::Reported {
+        return;
+    }
+    let (sums, report, count) = (squares(t), report(t), blocks(t).1);
     t.call_reduce("norm/finish").size("blocks", count).read(sums).write(report).grid(1, 1, 1);
 }

@@ -15,4 +15,4 @@ pub mod target;
 
 pub use buffer::{Buffer, BufferKind, Cleared, Filled, Input, Kept, Life, Name};
 pub use recording::{Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo};
-pub use tape::{CallBuilder, MAX_GROUPS, Param, Tape};
+pub use tape::{CallBuilder, GradNorm, MAX_GROUPS, Param, Tape};

@@ -5,6 +5,7 @@ pub mod metrics;
 pub mod network;
 mod options;
 mod position;
+mod remainder;
 mod rows;
 pub mod schedule;
 mod trainer;
@@ -15,6 +16,7 @@ pub mod whiten;
 
 pub use options::{OnNan, Options};
 pub use position::{Position, Tally};
+pub use remainder::{Cut, Part, Remainder};
 pub use rows::{EpochRow, StepRow, loss_variance};
 pub use trainer::Trainer;
 pub use watch::{After, Checkpoint, Point, Watch, Wish};

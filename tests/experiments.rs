@@ -3,6 +3,8 @@
 use pollster::block_on;
 use std::fs;
 
+use velograd::host::identity;
+
 use crate::{
     folder::{Folder, records, says},
     support::gpu,
@@ -53,6 +55,78 @@ fn compare_and_sweep() {
     says(&folder.refused(2, &[&sweep[..], &["--lr", "fast"]].concat()), &["no list of rates"]);
 }
 
+/// Runs of two builds are no comparison: an experiment that was begun with other kernels is refused, and both builds are named.
+#[test]
+fn another_build_is_refused() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("other-build");
+    folder.write("data_batch_1.bin", &records(20));
+    let compare = ["compare", "--data", ".", "--width", "4", "--batch-size", "16", "--max-steps", "1", "--seeds", "1"];
+    let compare = [&compare[..], &["--optimizers", "sgd", "--out", "cmp"]].concat();
+    folder.works(&compare);
+    let path = folder.0.join("cmp/experiment.json");
+    let mut file: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(file["build"], identity::build());
+    let page = fs::read_to_string(folder.0.join("cmp/report.html")).unwrap();
+    says(&page, &[&format!("velograd {}", identity::TEXT)]);
+    // Another commit with the same kernels goes on.
+    file["build"]["commit"] = "abcdefabcdef".into();
+    fs::write(&path, file.to_string()).unwrap();
+    says(&folder.works(&compare), &["ended before"]);
+    file["build"]["kernels"] = "0123456789ab".into();
+    fs::write(&path, file.to_string()).unwrap();
+    let parts = ["other kernels", "commit abcdefabcdef, kernels 0123456789ab", identity::TEXT, "another --out"];
+    says(&folder.refused(2, &compare), &parts);
+}
+
+/// The same name has the same settings wherever it is compared: those of the VeloGrad paper, unless the defaults are asked
+/// for. A line says which before anything runs, and the page has all of them.
+#[test]
+fn a_name_has_the_same_settings_everywhere() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("settings");
+    folder.write("data_batch_1.bin", &records(20));
+    let small = ["--data", ".", "--width", "4", "--batch-size", "16", "--max-steps", "1", "--seeds", "1"];
+    let run = |command: &str, more: &[&str], out: &str| {
+        folder.works(&[&[command], &small[..], more, &["--out", out]].concat())
+    };
+    let settings = |path: &str| -> serde_json::Value {
+        let text = fs::read(folder.0.join(path).join("seed-0/run.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&text).unwrap()["settings"].take()
+    };
+    let paper = "sgd: lr=0.01, momentum=0.9, weight_decay=1e-4 (as in the VeloGrad paper)";
+    let said = run("compare", &[], "all");
+    says(&said, &["velograd: lr=0.0015 (as in the VeloGrad paper)", "adam: lr=0.001, weight_decay=1e-4 (as", paper]);
+    let said = run("compare", &["--optimizers", "adam,sgd,lion"], "some");
+    says(&said, &[paper, "lion: lr=1e-4 (the rule's defaults)", "--settings default compares every rule"]);
+    assert!(said.find(paper) < said.find("adam, seed 0"), "the settings come first: {said}");
+    for name in ["adam", "sgd"] {
+        assert_eq!(settings(&format!("all/runs/{name}")), settings(&format!("some/runs/{name}")), "{name}");
+    }
+    let sgd = settings("all/runs/sgd");
+    assert_eq!([&sgd["lr"], &sgd["momentum"], &sgd["weight_decay"]], [0.01, 0.9, 1e-4]);
+    let said = run("sweep", &["--optimizers", "sgd", "--lr", "0.01,0.1"], "sweep");
+    says(&said, &["sgd: lr=0.01,0.1, momentum=0.9, weight_decay=1e-4 (as in the VeloGrad paper)"]);
+    assert_eq!(settings("sweep/runs/sgd_lr=0.01"), sgd);
+    run("ablate", &[], "ablate");
+    assert_eq!(settings("ablate/runs/velograd"), settings("all/runs/velograd"));
+
+    let more = ["--optimizers", "adam,sgd", "--settings", "default", "--set", "sgd:lr=0.5"];
+    says(&run("compare", &more, "default"), &["adam: lr=0.001 (the rule's defaults)", "sgd: lr=0.5 (as set)"]);
+    assert_eq!(settings("default/runs/adam")["weight_decay"], 0.0);
+    assert_eq!(settings("default/runs/sgd")["momentum"], 0.0);
+    let said = run("compare", &["--optimizers", "sgd", "--set", "sgd:momentum=0.5"], "set");
+    says(&said, &["sgd: lr=0.01, momentum=0.5, weight_decay=1e-4 (as in the VeloGrad paper, but for what was set)"]);
+    let page = fs::read_to_string(folder.0.join("set/report.html")).unwrap();
+    says(&page, &["<b>sgd</b>", "momentum=0.5", "weight_decay=0.0001", "nesterov=false"]);
+    let refused = [&["compare"], &small[..], &["--settings", "papers", "--out", "x"]].concat();
+    says(&folder.refused(2, &refused), &["did you mean `paper`"]);
+}
+
 /// `--quick` as a newcomer types it, cut short: its set, its sizes, and a page with figures at the end.
 #[test]
 fn quick_experiments() {
@@ -88,7 +162,7 @@ fn ablation() {
         text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["loss"].as_f64().unwrap()).collect()
     };
     // The two rules differ in rounding alone; a few updates do not let that grow.
-    let (without, adam) = (losses("without_all__no_decay"), losses("adam__same_rate_and_betas"));
+    let (without, adam) = (losses("without_all__no_decay"), losses("adam__same_rate_and_betas__no_decay"));
     let whole = losses("velograd");
     assert!(without.iter().zip(&adam).all(|(a, b)| (a - b).abs() < 1e-3 * a), "{without:?} {adam:?}");
     assert!(whole.iter().zip(&adam).any(|(a, b)| (a - b).abs() > 1e-2 * a), "{whole:?} {adam:?}");

@@ -23,7 +23,7 @@ use velograd::{
     optim::{self, Lookahead},
     program::{BufferKind, target::Precision},
     training::{
-        Checkpoint, EpochRow, OnNan, Options, Point, StepRow, Trainer, Watch, Wish,
+        Checkpoint, EpochRow, OnNan, Options, Point, Remainder, StepRow, Trainer, Watch, Wish,
         network::{Plans, Recipe},
         schedule::Schedule,
         weights::Weights,
@@ -132,6 +132,8 @@ fn in_as_many_pieces_as_there_are_updates() {
         options.validate_every = 2;
         options
     };
+    // Two whole updates, and a batch of four images that is carried over.
+    let carry = |options: Options| Options { remainder: Remainder::Carry, ..options };
     for options in [
         options("velograd", &[("lookahead_k", "2")]),
         airbench(options("muon", &[("variant", "airbench"), ("aux", "sgd"), ("first_bias_updates", "4")])),
@@ -139,8 +141,12 @@ fn in_as_many_pieces_as_there_are_updates() {
         options("sgd", &[("momentum", "0.9"), ("nesterov", "true")]),
         options("schedulefree", &[("warmup_steps", "3")]),
         around(options("adam", &[])),
+        carry(options("velograd", &[("lookahead_k", "2")])),
+        // One epoch is not evaluated, so what is carried over stays where the device adds to it.
+        Options { validate_every: 2, ..carry(options("schedulefree", &[("warmup_steps", "3")])) },
     ] {
-        // Updates and epochs, and between the two the moment before an evaluation.
+        // Updates and epochs, and between the two the moment before an evaluation; where a batch is carried over there are as many
+        // points, since the moment after it takes the place of an update.
         let points = std::cell::RefCell::new(vec![]);
         compare(gpu, &options, |at| {
             let new = !points.borrow().contains(&at);
@@ -228,14 +234,17 @@ fn a_lost_device_costs_no_bit() {
 fn a_run_that_diverges_ends_at_the_same_update() {
     let Some(gpu) = gpu() else { return };
     for (on_nan, epochs, updates) in [(OnNan::Skip, 30, 20), (OnNan::Stop, 3, 1)] {
-        let options = Options { on_nan, epochs, early_stop: None, ..options("sgd", &[("lr", "1e30")]) };
-        let mut seen = std::collections::HashSet::new();
-        let outcome = compare(gpu, &options, |at| {
-            at.updates.is_multiple_of(2) && seen.insert(at.updates) && at.after == velograd::training::After::Update
-        });
-        let first = outcome.diverged.expect("a rate of 1e30 diverges");
-        let skipped = outcome.rows.iter().filter(|row| row.contains("\"skipped\":true")).count();
-        assert!(skipped >= updates && first <= 3, "{first} {skipped}");
+        for remainder in [Remainder::Step, Remainder::Carry] {
+            let sgd = options("sgd", &[("lr", "1e30")]);
+            let options = Options { on_nan, epochs, remainder, early_stop: None, ..sgd };
+            let mut seen = std::collections::HashSet::new();
+            let outcome = compare(gpu, &options, |at| {
+                at.updates.is_multiple_of(2) && seen.insert(at.updates) && at.after == velograd::training::After::Update
+            });
+            let first = outcome.diverged.expect("a rate of 1e30 diverges");
+            let skipped = outcome.rows.iter().filter(|row| row.contains("\"skipped\":true")).count();
+            assert!(skipped >= updates && first <= 3, "{first} {skipped}");
+        }
     }
 }
 
@@ -295,6 +304,13 @@ fn another_run_is_refused() {
         assert!(error.contains("another network or optimizer") && error.contains("params"), "{error}");
         assert!(block_on(trainer.network.weights()).unwrap() == before && trainer.position().step == 0);
     }
+    // One with a gradient that waits is of a run that carries over.
+    let mut watcher = Rows::until(|at| at.epochs == 1);
+    let carry = Options { remainder: Remainder::Carry, ..options.clone() };
+    block_on(trainer(gpu, &carry).run(&mut watcher)).unwrap();
+    let waiting = watcher.taken.unwrap();
+    assert!(waiting.network.waiting.is_some() && waiting.network.buffers.iter().any(|(name, _)| name == "grads"));
+    assert!(trainer(gpu, &options).restore(waiting).is_err());
     for batch in [1, 8, usize::MAX] {
         let mut checkpoint = taken();
         checkpoint.position.batch = batch;

@@ -49,9 +49,13 @@ fn stepper(gpu: &Gpu, rule: &Rule, set: &[(&str, &str)], inputs: &OptimizerInput
 fn a_copy_of_a_rule_has_its_bits() {
     let Some(gpu) = gpu() else { return };
     let inputs = OptimizerInputs::new(&[3, 1030, 20_000], 9);
-    for (name, set) in
-        [("adamw", &[("amsgrad", "true")][..]), ("laprop", &[("official", "true")]), ("vradam", &[]), ("lamb", &[])]
-    {
+    for (name, set) in [
+        ("adamw", &[("amsgrad", "true")][..]),
+        ("laprop", &[("official", "true")]),
+        ("vradam", &[]),
+        ("lamb", &[]),
+        ("amvt", &[("clip", "0.5")]),
+    ] {
         let path = format!("{}/shaders/optim/{name}.wgsl", env!("CARGO_MANIFEST_DIR"));
         let copy = Rule::parse("copy", "copy.wgsl", &fs::read_to_string(path).unwrap()).unwrap();
         let (mut own, mut program) =

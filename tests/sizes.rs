@@ -12,7 +12,7 @@ use velograd::{
     optim::{self, Clip, Lookahead},
     program::{params::NoDecay, target::Precision},
     random::Rng,
-    training::{OnNan, Options, StepRow, Watch, network::Recipe, schedule::Schedule, weights::Weights},
+    training::{OnNan, Options, Remainder, StepRow, Watch, network::Recipe, schedule::Schedule, weights::Weights},
 };
 
 use crate::support::gpu;
@@ -69,6 +69,7 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
         max_steps: Some(2),
         batch: number(rng, 20, &[0, 65, 65_537, u32::MAX]),
         accumulate: number(rng, 3, &[0, 100, u32::MAX]),
+        remainder: [Remainder::Step, Remainder::Step, Remainder::Drop, Remainder::Carry][rng.below(4) as usize],
         recipe: Recipe {
             augment: [Augment::None, Augment::Paper, Augment::Airbench][rng.below(3) as usize],
             tta: rng.below(2) == 0,

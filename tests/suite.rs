@@ -6,8 +6,14 @@ mod airbench;
 /// The program: what it writes, and what it says of bad input.
 mod cli;
 
+/// Bounds of the gradient.
+mod clipping;
+
 /// Experiments: several runs in one folder, and the rules alone.
 mod experiments;
+
+/// What dropout drops.
+mod dropout;
 
 /// The program in a folder of its own.
 mod folder;
@@ -32,6 +38,8 @@ mod no_gpu {
     /// Files that are damaged, forged or endless.
     mod hostile;
 
+    /// Which build this is.
+    mod identity;
     /// The rooms of the sources, and what they may take from each other.
     mod rooms;
 
@@ -77,6 +85,9 @@ mod profile;
 
 /// The recipes that come with the program.
 mod recipes;
+
+/// What becomes of images that do not fill an update.
+mod remainder;
 
 /// The page of a comparison, in a browser.
 mod report;

@@ -354,23 +354,6 @@ fn a_schedule_reaches_the_update() {
     assert!(weights.params == Weights::init(&layout, 1).params, "weights moved at a rate of 0");
 }
 
-/// The norm in the log is that of what the rule saw.
-#[test]
-fn clipping_bounds_the_norm() {
-    let data = shapes(64, 0);
-    let norm = |clip: optim::Clip| {
-        let recipe = Recipe { clip, ..Recipe::default() };
-        let (rows, _) = rows_of(Options { recipe, ..options(TINY) }, &data)?;
-        Some(rows.steps[0].grad_norm)
-    };
-    let Some(free) = norm(optim::Clip::default()) else { return };
-    assert!(free > 1.0, "{free}");
-    let clipped = norm(optim::Clip { norm: Some(0.5), value: None }).unwrap();
-    assert!((clipped - 0.5).abs() < 1e-4, "{clipped}");
-    let by_value = norm(optim::Clip { norm: None, value: Some(1e-3) }).unwrap();
-    assert!(by_value < free && by_value > 1e-3, "{by_value}");
-}
-
 /// Smoothing and dropout change training, and leave evaluation alone.
 #[test]
 fn smoothing_and_dropout_act_in_training_alone() {

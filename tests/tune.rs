@@ -6,6 +6,7 @@ use pollster::block_on;
 use velograd::{
     data::Batch,
     device::Gpu,
+    host::identity,
     models::{self, Config, Stem},
     optim,
     program::{
@@ -254,7 +255,7 @@ fn what_was_measured_is_remembered() {
     if gpu().is_none() {
         return;
     }
-    let folder = Folder::new("memory");
+    let folder = Folder::new("tuning-memory");
     let model = ["--width", "8", "--batch-size", "8"];
     let said = folder.works(&[&["tune"], &model[..]].concat());
     says(&said, &["conv2d/backward_weight", "the table's", "chosen", "GFLOP/s", "tuned "]);
@@ -272,6 +273,12 @@ fn what_was_measured_is_remembered() {
         fs::write(path, damage).unwrap();
         says(&remarks(&folder, &bench), &["tuned "]);
     }
+    // What was measured of other kernels says nothing of these.
+    let name = path.file_name().unwrap().to_str().unwrap();
+    assert!(name.contains(identity::KERNELS), "{name}");
+    fs::write(path.with_file_name(name.replace(identity::KERNELS, "0123456789ab")), &whole).unwrap();
+    fs::remove_file(path).unwrap();
+    says(&remarks(&folder, &bench), &["tuned "]);
     let json = folder.works(&[&["tune", "--json"], &model[..]].concat());
     let rows: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(rows.iter().any(|row| row["chosen"] == true) && rows.iter().all(|row| row["ms"].is_f64()));

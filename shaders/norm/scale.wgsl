@@ -1,4 +1,4 @@
-// g <- factor * g
+// g <- factor * g; a factor of 1 leaves the gradient alone.
 #import grid
 
 struct Sizes { len4: u32 }
@@ -12,5 +12,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         @builtin(local_invocation_index) lane: u32) {
     let i = flat_group(group, groups) * 64u + lane;
     if i >= sizes.len4 { return; }
-    grads[i] *= factor[0].x;
+    if factor[0].x != 1.0 { grads[i] *= factor[0].x; }
 }

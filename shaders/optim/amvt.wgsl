@@ -1,4 +1,5 @@
 //! source = "the AMVT paper, Algorithm 1"
+//! clip_norm = "clip"
 //! state = { m = {}, v = {}, s = {} }
 //! [settings]
 //! lr = { default = 1e-3, min = 0, doc = "the learning rate" }
@@ -11,8 +12,6 @@
 //! eps_mode = { words = ["inside", "outside"], doc = "eps under the root, or beside it" }
 //! bias_corrected = { default = true, doc = "the corrected first moment in the step" }
 //! clip = { default = 0.0, min = 0, doc = "the largest norm of the whole gradient; 0 for no limit" }
-//! [constants]
-//! CLIP = "clip != 0"
 //! [scalars]
 //! one_minus_beta1 = "1 - beta1"
 //! one_minus_beta2 = "1 - beta2"
@@ -22,7 +21,7 @@
 //! third = "1 / (1 - beta3^t)"
 // AMVT: Adam whose second moment is joined by the variance of the gradient around its mean.
 //
-//   CLIP:  g <- g * clip/||g|| if ||g|| > clip                           the norm over all tensors
+//   g     <- g * clip/||g|| if ||g|| > clip                               norm/clip_norm.wgsl, before this
 //   m     <- beta1*m + (1-beta1)*g;  v <- beta2*v + (1-beta2)*g^2
 //   s     <- beta3*s + (1-beta3)*(g-m)^2                                 the new m, not corrected
 //   m^, v^, s^ = m/(1-beta1^t), v/(1-beta2^t), s/(1-beta3^t)             without bias_corrected m^ = m
@@ -33,12 +32,9 @@
 // The AMVT paper, Algorithm 1, with m^ of its step 7. g - m is beta1*(g - m_old), which cancels less.
 fn update(old: Element) -> Element {
     var e = old;
-    var scale = 1.0;
-    if CLIP && at.grad_norm > settings.clip { scale = settings.clip / at.grad_norm; }
-    let g = scale * e.g;
-    e.m = average(old.m, at.one_minus_beta1, g);
-    e.v = average_square(e.v, at.one_minus_beta2, g);
-    e.s = average_square(e.s, at.one_minus_beta3, settings.beta1 * (g - old.m));
+    e.m = average(old.m, at.one_minus_beta1, e.g);
+    e.v = average_square(e.v, at.one_minus_beta2, e.g);
+    e.s = average_square(e.s, at.one_minus_beta3, settings.beta1 * (e.g - old.m));
     let v = e.v * at.second;
     let s = e.s * at.third;
     var root = sqrt(v + s + settings.eps);

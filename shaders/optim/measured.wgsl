@@ -1,5 +1,5 @@
-// After a rule's `measure`: the sums of its blocks per tensor, or OVER_ALL, the gradient's norm into the report, and the guard. One
-// workgroup.
+// After a rule's `measure`: the sums of its blocks per tensor, or OVER_ALL, the gradient's norm into the report, and the guard; with
+// REPORTED, where the norm was bounded before, guard and norm are there. One workgroup.
 #import reduce
 #import report
 #import blocks
@@ -26,8 +26,9 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     if OVER_ALL {
         for (var i = lane; i < sizes.segments; i += LANES) { totals[i] = total; }
     }
-    if lane == 0u {
+    if lane == 0u && !REPORTED {
         report.grad_norm = sqrt(total.w);
+        report.bounded_norm = report.grad_norm;
         report.skip = select(1u, 0u, finite(total.w) && finite(report.loss));
         report.skipped += report.skip;
     }

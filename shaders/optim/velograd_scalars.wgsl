@@ -1,4 +1,5 @@
-// VeloGrad, 2 of 5. From the blocks' sums to what each tensor is updated with, and the guard. One workgroup.
+// VeloGrad, 2 of 5. From the blocks' sums to what each tensor is updated with, and the guard; with REPORTED, where the norm was
+// bounded before, guard and norm are in the report. One workgroup.
 //
 //   l    <- beta2*l + (1-beta2)*loss                          loss average, no bias correction
 //   n    =  ||g||,  sim = <g,g_prev> / (n*||g_prev|| + eps)   0 at t = 1; per tensor, or GLOBAL: over all
@@ -34,8 +35,9 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         mine += sum;
     }
     let total = reduce_sum(lane, mine);
-    let loss = report.loss * step.loss_scale;
-    let skip = !(finite(total.x) && finite(loss));
+    let loss = report.loss * step.loss_mean;
+    var skip = !(finite(total.x) && finite(loss));
+    if REPORTED { skip = report.skip != 0u; }
     let loss_average = memory[0] + sizes.one_minus_beta2 * (loss - memory[0]);
     let row = scalars_of_update(report.skipped);
     let first = row.w != 0.0;
@@ -63,8 +65,11 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     storageBarrier();
     if lane == 0u {
         if !skip { memory[0] = loss_average; }
-        report.grad_norm = sqrt(total.x);
-        report.skip = select(0u, 1u, skip);
-        report.skipped += report.skip;
+        if !REPORTED {
+            report.grad_norm = sqrt(total.x);
+            report.bounded_norm = report.grad_norm;
+            report.skip = select(0u, 1u, skip);
+            report.skipped += report.skip;
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     host::{files::write_atomically, rule_file, signals::Stop},
     lab::{
         comparison::{Comparison, Pairs},
-        experiment::{self, Ended, Experiment, Variant, grid},
+        experiment::{self, Ended, Experiment, Variant, grid, paper::Base},
         figure::{Figure, to_png},
         report::Page,
         sweep::{self, Sweep},
@@ -78,9 +78,11 @@ impl Shown {
 pub(super) struct CompareArguments {
     #[command(flatten)]
     common: Common,
-    /// The update rules, names and files with rules of one's own [default: velograd, adam and sgd with the settings of the VeloGrad paper]
-    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE.wgsl,...")]
+    /// The update rules, names and files with rules of one's own
+    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE.wgsl,...", default_value = "velograd,adam,sgd")]
     optimizers: Vec<String>,
+    #[command(flatten)]
+    settings: SettingsFlag,
     /// A setting of one optimizer, as often as needed
     #[arg(long = "set", value_name = "NAME:KEY=VALUE", value_parser = named)]
     set: Vec<(String, String, String)>,
@@ -93,6 +95,8 @@ pub(super) struct SweepArguments {
     /// The update rules, names and files with rules of one's own
     #[arg(long, value_delimiter = ',', value_name = "NAME|FILE.wgsl,...", default_value = "velograd,adam,sgd")]
     optimizers: Vec<String>,
+    #[command(flatten)]
+    settings: SettingsFlag,
     /// Learning rates: LOW:HIGH:logN, LOW:HIGH:linN or a list
     #[arg(long, value_name = "RATES", default_value = "1e-4:1e-1:log7")]
     lr: String,
@@ -107,12 +111,18 @@ pub(super) struct AblateArguments {
     common: Common,
 }
 
-/// The settings of the VeloGrad paper's three optimizers; the decay of Adam and SGD is coupled.
-const PAPER: [(&str, &[(&str, &str)]); 3] = [
-    ("velograd", &[]), // its defaults are the paper's: lr 0.0015, betas 0.9 and 0.99, decay 1e-4
-    ("adam", &[("lr", "0.001"), ("weight_decay", "1e-4")]),
-    ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("weight_decay", "1e-4")]),
-];
+/// `--settings` of `compare` and `sweep`.
+#[derive(Args)]
+struct SettingsFlag {
+    /// Where the settings of each optimizer start: paper, those of the VeloGrad paper's experiment for velograd, adam and sgd and
+    /// the rule's defaults for others; or default, the rule's defaults for all. --set overrides either
+    #[arg(long, value_name = "paper|default", default_value = "paper", value_parser = base)]
+    settings: Base,
+}
+
+fn base(text: &str) -> std::result::Result<Base, String> {
+    text.parse().map_err(|e: Error| e.to_string())
+}
 
 /// VeloGrad's mechanisms, each a switch.
 const MECHANISMS: [&str; 6] = ["use_select", "use_loss", "use_norm", "use_sim", "use_adaptive_decay", "use_lookahead"];
@@ -126,16 +136,12 @@ fn variant(label: impl Into<String>, optimizer: impl Into<RuleChoice>, set: Vec<
 }
 
 pub(super) fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
-    let mut variants: Vec<Variant> = if arguments.optimizers.is_empty() {
-        PAPER.iter().map(|(name, set)| variant(*name, *name, owned(set))).collect()
-    } else {
-        asked_for(&arguments.common, &arguments.optimizers)?
-    };
-    apply(&mut variants, &arguments.set)?;
+    let (variants, lines) =
+        variants(&arguments.common, &arguments.optimizers, &arguments.settings, &arguments.set, None)?;
     let target = arguments.common.target;
     let title = variants.iter().map(|v| v.label.as_str()).collect::<Vec<_>>().join(", ");
     let of_variants = variants.clone();
-    run(&arguments.common, variants, &|runs, experiment| {
+    run(&arguments.common, variants, &lines, &|runs, experiment| {
         let comparison = Comparison::new(&of_variants, runs, target, Pairs::All);
         compared(&format!("Comparison: {title}"), &comparison, runs, experiment)
     })
@@ -166,8 +172,9 @@ fn compared(title: &str, comparison: &Comparison<'_>, runs: &[Ended], of: &Exper
 
 pub(super) fn sweep(arguments: &SweepArguments) -> Result<ExitCode> {
     let rates = grid(&arguments.lr)?;
-    let mut variants = asked_for(&arguments.common, &arguments.optimizers)?;
-    apply(&mut variants, &arguments.set)?;
+    let rated = Some(arguments.lr.as_str());
+    let (variants, lines) =
+        variants(&arguments.common, &arguments.optimizers, &arguments.settings, &arguments.set, rated)?;
     let optimizers: Vec<String> = variants.iter().map(|v| v.label.clone()).collect();
     let at = |v: &Variant, rate: &f64| {
         let mut set = v.set.clone();
@@ -175,7 +182,7 @@ pub(super) fn sweep(arguments: &SweepArguments) -> Result<ExitCode> {
         variant(sweep::label(&v.label, *rate), &v.optimizer, set)
     };
     let variants = variants.iter().flat_map(|v| rates.iter().map(move |rate| at(v, rate))).collect();
-    run(&arguments.common, variants, &|runs, of| {
+    run(&arguments.common, variants, &lines, &|runs, of| {
         let sweep = Sweep { optimizers: &optimizers, rates: &rates, runs };
         let (table, lines) = (sweep.table(), sweep.lines());
         let mut shown = Shown::new(format!("{}\n{}", table.text(), lines.join("\n")));
@@ -197,15 +204,25 @@ pub(super) fn sweep(arguments: &SweepArguments) -> Result<ExitCode> {
 
 pub(super) fn ablate(arguments: &AblateArguments) -> Result<ExitCode> {
     let off = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect::<Vec<_>>();
-    let mut variants = vec![variant("velograd", "velograd", vec![])];
-    variants.extend(MECHANISMS.map(|key| variant(format!("without {}", &key[4..]), "velograd", off(&[key]))));
+    // VeloGrad is that of `compare`; what is switched off comes on top.
+    let velograd = |label: String, more: Vec<(String, String)>| {
+        variant(label, "velograd", [Base::Paper.settings(&"velograd".into()), more].concat())
+    };
+    let mut variants = vec![velograd("velograd".into(), vec![])];
+    variants.extend(MECHANISMS.map(|key| velograd(format!("without {}", &key[4..]), off(&[key]))));
     // Without all of them and without decay the rule is Adam, which runs beside it at the same rate and betas.
     let mut nothing = off(&MECHANISMS);
     nothing.push(("weight_decay".into(), "0".into()));
-    variants.push(variant("without all, no decay", "velograd", nothing));
-    variants.push(variant("adam, same rate and betas", "adam", owned(&[("lr", "0.0015"), ("beta2", "0.99")])));
+    variants.push(velograd("without all, no decay".into(), nothing));
+    let adam = owned(&[("lr", "0.0015"), ("beta2", "0.99")]);
+    variants.push(variant("adam, same rate and betas, no decay", "adam", adam));
+    let line = |v: &Variant| {
+        let line = Base::Paper.line(&v.optimizer, &v.set, None)?;
+        Ok(if v.label == v.optimizer.name() { line } else { format!("{}, {line}", v.label) })
+    };
+    let lines: Vec<String> = variants.iter().map(line).collect::<Result<_>>()?;
     let of_variants = variants.clone();
-    run(&arguments.common, variants, &|runs, experiment| {
+    run(&arguments.common, variants, &lines, &|runs, experiment| {
         let comparison = Comparison::new(&of_variants, runs, arguments.common.target, Pairs::WithFirst);
         let mut shown = compared("Ablation of VeloGrad", &comparison, runs, experiment)?;
         shown.figure("ablation", &comparison.dots())?;
@@ -213,13 +230,27 @@ pub(super) fn ablate(arguments: &AblateArguments) -> Result<ExitCode> {
     })
 }
 
-/// The optimizers that were asked for, by name or by file, without settings.
-fn asked_for(common: &Common, optimizers: &[String]) -> Result<Vec<Variant>> {
+/// The optimizers as they are compared, asked for by name or by file, and a line for each that says with which settings; `rates` are the
+/// learning rates where those are swept.
+fn variants(
+    common: &Common,
+    optimizers: &[String],
+    SettingsFlag { settings: base }: &SettingsFlag,
+    set: &[(String, String, String)],
+    rates: Option<&str>,
+) -> Result<(Vec<Variant>, Vec<String>)> {
     let one = |argument: &String| {
         let rule = rule_file::choose_in(&common.out, argument)?;
-        Ok(variant(rule.name(), &rule, vec![]))
+        Ok(variant(rule.name(), &rule, base.settings(&rule)))
     };
-    optimizers.iter().map(one).collect()
+    let mut variants: Vec<Variant> = optimizers.iter().map(one).collect::<Result<_>>()?;
+    let of_paper = variants.iter().any(|v| !v.set.is_empty());
+    apply(&mut variants, set)?;
+    let mut lines: Vec<_> = variants.iter().map(|v| base.line(&v.optimizer, &v.set, rates)).collect::<Result<_>>()?;
+    if of_paper {
+        lines.push("--settings default compares every rule at its own defaults".into());
+    }
+    Ok((variants, lines))
 }
 
 /// Gives each optimizer its settings.
@@ -235,10 +266,11 @@ fn apply(variants: &mut [Variant], set: &[(String, String, String)]) -> Result<(
     Ok(())
 }
 
-/// Makes the runs; whenever one has ended, writes what `show` makes of those so far.
+/// Makes the runs, after `lines` about their settings; whenever one has ended, writes what `show` makes of those so far.
 fn run(
     common: &Common,
     variants: Vec<Variant>,
+    lines: &[String],
     show: &dyn Fn(&[Ended], &Experiment<'_>) -> Result<Shown>,
 ) -> Result<ExitCode> {
     let Common { recipe, checkpoints, seeds, out, .. } = common;
@@ -282,6 +314,7 @@ fn run(
         shown.files.iter().try_for_each(|(name, bytes)| write_atomically(&out.join(name), bytes))?;
         Ok(shown)
     };
+    lines.iter().for_each(|line| say!("{line}"));
     let runs = block_on(experiment.run(
         &mut |variant, seed, starts| {
             say!("{}, seed {seed}{}", variant.label, if starts { "" } else { ": ended before" });

@@ -29,11 +29,10 @@ pub(super) fn compiling(done: usize, total: usize) {
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     epochs: u32,
-    /// Images of an epoch.
+    /// Images that are trained on in an epoch.
     train: u64,
     /// Images the run will see, as far as is known now.
     images: u64,
-    before: u64,
     /// Images that another process has seen.
     resumed: u64,
     start: Instant,
@@ -42,7 +41,8 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(options: &Options, train: usize) -> Self {
-        let of_epochs = u64::from(options.epochs) * train as u64;
+        let train = options.cut(train).trained() as u64;
+        let of_epochs = u64::from(options.epochs) * train;
         let update = u64::from(options.batch) * u64::from(options.accumulate);
         let images = options.max_steps.map_or(of_epochs, |n| of_epochs.min(n.saturating_mul(update)));
         let bar = stderr().is_terminal().then(|| {
@@ -51,16 +51,7 @@ impl Progress {
             bar.set_style(ProgressStyle::with_template(style).expect("a valid template").progress_chars("█▉▊▋▌▍▎▏ "));
             bar
         });
-        Self {
-            bar,
-            epochs: options.epochs,
-            train: train as u64,
-            images,
-            before: 0,
-            resumed: 0,
-            start: Instant::now(),
-            printed: None,
-        }
+        Self { bar, epochs: options.epochs, train, images, resumed: 0, start: Instant::now(), printed: None }
     }
 
     pub(super) fn finish(self) {
@@ -80,7 +71,7 @@ impl Progress {
 
 impl Watch for Progress {
     fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
-        let done = self.before + images;
+        let done = u64::from(row.epoch - 1) * self.train + images;
         let rate = (done - self.resumed) as f64 / self.start.elapsed().as_secs_f64();
         let accuracy = 100.0 * hits as f64 / images as f64;
         let note = match (row.skipped, row.scale) {
@@ -99,9 +90,6 @@ impl Watch for Progress {
             let _ = stdout().flush();
             self.printed = Some(Instant::now());
         }
-        if images == total {
-            self.before = done;
-        }
         Ok(())
     }
 
@@ -119,11 +107,7 @@ impl Watch for Progress {
     }
 
     fn resumed(&mut self, position: &Position) {
-        self.before = position.epochs.len() as u64 * self.train;
-        self.resumed = self.before + position.tally.images;
-        if position.tally.images == self.train {
-            self.before = self.resumed; // the epoch lacks its evaluation alone
-        }
+        self.resumed = position.epochs.len() as u64 * self.train + position.tally.images;
     }
 
     fn remark(&mut self, text: &str) {

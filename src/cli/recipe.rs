@@ -26,7 +26,7 @@ use crate::{
         params::NoDecay,
         target::{Precision, Target},
     },
-    training::{OnNan, Options, network::Recipe, schedule::Schedule},
+    training::{OnNan, Options, Remainder, network::Recipe, schedule::Schedule},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -61,6 +61,10 @@ pub(super) struct RecipeFlags {
     /// Batches whose gradients are averaged into one update [default: paper 2, quick 1]
     #[arg(long)]
     accumulate: Option<u32>,
+    /// What becomes of an epoch's images that do not fill an update: step makes a smaller update of them, drop leaves them out,
+    /// carry adds their gradient to that of the next epoch's first update [default: step]
+    #[arg(long, value_name = "step|drop|carry", value_parser = remainder)]
+    remainder: Option<Remainder>,
     /// What activations and their gradients are stored as
     #[arg(long, value_enum, default_value = "f32")]
     precision: PrecisionFlag,
@@ -230,6 +234,7 @@ impl RecipeFlags {
             max_steps: self.max_steps,
             batch: self.batch_size.unwrap_or(paper.batch),
             accumulate: self.accumulate.unwrap_or(accumulate),
+            remainder: self.remainder.unwrap_or_default(),
             recipe: Recipe {
                 precision,
                 augment: self.augment.unwrap_or(AugmentFlag::Paper).into(),
@@ -310,6 +315,7 @@ impl RecipeFlags {
         let optional = [
             ("tta", options.recipe.tta.then(|| true.into())),
             ("precision", mixed.then(|| options.recipe.precision.name().into())),
+            ("remainder", self.remainder.filter(|r| *r != Remainder::Step).map(|r| r.name().into())),
             ("max-steps", options.max_steps.map(whole)),
             ("warmup", (self.warmup > 0).then(|| whole(self.warmup))),
             ("lookahead", self.lookahead.map(|l| format!("{},{}", l.k, l.alpha).into())),
@@ -445,6 +451,10 @@ fn flags(path: &Path, table: &toml::Table, optimizers: Option<&OsStr>) -> Result
 }
 
 fn lookahead(text: &str) -> std::result::Result<Lookahead, String> {
+    text.parse().map_err(|e: Error| e.to_string())
+}
+
+fn remainder(text: &str) -> std::result::Result<Remainder, String> {
     text.parse().map_err(|e: Error| e.to_string())
 }
 

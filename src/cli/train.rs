@@ -234,7 +234,7 @@ impl Arguments {
         run["init"] = before["init"].clone();
 
         let told = &mut |remark: String| say!("{remark}");
-        let (record, loaded) = Record::resume(folder, lock, &run, self.checkpoints.policy(), ended, told)?;
+        let (mut record, loaded) = Record::resume(folder, lock, &run, self.checkpoints.policy(), ended, told)?;
         let mut trainer = setup.trainer(|layout| match &self.init {
             Some(path) if loaded.is_none() => {
                 let (found, expected) = (json!(crc32(path)?), &run["init"]);
@@ -247,15 +247,17 @@ impl Arguments {
             _ if loaded.is_some() => Ok(Weights::init(layout, self.seed)),
             _ => self.first_weights(&setup, layout),
         })?;
+        let anew = loaded.is_none();
         match loaded {
             None => say!("no checkpoint in {}: the run begins anew", folder.display()),
             Some(loaded) => {
                 trainer.restore(loaded.checkpoint)?;
                 let Position { step, epochs, .. } = trainer.position();
                 say!("continued from {}: {step} updates, {} whole epochs", loaded.path.display(), epochs.len());
+                record.goes_on(&before, &mut run, *step)?.iter().for_each(|remark| say!("{remark}"));
             }
         }
-        if extend.is_some() {
+        if anew || extend.is_some() {
             record.run(&run)?;
         }
         self.train(&setup, trainer, run, record, folder)
@@ -319,6 +321,10 @@ impl Arguments {
                 Precision::F32 => "; --debug-nan ends a run there, and names kernel and layer",
             };
             say!("{skipped} updates were skipped, the first at step {first}: loss or gradient was not finite{more}");
+        }
+        if trainer.clips() {
+            let (clipped, all) = (trainer.position().clipped, trainer.position().step - u64::from(skipped));
+            say!("the gradient was clipped in {clipped} of {all} updates");
         }
         if let Some((path, best)) = record.best() {
             say!("best on validation: {:.2} %, {}", best.accuracy, path.display());

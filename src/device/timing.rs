@@ -20,7 +20,7 @@ const AT_ONCE: usize = 2048;
 /// each gets a pass of its own, which costs more around it than it takes away from it.
 ///
 /// # Errors
-/// As [`Gpu::wait`].
+/// As [`Gpu::wait`](super::Gpu::wait).
 pub async fn dispatch_seconds(runtime: &Runtime, index: usize) -> Result<Option<Vec<f64>>> {
     if !runtime.gpu.features.timestamps {
         return Ok(None);
@@ -31,7 +31,7 @@ pub async fn dispatch_seconds(runtime: &Runtime, index: usize) -> Result<Option<
 /// As [`dispatch_seconds`], with a pass for each dispatch (`apart`) or one for all.
 ///
 /// # Errors
-/// As [`Gpu::wait`].
+/// As [`Gpu::wait`](super::Gpu::wait).
 pub async fn in_passes(runtime: &Runtime, index: usize, apart: bool) -> Result<Vec<f64>> {
     let count = runtime.dispatches(index).len();
     let mut seconds = Vec::with_capacity(count);
@@ -45,7 +45,7 @@ pub async fn in_passes(runtime: &Runtime, index: usize, apart: bool) -> Result<V
 /// submission.
 ///
 /// # Errors
-/// As [`Gpu::wait`].
+/// As [`Gpu::wait`](super::Gpu::wait).
 pub async fn program_seconds(runtime: &Runtime, index: usize) -> Result<f64> {
     if let Some(dispatches) = dispatch_seconds(runtime, index).await? {
         return Ok(dispatches.iter().sum());

@@ -54,6 +54,9 @@ struct Meta {
     skipped: u32,
     batches: i64,
     evaluating: bool,
+    /// Since `carry` there are gradients that wait.
+    #[serde(default)]
+    waiting: Option<[u32; 3]>,
     best: Option<Best>,
 }
 
@@ -98,18 +101,18 @@ impl Loaded {
     }
 }
 
-/// The model and size of the network whose weights a file holds, a checkpoint or one of [`Weights::save`].
+/// The model and size of the network whose weights a file holds, a checkpoint or one of [`save`](super::weights::save).
 ///
 /// # Errors
-/// As [`load`] and [`weights::recognize`].
+/// As [`load`] and [`recognize`](super::weights::recognize).
 pub fn recognize(path: &Path) -> Result<(&'static Model, Config)> {
     if is_one(path)? { load(path)?.config() } else { crate::host::weights::recognize(path) }
 }
 
-/// The weights that a file holds, a checkpoint or one of [`Weights::save`].
+/// The weights that a file holds, a checkpoint or one of [`save`](super::weights::save).
 ///
 /// # Errors
-/// As [`load`] and [`Weights::load`]; [`Error::Data`] if they are of another network.
+/// As [`load`] and the [`load`](super::weights::load) of weights; [`Error::Data`] if they are of another network.
 pub fn weights(path: &Path, layout: &Layout) -> Result<Weights> {
     if is_one(path)? { load(path)?.weights(layout) } else { crate::host::weights::load(path, layout) }
 }
@@ -125,9 +128,10 @@ fn is_one(path: &Path) -> Result<bool> {
 /// # Panics
 /// If the checkpoint is no state of a network: two buffers of one name.
 pub fn to_bytes(checkpoint: Checkpoint, run: &Value, best: Option<Best>) -> Vec<u8> {
-    let Checkpoint { position, network: State { buffers, updates, batches, evaluating } } = checkpoint;
+    let Checkpoint { position, network: State { buffers, updates, batches, evaluating, waiting } } = checkpoint;
     let Updates { issued, skipped } = updates;
-    let meta = Meta { format: FORMAT, run: run.clone(), position, issued, skipped, batches, evaluating, best };
+    let run = run.clone();
+    let meta = Meta { format: FORMAT, run, position, issued, skipped, batches, evaluating, waiting, best };
     let text = serde_json::to_string(&meta).expect("numbers, texts and lists of them");
     let view = |dtype, len, bytes| TensorView::new(dtype, vec![len], bytes).expect("lengths are right");
     let mut views: Vec<(&str, TensorView<'_>)> = buffers
@@ -172,8 +176,8 @@ pub fn load(path: &Path) -> Result<Loaded> {
         }
         buffers.push((name, bytemuck::pod_collect_to_vec(view.data())));
     }
-    let Meta { run, position, issued, skipped, batches, evaluating, best, .. } = meta;
+    let Meta { run, position, issued, skipped, batches, evaluating, waiting, best, .. } = meta;
     let updates = Updates { issued, skipped };
-    let network = State { buffers, updates, batches, evaluating };
+    let network = State { buffers, updates, batches, evaluating, waiting };
     Ok(Loaded { path: path.to_owned(), checkpoint: Checkpoint { position, network }, run, best })
 }

@@ -25,7 +25,7 @@ use crate::{
             keeper::{Keeper, Policy, newest},
         },
         files::{TEXT_LIMIT, read, remove_leftovers, write_atomically},
-        rule_file,
+        identity, rule_file,
         signals::Stop,
         weights,
     },
@@ -131,15 +131,30 @@ impl Record {
     pub async fn end(&self, trainer: &Trainer, rows: &[EpochRow], run: &mut Value) -> Result<()> {
         weights::save(&trainer.network.weights().await?, &self.weights(), &trainer.network.layout)?;
         run["result"] = result_json(trainer, rows);
-        self.run(run)
+        write_run(&self.folder, run)
     }
 
-    /// Replaces `run.json`.
+    /// Replaces `run.json`, in the folder and in the checkpoints to come.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn run(&self, run: &Value) -> Result<()> {
+    pub fn run(&mut self, run: &Value) -> Result<()> {
+        self.keeper.set_run(run.clone());
         write_run(&self.folder, run)
+    }
+
+    /// Writes down which builds of the program have worked on a run that goes on after so many updates: `before` is its
+    /// `run.json` so far, `run` the one to come. Returns what to say if another build began it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn goes_on(&mut self, before: &Value, run: &mut Value, update: u64) -> Result<Option<String>> {
+        identity::continued(before, run, update);
+        let other = identity::other_build(before);
+        if other.is_some() {
+            self.run(run)?;
+        }
+        Ok(other)
     }
 
     /// Where the weights go.
@@ -321,7 +336,8 @@ pub fn run_json(
         config.insert("set".into(), set.into());
     }
     let mut run = json!({
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": identity::VERSION,
+        "build": identity::build(),
         "device": gpu.info.name,
         "backend": gpu.info.backend,
         "driver": gpu.info.driver,
@@ -339,6 +355,7 @@ pub fn run_json(
         "max_steps": options.max_steps,
         "batch_size": options.batch,
         "accumulate": options.accumulate,
+        "remainder": options.remainder.name(),
         "augment": options.recipe.augment.name(),
         "tta": options.recipe.tta,
         "shuffle": if options.shuffle { "on" } else { "off" },
@@ -365,6 +382,7 @@ fn result_json(trainer: &Trainer, rows: &[EpochRow]) -> Value {
         "updates": trainer.network.updates().issued,
         "skipped": trainer.network.updates().skipped,
         "first_skip": trainer.position().first_skip,
+        "clipped": trainer.clips().then_some(trainer.position().clipped),
         "diverged": trainer.diverged(),
         "train_loss": last.map(|r| r.train_loss),
         "val_acc": last.and_then(|r| r.val_acc),

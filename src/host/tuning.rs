@@ -7,6 +7,7 @@ use crate::{
     host::{
         cache,
         files::{TEXT_LIMIT, read, write_atomically},
+        identity,
     },
     program::target::Target,
     training::tune::{Choices, Measured},
@@ -20,11 +21,10 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What the user's cache folder has on this device and driver; nothing, if it has nothing or that cannot be read.
+    /// What the user's cache folder has on this device, driver and kernels; nothing, if it has nothing or that cannot be read.
     pub fn of(gpu: &Gpu) -> Self {
         let device = format!("{} {gpu}", gpu.info.backend);
-        let name = format!("tuned_{}_{:08x}.json", env!("CARGO_PKG_VERSION"), crc32fast::hash(device.as_bytes()));
-        let path = cache::folder().map(|folder| folder.join(name));
+        let path = cache::folder().map(|folder| folder.join(file_name(&device, identity::KERNELS)));
         let words = path.as_ref().and_then(|path| serde_json::from_slice(&read(path, TEXT_LIMIT).ok()?).ok());
         Self { path, words: words.unwrap_or_default() }
     }
@@ -47,13 +47,24 @@ impl Memory {
     }
 }
 
+/// What was measured of other kernels, or by a version with other forms, says nothing of these.
+fn file_name(device: &str, kernels: &str) -> String {
+    format!("tuned_{}_{kernels}_{:08x}.json", identity::VERSION, crc32fast::hash(device.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Measured, Memory};
+    use super::{Measured, Memory, file_name};
     use crate::program::{
         product::{Choice, Gemm, Product},
         target::Target,
     };
+
+    #[test]
+    fn each_device_and_all_kernels_have_a_file() {
+        let names = [("a", "0123"), ("b", "0123"), ("a", "4567")].map(|(device, kernels)| file_name(device, kernels));
+        assert!(names[0] != names[1] && names[0] != names[2], "{names:?}");
+    }
 
     /// What was begun is measured again at the next start; what was measured whole is not.
     #[test]

@@ -4,6 +4,8 @@
 //! was interrupted goes on from its checkpoint; settings that differ are refused, not mixed. Pipelines are compiled
 //! once: the device keeps them from one run to the next.
 
+pub mod paper;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -19,9 +21,10 @@ use crate::{
     host::{
         checkpoint::keeper::Policy,
         files::{read_text, write_atomically},
+        identity,
         loader::ReadAhead,
         rule_file,
-        run::{Lock, Record, Recorder, drop_checkpoints, read_json, run_json},
+        run::{Lock, Record, Recorder, drop_checkpoints, read_json, read_run, run_json},
         signals::Stop,
     },
     models,
@@ -134,12 +137,15 @@ impl Experiment<'_> {
         let mut run =
             run_json(self.gpu, &self.target, self.dataset.as_ref(), &options, &trainer.settings, &self.recipe);
         let record = if folder.join("run.json").exists() {
+            let before = read_run(folder)?;
             let lock = Lock::take(folder)?;
             let told = &mut |remark: String| watch.remark(&remark);
-            let (record, loaded) = Record::resume(folder, lock, &run, self.policy, false, told)?;
+            let (mut record, loaded) = Record::resume(folder, lock, &run, self.policy, false, told)?;
             if let Some(loaded) = loaded {
                 watch.remark(&format!("continued from {}", loaded.path.display()));
                 trainer.restore(loaded.checkpoint)?;
+                let other = record.goes_on(&before, &mut run, trainer.position().step)?;
+                other.iter().for_each(|remark| watch.remark(remark));
                 watch.resumed(trainer.position());
             }
             record
@@ -172,13 +178,23 @@ pub fn placeless(recipe: &toml::Table) -> toml::Table {
 pub fn claim(folder: &Path, recipe: &toml::Table, checksum: u32) -> Result<()> {
     let path = folder.join("experiment.json");
     let settings = json!({
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": identity::VERSION,
+        "build": identity::build(),
         "recipe": toml::to_string(&placeless(recipe)).unwrap_or_default(),
         "crc32": format!("{checksum:08x}"),
     });
     if path.exists() {
         let known = read_json(&path)?;
-        for key in ["version", "recipe", "crc32"] {
+        if known["version"] != settings["version"] || known["build"]["kernels"] != settings["build"]["kernels"] {
+            let message = format!("{} was begun by another build of the program, with other kernels", folder.display());
+            let [there, here] = [&known, &settings].map(identity::in_words);
+            let hint = format!(
+                "there: {there}\n  here: {here}\n  runs of two builds are no comparison: choose another --out, or go on with \
+                 the build that began it"
+            );
+            return Err(Error::config(message, hint));
+        }
+        for key in ["recipe", "crc32"] {
             if known[key] != settings[key] {
                 let message = format!("{} was begun with another {key}", folder.display());
                 let hint = format!("there: {}\n  here: {}\n  choose another --out", known[key], settings[key]);

@@ -2,6 +2,7 @@
 
 use crate::{
     data::{Dataset, Split},
+    host::identity,
     lab::{
         experiment::{Ended, Variant, placeless},
         figure::{Figure, escape},
@@ -86,8 +87,10 @@ impl Page {
         for run in runs {
             let text = |key: &str| run.run[key].as_str().unwrap_or_default().to_owned();
             let fact = format!("{}, {}, driver {}", text("device"), text("backend"), text("driver"));
-            if !facts.contains(&fact) {
-                facts.push(fact);
+            for fact in [fact, identity::in_words(&run.run)] {
+                if !facts.contains(&fact) {
+                    facts.push(fact);
+                }
             }
         }
         facts.push(format!(
@@ -97,7 +100,6 @@ impl Page {
             dataset.len(Split::Test),
             dataset.checksum()
         ));
-        facts.push(format!("velograd {}", env!("CARGO_PKG_VERSION")));
         self.list(&facts);
         self.heading("Recipe");
         self.preformatted(&toml::to_string(&placeless(recipe)).unwrap_or_default());

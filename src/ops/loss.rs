@@ -12,7 +12,7 @@ pub fn cross_entropy(t: &mut Tape, logits: Tensor, smoothing: f32) {
     assert!(h == 1 && w == 1 && classes > 1, "cross_entropy: logits of shape {:?}", [n, h, w, classes]);
     let labels = t.buffer(BufferKind::Input(Input::Labels), 4 * u64::from(n));
     let confusion = t.buffer(BufferKind::Confusion, 4 * u64::from(classes) * u64::from(classes));
-    let (report, scaler) = (t.buffer(BufferKind::Report, 32), scaler(t));
+    let (report, scaler) = (t.report(), scaler(t));
     let (d_logits, accumulate) = t.write_gradient(logits);
     assert!(!accumulate, "cross_entropy: the logits have a second loss");
     let rows = t.scratch(4 * n);

@@ -18,6 +18,6 @@ pub(super) fn scaler(t: &mut Tape) -> Slot {
 /// Appends, behind an update, the call that halves the scale if the update was skipped and doubles it after 2,000 that were
 /// not: `torch.amp.GradScaler`'s rule.
 pub fn adjust_scale(t: &mut Tape) {
-    let (report, scaler) = (t.buffer(BufferKind::Report, 32), scaler(t));
+    let (report, scaler) = (t.report(), scaler(t));
     t.call("scaler/adjust").write(report).write(scaler).grid(1, 1, 1);
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    program::{BufferKind, CallBuilder, Slot, Tape, shader::Spec},
+    program::{BufferKind, CallBuilder, GradNorm, Slot, Tape, shader::Spec},
 };
 
 /// The state with the numbers that the device keeps.
@@ -29,7 +29,7 @@ impl ElementWise {
         Ok(Self { variant: Variant::new(file, name, settings)? })
     }
 
-    /// The sums of what the rule measures per block, then per tensor or over all, and the guard.
+    /// The sums of what the rule measures per block, then per tensor or over all, and the guard, where it is not known yet.
     fn measure(&self, t: &mut Tape, spec: &Spec, over: Over, words: &[Slot], kept: Option<Slot>) -> Slot {
         let ((table, count), (tensors, tensor_count)) = (blocks(t), segments(t));
         let (sums, totals) = (t.scratch(4 * count), t.scratch(4 * tensor_count));
@@ -41,8 +41,9 @@ impl ElementWise {
         let read = params.into_iter().chain(words.map(|(_, slot)| *slot));
         let call = read.fold(call, CallBuilder::read);
         kept.into_iter().fold(call.write(sums), CallBuilder::read).groups(count);
-        let call =
-            t.call_reduce("optim/measured").constant("OVER_ALL", over == Over::All).size("segments", tensor_count);
+        let reported = t.grad_norm == GradNorm::Reported;
+        let call = t.call_reduce("optim/measured").constant("OVER_ALL", over == Over::All);
+        let call = call.constant("REPORTED", reported).size("segments", tensor_count);
         call.read(tensors).read(sums).write(totals).write(report).grid(1, 1, 1);
         totals.into()
     }
@@ -98,6 +99,10 @@ impl Optimizer for ElementWise {
 
     fn scalars(&self, t: u64) -> [f64; 4] {
         self.variant.row(t)
+    }
+
+    fn clip_norm(&self) -> Option<f64> {
+        self.variant.clip_norm()
     }
 
     fn lr(&self) -> f64 {

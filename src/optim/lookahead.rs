@@ -94,6 +94,10 @@ impl Optimizer for Around {
         self.inner.trials()
     }
 
+    fn clip_norm(&self) -> Option<f64> {
+        self.inner.clip_norm()
+    }
+
     fn lr(&self) -> f64 {
         self.inner.lr()
     }

@@ -170,7 +170,7 @@ impl Stepper {
         let report = Report { loss, images: 1, skipped: self.skipped, ..Report::default() };
         runtime.write(runtime.buffer(&BufferKind::Report), &[report]);
         let mut step = self.updates.next(self.optimizer.as_ref(), self.optimizer.lr());
-        step.loss_scale = 1.0;
+        (step.loss_scale, step.loss_mean) = (1.0, 1.0);
         if let Some(lr) = self.lr {
             step.lr = lr as f32;
         }

@@ -4,7 +4,7 @@
 use super::{Optimizer, Program, Setting, Settings, Start, arena, blocks, correction, report, segments, state};
 use crate::{
     error::Result,
-    program::{BufferKind, Tape},
+    program::{BufferKind, GradNorm, Tape},
 };
 
 /// The registry's row. The defaults are those of the published notebook; `scope=global decay_norm=delta` is the paper read
@@ -75,7 +75,7 @@ impl Optimizer for VeloGrad {
         let (grads, params) = (arena(t, BufferKind::Grads), arena(t, BufferKind::Params));
         let (m, v, previous) = (state(t, "m"), state(t, "v"), state(t, "previous"));
         let scalars = t.buffer(BufferKind::state("scalars"), 4 * (1 + u64::from(segment_count)));
-        let report = report(t);
+        let (report, reported) = (report(t), t.grad_norm == GradNorm::Reported);
         let sums = t.scratch(4 * block_count);
         let table = t.scratch(8 * segment_count);
 
@@ -83,6 +83,7 @@ impl Optimizer for VeloGrad {
         call.read(grads).read(previous).write(sums).groups(block_count);
 
         let mut call = t.call_reduce("optim/velograd_scalars").constant("GLOBAL", global);
+        call = call.constant("REPORTED", reported);
         for (name, key) in
             [("USE_SELECT", "use_select"), ("USE_LOSS", "use_loss"), ("USE_NORM", "use_norm"), ("USE_SIM", "use_sim")]
         {

@@ -66,6 +66,8 @@ pub enum Filled {
 pub enum Kept {
     /// Always.
     Always,
+    /// While a gradient waits for the other batches of its update.
+    WhileAccumulating,
     /// While the network is evaluated at another point than training's.
     WhileEvaluating,
 }
@@ -92,8 +94,11 @@ impl BufferKind {
             Self::Params | Self::Running | Self::State(_) => {
                 Life { filled: Some(Filled::AtStart), kept: Some(Kept::Always), ..none }
             }
-            Self::Grads => Life { cleared: Some(Cleared::ByUpdate), exchanged: true, ..none },
-            // The count of skipped updates in it is not cleared.
+            Self::Grads => {
+                let kept = Some(Kept::WhileAccumulating);
+                Life { cleared: Some(Cleared::ByUpdate), exchanged: true, kept, ..none }
+            }
+            // The count of skipped updates in it is not cleared, and a checkpoint says what it counts.
             Self::Report => Life { cleared: Some(Cleared::ByCount), exchanged: true, ..none },
             Self::Confusion => Life { cleared: Some(Cleared::ByEvaluation), ..none },
             Self::Aside => Life { kept: Some(Kept::WhileEvaluating), ..none },

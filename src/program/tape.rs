@@ -4,13 +4,14 @@
 //! its backward pass. Shapes are checked here, so a wrong network fails before the first step. What comes out, a
 //! [`Recording`], is plain data: it can be printed, planned, validated without a GPU, and run any number of times.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
     BufferKind, Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo,
     params::{Init, Layout, NoDecay, Role, Shape, padded},
     product::{Gemm, Product},
     shader::{Access, Const, Spec},
+    step::REPORT_BYTES,
     target::{Precision, Target},
 };
 
@@ -27,6 +28,18 @@ pub struct Param {
 
 type Backward = Box<dyn FnOnce(&mut Tape, Tensor)>;
 
+/// What is known of the gradient's norm while an update is recorded: norms are computed once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GradNorm {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// Its blocks' sums of squares are in this tensor.
+    Sums(Tensor),
+    /// The norm was bounded: the report has the one before, and whether the update is skipped.
+    Reported,
+}
+
 /// A recording in progress.
 pub struct Tape {
     /// Which kernel forms to use.
@@ -37,9 +50,13 @@ pub struct Tape {
     pub dropout: f32,
     /// Which parameters weight decay leaves out; to be set before any is declared.
     pub no_decay: NoDecay,
+    /// What is known of the gradient's norm, for the update's next call.
+    pub grad_norm: GradNorm,
     recording: Recording,
     backward: Vec<(Tensor, Backward)>,
     scopes: Vec<String>,
+    /// What [`Tape::draw_key`] has returned so far.
+    draw_keys: BTreeSet<u32>,
 }
 
 impl Tape {
@@ -54,7 +71,17 @@ impl Tape {
             largest_grid: 0,
         };
         let (target, no_decay) = (target.clone(), NoDecay::default());
-        Self { target, training, dropout: 0.0, no_decay, recording, backward: vec![], scopes: vec![] }
+        Self {
+            target,
+            training,
+            dropout: 0.0,
+            no_decay,
+            grad_norm: GradNorm::Unknown,
+            recording,
+            backward: vec![],
+            scopes: vec![],
+            draw_keys: BTreeSet::new(),
+        }
     }
 
     /// A tape over arenas that another recording has laid out: an optimizer's.
@@ -62,11 +89,6 @@ impl Tape {
         let mut tape = Self::new(target, true);
         tape.recording.layout = layout.clone();
         tape
-    }
-
-    /// How many calls have been recorded.
-    pub fn calls_so_far(&self) -> u32 {
-        self.recording.calls.len() as u32
     }
 
     /// The arenas so far.
@@ -93,6 +115,17 @@ impl Tape {
         let result = body(self);
         self.scopes.pop();
         result
+    }
+
+    /// A number that tells the random draws of an op from those of every other op of the network: the CRC-32 of
+    /// `PATH OP COUNT`, the path being that of the current scope and the count the first from 0 whose number is still free.
+    /// It depends on scopes alone, not on how many calls come before.
+    pub fn draw_key(&mut self, op: &str) -> u32 {
+        let path = self.path("");
+        let keys = (0..).map(|count: u32| crc32fast::hash(format!("{path} {op} {count}").as_bytes()));
+        let key = keys.into_iter().find(|key| !self.draw_keys.contains(key)).expect("a tape has few ops that draw");
+        self.draw_keys.insert(key);
+        key
     }
 
     fn path(&self, name: &str) -> String {
@@ -199,6 +232,11 @@ impl Tape {
         let buffer = self.recording.buffer(&kind).unwrap_or_else(|| self.recording.add(kind));
         self.recording.lengthen(buffer, offset + bytes);
         Slot::Buffer { buffer, offset, bytes }
+    }
+
+    /// The buffer of what the device tells the host after each submission (`shaders/shared/report.wgsl`).
+    pub fn report(&mut self) -> Slot {
+        self.buffer(BufferKind::Report, REPORT_BYTES)
     }
 
     /// Begins a call of the kernel `path`.

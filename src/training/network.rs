@@ -33,7 +33,7 @@ use crate::{
     program::{
         BufferKind, Cleared, Input,
         params::Layout,
-        step::{Report, Step},
+        step::{REPORT_BYTES, Report, Step},
         target::Precision,
     },
     training::{metrics::Confusion, weights::Weights},
@@ -46,13 +46,13 @@ pub(crate) const RING: usize = 3;
 
 const _: () = assert!(RING <= optim::IN_FLIGHT, "the device would look for a row that the host no longer sends");
 
-const REPORT_BYTES: u64 = size_of::<Report>() as u64;
-
 /// What a finished submission was.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Done {
-    /// A batch whose gradient was accumulated.
-    Accumulated,
+    /// A batch whose gradient was accumulated, with loss, hits and images of its update so far.
+    Accumulated(Report),
+    /// A batch of [`Network::collect_statistics`].
+    Collected,
     /// The last batch of an update.
     Updated(Report),
     /// A batch of an evaluation.
@@ -60,15 +60,16 @@ pub enum Done {
 }
 
 /// Where a training batch stands in its update.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
-    /// Clears gradients and report first.
+    /// The gradient starts from zero before the batch.
     pub first: bool,
-    /// Updates the parameters after.
+    /// The parameters are updated after it.
     pub last: bool,
-    /// Images of all the update's batches.
+    /// What the sum over the batch's images is divided by in the gradient: the images of all the update's batches, for
+    /// the mean over them.
     pub images: u32,
-    /// For augmentation.
+    /// The epoch, from 1: what augmentation and dropout draw for a sample is drawn once per epoch.
     pub epoch: u32,
     /// Learning rate of the update.
     pub lr: f64,
@@ -101,6 +102,12 @@ pub struct Network {
     evaluating: bool,
     updates: Updates,
     update_step: Step,
+    /// What has come of the batches whose gradient still waits for its update, as far as they are known to be done.
+    waiting: Option<Report>,
+    /// Images of the batches of the update under way.
+    images: u32,
+    /// The report was taken for another purpose since the last training batch.
+    report_taken: bool,
     seed: u32,
     batches: i64,
     classes: u32,
@@ -150,6 +157,9 @@ impl Network {
             evaluating: false,
             updates: Updates::default(),
             update_step: Step::default(),
+            waiting: None,
+            images: 0,
+            report_taken: false,
             seed: Step::seed_of(seed),
             batches: 0,
             classes: plans.config.classes,
@@ -196,34 +206,57 @@ impl Network {
         })
     }
 
-    /// Hands a training batch over, with the update after it if it is the last of one. Never waits.
+    /// Hands a training batch over, with the update after it if it is the last of one. Never waits. Evaluations may come between
+    /// two batches of an update; they leave the gradient as it is.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault that is known by now.
     ///
     /// # Panics
-    /// If the network is not [ready](Network::ready), no program was recorded for the batch's size, there is no optimizer, or
-    /// the parameters are where the network is evaluated.
+    /// If the network is not [ready](Network::ready), no program was recorded for the batch's size, there is no optimizer, the
+    /// parameters are where the network is evaluated, or an evaluation within the update was not [drained](Network::drain).
     pub fn train(&mut self, batch: &Batch, place: Place) -> Result<()> {
         assert!(!self.evaluating, "train: leave_evaluation comes first");
         let program = program(&self.programs.train, batch.labels.len());
-        let optimizer = self.optimizer.as_deref().expect("a network that trains has an optimizer");
         if place.first {
+            self.images = 0;
+        } else if self.report_taken {
+            assert!(self.flights.is_empty(), "train: drain comes first, after an evaluation within an update");
+            self.give_report_back();
+        }
+        self.report_taken = false;
+        self.images += batch.labels.len() as u32;
+        self.batches = self.batches.saturating_add(1);
+        if place.last {
+            let optimizer = self.optimizer.as_deref().expect("a network that trains has an optimizer");
             self.update_step = self.updates.next(optimizer, place.lr);
         }
-        self.batches = self.batches.saturating_add(1);
-        let step = self.step_of(place, self.batches);
+        let step = self.step_of(place, self.images);
         let clear = if place.first { AT_UPDATE } else { &[] };
         let programs = if place.last { vec![program, self.update_program()] } else { vec![program] };
         let work = programs.into_iter().map(|p| self.runtime.whole(p)).collect();
-        let done: fn(Report) -> Done = if place.last { Done::Updated } else { |_| Done::Accumulated };
+        let done: fn(Report) -> Done = if place.last { Done::Updated } else { Done::Accumulated };
         self.submit(batch, &step, clear, work, done)
     }
 
-    /// The uniform of the run's `nth` training batch, one of the update under way.
-    fn step_of(&self, place: Place, nth: i64) -> Step {
-        let (loss_scale, batch) = (1.0 / place.images as f32, nth as u32);
-        Step { loss_scale, batch, seed: self.seed, epoch: place.epoch, ..self.update_step }
+    /// The uniform of a training batch; `images` are those of its update so far, its own included.
+    fn step_of(&self, place: Place, images: u32) -> Step {
+        let update = if place.last { self.update_step } else { Step::default() };
+        let [loss_scale, loss_mean] = [place.images, images].map(|images| 1.0 / images as f32);
+        Step { loss_scale, loss_mean, seed: self.seed, epoch: place.epoch, ..update }
+    }
+
+    /// Returns the sums of the update under way to where the device adds to them.
+    fn give_report_back(&self) {
+        if let Some(Report { loss, hits, images, .. }) = self.waiting {
+            self.runtime.write(self.runtime.buffer(&BufferKind::Report), &[loss.to_bits(), hits, images]);
+        }
+    }
+
+    /// Loss, hits and images of the batches that are done and whose gradient waits for its update; `None` between two updates
+    /// if there are none. Those under way are not counted.
+    pub fn waiting(&self) -> Option<Report> {
+        self.waiting
     }
 
     /// Moves the parameters to where the optimizer wants the network evaluated and saved, which for most is where they are.
@@ -257,7 +290,8 @@ impl Network {
     pub fn collect_statistics(&mut self, batch: &Batch, nth: u32, epoch: u32) -> Result<()> {
         let (program, forward) = (program(&self.programs.train, batch.labels.len()), self.forward);
         let step = Step { averaged: nth, seed: self.seed, epoch, ..Step::default() };
-        self.submit(batch, &step, &[Cleared::ByCount], vec![(program, 0..forward)], |_| Done::Accumulated)
+        self.report_taken = true;
+        self.submit(batch, &step, &[Cleared::ByCount], vec![(program, 0..forward)], |_| Done::Collected)
     }
 
     /// Hands a batch over for evaluation. Never waits.
@@ -270,6 +304,7 @@ impl Network {
     pub fn evaluate(&mut self, batch: &Batch, first: bool) -> Result<()> {
         let program = program(&self.programs.evaluate, batch.labels.len());
         let clear: &[Cleared] = if first { &[Cleared::ByCount, Cleared::ByEvaluation] } else { &[Cleared::ByCount] };
+        self.report_taken = true;
         let (step, work) = (Step { loss_scale: 1.0, ..Step::default() }, vec![self.runtime.whole(program)]);
         self.submit(batch, &step, clear, work, Done::Evaluated)
     }
@@ -374,8 +409,13 @@ impl Network {
         }
         self.landed = Some(now);
         let done = done(bytemuck::pod_read_unaligned(&bytes));
-        if let Done::Updated(report) = &done {
-            self.updates.heard(report);
+        match &done {
+            Done::Accumulated(report) => self.waiting = Some(*report),
+            Done::Updated(report) => {
+                self.updates.heard(report);
+                self.waiting = None;
+            }
+            Done::Evaluated(_) | Done::Collected => {}
         }
         Ok(Some(done))
     }
@@ -412,6 +452,11 @@ impl Network {
         let cells = (self.classes * self.classes) as usize;
         let counts: Vec<u32> = self.runtime.read(self.runtime.buffer(&BufferKind::Confusion), cells).await?;
         Ok(Confusion { classes: self.classes as usize, counts: counts.into_iter().map(u64::from).collect() })
+    }
+
+    /// Whether the optimizer has a bound of the gradient's norm of its own.
+    pub fn clips(&self) -> bool {
+        self.optimizer.as_ref().is_some_and(|optimizer| optimizer.clip_norm().is_some())
     }
 
     /// Updates issued and skipped.

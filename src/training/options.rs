@@ -1,5 +1,6 @@
 //! What a run is, and what of it can be refused before there is a device.
 
+use super::{Cut, Remainder};
 use crate::{
     data::{CLASSES, Dataset, Split},
     error::{Error, Result},
@@ -35,6 +36,8 @@ pub struct Options {
     pub batch: u32,
     /// Batches of an update.
     pub accumulate: u32,
+    /// What becomes of an epoch's images that do not fill an update.
+    pub remainder: Remainder,
     /// Augmentation, smoothing, dropout, clipping.
     pub recipe: Recipe,
     /// How the learning rate moves.
@@ -65,6 +68,7 @@ impl Default for Options {
             max_steps: None,
             batch: 128,
             accumulate: 2,
+            remainder: Remainder::Step,
             recipe: Recipe { augment: Augment::Paper, ..Recipe::default() },
             schedule: Schedule::CONSTANT,
             validate_every: 1,
@@ -80,24 +84,33 @@ impl Options {
     /// The programs of the run.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown model or an option out of its range.
+    /// [`Error::Config`] for an unknown model or an option out of its range, or where the training images do not fill an update.
     pub fn plans(&self, dataset: &dyn Dataset, target: &Target) -> Result<Plans<'static>> {
         self.check()?;
+        let cut = self.cut(dataset.len(Split::Train));
+        if cut.images > 0 {
+            cut.check()?;
+        }
         Ok(Plans {
             model: models::find(&self.model)?,
             config: self.config,
             recipe: self.recipe,
             target: target.clone(),
-            train: batch_sizes(dataset.len(Split::Train), self.batch as usize),
+            train: batch_sizes(cut.trained(), cut.batch),
             evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(self.batch, self.recipe.tta)),
         })
     }
 
     /// Updates of the whole run.
     pub(super) fn updates(&self, dataset: &dyn Dataset) -> u64 {
-        let group = u64::from(self.batch) * u64::from(self.accumulate);
-        let all = u64::from(self.epochs) * (dataset.len(Split::Train) as u64).div_ceil(group);
+        let all = u64::from(self.epochs) * self.cut(dataset.len(Split::Train)).updates() as u64;
         self.max_steps.map_or(all, |most| most.min(all))
+    }
+
+    /// How an epoch of so many images is cut into batches and updates.
+    pub fn cut(&self, images: usize) -> Cut {
+        let (batch, accumulate) = (self.batch as usize, self.accumulate as usize);
+        Cut { images, batch, accumulate, remainder: self.remainder }
     }
 
     /// Refuses what is out of its range.

@@ -6,7 +6,7 @@ use super::{EpochRow, OnNan, StepRow};
 use crate::{program::step::Report, training::network::RING};
 
 /// Where a run stands between two updates. The order of images, augmentation and dropout are functions of seed, epoch and
-/// batch, so there is no state of a generator.
+/// image, so there is no state of a generator.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// Updates whose reports have come: the rows of `steps.jsonl`.
@@ -17,8 +17,14 @@ pub struct Position {
     pub batch: usize,
     /// Sums over them.
     pub tally: Tally,
+    /// Sums over the images that the epoch before has carried over: its row has them, and so has the next update's report.
+    #[serde(default)]
+    pub carried: Tally,
     /// Seconds spent on them.
     pub seconds: f64,
+    /// Updates whose gradient was changed by a bound.
+    #[serde(default)]
+    pub clipped: u64,
     /// The first update that was skipped.
     pub first_skip: Option<u64>,
     /// Updates in a row that were skipped for another reason than the scale of mixed precision.
@@ -63,14 +69,16 @@ impl Position {
 
     /// Takes note of an update at rate `lr`.
     pub(super) fn note(&mut self, report: &Report, lr: f64, on_nan: OnNan) -> StepRow {
-        let Report { loss, hits, images, grad_norm, skip, scale, .. } = *report;
+        let Report { loss, hits, images, clipped, grad_norm, skip, scale, .. } = *report;
+        let clipped = skip == 0 && clipped > 0;
         self.step += 1;
-        self.tally.images += u64::from(images);
+        let before = std::mem::take(&mut self.carried);
+        self.tally.images += u64::from(images).saturating_sub(before.images);
         if skip == 0 {
             (self.skips, self.row) = (0, None);
-            self.tally.loss += f64::from(loss);
-            self.tally.hits += u64::from(hits);
-            self.tally.counted += u64::from(images);
+            self.tally.loss += f64::from(loss) - before.loss;
+            self.tally.hits += u64::from(hits).saturating_sub(before.hits);
+            self.tally.counted += u64::from(images).saturating_sub(before.counted);
         } else {
             self.first_skip = self.first_skip.or(Some(self.step));
             // What the scale may explain does not count, nor does it end the row: the search for the scale takes a few.
@@ -83,7 +91,21 @@ impl Position {
             }
         }
         let (epoch, loss, scale) = (self.epoch(), loss / images as f32, Some(scale).filter(|s| *s > 0.0));
-        StepRow { step: self.step, epoch, loss, lr, grad_norm, skipped: skip != 0, scale }
+        self.clipped += u64::from(clipped);
+        StepRow { step: self.step, epoch, loss, lr, grad_norm, clipped, skipped: skip != 0, scale }
+    }
+
+    /// Takes note of batches whose gradient is carried over to the next epoch. Their images count in the epoch that has seen
+    /// them; their loss does where it is finite, since their update is not known yet.
+    pub(super) fn carry(&mut self, sums: &Report) {
+        let Report { loss, hits, images, .. } = *sums;
+        let seen = Tally { images: images.into(), ..Tally::default() };
+        let finite = Tally { loss: loss.into(), hits: hits.into(), counted: images.into(), ..seen };
+        self.carried = if loss.is_finite() { finite } else { seen };
+        self.tally.loss += self.carried.loss;
+        self.tally.hits += self.carried.hits;
+        self.tally.images += self.carried.images;
+        self.tally.counted += self.carried.counted;
     }
 
     /// Ends the epoch under way.

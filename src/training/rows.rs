@@ -13,8 +13,12 @@ pub struct StepRow {
     pub loss: f32,
     /// Learning rate.
     pub lr: f64,
-    /// 2-norm of the gradient over all parameters.
+    /// 2-norm of the gradient over all parameters, as `torch.nn.utils.clip_grad_norm_` returns it: before the norm is
+    /// bounded, and after each element was bounded by value where both are asked for.
     pub grad_norm: f32,
+    /// True if a bound changed the gradient: an element's value, or the norm.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub clipped: bool,
     /// True if loss or gradient was not finite and the update was left out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,

@@ -1,7 +1,7 @@
 //! The training loop.
 //!
-//! An epoch is a permutation of the images, cut into batches, grouped into updates of `accumulate` batches. Every update
-//! takes the mean over its own images, the last of an epoch too: nothing is padded, dropped or carried over. Between two
+//! An epoch is a permutation of the images, cut into batches, grouped into updates of `accumulate` batches. What does not fill
+//! an update becomes a smaller one, is dropped or carried over, as [`Remainder`] says; nothing is padded. Between two
 //! updates the run can be taken apart into a [`Checkpoint`] and put together again, to the bit.
 
 use std::{collections::VecDeque, sync::Arc};
@@ -12,10 +12,10 @@ use crate::{
     data::{Source, Split, order},
     device::Gpu,
     error::{Error, Result},
-    optim::Settings,
+    optim::{Clip, Settings},
     program::{params::Layout, target::Target},
     training::{
-        After, Checkpoint, EpochRow, Options, Point, Position, Tally, Watch, Wish,
+        After, Checkpoint, EpochRow, Options, Part, Point, Position, Remainder, Tally, Watch, Wish,
         evaluate::{Evaluation, evaluate},
         network::{Done, Network, NotFinite, Place},
         weights::Weights,
@@ -41,7 +41,7 @@ pub struct Trainer {
     rates: VecDeque<f64>,
     position: Position,
     stopped: bool,
-    /// The batches of the last update, by the indices of their images.
+    /// The batches of the last update, by the indices of their images; of the next one, those that were carried over to it.
     last: Vec<(Vec<u32>, Place)>,
 }
 
@@ -106,6 +106,11 @@ impl Trainer {
         &self.position
     }
 
+    /// Whether anything bounds the gradient: clipping, or a bound of the rule's own.
+    pub fn clips(&self) -> bool {
+        self.options.recipe.clip != Clip::default() || self.network.clips()
+    }
+
     /// The first of the updates in a row that were not finite, if the run ended for them or the network it left has a
     /// validation loss that is not finite.
     pub fn diverged(&self) -> Option<u64> {
@@ -122,12 +127,13 @@ impl Trainer {
         if self.position.skips == 0 || self.last.is_empty() {
             return Ok(None);
         }
-        let order = self.last.iter().flat_map(|(indices, _)| indices).copied().collect();
-        let mut images = self.source.batches(Split::Train, order, self.options.batch as usize)?;
         let mut batches = Vec::new();
-        for (_, place) in &self.last {
-            let Some(images) = images.next().await else { break };
-            batches.push((images?, *place));
+        for (indices, place) in &self.last {
+            // Each is a batch of its own size.
+            let mut images = self.source.batches(Split::Train, indices.clone(), indices.len())?;
+            if let Some(images) = images.next().await {
+                batches.push((images?, *place));
+            }
         }
         self.network.leave_evaluation();
         self.network.find_not_finite(&batches).await
@@ -140,16 +146,40 @@ impl Trainer {
     /// [`Error::Config`] if it is of another run.
     pub fn restore(&mut self, checkpoint: Checkpoint) -> Result<()> {
         let Checkpoint { position, network } = checkpoint;
-        let batches = self.source.dataset().len(Split::Train).div_ceil(self.options.batch as usize);
+        let cut = self.options.cut(self.source.dataset().len(Split::Train));
+        let batches = cut.batches();
         let whole = position.batch.is_multiple_of(self.options.accumulate as usize) || position.batch == batches;
-        if position.batch > batches || !whole || position.step != network.updates.issued {
+        let carries = self.options.remainder == Remainder::Carry || network.waiting.is_none();
+        if position.batch > batches || !whole || !carries || position.step != network.updates.issued {
             let Position { step, batch, .. } = position;
             let message = format!("the checkpoint is of another run: step {step}, batch {batch} of {batches}");
             return Err(Error::config(message, ""));
         }
         self.network.restore(&network)?;
         self.position = position;
+        self.last = if network.waiting.is_some() { self.carried() } else { vec![] };
         Ok(())
+    }
+
+    /// The batches whose gradient waits for the next epoch, as they were trained on: those at the end of this epoch, or, where
+    /// it has not begun, of the one before.
+    fn carried(&self) -> Vec<(Vec<u32>, Place)> {
+        let epoch = self.position.epoch() - u32::from(self.position.batch == 0);
+        let (cut, order) = (self.options.cut(self.source.dataset().len(Split::Train)), self.order(epoch));
+        let place = |(index, images): (usize, &[u32])| {
+            let Part { begins, divisor, .. } = cut.part(index, images.len());
+            // The rate is the update's, which comes later.
+            (images.to_vec(), Place { first: begins, last: false, images: divisor, epoch, lr: 0.0 })
+        };
+        order.chunks(cut.batch).enumerate().skip(cut.updates() * cut.accumulate).map(place).collect()
+    }
+
+    /// The images of an epoch that are trained on, in their order.
+    fn order(&self, epoch: u32) -> Vec<u32> {
+        let (images, shuffle) = (self.source.dataset().len(Split::Train), self.options.shuffle);
+        let mut order = order(images, shuffle.then_some((self.options.seed, u64::from(epoch))));
+        order.truncate(self.options.cut(images).trained());
+        order
     }
 
     async fn checkpoint(&self) -> Result<Checkpoint> {
@@ -163,6 +193,11 @@ impl Trainer {
         self.network.updates().issued >= last
     }
 
+    /// Whether the run has diverged and has had its last update.
+    fn ruined(&self) -> bool {
+        self.position.last_update.is_some_and(|end| self.network.updates().issued >= end)
+    }
+
     /// Whether no further epoch begins.
     fn over(&self) -> bool {
         let Position { batch, epochs, since_best, diverged, .. } = &self.position;
@@ -174,46 +209,47 @@ impl Trainer {
     /// What is left of the epoch under way, and its evaluation.
     async fn epoch(&mut self, watch: &mut dyn Watch) -> Result<()> {
         let (start, before) = (Instant::now(), self.position.seconds);
-        let Options { batch, accumulate, shuffle, seed, .. } = self.options;
-        let (epoch, total, done) =
-            (self.position.epoch(), self.source.dataset().len(Split::Train), self.position.batch);
-        let mut order = order(total, shuffle.then_some((seed, u64::from(epoch))));
-        order.drain(..total.min(done * batch as usize));
-        let mut batches = self.source.batches(Split::Train, order, batch as usize)?;
-        let group = batch as usize * accumulate as usize;
+        let (epoch, done) = (self.position.epoch(), self.position.batch);
+        let cut = self.options.cut(self.source.dataset().len(Split::Train));
+        let mut order = self.order(epoch);
+        order.drain(..order.len().min(done * cut.batch));
+        let mut batches = self.source.batches(Split::Train, order, cut.batch)?;
         let updates = self.options.updates(self.source.dataset().as_ref());
         self.network.leave_evaluation();
         for index in done.. {
             let Some(images) = batches.next().await.transpose()? else { break };
-            let seen = index * batch as usize;
-            let first = index % accumulate as usize == 0;
-            if first && self.finished() {
+            let Part { begins, ends, carried, divisor } = cut.part(index, images.labels.len());
+            // What is carried over is no update, so a run that ends with this epoch has it too; the epoch is then as any other,
+            // and the run can be extended.
+            let over = if carried { self.ruined() } else { self.finished() };
+            if begins && over {
                 break;
             }
-            let all_seen = seen + images.labels.len() == total;
-            let last = all_seen || (index + 1) % accumulate as usize == 0;
-            let images_of_update = group.min(total - seen / group * group) as u32;
             let lr = self.lr * self.options.schedule.factor(self.network.updates().issued, updates);
-            if first {
+            if ends {
                 self.rates.push_back(lr);
             }
-            let place = Place { first, last, images: images_of_update, epoch, lr };
             let landed = self.network.make_room().await?;
-            self.network.train(&images, place)?;
             self.note(landed, watch)?;
+            // The first batch of an epoch adds to what was carried over to it.
+            let first = begins && (index > 0 || self.network.waiting().is_none());
+            let place = Place { first, last: ends, images: divisor, epoch, lr };
+            self.network.train(&images, place)?;
             if first {
                 self.last.clear();
             }
             self.last.push((images.indices, place));
-            if self.debug_nan && last {
+            if self.debug_nan && ends {
                 let done = self.network.drain().await?;
                 self.note(done, watch)?;
                 self.assure_finite().await?;
             }
-            if last {
+            let all = index + 1 == cut.batches();
+            if ends || all {
                 self.position.batch = index + 1;
                 self.position.seconds = before + start.elapsed().as_secs_f64();
-                self.pause(if all_seen || self.finished() { After::LastUpdate } else { After::Update }, watch).await?;
+                let last = all || (self.finished() && (self.ruined() || !cut.part(index + 1, 1).carried));
+                self.pause(if last { After::LastUpdate } else { After::Update }, watch).await?;
                 if self.stopped {
                     return Ok(());
                 }
@@ -221,6 +257,9 @@ impl Trainer {
         }
         let done = self.network.drain().await?;
         self.note(done, watch)?;
+        if let Some(sums) = self.network.waiting() {
+            self.position.carry(&sums);
+        }
         let training = before + start.elapsed().as_secs_f64();
         let last = epoch >= self.options.epochs || self.finished() || self.position.diverged.is_some();
         let evaluation = if last || epoch.is_multiple_of(self.options.validate_every) {
@@ -283,10 +322,8 @@ impl Trainer {
         if !self.network.enter_evaluation() {
             return Ok(());
         }
-        let Options { batch, shuffle, seed, .. } = self.options;
-        let (total, batch) = (self.source.dataset().len(Split::Train), batch as usize);
-        let mut order = order(total, shuffle.then_some((seed, u64::from(epoch))));
-        order.truncate((total / batch).clamp(1, STATISTICS_BATCHES) * batch);
+        let (mut order, batch) = (self.order(epoch), self.options.batch as usize);
+        order.truncate((order.len() / batch).clamp(1, STATISTICS_BATCHES) * batch);
         let mut batches = self.source.batches(Split::Train, order, batch)?;
         for nth in 1.. {
             let Some(batch) = batches.next().await.transpose()? else { break };
@@ -298,7 +335,7 @@ impl Trainer {
     }
 
     fn note(&mut self, done: Vec<Done>, watch: &mut dyn Watch) -> Result<()> {
-        let total = self.source.dataset().len(Split::Train) as u64;
+        let total = self.options.cut(self.source.dataset().len(Split::Train)).trained() as u64;
         for done in done {
             let Done::Updated(report) = done else { continue };
             let lr = self.rates.pop_front().unwrap_or(self.lr);

@@ -1,8 +1,8 @@
 //! Which form of each matrix product is fastest on this device, by trying the few that may be.
 //!
 //! The table's order (`program/product.rs`) is a guess. Tuning runs the products of a network in rounds, each with the next of their
-//! candidates, and reads the device's timestamps. What it found is kept on disk by device, driver and version, so that a network is
-//! measured once. A choice changes the order of sums and nothing else: `run.json` keeps it, for the same bits.
+//! candidates, and reads the device's timestamps. What it found is kept on disk by device, driver, version and kernels, so that a
+//! network is measured once. A choice changes the order of sums and nothing else: `run.json` keeps it, for the same bits.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

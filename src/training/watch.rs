@@ -25,9 +25,9 @@ pub struct Point {
 /// What came before a [`Point`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
-    /// An update; another follows.
+    /// An update; another batch of the epoch follows.
     Update,
-    /// The last update of an epoch; its evaluation follows.
+    /// The last batch of an epoch; its evaluation follows.
     LastUpdate,
     /// An epoch and its evaluation.
     Epoch,

@@ -150,7 +150,7 @@ fn what_is_wrong_is_named() {
 /// Bytes flipped anywhere in a small archive give a set or an error, never a panic.
 #[test]
 fn a_damaged_archive_is_no_panic() {
-    let folder = Folder::new("damaged");
+    let folder = Folder::new("damaged-data");
     let sound = archive(&[("data_batch_1.bin", records(0, 2)), ("batches.meta.txt", b"a\nb\n".to_vec())]);
     for at in 0..sound.len() {
         let mut bytes = sound.clone();

@@ -303,6 +303,10 @@ fn faults_have_places() {
         ),
         (said(&format!("//! measure = {{ over = \"rows\" }}\n{HEAD}{BODY}")), &["1:24: over is"]),
         (
+            said(&format!("//! clip_norm = \"lr\"\n{HEAD}{BODY}")),
+            &["1:17: `lr` is no number among the settings, which clip_norm names"],
+        ),
+        (
             before("fn measure(e: Element) -> vec3<f32> { return vec3(0.0); }"),
             &["10:1: `measure` is called for a rule whose header says"],
         ),

@@ -25,8 +25,13 @@ fn resnet(target: &Target, stem: Stem, width: u32, training: bool) -> Recording 
     t.finish()
 }
 
-/// Both bounds of the gradient, for their kernels.
-const CLIP: Clip = Clip { value: Some(1.0), norm: Some(1.0) };
+/// No bound of the gradient, both, and each alone: what follows has other forms.
+const CLIPS: [Clip; 4] = [
+    Clip { value: None, norm: None },
+    Clip { value: Some(1.0), norm: Some(1.0) },
+    Clip { value: Some(1.0), norm: None },
+    Clip { value: None, norm: Some(1.0) },
+];
 
 /// One update of every optimizer: with its defaults, with momentum, and with each choice made otherwise.
 fn updates(target: &Target) -> Vec<Recording> {
@@ -52,13 +57,14 @@ fn updates(target: &Target) -> Vec<Recording> {
             // Not every optimizer has momentum, and some choices need another.
             if let Ok((optimizer, _)) = entry.build(&given) {
                 let tape = || Tape::over_layout(target, t.layout());
-                recordings.push(optim::record(optimizer.as_ref(), CLIP, tape()));
+                recordings.extend(CLIPS[..2].iter().map(|&clip| optim::record(optimizer.as_ref(), clip, tape())));
                 recordings.extend(optim::record_evaluation(optimizer.as_ref(), tape()));
             }
         }
         let (rule, _) = entry.build(&[]).expect("defaults fit together");
         let wrapped = optim::Lookahead { k: 5, alpha: 0.5 }.around(rule);
-        recordings.push(optim::record(wrapped.as_ref(), CLIP, Tape::over_layout(target, t.layout())));
+        let tape = || Tape::over_layout(target, t.layout());
+        recordings.extend(CLIPS.iter().map(|&clip| optim::record(wrapped.as_ref(), clip, tape())));
         assert!(recordings.len() > before + 1, "{} does not build with its defaults", entry.name);
     }
     recordings

@@ -5,7 +5,7 @@ use std::{
 };
 
 use serde_json::Value;
-use velograd::host::checkpoint;
+use velograd::{host::checkpoint, host::identity};
 
 use super::run::{begun, files, killed, left, place, recipe, said, same, signal};
 use crate::{
@@ -95,6 +95,51 @@ fn another_configuration_is_refused() {
     says(&refused(&[]), &["data set, crc32"]);
     folder.works(&["train", "--resume", "run", "--data", "moved"]);
     same(&folder.0.join("run"), "after many refusals");
+}
+
+/// A run that another build began goes on, and says so once: in a line and in run.json. What is the same in both keeps its bits.
+#[test]
+fn another_build_goes_on_and_says_so() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = place("build");
+    let run = folder.0.join("run");
+    let read = || -> Value { serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap() };
+    killed(&folder, 3);
+    let begun = read();
+    assert_eq!(begun["build"], identity::build());
+    assert!(begun["build"]["kernels"].as_str().is_some_and(|kernels| kernels.len() == 12), "{}", begun["build"]);
+    let of = |kernels: &str, commit: &str| {
+        let mut other = read();
+        other["build"] = serde_json::json!({ "commit": commit, "kernels": kernels });
+        folder.write("run/run.json", serde_json::to_string_pretty(&other).unwrap().as_bytes());
+    };
+    of("0123456789ab", "abcdefabcdef");
+    killed(&folder, 4); // a checkpoint lies between
+    let half = read();
+    assert_eq!(half["build"]["kernels"], "0123456789ab", "what began the run stays");
+    let list = half["continued_by"].as_array().expect("a build went on");
+    assert_eq!((list.len(), &list[0]["build"]), (1, &identity::build()));
+    let newest = files(&run.join("checkpoints")).filter(|name| name.ends_with(".safetensors")).max().unwrap();
+    let loaded = checkpoint::load(&run.join("checkpoints").join(newest)).unwrap();
+    assert_eq!(loaded.run["continued_by"], half["continued_by"], "a checkpoint says it too");
+    let said = folder.works(&["train", "--resume", "run"]);
+    assert!(said.contains("continued from") && !said.contains("kernels"), "by this build already: {said}");
+    assert_eq!(read()["continued_by"], half["continued_by"]);
+    same(&run, "another build in name alone");
+
+    for (kernels, commit, remark) in [
+        ("0123456789ab", "abcdefabcdef", "the kernels differ, so the bits are not those"),
+        (identity::KERNELS, "abcdefabcdef", "the kernels are the same, the program around them is not"),
+    ] {
+        fs::remove_dir_all(&run).unwrap();
+        killed(&folder, 3);
+        of(kernels, commit);
+        let said = folder.works(&["train", "--resume", "run"]);
+        says(&said, &[&format!("(commit {commit}, kernels {kernels})"), identity::TEXT, remark]);
+    }
+    says(&folder.works(&["--version"]), &["velograd ", identity::TEXT]);
 }
 
 /// A run that has ended says so. Trained on, it is the longer run. Its checkpoints are weights to evaluate.

@@ -189,16 +189,22 @@ fn the_rest() -> Vec<Entry> {
 }
 
 fn recipes() -> Vec<Entry> {
-    let clip = |len, value, norm| ClipCase { len, clip: Clip { value, norm } };
+    let clip = |len, value, norm| ClipCase { len, clip: Clip { value, norm }, own: None };
+    let own = |len, value, norm, own| ClipCase { len, clip: Clip { value, norm }, own: Some(own) };
     let scale = |skipped, exponent, good| ScaleCase { skipped, exponent, good };
     vec![
-        Entry::short(DropoutCase { n: 9, c: 70, p: 0.5 }),
-        Entry::full(DropoutCase { n: 1, c: 1, p: 0.1 }),
-        Entry::full(DropoutCase { n: 70, c: 33, p: 0.9 }),
+        Entry::short(DropoutCase { shape: [9, 1, 1, 70], p: 0.5 }),
+        Entry::full(DropoutCase { shape: [1, 1, 1, 1], p: 0.1 }),
+        Entry::full(DropoutCase { shape: [70, 1, 1, 33], p: 0.9 }),
+        Entry::full(DropoutCase { shape: [5, 3, 2, 10], p: 0.3 }),
         Entry::short(clip(1030, Some(0.5), Some(1.0))),
         Entry::full(clip(20_000, None, Some(2.0))),
         Entry::full(clip(3, Some(0.25), None)),
+        Entry::full(clip(20_000, Some(0.5), None)),
         Entry::full(clip(5, None, Some(100.0))), // a norm within its bound: nothing changes
+        Entry::full(own(1030, None, None, 1.0)),
+        Entry::full(own(70, Some(0.75), Some(2.0), 0.5)), // the rule's bound is the tighter one
+        Entry::full(own(70, None, Some(2.0), 3.0)),       // and here the other
         Entry::short(scale(true, 16, 7)),
         Entry::short(scale(false, 16, 1999)),
         Entry::full(scale(false, 16, 7)),

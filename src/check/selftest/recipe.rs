@@ -6,52 +6,65 @@ use crate::{
     ops::{adjust_scale, dropout},
     optim::Clip,
     program::{
-        BufferKind, Tape,
+        BufferKind, Input, Tape,
         params::{Init, Role, Shape},
         step::Step,
     },
 };
 
-/// Dropout of an `[n, c]` activation.
+/// Dropout of an activation `[n, h, w, c]`.
 #[derive(Clone, Copy, Debug)]
 pub struct DropoutCase {
-    /// Images.
-    pub n: u32,
-    /// Channels.
-    pub c: u32,
+    /// Its shape.
+    pub shape: [u32; 4],
     /// Probability.
     pub p: f32,
 }
 
+impl DropoutCase {
+    /// The indices of its samples in their data set.
+    fn samples(&self) -> Vec<u32> {
+        (0..self.shape[0]).map(|i| i.wrapping_mul(2_654_435_761) % 50_000).collect()
+    }
+}
+
 impl Case for DropoutCase {
     fn name(&self) -> String {
-        format!("dropout {} of {}x{}", self.p, self.n, self.c)
+        let [n, h, w, c] = self.shape;
+        format!("dropout {} of {n}x{h}x{w}x{c}", self.p)
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
-        let x = t.tensor([self.n, 1, 1, self.c]);
+        let x = t.tensor(self.shape);
         let y = dropout(t, x, self.p);
         let d_y = t.write_gradient(y).0;
         t.backward();
         let d_x = t.gradient(x).expect("dropout has given one");
         let ports = [("x", x), ("out", y), ("grad_out", d_y), ("grad_x", d_x)];
-        ports.map(|(name, tensor)| Port::new(name, At::Tensor(tensor))).to_vec()
+        let mut ports = ports.map(|(name, tensor)| Port::new(name, At::Tensor(tensor))).to_vec();
+        ports.push(Port::integers(
+            "indices",
+            At::Buffer { kind: BufferKind::Input(Input::Indices), first: 0, words: self.shape[0] },
+        ));
+        ports
     }
 
     fn step(&self) -> Step {
-        Step { seed: 7, batch: 11, ..Step::default() }
+        Step { seed: 7, epoch: 11, ..Step::default() }
     }
 
     fn data(&self) -> Data {
-        let len = (self.n * self.c) as usize;
-        Data::from([("x", random(len, 1)), ("grad_out", random(len, 2))])
+        let len = self.shape.iter().product::<u32>() as usize;
+        let indices = self.samples().into_iter().map(f64::from).collect();
+        Data::from([("x", random(len, 1)), ("grad_out", random(len, 2)), ("indices", indices)])
     }
 
-    /// The same mask both ways: the first call of the tape is layer 0. Two roundings.
+    /// The same mask both ways: of the first dropout in a scope without a name. Two roundings.
     fn expected(&self, data: &Data) -> Vec<Expected> {
-        let Step { seed, batch, .. } = self.step();
-        let size = [self.n as usize, self.c as usize];
-        let mask = reference::dropout::mask(size, f64::from(self.p), seed, batch, 0);
+        let Step { seed, epoch, .. } = self.step();
+        let [_, h, w, c] = self.shape.map(|size| size as usize);
+        let layer = crc32fast::hash(b" dropout 0");
+        let mask = reference::dropout::mask(&self.samples(), [c, h, w], f64::from(self.p), [seed, layer, epoch]);
         let times = |values: &[f64]| values.iter().zip(&mask).map(|(v, m)| v * m).collect();
         // 1 - p and its reciprocal are rounded too.
         let rounded = |port, values: &[f64]| Expected::rounded(port, times(values), 4.0);
@@ -66,35 +79,58 @@ pub struct ClipCase {
     pub len: u32,
     /// The bounds.
     pub clip: Clip,
+    /// The bound of the norm that belongs to a rule.
+    pub own: Option<f64>,
+}
+
+/// Elements of a block of the arena's table.
+const BLOCK: usize = 16_384;
+
+impl ClipCase {
+    fn bounds_norm(&self) -> bool {
+        self.clip.norm.is_some() || self.own.is_some()
+    }
 }
 
 impl Case for ClipCase {
     fn name(&self) -> String {
         let Clip { value, norm } = self.clip;
-        let name = |bound: Option<f32>, what: &str| bound.map_or(String::new(), |v| format!(", {what} to {v}"));
-        format!("clip {} elements{}{}", self.len, name(value, "values"), name(norm, "norm"))
+        let name = |bound: Option<f64>, what: &str| bound.map_or(String::new(), |v| format!(", {what} to {v}"));
+        let [value, norm] = [value, norm].map(|bound| bound.map(f64::from));
+        let bounds = [name(value, "values"), name(norm, "norm"), name(self.own, "the rule's norm")];
+        format!("clip {} elements{}", self.len, bounds.concat())
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         t.param("weight", Shape::Vector { c: self.len }, Init::Constant(0.0), Role::Weight);
-        self.clip.record(t);
+        self.clip.record(self.own, t);
         let (blocks, _) = t.layout().tables();
-        let words = blocks.len() as u32 * 4;
-        let table = At::Buffer { kind: BufferKind::table("blocks"), first: 0, words };
-        let mut ports = vec![Port::new("grad", At::Gradient("weight"))];
-        if self.clip.norm.is_some() {
-            ports.push(Port::integers("blocks", table));
-            ports.push(Port::new("factor", At::Scratch { kernel: "norm/clip_factor", argument: 1 }));
+        let table = At::Buffer { kind: BufferKind::table("blocks"), first: 0, words: blocks.len() as u32 * 4 };
+        let word = |first| At::Buffer { kind: BufferKind::Report, first, words: 1 };
+        let mut ports = vec![
+            Port::new("grad", At::Gradient("weight")),
+            Port::integers("blocks", table),
+            Port::integers("clipped", word(3)),
+        ];
+        if self.clip.value.is_some() {
+            ports.push(Port::new("sums", At::Scratch { kernel: "norm/clip_value", argument: 2 }));
+        }
+        if self.bounds_norm() {
+            ports.push(Port::new("factor", At::Scratch { kernel: "norm/clip_norm", argument: 1 }));
+            ports.push(Port::new("loss", word(0)));
+            ports.extend([Port::integers("skipped", word(4)), Port::integers("skip", word(5))]);
+            ports.extend([Port::new("grad_norm", word(7)), Port::new("bounded_norm", word(8))]);
         }
         ports
     }
 
     fn data(&self) -> Data {
-        let mut data = Data::from([("grad", random(self.len as usize, 1))]);
-        if self.clip.norm.is_some() {
-            let mut layout = crate::program::params::Layout::default();
-            layout.param("weight".into(), Shape::Vector { c: self.len }, Init::Constant(0.0), true);
-            data.insert("blocks", layout.tables().0.into_iter().flatten().map(f64::from).collect());
+        let mut layout = crate::program::params::Layout::default();
+        layout.param("weight".into(), Shape::Vector { c: self.len }, Init::Constant(0.0), true);
+        let table = layout.tables().0.into_iter().flatten().map(f64::from).collect();
+        let mut data = Data::from([("grad", random(self.len as usize, 1)), ("blocks", table)]);
+        if self.bounds_norm() {
+            data.extend([("loss", vec![2.5]), ("skipped", vec![3.0]), ("skip", vec![1.0])]);
         }
         data
     }
@@ -102,15 +138,37 @@ impl Case for ClipCase {
     /// A sum of positive terms is as exact as the sum's bound; the root halves it, and four operations follow.
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let Clip { value, norm } = self.clip;
-        let bound = |v: f64, limit: f32| v.clamp(-f64::from(limit), f64::from(limit));
-        let mut grad: Vec<f64> = data["grad"].iter().map(|v| value.map_or(*v, |limit| bound(*v, limit))).collect();
-        let Some(limit) = norm else { return vec![Expected::exact("grad", grad)] };
+        let limit = value.map_or(f64::INFINITY, f64::from);
+        let mut clipped = data["grad"].iter().filter(|v| v.abs() > limit).count() as f64;
+        let mut grad: Vec<f64> = data["grad"].iter().map(|v| v.clamp(-limit, limit)).collect();
+        let mut expected = vec![];
+        if value.is_some() {
+            let blocks = grad.chunks(BLOCK).map(|block| block.iter().map(|v| v * v).sum::<f64>());
+            let sums: Vec<f64> = blocks.flat_map(|sum| [sum, 0.0, 0.0, 0.0]).collect();
+            expected.push(Expected::rounded("sums", sums, SPREAD * (BLOCK.min(grad.len()) as f64).sqrt()));
+        }
+        if !self.bounds_norm() {
+            expected.extend([Expected::exact("grad", grad), Expected::exact("clipped", vec![clipped])]);
+            return expected;
+        }
         let length = grad.iter().map(|v| v * v).sum::<f64>().sqrt();
-        let factor = (f64::from(limit) / (length + 1e-6)).min(1.0);
+        let mut factor = norm.map_or(1.0, |limit| (f64::from(limit) / (length + 1e-6)).min(1.0));
+        if let Some(own) = self.own.filter(|own| factor * length > *own) {
+            factor = own / length;
+        }
+        clipped += f64::from(u8::from(factor < 1.0));
         grad.iter_mut().for_each(|v| *v *= factor);
         let roundings = SPREAD * f64::from(self.len).sqrt() / 2.0 + 4.0;
-        let factor = vec![factor, 0.0, 0.0, 0.0];
-        vec![Expected::rounded("grad", grad, roundings), Expected::rounded("factor", factor, roundings)]
+        expected.extend([
+            Expected::rounded("grad", grad, roundings),
+            Expected::rounded("factor", vec![factor, 0.0, 0.0, 0.0], roundings),
+            Expected::rounded("grad_norm", vec![length], roundings),
+            Expected::rounded("bounded_norm", vec![factor * length], roundings),
+            Expected::exact("clipped", vec![clipped]),
+            Expected::exact("skipped", vec![3.0]),
+            Expected::exact("skip", vec![0.0]),
+        ]);
+        expected
     }
 }
 

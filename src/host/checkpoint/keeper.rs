@@ -118,6 +118,11 @@ impl Keeper {
         Self { folder, policy, run, last: (step, Instant::now()), best, writing: None }
     }
 
+    /// Replaces the `run.json` that checkpoints hold.
+    pub fn set_run(&mut self, run: Value) {
+        self.run = run;
+    }
+
     /// Whether the time has come.
     pub fn due(&self, at: Point) -> bool {
         match (self.policy.every, at.after) {
@@ -289,7 +294,7 @@ mod tests {
         let epochs = vec![serde_json::from_value(row).unwrap()];
         let updates = Updates { issued: 10 * epoch, skipped: 0 };
         let buffers = vec![("params".to_owned(), vec![7; 64])];
-        let network = State { buffers, updates, batches: 10, evaluating: false };
+        let network = State { buffers, updates, batches: 10, evaluating: false, waiting: None };
         Checkpoint { position: Position { step: 10 * epoch, epochs, ..Position::default() }, network }
     }
 

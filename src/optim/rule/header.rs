@@ -12,9 +12,12 @@ use toml::{
 };
 
 use super::{Fault, expression::Expression};
-use crate::optim::{
-    Start,
-    settings::{Kind, Setting},
+use crate::{
+    error::suggest,
+    optim::{
+        Start,
+        settings::{Kind, Setting},
+    },
 };
 use reader::{Reader, Table, in_order, toml_of};
 use scope::{Context, Scope};
@@ -38,6 +41,8 @@ pub struct Header {
     pub kept: Vec<Kept>,
     /// What the sums of `measure` run over, for a rule that has it.
     pub measure: Option<Over>,
+    /// The setting that bounds the gradient's norm before the rule sees it; at 0 it does not.
+    pub clip_norm: Option<String>,
 }
 
 /// A word of state.
@@ -136,7 +141,8 @@ impl Header {
 
 impl Reader<'_> {
     fn header(&self, table: &DeTable<'_>) -> Result<Header, Fault> {
-        const KEYS: [&str; 8] = ["source", "settings", "require", "constants", "state", "scalars", "kept", "measure"];
+        const KEYS: [&str; 9] =
+            ["source", "settings", "require", "constants", "state", "scalars", "kept", "measure", "clip_norm"];
         let entries = in_order(table);
         if let Some((key, _)) = entries.iter().find(|(key, _)| !KEYS.contains(&&**key.get_ref())) {
             return self.unknown(key, "the header", &KEYS);
@@ -195,7 +201,8 @@ impl Reader<'_> {
         }
         let kept = kept.iter().map(|(key, value)| self.kept(key, value, &scope)).collect::<Result<_, _>>()?;
         let measure = get("measure").map(|value| self.measure(value)).transpose()?;
-        Ok(Header { source, settings, requirements, constants, state, scalars, kept, measure })
+        let clip_norm = get("clip_norm").map(|value| self.clip_norm(value, &settings)).transpose()?;
+        Ok(Header { source, settings, requirements, constants, state, scalars, kept, measure, clip_norm })
     }
 
     fn requirements(
@@ -349,6 +356,17 @@ impl Reader<'_> {
             Some(next) => Ok(Kept { name, condition, next }),
             None => self.fault(key.span().start, format!("`{name}` has no next value")),
         }
+    }
+
+    fn clip_norm(&self, value: &Spanned<DeValue<'_>>, settings: &[Setting]) -> Result<String, Fault> {
+        let name = self.string(value, "clip_norm")?;
+        let numbers = settings.iter().filter(|s| matches!(s.kind, Kind::Number { .. }) && s.key != "lr");
+        let numbers: Vec<&str> = numbers.map(|s| s.key.as_str()).collect();
+        if numbers.contains(&name) {
+            return Ok(name.to_owned());
+        }
+        let message = format!("`{name}` is no number among the settings, which clip_norm names");
+        Err(Fault::new(self.place(value.span().start), message).hint(suggest::hint(name, &numbers)))
     }
 
     fn measure(&self, value: &Spanned<DeValue<'_>>) -> Result<Over, Fault> {

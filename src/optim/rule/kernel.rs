@@ -176,7 +176,7 @@ impl Parts<'_> {
         }
         let mut fields = vec!["lr: f32".to_owned(), "t: f32".into(), "grad_norm: f32".into()];
         let mut values =
-            vec!["step.lr".to_owned(), "f32(number_of_update(report.skipped))".into(), "report.grad_norm".into()];
+            vec!["step.lr".to_owned(), "f32(number_of_update(report.skipped))".into(), "report.bounded_norm".into()];
         for (name, row) in &self.scalars {
             fields.push(format!("{name}: f32"));
             values.push(

@@ -195,6 +195,12 @@ impl Variant {
         self.file.header.measure
     }
 
+    /// The bound of the gradient's norm that belongs to the rule, if it is set.
+    pub fn clip_norm(&self) -> Option<f64> {
+        let limit = self.file.header.clip_norm.as_ref().map(|key| self.settings.number(key));
+        limit.filter(|limit| *limit > 0.0)
+    }
+
     /// Words of state: name and start.
     pub fn state(&self) -> impl Iterator<Item = (&str, Start)> {
         let all = self.file.header.state.iter().zip(&self.state);

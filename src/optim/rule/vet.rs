@@ -272,7 +272,9 @@ fn unread(tokens: &[Token<'_>], header: &Header) -> Result<(), Fault> {
     for setting in header.settings.iter().filter(|s| s.key != "lr") {
         let constants = super::header::constants_of(setting);
         let by_constant = constants.iter().any(|name| in_text(name) || in_header(name));
-        let by_name = in_header(&setting.key) || (constants.is_empty() && in_text(&setting.key));
+        let by_name = header.clip_norm.as_ref() == Some(&setting.key)
+            || in_header(&setting.key)
+            || (constants.is_empty() && in_text(&setting.key));
         if !by_constant && !by_name {
             let message = format!("nothing reads the setting `{}`", setting.key);
             return Err(Fault::new((1, 1), message).hint("leave it out, or read it"));

@@ -83,9 +83,10 @@ impl Network {
     /// As [`Network::train`].
     pub async fn find_not_finite(&mut self, batches: &[(Batch, Place)]) -> Result<Option<NotFinite>> {
         self.drain().await?;
+        let mut images = 0;
         for (index, (batch, place)) in batches.iter().enumerate() {
-            let nth = self.batches - (batches.len() - 1 - index) as i64;
-            self.feed(batch, &self.step_of(*place, nth));
+            images += batch.labels.len() as u32;
+            self.feed(batch, &self.step_of(*place, images));
             let mut submission = self.runtime.submission();
             // What the first pass left must not be taken for what this one writes.
             self.runtime.activations().iter().for_each(|buffer| submission.clear(buffer));

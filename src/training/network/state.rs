@@ -19,6 +19,8 @@ pub struct State {
     pub batches: i64,
     /// Whether the parameters are where the optimizer wants them evaluated.
     pub evaluating: bool,
+    /// Loss (the bits of an f32), hits and images of the batches whose gradient waits for its update, where some does.
+    pub waiting: Option<[u32; 3]>,
 }
 
 impl Network {
@@ -28,6 +30,7 @@ impl Network {
         let lasts = |kind: &&BufferKind| match kind.life().kept {
             None => false,
             Some(Kept::Always) => true,
+            Some(Kept::WhileAccumulating) => self.waiting.is_some(),
             Some(Kept::WhileEvaluating) => self.evaluating,
         };
         let mut kinds: Vec<_> = self.runtime.kinds().filter(lasts).cloned().collect();
@@ -50,7 +53,8 @@ impl Network {
             let words = self.runtime.read(buffer, (buffer.size() / 4) as usize).await?;
             buffers.push((kind.to_string(), words));
         }
-        Ok(State { buffers, updates: self.updates, batches: self.batches, evaluating: self.evaluating })
+        let waiting = self.waiting.map(|Report { loss, hits, images, .. }| [loss.to_bits(), hits, images]);
+        Ok(State { buffers, updates: self.updates, batches: self.batches, evaluating: self.evaluating, waiting })
     }
 
     /// Puts a network of the same plans and optimizer where the other was, to the bit.
@@ -64,6 +68,9 @@ impl Network {
         assert!(self.flights.is_empty(), "restore: drain comes first");
         let evaluating =
             std::mem::replace(&mut self.evaluating, state.evaluating && self.programs.to_evaluation.is_some());
+        let sums =
+            |[loss, hits, images]: [u32; 3]| Report { loss: f32::from_bits(loss), hits, images, ..Report::default() };
+        let waiting = std::mem::replace(&mut self.waiting, state.waiting.map(sums));
         let expected = self.lasting_buffers();
         let words = |kind: &BufferKind| (self.runtime.buffer(kind).size() / 4) as usize;
         let fits = |(kind, (name, found)): (&BufferKind, &(String, Vec<u32>))| {
@@ -73,7 +80,7 @@ impl Network {
             let list = |names: Vec<(String, usize)>| format!("{names:?}");
             let here = list(expected.iter().map(|kind| (kind.to_string(), words(kind))).collect());
             let there = list(state.buffers.iter().map(|(name, words)| (name.clone(), words.len())).collect());
-            self.evaluating = evaluating;
+            (self.evaluating, self.waiting) = (evaluating, waiting);
             return Err(Error::config(
                 "the checkpoint is of another network or optimizer",
                 format!("there: {there}\n  here: {here}"),
@@ -85,6 +92,7 @@ impl Network {
         let report = Report { skipped: state.updates.skipped, ..Report::default() };
         self.runtime.write(self.runtime.buffer(&BufferKind::Report), &[report]);
         (self.updates, self.batches) = (state.updates, state.batches);
+        (self.images, self.report_taken) = (self.waiting.map_or(0, |sums| sums.images), true);
         Ok(())
     }
 }
