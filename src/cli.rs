@@ -6,6 +6,7 @@ mod compare;
 mod data;
 mod devices;
 mod eval;
+mod normalization;
 mod optimizers;
 mod plan;
 mod print;
@@ -180,8 +181,9 @@ impl PrecisionFlag {
 /// Where the images come from.
 #[derive(Args, Clone, Debug)]
 struct DataFlags {
-    /// CIFAR-10 in its binary form: a folder, or cifar-10-binary.tar.gz [default: looked for in data/]
-    #[arg(long, value_name = "DIR|FILE.tar.gz")]
+    /// CIFAR-10 in its binary form: a folder, an archive (.tar.gz, .tgz, .tar), or a file data_batch_*.bin for its folder
+    /// [default: looked for in data/]
+    #[arg(long, value_name = "DIR|FILE")]
     data: Option<PathBuf>,
     /// cifar10, or shapes10: drawn shapes that need no download [default: cifar10 if it is there]
     #[arg(long)]

@@ -66,6 +66,11 @@ pub trait Dataset: Send + Sync {
     /// CRC-32 of all records (label byte, then the image), train before test: equal means the same data.
     fn checksum(&self) -> u32;
 
+    /// What the images were drawn from, if they are drawn.
+    fn seed(&self) -> Option<u64> {
+        None
+    }
+
     /// Remarks the user should see, a line each.
     fn notes(&self) -> &[String];
 

@@ -55,7 +55,13 @@ pub struct Model {
     pub config_of: fn(&[u32], &[u32]) -> Option<Config>,
     /// These shapes in words.
     pub shapes: &'static str,
+    /// Which network of the same family a file is of instead, whose first and last weight have the same names, in words; `None`
+    /// if it is this one's, or of another family. Gets the shape of a tensor by its name.
+    pub relative: fn(&ShapeOf<'_>) -> Option<String>,
 }
+
+/// The shape of a file's tensor by its name, `None` if there is no such tensor.
+pub type ShapeOf<'a> = dyn Fn(&str) -> Option<Vec<u32>> + 'a;
 
 impl Model {
     /// A model that takes images from -1 to 1, has no [`Stem`], and whose files of weights are not recognized.
@@ -68,7 +74,13 @@ impl Model {
             known_by: [""; 2],
             config_of: |_, _| None,
             shapes: "",
+            relative: |_| None,
         }
+    }
+
+    /// How the names of its last layer's tensors begin: the head, whose rows are the classes.
+    pub fn head(&self) -> &'static str {
+        self.known_by[1].trim_end_matches("weight")
     }
 
     /// The stem asked for, or the one that it is published with.
@@ -78,8 +90,8 @@ impl Model {
     pub fn stem(&self, wanted: Option<Stem>) -> Result<Stem> {
         match wanted {
             Some(_) if !self.stems => {
-                let message = format!("--stem: {} has no choice of first layers", self.name);
-                Err(Error::config(message, "leave --stem away"))
+                let message = format!("`stem`: {} has no choice of first layers", self.name);
+                Err(Error::config(message, "drop `stem`, from the recipe too if it is there"))
             }
             Some(stem) => Ok(stem),
             None if self.stems => Ok(Stem::Imagenet),

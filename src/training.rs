@@ -3,8 +3,10 @@
 pub mod evaluate;
 pub mod metrics;
 pub mod network;
+mod normalization;
 mod options;
 mod position;
+pub mod provenance;
 mod remainder;
 mod rows;
 pub mod schedule;
@@ -14,6 +16,7 @@ mod watch;
 pub mod weights;
 pub mod whiten;
 
+pub use normalization::{Normalization, Origin, choose_normalize};
 pub use options::{OnNan, Options};
 pub use position::{Position, Tally};
 pub use remainder::{Cut, Part, Remainder};

@@ -7,13 +7,20 @@ use serde_json::Value;
 use pollster::block_on;
 use velograd::{
     check::{
-        reference::augment::{self as reference, Image, Padding},
+        reference::{
+            augment as reference,
+            augment::{Image, Padding},
+        },
         selftest::targets,
     },
     data::{Batch, Dataset, IMAGE_BYTES, Inline, Shapes10, Sizes, Spec, Split, order},
     device::runtime::Runtime,
     error::Result,
-    host::loader::Loader,
+    host::{
+        loader::Loader,
+        pretrained::{Head, Pretrained},
+        weights::save,
+    },
     models::{self, Config, Stem, airbench::MODEL},
     ops::{self, Augment, Normalize, VIEWS},
     optim,
@@ -285,7 +292,8 @@ fn tta_counts_every_image_once() {
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 10, test: 23 }).unwrap());
     let run = |batch: u32| {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = block_on(evaluator(gpu, data.as_ref(), (&MODEL, SIZE), batch, true, init)).unwrap();
+        let recipe = Recipe { tta: true, ..Recipe::default() };
+        let mut network = block_on(evaluator(gpu, data.as_ref(), (&MODEL, SIZE), batch, recipe, init)).unwrap();
         block_on(evaluate(&mut network, &Inline(data.clone()), batch)).unwrap().unwrap()
     };
     let (whole, small) = (run(60), run(3));
@@ -352,10 +360,10 @@ fn weights_are_recognized() {
         };
         let layout = plans.record(2, false).layout;
         let path = folder.0.join(model.name);
-        velograd::host::weights::save(&Weights::init(&layout, 1), &path, &layout).unwrap();
-        let (found, size) = velograd::host::weights::recognize(&path).unwrap();
-        assert_eq!((found.name, size), (model.name, config));
-        let loaded = velograd::host::weights::load(&path, &layout).unwrap();
+        save(&Weights::init(&layout, 1), &path, &layout, None).unwrap();
+        let found = Pretrained::open(&path).unwrap();
+        assert_eq!((found.model.name, found.config), (model.name, config));
+        let loaded = found.weights(&layout, Head::Load, 0).unwrap();
         assert!(loaded == Weights::init(&layout, 1));
     }
 }
@@ -389,7 +397,7 @@ fn by_hand() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["accuracy"], rows[2]["val_acc"]);
     let said = folder.refused(1, &[&eval[..], &["--model", "resnet18"]].concat());
-    says(&said, &["weights of resnet18", "those of airbench94", "leave --model away"]);
+    says(&said, &["weights of resnet18", "those of airbench94", "--model airbench94"]);
 
     folder.works(&["train", "--resume", "run", "--extend", "1", "--data", "set"]);
     let init = ["--init", "run/model.safetensors", "--max-steps", "1", "--selftest", "off"];

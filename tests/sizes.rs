@@ -8,7 +8,7 @@ use velograd::{
     device::Gpu,
     error::{Error, Result},
     models::{Config, Stem},
-    ops::Augment,
+    ops::{Augment, Normalize},
     optim::{self, Clip, Lookahead},
     program::{params::NoDecay, target::Precision},
     random::Rng,
@@ -51,7 +51,7 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
         0 => Some([0.0, f32::INFINITY, -1.0][rng.below(3) as usize]),
         at => [None, Some(1.0), Some(1e-30)][at as usize % 3],
     };
-    Options {
+    let mut options = Options {
         model: match rng.below(20) {
             0 => "resnet19".into(),
             1..=5 => "airbench94".into(),
@@ -71,6 +71,7 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
         accumulate: number(rng, 3, &[0, 100, u32::MAX]),
         remainder: [Remainder::Step, Remainder::Step, Remainder::Drop, Remainder::Carry][rng.below(4) as usize],
         recipe: Recipe {
+            normalize: None,
             augment: [Augment::None, Augment::Paper, Augment::Airbench][rng.below(3) as usize],
             tta: rng.below(2) == 0,
             smoothing: share(rng),
@@ -85,7 +86,12 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
         on_nan: if rng.below(2) == 0 { OnNan::Skip } else { OnNan::Stop },
         shuffle: rng.below(2) == 0,
         seed: rng.u64(),
-    }
+    };
+    options.recipe.normalize = match rng.below(24) {
+        0 => Some(Normalize { std: [0.0, f64::NAN, 1e300], ..Normalize::HALF }),
+        at => [None, Some(Normalize::IMAGENET)][at as usize % 2],
+    };
+    options
 }
 
 /// A network of this data set and these options, trained for up to two updates.

@@ -35,6 +35,9 @@ mod no_gpu {
     /// Which tensors weight decay leaves out.
     mod decay;
 
+    /// Where CIFAR-10 may lie, and what else may lie there.
+    mod finding;
+
     /// Files that are damaged, forged or endless.
     mod hostile;
 
@@ -58,6 +61,9 @@ mod no_gpu {
     /// References of the rules that the golden files lack, against the code that others use.
     pub mod rule_values;
 
+    /// Files of weights: what is taken, made right, and refused.
+    mod pretrained;
+
     /// Which tensors share a buffer.
     mod plan;
 
@@ -70,6 +76,9 @@ mod no_gpu {
 
 /// Mixed precision: rounding, memory, the scale of the loss.
 mod mixed;
+
+/// What images are normalized by, and which images weights are of.
+mod normalize;
 
 /// What holds of Muon whatever the numbers.
 mod muon;

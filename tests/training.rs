@@ -5,6 +5,10 @@ use std::sync::Arc;
 use pollster::block_on;
 use velograd::{
     data::{Batch, Dataset, IMAGE_BYTES, Inline, Shapes10, Sizes, Split},
+    host::{
+        pretrained::{Head, Pretrained},
+        weights::save,
+    },
     models::{self, Config, Stem},
     optim,
     training::{
@@ -193,7 +197,9 @@ fn evaluation_does_not_depend_on_the_batch() {
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 10, test: 50 }).unwrap());
     let run = |batch: u32| {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = block_on(evaluator(gpu, data.as_ref(), (&models::ALL[0], TINY), batch, false, init)).unwrap();
+        let recipe = Recipe::default();
+        let mut network =
+            block_on(evaluator(gpu, data.as_ref(), (&models::ALL[0], TINY), batch, recipe, init)).unwrap();
         block_on(evaluate(&mut network, &Inline(data.clone()), batch)).unwrap().unwrap()
     };
     let (whole, single) = (run(32), run(1));
@@ -209,11 +215,12 @@ fn weights_survive_the_disk() {
         let layout = plans(config, &[2], &[]).record(2, true).layout;
         let mut weights = Weights::init(&layout, 3);
         weights.batches = 41;
-        velograd::host::weights::save(&weights, &path, &layout).unwrap();
-        assert_eq!(velograd::host::weights::recognize(&path).unwrap().1, config);
-        assert!(velograd::host::weights::load(&path, &layout).unwrap() == weights);
+        save(&weights, &path, &layout, None).unwrap();
+        let read = Pretrained::open(&path).unwrap();
+        assert_eq!(read.config, config);
+        assert!(read.weights(&layout, Head::Load, 0).unwrap() == weights);
         let wider = plans(Config { width: 12, ..config }, &[2], &[]).record(2, true).layout;
-        let error = velograd::host::weights::load(&path, &wider).unwrap_err().to_string();
+        let error = read.weights(&wider, Head::Load, 0).unwrap_err().to_string();
         assert!(error.contains("conv1.weight") && error.contains("[12, 3,"), "{error}");
     }
     std::fs::remove_file(&path).unwrap();
@@ -273,7 +280,7 @@ fn five_updates_as_in_pytorch() {
 /// `load_state_dict(strict=True)`: every name of torchvision's state dict, no other, each of its shape.
 fn same_names_and_shapes(golden: &golden_files::Golden, weights: &Weights, layout: &velograd::program::params::Layout) {
     let path = std::env::temp_dir().join(format!("velograd-strict-{}.safetensors", std::process::id()));
-    velograd::host::weights::save(weights, &path, layout).unwrap();
+    save(weights, &path, layout, None).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();

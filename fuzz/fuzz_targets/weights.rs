@@ -6,7 +6,7 @@ mod file;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use velograd::{host::weights::recognize, models::{Config, Stem, self}, program::{params::Layout, target::Target}, training::{network::{Plans, Recipe}, weights::Weights}};
+use velograd::{host::pretrained::{Head, Pretrained}, models::{Config, Stem, self}, program::{params::Layout, target::Target}, training::network::{Plans, Recipe}};
 
 fn layout() -> &'static Layout {
     static LAYOUT: OnceLock<Layout> = OnceLock::new();
@@ -29,8 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
         file.resize(file.len() + last.min(1 << 20) as usize, 0);
     }
     let path = file::file("w.safetensors", &file);
-    let _ = recognize(&path);
-    if let Ok(weights) = velograd::host::weights::load(&path, layout()) {
+    if let Ok(weights) = Pretrained::open(&path).and_then(|file| file.weights(layout(), Head::Load, 0)) {
         assert!(weights.params.iter().chain(&weights.running).all(|v| v.is_finite()));
     }
 });

@@ -285,9 +285,10 @@ fn run(
     let gpu = open_device(recipe.device.as_deref())?;
     let preset = recipe.preset(&gpu);
     let (precision, target) = recipe.precision(&gpu)?;
-    let options = recipe.options(preset, precision, None)?;
+    let mut options = recipe.options(preset, precision, None)?;
     // One set of images for all seeds: what differs is weights, order and augmentation.
     let dataset = recipe.open(0)?;
+    recipe.normalize(&mut options, dataset.as_ref(), None)?;
     let train = dataset.len(Split::Train);
     let mut plans = options.plans(dataset.as_ref(), &target)?;
     // An experiment that goes on computes as it was begun.

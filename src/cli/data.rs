@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DataFlags, print::say, recipe::AugmentFlag};
+use super::{
+    DataFlags,
+    normalization::{normalization, words},
+    print::say,
+    recipe::AugmentFlag,
+};
 use crate::{
     data::{self, Batch, Dataset, Split, order, summary},
     device::{Gpu, runtime::Runtime},
@@ -13,6 +18,7 @@ use crate::{
     lab::sheet::contact_sheet,
     ops::{self, Augment, Normalize},
     program::{BufferKind, Input, Tape, step::Step},
+    training::Normalization,
 };
 use pollster::block_on;
 
@@ -30,6 +36,11 @@ pub(super) struct Arguments {
     /// What the sheet shows of augmentation
     #[arg(long, value_enum, default_value = "paper")]
     augment: AugmentFlag,
+    /// What the sheet's images are normalized by on their way through the device, which the sheet takes back: half (to -1..1),
+    /// dataset (mean and standard deviation of the training images), imagenet (torchvision's numbers), or means and deviations
+    /// on a scale of 0 to 1
+    #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = normalization, default_value = "half")]
+    normalize: Normalization,
     /// Of the augmentation, and of the images of shapes10
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -43,6 +54,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     opened.notes.iter().for_each(|note| say!("{note}"));
     let dataset = opened.dataset;
     say!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());
+    if let Some(path) = opened.path {
+        say!("read from {}", path.display());
+    }
     for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
         let s = summary(dataset.as_ref(), split)?;
         let triple = |v: [f64; 3]| format!("{:.4} {:.4} {:.4}", v[0], v[1], v[2]);
@@ -52,33 +66,49 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     if let Some(path) = &arguments.preview {
-        preview(arguments, &dataset, path)?;
-        say!("\nwrote {}", path.display());
+        let by = arguments.normalize.of(dataset.as_ref())?;
+        let [least, most] = preview(arguments, &dataset, by, path)?;
+        say!("\nnormalized by {}: the network sees values from {least:.3} to {most:.3}", words(by));
+        say!("wrote {}", path.display());
     }
     Ok(())
 }
 
-fn preview(arguments: &Arguments, dataset: &std::sync::Arc<dyn Dataset>, path: &std::path::Path) -> Result<()> {
+/// Writes the sheet. Returns the least and the largest normalized value.
+fn preview(
+    arguments: &Arguments,
+    dataset: &std::sync::Arc<dyn Dataset>,
+    by: Normalize,
+    path: &std::path::Path,
+) -> Result<[f32; 2]> {
     let count = (COLUMNS / 2 * ROWS).min(dataset.len(Split::Train));
     let mut order = order(dataset.len(Split::Train), None);
     order.truncate(count);
     let batch = Loader::new(dataset.clone(), Split::Train, order, count.max(1))?.next();
-    let batch = batch.ok_or_else(|| Error::config("there are no training images to show", ""))??;
+    let batch = batch.ok_or_else(|| {
+        Error::config("there are no training images to show", "they are read from data_batch_*.bin")
+    })??;
     let gpu = open(arguments.device.as_deref())?;
-    let plain = as_network_sees(&gpu, &batch, arguments.seed, Augment::None)?;
-    let augmented = as_network_sees(&gpu, &batch, arguments.seed, arguments.augment.into())?;
+    let plain = as_network_sees(&gpu, &batch, arguments.seed, Augment::None, by)?;
+    let augmented = as_network_sees(&gpu, &batch, arguments.seed, arguments.augment.into(), by)?;
+    let all = || plain.iter().chain(&augmented).copied();
+    let range = [all().fold(f32::INFINITY, f32::min), all().fold(f32::NEG_INFINITY, f32::max)];
     let size = data::IMAGE_BYTES;
-    let sheet: Vec<f32> =
+    let mut sheet: Vec<f32> =
         (0..count).flat_map(|i| [&plain[i * size..][..size], &augmented[i * size..][..size]].concat()).collect();
-    contact_sheet(&sheet, [data::SIDE, data::SIDE], COLUMNS, 2, path)
+    for (value, colour) in sheet.iter_mut().zip((0..by.mean.len()).cycle()) {
+        *value = *value * by.std[colour] as f32 + by.mean[colour] as f32;
+    }
+    contact_sheet(&sheet, [data::SIDE, data::SIDE], COLUMNS, 2, path)?;
+    Ok(range)
 }
 
-/// `[n][32][32][3]`, the normalization taken back.
-fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment) -> Result<Vec<f32>> {
+/// `[n][32][32][3]`, normalized.
+fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment, by: Normalize) -> Result<Vec<f32>> {
     let n = batch.labels.len();
     let mut t = Tape::new(&gpu.target, false);
     let draws = ops::draw(&mut t, n as u32, augment);
-    let x = ops::augment(&mut t, n as u32, draws, augment, Normalize::HALF);
+    let x = ops::augment(&mut t, n as u32, draws, augment, by);
     t.keep(x);
     let runtime = block_on(Runtime::new(gpu, &[t.finish()], true))?;
     runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
@@ -89,8 +119,7 @@ fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment) -> Res
     let mut images = Vec::with_capacity(n * data::IMAGE_BYTES);
     for image in 0..n {
         for pixel in 0..1024 {
-            let channels = &stored[(pixel * n + image) * 4..][..3];
-            images.extend(channels.iter().map(|v| v * 0.5 + 0.5));
+            images.extend(&stored[(pixel * n + image) * 4..][..3]);
         }
     }
     Ok(images)

@@ -3,17 +3,30 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{
-    DataFlags, json_line, open_device,
+    DataFlags, json_line,
+    normalization::{choose, normalization},
+    open_device,
     print::{remark, say},
 };
 use crate::{
-    data::{self, Split},
-    error::{Error, Result},
-    host::{checkpoint, data as host_data, loader::ReadAhead},
+    data::Split,
+    error::{Error, Result, suggest::shell_word},
+    host::{
+        data as host_data,
+        data::Opened,
+        loader::ReadAhead,
+        pretrained::{Head, Pretrained},
+    },
     models,
-    training::evaluate::{Evaluation, evaluate, evaluator},
+    ops::Normalize,
+    training::{
+        Normalization,
+        evaluate::{Evaluation, evaluate, evaluator},
+        network::Recipe,
+    },
 };
 use pollster::block_on;
 
@@ -31,13 +44,18 @@ pub(super) struct Arguments {
     /// The network [default: the one that the weights are of]
     #[arg(long)]
     model: Option<String>,
+    /// What images are normalized by: half (to -1..1), dataset (mean and standard deviation of the training images), imagenet
+    /// (torchvision's numbers), or means and deviations on a scale of 0 to 1 [default: as the weights were trained, if the file
+    /// says so, else the model's]
+    #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = normalization)]
+    normalize: Option<Normalization>,
     /// Test-time augmentation: the weighted mean of the logits of six views of each image, as it is, a pixel up and left and a
     /// pixel down and right, each also mirrored
     #[arg(long)]
     tta: bool,
-    /// Of the images of shapes10; the run's own
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// Of the images of shapes10 [default: those that the weights were trained on, if the file says so, else 0]
+    #[arg(long)]
+    seed: Option<u64>,
     /// Adapter by index or part of its name
     #[arg(long, value_name = "NAME|INDEX")]
     device: Option<String>,
@@ -46,31 +64,51 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    model: &'a str,
+    dataset: &'a str,
+    normalize: Normalize,
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let wanted = arguments.model.as_deref().map(models::find).transpose()?;
-    let (model, config) = checkpoint::recognize(&arguments.weights)?;
+    let weights = Pretrained::open(&arguments.weights)?;
+    let (model, config) = (weights.model, weights.config);
     if let Some(wanted) = wanted.filter(|wanted| wanted.name != model.name) {
         let (expected, found) = (format!("weights of {}", wanted.name), format!("those of {}", model.name));
-        return Err(Error::data(&arguments.weights, expected, found, "leave --model away"));
+        return Err(Error::data(&arguments.weights, expected, found, format!("--model {}, or no --model", model.name)));
     }
-    let opened = host_data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
     // With --json, standard output is the object alone.
-    opened.notes.iter().for_each(|note| remark(note));
-    let dataset = opened.dataset;
-    if config.classes as usize != data::CLASSES {
-        let found = format!("{} classes", config.classes);
-        return Err(Error::data(&arguments.weights, format!("a network of {} classes", data::CLASSES), found, ""));
+    weights.remarks.iter().for_each(|line| remark(line));
+    let Opened { dataset, notes, .. } = arguments.open(&weights)?;
+    notes.iter().for_each(|note| remark(note));
+    let spec = dataset.spec();
+    if config.classes as usize != spec.classes.len() {
+        let expected = format!("a network of {} classes, as {} has", spec.classes.len(), spec.name);
+        let file = shell_word(&arguments.weights);
+        let hint = format!("velograd train --init {file} --init-head skip trains a last layer for other classes");
+        return Err(Error::data(&arguments.weights, expected, format!("{} classes", config.classes), hint));
+    }
+    if let Some(other) = weights.provenance.as_ref().and_then(|provenance| provenance.other_images(dataset.as_ref())) {
+        remark(&other);
     }
     if dataset.len(Split::Test) == 0 {
-        return Err(Error::config("the data set has no test images", "eval needs test_batch.bin"));
+        return Err(Error::config("the data set has no test images", "they are read from test_batch.bin"));
     }
+    let (by, lines) = choose(arguments.normalize, Some(&weights), model, dataset.as_ref())?;
+    lines.iter().for_each(|line| remark(line));
     let gpu = open_device(arguments.device.as_deref())?;
-    let weights = |layout: &_| checkpoint::weights(&arguments.weights, layout);
-    let mut network = block_on(evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, arguments.tta, weights))?;
+    let recipe = Recipe { tta: arguments.tta, normalize: Some(by), ..Recipe::default() };
+    let load = |layout: &_| weights.weights(layout, Head::Load, 0);
+    let mut network = block_on(evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, recipe, load))?;
     let evaluation =
         block_on(evaluate(&mut network, &ReadAhead(dataset.clone()), BATCH))?.expect("there are test images");
     if arguments.json {
-        json_line(&evaluation);
+        json_line(&Report { evaluation: &evaluation, model: model.name, dataset: spec.name, normalize: by });
     } else {
         say!(
             "{}{}, width {}{}, on {} test images of {}, {}",
@@ -79,12 +117,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             config.width,
             if arguments.tta { ", six views" } else { "" },
             dataset.len(Split::Test),
-            dataset.spec().name,
+            spec.name,
             gpu.info.name
         );
-        print(&evaluation, &dataset.spec().classes);
+        print(&evaluation, &spec.classes);
     }
     Ok(())
+}
+
+impl Arguments {
+    /// The data set asked for, or where none is, the one that the weights say they were trained on.
+    fn open(&self, weights: &Pretrained) -> Result<Opened> {
+        let trained_on = weights.provenance.as_ref().map(|provenance| &provenance.dataset);
+        let seed = self.seed.or(trained_on.and_then(|set| set.seed)).unwrap_or(0);
+        let DataFlags { data, dataset } = &self.data;
+        let known = trained_on.map(|set| set.name.as_str()).filter(|name| host_data::NAMES.contains(name));
+        let name = dataset.as_deref().or(known.filter(|_| data.is_none()));
+        host_data::open(name, data.as_deref(), seed)
+    }
 }
 
 fn print(evaluation: &Evaluation, classes: &[String]) {

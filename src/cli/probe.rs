@@ -5,11 +5,17 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::{DataFlags, compare::named, open_device, print::say, schedule::draw};
+use super::{DataFlags, compare::named, normalization::choose_and_say, open_device, print::say, schedule::draw};
 use crate::{
     data::CLASSES,
     error::{Error, Result},
-    host::{checkpoint, data as host_data, files::write_atomically, loader::ReadAhead, rule_file},
+    host::{
+        data as host_data,
+        files::write_atomically,
+        loader::ReadAhead,
+        pretrained::{Head, Pretrained},
+        rule_file,
+    },
     lab::{
         figure::{Axis, Content, Figure, Line, Panel, Point},
         probe::{self, Frozen},
@@ -130,21 +136,24 @@ fn spike(flags: &Flags) -> Result<()> {
 fn variance(flags: &VarianceFlags) -> Result<()> {
     let VarianceFlags { flags, data, weights, width, max_steps, batch_size } = flags;
     let rules = flags.rules()?;
-    let from_file = weights.as_deref().map(|path| Ok((path, resnet18(path)?))).transpose()?;
+    let from_file = weights.as_deref().map(resnet18).transpose()?;
     let width = width.unwrap_or(if flags.quick { 4 } else { 8 });
     check_width(width)?;
-    let config = match from_file {
-        Some((_, config)) => config,
+    let config = match &from_file {
+        Some(weights) => weights.config,
         None => Config { stem: Stem::Imagenet, width, classes: CLASSES as u32 },
     };
     if config.classes != CLASSES as u32 {
-        return Err(Error::config(format!("the weights have {} classes", config.classes), "the data sets have ten"));
+        let message = format!("the weights tell apart {} classes, the data sets have {CLASSES}", config.classes);
+        return Err(Error::config(message, "without --weights a network is trained first"));
     }
     let gpu = open_device(flags.device.as_deref())?;
     let opened = host_data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
     opened.notes.iter().for_each(|note| say!("{note}"));
     let dataset = opened.dataset;
-    let trained = match from_file {
+    let model = models::find("resnet18")?;
+    let normalize = choose_and_say(None, from_file.as_ref(), model, dataset.as_ref())?;
+    let trained = match &from_file {
         Some(_) => None,
         None => {
             let max_steps = max_steps.unwrap_or(if flags.quick { 30 } else { 200 });
@@ -161,13 +170,12 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     let groups: Vec<usize> = GROUPS.iter().copied().step_by(if flags.quick { 3 } else { 1 }).collect();
     let count = BATCHES.iter().sum::<usize>() * groups.iter().max().unwrap_or(&1);
     say!("drawing {count} gradients of {batch_size} images there");
-    let point =
-        probe::Point { model: models::find("resnet18")?, config, dataset, batch: *batch_size, seed: flags.seed };
+    let point = probe::Point { model, config, normalize, dataset, batch: *batch_size, seed: flags.seed };
     let frozen = block_on(Frozen::new(
         &gpu,
         &point,
-        |layout| match (from_file, trained) {
-            (Some((path, _)), _) => checkpoint::weights(path, layout),
+        |layout| match (&from_file, trained) {
+            (Some(weights), _) => weights.weights(layout, Head::Load, flags.seed),
             (None, trained) => Ok(trained.expect("trained above")),
         },
         count,
@@ -181,12 +189,15 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     show(flags, "variance", title, Axis::log("images of a batch"), &rules, &sizes, value)
 }
 
-/// The size of the network whose weights a file holds.
-fn resnet18(path: &Path) -> Result<Config> {
-    match checkpoint::recognize(path)? {
-        (model, config) if model.name == "resnet18" => Ok(config),
-        (model, _) => Err(Error::data(path, "weights of resnet18", format!("those of {}", model.name), "")),
+/// A file of weights of resnet18.
+fn resnet18(path: &Path) -> Result<Pretrained> {
+    let weights = Pretrained::open(path)?;
+    if weights.model.name != "resnet18" {
+        let found = format!("those of {}", weights.model.name);
+        return Err(Error::data(path, "weights of resnet18", found, "`probe` knows no other model"));
     }
+    weights.remarks.iter().for_each(|remark| say!("{remark}"));
+    Ok(weights)
 }
 
 /// Adam, before the network is frozen.

@@ -8,7 +8,11 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::{DataFlags, PrecisionFlag, StemFlag, TuneFlags, print::say};
+use super::{
+    DataFlags, PrecisionFlag, StemFlag, TuneFlags,
+    normalization::{choose_and_say, normalization},
+    print::say,
+};
 use crate::{
     data::{CLASSES, Dataset, Holdout, Split},
     device::{self, Gpu},
@@ -16,6 +20,7 @@ use crate::{
     host::{
         data as host_data,
         files::{TEXT_LIMIT, read_text},
+        pretrained::Pretrained,
         rule_file,
         run::{read_run, recipe_of},
     },
@@ -26,7 +31,7 @@ use crate::{
         params::NoDecay,
         target::{Precision, Target},
     },
-    training::{OnNan, Options, Remainder, network::Recipe, schedule::Schedule},
+    training::{Normalization, OnNan, Options, Remainder, network::Recipe, schedule::Schedule},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -71,6 +76,11 @@ pub(super) struct RecipeFlags {
     /// What is done to training images [default: paper]
     #[arg(long, value_enum)]
     augment: Option<AugmentFlag>,
+    /// What images are normalized by: half (to -1..1), dataset (mean and standard deviation of the training images), imagenet
+    /// (torchvision's numbers), or means and deviations on a scale of 0 to 1 [default: that of --init's weights, else the
+    /// model's: half for resnet18, CIFAR-10's numbers for airbench94]
+    #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = normalization)]
+    normalize: Option<Normalization>,
     /// Test-time augmentation: validation takes the weighted mean of the logits of six views of each image, as it is, a pixel
     /// up and left and a pixel down and right, each also mirrored
     #[arg(long)]
@@ -238,6 +248,7 @@ impl RecipeFlags {
             recipe: Recipe {
                 precision,
                 augment: self.augment.unwrap_or(AugmentFlag::Paper).into(),
+                normalize: None, // it may need the images: `normalize` below
                 tta: self.tta,
                 smoothing: self.label_smoothing,
                 dropout: self.dropout,
@@ -254,18 +265,19 @@ impl RecipeFlags {
     }
 
     fn fits_weights(&self, config: Config) -> Result<()> {
-        let clash = |flag: &str, file: String| {
-            let message = format!("{flag} does not fit the weights, which have {file}");
-            Err(Error::config(message, format!("leave {flag} away")))
+        let clash = |flag: &str, asked: String, file: String| {
+            let message = format!("{flag} {asked} does not fit the weights, which have {file}");
+            Err(Error::config(message, format!("{flag} {file}, or drop {flag}, from the recipe too if it is there")))
         };
-        if self.width.is_some_and(|w| w != config.width) {
-            return clash("--width", format!("width {}", config.width));
+        if let Some(width) = self.width.filter(|&width| width != config.width) {
+            return clash("--width", width.to_string(), config.width.to_string());
         }
-        if self.stem.is_some_and(|s| Stem::from(s) != config.stem) {
-            return clash("--stem", format!("the {} stem", config.stem.name()));
+        if let Some(stem) = self.stem.map(Stem::from).filter(|&stem| stem != config.stem) {
+            return clash("--stem", stem.name().into(), config.stem.name().into());
         }
         if config.classes != CLASSES as u32 {
-            return clash("the data set", format!("{} classes", config.classes));
+            let message = format!("the weights tell apart {} classes, the data set has {CLASSES}", config.classes);
+            return Err(Error::config(message, "--init-head skip leaves their last layer out, and draws a new one"));
         }
         Ok(())
     }
@@ -284,6 +296,18 @@ impl RecipeFlags {
         };
         say!("validation on {count} images held out of the training set; the test images are left alone");
         Ok(Arc::new(Holdout::new(opened.dataset, count, seed)?))
+    }
+
+    /// Settles what images are normalized by, and says it; `weights` are those that the run begins from.
+    pub(super) fn normalize(
+        &self,
+        options: &mut Options,
+        dataset: &dyn Dataset,
+        weights: Option<&Pretrained>,
+    ) -> Result<()> {
+        let model = models::find(&options.model)?;
+        options.recipe.normalize = Some(choose_and_say(self.normalize, weights, model, dataset)?);
+        Ok(())
     }
 
     /// The flags that make `options` again, as TOML for `--config`.
@@ -312,7 +336,11 @@ impl RecipeFlags {
         let whole = |v: u64| toml::Value::Integer(i64::try_from(v).unwrap_or(i64::MAX));
         let digits = |v: f32| toml::Value::Float(v.to_string().parse().unwrap_or(f64::from(v)));
         let mixed = options.recipe.precision == Precision::Mixed;
+        // As numbers: they hold whatever becomes of the images or the weights they came from.
+        let default = models::find(&options.model).map(|model| model.normalize).ok();
+        let normalize = options.recipe.normalize.filter(|by| Some(*by) != default);
         let optional = [
+            ("normalize", normalize.map(|by| by.to_string().into())),
             ("tta", options.recipe.tta.then(|| true.into())),
             ("precision", mixed.then(|| options.recipe.precision.name().into())),
             ("remainder", self.remainder.filter(|r| *r != Remainder::Step).map(|r| r.name().into())),

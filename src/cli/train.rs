@@ -18,14 +18,14 @@ use crate::{
     device::Gpu,
     error::{Error, Result},
     host::{
-        checkpoint,
         files::{TENSORS_LIMIT, read},
         loader::ReadAhead,
+        pretrained::{Head, Pretrained},
         rule_file,
         run::{Lock, Record, Recorder, default_folder, read_run, run_json, same_run},
         signals::Stop,
     },
-    models::{self, Config},
+    models::Config,
     optim::{RuleChoice, Settings},
     program::{
         params::Layout,
@@ -52,9 +52,14 @@ pub(super) struct Arguments {
     /// Of first weights, order and augmentation (and of the images of shapes10)
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// First weights; stem, width and classes come from their shapes
+    /// First weights: what `train` wrote, checkpoints included, or a state dict of PyTorch as safetensors; stem, width and
+    /// classes come from their shapes
     #[arg(long, value_name = "FILE.safetensors")]
     init: Option<PathBuf>,
+    /// What becomes of the last layer of --init, whose rows are its classes: it is read like the others, or left out, and one
+    /// is drawn from the seed
+    #[arg(long, value_enum, default_value = "load", requires = "init")]
+    init_head: InitHead,
     /// Compares the device's kernels with CPU values before the run, each at a size or two, and refuses a device that is wrong
     #[arg(long, value_enum, default_value = "short")]
     selftest: Selftest,
@@ -80,6 +85,21 @@ pub(super) struct Arguments {
 enum OnDeviceLost {
     Stop,
     Resume,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum InitHead {
+    Load,
+    Skip,
+}
+
+impl From<InitHead> for Head {
+    fn from(flag: InitHead) -> Self {
+        match flag {
+            InitHead::Load => Self::Load,
+            InitHead::Skip => Self::Skip,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -153,16 +173,18 @@ impl Arguments {
         }
     }
 
-    /// `init` is the size of weights to start from, `folder` that of a run that goes on.
-    fn setup(&self, init: Option<Config>, folder: Option<&Path>) -> Result<Setup> {
+    /// `init` is what the run begins from, if that is not new weights; `folder` is that of a run that goes on.
+    fn setup(&self, init: Option<&Pretrained>, folder: Option<&Path>) -> Result<Setup> {
         let Self { recipe, checkpoints, set, seed, .. } = self;
         let optimizer = self.rule(folder)?;
         let gpu = open_device(recipe.device.as_deref())?;
         let preset = recipe.preset(&gpu);
+        let config = init.map(|init| self.config(init));
         let (precision, target) = recipe.precision(&gpu)?;
-        let options = recipe.options(preset, precision, init)?;
-        let options = Options { optimizer: optimizer.clone(), set: set.clone(), seed: *seed, ..options };
+        let options = recipe.options(preset, precision, config)?;
+        let mut options = Options { optimizer: optimizer.clone(), set: set.clone(), seed: *seed, ..options };
         let dataset = recipe.open(*seed)?;
+        recipe.normalize(&mut options, dataset.as_ref(), init)?;
         let mut plans = options.plans(dataset.as_ref(), &target)?;
         plans.target = recipe.tune.apply(&gpu, &plans)?;
         let chosen = plans.products();
@@ -176,24 +198,36 @@ impl Arguments {
         recipe.tune.to_toml(&plans.target, &chosen, &mut table);
         if let Some(path) = &self.init {
             table.insert("init".into(), path.display().to_string().into());
+            if self.init_head == InitHead::Skip {
+                table.insert("init-head".into(), "skip".into());
+            }
         }
         let target = plans.target;
         Ok(Setup { gpu, target, dataset, options, settings, table })
     }
 
+    /// The size of the network that begins from these weights.
+    fn config(&self, init: &Pretrained) -> Config {
+        match self.init_head {
+            InitHead::Load => init.config,
+            InitHead::Skip => Config { classes: Options::default().config.classes, ..init.config },
+        }
+    }
+
     fn begin(&self, folder: &Path) -> Result<ExitCode> {
-        let init =
-            self.init.as_deref().map(|path| Ok((path, checkpoint::recognize(path)?, crc32(path)?))).transpose()?;
-        if let Some((path, (model, _), _)) =
-            init.as_ref().filter(|(_, (model, _), _)| model.name != self.recipe.model())
-        {
-            let found = format!("those of {}", model.name);
-            let hint = format!("--model {}", model.name);
+        let init = self.init.as_deref().map(|path| Ok((path, Pretrained::open(path)?, crc32(path)?))).transpose()?;
+        if let Some((path, weights, _)) = init.as_ref().filter(|(_, w, _)| w.model.name != self.recipe.model()) {
+            let found = format!("those of {}", weights.model.name);
+            let hint = format!("--model {}", weights.model.name);
             return Err(Error::data(path, format!("weights of {}", self.recipe.model()), found, hint));
         }
-        let setup = self.setup(init.as_ref().map(|(_, (_, config), _)| *config), None)?;
-        let trainer = setup.trainer(|layout| match &init {
-            Some((path, ..)) => checkpoint::weights(path, layout),
+        let weights = init.as_ref().map(|(_, weights, _)| weights);
+        let setup = self.setup(weights, None)?;
+        if let Some(weights) = weights {
+            self.say_of(weights, setup.dataset.as_ref());
+        }
+        let trainer = setup.trainer(|layout| match weights {
+            Some(weights) => weights.weights(layout, self.init_head.into(), self.seed),
             None => self.first_weights(&setup, layout),
         })?;
         let mut run = setup.run_json();
@@ -204,9 +238,19 @@ impl Arguments {
         self.train(&setup, trainer, run, record, folder)
     }
 
+    /// What there is to know of the weights that a run begins from.
+    fn say_of(&self, weights: &Pretrained, dataset: &dyn Dataset) {
+        weights.remarks.iter().for_each(|remark| say!("{remark}"));
+        if self.init_head == InitHead::Skip {
+            let (head, classes) = (weights.model.head(), weights.config.classes);
+            say!("the last layer ({head}*, of {classes} classes) is left out and drawn from seed {}", self.seed);
+        } else if let Some(remark) = weights.provenance.as_ref().and_then(|p| p.other_images(dataset)) {
+            say!("{remark}");
+        }
+    }
+
     fn first_weights(&self, setup: &Setup, layout: &Layout) -> Result<Weights> {
-        let normalize = models::find(&setup.options.model)?.normalize;
-        first_weights(layout, self.seed, setup.dataset.as_ref(), normalize)
+        first_weights(layout, self.seed, setup.dataset.as_ref(), setup.options.normalize()?)
     }
 
     /// Continues a run, with `extend` epochs more.
@@ -241,7 +285,7 @@ impl Arguments {
                 if found != *expected {
                     return Err(Error::data(path, format!("checksum {expected}"), found.to_string(), ""));
                 }
-                checkpoint::weights(path, layout)
+                Pretrained::open(path)?.weights(layout, self.init_head.into(), self.seed)
             }
             // They will be the checkpoint's.
             _ if loaded.is_some() => Ok(Weights::init(layout, self.seed)),

@@ -20,8 +20,12 @@ impl Holdout {
     pub fn new(inner: Arc<dyn Dataset>, count: usize, seed: u64) -> Result<Self> {
         let total = inner.len(Split::Train);
         if count == 0 || count >= total {
-            let message = format!("--val-split {count} of {total} training images");
-            return Err(Error::config(message, format!("from 1 to {} are possible", total.saturating_sub(1))));
+            let message = format!("{count} of {total} training images held out for validation");
+            let hint = match total {
+                0 | 1 => "there are too few to hold any out".to_owned(),
+                _ => format!("from 1 to {} can be", total - 1),
+            };
+            return Err(Error::config(message, hint));
         }
         // Epoch 0 is no epoch of training: its permutation serves nothing else.
         let mut held_out = order(total, Some((seed, 0)));
@@ -51,6 +55,10 @@ impl Dataset for Holdout {
     /// Of the whole set: which images are held out is a matter of count and seed.
     fn checksum(&self) -> u32 {
         self.inner.checksum()
+    }
+
+    fn seed(&self) -> Option<u64> {
+        self.inner.seed()
     }
 
     fn notes(&self) -> &[String] {

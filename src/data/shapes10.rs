@@ -58,6 +58,7 @@ impl Default for Sizes {
 /// The drawn images, in memory. The label of image `index` is `index % 10`.
 pub struct Shapes10 {
     spec: Spec,
+    seed: u64,
     train: Vec<u8>,
     test: Vec<u8>,
     checksum: u32,
@@ -93,7 +94,7 @@ impl Shapes10 {
                 checksum.update(image);
             }
         }
-        Ok(Self { spec: Spec::new(NAME, CLASS_NAMES), train, test, checksum: checksum.finalize() })
+        Ok(Self { spec: Spec::new(NAME, CLASS_NAMES), seed, train, test, checksum: checksum.finalize() })
     }
 
     fn images(&self, split: Split) -> &[u8] {
@@ -115,6 +116,10 @@ impl Dataset for Shapes10 {
 
     fn checksum(&self) -> u32 {
         self.checksum
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
     }
 
     fn notes(&self) -> &[String] {

@@ -1,4 +1,6 @@
-//! "Did you mean ...?": the known name nearest to one that is not known.
+//! Hints of errors: "did you mean ...?", the known name nearest to one that is not known; and paths in commands to be copied.
+
+use std::path::Path;
 
 /// The candidate that takes the fewest insertions, deletions and replacements of a character to reach from `name`
 /// (Levenshtein's distance, letters of either case being equal); the first of several. `None` if even that one
@@ -25,4 +27,17 @@ pub fn hint(name: &str, candidates: &[&str]) -> String {
     let meant =
         nearest(name, candidates.iter().copied()).map_or(String::new(), |near| format!("did you mean `{near}`? "));
     format!("{meant}there are {}", candidates.join(", "))
+}
+
+/// A path as one word of a shell, for a command to be copied.
+///
+/// ```
+/// use velograd::error::suggest::shell_word;
+/// assert_eq!(shell_word("data/a.tar".as_ref()), "data/a.tar");
+/// assert_eq!(shell_word("my data/a's".as_ref()), r"'my data/a'\''s'");
+/// ```
+pub fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

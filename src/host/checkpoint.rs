@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::{
     error::{Error, Result},
     host::{files::TENSORS_LIMIT, tensors::Tensors},
-    models::{self, Config, Model, Stem, check_width},
+    models::{self, Config, Model, Stem},
     optim::Updates,
     program::params::Layout,
     training::{Checkpoint, Position, network::State, weights::Weights},
@@ -28,13 +28,13 @@ use crate::{
 const FORMAT: u32 = 1;
 
 /// Key of the JSON object in the metadata.
-const KEY: &str = "velograd.checkpoint";
+pub(crate) const KEY: &str = "velograd.checkpoint";
 
 /// Name of the tensor that ends the file. Bytes come after wider types, so it is the last whatever the others are called.
 const CHECKSUM: &str = "crc32";
 
 /// A header is a few hundred bytes per epoch and tensor. What claims to be larger is no file of ours.
-const MOST_HEADER: u64 = 64 << 20;
+pub(crate) const MOST_HEADER: u64 = 64 << 20;
 
 /// The best validation accuracy at a checkpoint so far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,19 +73,22 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    fn config(&self) -> Result<(&'static Model, Config)> {
+    /// The network that its run trained.
+    pub(crate) fn network(&self) -> Result<(&'static Model, Config)> {
         let number = |key: &str| self.run[key].as_u64().and_then(|n| u32::try_from(n).ok());
         let stem = [Stem::Imagenet, Stem::Cifar].into_iter().find(|stem| self.run["stem"] == stem.name());
         let model = models::ALL.iter().find(|model| self.run["model"] == model.name);
         match (model, stem, number("width"), number("classes")) {
-            (Some(model), Some(stem), Some(width), Some(classes)) if check_width(width).is_ok() => {
-                Ok((model, Config { stem, width, classes }))
+            (Some(model), Some(stem), Some(width), Some(classes)) => Ok((model, Config { stem, width, classes })),
+            _ => {
+                let found = ["model", "stem", "width", "classes"].map(|key| format!("{key} {}", self.run[key]));
+                Err(Error::data(&self.path, "the model and size of a network", found.join(", "), ""))
             }
-            _ => Err(Error::data(&self.path, "a run with model, stem, width and classes", self.run.to_string(), "")),
         }
     }
 
-    fn weights(&self, layout: &Layout) -> Result<Weights> {
+    /// Its weights, as they lie in a network of this layout.
+    pub(crate) fn weights(&self, layout: &Layout) -> Result<Weights> {
         let State { buffers, batches, .. } = &self.checkpoint.network;
         let arena = |wanted: &str, len: u32| {
             let words = buffers.iter().find(|(name, words)| name == wanted && words.len() == len as usize);
@@ -99,28 +102,6 @@ impl Loaded {
             batches: *batches,
         })
     }
-}
-
-/// The model and size of the network whose weights a file holds, a checkpoint or one of [`save`](super::weights::save).
-///
-/// # Errors
-/// As [`load`] and [`recognize`](super::weights::recognize).
-pub fn recognize(path: &Path) -> Result<(&'static Model, Config)> {
-    if is_one(path)? { load(path)?.config() } else { crate::host::weights::recognize(path) }
-}
-
-/// The weights that a file holds, a checkpoint or one of [`save`](super::weights::save).
-///
-/// # Errors
-/// As [`load`] and the [`load`](super::weights::load) of weights; [`Error::Data`] if they are of another network.
-pub fn weights(path: &Path, layout: &Layout) -> Result<Weights> {
-    if is_one(path)? { load(path)?.weights(layout) } else { crate::host::weights::load(path, layout) }
-}
-
-/// Whether a file says of itself that it is a checkpoint.
-fn is_one(path: &Path) -> Result<bool> {
-    let table = Tensors::open(path, MOST_HEADER)?.table;
-    Ok(table.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(KEY)))
 }
 
 /// The file's bytes.

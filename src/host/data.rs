@@ -6,7 +6,10 @@
 
 pub mod cifar10;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use cifar10::Cifar10;
 
@@ -25,12 +28,18 @@ pub struct Opened {
     pub dataset: Arc<dyn Dataset>,
     /// Remarks to print before the run, the set's own included; each may have several lines.
     pub notes: Vec<String>,
+    /// The folder or the archive that the images are read from, as an absolute path; `None` if they are drawn.
+    pub path: Option<PathBuf>,
 }
 
 impl Opened {
-    fn new(dataset: impl Dataset + 'static, mut notes: Vec<String>) -> Self {
-        notes.extend_from_slice(dataset.notes());
-        Self { dataset: Arc::new(dataset), notes }
+    fn read(set: Cifar10) -> Self {
+        let path = std::path::absolute(set.path()).unwrap_or_else(|_| set.path().to_owned());
+        Self { notes: set.notes().to_vec(), dataset: Arc::new(set), path: Some(path) }
+    }
+
+    fn drawn(set: Shapes10, notes: Vec<String>) -> Self {
+        Self { dataset: Arc::new(set), notes, path: None }
     }
 }
 
@@ -40,12 +49,13 @@ impl std::fmt::Debug for Opened {
     }
 }
 
-/// Opens the set called `name`, or the best there is for `None`; CIFAR-10 from `path` (a folder or an archive), or
-/// from the folder `data` for `None`. `seed` is what drawn images are drawn from.
+/// Opens the set called `name`; CIFAR-10 from `path` (a folder, an archive, or a file in a folder), or from wherever it lies in
+/// the folder `data` for `None`. Without a name it is CIFAR-10 if that is there, and otherwise [`shapes10`], unless `data` holds
+/// something else that looks like images. `seed` is what drawn images are drawn from.
 ///
 /// # Errors
 /// [`Error::Config`] for an unknown name and for a path together with `shapes10`; [`Error::Data`] and [`Error::Io`]
-/// if CIFAR-10 was asked for, by name or by path, and is not there or not sound.
+/// if CIFAR-10 was asked for, by name or by path, and is not there or not sound, and if `data` holds what cannot be read.
 pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened> {
     open_in(Path::new("data"), name, path, seed, Sizes::default())
 }
@@ -65,35 +75,30 @@ pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, 
                 format!("{} is drawn, not read: it takes no data folder ({})", shapes10::NAME, path.display());
             return Err(Error::config(message, "leave out either the dataset or the folder"));
         }
-        return Ok(Opened::new(Cifar10::open(path)?, Vec::new()));
+        return Ok(Opened::read(Cifar10::open(path)?));
     }
     if drawn {
-        return Ok(Opened::new(Shapes10::spread(seed, sizes, on_all_cores)?, Vec::new()));
+        return Ok(Opened::drawn(Shapes10::spread(seed, sizes, on_all_cores)?, Vec::new()));
     }
-    let fetch = fetch_commands(home);
-    match (cifar10::find_default(home), name) {
-        (Some(found), _) => Ok(Opened::new(Cifar10::open(&found)?, Vec::new())),
-        (None, None) => {
-            let note = format!(
-                "NO CIFAR-10 FOUND in {}: using {}, a built-in set of DRAWN SHAPES.\n\
-                 Its accuracies cannot be compared with anyone's on CIFAR-10.\n\
-                 For the real images (163 MB) run these two commands, then this program again:\n{fetch}",
-                home.display(),
-                shapes10::NAME,
-            );
-            Ok(Opened::new(Shapes10::spread(seed, sizes, on_all_cores)?, vec![note]))
+    if name.is_some() {
+        // Asked for, it is there or an error says where it was looked for.
+        if home.is_dir() {
+            return Ok(Opened::read(Cifar10::open(home)?));
         }
-        (None, Some(_)) => Err(Error::data(
-            home,
-            format!("{}/ or {}", cifar10::FOLDER, cifar10::ARCHIVE),
-            "neither",
-            format!("fetch CIFAR-10 (163 MB) with these two commands:\n{fetch}"),
-        )),
+        let hint = format!("name the folder or archive if it lies elsewhere; {}", cifar10::how_to_get(home));
+        return Err(Error::data(home, "a folder with CIFAR-10", "no such folder", hint));
     }
-}
-
-/// The two shell commands that put CIFAR-10 where [`open_in`] looks for it in `home`, a line each.
-pub fn fetch_commands(home: &Path) -> String {
-    let home = home.display();
-    format!("    mkdir -p {home}\n    curl -L -o {home}/{} {}", cifar10::ARCHIVE, cifar10::URL)
+    match Cifar10::find(home)? {
+        Some(found) => Ok(Opened::read(found)),
+        None => {
+            let note = format!(
+                "NO CIFAR-10 in {home}/: using {}, DRAWN SHAPES: results do not compare.\n\
+                 Put this into {home}/: {}",
+                shapes10::NAME,
+                cifar10::URL,
+                home = home.display(),
+            );
+            Ok(Opened::drawn(Shapes10::spread(seed, sizes, on_all_cores)?, vec![note]))
+        }
+    }
 }

@@ -31,7 +31,10 @@ use crate::{
     },
     optim::Settings,
     program::target::{Precision, Target},
-    training::{After, Checkpoint, EpochRow, Options, Point, StepRow, Trainer, Watch, Wish, loss_variance},
+    training::{
+        After, Checkpoint, EpochRow, Options, Point, StepRow, Trainer, Watch, Wish, loss_variance,
+        provenance::Provenance,
+    },
 };
 
 use log::{Log, whole_rows};
@@ -129,7 +132,8 @@ impl Record {
     /// # Errors
     /// [`Error::Io`], or as [`Network::weights`](crate::training::network::Network::weights).
     pub async fn end(&self, trainer: &Trainer, rows: &[EpochRow], run: &mut Value) -> Result<()> {
-        weights::save(&trainer.network.weights().await?, &self.weights(), &trainer.network.layout)?;
+        let (weights, provenance) = (trainer.network.weights().await?, Provenance::of_run(run).ok());
+        weights::save(&weights, &self.weights(), &trainer.network.layout, provenance.as_ref())?;
         run["result"] = result_json(trainer, rows);
         write_run(&self.folder, run)
     }
@@ -357,6 +361,7 @@ pub fn run_json(
         "accumulate": options.accumulate,
         "remainder": options.remainder.name(),
         "augment": options.recipe.augment.name(),
+        "normalize": options.normalize().ok(),
         "tta": options.recipe.tta,
         "shuffle": if options.shuffle { "on" } else { "off" },
         "seed": options.seed,
@@ -365,6 +370,8 @@ pub fn run_json(
             "train": dataset.len(Split::Train),
             "test": dataset.len(Split::Test),
             "crc32": format!("{:08x}", dataset.checksum()),
+            "classes": dataset.spec().classes,
+            "seed": dataset.seed(),
         },
         "config": toml::to_string(&config).unwrap_or_default(),
     });

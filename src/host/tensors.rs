@@ -1,50 +1,67 @@
 //! safetensors files, read no further than their table of tensors and their length allow.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
 
-use safetensors::tensor::Metadata;
+use safetensors::tensor::{Metadata, TensorInfo};
 
 use crate::{
-    error::{Error, Result},
-    host::files::open,
+    error::{Error, Result, suggest::shell_word},
+    host::{
+        file_type::{FIRST_BYTES, FileType},
+        files::open,
+    },
 };
 
 /// A file whose table of tensors has been read and agrees with its length; the data have not been read yet.
-pub struct Tensors<'a> {
+pub struct Tensors {
     /// Names, types, shapes and places, and what else the file says of itself.
     pub table: Metadata,
-    path: &'a Path,
+    path: PathBuf,
     file: File,
     /// The bytes up to the data.
     start: Vec<u8>,
 }
 
-impl<'a> Tensors<'a> {
+impl Tensors {
     /// Reads the table, of at most `most` bytes. Lengths are compared here, before memory is asked for the data and before
     /// the safetensors crate compares them: its sum is not checked, which is a panic where the build checks for overflow.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, [`Error::Data`] if it is no whole safetensors file.
-    pub fn open(path: &'a Path, most: u64) -> Result<Self> {
+    /// [`Error::Io`] if the file cannot be read, [`Error::Data`] if it is no whole safetensors file; a file that is known to be
+    /// of another kind is named as that.
+    pub fn open(path: &Path, most: u64) -> Result<Self> {
         let (mut file, length) = open(path)?;
         let mut start = Vec::new();
-        let mut more = |bytes: u64, start: &mut Vec<u8>| {
+        let mut more = |bytes: u64, start: &mut Vec<u8>| -> Result<bool> {
             let read = file.by_ref().take(bytes).read_to_end(start).map_err(Error::io("read", path))?;
-            if read as u64 == bytes { Ok(()) } else { Err(Self::none(path, &format!("{length} bytes"))) }
+            Ok(read as u64 == bytes)
         };
-        more(8, &mut start)?;
-        let bytes = u64::from_le_bytes(start[..].try_into().expect("eight were read"));
-        if bytes > most.min(length) {
-            return Err(Self::none(path, &format!("a table of tensors of {bytes} bytes in a file of {length}")));
+        more(FIRST_BYTES as u64, &mut start)?;
+        // The table of every safetensors file begins with a brace, behind its length.
+        if let (false, Some(kind)) = (start.get(8) == Some(&b'{'), FileType::of(&start)) {
+            return Err(of_another_kind(path, kind));
         }
-        more(bytes, &mut start)?;
-        let table: Metadata = serde_json::from_slice(&start[8..]).map_err(|e| Self::none(path, &e))?;
+        let cut = || none(path, &format!("{length} bytes"));
+        let bytes = u64::from_le_bytes(*start.first_chunk().ok_or_else(cut)?);
+        if bytes > most.min(length) {
+            return Err(none(path, &format!("a table of tensors of {bytes} bytes in a file of {length}")));
+        }
+        let missing = (8 + bytes).saturating_sub(start.len() as u64);
+        if !more(missing, &mut start)? {
+            return Err(cut());
+        }
+        start.truncate(8 + bytes as usize);
+        let table: Metadata = serde_json::from_slice(&start[8..]).map_err(|e| none(path, &e))?;
         let data = table.data_len() as u64;
         if (8 + bytes).checked_add(data) != Some(length) {
             let found = format!("{length} bytes, where the table of tensors asks for 8 + {bytes} + {data}");
-            return Err(Self::none(path, &found));
+            return Err(none(path, &found));
         }
-        Ok(Self { table, path, file, start })
+        Ok(Self { table, path: path.to_owned(), file, start })
     }
 
     /// Reads the data too: the table and all bytes of the file, `most` of them at most.
@@ -54,16 +71,57 @@ impl<'a> Tensors<'a> {
     pub fn read(mut self, most: u64) -> Result<(Metadata, Vec<u8>)> {
         let (data, start) = (self.table.data_len() as u64, self.start.len() as u64);
         if start + data > most {
-            return Err(Error::data(self.path, format!("at most {most} bytes"), (start + data).to_string(), ""));
+            return Err(Error::data(&self.path, format!("at most {most} bytes"), (start + data).to_string(), ""));
         }
-        self.file.take(data).read_to_end(&mut self.start).map_err(Error::io("read", self.path))?;
+        self.file.seek(SeekFrom::Start(start)).map_err(Error::io("read", &self.path))?;
+        self.file.take(data).read_to_end(&mut self.start).map_err(Error::io("read", &self.path))?;
         Ok((self.table, self.start))
     }
 
-    /// The error for a file that is none of this kind.
-    pub fn none(path: &Path, found: &dyn std::fmt::Display) -> Error {
-        let hint =
-            "velograd reads whole ones; PyTorch writes them: safetensors.torch.save_file(model.state_dict(), path)";
-        Error::data(path, "a safetensors file", found.to_string(), hint)
+    /// Reads the bytes of one tensor of the table.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if they cannot be read.
+    pub fn bytes(&self, tensor: &TensorInfo) -> Result<Vec<u8>> {
+        let (from, to) = tensor.data_offsets;
+        let mut bytes = vec![0; to - from];
+        let place = SeekFrom::Start((self.start.len() + from) as u64);
+        let mut file = &self.file;
+        file.seek(place).and_then(|_| file.read_exact(&mut bytes)).map_err(Error::io("read", &self.path))?;
+        Ok(bytes)
     }
+
+    /// Refuses a table of tensors of more than `most` bytes, that of a file whose kind is known by now.
+    ///
+    /// # Errors
+    /// [`Error::Data`].
+    pub fn check_table(&self, most: u64) -> Result<()> {
+        let bytes = self.start.len() as u64 - 8;
+        if bytes > most { Err(none(&self.path, &format!("a table of tensors of {bytes} bytes"))) } else { Ok(()) }
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The error for a file that is none of this kind.
+fn none(path: &Path, found: &dyn std::fmt::Display) -> Error {
+    let hint = "the file is cut short, damaged or of another format; PyTorch writes this one by \
+                safetensors.torch.save_file(model.state_dict(), path)";
+    Error::data(path, "a safetensors file", found.to_string(), hint)
+}
+
+fn of_another_kind(path: &Path, kind: FileType) -> Error {
+    let hint = match kind {
+        FileType::Torch | FileType::Pickle => {
+            let script = "import sys, torch, safetensors.torch as s; w = torch.load(sys.argv[1], 'cpu'); \
+                          s.save_file(w.get('state_dict', w), sys.argv[2])";
+            let (from, to) = (shell_word(path), shell_word(&path.with_extension("safetensors")));
+            format!("this writes its tensors as one:\n    python3 -c \"{script}\" {from} {to}")
+        }
+        _ => String::new(),
+    };
+    Error::data(path, "a safetensors file", kind.name(), hint)
 }

@@ -27,7 +27,6 @@ use crate::{
         run::{Lock, Record, Recorder, drop_checkpoints, read_json, read_run, run_json},
         signals::Stop,
     },
-    models,
     optim::RuleChoice,
     program::target::Target,
     training::{EpochRow, Options, Trainer, Watch, whiten::first_weights},
@@ -130,7 +129,7 @@ impl Experiment<'_> {
     async fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Option<Ended>> {
         let (optimizer, set) = (variant.optimizer.clone(), variant.set.clone());
         let options = Options { optimizer, set, seed, ..self.options.clone() };
-        let normalize = models::find(&options.model)?.normalize;
+        let normalize = options.normalize()?;
         let init = |layout: &_| first_weights(layout, seed, self.dataset.as_ref(), normalize);
         let source = Arc::new(ReadAhead(self.dataset.clone()));
         let mut trainer = Trainer::new(self.gpu, &self.target, source, options.clone(), init).await?;

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     host::loader::Loader,
     models::{Config, Model},
-    ops::Augment,
+    ops::{Augment, Normalize},
     optim::{self, RuleChoice, Stepper},
     program::{BufferKind, params::Layout, step::Report},
     random::Rng,
@@ -91,6 +91,8 @@ pub struct Point<'a> {
     pub model: &'a Model,
     /// Its size.
     pub config: Config,
+    /// What images are normalized by.
+    pub normalize: Normalize,
     /// The training images.
     pub dataset: Arc<dyn Dataset>,
     /// Images of a mini-batch; there must be as many.
@@ -110,13 +112,13 @@ impl Frozen {
         weights: impl FnOnce(&Layout) -> Result<Weights>,
         count: usize,
     ) -> Result<Self> {
-        let Point { model, config, dataset, batch, seed } = point;
+        let Point { model, config, normalize, dataset, batch, seed } = point;
         let images = dataset.len(Split::Train);
         if (images as u64) < u64::from(*batch) || *batch == 0 {
             let message = format!("--batch-size {batch}: there are {images} training images");
             return Err(Error::config(message, "a mini-batch has from 1 to that many images"));
         }
-        let recipe = Recipe { augment: Augment::Paper, ..Recipe::default() };
+        let recipe = Recipe { augment: Augment::Paper, normalize: Some(*normalize), ..Recipe::default() };
         let target = gpu.target.clone();
         let plans = Plans { model, config: *config, recipe, target, train: vec![*batch], evaluate: vec![] };
         let (sgd, _) = optim::build("sgd", &[])?; // a network that takes gradients has an optimizer; this one never steps

@@ -1,6 +1,6 @@
 //! ResNet-18 (He, Zhang, Ren, Sun 2016), with torchvision's names, so its weights can be exchanged.
 
-use super::{Config, Model, Stem};
+use super::{Config, Model, ShapeOf, Stem};
 use crate::{
     ops::{Activation, BatchNorm, Conv2d, batch_norm, conv2d, dropout, global_avg_pool, linear, max_pool2d},
     program::{Tape, Tensor},
@@ -12,6 +12,7 @@ pub const MODEL: Model = Model {
     known_by: ["conv1.weight", "fc.weight"],
     config_of,
     shapes: "[width, 3, 7, 7] or [width, 3, 3, 3], width up to 1024, and [classes, 8 width], as torchvision's ResNet has",
+    relative,
     ..Model::new("resnet18", resnet18)
 };
 
@@ -24,6 +25,27 @@ fn config_of(conv1: &[u32], fc: &[u32]) -> Option<Config> {
     };
     let &[classes, inputs] = fc else { return None };
     (Some(inputs) == conv1[0].checked_mul(8)).then_some(Config { stem, width: conv1[0], classes })
+}
+
+/// Blocks of each stage.
+const BLOCKS: u32 = 2;
+
+/// Stages.
+const STAGES: u32 = 4;
+
+/// A ResNet of other blocks, by torchvision's names; its depth counts the layers with weights, as the paper does.
+fn relative(shape: &ShapeOf<'_>) -> Option<String> {
+    let has = |stage: u32, block: u32, conv: u32| shape(&format!("layer{stage}.{block}.conv{conv}.weight")).is_some();
+    // No file has as many blocks; one that claims to is not counted to its end.
+    let blocks = (1..).map(|stage| (0..1000).take_while(|&block| has(stage, block, 1)).count() as u32);
+    let blocks: Vec<u32> = blocks.take(1000).take_while(|&count| count > 0).collect();
+    let bottleneck = has(1, 0, 3);
+    if blocks.is_empty() || (blocks == [BLOCKS; STAGES as usize] && !bottleneck) {
+        return None;
+    }
+    let depth = 2 + blocks.iter().sum::<u32>() * if bottleneck { 3 } else { 2 };
+    let list = blocks.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    Some(format!("a ResNet-{depth} ({list} {})", if bottleneck { "bottleneck blocks" } else { "basic blocks" }))
 }
 
 /// Images `[n, h, w, 3]` to logits `[n, 1, 1, classes]`.
@@ -40,9 +62,9 @@ pub fn resnet18(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
             norm(t, "bn1", x, BatchNorm::then(Activation::Relu))
         }
     };
-    for stage in 0..4 {
+    for stage in 0..STAGES {
         t.scope(format!("layer{}", stage + 1), |t| {
-            for block in 0..2 {
+            for block in 0..BLOCKS {
                 let stride = if stage > 0 && block == 0 { 2 } else { 1 };
                 x = t.scope(block.to_string(), |t| basic_block(t, x, width << stage, stride));
             }

@@ -1,6 +1,13 @@
 //! From the data set's bytes to the network's input, on the device.
 
-use crate::program::{BufferKind, Input, Tape, Tensor, params::padded};
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    program::{BufferKind, Input, Tape, Tensor, params::padded},
+};
 
 /// Bytes of an image: three planes of 32 by 32.
 pub const IMAGE_BYTES: u32 = crate::data::IMAGE_BYTES as u32;
@@ -40,8 +47,9 @@ impl Augment {
 /// Views of an image in [`average_views`].
 pub const VIEWS: u32 = 6;
 
-/// `(x / 255 - mean) / std` of red, green and blue: torchvision's `Normalize` after `ToTensor`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// `(x / 255 - mean) / std` of red, green and blue: torchvision's `Normalize` after `ToTensor`. As text it is
+/// `0.4914,0.4822,0.4465/0.247,0.2435,0.2616`: the means, a stroke, the standard deviations.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalize {
     /// Of values from 0 to 1.
     pub mean: [f64; 3],
@@ -55,6 +63,52 @@ impl Normalize {
 
     /// Statistics of CIFAR-10's training images, as airbench rounds them.
     pub const CIFAR10: Self = Self { mean: [0.4914, 0.4822, 0.4465], std: [0.2470, 0.2435, 0.2616] };
+
+    /// Statistics of ImageNet's training images, as torchvision's models and transforms have them.
+    pub const IMAGENET: Self = Self { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+    /// Refuses what no images on a scale of 0 to 1 are normalized by: a mean outside of that scale, as one of 0 to 255 is, and a
+    /// deviation that is below a thousandth or above 1.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the ranges.
+    pub fn check(&self) -> Result<()> {
+        let sound = self.mean.iter().all(|m| (0.0..=1.0).contains(m)) && self.std.iter().all(|s| STD_RANGE.contains(s));
+        if sound {
+            return Ok(());
+        }
+        let hint = "means are from 0 to 1, deviations from 0.001 to 1, on a scale where 1 is the brightest; divide by 255 what \
+                    is on a scale of 0 to 255";
+        Err(Error::config(format!("images cannot be normalized by {self}"), hint))
+    }
+}
+
+/// Standard deviations that [`Normalize::check`] takes; one step of a byte is 0.004.
+const STD_RANGE: std::ops::RangeInclusive<f64> = 0.001..=1.0;
+
+impl fmt::Display for Normalize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |values: [f64; 3]| values.map(|v| v.to_string()).join(",");
+        write!(f, "{}/{}", list(self.mean), list(self.std))
+    }
+}
+
+impl FromStr for Normalize {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let triple = |list: &str| -> Option<[f64; 3]> {
+            let numbers: Option<Vec<f64>> = list.split(',').map(|number| number.trim().parse().ok()).collect();
+            numbers?.try_into().ok()
+        };
+        let parsed = text.split_once('/').and_then(|(mean, std)| Some(Self { mean: triple(mean)?, std: triple(std)? }));
+        let normalize = parsed.ok_or_else(|| {
+            let message = format!("`{text}` is not three means and three standard deviations");
+            Error::config(message, "as in 0.4914,0.4822,0.4465/0.247,0.2435,0.2616: red, green and blue")
+        })?;
+        normalize.check()?;
+        Ok(normalize)
+    }
 }
 
 /// What is done to each of `n` images ([`Augment`]), drawn from (seed, epoch, index). Returns `[n views]` of (top, left,

@@ -82,7 +82,7 @@ pub async fn evaluate(network: &mut Network, source: &dyn Source, batch: u32) ->
     Ok(Some(Evaluation::of(&network.confusion().await?, loss / total as f64)))
 }
 
-/// A network that only evaluates.
+/// A network that only evaluates. Of the recipe, precision, normalization and views count.
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot hold it, or what `weights` returns.
@@ -91,12 +91,11 @@ pub async fn evaluator(
     dataset: &dyn Dataset,
     (model, config): (&Model, Config),
     batch: u32,
-    tta: bool,
+    recipe: Recipe,
     weights: impl FnOnce(&Layout) -> Result<Weights>,
 ) -> Result<Network> {
-    let evaluate = batch_sizes(dataset.len(Split::Test), batch_beside(batch, tta));
-    let (recipe, target) = (Recipe { tta, ..Recipe::default() }, gpu.target.clone());
-    let plans = Plans { model, config, recipe, target, train: vec![], evaluate };
+    let evaluate = batch_sizes(dataset.len(Split::Test), batch_beside(batch, recipe.tta));
+    let plans = Plans { model, config, recipe, target: gpu.target.clone(), train: vec![], evaluate };
     Network::new(gpu, &plans, None, weights, 0).await
 }
 

@@ -5,7 +5,7 @@ use crate::{
     data::{CLASSES, Dataset, Split},
     error::{Error, Result},
     models::{self, Config, Stem},
-    ops::Augment,
+    ops::{Augment, Normalize},
     optim::{Clip, Lookahead, RuleChoice},
     program::target::Target,
     training::{
@@ -101,6 +101,14 @@ impl Options {
         })
     }
 
+    /// What images are normalized by.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown model.
+    pub fn normalize(&self) -> Result<Normalize> {
+        Ok(self.recipe.normalize.unwrap_or(models::find(&self.model)?.normalize))
+    }
+
     /// Updates of the whole run.
     pub(super) fn updates(&self, dataset: &dyn Dataset) -> u64 {
         let all = u64::from(self.epochs) * self.cut(dataset.len(Split::Train)).updates() as u64;
@@ -143,6 +151,9 @@ impl Options {
         }
         if self.early_stop == Some(0) {
             return Err(Error::config("--early-stop 0", "--early-stop is at least 1"));
+        }
+        if let Some(normalize) = self.recipe.normalize {
+            normalize.check()?;
         }
         models::check_width(self.config.width)
     }

@@ -61,7 +61,7 @@ impl Trainer {
         let plans = options.plans(dataset.as_ref(), target)?;
         let train = dataset.len(Split::Train);
         if train == 0 {
-            return Err(Error::config("the data set has no training images", "train needs data_batch_*.bin"));
+            return Err(Error::config("the data set has no training images", "they are read from data_batch_*.bin"));
         }
         if options.early_stop.is_some() && dataset.len(Split::Test) == 0 {
             let message = "--early-stop watches the validation loss, and there are no validation images";

@@ -23,15 +23,17 @@ impl Weights {
     /// First weights, drawn tensor by tensor from (seed, name): a network of other layers keeps what it shares. Those that come
     /// from images are [`whiten::first_weights`](crate::training::whiten::first_weights)'s to add.
     pub fn init(layout: &Layout, seed: u64) -> Self {
-        let mut params = vec![0.0; layout.param_floats() as usize];
-        for segment in &layout.params {
-            put(&mut params, segment, &draw(segment, seed));
+        let mut weights = Self::zeros(layout);
+        for (segments, arena) in [(&layout.params, &mut weights.params), (&layout.running, &mut weights.running)] {
+            segments.iter().for_each(|segment| put(arena, segment, &draw(segment, seed)));
         }
-        let mut running = vec![0.0; layout.running_floats() as usize];
-        for segment in &layout.running {
-            put(&mut running, segment, &draw(segment, seed));
-        }
-        Self { params, running, batches: 0 }
+        weights
+    }
+
+    /// Arenas of zeros.
+    pub(crate) fn zeros(layout: &Layout) -> Self {
+        let params = vec![0.0; layout.param_floats() as usize];
+        Self { params, running: vec![0.0; layout.running_floats() as usize], batches: 0 }
     }
 }
 

@@ -166,9 +166,11 @@ fn which_set_is_opened() {
     let open = |name: Option<&str>, path: Option<&Path>| open_in(&folder.0.join("data"), name, path, 0, sizes);
     let drawn = open(None, None).unwrap();
     assert_eq!(drawn.dataset.spec().name, "shapes10");
-    assert!(drawn.notes[0].contains("mkdir -p") && drawn.notes[0].contains("curl -L"), "{:?}", drawn.notes);
+    let lines: Vec<&str> = drawn.notes.iter().flat_map(|note| note.lines()).collect();
+    assert!(lines.len() == 2 && lines[0].contains("DRAWN") && lines[1].contains("https://"), "{lines:?}");
     assert!(open(Some("shapes10"), None).unwrap().notes.is_empty());
-    assert!(open(Some("cifar10"), None).unwrap_err().to_string().contains("curl -L"));
+    let missing = open(Some("cifar10"), None).unwrap_err().to_string();
+    assert!(missing.contains("no such folder") && missing.contains("curl -L"), "{missing}");
     assert!(open(Some("cifar"), None).unwrap_err().to_string().contains("cifar10"));
     assert_eq!(open(Some("shapes10"), Some(&folder.0)).unwrap_err().exit_code(), 2);
     folder.file("data/cifar-10-batches-bin/data_batch_1.bin", &records(0, 2));
@@ -311,6 +313,11 @@ fn a_holdout_takes_images_from_training_alone() {
     all.sort();
     assert!(both == all);
     for wrong in [0, 60, 61] {
-        assert_eq!(velograd::data::Holdout::new(inner.clone(), wrong, 4).err().map(|e| e.exit_code()), Some(2));
+        let error = velograd::data::Holdout::new(inner.clone(), wrong, 4).err().unwrap();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("from 1 to 59"), "{error}");
     }
+    let one: Arc<dyn Dataset> = Arc::new(Shapes10::new(3, Sizes { train: 1, test: 0 }).unwrap());
+    let error = velograd::data::Holdout::new(one, 1, 4).err().unwrap().to_string();
+    assert!(error.contains("too few"), "{error}");
 }

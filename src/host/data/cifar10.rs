@@ -10,10 +10,13 @@
 //! welcome (a slice of the set for a quick trial, or a set of one's own in the same format), but are remarked upon.
 
 mod archive;
+mod find;
 mod records;
 
 use crate::data::{CLASSES, Dataset, IMAGE_BYTES, MOST_IMAGES, Spec, Split};
+use crate::error::suggest::shell_word;
 use crate::error::{Error, Result};
+use find::{Search, Source, Suspect};
 use records::Part;
 use std::fs::{self, File};
 use std::io::Read;
@@ -47,6 +50,7 @@ const OFFICIAL_FILES: usize = 5;
 /// CIFAR-10, or another set in its format.
 pub struct Cifar10 {
     spec: Spec,
+    path: PathBuf,
     train: Vec<Part>,
     test: Vec<Part>,
     checksum: u32,
@@ -54,32 +58,73 @@ pub struct Cifar10 {
 }
 
 impl Cifar10 {
-    /// Opens a `.tar.gz`, or a folder that has the `data_batch_*.bin` files, or has [`FOLDER`] or [`ARCHIVE`] in it.
-    /// Reads everything once (180 MB of the official set).
+    /// Opens an archive (a tar, compressed by gzip or not), a folder, or the folder of a file `data_batch_*.bin`. In a folder
+    /// the files may lie as such, in [`FOLDER`] or in an archive, up to two levels below. Reads everything once (180 MB of the
+    /// official set).
     ///
     /// # Errors
     /// [`Error::Data`] if `path` is none of these, if a file is not whole records with labels of 0 to 9, or if the
     /// archive is damaged or unpacks to more than [`ARCHIVE_LIMIT`]; [`Error::Io`] if something cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         let kind = fs::metadata(path).map_err(Error::io("read", path))?;
-        if kind.is_file() {
-            return Self::open_archive(path, ARCHIVE_LIMIT);
+        if kind.is_dir() {
+            let search = Search::new(path)?;
+            return match search.source(path)? {
+                Some(source) => Self::open_source(path, source),
+                None => Err(search.nothing(path, how_to_get(path))),
+            };
         }
-        if !kind.is_dir() {
-            return Err(Error::data(path, "a folder or a .tar.gz file", "something else", ""));
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if !kind.is_file() {
+            return Err(Error::data(path, "a folder or an archive", "a pipe or a device", ""));
         }
-        let inner = path.join(FOLDER);
-        if has_batches(path)? {
-            return Self::open_folder(path);
+        if is_batch(name) {
+            let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            return Self::open_source(path, &Source::Folder(folder.to_owned()));
         }
-        if inner.is_dir() && has_batches(&inner)? {
-            return Self::open_folder(&inner);
+        match Suspect::of(name, false) {
+            Some(suspect @ (Suspect::Python | Suspect::Cifar100)) => Err(no_batches(path, suspect.words())),
+            _ => Self::open_archive(path, ARCHIVE_LIMIT),
         }
-        let archive = path.join(ARCHIVE);
-        if archive.is_file() {
-            return Self::open_archive(&archive, ARCHIVE_LIMIT);
+    }
+
+    /// Opens what the folder `home` holds, searched as by [`Cifar10::open`]. `None` if there is neither the set nor anything else
+    /// that looks like images, or no such folder.
+    ///
+    /// # Errors
+    /// As [`Cifar10::open`], and [`Error::Data`] if there is something that looks like images and cannot be read.
+    pub(super) fn find(home: &Path) -> Result<Option<Self>> {
+        if !home.is_dir() {
+            return Ok(None);
         }
-        Err(no_batches(path))
+        let search = Search::new(home)?;
+        match search.source(home)? {
+            Some(source) => Self::open_source(home, source).map(Some),
+            None if search.suspects.is_empty() => Ok(None),
+            None => {
+                let hint = format!("the set shapes10 is drawn and needs no files; {}", how_to_get(home));
+                Err(search.nothing(home, hint))
+            }
+        }
+    }
+
+    /// Opens what was found for `asked`, and says so where it is elsewhere than one would look.
+    fn open_source(asked: &Path, source: &Source) -> Result<Self> {
+        let path = source.path();
+        let mut set = match source {
+            Source::Folder(folder) => Self::open_folder(folder)?,
+            Source::Archive(archive) => Self::open_archive(archive, ARCHIVE_LIMIT)?,
+        };
+        let usual = [PathBuf::new(), FOLDER.into(), ARCHIVE.into()].map(|name: PathBuf| asked.join(name));
+        if path != asked && !usual.iter().any(|usual| usual == path) {
+            set.notes.insert(0, format!("images from {}", path.display()));
+        }
+        Ok(set)
+    }
+
+    /// The folder or the archive that the images are read from.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Opens an archive of any name that unpacks to at most `limit` bytes.
@@ -88,7 +133,9 @@ impl Cifar10 {
     /// As [`Cifar10::open`].
     pub fn open_archive(path: &Path, limit: u64) -> Result<Self> {
         let contents = archive::read(path, limit)?;
-        Self::assemble(path, contents.parts, contents.names)
+        let mut set = Self::assemble(path, contents.parts, contents.names)?;
+        set.notes.splice(0..0, contents.notes);
+        Ok(set)
     }
 
     fn open_folder(folder: &Path) -> Result<Self> {
@@ -117,7 +164,7 @@ impl Cifar10 {
         let train: Vec<Part> = train.into_iter().map(|(_, part)| part).collect();
         let test: Vec<Part> = test.into_iter().map(|(_, part)| part).collect();
         if train.is_empty() && test.is_empty() {
-            return Err(no_batches(path));
+            return Err(no_batches(path, "none of them"));
         }
         let total = records(&train).saturating_add(records(&test));
         if total > MOST_IMAGES {
@@ -134,7 +181,7 @@ impl Cifar10 {
             Some(Ok(names)) => Spec::new(NAME, names),
             _ => Spec::new(NAME, OFFICIAL_NAMES),
         };
-        Ok(Self { spec, train, test, checksum: checksum.finalize(), notes })
+        Ok(Self { spec, path: path.to_owned(), train, test, checksum: checksum.finalize(), notes })
     }
 
     fn parts(&self, split: Split) -> &[Part] {
@@ -175,16 +222,6 @@ impl Dataset for Cifar10 {
     }
 }
 
-/// What [`Cifar10::open`] should be given if `home` holds the set under one of its official names.
-pub(super) fn find_default(home: &Path) -> Option<PathBuf> {
-    let (folder, archive) = (home.join(FOLDER), home.join(ARCHIVE));
-    // An empty folder, as an interrupted unpacking leaves, is none.
-    if folder.is_dir() && has_batches(&folder).unwrap_or(true) {
-        return Some(folder);
-    }
-    archive.is_file().then_some(archive)
-}
-
 /// Most bytes of the file of class names that are looked at; the official one has 61.
 const NAMES_LIMIT: u64 = 4096;
 
@@ -204,19 +241,18 @@ fn natural(name: &str) -> (u64, String) {
     (digits.parse().unwrap_or(u64::MAX), name.to_owned())
 }
 
-fn has_batches(folder: &Path) -> Result<bool> {
-    let entries = fs::read_dir(folder).map_err(Error::io("list", folder))?;
-    Ok(entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_batch)))
+/// The error for a file without records.
+fn no_batches(path: &Path, found: &str) -> Error {
+    let expected = "CIFAR-10's binary version, data_batch_*.bin";
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Error::data(path, expected, found, how_to_get(folder))
 }
 
-fn no_batches(path: &Path) -> Error {
-    let found = if path.join("cifar-10-batches-py").is_dir() || path.join("data_batch_1").is_file() {
-        "the Python version of CIFAR-10"
-    } else {
-        "no such file"
-    };
-    let hint = format!("the binary version of CIFAR-10 is at {URL}");
-    Error::data(path, "data_batch_*.bin files (or an archive of them)", found, hint)
+/// The two shell commands that put CIFAR-10 where it is found in `home`.
+pub(super) fn how_to_get(home: &Path) -> String {
+    let archive = shell_word(&home.join(ARCHIVE));
+    let make = if home.is_dir() { String::new() } else { format!("    mkdir -p {}\n", shell_word(home)) };
+    format!("this fetches the binary version (163 MB):\n{make}    curl -L -o {archive} {URL}")
 }
 
 /// The ten class names, if that is what `text` is. They end up on terminals, so nothing unprintable.
@@ -233,7 +269,7 @@ fn unusual(train: &[Part], test: &[Part]) -> Vec<String> {
     let official = |parts: &[Part]| parts.iter().all(|part| part.records == OFFICIAL_RECORDS);
     if train.len() != OFFICIAL_FILES || !official(train) || !official(test) {
         notes.push(format!(
-            "not the official CIFAR-10 of 50,000 + 10,000 images: {} in {} data_batch file(s) + {} in {TEST_FILE}",
+            "not the official CIFAR-10: {} images in {} file(s), {} in {TEST_FILE}",
             records(train),
             train.len(),
             records(test),

@@ -7,7 +7,7 @@ use crate::{
     device::{Gpu, runtime},
     error::Error,
     models::{Config, Model},
-    ops::{self, Augment},
+    ops::{self, Augment, Normalize},
     optim::{self, Clip, Optimizer},
     program::{
         Recording, Tape,
@@ -25,6 +25,8 @@ pub struct Recipe {
     pub precision: Precision,
     /// What is done to images in training.
     pub augment: Augment,
+    /// What images are normalized by, in training and evaluation; `None` for the model's default.
+    pub normalize: Option<Normalize>,
     /// Test-time augmentation: an evaluation takes the weighted mean of the logits of six views ([`ops::average_views`]).
     pub tta: bool,
     /// PyTorch's `label_smoothing`, in training; from 0 to below 1.
@@ -71,7 +73,7 @@ impl Plans<'_> {
         };
         let x = t.scope("input", |t| {
             let draws = ops::draw(t, n, augment);
-            ops::augment(t, n, draws, augment, self.model.normalize)
+            ops::augment(t, n, draws, augment, self.recipe.normalize.unwrap_or(self.model.normalize))
         });
         let mut logits = (self.model.record)(&mut t, x, self.config);
         if augment == Augment::Views {

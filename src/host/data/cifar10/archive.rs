@@ -1,76 +1,142 @@
-//! The `.tar.gz` that CIFAR-10 comes as, unpacked to memory.
+//! The archive that CIFAR-10 comes as, unpacked to memory: a tar, compressed by gzip or not, whatever it is called.
 //!
 //! Nothing is written to the disk, and no length that a header states is believed: memory grows with the bytes that
 //! came, and stops growing at a limit, since a few kilobytes of gzip can stand for terabytes: at [`ARCHIVE_LIMIT`] bytes,
 //! and long before where they are a hundred times what was read for them ([`Limits`]). Only ordinary files count (a sparse
-//! one could claim any size without a byte behind it), and a name is the one in a file's own header: entries that hold
-//! longer names would be read whole.
+//! one could claim any size without a byte behind it). Names beyond a header's hundred characters come in entries of their
+//! own ([`long_name`]), which are read here, since the tar crate would read them whole however long they are.
 //!
 //! [`ARCHIVE_LIMIT`]: super::ARCHIVE_LIMIT
 
+mod long_name;
+
+use super::find::Suspect;
 use super::records::Part;
-use super::{NAMES_FILE, NAMES_LIMIT, is_batch};
+use super::{ARCHIVE, NAMES_FILE, NAMES_LIMIT, RECORD_BYTES, how_to_get, is_batch, no_batches};
 use crate::error::{Error, Result};
+use crate::host::file_type::{FIRST_BYTES, FileType};
 use flate2::bufread::MultiGzDecoder;
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+use tar::EntryType;
 
 /// What was taken from an archive.
+#[derive(Default)]
 pub(super) struct Contents {
     /// The files of records, by name.
     pub(super) parts: Vec<(String, Part)>,
     /// The start of the file of class names, if there is one.
     pub(super) names: Option<Vec<u8>>,
+    /// What was left out, a line each.
+    pub(super) notes: Vec<String>,
+    /// The first entry that looks like images of another kind.
+    suspect: Option<(String, Suspect)>,
 }
 
 /// Reads the archive at `path`, which may unpack to `limit` bytes.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Contents> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
+    let (file, length) = crate::host::files::open(path)?;
     let limits = Limits { limit, packed: Cell::new(0), unpacked: Cell::new(0) };
-    let packed = Counted { inner: file, count: &limits.packed };
-    let inner = MultiGzDecoder::new(BufReader::with_capacity(1 << 18, packed));
-    unpack(path, Limited { inner, limits: &limits }).map_err(|error| match error {
+    let mut packed = BufReader::with_capacity(1 << 18, Counted { inner: file, count: &limits.packed });
+    let first = packed.fill_buf().map_err(Error::io("read", path))?;
+    let kind = FileType::of(&first[..first.len().min(FIRST_BYTES)]);
+    let contents = match kind {
+        Some(FileType::Gzip) => unpack(path, Limited { inner: MultiGzDecoder::new(packed), limits: &limits }),
+        Some(FileType::Tar) | None => unpack(path, Limited { inner: packed, limits: &limits }),
+        Some(FileType::Html) => return Err(Error::data(path, EXPECTED, FileType::Html.name(), again(path))),
+        Some(other) => return Err(Error::data(path, EXPECTED, other.name(), "")),
+    };
+    let contents = contents.map_err(|error| match error {
         // What the tar crate makes of the reader's error is its own affair, so the reader is asked.
         _ if limits.exceeded() => too_large(path, limit),
         // Past opening, what fails is the decoding: the file is not what it should be.
-        Error::Io { source, .. } => Error::data(
-            path,
-            "a gzip-compressed tar archive (or a folder)",
-            format!("something else, or damage ({source})"),
-            "a download may have been cut short: fetch the archive again",
-        ),
+        Error::Io { .. } if kind.is_none() => neither(path, length),
+        Error::Io { source, .. } => {
+            Error::data(path, EXPECTED, format!("something else, or damage ({source})"), again(path))
+        }
         other => other,
-    })
+    })?;
+    match (&contents.parts[..], &contents.suspect) {
+        ([], Some((name, Suspect::Archive))) => {
+            let hint = "unpack it, and name the archive within";
+            Err(Error::data(path, "data_batch_*.bin files", format!("another archive, {name}"), hint))
+        }
+        ([], Some((name, suspect))) => Err(no_batches(path, &format!("{name}: {}", suspect.words()))),
+        // A block of zeros ends an archive, so a file that begins with zeros is one of nothing.
+        ([], None) if kind.is_none() => Err(neither(path, length)),
+        _ => Ok(contents),
+    }
+}
+
+/// The error for a file of unknown kind.
+fn neither(path: &Path, length: u64) -> Error {
+    if length > 0 && length.is_multiple_of(RECORD_BYTES as u64) {
+        let found = "a file as long as whole records are, under another name";
+        return Error::data(path, EXPECTED, found, "records are read from data_batch_*.bin and test_batch.bin");
+    }
+    Error::data(path, EXPECTED, "something else, or damage", again(path))
+}
+
+const EXPECTED: &str = "a tar archive, compressed by gzip or not";
+
+/// What to do about an archive that is not whole.
+fn again(path: &Path) -> String {
+    let folder = path.parent().filter(|_| path.file_name().is_some_and(|name| name == ARCHIVE));
+    let hint = "the download may have been cut short";
+    folder.map_or_else(|| format!("{hint}: fetch it again"), |folder| format!("{hint}; {}", how_to_get(folder)))
 }
 
 fn unpack(path: &Path, reader: impl Read) -> Result<Contents> {
     let fault = || Error::io("unpack", path);
-    let mut contents = Contents { parts: Vec::new(), names: None };
+    let mut contents = Contents::default();
     let mut archive = tar::Archive::new(reader);
+    let mut named = long_name::Announced::default();
     for entry in archive.entries().map_err(fault())?.raw(true) {
         let mut entry = entry.map_err(fault())?;
-        if !entry.header().entry_type().is_file() {
+        if named.hears(path, &mut entry)? {
             continue;
         }
-        let inside = entry.path().map_err(fault())?;
-        let Some(name) = inside.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
-        if is_batch(&name) {
-            if contents.parts.iter().any(|(known, _)| *known == name) {
-                return Err(Error::data(path, "one file of each name", format!("a second {name}"), ""));
+        let inside = std::mem::take(&mut named).name(path, &entry)?;
+        let Some(name) = inside.rsplit('/').next().filter(|name| !name.is_empty()) else { continue };
+        match entry.header().entry_type() {
+            kind if kind.is_file() => contents.take(path, name, &mut entry)?,
+            EntryType::Link | EntryType::Symlink if is_batch(name) => {
+                contents.notes.push(format!("{name} is a link in {} and is left out", path.display()));
             }
-            let part = Part::from_stream(&path.join(&name), &mut entry)?;
-            contents.parts.push((name, part));
-        } else if name == NAMES_FILE {
-            let mut text = Vec::new();
-            entry.take(NAMES_LIMIT).read_to_end(&mut text).map_err(fault())?;
-            contents.names = Some(text);
+            EntryType::GNUSparse if is_batch(name) => return Err(sparse(path, name)),
+            _ => {}
         }
     }
     // The archive ends before the compressed stream does: only the stream's own end holds its checksum.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(fault())?;
     Ok(contents)
+}
+
+impl Contents {
+    /// Keeps an ordinary file of this name if it is one of the set's.
+    fn take(&mut self, path: &Path, name: &str, file: &mut impl Read) -> Result<()> {
+        if is_batch(name) {
+            if self.parts.iter().any(|(known, _)| known == name) {
+                return Err(Error::data(path, "one file of each name", format!("a second {name}"), ""));
+            }
+            let part = Part::from_stream(&path.join(name), file)?;
+            self.parts.push((name.to_owned(), part));
+        } else if name == NAMES_FILE {
+            let mut text = Vec::new();
+            file.take(NAMES_LIMIT).read_to_end(&mut text).map_err(Error::io("unpack", path))?;
+            self.names = Some(text);
+        } else if let (None, Some(suspect)) = (&self.suspect, Suspect::of(name, false)) {
+            self.suspect = Some((name.to_owned(), suspect));
+        }
+        Ok(())
+    }
+}
+
+fn sparse(path: &Path, name: &str) -> Error {
+    let hint = "pack it again without --sparse, or unpack it and give the folder";
+    Error::data(path, "ordinary files", format!("{name} as a sparse file"), hint)
 }
 
 /// What may come out of a stream. Packed photographs grow about twofold and drawn shapes some tenfold; what grows more than
@@ -92,12 +158,12 @@ impl Limits {
 }
 
 /// Counts the bytes that come.
-struct Counted<'a, R> {
-    inner: R,
+struct Counted<'a> {
+    inner: File,
     count: &'a Cell<u64>,
 }
 
-impl<R: Read> Read for Counted<'_, R> {
+impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.count.set(self.count.get().saturating_add(count as u64));

@@ -1,0 +1,61 @@
+//! `--normalize`, and the lines about what images are normalized by.
+
+use super::print::say;
+use crate::{
+    data::Dataset,
+    error::Result,
+    host::pretrained::Pretrained,
+    models::Model,
+    ops::Normalize,
+    training::{Normalization, Origin, choose_normalize},
+};
+
+/// Reads the flag's value.
+///
+/// # Errors
+/// If it is neither a name nor six numbers.
+pub(super) fn normalization(text: &str) -> std::result::Result<Normalization, String> {
+    text.parse().map_err(|e: crate::error::Error| e.to_string())
+}
+
+/// What images are normalized by, and the lines that say so; `weights` are those that the network begins from.
+pub(super) fn choose(
+    asked: Option<Normalization>,
+    weights: Option<&Pretrained>,
+    model: &Model,
+    dataset: &dyn Dataset,
+) -> Result<(Normalize, Vec<String>)> {
+    let recorded = weights.and_then(Pretrained::normalize);
+    let (by, origin) = choose_normalize(asked, recorded, model, dataset)?;
+    let why = match origin {
+        Origin::Asked(Normalization::Given(_)) => "as given".to_owned(),
+        Origin::Asked(asked) => asked.to_string(),
+        Origin::Weights => "the weights' own".to_owned(),
+        // Said in one line, with what to do about it.
+        Origin::Model if weights.is_some() => "assumed; --normalize sets it".to_owned(),
+        Origin::Model => "default".to_owned(),
+    };
+    let mut lines = vec![format!("normalized: {} ({why})", words(by))];
+    if let Some(recorded) = recorded.filter(|recorded| *recorded != by) {
+        lines.push(format!("the weights' own is {}", words(recorded)));
+    }
+    Ok((by, lines))
+}
+
+/// Prints what images are normalized by, and returns it.
+pub(super) fn choose_and_say(
+    asked: Option<Normalization>,
+    weights: Option<&Pretrained>,
+    model: &Model,
+    dataset: &dyn Dataset,
+) -> Result<Normalize> {
+    let (by, lines) = choose(asked, weights, model, dataset)?;
+    lines.iter().for_each(|line| say!("{line}"));
+    Ok(by)
+}
+
+/// Four digits of each number.
+pub(super) fn words(normalize: Normalize) -> String {
+    let list = |values: [f64; 3]| values.map(|v| format!("{}", (v * 1e4).round() / 1e4)).join(" ");
+    format!("mean {}, std {}", list(normalize.mean), list(normalize.std))
+}

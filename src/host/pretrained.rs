@@ -1,0 +1,283 @@
+//! Weights that were trained before, by this program or by PyTorch: a file of weights as safetensors, or a checkpoint.
+//!
+//! [`Pretrained::open`] reads no more of a file of weights than its table of tensors, and says which network it is of;
+//! [`Pretrained::weights`] reads the tensors, one at a time, once their shapes are known to be right.
+
+mod dtype;
+mod recognize;
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use safetensors::Dtype;
+
+use crate::{
+    error::{Error, Result},
+    host::{
+        checkpoint::{self, Loaded},
+        tensors::Tensors,
+        weights::counters,
+    },
+    models::{Config, Model},
+    ops::Normalize,
+    program::{
+        params::{Layout, Segment},
+        target::Target,
+    },
+    training::{
+        network::{Plans, Recipe},
+        provenance::{self, Provenance},
+        weights::{Weights, put, take},
+    },
+};
+use recognize::Names;
+
+/// Most bytes of a file's table of tensors; ResNet-18's takes 12,000.
+const MOST_TABLE: u64 = 1 << 20;
+
+/// Most characters of the reason why metadata are ignored.
+const LONGEST_REASON: usize = 200;
+
+/// What becomes of a file's last layer, whose rows are its classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Head {
+    /// It is read like every other layer.
+    #[default]
+    Load,
+    /// It is left out: the network begins with one that is drawn, for classes of its own.
+    Skip,
+}
+
+/// A file of trained weights that has been recognized.
+pub struct Pretrained {
+    /// The network that the tensors are of.
+    pub model: &'static Model,
+    /// Its size.
+    pub config: Config,
+    /// Where the weights come from, if the file says so and its tensors do not contradict.
+    pub provenance: Option<Provenance>,
+    /// What was done to names and values and what was not believed, a line each.
+    pub remarks: Vec<String>,
+    path: PathBuf,
+    content: Content,
+}
+
+enum Content {
+    File(Box<File>),
+    Checkpoint(Box<Loaded>),
+}
+
+/// A file of weights, and what its tensors are called.
+struct File {
+    tensors: Tensors,
+    names: Names,
+}
+
+impl Pretrained {
+    /// Reads the table of a file of weights, or a whole checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read, [`Error::Data`] if it is of no network that is known here; what it is instead
+    /// is said where that can be told.
+    pub fn open(path: &Path) -> Result<Self> {
+        let inside = path.join("model.safetensors");
+        if inside.is_file() {
+            let hint = format!("the weights of that run: {}", inside.display());
+            return Err(Error::data(path, "a file of weights", "the folder of a run", hint));
+        }
+        let tensors = Tensors::open(path, checkpoint::MOST_HEADER)?;
+        let metadata = tensors.table.metadata().as_ref();
+        if metadata.is_some_and(|metadata| metadata.contains_key(checkpoint::KEY)) {
+            return Self::of_checkpoint(path, checkpoint::load(path)?);
+        }
+        tensors.check_table(MOST_TABLE)?;
+        let said = metadata.and_then(|metadata| metadata.get(provenance::KEY)).map(|text| Provenance::parse(text));
+        let names = Names::new(path, &tensors.table)?;
+        let (model, config) = recognize::network(path, &tensors.table, &names)?;
+        let mut remarks = vec![];
+        if !names.dropped.is_empty() {
+            let shown = names.dropped[..names.dropped.len().min(3)].join("`, `");
+            remarks.push(format!("{}: `{shown}` dropped from the names of tensors", path.display()));
+        }
+        let types: BTreeSet<_> = tensors.table.tensors().into_values().map(|tensor| tensor.dtype).collect();
+        let converted: Vec<_> = types.into_iter().filter(|t| dtype::is_float(*t) && *t != Dtype::F32).collect();
+        if !converted.is_empty() {
+            let list = converted.iter().map(|t| format!("{t:?}")).collect::<Vec<_>>().join(" and ");
+            remarks.push(format!("{}: {list} converted to F32", path.display()));
+        }
+        let mut read = Self::new(path, model, config, Content::File(Box::new(File { tensors, names })));
+        read.remarks = remarks;
+        read.believe(said);
+        Ok(read)
+    }
+
+    fn of_checkpoint(path: &Path, loaded: Loaded) -> Result<Self> {
+        let (model, config) = loaded.network()?;
+        if !recognize::is_sound(&config) {
+            let found = format!("width {} and {} classes", config.width, config.classes);
+            return Err(Error::data(path, "the size of a network", found, ""));
+        }
+        let said = Provenance::of_run(&loaded.run);
+        let mut read = Self::new(path, model, config, Content::Checkpoint(Box::new(loaded)));
+        read.believe(Some(said));
+        Ok(read)
+    }
+
+    fn new(path: &Path, model: &'static Model, config: Config, content: Content) -> Self {
+        Self { model, config, provenance: None, remarks: vec![], path: path.to_owned(), content }
+    }
+
+    /// Takes what the file says of itself, unless it cannot be or the tensors say otherwise.
+    fn believe(&mut self, said: Option<std::result::Result<Provenance, String>>) {
+        let refused = match said {
+            None => return,
+            Some(Err(why)) => why,
+            Some(Ok(provenance)) => match provenance.contradiction(self.model, self.config) {
+                Some(contradiction) => contradiction,
+                None => {
+                    self.provenance = Some(provenance);
+                    return;
+                }
+            },
+        };
+        // It may quote what it was about, which may be as long as the file.
+        let refused: String = refused.chars().take(LONGEST_REASON).collect();
+        self.remarks.push(format!("{}: what it says of itself is ignored: {refused}", self.path.display()));
+    }
+
+    /// What the weights' images were normalized by, if the file says so.
+    pub fn normalize(&self) -> Option<Normalize> {
+        self.provenance.as_ref()?.normalize
+    }
+
+    /// The weights for a network of this layout. What is skipped of them is drawn from `seed`, as in [`Weights::init`].
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Data`] with the name of the tensor that is missing, has another shape or type or a value that is
+    /// not finite, or that the network does not have.
+    pub fn weights(&self, layout: &Layout, head: Head, seed: u64) -> Result<Weights> {
+        let mut weights = match head {
+            Head::Skip => Weights::init(layout, seed),
+            Head::Load => Weights::zeros(layout), // each tensor is filled, or missing
+        };
+        let wanted = |segment: &Segment| head == Head::Load || !segment.name.starts_with(self.model.head());
+        match &self.content {
+            Content::File(file) => {
+                self.only_known(&file.names, layout)?;
+                weights.batches = file.batches(layout)?;
+                fill(&mut weights, layout, wanted, |segment| file.floats(segment))?;
+            }
+            Content::Checkpoint(loaded) => {
+                let own = self.layout();
+                let stored = loaded.weights(&own)?;
+                weights.batches = stored.batches;
+                fill(&mut weights, layout, wanted, |segment| self.of_arenas(&own, &stored, segment))?;
+            }
+        }
+        Ok(weights)
+    }
+
+    /// The layout of the network in the file.
+    fn layout(&self) -> Layout {
+        let Self { model, config, .. } = *self;
+        let (recipe, target) = (Recipe::default(), Target::portable());
+        let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
+        plans.record(1, false).layout
+    }
+
+    /// A tensor of a checkpoint, whose arenas have the layout `own`.
+    fn of_arenas(&self, own: &Layout, stored: &Weights, wanted: &Segment) -> Result<Vec<f32>> {
+        let expected = || format!("`{}` of shape {:?}", wanted.name, wanted.shape.dims());
+        for (segments, arena) in [(&own.params, &stored.params), (&own.running, &stored.running)] {
+            if let Some(segment) = segments.iter().find(|segment| segment.name == wanted.name) {
+                if segment.shape != wanted.shape {
+                    let found = format!("shape {:?}", segment.shape.dims());
+                    return Err(Error::data(&self.path, expected(), found, ""));
+                }
+                let values = take(arena, segment);
+                check_values(&self.path, &wanted.name, &values)?;
+                return Ok(values);
+            }
+        }
+        Err(Error::data(&self.path, expected(), "no such tensor", ""))
+    }
+
+    /// Refuses tensors that the network does not have.
+    fn only_known(&self, names: &Names, layout: &Layout) -> Result<()> {
+        let counters: BTreeSet<String> = counters(layout).collect();
+        let known: BTreeSet<&str> = layout.params.iter().chain(&layout.running).map(|s| &s.name[..]).collect();
+        match names.all().find(|name| !known.contains(name) && !counters.contains(*name)) {
+            None => Ok(()),
+            Some(name) => {
+                let expected = format!("the tensors of {} of width {} alone", self.model.name, self.config.width);
+                Err(Error::data(&self.path, expected, format!("also `{name}`"), ""))
+            }
+        }
+    }
+}
+
+/// Puts the values of each wanted tensor in their place.
+fn fill(
+    weights: &mut Weights,
+    layout: &Layout,
+    wanted: impl Fn(&Segment) -> bool,
+    values: impl Fn(&Segment) -> Result<Vec<f32>>,
+) -> Result<()> {
+    for (segments, arena) in [(&layout.params, &mut weights.params), (&layout.running, &mut weights.running)] {
+        for segment in segments.iter().filter(|segment| wanted(segment)) {
+            put(arena, segment, &values(segment)?);
+        }
+    }
+    Ok(())
+}
+
+impl File {
+    /// Training batches that the running statistics have seen: the first batch norm's counter, 0 where the file has none.
+    fn batches(&self, layout: &Layout) -> Result<i64> {
+        let found = counters(layout).find_map(|name| Some((self.names.in_file(&name)?.to_owned(), name)));
+        let Some((in_file, name)) = found else { return Ok(0) };
+        let info = self.tensors.table.info(&in_file).expect("it is a name of the table");
+        let wrong =
+            |found: String| Error::data(self.tensors.path(), format!("`{name}` as one I64 of at least 0"), found, "");
+        if info.dtype != Dtype::I64 || !info.shape.is_empty() {
+            return Err(wrong(format!("{:?} of shape {:?}", info.dtype, info.shape)));
+        }
+        let bytes = self.tensors.bytes(info)?;
+        let count = i64::from_le_bytes(*bytes.first_chunk().expect("the table was checked: eight bytes"));
+        if count < 0 { Err(wrong(count.to_string())) } else { Ok(count) }
+    }
+
+    /// The values of a tensor.
+    fn floats(&self, segment: &Segment) -> Result<Vec<f32>> {
+        let Segment { name, shape, .. } = segment;
+        let path = self.tensors.path();
+        let wrong = |expected: String, found: String| Error::data(path, expected, found, "");
+        let expected = || format!("`{name}` of shape {:?}", shape.dims());
+        let info = self.names.in_file(name).and_then(|name| self.tensors.table.info(name));
+        let info = info.ok_or_else(|| wrong(expected(), "no such tensor".into()))?;
+        if info.shape != shape.dims() {
+            return Err(wrong(expected(), format!("shape {:?}", info.shape)));
+        }
+        if !dtype::is_float(info.dtype) {
+            return Err(wrong(format!("`{name}` as F32, F16, BF16 or F64"), format!("{:?}", info.dtype)));
+        }
+        let values = dtype::to_f32(info.dtype, &self.tensors.bytes(info)?);
+        let values = values.map_err(|found| wrong(format!("values of f32 in `{name}`"), found))?;
+        check_values(path, name, &values)?;
+        Ok(values)
+    }
+}
+
+/// Refuses values that are not finite, and variances below 0.
+fn check_values(path: &Path, name: &str, values: &[f32]) -> Result<()> {
+    let variance = name.ends_with("running_var");
+    match values.iter().find(|v| !v.is_finite() || (variance && **v < 0.0)) {
+        None => Ok(()),
+        Some(value) => {
+            let expected = if variance { "finite values of at least 0" } else { "finite values" };
+            Err(Error::data(path, format!("{expected} in `{name}`"), value.to_string(), ""))
+        }
+    }
+}

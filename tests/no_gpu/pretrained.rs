@@ -1,0 +1,471 @@
+//! Files of weights: what is taken from them, what is made right, and what is refused by its name.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use velograd::{
+    data::{Shapes10, Sizes},
+    host::{
+        checkpoint,
+        pretrained::{Head, Pretrained},
+        weights::save,
+    },
+    models::{self, Config, Model, Stem},
+    ops::Normalize,
+    optim::Updates,
+    program::{
+        params::{Layout, Segment},
+        target::Target,
+    },
+    training::{
+        Checkpoint, Position,
+        network::{Plans, Recipe, State},
+        provenance::{KEY, Provenance, TrainedOn},
+        weights::Weights,
+    },
+};
+
+use crate::folder::{Folder, says};
+
+/// Name, type, shape and bytes.
+type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
+
+const WIDTH: u32 = 2;
+
+fn layout(model: &Model, classes: u32) -> Layout {
+    let config = Config { stem: Stem::Cifar, width: WIDTH, classes };
+    let (recipe, target) = (Recipe::default(), Target::portable());
+    let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
+    plans.record(1, false).layout
+}
+
+fn resnet(classes: u32) -> Layout {
+    layout(models::find("resnet18").unwrap(), classes)
+}
+
+fn drawn(layout: &Layout) -> Weights {
+    Weights { batches: 41, ..Weights::init(layout, 3) }
+}
+
+/// The tensors of a file that the program writes.
+fn tensors(folder: &Folder, layout: &Layout) -> Vec<Stored> {
+    let path = folder.0.join("own.safetensors");
+    save(&drawn(layout), &path, layout, None).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let stored =
+        |(name, view): (String, TensorView<'_>)| (name, view.dtype(), view.shape().to_vec(), view.data().to_vec());
+    file.tensors().into_iter().map(stored).collect()
+}
+
+fn write(path: &Path, tensors: &[Stored], metadata: &[(&str, &str)]) {
+    let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+        (name.clone(), TensorView::new(*dtype, shape.clone(), bytes).expect("lengths follow from shapes"))
+    });
+    let metadata = metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    let metadata = Some(metadata.collect::<HashMap<_, _>>()).filter(|map| !map.is_empty());
+    fs::write(path, safetensors::serialize(views, metadata).unwrap()).unwrap();
+}
+
+fn refused(path: &Path, layout: &Layout) -> String {
+    match Pretrained::open(path).and_then(|file| file.weights(layout, Head::Load, 0)) {
+        Ok(_) => panic!("{} was taken", path.display()),
+        Err(error) => {
+            assert_eq!(error.exit_code(), 1);
+            error.to_string()
+        }
+    }
+}
+
+/// Every value as it would be if it had gone through `through`.
+fn converted(weights: &Weights, through: fn(f32) -> f32) -> Weights {
+    let each = |arena: &[f32]| arena.iter().map(|&v| through(v)).collect();
+    Weights { params: each(&weights.params), running: each(&weights.running), batches: weights.batches }
+}
+
+/// Weights of half, brain and double precision are read as what they are, the counters beside them too, and a line says so.
+#[test]
+fn types_are_converted() {
+    let folder = Folder::new("types");
+    let layout = resnet(10);
+    let singles = tensors(&folder, &layout);
+    let as_bytes = |values: &[f32], dtype| -> Vec<u8> {
+        let of = |&v: &f32| match dtype {
+            Dtype::F16 => half::f16::from_f32(v).to_le_bytes().to_vec(),
+            Dtype::BF16 => half::bf16::from_f32(v).to_le_bytes().to_vec(),
+            _ => f64::from(v).to_le_bytes().to_vec(),
+        };
+        values.iter().flat_map(of).collect()
+    };
+    let path = folder.0.join("other.safetensors");
+    let through = |dtype| -> fn(f32) -> f32 {
+        match dtype {
+            Dtype::F16 => |v| half::f16::from_f32(v).to_f32(),
+            Dtype::BF16 => |v| half::bf16::from_f32(v).to_f32(),
+            _ => |v| v,
+        }
+    };
+    for dtype in [Dtype::F16, Dtype::BF16, Dtype::F64] {
+        let mut others = singles.clone();
+        for (_, of, _, bytes) in others.iter_mut().filter(|(_, of, ..)| *of == Dtype::F32) {
+            *of = dtype;
+            *bytes = as_bytes(&bytemuck::pod_collect_to_vec::<u8, f32>(bytes), dtype);
+        }
+        write(&path, &others, &[]);
+        let file = Pretrained::open(&path).unwrap();
+        assert!(
+            file.weights(&layout, Head::Load, 0).unwrap() == converted(&drawn(&layout), through(dtype)),
+            "{dtype:?}"
+        );
+        says(&file.remarks.join("\n"), &[&format!("{dtype:?} converted to F32")]);
+    }
+    write(&path, &singles, &[]);
+    assert!(Pretrained::open(&path).unwrap().remarks.is_empty(), "nothing was converted, nothing is said");
+}
+
+/// What PyTorch's wrappers put before names is dropped, in any order and number; a name that is there twice then is refused,
+/// and other prefixes are named.
+#[test]
+fn prefixes_of_wrappers_are_dropped() {
+    let folder = Folder::new("prefixes");
+    let path = folder.0.join("w.safetensors");
+    for model in models::ALL {
+        let layout = layout(model, 10);
+        let plain = tensors(&folder, &layout);
+        let with = |prefix: &str| -> Vec<Stored> {
+            plain.iter().cloned().map(|(name, t, s, b)| (format!("{prefix}{name}"), t, s, b)).collect()
+        };
+        for prefix in ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "module.module."] {
+            write(&path, &with(prefix), &[]);
+            let file = Pretrained::open(&path).unwrap();
+            assert!(file.weights(&layout, Head::Load, 0).unwrap() == drawn(&layout), "{prefix}");
+            says(&file.remarks.join("\n"), &[&format!("`{prefix}` dropped from the names")]);
+        }
+        let mut twice = with("module.");
+        twice.push(plain[0].clone());
+        write(&path, &twice, &[]);
+        says(&refused(&path, &layout), &["each tensor once", &plain[0].0, &format!("module.{}", plain[0].0)]);
+        write(&path, &with("net.backbone."), &[]);
+        says(
+            &refused(&path, &layout),
+            &[&format!("net.backbone.{}", model.known_by[0]), "the part called `net.backbone`"],
+        );
+    }
+}
+
+fn head(layout: &Layout, weights: &Weights, prefix: &str) -> Vec<Vec<f32>> {
+    let of = |s: &Segment| weights.params[s.offset as usize..][..s.shape.stored() as usize].to_vec();
+    layout.params.iter().filter(|s| s.name.starts_with(prefix)).map(of).collect()
+}
+
+/// A last layer of other classes is refused, or left out: then it is the one that the seed draws, and all else is the file's. Of
+/// a file of weights and of a checkpoint.
+#[test]
+fn a_head_of_other_classes_is_skipped() {
+    let folder = Folder::new("head");
+    for model in models::ALL {
+        let (seven, ten) = (layout(model, 7), layout(model, 10));
+        let trained = drawn(&seven);
+        let (plain, check) = (folder.0.join("w.safetensors"), folder.0.join("c.safetensors"));
+        save(&trained, &plain, &seven, None).unwrap();
+        fs::write(&check, checkpoint_of(model, 7, &trained)).unwrap();
+        for path in [plain, check] {
+            says(&refused(&path, &ten), &[model.head(), "[10, ", "[7, "]);
+            let file = Pretrained::open(&path).unwrap();
+            assert_eq!((file.model.name, file.config.classes), (model.name, 7));
+            assert!(file.weights(&seven, Head::Load, 0).unwrap() == trained);
+            let (found, new) = (file.weights(&ten, Head::Skip, 5).unwrap(), Weights::init(&ten, 5));
+            assert_eq!(head(&ten, &found, model.head()), head(&ten, &new, model.head()), "drawn from the seed");
+            assert!((found.running == trained.running) && found.batches == 41);
+            for segment in ten.params.iter().filter(|s| !s.name.starts_with(model.head())) {
+                let same = seven.params.iter().find(|s| s.name == segment.name).unwrap();
+                let (at, from) = (segment.offset as usize, same.offset as usize);
+                let len = segment.shape.stored() as usize;
+                assert!(found.params[at..at + len] == trained.params[from..from + len], "{}", segment.name);
+            }
+            // With as many classes, they are left out all the same.
+            let again = file.weights(&seven, Head::Skip, 5).unwrap();
+            assert!(head(&seven, &again, model.head()) == head(&seven, &Weights::init(&seven, 5), model.head()));
+        }
+    }
+}
+
+/// The bytes of a checkpoint of these weights.
+fn checkpoint_of(model: &Model, classes: u32, weights: &Weights) -> Vec<u8> {
+    let words = |arena: &[f32]| arena.iter().map(|v| v.to_bits()).collect();
+    let network = State {
+        buffers: vec![("params".into(), words(&weights.params)), ("running".into(), words(&weights.running))],
+        updates: Updates { issued: 1, skipped: 0 },
+        batches: weights.batches,
+        evaluating: false,
+        waiting: None,
+    };
+    let mut run = serde_json::to_value(provenance(classes)).unwrap();
+    run["model"] = model.name.into();
+    checkpoint::to_bytes(Checkpoint { position: Position::default(), network }, &run, None)
+}
+
+/// Networks that share names with one of ours are named as what they are.
+#[test]
+fn other_networks_are_named() {
+    let folder = Folder::new("networks");
+    let path = folder.0.join("w.safetensors");
+    let tensor = |name: String, shape: &[usize]| {
+        (name, Dtype::F32, shape.to_vec(), vec![0; 4 * shape.iter().product::<usize>()])
+    };
+    let resnet = |blocks: &[usize], bottleneck: bool| -> Vec<Stored> {
+        let mut all = vec![tensor("conv1.weight".into(), &[4, 3, 7, 7]), tensor("fc.weight".into(), &[10, 32])];
+        for (stage, &count) in (1..).zip(blocks) {
+            for (block, conv) in
+                (0..count).flat_map(|block| (1..=if bottleneck { 3 } else { 2 }).map(move |c| (block, c)))
+            {
+                all.push(tensor(format!("module.layer{stage}.{block}.conv{conv}.weight"), &[1]));
+            }
+        }
+        all
+    };
+    for (blocks, bottleneck, name) in [
+        (&[3, 4, 6, 3][..], false, "a ResNet-34 (3, 4, 6, 3 basic blocks)"),
+        (&[3, 4, 6, 3], true, "a ResNet-50 (3, 4, 6, 3 bottleneck blocks)"),
+        (&[3, 4, 23, 3], true, "a ResNet-101"),
+        (&[3, 8, 36, 3], true, "a ResNet-152"),
+        (&[3, 3, 3], false, "a ResNet-20 (3, 3, 3 basic blocks)"),
+    ] {
+        write(&path, &resnet(blocks, bottleneck), &[]);
+        let said = refused(&path, &self::resnet(10));
+        says(&said, &["weights of resnet18 or airbench94", name]);
+        assert!(!said.contains("hint"), "there is nothing to be done: {said}");
+    }
+    // Of the right depth, but with another number of channels behind the last stage.
+    let mut wrong = resnet(&[2, 2, 2, 2], false);
+    wrong[1] = tensor("fc.weight".into(), &[10, 33]);
+    write(&path, &wrong, &[]);
+    says(&refused(&path, &self::resnet(10)), &["conv1.weight and fc.weight of resnet18", "[4, 3, 7, 7] and [10, 33]"]);
+    write(&path, &[tensor("encoder.weight".into(), &[3]), tensor("z".into(), &[1])], &[]);
+    says(&refused(&path, &self::resnet(10)), &["2 tensors, none of that name; the first is `encoder.weight`"]);
+    write(&path, &[], &[]);
+    says(&refused(&path, &self::resnet(10)), &["no tensor at all"]);
+    let mut more = tensors(&folder, &self::resnet(10));
+    more.push(tensor("n_averaged".into(), &[1]));
+    write(&path, &more, &[]);
+    says(&refused(&path, &self::resnet(10)), &["the tensors of resnet18 of width 2 alone", "also `n_averaged`"]);
+    let mut less = tensors(&folder, &self::resnet(10));
+    less.retain(|(name, ..)| name != "layer1.0.bn1.bias");
+    write(&path, &less, &[]);
+    says(&refused(&path, &self::resnet(10)), &["`layer1.0.bn1.bias` of shape [2]", "no such tensor"]);
+}
+
+/// Files of other kinds are named; of PyTorch's the line that writes the tensors as a file that can be read.
+#[test]
+fn other_files_are_named() {
+    let folder = Folder::new("files");
+    let mut zip = b"PK\x03\x04".to_vec();
+    zip.resize(26, 0);
+    zip.extend([14, 0, 0, 0]);
+    zip.extend(b"model/data.pkl\x80\x02");
+    for (name, bytes, parts) in [
+        ("a model.pt", &zip[..], &["a PyTorch file", "python3 -c \"import sys, torch", "a model.safetensors'"][..]),
+        (
+            "old.pth",
+            &[0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19],
+            &["PyTorch", "old.safetensors"],
+        ),
+        ("page.safetensors", b"<!doctype html><title>404</title>", &["a web page"]),
+        ("lfs.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", &["git lfs pull"]),
+        ("keras.h5", b"\x89HDF\r\n\x1a\n", &["an HDF5 file"]),
+        ("noise", &[7; 100], &["a safetensors file", "in a file of 100"]),
+        ("empty", b"", &["0 bytes"]),
+    ] {
+        says(&refused(&folder.write(name, bytes), &resnet(10)), parts);
+    }
+}
+
+/// The folder of a run is none, and the file in it is named.
+#[test]
+fn a_folder_is_no_file() {
+    let folder = Folder::new("run-folder");
+    folder.write("run/model.safetensors", b"");
+    says(&refused(&folder.0.join("run"), &resnet(10)), &["the folder of a run", "run/model.safetensors"]);
+    says(&refused(&folder.0, &resnet(10)), &["an ordinary file", "a folder"]);
+}
+
+/// Values that are no weights are refused by the name of their tensor, in every type.
+#[test]
+fn values_that_are_no_weights() {
+    let folder = Folder::new("values");
+    let path = folder.0.join("w.safetensors");
+    let layout = resnet(10);
+    let sound = tensors(&folder, &layout);
+    let single = |v: f32| (Dtype::F32, v.to_le_bytes().to_vec());
+    let double = |v: f64| (Dtype::F64, v.to_le_bytes().to_vec());
+    for (name, (dtype, bytes), what) in [
+        ("layer2.0.bn1.bias", single(f32::NAN), "NaN"),
+        ("layer2.0.bn1.bias", single(f32::NEG_INFINITY), "-inf"),
+        ("layer2.0.bn1.bias", double(1e39), "1e39, which is beyond the largest"),
+        ("layer2.0.bn1.bias", double(f64::INFINITY), "inf"),
+        ("layer2.0.bn1.bias", (Dtype::F16, half::f16::INFINITY.to_le_bytes().to_vec()), "inf"),
+        ("layer2.0.bn1.running_var", single(-1.0), "finite values of at least 0"),
+        ("layer2.0.bn1.bias", (Dtype::I32, vec![0; 4]), "as F32, F16, BF16 or F64, found I32"),
+        ("layer2.0.bn1.bias", (Dtype::BOOL, vec![0]), "found BOOL"),
+    ] {
+        let mut wrong = sound.clone();
+        let (_, of, _, values) = wrong.iter_mut().find(|(n, ..)| n == name).unwrap();
+        *values = bytes.repeat(4);
+        *of = dtype;
+        write(&path, &wrong, &[]);
+        says(&refused(&path, &layout), &[name, what]);
+    }
+    // Of a checkpoint too.
+    let mut weights = drawn(&layout);
+    let bias = layout.params.iter().find(|s| s.name == "layer2.0.bn1.bias").unwrap();
+    weights.params[bias.offset as usize] = f32::NAN;
+    fs::write(&path, checkpoint_of(&models::ALL[0], 10, &weights)).unwrap();
+    says(&refused(&path, &layout), &["layer2.0.bn1.bias", "NaN"]);
+    // Counters are counts.
+    let mut wrong = sound.clone();
+    let counter = wrong.iter_mut().find(|(n, ..)| n == "bn1.num_batches_tracked").unwrap();
+    counter.3 = (-1_i64).to_le_bytes().to_vec();
+    write(&path, &wrong, &[]);
+    says(&refused(&path, &layout), &["bn1.num_batches_tracked", "-1"]);
+}
+
+/// Tables that lie about the type, the length or the place of a tensor.
+#[test]
+fn tables_that_lie() {
+    let folder = Folder::new("lies");
+    let layout = resnet(10);
+    let path = folder.0.join("own.safetensors");
+    save(&drawn(&layout), &path, &layout, None).unwrap();
+    let sound = fs::read(&path).unwrap();
+    let length = u64::from_le_bytes(sound[..8].try_into().unwrap()) as usize;
+    let (table, data) = (String::from_utf8(sound[8..8 + length].to_vec()).unwrap(), &sound[8 + length..]);
+    let lies = [
+        ("\"F32\"", "\"F64\""),
+        ("\"F32\"", "\"F16\""),
+        ("\"F32\"", "\"F33\""),
+        ("[10,16]", "[10,17]"),
+        ("[10,16]", "[18446744073709551615,18446744073709551615]"),
+        ("[10,16]", "[-10,16]"),
+        ("\"fc.bias\"", "\"fc.weight\""),
+        ("\"data_offsets\":[", "\"data_offsets\":[1"),
+    ];
+    for (truth, lie) in lies {
+        let forged = table.replacen(truth, lie, 1);
+        assert!(forged != table, "{truth} is not in {table}");
+        let bytes = [&(forged.len() as u64).to_le_bytes()[..], forged.as_bytes(), data].concat();
+        fs::write(&path, bytes).unwrap();
+        says(&refused(&path, &layout), &["own.safetensors"]);
+    }
+}
+
+fn provenance(classes: u32) -> Provenance {
+    Provenance {
+        version: "0.1.0".into(),
+        model: "resnet18".into(),
+        stem: "cifar".into(),
+        width: WIDTH,
+        classes,
+        normalize: Some(Normalize { mean: [0.1, 1.0 / 3.0, 0.3], std: [0.2, 0.25, 1e-3] }),
+        optimizer: "sgd".into(),
+        settings: serde_json::json!({ "lr": 0.1 }),
+        seed: u64::MAX,
+        dataset: TrainedOn {
+            name: "shapes10".into(),
+            crc32: "0123abcd".into(),
+            classes: (0..classes).map(|i| format!("class {i}")).collect(),
+            seed: Some(4),
+        },
+    }
+}
+
+/// What a file says of itself comes back to the bit, beside tensors that are the same without it.
+#[test]
+fn files_say_where_they_come_from() {
+    let folder = Folder::new("metadata");
+    let path = folder.0.join("w.safetensors");
+    let layout = resnet(10);
+    save(&drawn(&layout), &path, &layout, Some(&provenance(10))).unwrap();
+    let file = Pretrained::open(&path).unwrap();
+    assert_eq!((file.provenance.as_ref(), file.normalize()), (Some(&provenance(10)), provenance(10).normalize));
+    assert!(file.remarks.is_empty() && file.weights(&layout, Head::Load, 0).unwrap() == drawn(&layout));
+    let bytes = fs::read(&path).unwrap();
+    let (_, table) = SafeTensors::read_metadata(&bytes).unwrap();
+    let metadata = table.metadata().as_ref().unwrap();
+    let again = folder.0.join("again.safetensors");
+    save(&drawn(&layout), &again, &layout, Some(&provenance(10))).unwrap();
+    assert!(fs::read(&again).unwrap() == bytes, "equal weights are equal files");
+    let said: serde_json::Value = serde_json::from_str(&metadata[KEY]).unwrap();
+    assert_eq!((&said["model"], &said["normalize"]["std"][2]), (&"resnet18".into(), &1e-3.into()));
+    let mut names: Vec<String> = tensors(&folder, &layout).into_iter().map(|(name, ..)| name).collect();
+    let mut found = table.offset_keys();
+    names.sort();
+    found.sort();
+    assert_eq!(found, names, "metadata are no tensors");
+    // Of a checkpoint it is what its run says.
+    fs::write(&path, checkpoint_of(&models::ALL[0], 10, &drawn(&layout))).unwrap();
+    assert_eq!(Pretrained::open(&path).unwrap().provenance, Some(provenance(10)));
+}
+
+/// Metadata that cannot be read, cannot be or contradict the tensors are ignored, and that is said; the weights are read.
+#[test]
+fn metadata_are_not_believed_blindly() {
+    let folder = Folder::new("doubt");
+    let path = folder.0.join("w.safetensors");
+    let layout = resnet(10);
+    let own = tensors(&folder, &layout);
+    let with = |change: fn(&mut serde_json::Value)| {
+        let mut value = serde_json::to_value(provenance(10)).unwrap();
+        change(&mut value);
+        value.to_string()
+    };
+    let cases: [(String, &str); 17] = [
+        (with(|v| v["width"] = "9".repeat(100_000).into()), "invalid type: string"),
+        ("no JSON".into(), "expected"),
+        (String::new(), "EOF"),
+        ("[".repeat(100_000), "recursion"),
+        ("{}".into(), "missing field"),
+        ("[1, 2]".into(), "invalid"),
+        (with(|v| v["model"] = "airbench94".into()), "model airbench94, where the tensors are of resnet18"),
+        (with(|v| v["stem"] = "imagenet".into()), "stem imagenet, where the tensors are of cifar"),
+        (with(|v| v["width"] = 64.into()), "width 64, where the tensors are of 2"),
+        (with(|v| v["classes"] = 1000.into()), "10 names of 1000 classes"),
+        (with(|v| v["width"] = (-1).into()), "invalid value"),
+        (with(|v| v["normalize"]["std"][0] = 0.into()), "a normalization by"),
+        (with(|v| v["normalize"]["mean"][0] = 127.5.into()), "a normalization by"),
+        (with(|v| v["normalize"]["std"] = serde_json::json!([0.1, 0.1])), "invalid length"),
+        (with(|v| v["optimizer"] = "\u{1b}[2Jsgd".into()), "cannot be printed"),
+        (with(|v| v["dataset"]["name"] = "x".repeat(1001).into()), "cannot be printed"),
+        (with(|v| v["dataset"]["classes"][3] = "a\nb".into()), "cannot be printed"),
+    ];
+    for (text, why) in cases {
+        write(&path, &own, &[("format", "pt"), (KEY, &text)]);
+        let file = Pretrained::open(&path).unwrap();
+        assert!(file.provenance.is_none(), "{text}");
+        says(&file.remarks.join("\n"), &["what it says of itself is ignored", why]);
+        assert!(file.remarks.iter().all(|r| !r.contains('\u{1b}') && r.len() < 400), "{:?}", file.remarks);
+        assert!(file.weights(&layout, Head::Load, 0).unwrap() == drawn(&layout));
+    }
+    // Somebody else's metadata are nothing to remark on.
+    write(&path, &own, &[("format", "pt"), ("model", "airbench94")]);
+    let file = Pretrained::open(&path).unwrap();
+    assert!(file.provenance.is_none() && file.remarks.is_empty());
+}
+
+/// Whether images are those that weights were trained on: by the names of the classes, and then by the checksum.
+#[test]
+fn other_images_are_told_apart() {
+    let shapes = Shapes10::new(4, Sizes { train: 10, test: 0 }).unwrap();
+    let set: &dyn velograd::data::Dataset = &shapes;
+    let mut own = provenance(10);
+    own.dataset.classes = set.spec().classes.clone();
+    own.dataset.crc32 = format!("{:08x}", set.checksum());
+    assert_eq!(own.other_images(set), None);
+    own.dataset.crc32 = "00000000".into();
+    says(&own.other_images(set).unwrap(), &["other images of shapes10", "CRC-32", "00000000"]);
+    own.dataset.classes[2] = "cat".into();
+    says(&own.other_images(set).unwrap(), &["ANOTHER DATA SET", "disc, ring, cat", "disc, ring, square"]);
+    // Older files do not have the names.
+    own.dataset.classes.clear();
+    own.dataset.name = "cifar10".into();
+    says(&own.other_images(set).unwrap(), &["ANOTHER DATA SET", "cifar10", "shapes10"]);
+}
