@@ -42,7 +42,7 @@ struct Row {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let subject = arguments.model.subject()?;
-    let (optimizer, _) = optim::build(&subject.optimizer, &subject.set)?;
+    let (optimizer, _) = subject.optimizer.build(&subject.set)?;
     let (gpu, plans) = subject.open(&arguments.tune)?;
     let failed =
         block_on(selftest::run(&gpu, Depth::Short, &mut |_, _| ()))?.into_iter().filter(|row| !row.passed).count();

@@ -59,7 +59,7 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let mut rules: Vec<_> = arguments.optimizers.iter().map(|name| (name.as_str(), vec![])).collect();
     if rules.is_empty() {
-        rules.extend(optim::ALL.iter().map(|entry| (entry.name, vec![])));
+        rules.extend(optim::ALL.iter().map(|rule| (rule.name.as_str(), vec![])));
         rules.push(("sgd", vec![("momentum".to_owned(), "0.9".to_owned())]));
     }
     rules.iter().try_for_each(|(name, set)| optim::build(name, set).map(drop))?;

@@ -41,7 +41,7 @@ const BATCH: u32 = 128;
 
 /// Whether a convolution counts as large: 0.4 GFLOP and more, and not of three colours, a quarter of whose operands is padding.
 fn large(call: &Call) -> bool {
-    call.flop > 4e8 && !call.sizes.contains(&("c4", Size::U32(1)))
+    call.flop > 4e8 && !call.sizes.contains(&("c4".into(), Size::U32(1)))
 }
 
 /// A figure with its unit, and the most or the least that it may be.

@@ -16,14 +16,14 @@ use pollster::block_on;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use velograd::{
     error::{Error, Result},
-    host::files::write_atomically,
-    optim::{self, Lookahead, Stepper},
+    host::{files::write_atomically, rule_file},
+    optim::{Lookahead, Stepper},
 };
 
 #[derive(Parser)]
 struct Arguments {
-    /// The rule's name.
-    #[arg(long, default_value = "velograd")]
+    /// The rule: its name, or a file with a rule of one's own.
+    #[arg(long, value_name = "NAME|FILE.wgsl", default_value = "velograd")]
     optimizer: String,
     /// KEY=VALUE, as often as needed.
     #[arg(long = "set", value_parser = velograd::cli::key_value)]
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let (rule, _) = optim::build(&arguments.optimizer, &arguments.set)?;
+    let (rule, _) = rule_file::choose(&arguments.optimizer)?.build(&arguments.set)?;
     let optimizer = match arguments.lookahead {
         Some(lookahead) => lookahead.around(rule),
         None => rule,

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 export RUSTC_BOOTSTRAP=1
 
-for target in records archive weights recipe runs; do
+for target in records archive weights recipe rule runs; do
     log=fuzz/target/$target.log
     mkdir -p fuzz/target
     nice -n 15 cargo fuzz run --sanitizer none "$target" -- \

@@ -10,6 +10,7 @@ pub mod files;
 pub mod identity;
 pub mod loader;
 pub mod pretrained;
+pub mod rule_file;
 pub mod run;
 pub mod signals;
 pub mod tensors;

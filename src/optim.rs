@@ -4,48 +4,44 @@
 //! at a time, and whether an update happens at all is decided on the device. What it needs per update (bias corrections)
 //! is a row of four numbers that the host computes in f64.
 
-pub mod adabelief;
-pub mod adabound;
-pub mod adadelta;
-pub mod adagrad;
-pub mod adam;
-pub mod adamw;
-pub mod adan;
-pub mod amvt;
+mod choice;
 mod element_wise;
-pub mod laprop;
-pub mod lion;
+mod inert;
 mod lookahead;
 pub mod muon;
-pub mod mvngrad;
-pub mod nadam;
-pub mod radam;
-pub mod rmsprop;
+mod rule;
 pub mod schedulefree;
 mod settings;
-pub mod sgd;
 mod stepper;
 mod updates;
 pub mod velograd;
-pub mod vradam;
 
+pub use choice::RuleChoice;
+pub use inert::{Trial, try_out};
 pub use lookahead::Lookahead;
-pub use settings::{Kind, Setting, Settings, Value};
+pub use rule::{LONGEST as LONGEST_RULE, TEMPLATE};
+pub use settings::{Bound, Kind, Range, Setting, Settings, Value};
 pub use stepper::{Snapshot, Stepper};
 pub use updates::{IN_FLIGHT, Updates};
 
-use element_wise::ElementWise;
-use updates::correction;
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
-use std::borrow::Cow;
+use element_wise::ElementWise;
+use rule::RuleFile;
+use updates::correction;
 
 use crate::{
     device::runtime::Runtime,
     error::{Error, Result, suggest},
     ops,
     program::{
-        BufferKind, GradNorm, Recording, Slot, Tape, Tensor,
+        BufferKind, GradNorm, Name, Recording, Slot, Tape, Tensor,
         params::{CHUNK, Layout},
+        shader::SHADERS,
         target::Precision,
     },
 };
@@ -62,7 +58,7 @@ pub enum Start {
 /// An update rule with its settings.
 pub trait Optimizer {
     /// One arena each: name and first value.
-    fn state(&self) -> Vec<(&'static str, Start)>;
+    fn state(&self) -> Vec<(String, Start)>;
     /// 4-byte words of state per parameter.
     fn words(&self) -> usize {
         self.state().len()
@@ -82,6 +78,13 @@ pub trait Optimizer {
         let _ = layout;
         vec![]
     }
+    /// What [`try_out`] runs of a rule that came from outside the program.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a rule that cannot be built under its own default settings.
+    fn trials(&self) -> Result<Vec<Trial>> {
+        Ok(vec![])
+    }
     /// Appends the calls that turn `params`, in place, from where gradients are taken into where the network is to be
     /// evaluated and saved. None for a rule with one point for both; the way back is a copy ([`begin_evaluation`]).
     fn record_evaluation(&self, t: &mut Tape) {
@@ -89,60 +92,138 @@ pub trait Optimizer {
     }
 }
 
-/// A registered optimizer.
-pub struct Entry {
-    /// Its name on the command line.
-    pub name: &'static str,
-    /// Where the rule is from.
-    pub source: &'static str,
+/// An optimizer that can be asked for: one of [`ALL`], or one that came as a text.
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// Where it is from.
+    pub source: String,
     /// What can be set.
-    pub settings: &'static [Setting],
-    /// Makes it.
-    pub build: fn(Settings) -> Result<Box<dyn Optimizer>>,
+    pub settings: Vec<Setting>,
+    make: Make,
 }
 
-/// Every optimizer. To add one: its shader, its file here, its line here.
-pub static ALL: &[&Entry] = &[
-    &velograd::ENTRY,
-    &sgd::ENTRY,
-    &adam::ENTRY,
-    &adamw::ENTRY,
-    &rmsprop::ENTRY,
-    &adagrad::ENTRY,
-    &adadelta::ENTRY,
-    &nadam::ENTRY,
-    &radam::ENTRY,
-    &adabelief::ENTRY,
-    &laprop::ENTRY,
-    &adabound::ENTRY,
-    &amvt::ENTRY,
-    &vradam::ENTRY,
-    &mvngrad::ENTRY,
-    &lion::ENTRY,
-    &adan::ENTRY,
-    &muon::ENTRY,
-    &schedulefree::ENTRY,
+/// How a rule becomes an optimizer.
+enum Make {
+    /// By a program of its own.
+    Program(fn(Settings) -> Result<Box<dyn Optimizer>>),
+    /// From a file that states it.
+    File(Arc<RuleFile>),
+}
+
+impl Rule {
+    /// A rule from its text (`docs/RULES.md`): `name` is what runs and tables call it, `file` what faults call the text.
+    ///
+    /// The text is believed nothing. It can neither reach other memory than its element's nor run on, and what it may not have is an
+    /// error with line and column.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with file, line and column of what is wrong.
+    pub fn parse(name: &str, file: &str, text: &str) -> Result<Self> {
+        let rule = Self::of_file(name, RuleFile::parse(&format!("rule/{name}"), file, text, true)?);
+        rule.build(&[]).map(|_| rule)
+    }
+
+    fn of_file(name: &str, file: RuleFile) -> Self {
+        let (name, source, settings) = (name.to_owned(), file.source().to_owned(), file.settings().to_vec());
+        Self { name, source, settings, make: Make::File(Arc::new(file)) }
+    }
+
+    /// The optimizer with these `KEY=VALUE` settings, and all its settings.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown key, a value out of its range, or settings that do not fit together.
+    pub fn build(&self, given: &[(String, String)]) -> Result<(Box<dyn Optimizer>, Settings)> {
+        let settings = Settings::parse(self, given)?;
+        let optimizer = match &self.make {
+            Make::Program(make) => make(settings.clone())?,
+            Make::File(file) => Box::new(ElementWise::new(file, &self.name, settings.clone())?),
+        };
+        Ok((optimizer, settings))
+    }
+
+    /// The text of a rule that [`Rule::parse`] made.
+    pub fn text(&self) -> Option<&str> {
+        match &self.make {
+            Make::File(file) if file.is_foreign() => Some(file.text()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rule").field("name", &self.name).field("text", &self.text()).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Rule {
+    /// The same name and the same text.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.text()) == (&other.name, other.text())
+    }
+}
+
+/// An optimizer that is a program of its own.
+struct Program {
+    name: &'static str,
+    source: &'static str,
+    settings: fn() -> Vec<Setting>,
+    make: fn(Settings) -> Result<Box<dyn Optimizer>>,
+}
+
+/// The optimizers that are a file in `shaders/optim/` each.
+const FILES: [&str; 21] = [
+    "sgd",
+    "adam",
+    "adamw",
+    "nadamw",
+    "rmsprop",
+    "adagrad",
+    "adadelta",
+    "nadam",
+    "radam",
+    "adabelief",
+    "laprop",
+    "adabound",
+    "amvt",
+    "vradam",
+    "mvngrad",
+    "lion",
+    "signum",
+    "adan",
+    "ademamix",
+    "lars",
+    "lamb",
 ];
 
-// What settings of the same meaning say of themselves.
-const BETA1: &str = "the decay of the first moment";
-const BETA2: &str = "the decay of the second moment";
-const EPS: &str = "what is added to the root in the denominator";
-const L2: &str = "the L2 penalty, added to the gradient";
-const DECOUPLED: &str = "the decoupled decay, by lr * weight_decay";
-const EITHER: &str = "the L2 penalty, or the decoupled decay";
-const AMSGRAD: &str = "division by the largest second moment so far";
+/// Every optimizer of the program. To add one: its file in `shaders/optim/`, its name in `FILES`, its formula in `reference::optim`.
+pub static ALL: LazyLock<Vec<Arc<Rule>>> = LazyLock::new(|| {
+    let program = |program: &Program| {
+        let (name, source) = (program.name.to_owned(), program.source.to_owned());
+        Arc::new(Rule { name, source, settings: (program.settings)(), make: Make::Program(program.make) })
+    };
+    let file = |name: &str| {
+        let path = format!("optim/{name}");
+        let (_, text) = SHADERS.iter().find(|(known, _)| *known == path).expect("the file is there");
+        let file = RuleFile::parse(&path, &format!("shaders/{path}.wgsl"), text, false);
+        Arc::new(Rule::of_file(name, file.unwrap_or_else(|fault| panic!("{fault}"))))
+    };
+    let first = std::iter::once(program(&velograd::PROGRAM));
+    let last = [&muon::PROGRAM, &schedulefree::PROGRAM].map(program);
+    first.chain(FILES.map(file)).chain(last).collect()
+});
 
-/// The entry of a name.
+/// The rule of a name, written in letters of either case.
 ///
 /// # Errors
 /// [`Error::Config`] with the nearest name and the list.
-pub fn find(name: &str) -> Result<&'static Entry> {
-    let names: Vec<_> = ALL.iter().map(|e| e.name).collect();
-    ALL.iter()
-        .find(|e| e.name.eq_ignore_ascii_case(name))
-        .copied()
-        .ok_or_else(|| Error::config(format!("no optimizer is called `{name}`"), suggest::hint(name, &names)))
+pub fn find(name: &str) -> Result<Arc<Rule>> {
+    let unknown = || {
+        let names: Vec<_> = ALL.iter().map(|rule| rule.name.as_str()).collect();
+        Error::config(format!("no optimizer is called `{name}`"), suggest::hint(name, &names))
+    };
+    ALL.iter().find(|rule| rule.name.eq_ignore_ascii_case(name)).cloned().ok_or_else(unknown)
 }
 
 /// Builds the optimizer `name` from `KEY=VALUE` settings.
@@ -150,9 +231,7 @@ pub fn find(name: &str) -> Result<&'static Entry> {
 /// # Errors
 /// [`Error::Config`] for an unknown name or key, or a value out of its range.
 pub fn build(name: &str, given: &[(String, String)]) -> Result<(Box<dyn Optimizer>, Settings)> {
-    let entry = find(name)?;
-    let settings = Settings::parse(entry, given)?;
-    Ok(((entry.build)(settings.clone())?, settings))
+    find(name)?.build(given)
 }
 
 /// What is done to the gradient before the rule sees it.
@@ -275,7 +354,7 @@ fn arena(t: &mut Tape, kind: BufferKind) -> Slot {
     t.buffer(kind, bytes)
 }
 
-fn state(t: &mut Tape, name: &'static str) -> Slot {
+fn state(t: &mut Tape, name: impl Into<Name>) -> Slot {
     arena(t, BufferKind::state(name))
 }
 

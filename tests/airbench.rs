@@ -309,14 +309,14 @@ fn no_optimizer_moves_what_is_frozen() {
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 8, test: 4 }).unwrap());
     let batches = Loader::new(data.clone(), Split::Train, order(8, None), 4).unwrap();
     let batches: Vec<Batch> = batches.collect::<Result<_>>().unwrap();
-    for entry in optim::ALL {
+    for entry in optim::ALL.iter() {
         let decays = ["weight_decay", "aux_weight_decay", "head_weight_decay"];
-        let decays = entry.settings.iter().filter(|s| decays.contains(&s.key));
-        let mut set: Vec<_> = decays.map(|s| (s.key.to_owned(), "0.01".to_owned())).collect();
+        let decays = entry.settings.iter().filter(|s| decays.contains(&s.key.as_str()));
+        let mut set: Vec<_> = decays.map(|s| (s.key.clone(), "0.01".to_owned())).collect();
         if entry.name == "muon" {
             set.push(("variant".into(), "airbench".into()));
         }
-        let (optimizer, _) = optim::build(entry.name, &set).unwrap();
+        let (optimizer, _) = entry.build(&set).unwrap();
         let lr = optimizer.lr();
         let plans = Plans {
             model: &MODEL,

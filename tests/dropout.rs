@@ -1,6 +1,6 @@
 //! What dropout drops is a matter of seed, layer, epoch and sample: not of how layers are computed, nor of how batches are cut.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use pollster::block_on;
 use velograd::{
@@ -126,7 +126,9 @@ fn a_layer_has_one_key_however_it_is_recorded() {
         };
         let calls = plans.record(n, true).calls;
         let dropouts = calls.iter().filter(|call| call.spec.path == "dropout/apply");
-        let layer = |sizes: &[(&str, Size)]| sizes.iter().find(|(name, _)| *name == "layer").map(|(_, size)| *size);
+        let layer = |sizes: &[(Cow<'static, str>, Size)]| {
+            sizes.iter().find(|(name, _)| *name == "layer").map(|(_, size)| *size)
+        };
         let keys: Vec<_> = dropouts.map(|call| layer(&call.sizes).expect("a dropout has a key")).collect();
         assert!(keys.len() == 2 && keys[0] == keys[1], "forward and backward: {keys:?}");
         keys[0]

@@ -251,13 +251,13 @@ fn a_device_with_a_wrong_kernel_is_refused() {
     let mut wrong = BTreeMap::new();
     for call in cases.chain([update]).flat_map(|recording| recording.calls) {
         // What is on goes off; the other way round a case may lie where both forms agree.
-        let on = |(name, value): &(&str, Const)| {
-            ["RELU", "ACCUMULATE", "USE_LOOKAHEAD"].contains(name) && *value == Const::Bool(true)
+        let on = |(name, value): &(std::borrow::Cow<'_, str>, Const)| {
+            ["RELU", "ACCUMULATE", "USE_LOOKAHEAD"].contains(&&**name) && *value == Const::Bool(true)
         };
         let Some(at) = call.spec.consts.iter().position(on) else { continue };
         let mut other = call.spec.clone();
         other.consts[at].1 = Const::Bool(false);
-        wrong.entry(call.spec.path).or_insert((call.spec, other));
+        wrong.entry(call.spec.path.clone()).or_insert((call.spec, other));
     }
     assert!(wrong.len() >= 6, "{:?}", wrong.keys());
     wrong.values().for_each(|(right, wrong)| refuses(right, wrong, "velograd"));
@@ -269,7 +269,7 @@ fn refuses(right: &Spec, wrong: &Spec, optimizer: &str) {
     gpu.miscompile(right, wrong);
     let error = block_on(assure(&gpu, &gpu.target, [], optimizer)).expect_err(&format!("{wrong} stands for {right}"));
     let text = error.to_string();
-    assert!(text.contains(right.path) && text.contains("velograd selftest"), "{right}: {text}");
+    assert!(text.contains(&*right.path) && text.contains("velograd selftest"), "{right}: {text}");
 }
 
 /// Two runs on one device at the same time end with the bits of one alone.

@@ -75,6 +75,33 @@ fn muon_steps_are_nearly_orthogonal() {
     }
 }
 
+/// The factor of the rate is that of the matrix that a filter is, by default, and of its height and width with `scale=keller`.
+#[test]
+fn muon_scales_filters_as_matrices() {
+    let Some(gpu) = gpu() else { return };
+    let dims = [vec![72, 2, 3, 3], vec![8, 9, 3, 3], vec![36, 9]];
+    let lens = dims.iter().map(|d| d.iter().product()).collect::<Vec<usize>>();
+    let inputs = OptimizerInputs::new(&lens, 1);
+    let zeros: Vec<_> = lens.iter().map(|&len| vec![0.0; len]).collect();
+    let step = |set: &[(&str, &str)]| {
+        let mut stepper = muon(gpu, &[&[("lr", "1")], set].concat(), &dims, &zeros);
+        block_on(stepper.step(&narrow(&inputs.grads[0]), 1.0)).unwrap();
+        block_on(stepper.params()).unwrap()
+    };
+    let (default, keller, none) = (step(&[]), step(&[("scale", "keller")]), step(&[("scale", "none")]));
+    // 72 rows of 18 columns, 8 of 81, 36 of 9: roots of 4, of at least 1, of 4.
+    for (tensor, factors) in [[2.0, 1.0], [1.0, 1.0], [2.0, 2.0]].into_iter().enumerate() {
+        for (found, factor) in [(&default, factors[0]), (&keller, factors[1])] {
+            for (found, plain) in found[tensor].iter().zip(&none[tensor]) {
+                assert!(
+                    (found - factor * plain).abs() <= 1e-6,
+                    "tensor {tensor}: {found} is not {factor} times {plain}"
+                );
+            }
+        }
+    }
+}
+
 /// Without a gradient, nothing moves; with airbench's, weights get their norm and no more.
 #[test]
 fn muon_leaves_what_has_no_gradient() {

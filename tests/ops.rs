@@ -118,7 +118,7 @@ fn cases_have_different_names() {
     let mut seen = BTreeSet::new();
     for entry in table() {
         let recording = entry.case.recording(&Target::portable());
-        let first = recording.calls[0].spec.path;
-        assert!(seen.insert((first, entry.case.name())), "{first}: {} is there twice", entry.case.name());
+        let first = recording.calls[0].spec.path.clone();
+        assert!(seen.insert((first.clone(), entry.case.name())), "{first}: {} is there twice", entry.case.name());
     }
 }

@@ -7,7 +7,7 @@ use velograd::{
     optim::{self, Lookahead, Stepper},
 };
 
-use crate::{golden_files, support::gpu};
+use crate::{golden_files, no_gpu::rule_values::Values, support::gpu};
 
 /// VeloGrad's mechanisms.
 mod mechanisms;
@@ -41,7 +41,7 @@ fn the_norm_is_that_of_all_gradients() {
     let Some(gpu) = gpu() else { return };
     let inputs = OptimizerInputs::new(&[1, 13, 1030, 40_000], 1);
     let expected: f64 = inputs.grads[0].iter().flatten().map(|g| g * g).sum::<f64>().sqrt();
-    for name in optim::ALL.iter().map(|e| e.name) {
+    for name in optim::ALL.iter().map(|rule| rule.name.as_str()) {
         let (optimizer, _) = optim::build(name, &[]).unwrap();
         let mut stepper = block_on(Stepper::new(gpu, optimizer, &narrow(&inputs.params))).unwrap();
         let found = f64::from(block_on(stepper.step(&narrow(&inputs.grads[0]), 1.0)).unwrap().grad_norm);
@@ -54,7 +54,7 @@ fn the_norm_is_that_of_all_gradients() {
 fn what_is_not_finite_is_skipped() {
     let Some(gpu) = gpu() else { return };
     let inputs = OptimizerInputs::new(&[5, 1030], 9);
-    let defaults = optim::ALL.iter().map(|e| (e.name, &[][..]));
+    let defaults = optim::ALL.iter().map(|rule| (rule.name.as_str(), &[][..]));
     let others = [("adam", &[("lookahead", "2,0.5")][..]), ("laprop", &[("official", "true")])];
     for (name, set) in defaults.chain(others) {
         let run = |poison: bool| {
@@ -137,8 +137,10 @@ fn golden_traces() {
 
 fn trace(gpu: &Gpu, golden: &golden_files::Golden, name: &str, recipe: &serde_json::Value) {
     let text = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-    let given: Vec<_> = recipe["set"].as_object().unwrap().iter().map(|(k, v)| (k.clone(), text(v))).collect();
-    let (mut optimizer, _) = optim::build(recipe["optimizer"].as_str().unwrap(), &given).unwrap();
+    let mut given: Vec<_> = recipe["set"].as_object().unwrap().iter().map(|(k, v)| (k.clone(), text(v))).collect();
+    let rule = recipe["optimizer"].as_str().unwrap();
+    given.extend(golden_files::defaults(rule));
+    let (mut optimizer, _) = optim::build(rule, &given).unwrap();
     if let (Some(k), Some(alpha)) = (recipe["lookahead"][0].as_u64(), recipe["lookahead"][1].as_f64()) {
         optimizer = Lookahead { k: k as u32, alpha }.around(optimizer);
     }
@@ -174,6 +176,23 @@ fn trace(gpu: &Gpu, golden: &golden_files::Golden, name: &str, recipe: &serde_js
         let worst = worst(&block_on(stepper.evaluation_params()).unwrap(), &expected);
         assert!(worst <= 1.0, "{name}, where it is evaluated: {worst:.2} times the bound");
         assert_eq!(block_on(stepper.params()).unwrap(), before, "{name}: evaluation left a trace");
+    }
+}
+
+/// The rules that the golden files lack, against the code that others use.
+#[test]
+fn values_of_others() {
+    let Some(gpu) = gpu() else { return };
+    let values = Values::read();
+    for (rule, set, expected) in &values.cases {
+        let (optimizer, _) = optim::build(rule, set).unwrap();
+        let mut stepper = block_on(Stepper::new(gpu, optimizer, &narrow(&values.params))).unwrap();
+        for (t, grads) in (1..).zip(&values.grads) {
+            block_on(stepper.step(&narrow(grads), 1.0)).unwrap();
+            let Some(at) = values.updates.iter().position(|update| *update == t) else { continue };
+            let off = worst(&block_on(stepper.params()).unwrap(), &expected[at]);
+            assert!(off <= 1.0, "{rule} {set:?}, update {t}: {off:.2} times the bound");
+        }
     }
 }
 

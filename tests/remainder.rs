@@ -58,7 +58,7 @@ fn trained(gpu: &Gpu, options: &Options) -> (Vec<StepRow>, Vec<EpochRow>, Weight
 /// each batch's mean loss over `accumulate`, a step after every `accumulate`-th batch of an epoch, and a gradient that stays where
 /// it is until a step clears it.
 fn by_hand(gpu: &Gpu, options: &Options) -> (Vec<f32>, Vec<f32>) {
-    let (optimizer, _) = optim::build(&options.optimizer, &options.set).unwrap();
+    let (optimizer, _) = options.optimizer.build(&options.set).unwrap();
     let lr = optimizer.lr();
     let plans = Plans {
         model: &models::ALL[0],

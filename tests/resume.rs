@@ -163,8 +163,8 @@ fn in_as_many_pieces_as_there_are_updates() {
 #[test]
 fn every_optimizer_goes_on_where_it_was() {
     let Some(gpu) = gpu() else { return };
-    for entry in optim::ALL {
-        let options = Options { epochs: 2, ..options(entry.name, &[]) };
+    for entry in optim::ALL.iter() {
+        let options = Options { epochs: 2, ..options(&entry.name, &[]) };
         let mut once = false;
         compare(gpu, &options, |at| at.updates == 4 && !std::mem::replace(&mut once, true));
     }
@@ -270,8 +270,8 @@ fn every_buffer_is_kept_or_made_anew() {
         evaluate: vec![4],
         target: crate::support::target(),
     };
-    for entry in optim::ALL {
-        let (optimizer, _) = optim::build(entry.name, &[]).unwrap();
+    for entry in optim::ALL.iter() {
+        let (optimizer, _) = entry.build(&[]).unwrap();
         let optimizer = Lookahead { k: 2, alpha: 0.5 }.around(optimizer);
         let mut state = vec![ops::SCALER];
         state.extend(optimizer.state().into_iter().map(|(name, _)| BufferKind::state(name)));

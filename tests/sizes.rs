@@ -44,7 +44,7 @@ fn share(rng: &mut Rng) -> f32 {
 /// In mixed precision too where the device has it (`mixed`).
 fn options(rng: &mut Rng, mixed: bool) -> Options {
     let one_of = |rng: &mut Rng, list: &[&'static str]| list[rng.below(list.len() as u32) as usize];
-    let optimizer = optim::ALL[rng.below(optim::ALL.len() as u32) as usize].name;
+    let optimizer = optim::ALL[rng.below(optim::ALL.len() as u32) as usize].name.as_str();
     let schedule = one_of(rng, &["constant", "cosine", "linear:end=0", "step:every=1,gamma=0.1", "triangle:peak=0.5"]);
     let lookahead: Option<Lookahead> = (rng.below(4) == 0).then(|| "2,0.5".parse().unwrap());
     let limit = |rng: &mut Rng| match rng.below(24) {

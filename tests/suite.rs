@@ -49,6 +49,9 @@ mod no_gpu {
     /// The rooms of the sources, and what they may take from each other.
     mod rooms;
 
+    /// Rules as files: what is read, and what is refused.
+    mod rules;
+
     /// What the sources keep to.
     mod sources;
 
@@ -57,6 +60,9 @@ mod no_gpu {
 
     /// References against the golden files.
     mod golden_reference;
+
+    /// References of the rules that the golden files lack, against the code that others use.
+    pub mod rule_values;
 
     /// Files of weights: what is taken, made right, and refused.
     mod pretrained;
@@ -100,6 +106,9 @@ mod report;
 
 /// A run that is interrupted anywhere and continued ends with the same bits as one that is not.
 mod resume;
+
+/// Rules as files: trained, resumed, compared.
+mod rules;
 
 /// Networks and data sets of any size that the flags allow.
 mod sizes;

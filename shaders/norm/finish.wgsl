@@ -17,6 +17,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     let total = reduce_sum(lane, vec4<f32>(sum, 0.0, 0.0, 0.0)).x;
     if lane == 0u {
         report.grad_norm = sqrt(total);
+        report.bounded_norm = report.grad_norm;
         report.skip = select(1u, 0u, finite(total) && finite(report.loss));
         report.skipped += report.skip;
     }

@@ -1,57 +1,49 @@
+//! source = "adabelief_pytorch 0.2.1; Zhuang et al. 2020"
+//! state = { m = {}, s = {}, s_max = { if = "LARGEST" } }
+//! [settings]
+//! lr = { default = 1e-3, min = 0, doc = "the learning rate" }
+//! beta1 = { default = 0.9, min = 0, below = 1, doc = "the decay of the first moment" }
+//! beta2 = { default = 0.999, min = 0, below = 1, doc = "the decay of the squared distance from the mean" }
+//! eps = { default = 1e-16, above = 0, doc = "what is added to the root, and to the state under it at every update" }
+//! weight_decay = { default = 0.0, min = 0, doc = "the decay, as wd_mode says" }
+//! wd_mode = { words = ["decoupled", "fixed", "l2"], doc = "decay by lr * weight_decay, by weight_decay, or an L2 penalty" }
+//! rectify = { default = false, doc = "RAdam's rectification" }
+//! amsgrad = { default = false, doc = "division by the largest second moment so far; a rectified step does not read it" }
+//! [constants]
+//! LARGEST = "amsgrad and not rectify"
+//! [scalars]
+//! one_minus_beta1 = "1 - beta1"
+//! one_minus_beta2 = "1 - beta2"
+//! first = "1 / (1 - beta1^t)"
+//! second = "1 / (1 - beta2^t)"
+//! rho_inf = "2 / (1 - beta2) - 1"
+//! rho = "rho_inf - 2 * t * (second - 1)"
+//! r = "sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))"
+//! rate = "if(rectify and rho >= 5, first * r / sqrt(second), first)"
+//! root = "if(rectify, 1, sqrt(second))"
+//! unscaled = "rectify and rho < 5"
 // AdaBelief: Adam that divides by how far the gradient is from its mean.
 //
-//   decay: p <- p * (1 - lr*weight_decay), FIXED: p <- p * (1 - weight_decay), L2: g <- g + weight_decay*p
+//   decay: p <- p * (1 - lr*weight_decay), fixed: p <- p * (1 - weight_decay), l2: g <- g + weight_decay*p
 //   m     <- beta1*m + (1-beta1)*g
 //   s     <- beta2*s + (1-beta2)*(g-m)^2 + eps;  s_max <- max(s_max, s)           the new m; eps stays in s
-//   p     <- p - lr * m/(1-beta1^t) / (sqrt(s)/sqrt(1-beta2^t) + eps)             AMSGRAD: s_max for s
+//   p     <- p - lr * m/(1-beta1^t) / (sqrt(s)/sqrt(1-beta2^t) + eps)             amsgrad: s_max for s
 //
 // With rectify, RAdam's factor r (radam.wgsl) once rho >= 5, with sqrt(s) + eps; before that the denominator is 1.
 //
 // Zhuang et al. 2020, Algorithm 2, and adabelief_pytorch 0.2.1. g - m is beta1*(g - m_old), which cancels less.
-#import grid
-#import report
-#import update
-#import average
-#import decay
-
-struct Sizes { len4: u32, beta1: f32, one_minus_beta1: f32, one_minus_beta2: f32, eps: f32, weight_decay: f32 }
-
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<uniform> step: Step; // rows: (factor of the step, factor of the root, denominator is 1, 0)
-@group(0) @binding(2) var<storage, read> report: Report;
-@group(0) @binding(3) var<storage, read> decays: array<f32>;
-@group(0) @binding(4) var<storage, read> grads: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> params: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> m: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> s: array<vec4<f32>>;
-@group(0) @binding(8) var<storage, read_write> s_max: array<vec4<f32>>; // with AMSGRAD
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    if report.skip != 0u { return; }
-    let chunk = flat_group(group, groups);
-    let weight_decay = weight_decay_of(chunk);
-    let row = scalars_of_update(report.skipped);
-    let base = chunk * 256u + lane;
-    for (var i = base; i < min(base + 256u, sizes.len4); i += 64u) {
-        var p = params[i];
-        var g = grads[i];
-        if L2 {
-            g = fma(vec4<f32>(weight_decay), p, g);
-        } else {
-            p = fma(vec4<f32>(-weight_decay * select(step.lr, 1.0, FIXED)), p, p);
-        }
-        let m_old = m[i];
-        m[i] = average(m_old, sizes.one_minus_beta1, g);
-        let s_new = average_square(s[i], sizes.one_minus_beta2, sizes.beta1 * (g - m_old)) + sizes.eps;
-        s[i] = s_new;
-        var second = s_new;
-        if AMSGRAD {
-            second = max(s_max[i], s_new);
-            s_max[i] = second;
-        }
-        let root = fma(sqrt(second), vec4<f32>(row.y), vec4<f32>(sizes.eps));
-        params[i] = fma(vec4<f32>(-step.lr * row.x), m[i] / select(root, vec4<f32>(1.0), row.z != 0.0), p);
+fn update(old: Element) -> Element {
+    var e = old;
+    var g = e.g;
+    if WD_MODE_L2 {
+        g = fma(vec4(e.weight_decay), e.p, g);
+    } else {
+        e.p = fma(vec4(-e.weight_decay * select(at.lr, 1.0, WD_MODE_FIXED)), e.p, e.p);
     }
+    e.m = average(old.m, at.one_minus_beta1, g);
+    e.s = average_square(e.s, at.one_minus_beta2, settings.beta1 * (g - old.m)) + settings.eps;
+    if LARGEST { e.s_max = max(e.s_max, e.s); }
+    let root = fma(sqrt(select(e.s, e.s_max, LARGEST)), vec4(at.root), vec4(settings.eps));
+    e.p = fma(vec4(-at.lr * at.rate), e.m / select(root, vec4(1.0), at.unscaled != 0.0), e.p);
+    return e;
 }

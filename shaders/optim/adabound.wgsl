@@ -1,54 +1,39 @@
+//! source = "Luo, Xiong, Liu, Sun 2019; Luolc/AdaBound"
+//! state = { m = {}, v = {}, v_max = { if = "amsbound" } }
+//! [settings]
+//! lr = { default = 1e-3, min = 0, doc = "the learning rate" }
+//! beta1 = { default = 0.9, min = 0, below = 1, doc = "the decay of the first moment" }
+//! beta2 = { default = 0.999, min = 0, below = 1, doc = "the decay of the second moment" }
+//! final_lr = { default = 0.1, min = 0, doc = "the rate that both bounds close on" }
+//! gamma = { default = 1e-3, min = 0, below = 1, doc = "how fast the bounds close" }
+//! eps = { default = 1e-8, above = 0, doc = "what is added to the root in the denominator" }
+//! weight_decay = { default = 0.0, min = 0, doc = "the L2 penalty, added to the gradient" }
+//! amsbound = { default = false, doc = "division by the largest second moment so far" }
+//! [scalars]
+//! one_minus_beta1 = "1 - beta1"
+//! one_minus_beta2 = "1 - beta2"
+//! final_ratio = "if(initial_lr == 0, 0, final_lr / initial_lr)"
+//! size = "1 / (1 - beta1^t) / sqrt(1 / (1 - beta2^t))"
+//! low = "1 - 1 / (gamma * t + 1)"
+//! high = "min(1 + 1 / (gamma * t), 1e30)"
 // AdaBound: Adam whose rate per element is clipped between two bounds that close on final_lr. L2 penalty.
 //
 //   g     <- g + weight_decay*p
 //   m     <- beta1*m + (1-beta1)*g;  v <- beta2*v + (1-beta2)*g^2;  v_max <- max(v_max, v)
-//   f      = final_lr * lr/lr_initial;  low = f * (1 - 1/(gamma*t+1));  high = f * (1 + 1/(gamma*t))
-//   p     <- p - clamp(lr * sqrt(1-beta2^t)/(1-beta1^t) / (sqrt(v) + eps), low, high) * m        AMSBOUND: v_max for v
+//   f      = final_lr * lr/initial_lr;  low = f * (1 - 1/(gamma*t+1));  high = f * (1 + 1/(gamma*t))
+//   p     <- p - clamp(lr * sqrt(1-beta2^t)/(1-beta1^t) / (sqrt(v) + eps), low, high) * m        amsbound: v_max for v
 //
-// Luo, Xiong, Liu, Sun 2019, Algorithm 2, and the authors' code: m is uncorrected outside the clamp.
-// Here lr is taken out of the clamp: low and high are in units of lr.
-#import grid
-#import report
-#import update
-#import average
-#import decay
-
-struct Sizes { len4: u32, one_minus_beta1: f32, one_minus_beta2: f32, eps: f32, weight_decay: f32,
-               final_ratio: f32 /* final_lr / lr_initial */ }
-
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<uniform> step: Step; // rows: (sqrt(1-beta2^t)/(1-beta1^t), 1 - 1/(gamma*t+1), 1 + 1/(gamma*t), 0)
-@group(0) @binding(2) var<storage, read> report: Report;
-@group(0) @binding(3) var<storage, read> decays: array<f32>;
-@group(0) @binding(4) var<storage, read> grads: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> params: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> m: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(8) var<storage, read_write> v_max: array<vec4<f32>>; // with AMSBOUND
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    if report.skip != 0u { return; }
-    let chunk = flat_group(group, groups);
-    let weight_decay = weight_decay_of(chunk);
-    let row = scalars_of_update(report.skipped);
-    let low = vec4<f32>(sizes.final_ratio * row.y);
-    let high = vec4<f32>(sizes.final_ratio * row.z);
-    let base = chunk * 256u + lane;
-    for (var i = base; i < min(base + 256u, sizes.len4); i += 64u) {
-        let p = params[i];
-        let g = fma(vec4<f32>(weight_decay), p, grads[i]);
-        let m_new = average(m[i], sizes.one_minus_beta1, g);
-        let v_new = average_square(v[i], sizes.one_minus_beta2, g);
-        m[i] = m_new;
-        v[i] = v_new;
-        var second = v_new;
-        if AMSBOUND {
-            second = max(v_max[i], v_new);
-            v_max[i] = second;
-        }
-        let rate = clamp(row.x / (sqrt(second) + sizes.eps), low, high);
-        params[i] = fma(-step.lr * rate, m_new, p);
-    }
+// Luo, Xiong, Liu, Sun 2019, Algorithm 2, and the authors' code: m is uncorrected outside the clamp. Here lr is taken out of the
+// clamp: low and high are in units of lr. Without gamma there is no upper bound; shaders know no infinity.
+fn update(old: Element) -> Element {
+    var e = old;
+    let g = fma(vec4(e.weight_decay), e.p, e.g);
+    e.m = average(e.m, at.one_minus_beta1, g);
+    e.v = average_square(e.v, at.one_minus_beta2, g);
+    if AMSBOUND { e.v_max = max(e.v_max, e.v); }
+    let second = select(e.v, e.v_max, AMSBOUND);
+    let low = vec4(at.final_ratio * at.low);
+    let high = vec4(at.final_ratio * at.high);
+    e.p = fma(-at.lr * clamp(at.size / (sqrt(second) + settings.eps), low, high), e.m, e.p);
+    return e;
 }

@@ -1,3 +1,12 @@
+//! source = "torch.optim.Adadelta; Zeiler 2012"
+//! state = { v = {}, u = {} }
+//! [settings]
+//! lr = { default = 1.0, min = 0, doc = "the learning rate" }
+//! rho = { default = 0.9, min = 0, below = 1, doc = "the decay of both averages of squares" }
+//! eps = { default = 1e-6, above = 0, doc = "what is added to both averages under their roots" }
+//! weight_decay = { default = 0.0, min = 0, doc = "the L2 penalty, added to the gradient" }
+//! [scalars]
+//! one_minus_rho = "1 - rho"
 // Adadelta with an L2 penalty.
 //
 //   g     <- g + weight_decay*p
@@ -6,37 +15,12 @@
 //   p     <- p - lr*d
 //
 // Zeiler 2012, Algorithm 1; lr as torch.optim.Adadelta. Both eps are inside the roots.
-#import grid
-#import report
-#import update
-#import average
-#import decay
-
-struct Sizes { len4: u32, one_minus_rho: f32, eps: f32, weight_decay: f32 }
-
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> report: Report;
-@group(0) @binding(3) var<storage, read> decays: array<f32>;
-@group(0) @binding(4) var<storage, read> grads: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> params: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> u: array<vec4<f32>>;
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    if report.skip != 0u { return; }
-    let chunk = flat_group(group, groups);
-    let weight_decay = weight_decay_of(chunk);
-    let base = chunk * 256u + lane;
-    for (var i = base; i < min(base + 256u, sizes.len4); i += 64u) {
-        let p = params[i];
-        let g = fma(vec4<f32>(weight_decay), p, grads[i]);
-        let v_new = average_square(v[i], sizes.one_minus_rho, g);
-        v[i] = v_new;
-        let d = sqrt(u[i] + sizes.eps) / sqrt(v_new + sizes.eps) * g;
-        u[i] = average_square(u[i], sizes.one_minus_rho, d);
-        params[i] = fma(vec4<f32>(-step.lr), d, p);
-    }
+fn update(old: Element) -> Element {
+    var e = old;
+    let g = fma(vec4(e.weight_decay), e.p, e.g);
+    e.v = average_square(e.v, at.one_minus_rho, g);
+    let d = sqrt(e.u + settings.eps) / sqrt(e.v + settings.eps) * g;
+    e.u = average_square(e.u, at.one_minus_rho, d);
+    e.p = fma(vec4(-at.lr), d, e.p);
+    return e;
 }

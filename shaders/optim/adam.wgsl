@@ -1,3 +1,17 @@
+//! source = "torch.optim.Adam; Kingma, Ba 2015"
+//! state = { m = {}, v = {}, v_max = { if = "amsgrad" } }
+//! [settings]
+//! lr = { default = 1e-3, min = 0, doc = "the learning rate" }
+//! beta1 = { default = 0.9, min = 0, below = 1, doc = "the decay of the first moment" }
+//! beta2 = { default = 0.999, min = 0, below = 1, doc = "the decay of the second moment" }
+//! eps = { default = 1e-8, above = 0, doc = "what is added to the root in the denominator" }
+//! weight_decay = { default = 0.0, min = 0, doc = "the L2 penalty, added to the gradient" }
+//! amsgrad = { default = false, doc = "division by the largest second moment so far" }
+//! [scalars]
+//! one_minus_beta1 = "1 - beta1"
+//! one_minus_beta2 = "1 - beta2"
+//! first = "1 / (1 - beta1^t)"
+//! root = "sqrt(1 / (1 - beta2^t))"
 // Adam with an L2 penalty; with AMSGRAD the largest v so far takes v's place in the step.
 //
 //   g     <- g + weight_decay*p
@@ -5,44 +19,13 @@
 //   p     <- p - lr * m/(1-beta1^t) / (sqrt(v)/sqrt(1-beta2^t) + eps)
 //
 // Kingma, Ba 2015, Algorithm 1; AMSGrad: Reddi, Kale, Kumar 2018, on the uncorrected v as torch.optim.Adam.
-#import grid
-#import report
-#import update
-#import average
-#import decay
-
-struct Sizes { len4: u32, one_minus_beta1: f32, one_minus_beta2: f32, eps: f32, weight_decay: f32 }
-
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<uniform> step: Step; // rows: (1/(1-beta1^t), 1/sqrt(1-beta2^t), 0, 0)
-@group(0) @binding(2) var<storage, read> report: Report;
-@group(0) @binding(3) var<storage, read> decays: array<f32>;
-@group(0) @binding(4) var<storage, read> grads: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> params: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> m: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(8) var<storage, read_write> v_max: array<vec4<f32>>; // with AMSGRAD
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    if report.skip != 0u { return; }
-    let chunk = flat_group(group, groups);
-    let weight_decay = weight_decay_of(chunk);
-    let row = scalars_of_update(report.skipped);
-    let base = chunk * 256u + lane;
-    for (var i = base; i < min(base + 256u, sizes.len4); i += 64u) {
-        let p = params[i];
-        let g = fma(vec4<f32>(weight_decay), p, grads[i]);
-        let m_new = average(m[i], sizes.one_minus_beta1, g);
-        let v_new = average_square(v[i], sizes.one_minus_beta2, g);
-        m[i] = m_new;
-        v[i] = v_new;
-        var second = v_new;
-        if AMSGRAD {
-            second = max(v_max[i], v_new);
-            v_max[i] = second;
-        }
-        params[i] = fma(vec4<f32>(-step.lr * row.x), m_new / fma(sqrt(second), vec4<f32>(row.y), vec4<f32>(sizes.eps)), p);
-    }
+fn update(old: Element) -> Element {
+    var e = old;
+    let g = fma(vec4(e.weight_decay), e.p, e.g);
+    e.m = average(e.m, at.one_minus_beta1, g);
+    e.v = average_square(e.v, at.one_minus_beta2, g);
+    if AMSGRAD { e.v_max = max(e.v_max, e.v); }
+    let root = sqrt(select(e.v, e.v_max, AMSGRAD));
+    e.p = fma(vec4(-at.lr * at.first), e.m / fma(root, vec4(at.root), vec4(settings.eps)), e.p);
+    return e;
 }

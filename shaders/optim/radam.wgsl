@@ -1,5 +1,24 @@
-// RAdam: Adam once the variance of its step can be known, before that momentum. L2 penalty, or
-// DECOUPLED: p <- p * (1 - lr*weight_decay).
+//! source = "torch.optim.RAdam; Liu et al. 2020"
+//! state = { m = {}, v = {} }
+//! [settings]
+//! lr = { default = 1e-3, min = 0, doc = "the learning rate" }
+//! beta1 = { default = 0.9, min = 0, below = 1, doc = "the decay of the first moment" }
+//! beta2 = { default = 0.999, min = 0, below = 1, doc = "the decay of the second moment" }
+//! eps = { default = 1e-8, above = 0, doc = "what is added to the root in the denominator" }
+//! weight_decay = { default = 0.0, min = 0, doc = "the L2 penalty, or the decoupled decay" }
+//! decoupled_weight_decay = { default = false, doc = "decay as AdamW's instead of an L2 penalty" }
+//! [scalars]
+//! one_minus_beta1 = "1 - beta1"
+//! one_minus_beta2 = "1 - beta2"
+//! first = "1 / (1 - beta1^t)"
+//! second = "1 / (1 - beta2^t)"
+//! rho_inf = "2 / (1 - beta2) - 1"
+//! rho = "rho_inf - 2 * t * (second - 1)"
+//! r = "sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))"
+//! rate = "if(rho > 5, first * r / sqrt(second), first)"
+//! rectified = "rho > 5"
+// RAdam: Adam once the variance of its step can be known, before that momentum. L2 penalty, or decoupled:
+// p <- p * (1 - lr*weight_decay).
 //
 //   g     <- g + weight_decay*p
 //   m     <- beta1*m + (1-beta1)*g;  v <- beta2*v + (1-beta2)*g^2
@@ -8,45 +27,18 @@
 //   else      p <- p - lr * m/(1-beta1^t)
 //   r      = sqrt((rho-4)*(rho-2)*rho_inf / ((rho_inf-4)*(rho_inf-2)*rho))
 //
-// Liu et al. 2020, Algorithm 2; as torch.optim.RAdam: eps joins the uncorrected root.
-#import grid
-#import report
-#import update
-#import average
-#import decay
-
-struct Sizes { len4: u32, one_minus_beta1: f32, one_minus_beta2: f32, eps: f32, weight_decay: f32 }
-
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<uniform> step: Step; // rows: (factor of the step, rho > 5, 0, 0)
-@group(0) @binding(2) var<storage, read> report: Report;
-@group(0) @binding(3) var<storage, read> decays: array<f32>;
-@group(0) @binding(4) var<storage, read> grads: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> params: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> m: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> v: array<vec4<f32>>;
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    if report.skip != 0u { return; }
-    let chunk = flat_group(group, groups);
-    let weight_decay = weight_decay_of(chunk);
-    let row = scalars_of_update(report.skipped);
-    let base = chunk * 256u + lane;
-    for (var i = base; i < min(base + 256u, sizes.len4); i += 64u) {
-        var p = params[i];
-        var g = grads[i];
-        if DECOUPLED {
-            p = fma(vec4<f32>(-step.lr * weight_decay), p, p);
-        } else {
-            g = fma(vec4<f32>(weight_decay), p, g);
-        }
-        let m_new = average(m[i], sizes.one_minus_beta1, g);
-        let v_new = average_square(v[i], sizes.one_minus_beta2, g);
-        m[i] = m_new;
-        v[i] = v_new;
-        let d = select(m_new, m_new / (sqrt(v_new) + sizes.eps), row.y != 0.0);
-        params[i] = fma(vec4<f32>(-step.lr * row.x), d, p);
+// Liu et al. 2020, Algorithm 2; as torch.optim.RAdam: eps joins the uncorrected root. beta2^t/(1-beta2^t) is the correction less 1.
+fn update(old: Element) -> Element {
+    var e = old;
+    var g = e.g;
+    if DECOUPLED_WEIGHT_DECAY {
+        e.p = fma(vec4(-at.lr * e.weight_decay), e.p, e.p);
+    } else {
+        g = fma(vec4(e.weight_decay), e.p, g);
     }
+    e.m = average(e.m, at.one_minus_beta1, g);
+    e.v = average_square(e.v, at.one_minus_beta2, g);
+    let d = select(e.m, e.m / (sqrt(e.v) + settings.eps), at.rectified != 0.0);
+    e.p = fma(vec4(-at.lr * at.rate), d, e.p);
+    return e;
 }

@@ -67,6 +67,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         if !skip { memory[0] = loss_average; }
         if !REPORTED {
             report.grad_norm = sqrt(total.x);
+            report.bounded_norm = report.grad_norm;
             report.skip = select(0u, 1u, skip);
             report.skipped += report.skip;
         }

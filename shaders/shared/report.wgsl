@@ -9,5 +9,5 @@ struct Report {
     skip: u32,         // 1 if this update is skipped
     scale: f32,        // of this update's gradient under mixed precision; else 0
     grad_norm: f32,    // 2-norm over all parameters, after elements were bounded by value and before the norm is
-    bounded_norm: f32, // where the norm is bounded: the norm after that, of the gradient as the rule sees it
+    bounded_norm: f32, // after the norm is bounded too: of the gradient as the rule sees it
 }

@@ -17,7 +17,6 @@ use crate::{
     data::Batch,
     device::{Gpu, timing::dispatch_seconds},
     error::{Error, Result},
-    optim,
     training::{
         network::{Network, Place, Plans},
         weights::Weights,
@@ -74,7 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
 /// The row of one configuration: two updates, then `steps` that are timed, then each dispatch alone.
 fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: Instant) -> Result<Value> {
-    let (optimizer, _) = optim::build(&subject.optimizer, &subject.set)?;
+    let (optimizer, _) = subject.optimizer.build(&subject.set)?;
     let lr = optimizer.lr();
     let planned_in_f32 = plans.planned_in_f32(Some(optimizer.as_ref()));
     let forward = plans.record(subject.batch_size, true).forward_calls;
@@ -111,7 +110,7 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
         "stem": plans.config.stem.name(),
         "width": subject.width,
         "batch": subject.batch_size,
-        "optimizer": subject.optimizer,
+        "optimizer": subject.optimizer.name(),
         "precision": plans.recipe.precision.name(),
         "steps": steps,
         "dispatches": network.runtime.dispatches(0).len() + network.runtime.dispatches(network.update_program()).len(),

@@ -2,15 +2,15 @@
 
 mod make;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use super::flags::{
     experiment::{AblateFlags, CompareFlags, ComparedFlags, SweepFlags},
     given,
-    optimizer::canonical,
 };
 use crate::{
     error::{Error, Result},
+    host::rule_file,
     lab::{
         comparison::{Comparison, Pairs},
         experiment::{Ended, Experiment, Variant, grid, paper::Base},
@@ -19,6 +19,7 @@ use crate::{
         sweep::{self, Sweep},
         table::Table,
     },
+    optim::RuleChoice,
 };
 
 use make::run;
@@ -63,7 +64,7 @@ fn owned(set: &[(&str, &str)]) -> Vec<(String, String)> {
     set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
 
-fn variant(label: impl Into<String>, optimizer: &str, set: Vec<(String, String)>) -> Variant {
+fn variant(label: impl Into<String>, optimizer: impl Into<RuleChoice>, set: Vec<(String, String)>) -> Variant {
     Variant { label: label.into(), optimizer: optimizer.into(), set }
 }
 
@@ -72,7 +73,7 @@ pub(super) fn compare(flags: &CompareFlags) -> Result<ExitCode> {
         flags,
         |flags| flags,
         |flags, target| {
-            let (variants, lines) = variants(&flags.run.rules, None)?;
+            let (variants, lines) = variants(&flags.run.rules, flags.out.as_deref(), None)?;
             let of_variants = variants.clone();
             let title = variants.iter().map(|v| v.label.as_str()).collect::<Vec<_>>().join(", ");
             let show = move |runs: &[Ended], of: &Experiment<'_>| {
@@ -114,8 +115,9 @@ pub(super) fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
         |flags, _| {
             let swept = given(flags.lr.clone());
             let rates = grid(&swept)?;
-            let (variants, lines) = variants(&flags.experiment.run.rules, Some(swept))?;
-            let optimizers: Vec<String> = variants.iter().map(|v| v.optimizer.clone()).collect();
+            let (variants, lines) =
+                variants(&flags.experiment.run.rules, flags.experiment.out.as_deref(), Some(swept))?;
+            let optimizers: Vec<String> = variants.iter().map(|v| v.label.clone()).collect();
             let at = |v: &Variant, rate: &f64| {
                 let mut set = v.set.clone();
                 set.push(("lr".into(), rate.to_string()));
@@ -154,7 +156,7 @@ pub(super) fn ablate(flags: &AblateFlags) -> Result<ExitCode> {
                 |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect::<Vec<_>>();
             // VeloGrad is that of `compare`; what is switched off comes on top.
             let velograd = |label: String, more: Vec<(String, String)>| {
-                variant(label, "velograd", [Base::Paper.settings("velograd"), more].concat())
+                variant(label, "velograd", [Base::Paper.settings(&"velograd".into()), more].concat())
             };
             let mut variants = vec![velograd("velograd".into(), vec![])];
             variants.extend(MECHANISMS.map(|key| velograd(format!("without {}", &key[4..]), off(&[key]))));
@@ -181,24 +183,33 @@ pub(super) fn ablate(flags: &AblateFlags) -> Result<ExitCode> {
 /// What is said of a variant's settings before the runs.
 fn line_of(v: &Variant) -> Result<String> {
     let line = Base::Paper.line(&v.optimizer, &v.set, None)?;
-    Ok(if v.label == v.optimizer { line } else { format!("{}, {line}", v.label) })
+    Ok(if v.label == v.optimizer.name() { line } else { format!("{}, {line}", v.label) })
 }
 
 /// The optimizers as they are compared, and the lines that say with which settings; `rates` are the learning rates where those are
 /// swept.
 fn variants(
     flags: &ComparedFlags,
+    out: Option<&Path>,
     rates: Option<String>,
 ) -> Result<(Vec<Variant>, impl Fn() -> Result<Vec<String>> + use<>)> {
     let base = given(flags.settings);
-    let names: Vec<String> = flags.rules.optimizers.iter().map(|name| canonical(name)).collect();
-    let mut variants: Vec<Variant> = names.iter().map(|name| variant(name, name, base.settings(name))).collect();
+    let one = |argument: &String| {
+        let rule = match out {
+            Some(out) => rule_file::choose_in(out, argument),
+            None => rule_file::choose(argument),
+        };
+        let rule = rule.map_err(|error| error.of_setting("optimizers"))?;
+        Ok(variant(rule.name(), &rule, base.settings(&rule)))
+    };
+    let mut variants: Vec<Variant> = flags.rules.optimizers.iter().map(one).collect::<Result<_>>()?;
+    let of_paper = variants.iter().any(|v| !v.set.is_empty());
     apply(&mut variants, &flags.rules.set)?;
     let said = variants.clone();
     let lines = move || {
         let of = |v: &Variant| base.line(&v.optimizer, &v.set, rates.as_deref());
         let mut lines: Vec<_> = said.iter().map(of).collect::<Result<_>>()?;
-        if names.iter().any(|name| !base.settings(name).is_empty()) {
+        if of_paper {
             lines.push("--settings default compares every rule at its own defaults".into());
         }
         Ok(lines)
@@ -210,8 +221,8 @@ fn variants(
 fn apply(variants: &mut [Variant], set: &[(String, String)]) -> Result<()> {
     for (key, value) in set {
         let (name, setting) = key.rsplit_once(':').unwrap_or(("", key));
-        let Some(variant) = variants.iter_mut().find(|v| v.optimizer == canonical(name)) else {
-            let known: Vec<_> = variants.iter().map(|v| v.optimizer.as_str()).collect();
+        let Some(variant) = variants.iter_mut().find(|v| v.label.eq_ignore_ascii_case(name)) else {
+            let known: Vec<_> = variants.iter().map(|v| v.label.as_str()).collect();
             let message = format!("'set' {key}={value}: `{name}` is not compared");
             return Err(Error::about("set", message, format!("there are {}", known.join(", "))));
         };

@@ -11,7 +11,7 @@ use super::{
         device::{DeviceFlags, TuneFlags},
         given,
         network::{BatchFlags, NetworkFlags, PrecisionFlag, PrecisionFlags, StemFlag},
-        optimizer::{RuleFlags, canonical},
+        optimizer::RuleFlags,
         run::Sources,
     },
     layers::Layers,
@@ -20,9 +20,10 @@ use super::{
 use crate::{
     device::Gpu,
     error::{Error, Result},
+    host::rule_file,
     models::{self, Config, Model, Stem, check_width},
     ops::Augment,
-    optim,
+    optim::RuleChoice,
     training::network::{LARGEST_BATCH, Plans, Recipe},
 };
 
@@ -85,7 +86,7 @@ pub struct Subject {
     /// What activations are stored as.
     pub precision: PrecisionFlag,
     /// The update rule.
-    pub optimizer: String,
+    pub optimizer: RuleChoice,
     /// Its settings as given.
     pub set: Vec<(String, String)>,
     /// The adapter.
@@ -109,12 +110,12 @@ impl ModelFlags {
                 width: given(network.width),
                 batch_size: given(batch.batch_size),
                 precision: given(precision.precision),
-                optimizer: canonical(&given(rule.optimizer)),
+                optimizer: rule_file::choose(&given(rule.optimizer))?,
                 set: rule.set,
                 device: device.device,
             };
             subject.network()?;
-            optim::build(&subject.optimizer, &subject.set)?;
+            subject.optimizer.build(&subject.set)?;
             Ok(subject)
         };
         subject().map_err(|error| layers.locate(error))

@@ -1,66 +1,108 @@
 //! `velograd optimizers`
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde_json::json;
 
 use super::{json_line, print::say};
 use crate::{
     error::Result,
-    optim::{self, Kind, Start, Value},
+    host::rule_file,
+    optim::{self, Kind, Rule, Start},
 };
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The rules to show [default: all]
-    #[arg(value_name = "NAME")]
-    names: Vec<String>,
+    /// The rules to show: names, and files with rules of one's own (docs/RULES.md) [default: all names]
+    #[arg(value_name = "NAME|FILE.wgsl")]
+    rules: Vec<String>,
+    /// Write a commented rule of one's own to start from; a file that is there is left alone
+    #[arg(long, value_name = "FILE.wgsl", conflicts_with_all = ["rules", "json"], help_heading = "Output")]
+    new: Option<PathBuf>,
     /// A JSON array on standard output
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(path) = &arguments.new {
+        rule_file::write_new(path)?;
+        let shown = path.display();
+        say!("wrote {shown}, a rule to start from; docs/RULES.md explains the format");
+        // Without a separator it would be a name.
+        say!("velograd optimizers {shown} shows it, velograd train --optimizer {shown} trains with it");
+        return Ok(());
+    }
+    let named = arguments.rules.iter().map(|rule| rule_file::choose(rule)?.rule());
+    let named = named.collect::<Result<Vec<_>>>()?;
+    let rules = if named.is_empty() { optim::ALL.to_vec() } else { named };
     let mut rows = Vec::new();
-    let named = arguments.names.iter().map(|name| optim::find(name)).collect::<Result<Vec<_>>>()?;
-    let entries = if named.is_empty() { optim::ALL.to_vec() } else { named };
-    for entry in entries {
-        let (optimizer, settings) = optim::build(entry.name, &[])?;
-        let words = optimizer.words();
-        let starts = optimizer.state().iter().any(|(_, start)| *start == Start::Params);
+    for rule in &rules {
+        let (optimizer, settings) = rule.build(&[])?;
         if arguments.json {
             rows.push(json!({
-                "name": entry.name,
-                "source": entry.source,
-                "state_words": words,
+                "name": rule.name,
+                "source": rule.source,
+                "state_words": optimizer.words(),
                 "settings": settings.to_json(),
-                "ranges": entry.settings.iter().map(|s| (s.key.to_owned(), json!(s.range()))).collect::<serde_json::Map<_, _>>(),
+                "ranges": rule.settings.iter().map(|s| (s.key.clone(), json!(s.range()))).collect::<serde_json::Map<_, _>>(),
             }));
             continue;
         }
-        say!("{}: {}", entry.name, entry.source);
-        say!(
-            "  {words} words of state per parameter{}",
-            if starts { ", one of them begins as a copy of it" } else { "" }
-        );
-        for setting in entry.settings {
-            let default = match setting.default() {
-                Value::Number(v) if v != 0.0 && v < 1e-3 => format!("{v:e}"),
-                Value::Number(v) => v.to_string(),
-                Value::Count(v) => v.to_string(),
-                Value::Flag(v) => v.to_string(),
-                Value::Choice(v) => v.to_owned(),
-            };
-            let range = if matches!(setting.kind, Kind::Flag { .. }) {
-                String::new()
-            } else {
-                format!(" ({})", setting.range())
-            };
-            say!("  {:<20} {default:<10} {}{range}", setting.key, setting.doc);
+        let starts = optimizer.state().iter().any(|(_, start)| *start == Start::Params);
+        show(rule, optimizer.words(), starts);
+        if rules.len() > 1 {
+            say!("");
         }
-        say!("");
     }
     if arguments.json {
         json_line(&rows);
     }
     Ok(())
+}
+
+/// A rule in lines that fit a terminal of 80 columns.
+fn show(rule: &Rule, words: usize, starts: bool) {
+    wrap(&format!("{}: ", rule.name), &rule.source);
+    let (number, plural) = if words == 0 {
+        ("no".to_owned(), "words")
+    } else {
+        (words.to_string(), if words == 1 { "word" } else { "words" })
+    };
+    let copy = if starts { ", one of them begins as a copy of it" } else { "" };
+    say!("  {number} {plural} of state per parameter{copy}");
+    let longest = rule.settings.iter().map(|s| s.key.len() + s.default().to_string().len()).max().unwrap_or(0);
+    for setting in &rule.settings {
+        let range = if matches!(setting.kind, Kind::Flag { .. }) {
+            String::new()
+        } else {
+            format!(" ({})", setting.range().trim_end_matches(" that f32 holds"))
+        };
+        let default = setting.default().to_string();
+        let pad = longest - setting.key.len() - default.len();
+        wrap(&format!("  {} {:pad$}{default}  ", setting.key, ""), &format!("{}{range}", setting.doc));
+    }
+}
+
+/// Says `text` behind `first`, with further lines below where it begins.
+fn wrap(first: &str, text: &str) {
+    let indent = first.chars().count();
+    let room = 79_usize.saturating_sub(indent).max(20);
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is one");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
+            lines.push(word.to_owned());
+        } else {
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(word);
+        }
+    }
+    for (nth, line) in lines.iter().enumerate() {
+        match nth {
+            0 => say!("{first}{line}"),
+            _ => say!("{:indent$}{line}", ""),
+        }
+    }
 }

@@ -8,7 +8,6 @@ use super::{flags::device::TuneFlags, model::ModelFlags, print::say};
 use crate::{
     device::runtime::{fits, planned_bytes},
     error::Result,
-    optim,
     program::plan::Plan,
 };
 
@@ -27,7 +26,7 @@ fn percent_saved(bytes: u64, of: u64) -> f64 {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let subject = arguments.model.subject()?;
-    let (optimizer, _) = optim::build(&subject.optimizer, &subject.set)?;
+    let (optimizer, _) = subject.optimizer.build(&subject.set)?;
     let (gpu, plans) = subject.open(&arguments.tune.or_off())?;
     let (recordings, _) = plans.programs(Some(optimizer.as_ref())).numbered();
     for (title, recording) in ["forward and backward", "update", "to where it is evaluated"].iter().zip(&recordings) {

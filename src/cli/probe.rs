@@ -6,12 +6,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::{
-    flags::{
-        Preset,
-        data::DataFlags,
-        device::DeviceFlags,
-        optimizer::{RulesFlags, canonical},
-    },
+    flags::{Preset, data::DataFlags, device::DeviceFlags, optimizer::RulesFlags},
     normalization::choose_and_say,
     open_device,
     print::{note, say},
@@ -25,6 +20,7 @@ use crate::{
         files::write_atomically,
         loader::ReadAhead,
         pretrained::{Head, Pretrained},
+        rule_file,
     },
     lab::{
         figure::{Axis, Content, Figure, Line, Panel, Point},
@@ -32,7 +28,7 @@ use crate::{
         table::Table,
     },
     models::{self, Config, Stem, check_width},
-    optim,
+    optim::{self, RuleChoice},
     training::{Options, Trainer, weights::Weights},
 };
 use pollster::block_on;
@@ -110,7 +106,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// An optimizer and its settings.
-type Rule = (String, Vec<(String, String)>);
+type Rule = (RuleChoice, Vec<(String, String)>);
 
 impl Flags {
     fn is_quick(&self) -> bool {
@@ -118,26 +114,28 @@ impl Flags {
     }
 
     fn rules(&self) -> Result<Vec<Rule>> {
-        let all = || optim::ALL.iter().map(|e| e.name.to_owned()).collect();
+        let all = || optim::ALL.iter().map(|rule| rule.name.clone()).collect();
         let RulesFlags { optimizers, set } = &self.rules;
-        let named = || optimizers.iter().map(|name| canonical(name)).collect();
-        let names: Vec<String> = if optimizers.is_empty() { all() } else { named() };
+        let names: Vec<String> = if optimizers.is_empty() { all() } else { optimizers.clone() };
+        let rules: Vec<RuleChoice> = names.iter().map(|name| rule_file::choose(name)).collect::<Result<_>>()?;
         let of_rule = |(key, value): &(String, String)| {
             let (name, key) = key.rsplit_once(':').unwrap_or(("", key));
-            (canonical(name), key.to_owned(), value.clone())
+            (name.to_owned(), key.to_owned(), value.clone())
         };
         let set: Vec<_> = set.iter().map(of_rule).collect();
-        let rule = |name: &String| {
-            let own = set.iter().filter(|(of, ..)| of == name);
-            let set: Vec<_> = own.map(|(_, key, value)| (key.clone(), value.clone())).collect();
-            optim::build(name, &set)?;
-            Ok((name.clone(), set))
-        };
-        if let Some((name, key, value)) = set.iter().find(|(of, ..)| !names.contains(of)) {
+        let is = |rule: &RuleChoice, of: &str| rule.name().eq_ignore_ascii_case(of);
+        if let Some((name, key, value)) = set.iter().find(|(of, ..)| !rules.iter().any(|rule| is(rule, of))) {
             let message = format!("'set' {name}:{key}={value}: `{name}` is not probed");
+            let names: Vec<_> = rules.iter().map(RuleChoice::name).collect();
             return Err(Error::about("set", message, format!("there are {}", names.join(", "))));
         }
-        names.iter().map(rule).collect()
+        let with_settings = |rule: RuleChoice| {
+            let own = set.iter().filter(|(of, ..)| is(&rule, of));
+            let set: Vec<_> = own.map(|(_, key, value)| (key.clone(), value.clone())).collect();
+            rule.build(&set)?;
+            Ok((rule, set))
+        };
+        rules.into_iter().map(with_settings).collect()
     }
 }
 
@@ -238,10 +236,10 @@ fn show(
     let (mut lines, mut csv) = (vec![], format!("optimizer,{},value\n", name_of_size(name)));
     for rule in rules {
         let values = sizes.iter().map(|&size| value(rule, size)).collect::<Result<Vec<f64>>>()?;
-        table.rows.push(std::iter::once(rule.0.clone()).chain(values.iter().map(|v| format!("{v:.3e}"))).collect());
+        table.rows.push(std::iter::once(rule.0.to_string()).chain(values.iter().map(|v| format!("{v:.3e}"))).collect());
         csv.extend(sizes.iter().zip(&values).map(|(size, value)| format!("{},{size},{value}\n", rule.0)));
         let points = sizes.iter().zip(&values).map(|(&x, &y)| Point::new(x, y)).collect();
-        lines.push(Line { label: rule.0.clone(), points, crosses: vec![] });
+        lines.push(Line { label: rule.0.to_string(), points, crosses: vec![] });
     }
     say!("{title}\n{}", table.text().trim_end());
     let Some(out) = &flags.out else { return Ok(()) };

@@ -13,7 +13,6 @@ use crate::{
         figure::to_png,
         profile::{Profile, chrome_trace, memory_svg},
     },
-    optim,
     program::plan::Plan,
     training::{
         network::{Network, Place},
@@ -38,7 +37,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let subject = arguments.model.subject()?;
-    let (optimizer, _) = optim::build(&subject.optimizer, &subject.set)?;
+    let (optimizer, _) = subject.optimizer.build(&subject.set)?;
     let lr = optimizer.lr();
     let (gpu, plans) = subject.open(&arguments.tune)?;
     let (recordings, _) = plans.programs(Some(optimizer.as_ref())).numbered();

@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result, suggest},
     host::{
         files::{TEXT_LIMIT, read_text},
+        rule_file,
         run::Recipe,
     },
 };
@@ -83,13 +84,30 @@ pub fn read<F: Flags>(path: &Path) -> Result<(TomlFile, Recipe)> {
             Ok(flags) => flags,
             Err(error) => return wrong(format!("`{name}`: {}", plain(&error.to_string())), String::new()),
         };
-        recipe.extend(present(recipe_of(&flags)?));
+        recipe.extend(present(beside(path, recipe_of(&flags)?)));
         if let DeValue::Table(table) = value.get_ref() {
             note_lines(&flag, table, &line, &mut lines);
         }
         lines.insert(flag, at);
     }
     Ok((TomlFile { path: path.to_owned(), lines }, recipe))
+}
+
+/// A recipe whose rules that are files lie where they do as seen from the recipe's folder.
+fn beside(path: &Path, mut recipe: Recipe) -> Recipe {
+    for key in ["optimizer", "optimizers"] {
+        let words = match recipe.get_mut(key) {
+            Some(Value::Array(words)) => words.as_mut_slice(),
+            Some(word) => std::slice::from_mut(word),
+            None => &mut [],
+        };
+        for word in words {
+            if let Value::String(word) = word {
+                *word = rule_file::beside(path, word);
+            }
+        }
+    }
+    recipe
 }
 
 /// Where the settings of a table stand, as `set lr`, or `set adam:lr` in a table of it.

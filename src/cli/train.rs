@@ -47,7 +47,7 @@ use go_on::go_on;
 /// [`Error::Config`], or [`Error::Io`] and [`Error::Data`] for a recipe that cannot be read.
 pub fn check(flags: &TrainFlags) -> Result<()> {
     let layers = Layers::given(flags)?;
-    let checked = Asked::new(&layers, layers.preset().unwrap_or(Preset::Quick)).and_then(|asked| asked.check());
+    let checked = Asked::new(&layers, layers.preset().unwrap_or(Preset::Quick)).and_then(|asked| asked.check(None));
     checked.map_err(|error| layers.locate(error))
 }
 
@@ -94,7 +94,7 @@ fn retry_once<T>(policy: OnDeviceLost, outcome: Result<T>, go_on: impl FnOnce() 
 /// Begins a run in `folder`, or in one of its own, which is then put there.
 fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Result<ExitCode> {
     let asked = Asked::new(layers, layers.preset().unwrap_or(Preset::Quick))?;
-    asked.check()?;
+    asked.check(None)?;
     let init = asked.flags.init.clone();
     let init = init.map(|path| Ok((Pretrained::open(&path)?, crc32(&path)?, path))).transpose()?;
     let head = given(asked.flags.init_head);
@@ -114,7 +114,7 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
     if given_flags.out.is_some() {
         Folder::check_free(folder)?;
     } else {
-        *folder = default_folder(&asked.optimizer());
+        *folder = default_folder(asked.rule(None)?.name());
     }
     let gpu = open_device(asked.flags.run.device.device.as_deref())?;
     let preset = layers.preset().unwrap_or_else(|| preset_of(&gpu));
@@ -189,7 +189,7 @@ fn train(
 
     block_on(record.end(&trainer, &rows, &mut run))?;
     if let Some(last) = rows.last() {
-        print_table(&options.optimizer, &rows, last);
+        print_table(options.optimizer.name(), &rows, last);
     }
     let (skipped, first) = (trainer.network.updates().skipped, trainer.position().first_skip);
     if let Some(step) = trainer.diverged() {

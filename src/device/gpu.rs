@@ -234,6 +234,8 @@ impl Gpu {
 
     /// Makes the pipelines of all specs, several at a time; what is there already is kept.
     pub fn compile<'s>(&self, specs: impl IntoIterator<Item = &'s Spec>) {
+        // Kernels of rules from outside come and go: those that nothing uses any more are not kept.
+        locked(&self.kernels).retain(|spec, kernel| !spec.is_foreign() || Arc::strong_count(kernel) > 1);
         let mut missing: Vec<&Spec> = Vec::new();
         for spec in specs {
             if !locked(&self.kernels).contains_key(spec) && !missing.contains(&spec) {
@@ -264,6 +266,11 @@ impl Gpu {
     /// The pipeline of a spec, made at its first use.
     pub fn kernel(&self, spec: &Spec) -> Arc<Kernel> {
         locked(&self.kernels).entry(spec.clone()).or_insert_with(|| Arc::new(self.make(spec))).clone()
+    }
+
+    /// How many kernels are kept.
+    pub fn kernels(&self) -> usize {
+        locked(&self.kernels).len()
     }
 
     /// Whether this device can run in a precision.

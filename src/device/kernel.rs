@@ -1,5 +1,7 @@
 //! A shader on a device: its pipeline, and its bindings as the WGSL states them.
 
+use std::borrow::Cow;
+
 use super::unchecked::trusted_module;
 use crate::program::{
     Dtype, Size,
@@ -21,8 +23,9 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Links and compiles, with run-time checks of bounds and loops or without; `cache` has what the driver compiled before.
+    /// Links and compiles, with run-time checks of bounds and loops or without, which a rule from outside always has; `cache` has what the driver compiled before.
     pub(super) fn new(device: &wgpu::Device, checked: bool, cache: Option<&wgpu::PipelineCache>, spec: &Spec) -> Self {
+        let checked = checked || spec.is_foreign();
         let linked = shader::link(spec);
         let name = spec.to_string();
         let descriptor =
@@ -47,7 +50,7 @@ impl Kernel {
     ///
     /// # Panics
     /// Naming both sides where they differ.
-    pub fn check(&self, given: &[(Access, Dtype)], sizes: &[(&'static str, Size)]) {
+    pub fn check(&self, given: &[(Access, Dtype)], sizes: &[(Cow<'static, str>, Size)]) {
         let name = &self.name;
         let declared: Vec<String> = self.storage.iter().map(|b| format!("{} ({:?})", b.name, b.access)).collect();
         assert_eq!(given.len(), self.storage.len(), "`{name}` declares {declared:?}, the call gives {given:?}");
@@ -70,7 +73,7 @@ impl Kernel {
     ///
     /// # Panics
     /// If a field of the struct is not given, or is of the other type.
-    pub fn pack(&self, sizes: &[(&'static str, Size)]) -> Vec<u8> {
+    pub fn pack(&self, sizes: &[(Cow<'static, str>, Size)]) -> Vec<u8> {
         let Some((_, span, fields)) = &self.sizes else { return Vec::new() };
         let mut bytes = vec![0; *span as usize];
         for field in fields {

@@ -27,7 +27,7 @@ use crate::{
             keeper::{self, Keeper, Policy},
         },
         files::{TEXT_LIMIT, read, remove_leftovers, write_atomically},
-        identity,
+        identity, rule_file,
         signals::Stop,
         weights,
     },
@@ -350,6 +350,15 @@ pub fn other_facts(there: &Value, here: &Value) -> Vec<String> {
     for key in ["name", "crc32", "train", "test"] {
         lines.extend(difference(&format!("data set, {key}"), &there["dataset"][key], &here["dataset"][key]));
     }
+    // A rule from a file is its text, wherever that lies by now.
+    let own = |run: &Value| {
+        run["rule"]["text"].as_str().map(|text| json!(format!("{:08x}", crc32fast::hash(text.as_bytes()))))
+    };
+    let [there_own, here_own] = [there, here].map(|run| own(run).unwrap_or(Value::Null));
+    lines.extend(difference("checksum of the rule's text", &there_own, &here_own));
+    if !there_own.is_null() && !here_own.is_null() {
+        lines.extend(difference("'optimizer'", &there["optimizer"], &here["optimizer"]));
+    }
     if there["optimizer"] == here["optimizer"] {
         let optimizer = there["optimizer"].as_str().unwrap_or_default();
         lines.extend(table_differences(&format!("{optimizer}'s "), &there["settings"], &here["settings"]));
@@ -364,7 +373,9 @@ pub fn other_facts(there: &Value, here: &Value) -> Vec<String> {
 /// [`Error::Config`] naming every difference.
 pub fn same_run(path: &Path, there: &Value, here: &Value, but: &[&str]) -> Result<()> {
     let mut lines = other_facts(there, here);
-    lines.extend(differences(&recipe::of(there, path)?, &recipe::of(here, path)?, but));
+    let by_text = !there["rule"].is_null() && !here["rule"].is_null();
+    let but = [but, if by_text { &["optimizer"] } else { &[] }].concat();
+    lines.extend(differences(&recipe::of(there, path)?, &recipe::of(here, path)?, &but));
     refuse_differences(path, &lines)
 }
 
@@ -393,10 +404,10 @@ pub fn run_json(
     common: &Recipe,
 ) -> Value {
     let mut recipe = common.clone();
-    recipe.insert("optimizer".into(), json!(options.optimizer));
+    recipe.insert("optimizer".into(), json!(options.optimizer.argument()));
     recipe.insert("seed".into(), json!(options.seed));
     recipe.insert("set".into(), given_settings(&options.set, settings));
-    json!({
+    let mut run = json!({
         "version": identity::VERSION,
         "build": identity::build(),
         "device": gpu.info.name,
@@ -408,7 +419,7 @@ pub fn run_json(
         "classes": options.config.classes,
         "precision": options.recipe.precision.name(),
         "cooperative_matrices": target.matrix.is_some() && options.recipe.precision == Precision::Mixed,
-        "optimizer": options.optimizer,
+        "optimizer": options.optimizer.name(),
         "settings": settings.to_json(),
         "no_decay": options.recipe.no_decay.to_string(),
         "lookahead": options.lookahead.map(|l| json!({ "k": l.k, "alpha": l.alpha })),
@@ -432,7 +443,11 @@ pub fn run_json(
             "classes": dataset.spec().classes,
         },
         "recipe": recipe,
-    })
+    });
+    if options.optimizer.text().is_some() {
+        run["rule"] = rule_file::to_json(&options.optimizer);
+    }
+    run
 }
 
 /// The settings that were given, with the values that they were read as.

@@ -162,7 +162,7 @@ impl<'a> Comparison<'a> {
             let columns = COLUMNS.iter().map(|c| (c.key.to_owned(), summary(&self.values(v, c.of))));
             json!({
                 "label": v.label,
-                "optimizer": v.optimizer,
+                "optimizer": v.optimizer.name(),
                 "set": v.set.iter().map(|(k, v)| (k.clone(), json!(v))).collect::<serde_json::Map<_, _>>(),
                 "columns": columns.collect::<serde_json::Map<_, _>>(),
                 "ended": self.of(v).count(),

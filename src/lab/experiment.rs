@@ -23,13 +23,14 @@ use crate::{
         files::{read_text, write_atomically},
         identity,
         loader::ReadAhead,
+        rule_file,
         run::{
             self, Folder, Journal, Lock, Recipe, Resume, difference, differences, drop_checkpoints, read_json,
             read_run, run_json, table_differences,
         },
         signals::Stop,
     },
-    optim,
+    optim::RuleChoice,
     program::target::Target,
     training::{EpochRow, Options, Trainer, Watch, whiten::first_weights},
 };
@@ -42,8 +43,8 @@ const METRICS_LIMIT: u64 = 64 << 20;
 pub struct Variant {
     /// Its name in tables and figures.
     pub label: String,
-    /// Its name in the registry.
-    pub optimizer: String,
+    /// The update rule.
+    pub optimizer: RuleChoice,
     /// Its settings as given.
     pub set: Vec<(String, String)>,
 }
@@ -106,9 +107,10 @@ impl Experiment<'_> {
         on_end: &mut dyn FnMut(&[Ended]) -> Result<()>,
     ) -> Result<Option<Vec<Ended>>> {
         for variant in &self.variants {
-            optim::build(&variant.optimizer, &variant.set)?;
+            variant.optimizer.build(&variant.set)?;
         }
         let _lock = Lock::take(&self.folder)?;
+        rule_file::keep(&self.folder, self.variants.iter().map(|variant| &variant.optimizer))?;
         begin(&self.folder, &self.recipe, self.dataset.checksum())?;
         write_atomically(&self.folder.join(run::CONFIG), self.config.as_bytes())?;
         let mut all = Vec::new();
@@ -249,9 +251,13 @@ pub fn read_ended(folder: &Path, variant: &Variant, seed: u64) -> Result<Option<
         return Ok(None);
     }
     let run = read_json(&path)?;
-    let (_, settings) = optim::build(&variant.optimizer, &variant.set)?;
-    if run["optimizer"] != variant.optimizer.as_str() || run["settings"] != settings.to_json() {
-        let mut lines = Vec::from_iter(difference("'optimizer'", &run["optimizer"], &json!(variant.optimizer)));
+    let (_, settings) = variant.optimizer.build(&variant.set)?;
+    if run["rule"]["text"].as_str() != variant.optimizer.text() {
+        let message = format!("{} holds a run of another text of the rule `{}`", folder.display(), variant.label);
+        return Err(Error::about("out", message, "choose another 'out'"));
+    }
+    if run["optimizer"] != variant.optimizer.name() || run["settings"] != settings.to_json() {
+        let mut lines = Vec::from_iter(difference("'optimizer'", &run["optimizer"], &json!(variant.optimizer.name())));
         if lines.is_empty() {
             lines = table_differences("", &run["settings"], &settings.to_json());
         }

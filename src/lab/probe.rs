@@ -10,7 +10,7 @@ use crate::{
     host::loader::Loader,
     models::{Config, Model},
     ops::{Augment, Normalize},
-    optim::{self, Stepper},
+    optim::{self, RuleChoice, Stepper},
     program::{BufferKind, params::Layout, step::Report},
     random::Rng,
     training::{
@@ -36,8 +36,14 @@ const NOISE: f64 = 1e-2;
 ///
 /// # Errors
 /// An unknown optimizer or setting, or a fault of the device.
-pub async fn spike(gpu: &Gpu, optimizer: &str, set: &[(String, String)], size: f64, seed: u64) -> Result<f64> {
-    let (optimizer, _) = optim::build(optimizer, set)?;
+pub async fn spike(
+    gpu: &Gpu,
+    optimizer: impl Into<RuleChoice>,
+    set: &[(String, String)],
+    size: f64,
+    seed: u64,
+) -> Result<f64> {
+    let (optimizer, _) = optimizer.into().build(set)?;
     let lr = rate_of(optimizer.as_ref())?;
     let mut stepper = Stepper::new(gpu, optimizer, &[vec![0.0; COORDINATES]]).await?;
     let mut rng = Rng::keyed(seed, &[SPIKE]);
@@ -164,7 +170,7 @@ impl Frozen {
     pub async fn conditional_variance(
         &self,
         gpu: &Gpu,
-        optimizer: &str,
+        optimizer: &RuleChoice,
         set: &[(String, String)],
         group: usize,
         [before, draws]: [usize; 2],
@@ -173,7 +179,7 @@ impl Frozen {
             let message = format!("{} mini-batches for {before} + {draws} batches of {group}", self.draws.len());
             return Err(Error::config(message, "draw more; a variance needs two draws"));
         }
-        let (optimizer, _) = optim::build(optimizer, set)?;
+        let (optimizer, _) = optimizer.build(set)?;
         let lr = rate_of(optimizer.as_ref())?;
         let mut stepper = Stepper::shaped(gpu, &gpu.target, optimizer, &self.dims, &self.params).await?;
         for nth in 0..before {

@@ -19,7 +19,7 @@ pub struct Event {
     /// Its part of the update: forward, backward or optimizer.
     pub part: &'static str,
     /// Kernel.
-    pub kernel: &'static str,
+    pub kernel: String,
     /// Kernel and choices.
     pub form: String,
     /// Where in the network.
@@ -69,7 +69,7 @@ impl Profile {
                 };
                 events.push(Event {
                     part,
-                    kernel: call.spec.path,
+                    kernel: call.spec.path.to_string(),
                     form: call.spec.to_string(),
                     label: call.label.clone(),
                     seconds,
@@ -94,7 +94,7 @@ impl Profile {
     /// A row per kernel, the most time first: calls, milliseconds, share of the update, GFLOP/s, GB/s, and the fraction of the
     /// ceiling, which is the least time that the kernel's bytes and operations need over the time it took.
     pub fn table(&self) -> Table {
-        let mut kernels: Vec<&'static str> = self.events.iter().map(|e| e.kernel).collect();
+        let mut kernels: Vec<&str> = self.events.iter().map(|e| e.kernel.as_str()).collect();
         kernels.sort_unstable();
         kernels.dedup();
         let total = self.seconds();

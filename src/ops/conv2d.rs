@@ -179,7 +179,7 @@ pub(super) fn statistics(t: &mut Tape, y: Tensor) -> Option<(Rows, Tensor)> {
     let rows = Rows { rows: product.rows * product.count, c4: product.cols / 4, chunk_rows: gemm.rows() };
     let partial = t.scratch(8 * rows.invocations());
     let call = t.maker(y).expect("it was there");
-    call.spec.path = "conv2d/forward_statistics";
+    call.spec.path = "conv2d/forward_statistics".into();
     call.args.push((partial.into(), Access::ReadWrite));
     Some((rows, partial))
 }

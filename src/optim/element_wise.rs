@@ -1,152 +1,120 @@
-//! Rules that know of an element no more than its own gradient and state: the norm and guard, and one dispatch.
+//! Rules that are files ([`Rule`](super::Rule)): the norm and guard, or the sums of a rule that measures, and one dispatch.
 
-use super::{Optimizer, Settings, Start, arena, decays, norm_and_guard, report, state};
-use crate::program::{BufferKind, Slot, Tape, shader::Const};
+use std::sync::Arc;
 
-type Row = Box<dyn Fn(u64) -> [f64; 4] + Send + Sync>;
+use super::{
+    Optimizer, Settings, Start, Trial, arena, blocks, decays, norm_and_guard, report,
+    rule::{Over, RuleFile, Variant},
+    segments, state,
+};
+use crate::{
+    error::Result,
+    program::{BufferKind, CallBuilder, GradNorm, Slot, Tape, shader::Spec},
+};
 
-/// An element-wise rule, put together from the names in its kernel. The kernel's arguments are report, decays,
-/// gradients, parameters and the words of state, in this order; a workgroup takes a chunk of 256 vec4.
+/// The state with the numbers that the device keeps.
+const KEPT: &str = "kept";
+
+/// A rule that looks at one element at a time, and at sums over tensors.
 pub(super) struct ElementWise {
-    kernel: &'static str,
-    settings: Settings,
-    constants: Vec<(&'static str, Const)>,
-    sizes: Vec<(&'static str, f32)>,
-    words: Vec<Option<&'static str>>,
-    number: Option<Number>,
-    clip_norm: Option<&'static str>,
-    row: Row,
-}
-
-/// A number that a call before the rule keeps; without a name, sixteen bytes in its place.
-struct Number {
-    name: Option<&'static str>,
-    keep: fn(&mut Tape, &Settings, Slot),
+    variant: Variant,
 }
 
 impl ElementWise {
-    /// The rule of `kernel`; the settings have an `lr`.
-    pub fn new(kernel: &'static str, settings: &Settings) -> Self {
-        Self {
-            kernel,
-            settings: settings.clone(),
-            constants: vec![],
-            sizes: vec![],
-            words: vec![],
-            number: None,
-            clip_norm: None,
-            row: Box::new(|_| [0.0; 4]),
-        }
+    /// The rule of a file under these settings.
+    ///
+    /// # Errors
+    /// As [`Variant::new`].
+    pub fn new(file: &Arc<RuleFile>, name: &str, settings: Settings) -> Result<Self> {
+        Ok(Self { variant: Variant::new(file, name, settings)? })
     }
 
-    /// A constant of the kernel.
-    pub fn constant(mut self, name: &'static str, value: bool) -> Self {
-        self.constants.push((name, value.into()));
-        self
+    /// The sums of what the rule measures per block, then per tensor or over all, and the guard, where it is not known yet.
+    fn measure(&self, t: &mut Tape, spec: &Spec, over: Over, words: &[Slot], kept: Option<Slot>) -> Slot {
+        let ((table, count), (tensors, tensor_count)) = (blocks(t), segments(t));
+        let (sums, totals) = (t.scratch(4 * count), t.scratch(4 * tensor_count));
+        let (report, grads, params) = (report(t), arena(t, BufferKind::Grads), arena(t, BufferKind::Params));
+        let spec = t.target.reducing(spec.clone());
+        let call = self.sizes(t.call_of(spec).size("blocks", count)).read(report).read(table).read(grads);
+        let params = self.variant.measures("p").then_some(params);
+        let words = self.variant.state().zip(words).filter(|((name, _), _)| self.variant.measures(name));
+        let read = params.into_iter().chain(words.map(|(_, slot)| *slot));
+        let call = read.fold(call, CallBuilder::read);
+        kept.into_iter().fold(call.write(sums), CallBuilder::read).groups(count);
+        let reported = t.grad_norm == GradNorm::Reported;
+        let call = t.call_reduce("optim/measured").constant("OVER_ALL", over == Over::All);
+        let call = call.constant("REPORTED", reported).size("segments", tensor_count);
+        call.read(tensors).read(sums).write(totals).write(report).grid(1, 1, 1);
+        totals.into()
     }
 
-    /// Settings that are fields of `Sizes` under their own names.
-    pub fn sizes(mut self, keys: &[&'static str]) -> Self {
-        self.sizes.extend(keys.iter().map(|&key| (key, self.settings.number(key) as f32)));
-        self
-    }
-
-    /// A field of `Sizes`.
-    pub fn size(mut self, name: &'static str, value: f64) -> Self {
-        self.sizes.push((name, value as f32));
-        self
-    }
-
-    /// The field `one_minus_<key>`; rounded once, here.
-    pub fn one_minus(self, name: &'static str) -> Self {
-        let key = name.strip_prefix("one_minus_").expect("the field is named after the setting");
-        let value = 1.0 - self.settings.number(key);
-        self.size(name, value)
-    }
-
-    /// Words of state that start at zero.
-    pub fn words(mut self, names: &[&'static str]) -> Self {
-        self.words.extend(names.iter().map(|&name| Some(name)));
-        self
-    }
-
-    /// A word that only a variant of the rule has. The kernel's list of bindings is the same without it: sixteen bytes
-    /// that nothing touches stand in.
-    pub fn word_if(mut self, name: &'static str, used: bool) -> Self {
-        self.words.push(used.then_some(name));
-        self
-    }
-
-    /// One more argument: a number per network that `keep` updates, a call between the guard and the rule. Nothing touches
-    /// it in a variant without.
-    pub fn number_if(mut self, name: &'static str, used: bool, keep: fn(&mut Tape, &Settings, Slot)) -> Self {
-        self.number = Some(Number { name: used.then_some(name), keep });
-        self
-    }
-
-    /// The setting that bounds the gradient's norm before the rule sees it; 0 for no bound.
-    pub fn clip_norm(mut self, key: &'static str) -> Self {
-        self.clip_norm = Some(key);
-        self
-    }
-
-    /// What the kernel reads of update t.
-    pub fn row(mut self, row: impl Fn(u64) -> [f64; 4] + Send + Sync + 'static) -> Self {
-        self.row = Box::new(row);
-        self
+    /// The fields of `Sizes` behind the first.
+    fn sizes<'t>(&self, call: CallBuilder<'t>) -> CallBuilder<'t> {
+        let decay = self.variant.weight_decay().map(|value| ("weight_decay", value));
+        let all = decay.into_iter().chain(self.variant.sizes());
+        all.fold(call, |call, (name, value)| call.size(name.to_owned(), value))
     }
 }
 
 impl Optimizer for ElementWise {
-    fn state(&self) -> Vec<(&'static str, Start)> {
-        let number = self.number.as_ref().and_then(|number| number.name);
-        self.words.iter().copied().flatten().chain(number).map(|name| (name, Start::Zero)).collect()
+    fn state(&self) -> Vec<(String, Start)> {
+        let kept = (self.variant.kept_count() > 0).then_some((KEPT, Start::Zero));
+        self.variant.state().chain(kept).map(|(name, start)| (name.to_owned(), start)).collect()
     }
 
     fn words(&self) -> usize {
-        self.words.iter().flatten().count()
+        self.variant.state().count()
     }
 
     fn record(&self, t: &mut Tape) {
-        norm_and_guard(t);
-        let number = self.number.as_ref().map(|number| match number.name {
-            Some(name) => {
-                let slot = t.buffer(BufferKind::state(name), 4);
-                (number.keep)(t, &self.settings, slot);
-                slot
+        let variant = &self.variant;
+        let words: Vec<Slot> = variant.state().map(|(name, _)| state(t, name.to_owned())).collect();
+        let kept = (variant.kept_count() > 0).then(|| t.buffer(BufferKind::state(KEPT), 16));
+        let totals = match (&variant.measure, variant.over()) {
+            (Some(spec), Some(over)) => Some(self.measure(t, spec, over, &words, kept)),
+            _ => {
+                norm_and_guard(t);
+                None
             }
-            None => t.scratch(4).into(),
-        });
-        let len4 = t.layout().param_floats() / 4;
-        let (report, decays, grads, params) =
-            (report(t), decays(t), arena(t, BufferKind::Grads), arena(t, BufferKind::Params));
-        let mut word = |word: &Option<&'static str>| match word {
-            Some(name) => state(t, name),
-            None => t.scratch(4).into(),
         };
-        let words: Vec<Slot> = self.words.iter().map(&mut word).collect();
-        let mut call = t.call(self.kernel).size("len4", len4);
-        for &(name, value) in &self.constants {
-            call = call.constant(name, value);
+        let report = report(t);
+        if let (Some(spec), Some(kept)) = (&variant.keep, kept) {
+            let call = variant.sizes().fold(t.call_of(spec.clone()), |call, (name, v)| call.size(name.to_owned(), v));
+            call.read(report).write(kept).grid(1, 1, 1);
         }
-        for &(name, value) in &self.sizes {
-            call = call.size(name, value);
-        }
-        call = call.read(report).read(decays).read(grads).write(params);
-        call = words.into_iter().fold(call, |call, word| call.write(word));
-        call = number.into_iter().fold(call, |call, number| call.read(number));
-        call.groups(len4.div_ceil(256));
+        let (grads, params, len4) =
+            (arena(t, BufferKind::Grads), arena(t, BufferKind::Params), t.layout().param_floats() / 4);
+        let (call, groups) = if totals.is_some() {
+            let (table, count) = blocks(t);
+            let spec = t.target.reducing(variant.update.clone());
+            (self.sizes(t.call_of(spec).size("blocks", count)).read(report).read(table), count)
+        } else {
+            let decays = variant.weight_decay().map(|_| decays(t));
+            let call = self.sizes(t.call_of(variant.update.clone()).size("len4", len4)).read(report);
+            (decays.into_iter().fold(call, CallBuilder::read), len4.div_ceil(256))
+        };
+        let call = words.into_iter().fold(call.read(grads).write(params), CallBuilder::write);
+        totals.into_iter().chain(kept).fold(call, CallBuilder::read).groups(groups);
     }
 
     fn scalars(&self, t: u64) -> [f64; 4] {
-        (self.row)(t)
+        self.variant.row(t)
     }
 
     fn clip_norm(&self) -> Option<f64> {
-        self.clip_norm.map(|key| self.settings.number(key)).filter(|limit| *limit > 0.0)
+        self.variant.clip_norm()
     }
 
     fn lr(&self) -> f64 {
-        self.settings.number("lr")
+        self.variant.lr()
+    }
+
+    fn trials(&self) -> Result<Vec<Trial>> {
+        let Some(default) = self.variant.untrusted_default()? else { return Ok(vec![]) };
+        let of = |variant: Variant, settings| {
+            let rule = variant.file().to_owned();
+            Trial { rule, settings, optimizer: Box::new(Self { variant }) }
+        };
+        Ok(vec![of(default, "with its default settings"), of(self.variant.again()?, "with these settings")])
     }
 }

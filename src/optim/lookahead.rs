@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{Optimizer, Start, arena, report, state};
+use super::{Optimizer, Start, Trial, arena, report, state};
 use crate::{
     error::{Error, Result},
     program::{BufferKind, Tape, params::Layout},
@@ -62,12 +62,12 @@ struct Around {
 }
 
 /// VeloGrad has slow weights of its own.
-const SLOW: &str = "lookahead_slow";
+pub(super) const SLOW: &str = "lookahead_slow";
 
 impl Optimizer for Around {
-    fn state(&self) -> Vec<(&'static str, Start)> {
+    fn state(&self) -> Vec<(String, Start)> {
         let mut state = self.inner.state();
-        state.push((SLOW, Start::Params));
+        state.push((SLOW.to_owned(), Start::Params));
         state
     }
 
@@ -94,6 +94,10 @@ impl Optimizer for Around {
 
     fn record_evaluation(&self, t: &mut Tape) {
         self.inner.record_evaluation(t);
+    }
+
+    fn trials(&self) -> Result<Vec<Trial>> {
+        self.inner.trials()
     }
 
     fn clip_norm(&self) -> Option<f64> {

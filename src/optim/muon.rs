@@ -3,7 +3,7 @@
 
 mod tables;
 
-use super::{Entry, Kind, Optimizer, Setting, Settings, Start, arena, norm_and_guard, report, state};
+use super::{Optimizer, Program, Setting, Settings, Start, arena, norm_and_guard, report, state};
 use crate::{
     error::Result,
     optim::updates::correction,
@@ -14,57 +14,51 @@ use crate::{
 };
 use tables::{Matrix, Rest};
 
-const fn number(key: &'static str, default: f64, high: f64, doc: &'static str) -> Setting {
-    Setting { key, kind: Kind::Number { default, low: 0.0, high }, doc }
-}
-
 /// The registry's row, with the defaults of the published code.
-pub static ENTRY: Entry = Entry {
+pub(super) static PROGRAM: Program = Program {
     name: "muon",
     source: "Jordan et al. 2024, github.com/KellerJordan/Muon; variant=airbench: github.com/KellerJordan/cifar10-airbench",
-    settings: &[
-        number("lr", 0.02, f64::INFINITY, "the learning rate of matrices and filters"),
-        number("momentum", 0.95, 1.0, "the decay of the momentum buffer"),
-        Setting { key: "nesterov", kind: Kind::Flag { default: true }, doc: "Nesterov's look ahead" },
-        Setting { key: "ns_steps", kind: Kind::Count { default: 5 }, doc: "the steps of Newton-Schulz" },
-        number("weight_decay", 0.0, f64::INFINITY, "the decoupled decay of matrices (keller)"),
-        Setting {
-            key: "variant",
-            kind: Kind::Choice { words: &["keller", "airbench"] },
-            doc: "an averaged buffer and decay, or a summed buffer and weights brought back to one norm",
-        },
-        Setting {
-            key: "scale",
-            kind: Kind::Choice { words: &["keller", "flat", "none", "match_rms_adamw"] },
-            doc: "the factor of a matrix's rate by its shape: as published (1 for square filters), rows by columns, none, \
-                  or the size of AdamW's steps",
-        },
-        Setting {
-            key: "aux",
-            kind: Kind::Choice { words: &["adamw", "sgd"] },
-            doc: "the rule of vectors and of the first and last layer's matrices: AdamW, or SGD with Nesterov's momentum",
-        },
-        number("aux_lr", 3e-4, f64::INFINITY, "the learning rate of vectors; a schedule moves it in proportion to lr"),
-        number("aux_beta1", 0.9, 1.0, "AdamW's decay of the first moment"),
-        number("aux_beta2", 0.95, 1.0, "AdamW's decay of the second moment"),
-        number("aux_eps", 1e-10, f64::INFINITY, "what AdamW adds to the denominator"),
-        number("aux_momentum", 0.85, 1.0, "SGD's momentum"),
-        number(
-            "aux_weight_decay",
-            0.0,
-            f64::INFINITY,
-            "the decay of vectors: AdamW's is decoupled, SGD's an L2 penalty",
-        ),
-        number("head_lr", 3e-4, f64::INFINITY, "the learning rate of the first and last layer's matrices, as aux_lr"),
-        number("head_weight_decay", 0.0, f64::INFINITY, "the decay of the first and last layer's matrices"),
-        number(
-            "first_bias_updates",
-            0.0,
-            f64::INFINITY,
-            "the update at which the first layer's bias stops: its rate falls from aux_lr in a straight line; 0: as other vectors",
-        ),
-    ],
-    build: |settings| Ok(Box::new(Muon::new(settings)?)),
+    settings: || {
+        vec![
+            Setting::number("lr", 0.02, "the learning rate of matrices and filters"),
+            Setting::below_one("momentum", 0.95, "the decay of the momentum buffer"),
+            Setting::flag("nesterov", true, "Nesterov's look ahead"),
+            Setting::whole("ns_steps", 5, 1, Some(100), "the steps of Newton-Schulz"),
+            Setting::number("weight_decay", 0.0, "the decoupled decay of matrices (keller)"),
+            Setting::choice(
+                "variant",
+                &["keller", "airbench"],
+                "an averaged buffer and decay, or a summed buffer and weights brought back to one norm",
+            ),
+            Setting::choice(
+                "scale",
+                &["flat", "keller", "none", "match_rms_adamw"],
+                "the factor of a matrix's rate by its shape: rows by columns, a filter's height by its width as the published code had it \
+             before 2026, none, or the size of AdamW's steps",
+            ),
+            Setting::choice(
+                "aux",
+                &["adamw", "sgd"],
+                "the rule of vectors and of the first and last layer's matrices: AdamW, or SGD with Nesterov's momentum",
+            ),
+            Setting::number("aux_lr", 3e-4, "the learning rate of vectors; a schedule moves it in proportion to lr"),
+            Setting::below_one("aux_beta1", 0.9, "AdamW's decay of the first moment"),
+            Setting::below_one("aux_beta2", 0.95, "AdamW's decay of the second moment"),
+            Setting::above_zero("aux_eps", 1e-10, "what AdamW adds to the denominator"),
+            Setting::below_one("aux_momentum", 0.85, "SGD's momentum"),
+            Setting::number("aux_weight_decay", 0.0, "the decay of vectors: AdamW's is decoupled, SGD's an L2 penalty"),
+            Setting::number("head_lr", 3e-4, "the learning rate of the first and last layer's matrices, as aux_lr"),
+            Setting::number("head_weight_decay", 0.0, "the decay of the first and last layer's matrices"),
+            Setting::whole(
+                "first_bias_updates",
+                0,
+                0,
+                None,
+                "the update at which the first layer's bias stops: its rate falls from aux_lr in a straight line; 0: as other vectors",
+            ),
+        ]
+    },
+    make: |settings| Ok(Box::new(Muon::new(settings)?)),
 };
 
 /// The rule with its settings.
@@ -98,11 +92,12 @@ impl Muon {
             return rows.sqrt();
         }
         match self.settings.choice("scale") {
-            "flat" => (rows / cols).max(1.0).sqrt(),
+            // Until KellerJordan/Muon's pull request 60 (merged in January 2026), which calls it a bug, the published code took the
+            // last two of PyTorch's dimensions: of a filter, its height and width.
+            "keller" => (dims[dims.len() - 2] / dims[dims.len() - 1]).max(1.0).sqrt(),
             "none" => 1.0,
             "match_rms_adamw" => 0.2 * rows.max(cols).sqrt(),
-            // The published code takes the last two of PyTorch's dimensions: of a filter, its height and width.
-            _ => (dims[dims.len() - 2] / dims[dims.len() - 1]).max(1.0).sqrt(),
+            _ => (rows / cols).max(1.0).sqrt(),
         }
     }
 
@@ -116,7 +111,7 @@ impl Muon {
             tables::Kind::Matrix => {
                 Rest { rate: ratio(number("head_lr")), weight_decay: number("head_weight_decay"), own: false }
             }
-            tables::Kind::FirstBias if number("first_bias_updates") > 0.0 => {
+            tables::Kind::FirstBias if self.settings.whole("first_bias_updates") > 0 => {
                 Rest { rate: if lr > 0.0 { aux_lr } else { 0.0 }, weight_decay, own: true }
             }
             _ => Rest { rate: ratio(aux_lr), weight_decay, own: false },
@@ -155,7 +150,7 @@ impl Muon {
         let call = t.call("optim/muon_scale").size("blocks", blocks);
         call.read(block_table).read(scalars).write(work.x).groups(blocks);
 
-        for _ in 0..set.count("ns_steps") {
+        for _ in 0..set.whole("ns_steps") {
             newton_schulz(t, matrices, &work);
             (work.x, work.next) = (work.next, work.x);
         }
@@ -220,8 +215,8 @@ fn newton_schulz(t: &mut Tape, matrices: &[Matrix], work: &Work) {
 }
 
 impl Optimizer for Muon {
-    fn state(&self) -> Vec<(&'static str, Start)> {
-        vec![("buffer", Start::Zero), ("v", Start::Zero)]
+    fn state(&self) -> Vec<(String, Start)> {
+        ["buffer", "v"].map(|name| (name.to_owned(), Start::Zero)).into()
     }
 
     fn record(&self, t: &mut Tape) {
@@ -242,7 +237,7 @@ impl Optimizer for Muon {
     fn scalars(&self, t: u64) -> [f64; 4] {
         let correction = |key| correction(self.settings.number(key), t);
         // Of the rate of the first layer's bias: a straight line from 1 to 0.
-        let share = 1.0 - (t - 1) as f64 / self.settings.number("first_bias_updates").max(1.0);
+        let share = 1.0 - (t - 1) as f64 / f64::from(self.settings.whole("first_bias_updates")).max(1.0);
         [correction("aux_beta1"), correction("aux_beta2"), share.max(0.0), 0.0]
     }
 

@@ -1,35 +1,37 @@
 //! Schedule-Free AdamW: gradients at one point, evaluation at another, an average that needs no schedule.
 //! `shaders/optim/schedulefree.wgsl` has the formula.
 
-use super::{Entry, Kind, Optimizer, Setting, Settings, Start, arena, decays, norm_and_guard, report, state};
+use super::{Optimizer, Program, Setting, Settings, Start, arena, decays, norm_and_guard, report, state};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     optim::updates::correction,
     program::{BufferKind, Tape},
 };
-
-const fn number(key: &'static str, default: f64, high: f64, doc: &'static str) -> Setting {
-    Setting { key, kind: Kind::Number { default, low: 0.0, high }, doc }
-}
 
 /// The state that is no arena: what the weights of the average have come to.
 const AVERAGE: &str = "average";
 
 /// The registry's row, with the defaults of the published code.
-pub static ENTRY: Entry = Entry {
+pub(super) static PROGRAM: Program = Program {
     name: "schedulefree",
     source: "Schedule-Free AdamW: Defazio et al. 2024, github.com/facebookresearch/schedule_free",
-    settings: &[
-        number("lr", 2.5e-3, f64::INFINITY, "the learning rate"),
-        number("beta1", 0.9, 1.0, "how far gradients are taken towards the average; above 0"),
-        number("beta2", 0.999, 1.0, "the decay of the second moment"),
-        number("eps", 1e-8, f64::INFINITY, "what is added to the denominator"),
-        number("weight_decay", 0.0, f64::INFINITY, "the decoupled decay, of the point where gradients are taken"),
-        number("warmup_steps", 0.0, f64::INFINITY, "the updates over which the rate rises to lr"),
-        number("r", 0.0, f64::INFINITY, "the power of t in the weights of the average"),
-        number("weight_lr_power", 2.0, f64::INFINITY, "the power of the largest rate so far in those weights"),
-    ],
-    build: |settings| Ok(Box::new(ScheduleFree::new(settings)?)),
+    settings: || {
+        vec![
+            Setting::lr(2.5e-3),
+            Setting::share(
+                "beta1",
+                0.9,
+                "how far gradients are taken towards the average, which is found from the distance",
+            ),
+            Setting::below_one("beta2", 0.999, "the decay of the second moment"),
+            Setting::eps(1e-8, "what is added to the denominator"),
+            Setting::number("weight_decay", 0.0, "the decoupled decay, of the point where gradients are taken"),
+            Setting::whole("warmup_steps", 0, 0, None, "the updates over which the rate rises to lr"),
+            Setting::number("r", 0.0, "the power of t in the weights of the average"),
+            Setting::number("weight_lr_power", 2.0, "the power of the largest rate so far in those weights"),
+        ]
+    },
+    make: |settings| Ok(Box::new(ScheduleFree::new(settings)?)),
 };
 
 /// The rule with its settings.
@@ -39,22 +41,20 @@ pub struct ScheduleFree {
 
 impl ScheduleFree {
     fn new(settings: Settings) -> Result<Self> {
-        if settings.number("beta1") == 0.0 {
-            let message = "schedulefree: beta1=0: expected a number above 0 and below 1";
-            return Err(Error::config(message, "the average is found from y and z, which beta1=0 makes the same"));
-        }
         Ok(Self { settings })
     }
 
     fn warmup(&self, t: u64) -> f64 {
-        let steps = self.settings.number("warmup_steps");
+        let steps = f64::from(self.settings.whole("warmup_steps"));
         if (t as f64) < steps { t as f64 / steps } else { 1.0 }
     }
 }
 
 impl Optimizer for ScheduleFree {
-    fn state(&self) -> Vec<(&'static str, Start)> {
-        vec![("z", Start::Params), ("v", Start::Zero), (AVERAGE, Start::Zero)]
+    fn state(&self) -> Vec<(String, Start)> {
+        [("z", Start::Params), ("v", Start::Zero), (AVERAGE, Start::Zero)]
+            .map(|(name, start)| (name.to_owned(), start))
+            .into()
     }
 
     fn words(&self) -> usize {

@@ -1,114 +1,202 @@
 //! `KEY=VALUE` settings: typed, with defaults and ranges, the same for every optimizer.
 
+use std::fmt;
+
 use serde_json::json;
 
-use super::Entry;
+use super::Rule;
 use crate::error::{Error, Result, suggest};
 
 /// What a setting may be.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
-    /// A number in `[low, high)`; `high` may be infinite.
+    /// A number.
     Number {
-        /// If not given.
+        /// The value if none is given.
         default: f64,
-        /// Smallest.
-        low: f64,
-        /// One past the largest.
-        high: f64,
+        /// Which numbers are allowed.
+        range: Range,
     },
-    /// A number in `[low, high]`.
-    Closed {
-        /// If not given.
-        default: f64,
-        /// Smallest.
-        low: f64,
-        /// Largest.
-        high: f64,
-    },
-    /// A whole number of at least 1.
-    Count {
-        /// If not given.
+    /// A whole number of at most 2^32 - 1.
+    Whole {
+        /// The value if none is given.
         default: u32,
+        /// Which numbers are allowed.
+        range: Range,
     },
     /// true or false.
     Flag {
-        /// If not given.
+        /// The value if none is given.
         default: bool,
     },
     /// One of several words; the first is the default.
     Choice {
         /// The words.
-        words: &'static [&'static str],
+        words: Vec<String>,
     },
 }
 
+/// One end of a [`Range`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// The value itself is allowed.
+    Included(f64),
+    /// The value itself is not allowed.
+    Excluded(f64),
+}
+
+/// The numbers that a setting allows. An end that is absent is open: any number is allowed there that an f32 holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Range {
+    /// The lower end.
+    pub low: Option<Bound>,
+    /// The upper end.
+    pub high: Option<Bound>,
+}
+
+impl Range {
+    /// From 0 on.
+    pub const FROM_ZERO: Self = Self { low: Some(Bound::Included(0.0)), high: None };
+
+    /// Whether the range allows this number. The kernels compute in f32: what an f32 does not hold, or holds as a subnormal that a
+    /// device may flush to zero, is not allowed.
+    pub fn contains(&self, value: f64) -> bool {
+        let single = value as f32;
+        let held = single.is_finite() && (value == 0.0 || single.abs() >= f32::MIN_POSITIVE);
+        let above = match self.low {
+            None => true,
+            Some(Bound::Included(low)) => value >= low,
+            Some(Bound::Excluded(low)) => value > low,
+        };
+        let below = match self.high {
+            None => true,
+            Some(Bound::Included(high)) => value <= high,
+            Some(Bound::Excluded(high)) => value < high,
+        };
+        held && above && below
+    }
+}
+
+impl fmt::Display for Range {
+    /// The range behind "a number": "from 0 to below 1", "above 0".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Bound::{Excluded, Included};
+        match (self.low, self.high) {
+            (None, None) => Ok(()),
+            (Some(Included(low)), None) => write!(f, " of at least {}", number(low)),
+            (Some(Excluded(low)), None) => write!(f, " above {}", number(low)),
+            (None, Some(Included(high))) => write!(f, " of at most {}", number(high)),
+            (None, Some(Excluded(high))) => write!(f, " below {}", number(high)),
+            (Some(Included(low)), Some(Included(high))) => write!(f, " from {} to {}", number(low), number(high)),
+            (Some(Included(low)), Some(Excluded(high))) => write!(f, " from {} to below {}", number(low), number(high)),
+            (Some(Excluded(low)), Some(Included(high))) => {
+                write!(f, " above {} and at most {}", number(low), number(high))
+            }
+            (Some(Excluded(low)), Some(Excluded(high))) => {
+                write!(f, " above {} and below {}", number(low), number(high))
+            }
+        }
+    }
+}
+
+/// A number as people write it: 0, 0.9 and 1e-30 rather than 0.0 and thirty zeros.
+fn number(value: f64) -> String {
+    let size = value.abs();
+    if value != 0.0 && !(1e-3..1e6).contains(&size) { format!("{value:e}") } else { value.to_string() }
+}
+
 /// One setting of an optimizer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     /// Its key.
-    pub key: &'static str,
+    pub key: String,
     /// Type, default and range.
     pub kind: Kind,
     /// What it is.
-    pub doc: &'static str,
+    pub doc: String,
 }
 
 /// A setting's value.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Of [`Kind::Number`] or [`Kind::Closed`].
+    /// Of [`Kind::Number`].
     Number(f64),
-    /// Of [`Kind::Count`].
-    Count(u32),
+    /// Of [`Kind::Whole`].
+    Whole(u32),
     /// Of [`Kind::Flag`].
     Flag(bool),
     /// Of [`Kind::Choice`].
-    Choice(&'static str),
+    Choice(String),
+}
+
+impl fmt::Display for Value {
+    /// The value as it is given in `KEY=VALUE`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(v) => f.write_str(&number(*v)),
+            Self::Whole(v) => v.fmt(f),
+            Self::Flag(v) => v.fmt(f),
+            Self::Choice(v) => f.write_str(v),
+        }
+    }
 }
 
 /// All settings of an optimizer, the ones not given at their defaults.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings(Vec<(&'static str, Value)>);
+pub struct Settings(Vec<(String, Value)>);
 
 impl Settings {
     /// Checks and completes what was given. A key given twice takes its last value.
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown key, or a value that is none or out of its range.
-    pub fn parse(entry: &Entry, given: &[(String, String)]) -> Result<Self> {
-        let mut values: Vec<_> = entry.settings.iter().map(|s| (s.key, s.default())).collect();
+    pub fn parse(rule: &Rule, given: &[(String, String)]) -> Result<Self> {
+        let Self(mut values) = Self::defaults(&rule.settings);
         for (key, text) in given {
-            let Some(index) = entry.settings.iter().position(|s| s.key == key) else {
-                let keys: Vec<_> = entry.settings.iter().map(|s| s.key).collect();
-                let message = format!("`{}` has no setting `{key}`", entry.name);
+            let Some(index) = rule.settings.iter().position(|s| s.key == *key) else {
+                let keys: Vec<_> = rule.settings.iter().map(|s| s.key.as_str()).collect();
+                let message = format!("`{}` has no setting `{key}`", rule.name);
                 return Err(Error::config(message, suggest::hint(key, &keys)));
             };
-            let setting = entry.settings[index];
+            let setting = &rule.settings[index];
             values[index].1 = setting.read(text).ok_or_else(|| {
-                let message = format!("{}: {key}={text}: expected {}", entry.name, setting.range());
+                let message = format!("{}: {key}={text}: expected {}", rule.name, setting.range());
                 Error::config(message, format!("{key} is {}", setting.doc))
             })?;
         }
         Ok(Self(values))
     }
 
-    fn get(&self, key: &str) -> Value {
-        self.0.iter().find(|(k, _)| *k == key).unwrap_or_else(|| panic!("no setting `{key}` is declared")).1
+    /// Every setting at its default.
+    pub(super) fn defaults(settings: &[Setting]) -> Self {
+        Self(settings.iter().map(|s| (s.key.clone(), s.default())).collect())
+    }
+
+    /// The value of a key.
+    ///
+    /// # Panics
+    /// If the optimizer's table has no such key.
+    pub fn get(&self, key: &str) -> &Value {
+        &self.0.iter().find(|(k, _)| k == key).unwrap_or_else(|| panic!("no setting `{key}` is declared")).1
+    }
+
+    /// Keys and values, in the order of the optimizer's table.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// A number. Like the other accessors, panics if the optimizer's table has no such key of this kind.
     pub fn number(&self, key: &str) -> f64 {
         match self.get(key) {
-            Value::Number(v) => v,
+            Value::Number(v) => *v,
             other => panic!("setting `{key}` is {other:?}"),
         }
     }
 
     /// A whole number.
-    pub fn count(&self, key: &str) -> u32 {
+    pub fn whole(&self, key: &str) -> u32 {
         match self.get(key) {
-            Value::Count(v) => v,
+            Value::Whole(v) => *v,
             other => panic!("setting `{key}` is {other:?}"),
         }
     }
@@ -116,13 +204,13 @@ impl Settings {
     /// A switch.
     pub fn flag(&self, key: &str) -> bool {
         match self.get(key) {
-            Value::Flag(v) => v,
+            Value::Flag(v) => *v,
             other => panic!("setting `{key}` is {other:?}"),
         }
     }
 
     /// A word.
-    pub fn choice(&self, key: &str) -> &'static str {
+    pub fn choice(&self, key: &str) -> &str {
         match self.get(key) {
             Value::Choice(v) => v,
             other => panic!("setting `{key}` is {other:?}"),
@@ -133,94 +221,113 @@ impl Settings {
     pub fn to_json(&self) -> serde_json::Value {
         let value = |v: &Value| match v {
             Value::Number(v) => json!(v),
-            Value::Count(v) => json!(v),
+            Value::Whole(v) => json!(v),
             Value::Flag(v) => json!(v),
             Value::Choice(v) => json!(v),
         };
-        self.0.iter().map(|(key, v)| ((*key).to_owned(), value(v))).collect::<serde_json::Map<_, _>>().into()
+        self.0.iter().map(|(key, v)| (key.clone(), value(v))).collect::<serde_json::Map<_, _>>().into()
     }
 }
 
 impl Setting {
-    /// A number of at least 0.
-    pub(super) const fn number(key: &'static str, default: f64, doc: &'static str) -> Self {
-        Self { key, kind: Kind::Number { default, low: 0.0, high: f64::INFINITY }, doc }
-    }
-
-    /// A number from 0 to below 1: the decay of a moving average.
-    pub(super) const fn below_one(key: &'static str, default: f64, doc: &'static str) -> Self {
-        Self { key, kind: Kind::Number { default, low: 0.0, high: 1.0 }, doc }
-    }
-
-    /// A number from 0 to 1.
-    pub(super) const fn fraction(key: &'static str, default: f64, doc: &'static str) -> Self {
-        Self { key, kind: Kind::Closed { default, low: 0.0, high: 1.0 }, doc }
-    }
-
-    /// The learning rate.
-    pub(super) const fn lr(default: f64) -> Self {
-        Self::number("lr", default, "the learning rate")
-    }
-
-    /// What a denominator is kept from zero by. It cannot be 0: an element whose gradient is always 0 must stay where it is,
-    /// and an f32 flushed to zero would make its step 0/0.
-    pub(super) const fn eps(default: f64, doc: &'static str) -> Self {
-        Self { key: "eps", kind: Kind::Number { default, low: 1e-30, high: f64::INFINITY }, doc }
-    }
-
-    /// A switch.
-    pub(super) const fn flag(key: &'static str, default: bool, doc: &'static str) -> Self {
-        Self { key, kind: Kind::Flag { default }, doc }
-    }
-
-    /// One of several words, the first by default.
-    pub(super) const fn choice(key: &'static str, words: &'static [&'static str], doc: &'static str) -> Self {
-        Self { key, kind: Kind::Choice { words }, doc }
-    }
-
     /// The default.
     pub fn default(&self) -> Value {
-        match self.kind {
-            Kind::Number { default, .. } | Kind::Closed { default, .. } => Value::Number(default),
-            Kind::Count { default } => Value::Count(default),
-            Kind::Flag { default } => Value::Flag(default),
-            Kind::Choice { words } => Value::Choice(words[0]),
+        match &self.kind {
+            Kind::Number { default, .. } => Value::Number(*default),
+            Kind::Whole { default, .. } => Value::Whole(*default),
+            Kind::Flag { default } => Value::Flag(*default),
+            Kind::Choice { words } => Value::Choice(words[0].clone()),
         }
     }
 
-    fn read(&self, text: &str) -> Option<Value> {
-        match self.kind {
-            Kind::Number { low, high, .. } => {
-                // The kernels compute in f32.
-                let finite = |v: &f64| (*v as f32).is_finite() && (low..high).contains(v);
-                text.parse().ok().filter(finite).map(Value::Number)
-            }
-            Kind::Closed { low, high, .. } => text.parse().ok().filter(|v| (low..=high).contains(v)).map(Value::Number),
-            Kind::Count { .. } => text.parse().ok().filter(|&v| v > 0).map(Value::Count),
+    /// The value that a text stands for; `None` if it is none, or out of its range.
+    pub fn read(&self, text: &str) -> Option<Value> {
+        match &self.kind {
+            Kind::Number { range, .. } => text.parse().ok().filter(|v| range.contains(*v)).map(Value::Number),
+            Kind::Whole { range, .. } => text.parse().ok().filter(|v| range.contains(f64::from(*v))).map(Value::Whole),
             Kind::Flag { .. } => match text.to_lowercase().as_str() {
                 "true" | "on" | "1" => Some(Value::Flag(true)),
                 "false" | "off" | "0" => Some(Value::Flag(false)),
                 _ => None,
             },
-            Kind::Choice { words } => words.iter().find(|w| **w == text).map(|w| Value::Choice(w)),
+            Kind::Choice { words } => words.iter().find(|w| *w == text).cloned().map(Value::Choice),
         }
     }
 
     /// The range in words.
     pub fn range(&self) -> String {
-        match self.kind {
-            // `{:?}` would write 0 as 0.0, `{}` writes 1e-30 with all its zeros.
-            Kind::Number { low, high, .. } if high == f64::INFINITY && low > 0.0 => {
-                format!("a number of at least {low:e} that f32 holds")
+        match &self.kind {
+            Kind::Number { range, .. } if range.low.is_none() || range.high.is_none() => {
+                format!("a number{range} that f32 holds")
             }
-            Kind::Number { low, high, .. } if high == f64::INFINITY => {
-                format!("a number of at least {low} that f32 holds")
-            }
-            Kind::Number { low, high, .. } => format!("a number from {low} to below {high}"),
-            Kind::Closed { low, high, .. } => format!("a number from {low} to {high}"),
-            Kind::Count { .. } => "a whole number of at least 1".into(),
+            Kind::Number { range, .. } => format!("a number{range}"),
+            Kind::Whole { range, .. } => format!("a whole number{range}"),
             Kind::Flag { .. } => "true or false".into(),
             Kind::Choice { words } => format!("one of {}", words.join(", ")),
         }
+    }
+}
+
+// What the tables of the registry are written with.
+impl Setting {
+    fn new(key: &str, kind: Kind, doc: &str) -> Self {
+        Self { key: key.into(), kind, doc: doc.into() }
+    }
+
+    /// A number of at least 0.
+    pub(super) fn number(key: &str, default: f64, doc: &str) -> Self {
+        Self::new(key, Kind::Number { default, range: Range::FROM_ZERO }, doc)
+    }
+
+    /// A number from 0 to below 1: the decay of a moving average.
+    pub(super) fn below_one(key: &str, default: f64, doc: &str) -> Self {
+        let range = Range { high: Some(Bound::Excluded(1.0)), ..Range::FROM_ZERO };
+        Self::new(key, Kind::Number { default, range }, doc)
+    }
+
+    /// A number above 0 and below 1.
+    pub(super) fn share(key: &str, default: f64, doc: &str) -> Self {
+        let range = Range { low: Some(Bound::Excluded(0.0)), high: Some(Bound::Excluded(1.0)) };
+        Self::new(key, Kind::Number { default, range }, doc)
+    }
+
+    /// A number from 0 to 1.
+    pub(super) fn fraction(key: &str, default: f64, doc: &str) -> Self {
+        let range = Range { high: Some(Bound::Included(1.0)), ..Range::FROM_ZERO };
+        Self::new(key, Kind::Number { default, range }, doc)
+    }
+
+    /// A whole number from `low` on, to `high` where there is one.
+    pub(super) fn whole(key: &str, default: u32, low: u32, high: Option<u32>, doc: &str) -> Self {
+        let included = |end: u32| Bound::Included(f64::from(end));
+        let range = Range { low: Some(included(low)), high: high.map(included) };
+        Self::new(key, Kind::Whole { default, range }, doc)
+    }
+
+    /// The learning rate.
+    pub(super) fn lr(default: f64) -> Self {
+        Self::number("lr", default, "the learning rate")
+    }
+
+    /// What a denominator is kept from zero by. It cannot be 0: an element whose gradient is always 0 must stay where it is,
+    /// and an f32 flushed to zero would make its step 0/0.
+    pub(super) fn above_zero(key: &str, default: f64, doc: &str) -> Self {
+        let range = Range { low: Some(Bound::Excluded(0.0)), high: None };
+        Self::new(key, Kind::Number { default, range }, doc)
+    }
+
+    /// [`Setting::above_zero`] under its usual name.
+    pub(super) fn eps(default: f64, doc: &str) -> Self {
+        Self::above_zero("eps", default, doc)
+    }
+
+    /// A switch.
+    pub(super) fn flag(key: &str, default: bool, doc: &str) -> Self {
+        Self::new(key, Kind::Flag { default }, doc)
+    }
+
+    /// One of several words, the first by default.
+    pub(super) fn choice(key: &str, words: &[&str], doc: &str) -> Self {
+        Self::new(key, Kind::Choice { words: words.iter().map(|word| (*word).to_owned()).collect() }, doc)
     }
 }

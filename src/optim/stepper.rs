@@ -1,6 +1,6 @@
 //! An optimizer alone, on parameters and gradients of one's own: what `replay_trace` and the tests drive.
 
-use super::{Clip, Optimizer, Updates, begin_evaluation, end_evaluation, record, record_evaluation, start};
+use super::{Clip, Optimizer, Updates, begin_evaluation, end_evaluation, record, record_evaluation, start, try_out};
 use crate::{
     device::{Gpu, runtime::Runtime},
     error::{Error, Result},
@@ -97,10 +97,19 @@ impl Stepper {
         Self::over(gpu, target, optimizer, layout, params).await
     }
 
+    /// As [`Stepper::new`], for a rule that is being tried.
+    pub(super) async fn untried(gpu: &Gpu, optimizer: Box<dyn Optimizer>, params: &[Vec<f32>]) -> Result<Self> {
+        let mut layout = Layout::default();
+        for (i, values) in params.iter().enumerate() {
+            layout.param(i.to_string(), Shape::Vector { c: values.len() as u32 }, Init::Constant(0.0), true);
+        }
+        Self::laid_out(gpu, &gpu.target, optimizer, layout, params).await
+    }
+
     /// As [`Stepper::on_target`], over the arenas of a network: for rules that go by the names of layers.
     ///
     /// # Errors
-    /// [`Error::Device`] if it does not fit.
+    /// [`Error::Device`] if it does not fit, [`Error::Config`] for a rule from outside that [`try_out`] refuses.
     ///
     /// # Panics
     /// If the values are not as many as the layout's.
@@ -114,6 +123,17 @@ impl Stepper {
         let expected: Vec<_> = layout.params.iter().map(|s| s.shape.elements()).collect();
         let found: Vec<_> = params.iter().map(Vec::len).collect();
         assert_eq!(found, expected, "stepper: values for a layout of other sizes");
+        try_out(gpu, optimizer.as_ref()).await?;
+        Self::laid_out(gpu, target, optimizer, layout, params).await
+    }
+
+    async fn laid_out(
+        gpu: &Gpu,
+        target: &Target,
+        optimizer: Box<dyn Optimizer>,
+        layout: Layout,
+        params: &[Vec<f32>],
+    ) -> Result<Self> {
         let tape = || Tape::over_layout(target, &layout);
         let mut recordings = vec![record(optimizer.as_ref(), Clip::default(), tape())];
         recordings.extend(record_evaluation(optimizer.as_ref(), tape()));

@@ -1,7 +1,7 @@
 //! VeloGrad: Adam's moments of a norm-scaled gradient, a rate that falls with loss and norm, cosine-similarity momentum,
 //! adaptive decay and a lookahead. Five dispatches, nothing read back; `shaders/optim/velograd_*.wgsl` have the formulas.
 
-use super::{Entry, Kind, Optimizer, Setting, Settings, Start, arena, blocks, correction, report, segments, state};
+use super::{Optimizer, Program, Setting, Settings, Start, arena, blocks, correction, report, segments, state};
 use crate::{
     error::Result,
     program::{BufferKind, GradNorm, Tape},
@@ -9,32 +9,34 @@ use crate::{
 
 /// The registry's row. The defaults are those of the published notebook; `scope=global decay_norm=delta` is the paper read
 /// literally.
-pub static ENTRY: Entry = Entry {
+pub(super) static PROGRAM: Program = Program {
     name: "velograd",
     source: "the VeloGrad paper and its notebook",
-    settings: &[
-        Setting::lr(1.5e-3),
-        Setting::below_one("beta1", 0.9, "the decay of the first moment"),
-        Setting::below_one("beta2", 0.99, "the decay of the second moment and of the loss average"),
-        Setting::eps(1e-8, "what is added to denominators"),
-        Setting::number("weight_decay", 1e-4, "the decoupled decay before it adapts"),
-        Setting { key: "lookahead_k", kind: Kind::Count { default: 5 }, doc: "the updates between two lookaheads" },
-        Setting::fraction("alpha_slow", 0.5, "how far the slow weights move to the fast ones"),
-        Setting::fraction("alpha_interp", 0.2, "how far the fast weights move to the slow ones"),
-        Setting::choice("scope", &["tensor", "global"], "what the norms run over"),
-        Setting::choice(
-            "decay_norm",
-            &["direction", "delta"],
-            "the update whose norm lowers the decay: before or after the rate",
-        ),
-        Setting::flag("use_select", true, "the scaling of the gradient by its norm"),
-        Setting::flag("use_loss", true, "the loss-aware rate"),
-        Setting::flag("use_norm", true, "the norm-aware rate"),
-        Setting::flag("use_sim", true, "the cosine-similarity momentum"),
-        Setting::flag("use_adaptive_decay", true, "the adaptation of the decay"),
-        Setting::flag("use_lookahead", true, "the lookahead"),
-    ],
-    build: |settings| Ok(Box::new(VeloGrad::new(settings)?)),
+    settings: || {
+        vec![
+            Setting::lr(1.5e-3),
+            Setting::below_one("beta1", 0.9, "the decay of the first moment"),
+            Setting::below_one("beta2", 0.99, "the decay of the second moment and of the loss average"),
+            Setting::eps(1e-8, "what is added to denominators"),
+            Setting::number("weight_decay", 1e-4, "the decoupled decay before it adapts"),
+            Setting::whole("lookahead_k", 5, 1, None, "the updates between two lookaheads"),
+            Setting::fraction("alpha_slow", 0.5, "how far the slow weights move to the fast ones"),
+            Setting::fraction("alpha_interp", 0.2, "how far the fast weights move to the slow ones"),
+            Setting::choice("scope", &["tensor", "global"], "what the norms run over"),
+            Setting::choice(
+                "decay_norm",
+                &["direction", "delta"],
+                "the update whose norm lowers the decay: before or after the rate",
+            ),
+            Setting::flag("use_select", true, "the scaling of the gradient by its norm"),
+            Setting::flag("use_loss", true, "the loss-aware rate"),
+            Setting::flag("use_norm", true, "the norm-aware rate"),
+            Setting::flag("use_sim", true, "the cosine-similarity momentum"),
+            Setting::flag("use_adaptive_decay", true, "the adaptation of the decay"),
+            Setting::flag("use_lookahead", true, "the lookahead"),
+        ]
+    },
+    make: |settings| Ok(Box::new(VeloGrad::new(settings)?)),
 };
 
 /// The rule with its settings.
@@ -54,13 +56,9 @@ impl VeloGrad {
 }
 
 impl Optimizer for VeloGrad {
-    fn state(&self) -> Vec<(&'static str, Start)> {
-        let mut state =
-            vec![("m", Start::Zero), ("v", Start::Zero), ("previous", Start::Zero), ("scalars", Start::Zero)];
-        if self.decays() {
-            state.push(("slow", Start::Params));
-        }
-        state
+    fn state(&self) -> Vec<(String, Start)> {
+        let zeros = ["m", "v", "previous", "scalars"].map(|name| (name.to_owned(), Start::Zero));
+        zeros.into_iter().chain(self.decays().then(|| ("slow".to_owned(), Start::Params))).collect()
     }
 
     fn words(&self) -> usize {
@@ -118,7 +116,7 @@ impl Optimizer for VeloGrad {
 
     fn scalars(&self, t: u64) -> [f64; 4] {
         let correction = |key| correction(self.settings.number(key), t);
-        let lookahead = t.is_multiple_of(u64::from(self.settings.count("lookahead_k")));
+        let lookahead = t.is_multiple_of(u64::from(self.settings.whole("lookahead_k")));
         [correction("beta1"), correction("beta2"), f64::from(u8::from(lookahead)), f64::from(u8::from(t == 1))]
     }
 

@@ -298,15 +298,20 @@ impl Layout {
         self.params.iter().map(|s| s.shape.elements()).sum()
     }
 
-    /// The device's tables: blocks `(first vec4, vec4 count, segment, 0)` and segments `(first block, blocks, bits of
-    /// what multiplies weight decay)`.
+    /// The device's tables: blocks `(first vec4, vec4 count, segment, bits of what multiplies weight decay)` and segments
+    /// `(first block, blocks, the same bits)`.
     pub fn tables(&self) -> (Vec<[u32; 4]>, Vec<[u32; 3]>) {
         let (mut blocks, mut segments) = (Vec::new(), Vec::new());
         for (index, segment) in (0u32..).zip(&self.params) {
             let first = blocks.len() as u32;
             let len = segment.shape.stored();
             for start in (0..len).step_by(BLOCK as usize) {
-                blocks.push([(segment.offset + start) / 4, BLOCK.min(len - start) / 4, index, 0]);
+                blocks.push([
+                    (segment.offset + start) / 4,
+                    BLOCK.min(len - start) / 4,
+                    index,
+                    segment.decay().to_bits(),
+                ]);
             }
             segments.push([first, blocks.len() as u32 - first, segment.decay().to_bits()]);
         }

@@ -113,8 +113,8 @@ impl Gemm {
                 vec![("LANES", 256), ("SUBGROUP", subgroup), ("TILE", tile), ("STEPS", 32 / tile)]
             }
         };
-        let consts = consts.into_iter().map(|(name, value)| (name, Const::U32(value))).collect();
-        Spec { path, half: matches!(self, Self::Matrix(_)), consts, imports }
+        let consts = consts.into_iter().map(|(name, value)| (name.into(), Const::U32(value))).collect();
+        Spec { half: matches!(self, Self::Matrix(_)), consts, imports, ..Spec::new(path) }
     }
 
     /// Time of a multiply-add against that of the largest block: a smaller one waits for loads.

@@ -1,6 +1,6 @@
 //! What a tape becomes: plain data that can be printed, planned and checked without a device.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::{
     Buffer, BufferKind,
@@ -110,7 +110,7 @@ pub struct Call {
     /// Storage buffers in binding order.
     pub args: Vec<(Slot, Access)>,
     /// The uniform's fields by name.
-    pub sizes: Vec<(&'static str, Size)>,
+    pub sizes: Vec<(Cow<'static, str>, Size)>,
     /// Workgroups.
     pub grid: [u32; 3],
     /// Floating-point operations, one multiply-add as two; 0 where nobody counts.

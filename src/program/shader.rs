@@ -10,7 +10,7 @@
 //! What changes the shape of a loop is a `const`, what changes its length is a field of the uniform `Sizes`. A const
 //! never changes the list of bindings: a kernel with other buffers is another file.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use naga::valid::GlobalUse;
 
@@ -43,19 +43,62 @@ impl From<bool> for Const {
 /// Which shader, with which choices. Two equal specs are one pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Spec {
-    /// Path below `shaders/` without the suffix, e.g. `conv2d/forward`.
-    pub path: &'static str,
+    /// Path below `shaders/` without the suffix, e.g. `conv2d/forward`; or, with a `source`, what the kernel is called.
+    pub path: Cow<'static, str>,
     /// Activations are f16: `scalar` of the prelude.
     pub half: bool,
     /// The prelude, in order.
-    pub consts: Vec<(&'static str, Const)>,
+    pub consts: Vec<(Cow<'static, str>, Const)>,
     /// `(name, file)`: `#import name` brings `shaders/shared/file.wgsl`.
     pub imports: Vec<(&'static str, &'static str)>,
+    /// The text of a kernel that is no file below `shaders/`.
+    pub source: Option<Arc<Source>>,
+}
+
+impl Spec {
+    /// The shader of this path, without choices.
+    pub fn new(path: impl Into<Cow<'static, str>>) -> Self {
+        Self { path: path.into(), half: false, consts: vec![], imports: vec![], source: None }
+    }
+
+    /// Whether part of the text came from outside the program: it is compiled with every run-time check.
+    pub fn is_foreign(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.pieces.iter().any(|piece| piece.foreign))
+    }
+}
+
+/// A kernel's text, put together from pieces.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// The pieces, in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// A piece of a [`Source`]: whole lines, with the linker's directives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Piece {
+    /// The file it is from, as faults name it.
+    pub file: String,
+    /// The text; its first line is that of the file.
+    pub text: String,
+    /// It came from outside the program. Such a piece cannot import.
+    pub foreign: bool,
+}
+
+/// Why a shader is not valid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// The file, the line and the column there, both from 1, where they are known.
+    pub place: Option<(String, usize, usize)>,
+    /// What is wrong.
+    pub message: String,
+    /// naga's message with the lines around it, as they were linked.
+    pub excerpt: String,
 }
 
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.path)?;
+        f.write_str(&self.path)?;
         if self.half {
             f.write_str(" f16")?;
         }
@@ -130,97 +173,180 @@ pub struct Linked {
 /// # Panics
 /// With the file, line and naga's message if the shader is not valid: shaders are part of the program.
 pub fn link(spec: &Spec) -> Linked {
-    let mut linker = Linker { spec, lines: Vec::new(), imported: Vec::new() };
-    if spec.imports.iter().any(|(_, file)| COOPERATIVE.contains(file)) {
-        linker.lines.push(("enable wgpu_cooperative_matrix;".into(), "prelude".into(), 0));
-    }
-    // What activations are stored as.
-    let scalar = if spec.half { ["enable f16;", "alias scalar = f16;"].as_slice() } else { &["alias scalar = f32;"] };
-    linker.lines.extend(scalar.iter().map(|line| ((*line).to_owned(), "prelude".into(), 0)));
-    for (name, value) in &spec.consts {
-        let text = match value {
-            Const::U32(v) => format!("const {name}: u32 = {v}u;"),
-            Const::Bool(v) => format!("const {name}: bool = {v};"),
-        };
-        linker.lines.push((text, "prelude".into(), 0));
-    }
-    linker.file(spec.path);
-    let source: String = linker.lines.iter().flat_map(|(text, ..)| [text, "\n"]).collect();
-    let located = |message: String, line: Option<u32>| {
-        let place = line.and_then(|l| linker.lines.get(l as usize - 1));
-        let place = place.map_or(String::new(), |(_, file, line)| format!(" at shaders/{file}.wgsl:{line}"));
-        panic!("shader `{spec}`{place}:\n{message}")
+    try_link(spec).unwrap_or_else(|fault| {
+        let place = fault.place.map_or(String::new(), |(file, line, _)| format!(" at {file}:{line}"));
+        panic!("shader `{spec}`{place}:\n{}\n{}", fault.message, fault.excerpt)
+    })
+}
+
+/// As [`link`], for a shader with text from outside the program.
+///
+/// # Errors
+/// What is wrong with the text, and where.
+///
+/// # Panics
+/// If a file below `shaders/` is missing, or its directives are wrong.
+pub fn try_link(spec: &Spec) -> Result<Linked, Fault> {
+    let linker = assemble(spec)?;
+    let source = linker.text();
+    let fault = |message: String, excerpt: String, location: Option<naga::SourceLocation>| {
+        let place = location.and_then(|at| {
+            let (_, file, line) = linker.lines.get(at.line_number as usize - 1)?;
+            Some((file.clone(), *line, at.line_position as usize))
+        });
+        Fault { place, message, excerpt }
     };
-    let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| {
-        located(e.emit_to_string(&source), e.location(&source).map(|l| l.line_number));
-        unreachable!()
-    });
+    let module = naga::front::wgsl::parse_str(&source)
+        .map_err(|e| fault(e.message().to_owned(), e.emit_to_string(&source), e.location(&source)))?;
     let mut validator =
         naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::all());
     validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
     validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
-    let info = validator.validate(&module).unwrap_or_else(|e| {
-        located(e.emit_to_string(&source), e.location(&source).map(|l| l.line_number));
-        unreachable!()
-    });
-    reflect(spec, source, module, info)
+    let info = validator.validate(&module).map_err(|e| {
+        // The innermost cause, and its place.
+        let span = e.spans().last().map(|(span, _)| span.location(&source));
+        fault(innermost(e.as_inner()), e.emit_to_string(&source), span.or_else(|| e.location(&source)))
+    })?;
+    Ok(reflect(spec, source, module, info))
 }
+
+/// The cause behind an error.
+pub fn innermost(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |cause| cause.source());
+    causes.last().map_or_else(String::new, ToString::to_string)
+}
+
+/// The lines that a spec is linked to: each with the file it is from, and its number there.
+///
+/// # Errors
+/// As [`try_link`].
+pub fn lines(spec: &Spec) -> Result<Vec<(String, String, usize)>, Fault> {
+    assemble(spec).map(|linker| linker.lines)
+}
+
+fn assemble(spec: &Spec) -> Result<Linker<'_>, Fault> {
+    let mut linker = Linker { spec, lines: Vec::new(), imported: Vec::new() };
+    if spec.imports.iter().any(|(_, file)| COOPERATIVE.contains(file)) {
+        linker.prelude("enable wgpu_cooperative_matrix;".into());
+    }
+    // What activations are stored as.
+    let scalar = if spec.half { ["enable f16;", "alias scalar = f16;"].as_slice() } else { &["alias scalar = f32;"] };
+    scalar.iter().for_each(|line| linker.prelude((*line).into()));
+    for (name, value) in &spec.consts {
+        linker.prelude(match value {
+            Const::U32(v) => format!("const {name}: u32 = {v}u;"),
+            Const::Bool(v) => format!("const {name}: bool = {v};"),
+        });
+    }
+    match &spec.source {
+        None => linker.file(&spec.path),
+        Some(source) => {
+            for Piece { file, text, foreign } in &source.pieces {
+                let lines: Vec<(usize, &str)> = (1..).zip(text.lines()).collect();
+                let from = Origin { file, foreign: *foreign };
+                linker.block(&from, &lines, &[])?;
+            }
+        }
+    }
+    Ok(linker)
+}
+
+/// Lines of an unrolled text from outside the program, at most.
+const MOST_LINES: usize = 20_000;
+
+/// Repetitions of an `#unroll` in such a text, at most.
+const MOST_TURNS: u32 = 64;
 
 struct Linker<'a> {
     spec: &'a Spec,
     /// Text, file it came from, line there.
     lines: Vec<(String, String, usize)>,
-    imported: Vec<&'a str>,
+    imported: Vec<&'static str>,
 }
 
-impl<'a> Linker<'a> {
+/// Where lines come from.
+struct Origin<'a> {
+    file: &'a str,
+    foreign: bool,
+}
+
+impl Origin<'_> {
+    /// What is wrong with a directive: a fault of the text, or of ours.
+    fn fault(&self, line: usize, message: String) -> Fault {
+        assert!(self.foreign, "{}:{line}: {message}", self.file);
+        Fault { place: Some((self.file.to_owned(), line, 1)), message, excerpt: String::new() }
+    }
+}
+
+impl Linker<'_> {
+    fn text(&self) -> String {
+        self.lines.iter().flat_map(|(text, ..)| [text, "\n"]).collect()
+    }
+
+    fn prelude(&mut self, line: String) {
+        self.lines.push((line, "prelude".into(), 0));
+    }
+
     fn file(&mut self, path: &str) {
         let Some((_, text)) = SHADERS.iter().find(|(name, _)| *name == path) else {
             panic!("shader `{}` needs shaders/{path}.wgsl, which does not exist", self.spec)
         };
-        let lines: Vec<(usize, &'static str)> = (1..).zip(text.lines()).collect();
-        self.block(path, &lines, &[]);
+        let lines: Vec<(usize, &str)> = (1..).zip(text.lines()).collect();
+        let from = Origin { file: &format!("shaders/{path}.wgsl"), foreign: false };
+        self.block(&from, &lines, &[]).unwrap_or_else(|fault| panic!("{}", fault.message));
     }
 
     /// Emits `lines`, with the loop variables bound so far substituted.
-    fn block(&mut self, path: &str, lines: &[(usize, &'static str)], bound: &[(&str, u32)]) {
+    fn block(&mut self, from: &Origin<'_>, lines: &[(usize, &str)], bound: &[(&str, u32)]) -> Result<(), Fault> {
         let mut at = 0;
         while let Some(&(number, line)) = lines.get(at) {
             at += 1;
             let trimmed = line.trim();
-            if let Some(name) = trimmed.strip_prefix("#import ") {
+            if let (Some(name), false) = (trimmed.strip_prefix("#import "), from.foreign) {
                 let mapped = self.spec.imports.iter().find(|(from, _)| *from == name).map_or(name, |(_, to)| to);
-                if !self.imported.contains(&mapped) {
-                    self.imported.push(mapped);
+                let known = SHADERS.iter().find_map(|(path, _)| path.strip_prefix("shared/").filter(|n| *n == mapped));
+                let known = known.unwrap_or_else(|| panic!("{}:{number}: there is no shared/{mapped}.wgsl", from.file));
+                if !self.imported.contains(&known) {
+                    self.imported.push(known);
                     self.file(&format!("shared/{mapped}"));
                 }
             } else if let Some(rest) = trimmed.strip_prefix("#unroll ") {
                 let mut words = rest.split_whitespace();
                 let (variable, count) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
                 let body = &lines[at..];
-                let len = closing(body).unwrap_or_else(|| panic!("shaders/{path}.wgsl:{number}: #unroll without #end"));
-                for i in 0..self.count(path, number, count) {
-                    self.block(path, &body[..len], &[bound, &[(variable, i)]].concat());
+                let len = closing(body).ok_or_else(|| from.fault(number, "#unroll without #end".into()))?;
+                for i in 0..self.count(from, number, count)? {
+                    self.block(from, &body[..len], &[bound, &[(variable, i)]].concat())?;
                 }
                 at += len + 1;
+            } else if trimmed.starts_with('#') {
+                let known = if from.foreign { "a rule knows #unroll NAME COUNT and #end" } else { "unknown directive" };
+                return Err(from.fault(number, format!("`{trimmed}`: {known}")));
             } else {
-                assert!(!trimmed.starts_with('#'), "shaders/{path}.wgsl:{number}: unknown directive `{trimmed}`");
+                if from.foreign && self.lines.len() >= MOST_LINES {
+                    return Err(from.fault(number, format!("#unroll makes more than {MOST_LINES} lines")));
+                }
                 let mut text = line.to_owned();
                 for (variable, value) in bound {
                     text = text.replace(&format!("${variable}"), &value.to_string());
                 }
-                self.lines.push((text, path.to_owned(), number));
+                self.lines.push((text, from.file.to_owned(), number));
             }
         }
+        Ok(())
     }
 
-    fn count(&self, path: &str, number: usize, word: &str) -> u32 {
-        if let Ok(n) = word.parse() {
-            return n;
-        }
-        match self.spec.consts.iter().find(|(name, _)| *name == word) {
-            Some((_, Const::U32(n))) => *n,
-            _ => panic!("shaders/{path}.wgsl:{number}: `{word}` is neither a number nor a constant of `{}`", self.spec),
+    fn count(&self, from: &Origin<'_>, number: usize, word: &str) -> Result<u32, Fault> {
+        let constant = || match self.spec.consts.iter().find(|(name, _)| *name == word) {
+            Some((_, Const::U32(n))) => Some(*n),
+            _ => None,
+        };
+        match word.parse().ok().or_else(constant) {
+            Some(n) if from.foreign && n > MOST_TURNS => {
+                Err(from.fault(number, format!("#unroll repeats at most {MOST_TURNS} times, not {n}")))
+            }
+            Some(n) => Ok(n),
+            None => Err(from.fault(number, format!("`{word}` is no whole number, and no constant that is one"))),
         }
     }
 }

@@ -61,7 +61,7 @@ pub struct Report {
     pub scale: f32,
     /// 2-norm of the gradient over all parameters: after its elements were bounded by value, before its norm is bounded.
     pub grad_norm: f32,
-    /// The norm after it was bounded, of the gradient that the rule sees; written only where a norm is bounded.
+    /// The norm after it was bounded too, where it is: that of the gradient that the rule sees.
     pub bounded_norm: f32,
 }
 

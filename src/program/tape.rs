@@ -4,7 +4,7 @@
 //! its backward pass. Shapes are checked here, so a wrong network fails before the first step. What comes out, a
 //! [`Recording`], is plain data: it can be printed, planned, validated without a GPU, and run any number of times.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
     BufferKind, Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo,
@@ -241,28 +241,29 @@ impl Tape {
 
     /// Begins a call of the kernel `path`.
     pub fn call(&mut self, path: &'static str) -> CallBuilder<'_> {
-        self.call_spec(Spec { path, half: false, consts: vec![], imports: vec![] })
+        self.call_of(Spec::new(path))
     }
 
     /// Begins a call of a kernel that imports `reduce`.
     pub fn call_reduce(&mut self, path: &'static str) -> CallBuilder<'_> {
-        let spec = self.target.reduce_spec(path);
-        self.call_spec(spec)
+        let spec = self.target.reducing(Spec::new(path));
+        self.call_of(spec)
     }
 
     /// Begins a call of a kernel that imports `gemm`, in f32; takes the core that wastes least on an output of `cols` columns.
     pub fn call_gemm(&mut self, path: &'static str, cols: u32) -> (Gemm, CallBuilder<'_>) {
         let waste = |core: &&Gemm| cols.next_multiple_of(core.cols());
         let core = *self.target.gemm.iter().min_by_key(waste).expect("a target has a core");
-        (core, self.call_spec(core.spec(path)))
+        (core, self.call_of(core.spec(path)))
     }
 
     /// Begins a call of the kernel that computes this product, with this core.
     pub fn call_product(&mut self, product: &Product, gemm: Gemm) -> CallBuilder<'_> {
-        self.call_spec(gemm.spec(product.path)).part_of(product)
+        self.call_of(gemm.spec(product.path)).part_of(product)
     }
 
-    fn call_spec(&mut self, spec: Spec) -> CallBuilder<'_> {
+    /// Begins a call of this kernel.
+    pub fn call_of(&mut self, spec: Spec) -> CallBuilder<'_> {
         let label = self.path("");
         let call = Call { spec, label, args: vec![], sizes: vec![], grid: [1; 3], flop: 0.0, product: None };
         CallBuilder { tape: self, call }
@@ -321,7 +322,7 @@ pub struct CallBuilder<'a> {
 impl CallBuilder<'_> {
     /// A constant of the prelude.
     pub fn constant(mut self, name: &'static str, value: impl Into<Const>) -> Self {
-        self.call.spec.consts.push((name, value.into()));
+        self.call.spec.consts.push((name.into(), value.into()));
         self
     }
 
@@ -338,14 +339,14 @@ impl CallBuilder<'_> {
     }
 
     /// A field of `Sizes`.
-    pub fn size(mut self, name: &'static str, value: impl Into<Size>) -> Self {
-        self.call.sizes.push((name, value.into()));
+    pub fn size(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Size>) -> Self {
+        self.call.sizes.push((name.into(), value.into()));
         self
     }
 
     /// Several `u32` fields of `Sizes`.
     pub fn sizes<const N: usize>(mut self, fields: [(&'static str, u32); N]) -> Self {
-        self.call.sizes.extend(fields.map(|(name, value)| (name, Size::U32(value))));
+        self.call.sizes.extend(fields.map(|(name, value)| (name.into(), Size::U32(value))));
         self
     }
 

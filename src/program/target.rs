@@ -101,8 +101,9 @@ impl Target {
     }
 
     /// The spec of a kernel that imports `reduce`.
-    pub(crate) fn reduce_spec(&self, path: &'static str) -> Spec {
-        let consts = vec![("LANES", Const::U32(self.reduce_lanes))];
-        Spec { path, half: false, consts, imports: vec![("reduce", self.reduce)] }
+    pub(crate) fn reducing(&self, mut spec: Spec) -> Spec {
+        spec.consts.push(("LANES".into(), Const::U32(self.reduce_lanes)));
+        spec.imports.push(("reduce", self.reduce));
+        spec
     }
 }

@@ -138,6 +138,9 @@ impl Network {
             ));
         }
         gpu.supports(plans.recipe.precision)?;
+        if let Some(optimizer) = &optimizer {
+            optim::try_out(gpu, optimizer.as_ref()).await?;
+        }
         let (recordings, programs) = plans.programs(optimizer.as_deref()).numbered();
         let layout = recordings[0].layout.clone();
         let runtime = match Runtime::new(gpu, &recordings, true).await {

@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     models::{self, Config, Stem},
     ops::{Augment, Normalize},
-    optim::{Clip, Lookahead},
+    optim::{Clip, Lookahead, RuleChoice},
     program::target::Target,
     training::{
         evaluate::{batch_beside, batch_sizes},
@@ -22,8 +22,8 @@ pub struct Options {
     pub model: String,
     /// Its size.
     pub config: Config,
-    /// Name of an optimizer.
-    pub optimizer: String,
+    /// The update rule.
+    pub optimizer: RuleChoice,
     /// Its settings as given.
     pub set: Vec<(String, String)>,
     /// Zhang's Lookahead around it.

@@ -12,7 +12,7 @@ use crate::{
     data::{Source, Split, order},
     device::Gpu,
     error::{Error, Result},
-    optim::{self, Clip, Settings},
+    optim::{Clip, Settings},
     program::{params::Layout, target::Target},
     training::{
         After, Checkpoint, EpochRow, Options, Part, Point, Position, Remainder, Request, Tally, Watch,
@@ -67,7 +67,7 @@ impl Trainer {
             let message = "'early_stop' watches the validation loss, and there are no validation images";
             return Err(Error::about("early_stop", message, "hold some out with 'val_split', or add test_batch.bin"));
         }
-        let (optimizer, settings) = optim::build(&options.optimizer, &options.set)?;
+        let (optimizer, settings) = options.optimizer.build(&options.set)?;
         let optimizer = match options.lookahead {
             Some(lookahead) => lookahead.around(optimizer),
             None => optimizer,

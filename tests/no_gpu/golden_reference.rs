@@ -13,7 +13,7 @@ use velograd::check::reference::pool::{self, GlobalAvgPool, MaxPool};
 use velograd::check::reference::{Sum, elementwise, optim};
 use velograd::optim::ALL;
 
-use crate::golden_files::{Golden, open};
+use crate::golden_files::{Golden, defaults, open};
 
 /// Half a unit in the last place of float32, relative.
 const ROUNDING: f64 = 1.0 / 16_777_216.0;
@@ -192,12 +192,13 @@ fn traces(file: &str) {
         if !ALL.iter().any(|entry| entry.name == kind) {
             continue;
         }
-        let settings: Vec<(String, String)> = recipe["set"]
+        let mut settings: Vec<(String, String)> = recipe["set"]
             .as_object()
             .expect("settings by name")
             .iter()
             .map(|(key, value)| (key.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_string)))
             .collect();
+        settings.extend(defaults(kind));
         let mut optimizer = optim::build(kind, &settings).unwrap_or_else(|| panic!("{name}: {settings:?}"));
         if let (Some(k), Some(alpha)) = (recipe["lookahead"][0].as_u64(), recipe["lookahead"][1].as_f64()) {
             optimizer = Box::new(optim::Lookahead::new(optimizer, k, alpha));

@@ -45,7 +45,7 @@ fn check(recordings: &[Recording], what: &str) {
 fn written_before_read(recording: &Recording, what: &str) {
     let mut written = Vec::new();
     for call in &recording.calls {
-        let accumulates = call.spec.consts.contains(&("ACCUMULATE", Const::Bool(true)));
+        let accumulates = call.spec.consts.contains(&("ACCUMULATE".into(), Const::Bool(true)));
         for (at, (slot, access)) in call.args.iter().enumerate() {
             let Slot::Tensor(tensor) = slot else { continue };
             let needs = *access == Access::Read || (accumulates && at + 1 == call.args.len());

@@ -40,28 +40,28 @@ fn updates(target: &Target) -> Vec<Recording> {
     t.param("tall", Shape::Matrix { outputs: 40, inputs: 10 }, Init::Constant(0.0), Role::Weight);
     t.param("bias", Shape::Vector { c: 10 }, Init::Constant(0.0), Role::Bias);
     let mut recordings = Vec::new();
-    for entry in optim::ALL {
+    for entry in optim::ALL.iter() {
         let mut variants = vec![vec![], vec![("momentum", "0.9")]];
-        for setting in entry.settings {
-            let words = match setting.kind {
-                Kind::Flag { default } => vec![if default { "false" } else { "true" }],
-                Kind::Choice { words } => words.to_vec(),
+        for setting in &entry.settings {
+            let words: Vec<&str> = match &setting.kind {
+                Kind::Flag { default } => vec![if *default { "false" } else { "true" }],
+                Kind::Choice { words } => words.iter().map(String::as_str).collect(),
                 _ => vec![],
             };
-            variants.extend(words.iter().map(|word| vec![(setting.key, *word)]));
-            variants.extend(words.iter().map(|word| vec![("momentum", "0.9"), (setting.key, *word)]));
+            variants.extend(words.iter().map(|word| vec![(setting.key.as_str(), *word)]));
+            variants.extend(words.iter().map(|word| vec![("momentum", "0.9"), (setting.key.as_str(), *word)]));
         }
         let before = recordings.len();
         for variant in variants {
             let given: Vec<_> = variant.iter().map(|(key, word)| (key.to_string(), word.to_string())).collect();
             // Not every optimizer has momentum, and some choices need another.
-            if let Ok((optimizer, _)) = optim::build(entry.name, &given) {
+            if let Ok((optimizer, _)) = entry.build(&given) {
                 let tape = || Tape::over_layout(target, t.layout());
                 recordings.extend(CLIPS[..2].iter().map(|&clip| optim::record(optimizer.as_ref(), clip, tape())));
                 recordings.extend(optim::record_evaluation(optimizer.as_ref(), tape()));
             }
         }
-        let (rule, _) = optim::build(entry.name, &[]).expect("defaults fit together");
+        let (rule, _) = entry.build(&[]).expect("defaults fit together");
         let wrapped = optim::Lookahead { k: 5, alpha: 0.5 }.around(rule);
         let tape = || Tape::over_layout(target, t.layout());
         recordings.extend(CLIPS.iter().map(|&clip| optim::record(wrapped.as_ref(), clip, tape())));
@@ -182,7 +182,7 @@ fn subgroup_forms_are_not_portable() {
         let valid = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&link(spec).module);
         valid.is_err()
     });
-    let paths: BTreeSet<&str> = subgroup.map(|spec| spec.path).collect();
+    let paths: BTreeSet<_> = subgroup.map(|spec| spec.path).collect();
     assert!(paths.contains("conv2d/forward") && paths.contains("loss/finish"), "{paths:?}");
 }
 
@@ -192,6 +192,10 @@ fn files(spec: &Spec, path: &str, found: &mut BTreeSet<String>) {
         return;
     }
     let (_, text) = SHADERS.iter().find(|(name, _)| *name == path).unwrap_or_else(|| panic!("no shader {path}"));
+    imports(spec, text, found);
+}
+
+fn imports(spec: &Spec, text: &str, found: &mut BTreeSet<String>) {
     for name in text.lines().filter_map(|line| line.trim().strip_prefix("#import ")) {
         let mapped = spec.imports.iter().find(|(from, _)| *from == name).map_or(name, |(_, to)| *to);
         files(spec, &format!("shared/{mapped}"), found);
@@ -204,7 +208,15 @@ fn every_file_is_part_of_a_recorded_form() {
     for spec in all_forms().values() {
         // Each form afresh: the mapping of imports differs.
         let mut found = BTreeSet::new();
-        files(spec, spec.path, &mut found);
+        match &spec.source {
+            None => files(spec, &spec.path, &mut found),
+            // A rule's kernel is written around its file.
+            Some(source) => {
+                let rule = spec.path.split('.').next().unwrap_or_default();
+                found.insert(rule.to_owned());
+                source.pieces.iter().for_each(|piece| imports(spec, &piece.text, &mut found));
+            }
+        }
         used.extend(found);
     }
     let unused = SHADERS.iter().map(|(path, _)| *path).filter(|path| !used.contains(*path));
@@ -215,14 +227,16 @@ fn every_file_is_part_of_a_recorded_form() {
 #[test]
 fn files_keep_the_house_rules() {
     for (path, text) in SHADERS {
-        let first = text.lines().next().unwrap_or_default();
+        // A rule begins with its header, and says behind it what it is.
+        let rule = text.starts_with("//! source = ");
+        let first = text.lines().find(|line| !line.starts_with("//!")).unwrap_or_default();
         assert!(
             first.starts_with("// ") && first.len() > 10,
             "shaders/{path}.wgsl does not begin by saying what it is"
         );
         assert!(!text.contains("atomic<f32>"), "shaders/{path}.wgsl: WGSL has no float atomics");
         let mains = text.matches("fn main(").count();
-        let expected = usize::from(!path.starts_with("shared/"));
+        let expected = usize::from(!path.starts_with("shared/") && !rule);
         assert_eq!(mains, expected, "shaders/{path}.wgsl: entry points called main");
         assert_eq!(text.matches("@compute").count(), expected, "shaders/{path}.wgsl: entry points");
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);

@@ -3,7 +3,7 @@
 use pollster::block_on;
 use velograd::{
     check::selftest::{OPTIMIZER_CASES, OptimizerInputs, narrow, optimizer_bound},
-    optim::{self, Entry, Kind, Lookahead, Optimizer, Stepper},
+    optim::{self, Kind, Lookahead, Optimizer, Rule, Stepper},
 };
 
 use super::{has, pairs, worst};
@@ -60,6 +60,11 @@ fn identities() {
             &[("beta2", "0.95"), ("weight_decay", "0.1")],
         ),
         ("rmsprop", &[("alpha", "0"), ("lr", "0.001")], "adam", &[("beta1", "0"), ("beta2", "0")]),
+        ("nadamw", &[("beta1", "0")], "adamw", &[("beta1", "0")]),
+        ("ademamix", &[("alpha", "0")], "adam", &[]),
+        ("signum", &[("momentum", "0"), ("lr", "0.001")], "lion", &[("beta1", "0"), ("lr", "0.001")]),
+        ("lars", &[("lr", "0.01"), ("momentum", "0.9")], "sgd", &[("lr", "0.01"), ("momentum", "0.9")]),
+        ("lamb", &[("weight_decay", "0"), ("eps", "1e-8")], "adam", &[]),
     ];
     for (a, set_a, b, set_b) in same {
         let (one, other) = (after(build(a, set_a), &inputs), after(build(b, set_b), &inputs));
@@ -73,9 +78,9 @@ fn identities() {
 fn a_whole_lookahead_is_none() {
     let Some(_) = gpu() else { return };
     let inputs = OptimizerInputs::new(&[3, 1030], 7);
-    for entry in optim::ALL {
-        let wrapped = Lookahead { k: 2, alpha: 1.0 }.around(build(entry.name, &[]));
-        assert!(after(wrapped, &inputs) == after(build(entry.name, &[]), &inputs), "{}", entry.name);
+    for entry in optim::ALL.iter() {
+        let wrapped = Lookahead { k: 2, alpha: 1.0 }.around(build(&entry.name, &[]));
+        assert!(after(wrapped, &inputs) == after(build(&entry.name, &[]), &inputs), "{}", entry.name);
     }
 }
 
@@ -84,8 +89,8 @@ fn a_whole_lookahead_is_none() {
 fn a_lookahead_of_zero_returns() {
     let Some(_) = gpu() else { return };
     let inputs = OptimizerInputs::new(&[3, 1030], 6);
-    for entry in optim::ALL {
-        let wrapped = Lookahead { k: 3, alpha: 0.0 }.around(build(entry.name, &[]));
+    for entry in optim::ALL.iter() {
+        let wrapped = Lookahead { k: 3, alpha: 0.0 }.around(build(&entry.name, &[]));
         assert!(after(wrapped, &inputs) == narrow(&inputs.params), "{}", entry.name);
     }
 }
@@ -99,10 +104,10 @@ fn a_rate_of_zero_moves_nothing() {
     let decay = ("weight_decay", "0.1");
     let without_rate =
         [("amvt", "wd_mode", "literal"), ("adabelief", "wd_mode", "fixed"), ("laprop", "official", "true")];
-    for entry in optim::ALL {
+    for entry in optim::ALL.iter() {
         let sets = variants(entry).filter(|set| !set.contains(&("variant", "airbench")));
         for set in sets.map(|set| [&set[..], &[decay]].concat()) {
-            let Ok((rule, settings)) = optim::build(entry.name, &pairs(&set)) else { continue };
+            let Ok((rule, settings)) = entry.build(&pairs(&set)) else { continue };
             let mut stepper = block_on(Stepper::new(gpu, rule, &narrow(&inputs.params))).unwrap();
             stepper.set_lr(0.0);
             for (grads, &loss) in inputs.grads.iter().zip(&inputs.losses) {
@@ -133,15 +138,15 @@ fn velograd_contains_lookahead() {
 }
 
 /// The defaults, momentum, and each flag and each word of a choice other than by default, alone and with momentum.
-fn variants(entry: &'static Entry) -> impl Iterator<Item = Vec<(&'static str, &'static str)>> {
-    let momentum = entry.settings.iter().any(|s| s.key == "momentum").then_some(("momentum", "0.9"));
-    let others = entry.settings.iter().flat_map(|setting| {
-        let words = match setting.kind {
-            Kind::Flag { default } => vec![if default { "false" } else { "true" }],
-            Kind::Choice { words } => words[1..].to_vec(),
+pub(super) fn variants(rule: &Rule) -> impl Iterator<Item = Vec<(&str, &str)>> {
+    let momentum = rule.settings.iter().any(|s| s.key == "momentum").then_some(("momentum", "0.9"));
+    let others = rule.settings.iter().flat_map(|setting| {
+        let words: Vec<&str> = match &setting.kind {
+            Kind::Flag { default } => vec![if *default { "false" } else { "true" }],
+            Kind::Choice { words } => words[1..].iter().map(String::as_str).collect(),
             _ => vec![],
         };
-        words.into_iter().map(|word| vec![(setting.key, word)])
+        words.into_iter().map(|word| vec![(setting.key.as_str(), word)])
     });
     let all: Vec<_> = std::iter::once(vec![]).chain(others).collect();
     let with = all.clone().into_iter().filter_map(move |set| Some([&[momentum?], &set[..]].concat()));
@@ -160,12 +165,12 @@ fn zero_gradients_move_nothing() {
         }
     }
     let start = narrow(&inputs.params);
-    for entry in optim::ALL {
+    for entry in optim::ALL.iter() {
         for set in variants(entry).filter(|set| !set.contains(&("variant", "airbench"))) {
             let decays =
                 entry.settings.iter().filter(|s| s.key.ends_with("weight_decay") && s.key != "decoupled_weight_decay");
-            let set: Vec<_> = set.into_iter().chain(decays.map(|s| (s.key, "0"))).collect();
-            let Ok((rule, _)) = optim::build(entry.name, &pairs(&set)) else { continue }; // Nesterov's without momentum
+            let set: Vec<_> = set.into_iter().chain(decays.map(|s| (s.key.as_str(), "0"))).collect();
+            let Ok((rule, _)) = entry.build(&pairs(&set)) else { continue }; // Nesterov's without momentum
             for (tensor, values) in after(rule, &inputs).iter().enumerate() {
                 for (i, value) in values.iter().enumerate().filter(|(i, _)| dead(tensor, *i)) {
                     assert!(*value == start[tensor][i], "{} {set:?}: [{tensor}][{i}]", entry.name);
@@ -188,6 +193,9 @@ fn zero_gradients_move_nothing() {
         ("amvt", &[("wd_mode", "decoupled")], 1.0 - 0.01 * 0.1),
         ("nadam", &[("decoupled_weight_decay", "true")], 1.0 - 0.01 * 0.1),
         ("vradam", &[("beta3", "0")], 1.0 - 0.01 * 0.1),
+        ("nadamw", &[], 1.0 - 0.01 * 0.1),
+        ("signum", &[("wd_mode", "decoupled")], 1.0 - 0.01 * 0.1),
+        ("ademamix", &[], 1.0 - 0.01 * 0.1),
         ("vradam", &[("beta3", "1e20")], 1.0 - 0.01 / 11.0 * 0.1),
     ];
     for (name, set, factor) in decays {

@@ -45,6 +45,10 @@ fn first_steps() {
         ("vradam", 1.0),
         ("mvngrad", 1.0 / 0.9),
         ("lion", 1.0),
+        ("nadamw", 1.9),
+        ("signum", 1.0),
+        ("ademamix", 1.0002),
+        ("lamb", 1.0),
         ("adan", 1.0),
     ];
     for (name, size) in sizes {
@@ -77,6 +81,8 @@ fn first_steps_that_follow_the_gradient() {
         ("adadelta", &[], |g| 1e-6_f64.sqrt() / (0.1 * g * g + 1e-6).sqrt() * g),
         // Not rectified yet.
         ("radam", &[], |g| g),
+        // A tensor of zeros has no norm to take a share of.
+        ("lars", &[("weight_decay", "0.1")], |g| g),
         // eps inside the root is a floor of 1e-4 below it: 10 g at a rate of 0.001, whatever is smaller.
         ("amvt", &[], |g| g / ((1.0 + 0.81) * g * g + 1e-8).sqrt()),
         ("amvt", &[("eps_mode", "outside")], |g| g / (1.0 + 0.81 * g * g / (g * g + 1e-8)).sqrt() / (g.abs() + 1e-8)),

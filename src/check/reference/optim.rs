@@ -1,63 +1,23 @@
-//! Optimizers over parameters in f64, one file each: exactly the formulas, one element after the other.
+//! Optimizers over parameters in f64: exactly the formulas, one element after the other.
 //!
 //! A gradient or loss that is not finite makes [`Optimizer::step`] do nothing at all: neither parameters nor state nor
 //! the count of updates change.
 
-mod adabelief;
-mod adabound;
-mod adadelta;
-mod adagrad;
-mod adam;
-mod adamw;
-mod adan;
-mod amvt;
-mod laprop;
-mod lion;
+mod element;
 mod lookahead;
 mod muon;
-mod mvngrad;
-mod nadam;
 mod no_decay;
-mod radam;
-mod rmsprop;
+mod rules;
 mod schedulefree;
-mod sgd;
 mod velograd;
-mod vradam;
 
-pub use adabelief::{AdaBelief, BeliefDecay};
-pub use adabound::AdaBound;
-pub use adadelta::Adadelta;
-pub use adagrad::Adagrad;
-pub use adam::Adam;
-pub use adamw::AdamW;
-pub use adan::Adan;
-pub use amvt::{Amvt, AmvtDecay, EpsMode};
-pub use laprop::LaProp;
-pub use lion::Lion;
 pub use lookahead::Lookahead;
 pub use muon::{Muon, newton_schulz};
-pub use mvngrad::{MvnDecay, MvnGrad};
-pub use nadam::NAdam;
 pub use no_decay::NoDecay;
-pub use radam::RAdam;
-pub use rmsprop::RmsProp;
 pub use schedulefree::ScheduleFree;
-pub use sgd::Sgd;
 pub use velograd::{DecayNorm, Scope, VeloGrad};
-pub use vradam::{NormOf, VrAdam};
 
-/// The body of `set` where every setting is a field of its name.
-macro_rules! settable {
-    ($self:ident, $key:ident, $value:ident, $($field:ident),+) => {{
-        match $key {
-            $(stringify!($field) => $self.$field = $value.parse().ok()?,)+
-            _ => return None,
-        }
-        Some(())
-    }};
-}
-use settable;
+use element::ElementWise;
 
 /// An optimizer over a list of tensors. State starts at the first step; the tensors must stay the same from then on.
 pub trait Optimizer {
@@ -95,24 +55,8 @@ pub fn build(name: &str, settings: &[(String, String)]) -> Option<Box<dyn Optimi
     let mut optimizer: Box<dyn Optimizer> = match name {
         "muon" => Box::new(Muon::default()),
         "schedulefree" => Box::new(ScheduleFree::default()),
-        "sgd" => Box::new(Sgd::default()),
         "velograd" => Box::new(VeloGrad::default()),
-        "adam" => Box::new(Adam::default()),
-        "adamw" => Box::new(AdamW::default()),
-        "rmsprop" => Box::new(RmsProp::default()),
-        "adagrad" => Box::new(Adagrad::default()),
-        "adadelta" => Box::new(Adadelta::default()),
-        "nadam" => Box::new(NAdam::default()),
-        "radam" => Box::new(RAdam::default()),
-        "adabelief" => Box::new(AdaBelief::default()),
-        "laprop" => Box::new(LaProp::default()),
-        "adabound" => Box::new(AdaBound::default()),
-        "amvt" => Box::new(Amvt::default()),
-        "vradam" => Box::new(VrAdam::default()),
-        "mvngrad" => Box::new(MvnGrad::default()),
-        "lion" => Box::new(Lion::default()),
-        "adan" => Box::new(Adan::default()),
-        _ => return None,
+        _ => Box::new(ElementWise::new(name)?),
     };
     for (key, value) in settings {
         optimizer.set(key, value)?;

@@ -38,6 +38,8 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
     ("adam", &[("beta1", "0"), ("beta2", "0")]),
     ("adamw", &[]),
     ("adamw", &[("lr", "0.01"), ("weight_decay", "0.1"), ("amsgrad", "true"), ("no_decay", LEFT_OUT)]),
+    ("nadamw", &[]),
+    ("nadamw", &[("lr", "0.01"), ("weight_decay", "0.1"), ("no_decay", LEFT_OUT)]),
     ("rmsprop", &[]),
     // The larger eps: without it, an element whose gradient and decay nearly cancel magnifies its rounding errors.
     (
@@ -94,10 +96,56 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
     ("mvngrad", &[("weight_decay", "0.01"), ("wd_mode", "l2"), ("no_decay", LEFT_OUT)]),
     ("lion", &[]),
     ("lion", &[("beta1", "0.95"), ("weight_decay", "0.1"), ("no_decay", LEFT_OUT)]),
+    ("signum", &[]),
+    ("signum", &[("momentum", "0"), ("lookahead", "4,0.5")]),
+    ("signum", &[("weight_decay", "0.1"), ("momentum", "0.8"), ("no_decay", LEFT_OUT)]),
+    ("signum", &[("weight_decay", "0.1"), ("wd_mode", "decoupled"), ("no_decay", LEFT_OUT)]),
+    ("ademamix", &[]),
+    (
+        "ademamix",
+        &[
+            ("beta3", "0.99"),
+            ("alpha", "5"),
+            ("beta3_warmup", "9"),
+            ("alpha_warmup", "7"),
+            ("weight_decay", "0.1"),
+            ("no_decay", LEFT_OUT),
+        ],
+    ),
+    ("ademamix", &[("beta1", "0"), ("beta3_warmup", "40"), ("alpha_warmup", "40")]),
+    ("lars", &[("lr", "0.1"), ("weight_decay", "0.1"), ("no_decay", LEFT_OUT)]),
+    (
+        "lars",
+        &[
+            ("lr", "0.1"),
+            ("momentum", "0.9"),
+            ("dampening", "0.5"),
+            ("trust_coeff", "0.02"),
+            ("weight_decay", "0.01"),
+            ("no_decay", LEFT_OUT),
+        ],
+    ),
+    (
+        "lars",
+        &[("lr", "0.1"), ("momentum", "0.9"), ("nesterov", "true"), ("always_adapt", "true"), ("trust_coeff", "0.01")],
+    ),
+    ("lars", &[("lr", "0.01"), ("trust_clip", "true"), ("always_adapt", "true"), ("lookahead", "3,0.5")]),
+    ("lamb", &[("weight_decay", "0.02"), ("no_decay", LEFT_OUT)]),
+    (
+        "lamb",
+        &[
+            ("lr", "0.01"),
+            ("weight_decay", "0.1"),
+            ("trust_clip", "true"),
+            ("bias_correction", "false"),
+            ("no_decay", LEFT_OUT),
+        ],
+    ),
+    ("lamb", &[("weight_decay", "0"), ("always_adapt", "true"), ("grad_averaging", "false")]),
     ("adan", &[("weight_decay", "0.02"), ("lookahead", "3,0.8"), ("no_decay", LEFT_OUT)]),
     ("adan", &[("lr", "0.01"), ("weight_decay", "0.02"), ("no_prox", "true"), ("no_decay", LEFT_OUT)]),
     ("muon", &[]),
-    ("muon", &[("weight_decay", "0.1"), ("scale", "flat"), ("aux_weight_decay", "0.1"), ("no_decay", LEFT_OUT)]),
+    ("muon", &[("weight_decay", "0.1"), ("scale", "keller"), ("aux_weight_decay", "0.1"), ("no_decay", LEFT_OUT)]),
     ("muon", &[("nesterov", "false"), ("ns_steps", "2"), ("scale", "none"), ("aux_lr", "0.01"), ("aux_beta1", "0")]),
     ("muon", &[("lr", "0.002"), ("scale", "match_rms_adamw"), ("momentum", "0.5")]),
     ("muon", &[("variant", "airbench"), ("lr", "0.1"), ("momentum", "0.6"), ("ns_steps", "3")]),
@@ -242,8 +290,9 @@ pub fn optimizer_case(name: &str, set: &[(&str, &str)]) -> Result<OptimizerCase>
         return Ok(OptimizerCase { optimizer, reference: truth(&given), left_out: vec![] });
     };
     let left_out: Vec<usize> = left_out.split(',').map(|i| i.parse().expect("an index")).collect();
-    let decays = optim::find(name)?.settings.iter().filter(|s| ["weight_decay", "aux_weight_decay"].contains(&s.key));
-    let without: Vec<_> = given.iter().cloned().chain(decays.map(|s| (s.key.to_owned(), "0".to_owned()))).collect();
+    let rule = optim::find(name)?;
+    let decays = rule.settings.iter().filter(|s| ["weight_decay", "aux_weight_decay"].contains(&s.key.as_str()));
+    let without: Vec<_> = given.iter().cloned().chain(decays.map(|s| (s.key.clone(), "0".to_owned()))).collect();
     let reference = reference::optim::NoDecay::new(truth(&given), truth(&without), &left_out);
     Ok(OptimizerCase { optimizer, reference: Box::new(reference), left_out })
 }

@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut rows = Vec::new();
     for &&(stem, precision, batch_size, optimizer) in &configurations {
         let stem = stems.then_some(stem);
-        let subject = Subject { stem, precision, batch_size, optimizer: optimizer.to_owned(), ..subject.clone() };
+        let subject = Subject { stem, precision, batch_size, optimizer: optimizer.into(), ..subject.clone() };
         let row = row(&gpu, &subject, &arguments.tune, steps)?;
         if !arguments.json {
             line(&row);
@@ -101,7 +101,7 @@ fn row(gpu: &Gpu, subject: &Subject, tune: &TuneFlags, steps: u32) -> Result<Val
             "stem": subject.stem.map(|stem| Stem::from(stem).name()),
             "precision": if subject.precision == Mixed { "mixed" } else { "f32" },
             "batch": subject.batch_size,
-            "optimizer": subject.optimizer,
+            "optimizer": subject.optimizer.name(),
             "error": message,
         }),
         other => other?,

@@ -25,7 +25,7 @@ use crate::{
         signals::Stop,
     },
     lab::experiment::{self, Ended, Experiment, Variant},
-    models, optim,
+    models,
     training::Options,
 };
 
@@ -157,12 +157,13 @@ fn check<'a, R: Args + Default>(
         return Err(Error::setting("seeds", 0, "at least 1"));
     }
     if let Some(twice) = variants.iter().enumerate().find(|(i, v)| variants[..*i].iter().any(|w| w.label == v.label)) {
-        return Err(Error::config(format!("`{}` is there twice", twice.1.label), "name each optimizer once"));
+        let hint = "name each optimizer once; a rule is called by its file's name";
+        return Err(Error::config(format!("`{}` is there twice", twice.1.label), hint));
     }
     for Variant { optimizer, set, .. } in variants {
-        optim::find(optimizer).map_err(|error| error.of_setting("optimizers"))?;
-        let wrong = |key: &str, value: &str| optim::build(optimizer, &[(key.into(), value.into())]).is_err();
-        optim::build(optimizer, set).map_err(|error| layers.locate_set(error, optimizer, wrong))?;
+        optimizer.rule().map_err(|error| error.of_setting("optimizers"))?;
+        let wrong = |key: &str, value: &str| optimizer.build(&[(key.into(), value.into())]).is_err();
+        optimizer.build(set).map_err(|error| layers.locate_set(error, optimizer.name(), wrong))?;
     }
     flags.run.check()?;
     Ok(out)

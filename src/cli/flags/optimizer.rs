@@ -1,10 +1,12 @@
 //! Update rules and their settings.
 
+use std::path::{Path, absolute};
+
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::values;
-use crate::optim;
+use crate::{host::rule_file, optim};
 
 /// One update rule.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -35,9 +37,13 @@ impl RuleFlags {
     }
 }
 
-/// A rule's name as it is known, whatever its case; one that is not known stays as it is, to be refused where the rule is built.
+/// A rule's name as it is known, whatever its case, or the path of its file as it is from any folder; a name that is not known stays
+/// as it is, to be refused where the rule is built.
 pub fn canonical(name: &str) -> String {
-    optim::find(name).map_or_else(|_| name.to_owned(), |entry| entry.name.to_owned())
+    if rule_file::is_path(name) {
+        return absolute(Path::new(name)).map_or_else(|_| name.to_owned(), |path| path.display().to_string());
+    }
+    optim::find(name).map_or_else(|_| name.to_owned(), |rule| rule.name.clone())
 }
 
 /// Several update rules.
@@ -45,8 +51,8 @@ pub fn canonical(name: &str) -> String {
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Optimizer")]
 pub struct RulesFlags {
-    /// The update rules, by their names with commas
-    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    /// The update rules, names and files with rules of one's own (docs/RULES.md), with commas between them
+    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE.wgsl,...")]
     #[serde(with = "values::names")]
     pub optimizers: Vec<String>,
     /// A setting of one optimizer, as often as needed

@@ -24,9 +24,10 @@ use crate::{
     host::{
         loader::ReadAhead,
         pretrained::Pretrained,
+        rule_file,
         run::{Recipe, run_json},
     },
-    optim::{self, Settings},
+    optim::{RuleChoice, Settings},
     program::{params::Layout, target::Target},
     training::{Options, Trainer, weights::Weights, whiten::first_weights},
 };
@@ -49,28 +50,33 @@ impl Asked {
         Ok(Self { layers, preset, flags, remarks })
     }
 
-    pub fn optimizer(&self) -> String {
-        given(self.flags.run.rules.optimizer.clone())
+    /// The update rule; of a run that was `begun` with this `run.json`, in the text that it was begun with.
+    pub fn rule(&self, begun: Option<&Value>) -> Result<RuleChoice> {
+        let argument = given(self.flags.run.rules.optimizer.clone());
+        let rule = match begun {
+            Some(run) => rule_file::resumed(run, &argument),
+            None => rule_file::choose(&argument),
+        };
+        rule.map_err(|error| error.of_setting("optimizer"))
     }
 
     /// Refuses what can be refused without a device or data.
-    pub fn check(&self) -> Result<()> {
-        let name = self.optimizer();
-        optim::find(&name).map_err(|error| error.of_setting("optimizer"))?;
-        let wrong = |key: &str, value: &str| optim::build(&name, &[(key.into(), value.into())]).is_err();
-        let built = optim::build(&name, &self.flags.run.rules.set);
-        built.map_err(|error| self.layers.locate_set(error, &name, wrong))?;
+    pub fn check(&self, begun: Option<&Value>) -> Result<()> {
+        let rule = self.rule(begun)?;
+        let wrong = |key: &str, value: &str| rule.build(&[(key.into(), value.into())]).is_err();
+        let built = rule.build(&self.flags.run.rules.set);
+        built.map_err(|error| self.layers.locate_set(error, rule.name(), wrong))?;
         self.flags.run.check()
     }
 
     /// What they are on a device, with the data. A run that goes on was `begun` with this `run.json`.
     pub fn on(self, gpu: Gpu, init: Option<&Pretrained>, begun: Option<(&resume::Target, &Value)>) -> Result<Setup> {
+        let optimizer = self.rule(begun.map(|(_, run)| run))?;
         let Self { layers, preset, flags, remarks } = self;
         remarks.iter().for_each(|text| remark(text));
         explain(layers.explained());
         let run = &flags.run;
-        let (optimizer, set, seed) =
-            (given(flags.run.rules.optimizer.clone()), flags.run.rules.set.clone(), given(flags.seed));
+        let (set, seed) = (flags.run.rules.set.clone(), given(flags.seed));
         let (precision, target) = given(run.precision.precision).on(&gpu)?;
         let config = init.map(|init| given(flags.init_head).config(init));
         let options = run.options(precision, config)?;
@@ -90,10 +96,10 @@ impl Asked {
         let products = plans.products();
         if flags.selftest == Some(Selftest::Short) {
             let choices = products.iter().map(|(_, choice)| *choice);
-            let assured = || block_on(selftest::assure(&gpu, &plans.target, choices, &options.optimizer));
+            let assured = || block_on(selftest::assure(&gpu, &plans.target, choices, options.optimizer.name()));
             live::during("comparing the device's kernels with CPU values", assured)?;
         }
-        let (_, settings) = optim::build(&options.optimizer, &options.set)?;
+        let (_, settings) = options.optimizer.build(&options.set)?;
         let mut recipe = recipe_of(&flags)?;
         recipe::resolve(&mut recipe, preset, &options, dataset.as_ref(), data_seed);
         run.tune.keep(&plans.target, &products, &mut recipe);

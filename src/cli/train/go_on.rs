@@ -17,10 +17,10 @@ use crate::{
     host::{
         identity,
         pretrained::Pretrained,
+        rule_file,
         run::{self, Folder, Lock, Resume, read_run},
         signals::Stop,
     },
-    optim,
     training::{Options, Position, weights::Weights},
 };
 
@@ -77,17 +77,22 @@ impl<'a> Begun<'a> {
         layers.push(begun.clone());
         let asked = Asked::new(&layers, layers.preset().unwrap_or(Preset::Paper))?;
         // What images are normalized by may need the images, and is compared with them.
-        let but: &[&str] = if more_steps { &["normalize", "max-steps", "preset"] } else { &["normalize", "preset"] };
-        let differences = resume::differences::<TrainFlags>(&begun, recipe_of(&asked.flags)?, but)?;
-        let (_, settings) = optim::build(&asked.optimizer(), &asked.flags.run.rules.set)?;
+        let mut but = vec!["normalize", "preset"];
+        but.extend(more_steps.then_some("max-steps"));
+        let rule = asked.rule(Some(&run))?;
+        let (_, settings) = rule.build(&asked.flags.run.rules.set)?;
+        // A rule from a file is its text, wherever that lies by now.
+        but.extend((!run["rule"].is_null() && rule.text().is_some()).then_some("optimizer"));
+        let differences = resume::differences::<TrainFlags>(&begun, recipe_of(&asked.flags)?, &but)?;
         let facts = json!({
             "version": identity::VERSION,
             "dataset": run["dataset"],
-            "optimizer": asked.optimizer(),
+            "optimizer": rule.name(),
+            "rule": rule_file::to_json(&rule),
             "settings": settings.to_json(),
         });
         run::refuse_differences(&path, &[run::other_facts(&run, &facts), differences].concat())?;
-        asked.check()?;
+        asked.check(Some(&run))?;
         let longer = extend.is_some() || more_steps;
         if longer && !run["result"]["diverged"].is_null() {
             let hint = "another run can start from weights of before: 'init' takes checkpoints as well";

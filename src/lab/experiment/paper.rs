@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     error::{Error, Result, suggest},
-    optim::{self, Settings},
+    optim::{RuleChoice, Settings},
 };
 
 /// What the paper's notebook sets of its three optimizers. The decay of Adam and SGD is an L2 penalty.
@@ -50,12 +50,13 @@ impl fmt::Display for Base {
 
 impl Base {
     /// What of an optimizer's settings is not the rule's default.
-    pub fn settings(self, optimizer: &str) -> Vec<(String, String)> {
+    pub fn settings(self, optimizer: &RuleChoice) -> Vec<(String, String)> {
         let own = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
         self.of(optimizer).map_or_else(Vec::new, own)
     }
 
-    fn of(self, optimizer: &str) -> Option<&'static [(&'static str, &'static str)]> {
+    fn of(self, optimizer: &RuleChoice) -> Option<&'static [(&'static str, &'static str)]> {
+        let RuleChoice::Named(optimizer) = optimizer else { return None };
         let paper = PAPER.iter().filter(|_| self == Self::Paper);
         paper.filter(|(name, _)| name.eq_ignore_ascii_case(optimizer)).map(|(_, pairs)| *pairs).next()
     }
@@ -65,9 +66,9 @@ impl Base {
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown optimizer or setting, or a value out of its range.
-    pub fn line(self, optimizer: &str, set: &[(String, String)], rates: Option<&str>) -> Result<String> {
-        let (_, settings) = optim::build(optimizer, set)?;
-        let defaults = Settings::parse(optim::find(optimizer)?, &[])?;
+    pub fn line(self, optimizer: &RuleChoice, set: &[(String, String)], rates: Option<&str>) -> Result<String> {
+        let (_, settings) = optimizer.build(set)?;
+        let defaults = Settings::parse(&*optimizer.rule()?, &[])?;
         let paper = self.of(optimizer);
         let mut words = vec![];
         let (given, default) = (settings.to_json(), defaults.to_json());
@@ -104,22 +105,24 @@ fn number(value: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Base, PAPER};
-    use crate::optim;
+    use crate::optim::RuleChoice;
 
     #[test]
     fn the_table_fits_the_registry() {
         for (name, _) in PAPER {
-            optim::build(name, &Base::Paper.settings(name)).unwrap();
-            assert!(Base::Default.settings(name).is_empty());
+            let rule = RuleChoice::from(name);
+            rule.build(&Base::Paper.settings(&rule)).unwrap();
+            assert!(Base::Default.settings(&rule).is_empty());
         }
     }
 
     #[test]
     fn a_line_says_what_is_compared() {
         let with = |base: Base, name: &str, more: &[(&str, &str)]| {
-            let mut set = base.settings(name);
+            let rule = RuleChoice::from(name);
+            let mut set = base.settings(&rule);
             set.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-            base.line(name, &set, None).unwrap()
+            base.line(&rule, &set, None).unwrap()
         };
         let paper = |name, more| with(Base::Paper, name, more);
         assert_eq!(paper("velograd", &[]), "velograd: lr=0.0015 (as in the VeloGrad paper)");
@@ -131,7 +134,8 @@ mod tests {
         assert_eq!(paper("lion", &[]), "lion: lr=1e-4 (the rule's defaults)");
         assert_eq!(paper("lion", &[("beta1", "0.95")]), "lion: lr=1e-4, beta1=0.95 (as set)");
         assert_eq!(with(Base::Default, "sgd", &[]), "sgd: lr=0.001 (the rule's defaults)");
-        let swept = Base::Paper.line("sgd", &Base::Paper.settings("sgd"), Some("1e-4:1e-1:log7")).unwrap();
+        let sgd = RuleChoice::from("sgd");
+        let swept = Base::Paper.line(&sgd, &Base::Paper.settings(&sgd), Some("1e-4:1e-1:log7")).unwrap();
         assert!(swept.starts_with("sgd: lr=1e-4:1e-1:log7, momentum=0.9"), "{swept}");
     }
 }

@@ -25,7 +25,7 @@ pub fn chrome_trace(profile: &Profile, device: &str) -> Value {
         let end = at + 1e6 * event.seconds;
         let floor = 1e6 * profile.ceilings.floor(event.bytes, event.flop);
         let args = json!({ "where": event.label, "form": event.form, "flop": event.flop, "bytes": event.bytes, "floor_us": floor });
-        events.push(span(2, event.kernel, event.part, at, end, args));
+        events.push(span(2, &event.kernel, event.part, at, end, args));
         at = end;
     }
     events.push(span(1, part, "part", since, at, json!({})));

@@ -30,8 +30,8 @@ pub struct Muon {
     pub weight_decay: f64,
     /// The variant of the CIFAR-10 speed record instead of the published one.
     pub airbench: bool,
-    /// The factor of the rate: `keller` (root of at least 1 and the quotient of the last two dimensions), `flat` (of the
-    /// matrix's), `none`, `match_rms_adamw` (0.2 roots of the longer side).
+    /// The factor of the rate: `flat` (root of at least 1 and the quotient of rows and columns), `keller` (of the last two
+    /// dimensions, the rule before KellerJordan/Muon's pull request 60), `none`, `match_rms_adamw` (0.2 roots of the longer side).
     pub scale: String,
     /// SGD with Nesterov momentum for the rest instead of AdamW.
     pub aux_sgd: bool,
@@ -69,7 +69,7 @@ impl Default for Muon {
             ns_steps: 5,
             weight_decay: 0.0,
             airbench: false,
-            scale: "keller".into(),
+            scale: "flat".into(),
             aux_sgd: false,
             aux_momentum: 0.85,
             aux_lr: 3e-4,

@@ -1,0 +1,290 @@
+//! A rule's file under given settings: its constants, its numbers per update and its kernels.
+
+mod kernels;
+
+use std::sync::{Arc, Mutex};
+
+use super::{
+    Fault, RuleFile,
+    expression::{Expression, Products},
+    header::{self, INITIAL_LR, Kept, Over},
+    kernel,
+};
+use crate::{
+    error::{Error, Result},
+    optim::{Kind, Setting, Settings, Start, Value},
+    program::shader::Spec,
+};
+
+/// A rule's file under given settings: what is recorded and computed for it.
+#[derive(Debug)]
+pub struct Variant {
+    file: Arc<RuleFile>,
+    name: String,
+    settings: Settings,
+    constants: Vec<(String, bool)>,
+    /// Which words of state there are.
+    state: Vec<bool>,
+    /// Which numbers the device keeps.
+    kept: Vec<bool>,
+    /// Which scalars a kernel reads.
+    read: Vec<bool>,
+    /// What is known of each scalar's products.
+    products: Mutex<Vec<Products>>,
+    /// Fields of `Sizes`, apart from the number of elements.
+    sizes: Vec<(String, f32)>,
+    /// The kernel of the update.
+    pub update: Spec,
+    /// The kernel of the sums, for a rule that measures.
+    pub measure: Option<Spec>,
+    /// The kernel of the numbers that the device keeps.
+    pub keep: Option<Spec>,
+}
+
+impl Variant {
+    /// The rule under these settings, its kernels linked and checked where the text came from outside the program.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where settings do not fit together, a number is none with them, or the WGSL is not valid.
+    pub fn new(file: &Arc<RuleFile>, name: &str, settings: Settings) -> Result<Self> {
+        let header = &file.header;
+        let constants = constants(file, &settings);
+        for (that, otherwise) in &header.requirements {
+            if !file.decided(that, &settings, &constants) {
+                return Err(Error::config(format!("{name}: {otherwise}"), ""));
+            }
+        }
+        let holds = |condition: &Option<Expression>| {
+            condition.as_ref().is_none_or(|condition| file.decided(condition, &settings, &constants))
+        };
+        let state = header.state.iter().map(|state| holds(&state.condition)).collect();
+        let kept: Vec<bool> = header.kept.iter().map(|kept| holds(&kept.condition)).collect();
+        let products = Mutex::new(header.scalars.iter().map(|_| Products::default()).collect());
+        let spec = Spec::new(file.kernel.clone());
+        let (file, update) = (file.clone(), spec.clone());
+        let mut variant = Self {
+            file,
+            name: name.to_owned(),
+            settings,
+            constants,
+            state,
+            kept,
+            read: vec![],
+            products,
+            sizes: vec![],
+            update,
+            measure: None,
+            keep: None,
+        };
+        variant.numbers()?;
+        variant.write()?;
+        Ok(variant)
+    }
+
+    /// Fixes the numbers that do not change, and refuses what is none.
+    fn numbers(&mut self) -> Result<()> {
+        let header = &self.file.header;
+        self.read = header.scalars.iter().map(|scalar| self.reads_scalar(&scalar.name)).collect();
+        let rows = header.scalars.iter().zip(&self.read).filter(|(scalar, read)| scalar.of_t && **read);
+        if let Some((scalar, _)) = rows.clone().nth(4) {
+            let message = "the rule reads five scalars that change with t; at most four are possible";
+            let fault = Fault::new(scalar.place, message).hint("a scalar that other scalars alone read is not counted");
+            return Err(self.file.fault(&fault));
+        }
+        // Early updates and late ones: a correction that divides by zero does so at once.
+        for t in [1, 2, 3, 10, 100, 1000, 100_000] {
+            for ((scalar, value), read) in header.scalars.iter().zip(self.scalars(t)).zip(&self.read) {
+                if *read && !(value as f32).is_finite() {
+                    let message = format!("with these settings `{}` is {value} in update {t}", scalar.name);
+                    return Err(self.file.fault(&Fault::new(scalar.place, message)));
+                }
+            }
+        }
+        let settings = header.settings.iter().filter(|setting| self.reads_setting(setting));
+        let settings = settings.map(|s| (kernel::setting_field(&s.key), number(&self.settings, &s.key) as f32));
+        let fixed = header.scalars.iter().zip(self.scalars(1)).zip(&self.read);
+        let fixed = fixed.filter(|((scalar, _), read)| !scalar.of_t && **read);
+        let fixed = fixed.map(|((scalar, value), _)| (kernel::scalar_field(&scalar.name), value as f32));
+        self.sizes = settings.chain(fixed).collect();
+        if self.sizes.len() > MOST_SIZES {
+            let message = format!("the rule reads {} settings and scalars that do not change", self.sizes.len());
+            let fault = Fault::new((1, 1), message).hint(format!("at most {MOST_SIZES} are possible"));
+            return Err(self.file.fault(&fault));
+        }
+        Ok(())
+    }
+
+    /// Whether a kernel reads the scalar of this name.
+    fn reads_scalar(&self, name: &str) -> bool {
+        self.file.uses.update.iter().any(|used| used == name) || self.keeping_reads(name)
+    }
+
+    /// Whether a kernel reads the number among the settings of this name.
+    fn reads_setting(&self, setting: &Setting) -> bool {
+        let key = &setting.key;
+        let keeping = key != "lr" && is_number(setting) && self.keeping_reads(key);
+        keeping || self.file.uses.settings.contains(key)
+    }
+
+    /// Whether the numbers that the device keeps are computed from this one.
+    fn keeping_reads(&self, name: &str) -> bool {
+        self.kept().any(|kept| kept.next.names().any(|(used, _)| used == name))
+    }
+
+    /// Every scalar of the header in update `t`.
+    fn scalars(&self, t: u64) -> Vec<f64> {
+        let scalars = &self.file.header.scalars;
+        let mut products = self.products.lock().unwrap_or_else(|e| e.into_inner());
+        let mut values: Vec<f64> = Vec::with_capacity(scalars.len());
+        for (scalar, products) in scalars.iter().zip(products.iter_mut()) {
+            let of = |name: &str| match scalars[..values.len()].iter().position(|s| s.name == name) {
+                Some(index) => values[index],
+                None if name == "t" => t as f64,
+                None => known(&self.settings, &self.constants, name),
+            };
+            // A run that is resumed multiplies from the first factor on, once.
+            products.most = t.saturating_mul(2).saturating_add(1 << 16).min(MOST_FACTORS);
+            let value = scalar.expression.value(&of, products);
+            values.push(value);
+        }
+        values
+    }
+
+    /// Indices of the scalars that change with the update and that a kernel reads.
+    fn rows(&self) -> impl Iterator<Item = usize> {
+        let scalars = self.file.header.scalars.iter().zip(&self.read).enumerate();
+        scalars.filter(|(_, (scalar, read))| scalar.of_t && **read).map(|(index, _)| index)
+    }
+
+    /// What the kernels read of update `t`, in f64.
+    pub fn row(&self, t: u64) -> [f64; 4] {
+        let (values, mut row) = (self.scalars(t), [0.0; 4]);
+        row.iter_mut().zip(self.rows()).for_each(|(number, index)| *number = values[index]);
+        row
+    }
+
+    /// The learning rate of the settings.
+    pub fn lr(&self) -> f64 {
+        self.settings.number("lr")
+    }
+
+    /// The rule under its default settings, for one whose text came from outside the program.
+    ///
+    /// # Errors
+    /// As [`Variant::new`].
+    pub fn untrusted_default(&self) -> Result<Option<Self>> {
+        let settings = Settings::defaults(&self.file.header.settings);
+        self.file.foreign.then(|| Self::new(&self.file, &self.name, settings)).transpose()
+    }
+
+    /// The rule anew under the same settings.
+    ///
+    /// # Errors
+    /// As [`Variant::new`].
+    pub fn again(&self) -> Result<Self> {
+        Self::new(&self.file, &self.name, self.settings.clone())
+    }
+
+    /// What faults call the rule: its file.
+    pub fn file(&self) -> &str {
+        &self.file.file
+    }
+
+    /// What the sums of `measure` run over.
+    pub fn over(&self) -> Option<Over> {
+        self.file.header.measure
+    }
+
+    /// The bound of the gradient's norm that belongs to the rule, if it is set.
+    pub fn clip_norm(&self) -> Option<f64> {
+        let limit = self.file.header.clip_norm.as_ref().map(|key| self.settings.number(key));
+        limit.filter(|limit| *limit > 0.0)
+    }
+
+    /// Words of state: name and start.
+    pub fn state(&self) -> impl Iterator<Item = (&str, Start)> {
+        let all = self.file.header.state.iter().zip(&self.state);
+        all.filter(|(_, there)| **there).map(|(state, _)| (state.name.as_str(), state.start))
+    }
+
+    /// Numbers that the device keeps.
+    fn kept(&self) -> impl Iterator<Item = &Kept> {
+        self.file.header.kept.iter().zip(&self.kept).filter(|(_, there)| **there).map(|(kept, _)| kept)
+    }
+
+    /// Whether `measure` reads this of an element: `p`, or a word of state.
+    pub fn measures(&self, field: &str) -> bool {
+        self.file.uses.measured.iter().any(|read| read == field)
+    }
+
+    /// How many numbers the device keeps.
+    pub fn kept_count(&self) -> usize {
+        self.kept().count()
+    }
+
+    /// Whether weight decay is read, and so a field of `Sizes`: its value.
+    pub fn weight_decay(&self) -> Option<f32> {
+        self.file.uses.weight_decay.then(|| number(&self.settings, "weight_decay") as f32)
+    }
+
+    /// Fields of `Sizes` that every kernel of the rule has.
+    pub fn sizes(&self) -> impl Iterator<Item = (&str, f32)> {
+        self.sizes.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+}
+
+impl RuleFile {
+    /// The value of a condition, which reads settings and constants.
+    fn decided(&self, condition: &Expression, settings: &Settings, constants: &[(String, bool)]) -> bool {
+        condition.value(&|name| known(settings, constants, name), &mut Products::default()) != 0.0
+    }
+}
+
+/// Most fields of `Sizes`, which has 256 bytes.
+const MOST_SIZES: usize = 60;
+
+/// Most factors of a product that are multiplied at once, whatever number of updates a file claims.
+const MOST_FACTORS: u64 = 1 << 25;
+
+fn is_number(setting: &Setting) -> bool {
+    matches!(setting.kind, Kind::Number { .. } | Kind::Whole { .. })
+}
+
+/// The constants of the WGSL under these settings.
+fn constants(file: &RuleFile, settings: &Settings) -> Vec<(String, bool)> {
+    let mut constants: Vec<(String, bool)> = Vec::new();
+    for setting in &file.header.settings {
+        let names = header::constants_of(setting).into_iter();
+        match settings.get(&setting.key) {
+            Value::Flag(value) => constants.extend(names.map(|name| (name, *value))),
+            Value::Choice(word) => {
+                let Kind::Choice { words } = &setting.kind else { unreachable!("a word is one of a choice") };
+                constants.extend(names.zip(words).map(|(name, of)| (name, of == word)));
+            }
+            _ => {}
+        }
+    }
+    for (name, expression) in &file.header.constants {
+        let value = file.decided(expression, settings, &constants);
+        constants.push((name.clone(), value));
+    }
+    constants
+}
+
+/// A setting as expressions read it.
+fn number(settings: &Settings, name: &str) -> f64 {
+    match settings.get(if name == INITIAL_LR { "lr" } else { name }) {
+        Value::Number(v) => *v,
+        Value::Whole(v) => f64::from(*v),
+        Value::Flag(v) => f64::from(u8::from(*v)),
+        Value::Choice(_) => f64::NAN,
+    }
+}
+
+/// A setting or a constant as expressions read it.
+fn known(settings: &Settings, constants: &[(String, bool)], name: &str) -> f64 {
+    match constants.iter().find(|(constant, _)| constant == name) {
+        Some((_, value)) => f64::from(u8::from(*value)),
+        None => number(settings, name),
+    }
+}

@@ -1,0 +1,104 @@
+//! The kernels of a rule under its settings, written and, where the text came from outside the program, checked.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use super::{
+    super::{
+        Fault,
+        expression::Expression,
+        kernel::{self, Parts},
+        vet,
+    },
+    Variant,
+};
+use crate::{
+    error::Result,
+    optim::Setting,
+    program::{
+        shader::{self, Const, Piece, Source, Spec, try_link},
+        target::Target,
+    },
+};
+
+/// What faults call the text that the linker writes around a rule.
+const LINKER: &str = "the kernel around it";
+
+impl Variant {
+    /// Writes the kernels.
+    pub(super) fn write(&mut self) -> Result<()> {
+        let header = &self.file.header;
+        let rows: Vec<usize> = self.rows().collect();
+        let read = |setting: &&Setting| self.sizes.iter().any(|(name, _)| *name == kernel::setting_field(&setting.key));
+        let scalars = header.scalars.iter().enumerate().filter(|(index, _)| self.read[*index]);
+        let parts = Parts {
+            state: header.state.iter().map(|s| s.name.as_str()).zip(self.state.iter().copied()).collect(),
+            measured: self.file.uses.measured.iter().map(String::as_str).collect(),
+            settings: header.settings.iter().filter(read).map(|s| s.key.as_str()).collect(),
+            scalars: scalars.map(|(index, s)| (s.name.as_str(), rows.iter().position(|row| *row == index))).collect(),
+            kept: header.kept.iter().map(|k| k.name.as_str()).zip(self.kept.iter().copied()).collect(),
+            weight_decay: self.file.uses.weight_decay,
+            over: header.measure,
+        };
+        let buffers = 4 + self.state.iter().filter(|there| **there).count();
+        let buffers = buffers + usize::from(header.measure.is_some()) + usize::from(self.kept.contains(&true));
+        if buffers > 8 {
+            let message = format!("the rule needs {buffers} storage buffers; every device binds eight");
+            let hint = "four are taken; sums take one more, and numbers that the device keeps another";
+            return Err(self.file.fault(&Fault::new((1, 1), message).hint(hint)));
+        }
+        let spec = |suffix: &str, written: String, own: bool| {
+            let linker = Piece { file: LINKER.into(), text: written, foreign: false };
+            let Piece { file, text, foreign } = self.file.piece();
+            let own = own.then_some(Piece { file, text, foreign });
+            let consts = self.constants.iter().map(|(name, value)| (name.clone().into(), Const::Bool(*value)));
+            let source = Some(Arc::new(Source { pieces: std::iter::once(linker).chain(own).collect() }));
+            Spec { consts: consts.collect(), source, ..Spec::new(format!("{}{suffix}", self.file.kernel)) }
+        };
+        let next: Vec<String> = self.kept().map(|kept| self.next(&kept.next)).collect();
+        let keep = (!next.is_empty()).then(|| spec(".keep", parts.keep(&next), false));
+        let measure = header.measure.map(|_| spec(".measure", parts.measure(), true));
+        let update = spec("", parts.update(), true);
+        (self.update, self.measure, self.keep) = (update, measure, keep);
+        if self.file.foreign { self.check() } else { Ok(()) }
+    }
+
+    /// The next value of a number that the device keeps, in WGSL.
+    fn next(&self, next: &Expression) -> String {
+        let header = &self.file.header;
+        let of = |name: &str| {
+            let setting = header.settings.iter().find(|s| s.key == name && name != "lr");
+            match (setting, self.constants.iter().find(|(constant, _)| *constant == name.to_uppercase())) {
+                (_, Some((_, value))) => if *value { "1.0" } else { "0.0" }.to_owned(),
+                (Some(_), None) => format!("settings.{name}"),
+                (None, None) => format!("at.{name}"),
+            }
+        };
+        next.wgsl(&of).expect("the header has no products there")
+    }
+
+    /// Links the kernels, and looks at what the rule's functions do in them.
+    fn check(&self) -> Result<()> {
+        let target = Target::portable();
+        for spec in [Some(&self.update), self.measure.as_ref()].into_iter().flatten() {
+            let (spec, file) = (target.reducing(spec.clone()), &self.file.file);
+            let own = |fault: shader::Fault| match fault.place {
+                Some((from, line, column)) if from == *file => Fault::new((line, column), fault.message),
+                _ => Fault::new((1, 1), fault.message),
+            };
+            // naga checks what it reads; that it panics is a fault of its own, and no reason for this program to end.
+            let panicked =
+                || shader::Fault { place: None, message: "WGSL that naga cannot read".into(), excerpt: String::new() };
+            let link = || catch_unwind(AssertUnwindSafe(|| try_link(&spec))).unwrap_or_else(|_| Err(panicked()));
+            let looked = || -> std::result::Result<(), Fault> {
+                let (lines, declared) = (shader::lines(&spec).map_err(own)?, &self.file.uses.declared);
+                vet::names(file, &lines, declared)?;
+                vet::module(file, &link().map_err(own)?, &lines, declared)
+            };
+            looked().map_err(|fault| self.file.fault(&fault))?;
+        }
+        Ok(())
+    }
+}

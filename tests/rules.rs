@@ -1,0 +1,336 @@
+//! Rules as files on a device: they compute what the program's do, go on to the bit, and do no harm.
+
+use std::fs;
+
+use pollster::block_on;
+use velograd::{
+    check::selftest::{OptimizerInputs, narrow},
+    device::Gpu,
+    host::rule_file,
+    optim::{self, Rule, RuleChoice, Stepper},
+};
+
+use crate::{
+    folder::{Folder, records, says},
+    support::gpu,
+};
+
+/// The rule of docs/RULES.md.
+fn calm() -> String {
+    let text = include_str!("../docs/RULES.md");
+    let from = text.find("```wgsl\n").unwrap() + 8;
+    text[from..][..text[from..].find("```").unwrap()].to_owned()
+}
+
+const HEAD: &str = "\
+//! source = \"a test\"
+//! [settings]
+//! lr = { default = 0.01, min = 0, doc = \"rate\" }
+//! eps = { default = 1e-8, min = 0, doc = \"eps\" }
+//! [state]
+//! m = {}
+";
+
+fn rule(body: &str) -> Rule {
+    let text = format!(
+        "{HEAD}fn update(old: Element) -> Element {{\n    var e = old;\n    e.m *= select(0.0, 1.0, settings.eps >= 0.0);\n{body}\n    return e;\n}}\n"
+    );
+    Rule::parse("mine", "mine.wgsl", &text).unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+fn stepper(gpu: &Gpu, rule: &Rule, set: &[(&str, &str)], inputs: &OptimizerInputs) -> Stepper {
+    let given: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    block_on(Stepper::new(gpu, rule.build(&given).unwrap().0, &narrow(&inputs.params))).unwrap()
+}
+
+/// A copy of a program's rule, which is compiled with every check, has its bits: element-wise, with a number that the device keeps, and
+/// with sums over tensors.
+#[test]
+fn a_copy_of_a_rule_has_its_bits() {
+    let Some(gpu) = gpu() else { return };
+    let inputs = OptimizerInputs::new(&[3, 1030, 20_000], 9);
+    for (name, set) in [
+        ("adamw", &[("amsgrad", "true")][..]),
+        ("laprop", &[("official", "true")]),
+        ("vradam", &[]),
+        ("lamb", &[]),
+        ("amvt", &[("clip", "0.5")]),
+    ] {
+        let path = format!("{}/shaders/optim/{name}.wgsl", env!("CARGO_MANIFEST_DIR"));
+        let copy = Rule::parse("copy", "copy.wgsl", &fs::read_to_string(path).unwrap()).unwrap();
+        let (mut own, mut program) =
+            (stepper(gpu, &copy, set, &inputs), stepper(gpu, &optim::find(name).unwrap(), set, &inputs));
+        for (grads, &loss) in inputs.grads.iter().zip(&inputs.losses) {
+            block_on(own.step(&narrow(grads), loss as f32)).unwrap();
+            block_on(program.step(&narrow(grads), loss as f32)).unwrap();
+        }
+        assert!(block_on(own.params()).unwrap() == block_on(program.params()).unwrap(), "{name}");
+        assert!(own.kernels().iter().any(|(kernel, _)| kernel == "rule/copy"), "{:?}", own.kernels());
+    }
+}
+
+/// What does not leave zeros, or makes a number of a weight that has no gradient into none, is refused on the device, under the
+/// settings that were given and by default.
+#[test]
+fn what_moves_padding_is_refused() {
+    let Some(gpu) = gpu() else { return };
+    let inputs = OptimizerInputs::new(&[7], 1);
+    let refused = |body: &str, set: &[(&str, &str)], parts: &[&str]| {
+        let given: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let (optimizer, _) = rule(body).build(&given).unwrap();
+        let lookahead = optim::Lookahead { k: 2, alpha: 0.5 }.around(optimizer);
+        let fault = block_on(Stepper::new(gpu, lookahead, &narrow(&inputs.params)))
+            .err()
+            .unwrap_or_else(|| panic!("{body} is taken"));
+        assert_eq!(fault.exit_code(), 2);
+        says(&fault.to_string(), parts);
+    };
+    refused(
+        "    e.p -= at.lr * e.g / sqrt(e.m);",
+        &[],
+        &["mine.wgsl: with its default settings", "a parameter of 0 without a gradient becomes NaN"],
+    );
+    refused("    e.p += vec4(1e-3);", &[], &["a parameter of 0 without a gradient becomes 0.008"]);
+    refused("    e.m += vec4(1.0);\n    e.p -= at.lr * max(e.m - vec4(3.0), vec4(0.0));", &[], &["becomes -0."]);
+    refused(
+        "    e.p -= at.lr * e.g / (abs(e.g) + settings.eps);",
+        &[("eps", "0")],
+        &["with these settings", "becomes NaN"],
+    );
+    refused("    e.p -= 0.001 * e.g / at.lr;", &[], &["with its default settings and a rate of 0", "becomes NaN"]);
+    refused(
+        "    e.p -= at.lr * e.g * log(1.0 - e.p) + 0.1 * log(e.p * e.p - e.p + vec4(1e-30)) * e.p;",
+        &[],
+        &["a parameter of"],
+    );
+    refused(
+        "    e.p = select(e.p, e.p / e.g, e.p == vec4(1.0));",
+        &[],
+        &["a parameter of 1 without a gradient becomes"],
+    );
+    stepper(gpu, &rule("    e.p -= at.lr * e.g / (abs(e.g) + settings.eps);"), &[], &inputs);
+}
+
+/// An index of a rule's own array that is out of range reaches nothing: its neighbours have the bits that they have without.
+#[test]
+fn indices_out_of_range_reach_nothing() {
+    let Some(gpu) = gpu() else { return };
+    let inputs = OptimizerInputs::new(&[1030, 5], 5);
+    let plain = "    e.m = e.g;\n    e.p -= at.lr * e.g;";
+    let wild = "    e.m = e.g;\n    e.p -= at.lr * e.g;\n    var a: array<vec4<f32>, 3>;\n    \
+                let i = i32(bitcast<u32>(e.g.x)) - 5;\n    a[i] = vec4(7.0);\n    a[-i] = vec4(9.0);\n    \
+                if a[2u * bitcast<u32>(e.g.y)].x == 3.0 { e.p = vec4(0.0); }";
+    let run = |body: &str| {
+        let mut stepper = stepper(gpu, &rule(body), &[], &inputs);
+        for grads in &inputs.grads {
+            block_on(stepper.step(&narrow(grads), 1.0)).unwrap();
+        }
+        block_on(stepper.params()).unwrap()
+    };
+    assert!(run(plain) == run(wild));
+}
+
+/// A rule that comes at every keystroke leaves no kernel behind.
+#[test]
+fn rules_leave_no_kernels() {
+    let Some(_) = gpu() else { return };
+    // A device of its own: other tests compile on the shared one.
+    let gpu = velograd::host::device::open(None).unwrap();
+    let inputs = OptimizerInputs::new(&[7], 1);
+    let load = |i: usize| {
+        let rule = rule(&format!("    e.p -= at.lr * e.g * {i}.0;"));
+        block_on(stepper(&gpu, &rule, &[], &inputs).step(&narrow(&inputs.grads[0]), 1.0)).unwrap();
+        gpu.kernels()
+    };
+    let counts: Vec<usize> = (1..12).map(load).collect();
+    assert!(counts[10] <= counts[1] && counts[10] < 12, "{counts:?}");
+}
+
+/// What an argument names: a rule of the program in any case, or a file, by its suffix or a separator.
+#[test]
+fn arguments_name_rules_or_files() {
+    let folder = Folder::new("arguments");
+    let path = folder.write("calm.wgsl", calm().as_bytes());
+    let path = path.to_str().unwrap();
+    let choice = rule_file::choose(path).unwrap();
+    assert_eq!((choice.name(), choice.argument(), choice.text()), ("calm", path, Some(calm().as_str())));
+    assert_eq!(rule_file::choose("AdamW").unwrap(), RuleChoice::from("adamw"));
+    let refused = |argument: &str| rule_file::choose(argument).expect_err(argument).to_string();
+    says(&refused("adamv"), &["no optimizer is called `adamv`", "did you mean `adam`"]);
+    says(&refused("./adamw"), &["cannot read ./adamw"]);
+    says(&refused("missing.wgsl"), &["cannot read missing.wgsl"]);
+    folder.write("a,b.wgsl", calm().as_bytes());
+    says(&refused(folder.0.join("a,b.wgsl").to_str().unwrap()), &["rename the file"]);
+    // A file that claims a gigabyte, and one that never ends.
+    let sparse = folder.0.join("sparse.wgsl");
+    fs::File::create(&sparse).unwrap().set_len(1 << 30).unwrap();
+    says(&refused(sparse.to_str().unwrap()), &["at most 65536 bytes"]);
+    #[cfg(unix)]
+    says(&refused("/dev/zero"), &["an ordinary file"]);
+    folder.write("bytes.wgsl", &[0xff, 0xfe]);
+    says(&refused(folder.0.join("bytes.wgsl").to_str().unwrap()), &["UTF-8"]);
+}
+
+/// The same run, whole and in two parts between which the file is changed and then removed: the same bits, of the text in `run.json`.
+#[test]
+fn a_run_goes_on_with_the_text_it_began_with() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("rule-resume");
+    folder.write("data_batch_1.bin", &records(40));
+    let file = folder.write("calm.wgsl", calm().as_bytes());
+    let train = [
+        "train",
+        "--data",
+        ".",
+        "--width",
+        "4",
+        "--batch-size",
+        "8",
+        "--accumulate",
+        "1",
+        "--optimizer",
+        "./calm.wgsl",
+        "--set",
+        "beta3=0.5",
+    ];
+    folder.works(&[&train[..], &["--epochs", "3", "--out", "whole"]].concat());
+    folder.works(&[&train[..], &["--epochs", "1", "--out", "parts"]].concat());
+    fs::write(&file, calm().replace("at.share * e.against", "0.5 * e.against")).unwrap();
+    folder.works(&["train", "--resume", "parts", "--extend", "1"]);
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(folder.0.join("elsewhere")).unwrap();
+    folder.works(&["train", "--resume", "parts", "--extend", "1"]);
+    let weights = |run: &str| fs::read(folder.0.join(run).join("model.safetensors")).unwrap();
+    assert!(weights("whole") == weights("parts"), "not the same bits");
+    let run: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(folder.0.join("parts/run.json")).unwrap()).unwrap();
+    assert_eq!(run["optimizer"], "calm");
+    assert_eq!(run["rule"]["text"], calm());
+    assert_eq!(run["settings"]["beta3"], 0.5);
+    // Another rule is another run.
+    folder.write("other.wgsl", calm().as_bytes());
+    let said = folder.refused(2, &["train", "--resume", "parts", "--extend", "1", "--optimizer", "./other.wgsl"]);
+    says(&said, &["another run", "optimizer"]);
+}
+
+/// Beside a rule of the program, resumed, swept, probed, planned, from a recipe beside it.
+#[test]
+fn a_rule_is_compared() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("rule-compare");
+    folder.write("data_batch_1.bin", &records(40));
+    folder.write("test_batch.bin", &records(20));
+    let file = folder.write("calm.wgsl", calm().as_bytes());
+    let small =
+        ["--data", ".", "--width", "4", "--batch-size", "16", "--accumulate", "1", "--epochs", "1", "--seeds", "1"];
+    let compare =
+        [&["compare", "--optimizers", "adamw,./calm.wgsl", "--set", "calm:beta3=0.5", "--out", "c"], &small[..]]
+            .concat();
+    says(&folder.works(&compare), &["adamw", "calm"]);
+    let read = |path: &str| -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(folder.0.join(path)).unwrap()).unwrap()
+    };
+    let run = read("c/runs/calm/seed-0/run.json");
+    assert_eq!((&run["rule"]["text"], &run["settings"]["beta3"]), (&calm().into(), &0.5.into()));
+    assert!(read("c/runs/adamw/seed-0/run.json")["rule"].is_null());
+    assert!(fs::read_to_string(folder.0.join("c/table.md")).unwrap().contains("| calm |"));
+    // The same again with more seeds, while the file is gone; and with another text of it, which is another rule.
+    fs::remove_file(&file).unwrap();
+    says(&folder.works(&[&compare[..], &["--seeds", "2"]].concat()), &["calm, seed 0: ended before", "calm, seed 1"]);
+    fs::write(&file, calm().replace("0.95", "0.9")).unwrap();
+    says(&folder.refused(2, &compare), &["calm.wgsl has changed since", "c/rules/calm.wgsl"]);
+    fs::write(&file, calm()).unwrap();
+    // Two of one name.
+    folder.write("adamw.wgsl", calm().as_bytes());
+    let twice = ["compare", "--optimizers", "adamw,./adamw.wgsl", "--out", "d"];
+    says(&folder.refused(2, &twice), &["`adamw` is there twice", "file's name"]);
+    says(
+        &folder.refused(2, &[&compare[..3], &["--set", "mine:lr=1", "--out", "d"]].concat()),
+        &["`mine` is not compared", "adamw, calm"],
+    );
+
+    let sweep = [&["sweep", "--optimizers", "./calm.wgsl", "--lr", "0.01", "--out", "s"], &small[..]].concat();
+    says(&folder.works(&sweep), &["calm"]);
+    says(
+        &folder.works(&["probe", "spike", "--quick", "--optimizers", "sgd,./calm.wgsl", "--set", "calm:beta3=0"]),
+        &["calm"],
+    );
+    says(
+        &folder.works(&["plan", "--width", "4", "--batch-size", "2", "--optimizer", "calm.wgsl"]),
+        &["rule/calm calm", "state.against"],
+    );
+    folder.write("sub/calm.wgsl", calm().as_bytes());
+    folder.write("sub/recipe.toml", b"optimizer = 'calm.wgsl'\nwidth = 4\nmax-steps = 1\nset = { beta1 = 0.5 }\n");
+    folder.works(&["train", "--config", "sub/recipe.toml", "--data", ".", "--out", "r"]);
+    assert_eq!(read("r/run.json")["settings"]["beta1"], 0.5);
+    folder.write("sub/list.toml", b"optimizers = ['./calm.wgsl', 'sgd']\nwidth = 4\nmax-steps = 1\nseeds = 1\n");
+    folder.works(&["compare", "--config", "sub/list.toml", "--data", ".", "--out", "l"]);
+    assert!(folder.0.join("l/runs/calm/seed-0").exists());
+}
+
+/// `velograd optimizers`: all, one, a file, a new file; and what is said of a wrong one.
+#[test]
+fn optimizers_shows_and_writes_rules() {
+    let folder = Folder::new("rule-show");
+    let one = folder.works(&["optimizers", "AdamW"]);
+    says(&one, &["adamw: torch.optim.AdamW", "2 words of state", "weight_decay"]);
+    assert!(!one.contains("velograd:"), "{one}");
+    says(&folder.refused(2, &["optimizers", "adamv"]), &["did you mean `adam`"]);
+    folder.works(&["optimizers", "--new", "mine.wgsl"]);
+    says(&folder.works(&["optimizers", "./mine.wgsl"]), &["mine: a rule of my own", "nesterov", "2 words of state"]);
+    let json: serde_json::Value = serde_json::from_str(&folder.works(&["optimizers", "mine.wgsl", "--json"])).unwrap();
+    assert_eq!((&json[0]["name"], &json[0]["settings"]["beta1"]), (&"mine".into(), &0.9.into()));
+    fs::write(folder.0.join("mine.wgsl"), "// mine\n").unwrap();
+    says(&folder.refused(2, &["optimizers", "--new", "mine.wgsl"]), &["mine.wgsl is there already"]);
+    assert_eq!(fs::read_to_string(folder.0.join("mine.wgsl")).unwrap(), "// mine\n");
+    says(&folder.refused(2, &["optimizers", "--new", "mine.txt"]), &["ends in .wgsl", "mine.wgsl does"]);
+    folder.write("wrong.wgsl", calm().replace("e.m, at.one", "e.n, at.one").as_bytes());
+    for command in [
+        &["optimizers", "./wrong.wgsl"][..],
+        &["train", "--optimizer", "wrong.wgsl"],
+        &["compare", "--optimizers", "wrong.wgsl", "--out", "x"],
+    ] {
+        says(
+            &folder.refused(2, command),
+            &["wrong.wgsl:31:21: invalid field accessor `n`", "31 |     e.m = average(e.n"],
+        );
+    }
+    let all = folder.works(&["optimizers"]);
+    for line in one.lines().chain(all.lines()) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    optim::ALL.iter().for_each(|rule| says(&all, &[&format!("{}: ", rule.name)]));
+}
+
+/// The commands of docs/RULES.md, on a small network.
+#[test]
+fn the_commands_of_the_guide_run() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("guide");
+    folder.write("calm.wgsl", calm().as_bytes());
+    let guide = include_str!("../docs/RULES.md");
+    let mut seen = 0;
+    let mut shell = false;
+    for line in guide.lines() {
+        shell = (shell || line == "```sh") && line != "```";
+        let Some(command) = line.strip_prefix("velograd ").filter(|_| shell) else { continue };
+        let mut words: Vec<&str> = command.split(" #").next().unwrap().split_whitespace().collect();
+        match words[0] {
+            "train" => words.extend(["--width", "4", "--max-steps", "2", "--batch-size", "8", "--out", "run"]),
+            "compare" => {
+                words.extend(["--width", "4", "--epochs", "1", "--max-steps", "2", "--batch-size", "8", "--seeds", "1"])
+            }
+            _ => {}
+        }
+        folder.works(&words);
+        seen += 1;
+    }
+    assert_eq!(seen, 4);
+    assert!(folder.0.join("runs/calm/report.html").exists());
+}
