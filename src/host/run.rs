@@ -392,13 +392,11 @@ pub fn refuse_differences(path: &Path, lines: &[String]) -> Result<()> {
     Err(Error::config(message, hint))
 }
 
-/// What `run.json` says before the run. `common` is the recipe that makes the run again, but for its optimizer, settings and seed;
-/// drawn images and the choice of those held out are from `data_seed`.
+/// What `run.json` says before the run. `common` is the recipe that makes the run again, but for its optimizer, settings and seed.
 pub fn run_json(
     gpu: &Gpu,
     target: &Target,
     dataset: &dyn Dataset,
-    data_seed: u64,
     options: &Options,
     settings: &Settings,
     common: &Recipe,
@@ -436,7 +434,7 @@ pub fn run_json(
         "dataset": {
             "name": dataset.spec().name,
             "path": dataset.path().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
-            "seed": data_seed,
+            "seed": dataset.seed(),
             "train": dataset.len(Split::Train),
             "test": dataset.len(Split::Test),
             "crc32": format!("{:08x}", dataset.checksum()),

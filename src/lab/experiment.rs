@@ -74,8 +74,6 @@ pub struct Experiment<'a> {
     pub target: Target,
     /// The data, the same for every run.
     pub dataset: Arc<dyn Dataset>,
-    /// What drawn images, and those held out, are chosen by.
-    pub data_seed: u64,
     /// What all runs have in common; optimizer, settings and seed are each run's own.
     pub options: Options,
     /// The optimizers.
@@ -143,7 +141,7 @@ impl Experiment<'_> {
         let source = Arc::new(ReadAhead(self.dataset.clone()));
         let mut trainer = Trainer::new(self.gpu, &self.target, source, options.clone(), init).await?;
         let settings = &trainer.settings;
-        let mut run = run_json(self.gpu, &self.target, dataset, self.data_seed, &options, settings, &self.recipe);
+        let mut run = run_json(self.gpu, &self.target, dataset, &options, settings, &self.recipe);
         let record = if folder.join("run.json").exists() {
             let before = read_run(folder)?;
             let how = Resume {

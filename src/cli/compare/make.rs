@@ -98,7 +98,6 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
         gpu: &gpu,
         target: plans.target.clone(),
         dataset: dataset.clone(),
-        data_seed,
         options: options.clone(),
         variants,
         seeds: given(*seeds),

@@ -106,7 +106,7 @@ impl Asked {
         recipe.insert("init".into(), json!(flags.init.as_deref().map(absolute)));
         recipe.retain(|key, _| SHORT_FORMS.iter().all(|(flag, _)| flag != key));
         let target = plans.target;
-        Ok(Setup { gpu, target, dataset, options, settings, flags, recipe, data_seed })
+        Ok(Setup { gpu, target, dataset, options, settings, flags, recipe })
     }
 }
 
@@ -121,13 +121,12 @@ pub struct Setup {
     pub flags: TrainFlags,
     /// What makes the run again.
     recipe: Recipe,
-    data_seed: u64,
 }
 
 impl Setup {
     pub fn run_json(&self) -> Value {
-        let Self { gpu, target, dataset, options, settings, recipe, data_seed, .. } = self;
-        run_json(gpu, target, dataset.as_ref(), *data_seed, options, settings, recipe)
+        let Self { gpu, target, dataset, options, settings, recipe, .. } = self;
+        run_json(gpu, target, dataset.as_ref(), options, settings, recipe)
     }
 
     pub fn trainer(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<Trainer> {
