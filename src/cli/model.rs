@@ -126,7 +126,7 @@ impl Subject {
     /// The device, and one training program of this batch size, no evaluation.
     ///
     /// # Errors
-    /// As [`open`](crate::host::device::open) and [`PrecisionFlag::on`].
+    /// As [`open`](crate::host::device::open) and that of the precision.
     pub fn open(&self, tune: &TuneFlags) -> Result<(Gpu, Plans<'static>)> {
         let gpu = self.open_gpu()?;
         let plans = self.on(&gpu, tune)?;
