@@ -17,11 +17,11 @@ mod updates;
 pub mod velograd;
 
 pub use choice::RuleChoice;
-pub use inert::{Trial, try_out};
+pub use inert::Trial;
 pub use lookahead::Lookahead;
 pub use rule::{LONGEST as LONGEST_RULE, TEMPLATE};
 pub use settings::{Bound, Kind, Range, Setting, Settings, Value};
-pub use stepper::{Snapshot, Stepper};
+pub use stepper::{Snapshot, Stepper, try_out};
 pub use updates::{IN_FLIGHT, Updates};
 
 use std::{

@@ -1,6 +1,8 @@
 //! An optimizer alone, on parameters and gradients of one's own: what `replay_trace` and the tests drive.
 
-use super::{Clip, Optimizer, Updates, begin_evaluation, end_evaluation, record, record_evaluation, start, try_out};
+use super::{
+    Clip, Optimizer, Trial, Updates, begin_evaluation, end_evaluation, inert, record, record_evaluation, start,
+};
 use crate::{
     device::{Gpu, runtime::Runtime},
     error::{Error, Result},
@@ -95,15 +97,6 @@ impl Stepper {
             layout.param(i.to_string(), shape.ok_or_else(wrong)?, Init::Constant(0.0), !left_out.contains(&i));
         }
         Self::over(gpu, target, optimizer, layout, params).await
-    }
-
-    /// As [`Stepper::new`], for a rule that is being tried.
-    pub(super) async fn untried(gpu: &Gpu, optimizer: Box<dyn Optimizer>, params: &[Vec<f32>]) -> Result<Self> {
-        let mut layout = Layout::default();
-        for (i, values) in params.iter().enumerate() {
-            layout.param(i.to_string(), Shape::Vector { c: values.len() as u32 }, Init::Constant(0.0), true);
-        }
-        Self::laid_out(gpu, &gpu.target, optimizer, layout, params).await
     }
 
     /// As [`Stepper::on_target`], over the arenas of a network: for rules that go by the names of layers.
@@ -249,6 +242,32 @@ impl Stepper {
         end_evaluation(&self.runtime);
         params
     }
+}
+
+/// Tries a rule that came from outside the program on parameters without gradients, which it has to leave alone. A rule of the program
+/// is left untried.
+///
+/// # Errors
+/// [`Error::Config`], naming the rule and what became of a parameter; [`Error::Device`] on a fault.
+pub async fn try_out(gpu: &Gpu, optimizer: &dyn Optimizer) -> Result<()> {
+    let tensors = |values: [f32; 2]| values.map(|value| vec![value; 4]);
+    for Trial { rule, settings, optimizer } in optimizer.trials()? {
+        let mut layout = Layout::default();
+        for (i, values) in tensors(inert::PARAMS).iter().enumerate() {
+            layout.param(i.to_string(), Shape::Vector { c: values.len() as u32 }, Init::Constant(0.0), true);
+        }
+        let mut stepper = Stepper::laid_out(gpu, &gpu.target, optimizer, layout, &tensors(inert::PARAMS)).await?;
+        for (rate, updates) in inert::STAGES {
+            if let Some(rate) = rate {
+                stepper.set_lr(rate);
+            }
+            for _ in 0..updates {
+                stepper.step(&tensors([0.0; 2]), 1.0).await?;
+            }
+            inert::judge(&rule, settings, rate, &stepper.params().await?)?;
+        }
+    }
+    Ok(())
 }
 
 fn arena(layout: &Layout, tensors: &[Vec<f32>]) -> Vec<f32> {

@@ -56,7 +56,7 @@ pub fn build(name: &str, settings: &[(String, String)]) -> Option<Box<dyn Optimi
         "muon" => Box::new(Muon::default()),
         "schedulefree" => Box::new(ScheduleFree::default()),
         "velograd" => Box::new(VeloGrad::default()),
-        _ => Box::new(ElementWise::new(name)?),
+        _ => Box::new(ElementWise::new(rules::ALL.iter().find(|row| row.name == name)?)),
     };
     for (key, value) in settings {
         optimizer.set(key, value)?;

@@ -1,9 +1,9 @@
 //! Rules that look at one element at a time, and at sums over tensors: what they have in common. Each is a function in
-//! [`rules`](super::rules).
+//! `rules`.
 
 use std::cell::Cell;
 
-use super::{Optimizer, finite, rules};
+use super::{Optimizer, finite};
 
 /// What an update is to every element.
 pub struct Update<'a> {
@@ -99,15 +99,14 @@ pub struct ElementWise {
 }
 
 impl ElementWise {
-    /// The rule of that name with its defaults.
-    pub fn new(name: &str) -> Option<Self> {
-        let row = rules::ALL.iter().find(|row| row.name == name)?;
+    /// The rule with its defaults.
+    pub fn new(row: &'static Row) -> Self {
         let default = |text: &str| {
             let (key, value) = text.split_once('=').expect("KEY=VALUE");
             (key.to_owned(), value.split('|').next().expect("split yields one").to_owned())
         };
         let settings = row.settings.split_whitespace().map(default).collect();
-        Some(Self { row, settings, state: vec![], undecided: vec![], updates: 0, first_lr: 0.0, kept: 0.0 })
+        Self { row, settings, state: vec![], undecided: vec![], updates: 0, first_lr: 0.0, kept: 0.0 }
     }
 
     fn get(&self, key: &str) -> Option<&str> {
