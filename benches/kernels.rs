@@ -41,9 +41,9 @@ struct Row {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let flags = &arguments.model;
-    let optimizer = flags.optimizer()?;
-    let (gpu, plans) = flags.open(&arguments.tune)?;
+    let subject = arguments.model.subject()?;
+    let (optimizer, _) = subject.optimizer.build(&subject.set)?;
+    let (gpu, plans) = subject.open(&arguments.tune)?;
     let failed = block_on(selftest::run(&gpu, Depth::Short))?.into_iter().filter(|row| !row.passed).count();
     if failed > 0 {
         let hint = "velograd selftest names them; a wrong kernel is not worth timing";
@@ -53,7 +53,7 @@ fn main() -> Result<()> {
     let runtime = block_on(Runtime::new(&gpu, &recordings, true))?;
     runtime.write(runtime.buffer(&BufferKind::Params), &Weights::init(&recordings[0].layout, 0).params);
     optim::start(optimizer.as_ref(), &runtime, &recordings[0].layout);
-    runtime.set_step(&Step { loss_scale: 1.0 / flags.batch_size as f32, rows: [[1.0; 4]; 8], ..Step::default() });
+    runtime.set_step(&Step { loss_scale: 1.0 / subject.batch_size as f32, rows: [[1.0; 4]; 8], ..Step::default() });
 
     let mut rows: BTreeMap<(bool, String), Row> = BTreeMap::new();
     let mut total = 0.0;

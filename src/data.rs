@@ -17,6 +17,8 @@ pub use shapes10::{Shapes10, Sizes};
 pub use source::{Batches, Inline, Next, Source, in_batches};
 pub use summary::{Summary, summary};
 
+use std::path::Path;
+
 use crate::error::Result;
 
 /// Classes of every set.
@@ -73,6 +75,11 @@ pub trait Dataset: Send + Sync {
 
     /// Remarks the user should see, a line each.
     fn notes(&self) -> &[String];
+
+    /// The folder or archive that the images are read from; `None` where they are drawn.
+    fn path(&self) -> Option<&Path> {
+        None
+    }
 
     /// Copies image `index` of `split` to `image`, as planes of red, green and blue, and returns its label, which is
     /// below [`CLASSES`].

@@ -1,10 +1,16 @@
 //! What can go wrong outside the program: one type, each variant with what was expected, what was found and a hint.
 //!
 //! Faults of the program itself (shapes that do not fit while a network is recorded) are panics that name the op.
+//!
+//! Errors speak of settings, by their names in single quotes: `'batch_size' is 0`. A front end may put its own name in that
+//! place; the command line writes `--batch-size`. What was typed, and what may be typed instead, stands in backticks.
 
 pub mod suggest;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
 
 /// A `Result` with the crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -12,13 +18,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// A fault of the environment or of what the user gave.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A flag or setting that is unknown, out of its range or contradicts another.
+    /// A setting that is unknown, out of its range or contradicts another.
     #[error("{message}{}", hint_line(hint))]
     Config {
         /// What is wrong, with the value and the range.
         message: String,
         /// What to type instead; may be empty.
         hint: String,
+        /// The setting that it is about, where it is about one.
+        setting: Option<&'static str>,
     },
     /// No adapter, no such adapter, or a device that cannot do or hold what was asked.
     #[error("{message}{}", hint_line(hint))]
@@ -69,9 +77,24 @@ pub enum Error {
 }
 
 impl Error {
-    /// A [`Error::Config`].
+    /// A [`Error::Config`] about no setting in particular.
     pub fn config(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Config { message: message.into(), hint: hint.into() }
+        Self::Config { message: message.into(), hint: hint.into(), setting: None }
+    }
+
+    /// A [`Error::Config`] about one setting, with its value and what it should be:
+    ///
+    /// ```
+    /// let error = velograd::error::Error::setting("batch_size", 0, "at least 1");
+    /// assert_eq!(error.to_string(), "'batch_size' is 0\n  hint: 'batch_size' is at least 1");
+    /// ```
+    pub fn setting(name: &'static str, found: impl Display, expected: impl Display) -> Self {
+        Self::about(name, format!("'{name}' is {found}"), format!("'{name}' is {expected}"))
+    }
+
+    /// A [`Error::Config`] about one setting, in words of its own.
+    pub fn about(name: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Config { message: message.into(), hint: hint.into(), setting: Some(name) }
     }
 
     /// A [`Error::Device`].
@@ -100,6 +123,32 @@ impl Error {
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// The same error, about this setting if it is about none yet.
+    #[must_use]
+    pub fn of_setting(self, name: &'static str) -> Self {
+        match self {
+            Self::Config { message, hint, setting } => Self::Config { message, hint, setting: setting.or(Some(name)) },
+            other => other,
+        }
+    }
+
+    /// The same error with all its words but the system's changed by `edit`.
+    #[must_use]
+    pub fn map_words(self, edit: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Config { message, hint, setting } => {
+                Self::Config { message: edit(message), hint: edit(hint), setting }
+            }
+            Self::Device { message, hint } => Self::Device { message: edit(message), hint: edit(hint) },
+            Self::Lost { message, hint } => Self::Lost { message: edit(message), hint: edit(hint) },
+            Self::NotFinite { message, hint } => Self::NotFinite { message: edit(message), hint: edit(hint) },
+            Self::Data { path, expected, found, hint } => {
+                Self::Data { path, expected: edit(expected), found: edit(found), hint: edit(hint) }
+            }
+            Self::Io { .. } => self,
+        }
     }
 
     /// The exit code of the program: 2 for what the user typed, 1 for the rest.

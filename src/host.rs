@@ -4,6 +4,7 @@ pub mod cache;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
+pub mod environment;
 pub mod file_type;
 pub mod files;
 pub mod identity;

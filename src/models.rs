@@ -90,8 +90,8 @@ impl Model {
     pub fn stem(&self, wanted: Option<Stem>) -> Result<Stem> {
         match wanted {
             Some(_) if !self.stems => {
-                let message = format!("`stem`: {} has no choice of first layers", self.name);
-                Err(Error::config(message, "drop `stem`, from the recipe too if it is there"))
+                let message = format!("'stem': {} has no choice of first layers", self.name);
+                Err(Error::about("stem", message, "drop 'stem', from the recipe too if it is there"))
             }
             Some(stem) => Ok(stem),
             None if self.stems => Ok(Stem::Imagenet),
@@ -110,7 +110,7 @@ pub static ALL: &[Model] = &[resnet::MODEL, airbench::MODEL];
 pub fn find(name: &str) -> Result<&'static Model> {
     let names: Vec<_> = ALL.iter().map(|m| m.name).collect();
     ALL.iter()
-        .find(|m| m.name == name)
+        .find(|m| m.name.eq_ignore_ascii_case(name))
         .ok_or_else(|| Error::config(format!("no model is called `{name}`"), suggest::hint(name, &names)))
 }
 
@@ -121,6 +121,6 @@ pub fn find(name: &str) -> Result<&'static Model> {
 pub fn check_width(width: u32) -> Result<()> {
     match width {
         1..=1024 => Ok(()),
-        _ => Err(Error::config(format!("--width {width}"), "--width is from 1 to 1024; the published network has 64")),
+        _ => Err(Error::setting("width", width, "from 1 to 1024; the published network has 64")),
     }
 }

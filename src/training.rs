@@ -18,8 +18,8 @@ pub mod whiten;
 
 pub use normalization::{Normalization, Origin, choose_normalize};
 pub use options::{OnNan, Options};
-pub use position::{Position, Tally};
+pub use position::{CutShort, Position, Tally};
 pub use remainder::{Cut, Part, Remainder};
 pub use rows::{EpochRow, StepRow, loss_variance};
 pub use trainer::Trainer;
-pub use watch::{After, Checkpoint, Point, Watch, Wish};
+pub use watch::{After, Checkpoint, Point, Request, Watch};

@@ -384,7 +384,7 @@ fn by_hand() {
     let text = std::fs::read_to_string(folder.0.join("run/run.json")).unwrap();
     let run: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&run["model"], &run["augment"], &run["tta"]), (&"airbench94".into(), &"airbench".into(), &true.into()));
-    assert!(!run["config"].as_str().unwrap().contains("stem"), "{}", run["config"]);
+    assert!(run["recipe"]["stem"].is_null(), "{}", run["recipe"]);
     let metrics = std::fs::read_to_string(folder.0.join("run/metrics.jsonl")).unwrap();
     let rows: Vec<Value> = metrics.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
     let validated: Vec<bool> = rows.iter().map(|row| row["val_acc"].is_number()).collect();

@@ -33,7 +33,10 @@ fn compare_and_sweep() {
     let again = folder.works(&[&compare[..], &["--seeds", "2", "--set", "sgd:lr=1e30"]].concat());
     assert_eq!(again.matches("ended before").count(), 4);
     assert_eq!(csv, fs::read_to_string(folder.0.join("cmp/table.csv")).unwrap());
-    says(&folder.refused(2, &[&compare[..], &["--set", "sgd:lr=1"]].concat()), &["other settings", "1e+30"]);
+    says(
+        &folder.refused(2, &[&compare[..], &["--set", "sgd:lr=1"]].concat()),
+        &["other settings", "lr: there 1e+30, here 1.0"],
+    );
     let other = ["compare", "--data", ".", "--width", "8", "--out", "cmp"];
     says(&folder.refused(2, &other), &["another recipe"]);
 
@@ -137,7 +140,12 @@ fn quick_experiments() {
     for (command, runs, figure) in [("compare", 6, "curves"), ("sweep", 24, "sweep"), ("ablate", 18, "ablation")] {
         folder.works(&[command, "--quick", "--max-steps", "2", "--val-split", "64", "--out", command]);
         let read = |name: &str| fs::read_to_string(folder.0.join(command).join(name)).unwrap();
-        says(&read("experiment.json"), &["shapes10", "width = 8", "batch-size = 64"]);
+        says(&read("experiment.json"), &["shapes10", "\"width\": 8", "\"batch-size\": 64"]);
+        if command == "compare" {
+            let own = ["optimizers = [\"velograd\", \"adam\", \"sgd\"]", "settings = \"paper\""];
+            says(&read("config.toml"), &own);
+        }
+        says(&read("config.toml"), &[&format!("command = \"{command}\""), "width = 8", "seeds = 2"]);
         assert_eq!(read("table.csv").lines().count(), 1 + runs, "{command}");
         assert!(read(&format!("{figure}.svg")).contains("velograd"), "{command}");
         says(&read("report.html"), &["<svg", "Recipe", "Device and data"]);

@@ -124,7 +124,7 @@ fn too_large_a_batch_is_refused_with_the_one_that_fits() {
     let (optimizer, _) = optim::build("sgd", &[]).unwrap();
     let made = block_on(Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0));
     let text = made.err().expect("it cannot fit").to_string();
-    assert!(text.contains(&format!("a batch of {n} does not fit")) && text.contains("--batch-size "), "{text}");
+    assert!(text.contains(&format!("a batch of {n} does not fit")) && text.contains("'batch_size' "), "{text}");
 }
 
 /// However finely a batch is cut into submissions, its bits are the same; whole unless it would take too long.
@@ -197,7 +197,7 @@ fn a_run_that_diverges_names_its_kernel() {
     let error = block_on(trainer.run(&mut ())).expect_err("a rate of 1e30 diverges");
     let text = error.to_string();
     assert!(matches!(error, Error::NotFinite { .. }), "{text}");
-    for part in ["update ", "is that of ", "of the update", "read `", "--set lr="] {
+    for part in ["update ", "is that of ", "of the update", "read `", "a smaller 'lr'"] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
 }

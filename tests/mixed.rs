@@ -264,7 +264,7 @@ fn without_f16_mixed_precision_is_refused() {
     if support::gpu().is_none() {
         return;
     }
-    let gpu = open_as(None, Opening { f16: false, ..opening() }).unwrap();
+    let gpu = open_as(None, Opening { f16: false, ..opening().unwrap() }).unwrap();
     let recipe = Recipe { precision: Precision::Mixed, ..Recipe::default() };
     let plans = Plans {
         model: &models::ALL[0],

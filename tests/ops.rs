@@ -56,7 +56,7 @@ fn random_convolutions_are_within_their_bounds() {
 #[test]
 fn every_kernel_is_within_its_bounds_with_checks() {
     let Some(shared) = support::gpu() else { return };
-    let opening = Opening { checked: !shared.checked, ..opening() };
+    let opening = Opening { checked: !shared.checked, ..opening().unwrap() };
     let gpu = open_as(None, opening).expect("the adapter opens a second time");
     let rows = block_on(run(&gpu, Depth::Full)).expect("the device runs the table");
     let failed: Vec<Row> = rows.into_iter().filter(|row| !row.passed).collect();

@@ -25,6 +25,10 @@ fn every_recipe_runs() {
         assert_eq!(command[..2], ["#", "velograd"], "{file} begins with its command");
         assert_eq!(command[3..5], ["--config", &format!("recipes/{file}")], "{file} names itself");
         let mut arguments = vec![command[2], "--config", path.to_str().unwrap()];
+        // Another command says whose recipe it is, before anything else.
+        let other = if command[2] == "train" { "compare" } else { "train" };
+        let said = folder.refused(2, &[other, "--config", path.to_str().unwrap()]);
+        assert!(said.contains(&format!("a recipe of `velograd {}`", command[2])), "{file}: {said}");
         // The recipe's own settings, on few images and a small network.
         arguments.extend(["--data", "set", "--width", "4", "--batch-size", "16", "--epochs", "1", "--max-steps", "1"]);
         if command[2] == "train" {

@@ -3,6 +3,8 @@
 
 /// Files that were damaged in every way.
 mod damage;
+/// What `--resume` may name; and how a run is made longer.
+mod named;
 /// The program: damaged checkpoints, other settings, out of space, twice in one folder.
 mod process;
 /// A run as a process, and what it leaves.
@@ -23,7 +25,7 @@ use velograd::{
     optim::{self, Lookahead},
     program::{BufferKind, target::Precision},
     training::{
-        Checkpoint, EpochRow, OnNan, Options, Point, Remainder, StepRow, Trainer, Watch, Wish,
+        Checkpoint, EpochRow, OnNan, Options, Point, Remainder, Request, StepRow, Trainer, Watch,
         network::{Plans, Recipe},
         schedule::Schedule,
         weights::Weights,
@@ -199,8 +201,8 @@ impl Watch for Breaks<'_> {
         Ok(())
     }
 
-    fn wish(&mut self, at: Point) -> Result<Wish> {
-        Ok(if at.updates == 4 { Wish::Checkpoint } else { Wish::GoOn })
+    fn request(&mut self, at: Point) -> Result<Request> {
+        Ok(if at.updates == 4 { Request::Checkpoint } else { Request::Continue })
     }
 
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
@@ -297,11 +299,12 @@ fn another_run_is_refused() {
     };
     let wider = Options { config: Config { width: 12, ..options.config }, ..options.clone() };
     let other = Options { optimizer: "sgd".into(), ..options.clone() };
-    for options in [wider, other] {
+    for (options, buffer) in [(wider, "`params`: there "), (other, "`state.m`: there ")] {
         let mut trainer = trainer(gpu, &options);
         let before = block_on(trainer.network.weights()).unwrap();
         let error = trainer.restore(taken()).unwrap_err().to_string();
-        assert!(error.contains("another network or optimizer") && error.contains("params"), "{error}");
+        assert!(error.contains("another network or optimizer") && error.contains(buffer), "{error}");
+        assert!(!error.contains("`running`") || buffer.contains("params"), "what is the same is not listed: {error}");
         assert!(block_on(trainer.network.weights()).unwrap() == before && trainer.position().step == 0);
     }
     // One with a gradient that waits is of a run that carries over.

@@ -121,7 +121,7 @@ fn any_size_trains_or_is_refused() {
                 assert!((1..=2).contains(&updates), "{nth}: {updates} updates of {options:?}");
                 trained += 1;
             }
-            Err(Error::Config { message, hint }) => {
+            Err(Error::Config { message, hint, .. }) => {
                 assert!(!message.is_empty() && !message.contains("panic"), "{message}");
                 assert!(!hint.is_empty(), "{nth}: {message}: no hint");
                 refused += 1;

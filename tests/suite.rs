@@ -15,6 +15,9 @@ mod experiments;
 /// What dropout drops.
 mod dropout;
 
+/// Where flags come from, and what is said of wrong ones.
+mod flags;
+
 /// The program in a folder of its own.
 mod folder;
 

@@ -11,7 +11,7 @@ use velograd::{
     host::loader::ReadAhead,
     program::{params::Layout, target::Target},
     training::{
-        Checkpoint, EpochRow, Options, Point, StepRow, Trainer, Watch, Wish,
+        Checkpoint, EpochRow, Options, Point, Request, StepRow, Trainer, Watch,
         network::{Done, Network, Place},
         weights::Weights,
     },
@@ -79,9 +79,9 @@ impl Watch for Rows<'_> {
         Ok(())
     }
 
-    fn wish(&mut self, at: Point) -> Result<Wish> {
+    fn request(&mut self, at: Point) -> Result<Request> {
         let stops = self.stop_at.as_mut().is_some_and(|stop_at| stop_at(at));
-        Ok(if stops { Wish::Stop } else { Wish::GoOn })
+        Ok(if stops { Request::Stop } else { Request::Continue })
     }
 
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {

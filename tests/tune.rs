@@ -173,18 +173,17 @@ fn a_run_keeps_its_choices() {
     let run = |name: &str| -> serde_json::Value {
         serde_json::from_str(&fs::read_to_string(folder.0.join(name).join("run.json")).unwrap()).unwrap()
     };
-    let config: toml::Table = run("first")["config"].as_str().unwrap().parse().unwrap();
-    assert_eq!(config["tune"].as_str(), Some("off"), "{config}");
+    assert_eq!(run("first")["recipe"]["tune"], "off");
 
     folder.works(&[&SMALL[..], &["--tune", "off", "--out", "table"]].concat());
     let (name, form) = in_parts();
     folder.works(&[&SMALL[..], &["--choice", &format!("{name}={form}"), "--out", "chosen"]].concat());
-    let recipe = run("chosen")["config"].as_str().unwrap().to_owned();
+    let recipe = fs::read_to_string(folder.0.join("chosen/config.toml")).unwrap();
     let table: toml::Table = recipe.parse().unwrap();
     assert_eq!(table["choice"][name.as_str()].as_str(), Some(form.as_str()));
+    assert_eq!(run("chosen")["recipe"]["choice"][name.as_str()], form.as_str());
 
-    folder.write("again.toml", recipe.as_bytes());
-    folder.works(&["train", "--config", "again.toml", "--out", "again"]);
+    folder.works(&["train", "--config", "chosen/config.toml", "--out", "again"]);
     let bytes = |name: &str| fs::read(folder.0.join(name).join("model.safetensors")).unwrap();
     assert!(bytes("chosen") != bytes("table"), "the choice was not looked at");
     assert!(bytes("chosen") == bytes("again"), "two runs with the same choices differ");
@@ -201,6 +200,11 @@ fn a_run_keeps_its_choices() {
         remarks(&folder, &[&SMALL[..], &["--choice", &foreign, "--max-steps", "1", "--out", "foreign"]].concat());
     says(&said, &["1 products are computed otherwise than given"]);
     assert!(folder.velograd(&[&SMALL[..], &["--choice", "nonsense", "--out", "x"]].concat()).status.code() == Some(2));
+    // A product that the network has not: refused where it was typed, passed over where a recipe of another network has it.
+    let unknown = format!("{}0={form}", &name[..name.len() - 1]);
+    let said = folder.refused(2, &[&SMALL[..], &["--choice", &unknown, "--out", "x"]].concat());
+    says(&said, &["--choice", "the network has no such product", "did you mean `", "there are", &name]);
+    folder.works(&["train", "--config", "chosen/config.toml", "--width", "4", "--max-steps", "1", "--out", "narrow"]);
 }
 
 /// An experiment goes on as it was begun whatever has become of the choices since: they are in its folder.
@@ -230,7 +234,7 @@ fn an_experiment_goes_on_as_it_was_begun() {
     assert!(second("whole") != second("table"), "the choice was not looked at");
     let another = compare(&["--choice", &format!("{name}=another"), "--seeds", "2", "--out", "apart"]);
     let said = folder.refused(2, &another.iter().map(String::as_str).collect::<Vec<_>>());
-    says(&said, &["begun with another recipe"]);
+    says(&said, &["begun with another recipe", &format!("--choice {name}: there {form}, here another")]);
 }
 
 /// A product of [`SMALL`], and a form that the table does not give it: another order of its sums.

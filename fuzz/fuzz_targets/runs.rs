@@ -6,7 +6,7 @@ mod file;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use velograd::lab::experiment::{Variant, claim, read_ended};
+use velograd::lab::experiment::{Variant, begin, read_ended};
 
 /// A `run.json` that is accepted, so that the metrics behind it are read.
 fn sound() -> &'static str {
@@ -34,8 +34,8 @@ fuzz_target!(|bytes: &[u8]| {
         }
         _ => {
             file::file("experiment.json", bytes);
-            let recipe: toml::Table = "width = 4".parse().expect("TOML");
-            let _ = claim(file::folder(), &recipe, 7);
+            let recipe = serde_json::json!({ "width": 4 }).as_object().expect("a table").clone();
+            let _ = begin(file::folder(), &recipe, 7);
         }
     }
 });

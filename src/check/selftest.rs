@@ -270,8 +270,8 @@ pub async fn assure(
         wrong.len(),
         rows.len()
     );
-    let hint = "try another version of the driver or another --device; `velograd selftest` shows every kernel, and \
-                --selftest off trains regardless";
+    let hint = "try another version of the driver or another 'device'; `velograd selftest` shows every kernel, and \
+                'selftest' off trains regardless";
     Err(Error::device(message, hint))
 }
 

@@ -7,7 +7,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ModelFlags, TuneFlags, json_line, print::say};
+use super::{
+    flags::device::TuneFlags,
+    json_line,
+    model::{ModelFlags, Subject},
+    print::say,
+};
 use crate::{
     data::Batch,
     device::{Gpu, timing::dispatch_seconds},
@@ -21,19 +26,19 @@ use pollster::block_on;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    model: ModelFlags,
-    #[command(flatten)]
-    tune: TuneFlags,
     /// Updates to time, after two that are not [default: 10, of --suite on a software device 3]
     #[arg(long)]
     steps: Option<u32>,
     /// A list of configurations and the device's ceilings: both stems, f32 and mixed, several batch sizes and optimizers
-    #[arg(long, conflicts_with_all = ["stem", "batch_size", "precision", "optimizer", "set"])]
+    #[arg(long, conflicts_with_all = ["stem", "batch_size", "precision", "optimizer", "set", "lr", "weight_decay", "momentum", "config"])]
     suite: bool,
     /// One JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
+    #[command(flatten)]
+    model: ModelFlags,
+    #[command(flatten)]
+    tune: TuneFlags,
 }
 
 /// What is timed where nobody says how many.
@@ -42,15 +47,14 @@ const STEPS: u32 = 10;
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     if arguments.steps == Some(0) {
-        return Err(Error::config("--steps 0", "--steps is at least 1"));
+        return Err(Error::config("--steps is 0", "--steps is at least 1"));
     }
     if arguments.suite {
         return suite::run(arguments);
     }
-    let flags = &arguments.model;
-    flags.optimizer()?; // said before the device is opened
-    let (gpu, plans) = flags.open(&arguments.tune)?;
-    let mut row = measure(&gpu, &plans, flags, arguments.steps.unwrap_or(STEPS), start)?;
+    let subject = arguments.model.subject()?; // what is wrong is said before the device is opened
+    let (gpu, plans) = subject.open(&arguments.tune)?;
+    let mut row = measure(&gpu, &plans, &subject, arguments.steps.unwrap_or(STEPS), start)?;
     row["peak_host_bytes"] = json!(peak_host_bytes());
     if arguments.json {
         json_line(&row);
@@ -68,14 +72,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// The row of one configuration: two updates, then `steps` that are timed, then each dispatch alone.
-fn measure(gpu: &Gpu, plans: &Plans<'_>, flags: &ModelFlags, steps: u32, start: Instant) -> Result<Value> {
-    let optimizer = flags.optimizer()?;
+fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: Instant) -> Result<Value> {
+    let (optimizer, _) = subject.optimizer.build(&subject.set)?;
     let lr = optimizer.lr();
     let planned_in_f32 = plans.planned_in_f32(Some(optimizer.as_ref()));
-    let forward = plans.record(flags.batch_size, true).forward_calls;
+    let forward = plans.record(subject.batch_size, true).forward_calls;
     let mut network = block_on(Network::new(gpu, plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0))?;
-    let batch = Batch::noise(flags.batch_size);
-    let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1, lr };
+    let batch = Batch::noise(subject.batch_size);
+    let place = Place { first: true, last: true, images: subject.batch_size, epoch: 1, lr };
     network.train(&batch, place)?;
     block_on(network.drain())?;
     let first_step = start.elapsed();
@@ -102,11 +106,11 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, flags: &ModelFlags, steps: u32, start: 
     Ok(json!({
         "device": gpu.info.name,
         "driver": gpu.info.driver,
-        "model": flags.model,
+        "model": subject.model,
         "stem": plans.config.stem.name(),
-        "width": flags.width,
-        "batch": flags.batch_size,
-        "optimizer": flags.optimizer,
+        "width": subject.width,
+        "batch": subject.batch_size,
+        "optimizer": subject.optimizer.name(),
         "precision": plans.recipe.precision.name(),
         "steps": steps,
         "dispatches": network.runtime.dispatches(0).len() + network.runtime.dispatches(network.update_program()).len(),
@@ -116,7 +120,7 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, flags: &ModelFlags, steps: u32, start: 
         "ms_optimizer": milliseconds(|s| s.optimizer),
         "ms_host": 1e3 * host,
         "ms_first_step": 1e3 * first_step.as_secs_f64(),
-        "images_per_second": f64::from(flags.batch_size) / step,
+        "images_per_second": f64::from(subject.batch_size) / step,
         "planned_device_bytes": network.runtime.planned_bytes,
         "planned_device_bytes_in_f32": planned_in_f32.unwrap_or(network.runtime.planned_bytes),
         "peak_device_bytes": device_bytes.unwrap_or(network.runtime.planned_bytes),

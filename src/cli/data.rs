@@ -5,16 +5,20 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    DataFlags,
-    normalization::{normalization, words},
-    print::say,
-    recipe::AugmentFlag,
+    flags::{
+        data::{AugmentFlag, DataFlags},
+        device::DeviceFlags,
+        values,
+    },
+    normalization::words,
+    open_device,
+    print::{note, say},
 };
 use crate::{
     data::{self, Batch, Dataset, Split, order, summary},
     device::{Gpu, runtime::Runtime},
     error::{Error, Result},
-    host::{data as host_data, device::open, loader::Loader},
+    host::{data as host_data, loader::Loader},
     lab::sheet::contact_sheet,
     ops::{self, Augment, Normalize},
     program::{BufferKind, Input, Tape, step::Step},
@@ -28,30 +32,29 @@ const ROWS: usize = 10;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    data: DataFlags,
     /// Writes a sheet of training images: each as it is, and to its right as augmented for the first epoch
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
     /// What the sheet shows of augmentation
-    #[arg(long, value_enum, default_value = "paper")]
+    #[arg(long, value_enum, ignore_case = true, default_value = "paper")]
     augment: AugmentFlag,
     /// What the sheet's images are normalized by on their way through the device, which the sheet takes back: half (to -1..1),
     /// dataset (mean and standard deviation of the training images), imagenet (torchvision's numbers), or means and deviations
     /// on a scale of 0 to 1
-    #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = normalization, default_value = "half")]
+    #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = values::parsed::<Normalization>, default_value = "half")]
     normalize: Normalization,
-    /// Of the augmentation, and of the images of shapes10
-    #[arg(long, default_value_t = 0)]
+    /// Seed of the augmentation, and of the images of shapes10
+    #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Adapter by index or part of its name
-    #[arg(long, value_name = "NAME|INDEX")]
-    device: Option<String>,
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    device: DeviceFlags,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let opened = host_data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
-    opened.notes.iter().for_each(|note| say!("{note}"));
+    opened.notes.iter().for_each(|text| note!("{text}"));
     let dataset = opened.dataset;
     say!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());
     if let Some(path) = opened.path {
@@ -88,7 +91,7 @@ fn preview(
     let batch = batch.ok_or_else(|| {
         Error::config("there are no training images to show", "they are read from data_batch_*.bin")
     })??;
-    let gpu = open(arguments.device.as_deref())?;
+    let gpu = open_device(arguments.device.device.as_deref())?;
     let plain = as_network_sees(&gpu, &batch, arguments.seed, Augment::None, by)?;
     let augmented = as_network_sees(&gpu, &batch, arguments.seed, arguments.augment.into(), by)?;
     let all = || plain.iter().chain(&augmented).copied();

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::{json_line, print::say};
 use crate::{
-    device::{Adapter, adapters, choose},
+    device::{Adapter, adapters},
     error::Result,
+    host::{device::choose, environment},
 };
 
 #[derive(Args)]
@@ -18,6 +19,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    environment::check()?;
     let adapters = block_on(adapters(true));
     if arguments.json && adapters.is_empty() {
         json_line(&json!([]));
@@ -28,11 +30,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         json_line(&rows);
         return Ok(());
     }
-    for row in &rows {
-        say!("{}: {}", row["index"], row["name"].as_str().unwrap_or_default());
-        for (key, value) in
-            row.as_object().into_iter().flatten().filter(|(key, _)| !["index", "name"].contains(&key.as_str()))
-        {
+    // What the first line says need not be said again.
+    let shown = |key: &str| !["index", "name", "backend", "type", "driver"].contains(&key);
+    for (row, adapter) in rows.iter().zip(&adapters) {
+        say!("{}: {}", row["index"], adapter.info.describe());
+        for (key, value) in row.as_object().into_iter().flatten().filter(|(key, _)| shown(key)) {
             let text = match value {
                 serde_json::Value::String(text) => text.clone(),
                 serde_json::Value::Array(list) => list.iter().filter_map(|v| v.as_str()).collect::<Vec<_>>().join(", "),
@@ -42,7 +44,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     say!(
-        "\ndiscrete before integrated before software, Vulkan, Metal and DX12 before GL; --device NAME|INDEX overrides"
+        "\ndiscrete before integrated before software, Vulkan, Metal and DX12 before GL;\n--device NAME|INDEX or \
+         WGPU_ADAPTER_NAME chooses another"
     );
     Ok(())
 }
@@ -64,9 +67,14 @@ fn row(index: usize, adapter: &Adapter, chosen: bool) -> serde_json::Value {
         "type": info.kind,
         "driver": info.driver,
         "chosen": chosen,
-        "why": if chosen { "first in the order of choice" } else { "another comes first in the order of choice" },
+        "why": match (chosen, environment::adapter_name()) {
+            (true, None) => "first in the order of choice",
+            (false, None) => "another comes first in the order of choice",
+            (true, Some(_)) => "named by WGPU_ADAPTER_NAME",
+            (false, Some(_)) => "WGPU_ADAPTER_NAME names another",
+        },
         "features": features,
-        "matrix_cores": adapter.target().gemm.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        "kernel_forms": adapter.target().gemm.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         "subgroup_size": info.subgroup.map(|size| size.to_string()),
         "max_binding_bytes": limits.max_storage_buffer_binding_size,
         "max_buffer_bytes": limits.max_buffer_size,

@@ -6,17 +6,19 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    DataFlags, json_line,
-    normalization::{choose, normalization},
+    flags::{data::DataFlags, device::DeviceFlags, values},
+    json_line,
+    normalization::choose,
+    of_run::OfRun,
     open_device,
     print::{remark, say},
+    resume,
 };
 use crate::{
     data::Split,
     error::{Error, Result, suggest::shell_word},
     host::{
-        data as host_data,
-        data::Opened,
+        data::{self as host_data, Opened},
         loader::ReadAhead,
         pretrained::{Head, Pretrained},
     },
@@ -35,32 +37,38 @@ const BATCH: u32 = 128;
 
 #[derive(Args)]
 pub(super) struct Arguments {
+    /// The folder of a run (or one with several, or `latest`, or a checkpoint): its last weights, on the images that it was made
+    /// with
+    #[arg(value_name = "RUN", required_unless_present = "weights", conflicts_with = "weights")]
+    run: Option<PathBuf>,
+    /// Of RUN, the checkpoint with the best accuracy on validation instead of the last weights
+    #[arg(long, requires = "run")]
+    best: bool,
     /// What `train` wrote, checkpoints included, or torchvision's state dict as safetensors; stem, width and classes come from
     /// there
-    #[arg(long, value_name = "FILE.safetensors")]
-    weights: PathBuf,
+    #[arg(long, value_name = "FILE.safetensors", help_heading = "Network")]
+    weights: Option<PathBuf>,
     #[command(flatten)]
     data: DataFlags,
     /// The network [default: the one that the weights are of]
-    #[arg(long)]
+    #[arg(long, value_name = "NAME", help_heading = "Network")]
     model: Option<String>,
     /// What images are normalized by: half (to -1..1), dataset (mean and standard deviation of the training images), imagenet
     /// (torchvision's numbers), or means and deviations on a scale of 0 to 1 [default: as the weights were trained, if the file
     /// says so, else the model's]
-    #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = normalization)]
+    #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = values::parsed::<Normalization>, help_heading = "Data")]
     normalize: Option<Normalization>,
     /// Test-time augmentation: the weighted mean of the logits of six views of each image, as it is, a pixel up and left and a
-    /// pixel down and right, each also mirrored
-    #[arg(long)]
+    /// pixel down and right, each also mirrored [default: as RUN was validated]
+    #[arg(long, help_heading = "Validation")]
     tta: bool,
-    /// Of the images of shapes10 [default: those that the weights were trained on, if the file says so, else 0]
-    #[arg(long)]
+    /// Seed of the images of shapes10 [default: that of RUN, or of what the weights say they were trained on, otherwise 0]
+    #[arg(long, value_name = "N", help_heading = "Data")]
     seed: Option<u64>,
-    /// Adapter by index or part of its name
-    #[arg(long, value_name = "NAME|INDEX")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceFlags,
     /// One JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
@@ -76,24 +84,46 @@ struct Report<'a> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let wanted = arguments.model.as_deref().map(models::find).transpose()?;
-    let weights = Pretrained::open(&arguments.weights)?;
+    // A file outside the folder of a run is one of weights.
+    let alone = |path: &&PathBuf| path.is_file() && !arguments.best && resume::find(path).is_err();
+    let file = arguments.weights.as_ref().or(arguments.run.as_ref().filter(alone));
+    let run = arguments.run.as_ref().filter(|_| file.is_none());
+    let of_run = run.map(|run| OfRun::find(run, arguments.best)).transpose()?;
+    let of_run = of_run.as_ref();
+    let path = of_run.map(|run| &run.weights).or(file).expect("clap asks for one of them").clone();
+    let weights = Pretrained::open(&path)?;
     let (model, config) = (weights.model, weights.config);
     if let Some(wanted) = wanted.filter(|wanted| wanted.name != model.name) {
         let (expected, found) = (format!("weights of {}", wanted.name), format!("those of {}", model.name));
-        return Err(Error::data(&arguments.weights, expected, found, format!("--model {}, or no --model", model.name)));
+        return Err(Error::data(&path, expected, found, format!("'model' {}, or no 'model'", model.name)));
     }
     // With --json, standard output is the object alone.
     weights.remarks.iter().for_each(|line| remark(line));
-    let Opened { dataset, notes, .. } = arguments.open(&weights)?;
+    let elsewhere = arguments.data.data.is_some() || arguments.data.dataset.is_some();
+    let Opened { dataset, notes, .. } = match of_run.filter(|_| !elsewhere) {
+        Some(run) => {
+            let seed = arguments.seed.unwrap_or(run.data_seed);
+            host_data::open(run.data.dataset.as_deref(), run.data.data.as_deref(), seed)?
+        }
+        None => arguments.open(&weights)?,
+    };
     notes.iter().for_each(|note| remark(note));
     let spec = dataset.spec();
+    let other = match of_run {
+        Some(run) => run.other_images(dataset.as_ref()),
+        None => weights.provenance.as_ref().and_then(|provenance| provenance.other_images(dataset.as_ref())),
+    };
+    if let (Some(run), Some(other), false) = (of_run, &other, elsewhere) {
+        let hint = "say where its images are, or which others to use, with 'data'";
+        return Err(Error::data(&run.folder, "the images of the run", other, hint));
+    }
     if config.classes as usize != spec.classes.len() {
         let expected = format!("a network of {} classes, as {} has", spec.classes.len(), spec.name);
-        let file = shell_word(&arguments.weights);
+        let file = shell_word(&path);
         let hint = format!("velograd train --init {file} --init-head skip trains a last layer for other classes");
-        return Err(Error::data(&arguments.weights, expected, format!("{} classes", config.classes), hint));
+        return Err(Error::data(&path, expected, format!("{} classes", config.classes), hint));
     }
-    if let Some(other) = weights.provenance.as_ref().and_then(|provenance| provenance.other_images(dataset.as_ref())) {
+    if let Some(other) = other {
         remark(&other);
     }
     if dataset.len(Split::Test) == 0 {
@@ -101,21 +131,25 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let (by, lines) = choose(arguments.normalize, Some(&weights), model, dataset.as_ref())?;
     lines.iter().for_each(|line| remark(line));
-    let gpu = open_device(arguments.device.as_deref())?;
-    let recipe = Recipe { tta: arguments.tta, normalize: Some(by), ..Recipe::default() };
+    let gpu = open_device(arguments.device.device.as_deref())?;
+    let tta = arguments.tta || of_run.is_some_and(|run| run.tta);
+    let recipe = Recipe { tta, normalize: Some(by), ..Recipe::default() };
     let load = |layout: &_| weights.weights(layout, Head::Load, 0);
     let mut network = block_on(evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, recipe, load))?;
-    let evaluation =
-        block_on(evaluate(&mut network, &ReadAhead(dataset.clone()), BATCH))?.expect("there are test images");
+    let source = ReadAhead(dataset.clone());
+    let evaluation = block_on(evaluate(&mut network, &source, BATCH))?.expect("there are test images");
     if arguments.json {
         json_line(&Report { evaluation: &evaluation, model: model.name, dataset: spec.name, normalize: by });
     } else {
+        if of_run.is_some() {
+            say!("{}", path.display());
+        }
         say!(
             "{}{}, width {}{}, on {} test images of {}, {}",
             model.name,
             if model.stems { format!(", {} stem", config.stem.name()) } else { String::new() },
             config.width,
-            if arguments.tta { ", six views" } else { "" },
+            if tta { ", six views" } else { "" },
             dataset.len(Split::Test),
             spec.name,
             gpu.info.name

@@ -1,6 +1,6 @@
-//! `--normalize`, and the lines about what images are normalized by.
+//! The lines about what images are normalized by.
 
-use super::print::say;
+use super::print::note;
 use crate::{
     data::Dataset,
     error::Result,
@@ -9,14 +9,6 @@ use crate::{
     ops::Normalize,
     training::{Normalization, Origin, choose_normalize},
 };
-
-/// Reads the flag's value.
-///
-/// # Errors
-/// If it is neither a name nor six numbers.
-pub(super) fn normalization(text: &str) -> std::result::Result<Normalization, String> {
-    text.parse().map_err(|e: crate::error::Error| e.to_string())
-}
 
 /// What images are normalized by, and the lines that say so; `weights` are those that the network begins from.
 pub(super) fn choose(
@@ -50,7 +42,7 @@ pub(super) fn choose_and_say(
     dataset: &dyn Dataset,
 ) -> Result<Normalize> {
     let (by, lines) = choose(asked, weights, model, dataset)?;
-    lines.iter().for_each(|line| say!("{line}"));
+    lines.iter().for_each(|line| note!("{line}"));
     Ok(by)
 }
 

@@ -14,11 +14,11 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Show this rule alone: a name, or a file with a rule of one's own (docs/RULES.md)
+    /// The rules to show: names, and files with rules of one's own (docs/RULES.md) [default: all]
     #[arg(value_name = "NAME|FILE.wgsl")]
-    rule: Option<String>,
+    names: Vec<String>,
     /// Write a commented rule of one's own to start from; a file that is there is left alone
-    #[arg(long, value_name = "FILE.wgsl", conflicts_with_all = ["rule", "json"])]
+    #[arg(long, value_name = "FILE.wgsl", conflicts_with_all = ["names", "json"])]
     new: Option<PathBuf>,
     /// A JSON array on standard output
     #[arg(long)]
@@ -34,10 +34,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         say!("velograd optimizers {shown} shows it, velograd train --optimizer {shown} trains with it");
         return Ok(());
     }
-    let rules = match &arguments.rule {
-        Some(rule) => vec![rule_file::choose(rule)?.rule()?],
-        None => optim::ALL.to_vec(),
-    };
+    let named = arguments.names.iter().map(|name| rule_file::choose(name)?.rule()).collect::<Result<Vec<_>>>()?;
+    let rules = if named.is_empty() { optim::ALL.to_vec() } else { named };
     let mut rows = Vec::new();
     for rule in &rules {
         let (optimizer, settings) = rule.build(&[])?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
-use super::{ModelFlags, TuneFlags, print::say};
+use super::{flags::device::TuneFlags, model::ModelFlags, print::say};
 use crate::{
     device::runtime::{fits, planned_bytes},
     error::Result,
@@ -25,9 +25,9 @@ fn percent_saved(bytes: u64, of: u64) -> f64 {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let flags = &arguments.model;
-    let optimizer = flags.optimizer()?;
-    let (gpu, plans) = flags.open(&arguments.tune.or_off())?;
+    let subject = arguments.model.subject()?;
+    let (optimizer, _) = subject.optimizer.build(&subject.set)?;
+    let (gpu, plans) = subject.open(&arguments.tune.or_off())?;
     let (recordings, _) = plans.programs(Some(optimizer.as_ref())).numbered();
     for (title, recording) in ["forward and backward", "update", "to where it is evaluated"].iter().zip(&recordings) {
         say!("{title}: {} dispatches", recording.calls.len());

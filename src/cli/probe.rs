@@ -5,7 +5,18 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::{DataFlags, compare::named, normalization::choose_and_say, open_device, print::say, schedule::draw};
+use super::{
+    flags::{
+        Preset,
+        data::DataFlags,
+        device::DeviceFlags,
+        optimizer::{RulesFlags, chosen},
+    },
+    normalization::choose_and_say,
+    open_device,
+    print::{note, say},
+    schedule::draw,
+};
 use crate::{
     data::CLASSES,
     error::{Error, Result},
@@ -14,7 +25,6 @@ use crate::{
         files::write_atomically,
         loader::ReadAhead,
         pretrained::{Head, Pretrained},
-        rule_file,
     },
     lab::{
         figure::{Axis, Content, Figure, Line, Panel, Point},
@@ -44,24 +54,23 @@ enum What {
 
 #[derive(Args)]
 struct Flags {
-    /// The update rules, names and files with rules of one's own [default: all]
-    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE.wgsl,...")]
-    optimizers: Vec<String>,
-    /// A setting of one optimizer, as often as needed
-    #[arg(long = "set", value_name = "NAME:KEY=VALUE", value_parser = named)]
-    set: Vec<(String, String, String)>,
-    /// Of the gradients
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Folder for the table (CSV) and the figure (SVG, PNG)
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// A first look, in a minute on two cores: fewer sizes, a smaller network
-    #[arg(long)]
+    /// How much is measured: paper, or quick for a first look in a minute on two cores, with fewer sizes and a smaller network
+    /// [default: paper]
+    #[arg(long, value_enum, ignore_case = true)]
+    preset: Option<Preset>,
+    /// Short for --preset quick
+    #[arg(long, conflicts_with = "preset")]
     quick: bool,
-    /// Adapter by index or part of its name
-    #[arg(long, value_name = "NAME|INDEX")]
-    device: Option<String>,
+    /// Seed of the gradients
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    rules: RulesFlags,
+    #[command(flatten)]
+    device: DeviceFlags,
+    /// Folder for the table (CSV) and the figure (SVG, PNG)
+    #[arg(long, short, value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -104,30 +113,40 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 type Rule = (RuleChoice, Vec<(String, String)>);
 
 impl Flags {
+    fn is_quick(&self) -> bool {
+        self.quick || self.preset == Some(Preset::Quick)
+    }
+
     fn rules(&self) -> Result<Vec<Rule>> {
-        let all = || optim::ALL.iter().map(|rule| rule.name.clone()).collect();
-        let names: Vec<String> = if self.optimizers.is_empty() { all() } else { self.optimizers.clone() };
-        let rules: Vec<RuleChoice> = names.iter().map(|name| rule_file::choose(name)).collect::<Result<_>>()?;
-        let is = |rule: &RuleChoice, of: &str| rule.name() == of;
-        if let Some((name, key, value)) = self.set.iter().find(|(of, ..)| !rules.iter().any(|rule| is(rule, of))) {
-            let message = format!("--set {name}:{key}={value}: `{name}` is not probed");
-            let names: Vec<_> = rules.iter().map(RuleChoice::name).collect();
-            return Err(Error::config(message, format!("there are {}", names.join(", "))));
-        }
-        let with_settings = |rule: RuleChoice| {
-            let own = self.set.iter().filter(|(of, ..)| is(&rule, of));
+        let all = || optim::ALL.iter().map(|rule| RuleChoice::from(&rule.name)).collect();
+        let RulesFlags { optimizers, set } = &self.rules;
+        let named = || optimizers.iter().map(|argument| chosen(argument, None)).collect::<Result<_>>();
+        let rules: Vec<RuleChoice> = if optimizers.is_empty() { all() } else { named()? };
+        let of_rule = |(key, value): &(String, String)| {
+            let (name, key) = key.rsplit_once(':').unwrap_or(("", key));
+            (name.to_owned(), key.to_owned(), value.clone())
+        };
+        let set: Vec<_> = set.iter().map(of_rule).collect();
+        let is = |rule: &RuleChoice, of: &str| rule.name().eq_ignore_ascii_case(of);
+        let with_settings = |rule: &RuleChoice| {
+            let own = set.iter().filter(|(of, ..)| is(rule, of));
             let set: Vec<_> = own.map(|(_, key, value)| (key.clone(), value.clone())).collect();
             rule.build(&set)?;
-            Ok((rule, set))
+            Ok((rule.clone(), set))
         };
-        rules.into_iter().map(with_settings).collect()
+        if let Some((name, key, value)) = set.iter().find(|(of, ..)| !rules.iter().any(|rule| is(rule, of))) {
+            let names: Vec<_> = rules.iter().map(RuleChoice::name).collect();
+            let message = format!("'set' {name}:{key}={value}: `{name}` is not probed");
+            return Err(Error::about("set", message, format!("there are {}", names.join(", "))));
+        }
+        rules.iter().map(with_settings).collect()
     }
 }
 
 fn spike(flags: &Flags) -> Result<()> {
     let rules = flags.rules()?;
-    let gpu = open_device(flags.device.as_deref())?;
-    let sizes: Vec<f64> = SPIKES.iter().copied().step_by(if flags.quick { 4 } else { 1 }).collect();
+    let gpu = open_device(flags.device.device.as_deref())?;
+    let sizes: Vec<f64> = SPIKES.iter().copied().step_by(if flags.is_quick() { 4 } else { 1 }).collect();
     let value = |(name, set): &Rule, size: f64| block_on(probe::spike(&gpu, name, set, size, flags.seed));
     let title = "Largest update / lr after one gradient spike";
     show(flags, "spike", title, Axis::log("spike, standard deviations of the gradient"), &rules, &sizes, value)
@@ -137,7 +156,7 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     let VarianceFlags { flags, data, weights, width, max_steps, batch_size } = flags;
     let rules = flags.rules()?;
     let from_file = weights.as_deref().map(resnet18).transpose()?;
-    let width = width.unwrap_or(if flags.quick { 4 } else { 8 });
+    let width = width.unwrap_or(if flags.is_quick() { 4 } else { 8 });
     check_width(width)?;
     let config = match &from_file {
         Some(weights) => weights.config,
@@ -145,20 +164,20 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     };
     if config.classes != CLASSES as u32 {
         let message = format!("the weights tell apart {} classes, the data sets have {CLASSES}", config.classes);
-        return Err(Error::config(message, "without --weights a network is trained first"));
+        return Err(Error::config(message, "without 'weights' a network is trained first"));
     }
-    let gpu = open_device(flags.device.as_deref())?;
+    let gpu = open_device(flags.device.device.as_deref())?;
     let opened = host_data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
-    opened.notes.iter().for_each(|note| say!("{note}"));
+    opened.notes.iter().for_each(|text| note!("{text}"));
     let dataset = opened.dataset;
     let model = models::find("resnet18")?;
     let normalize = choose_and_say(None, from_file.as_ref(), model, dataset.as_ref())?;
     let trained = match &from_file {
         Some(_) => None,
         None => {
-            let max_steps = max_steps.unwrap_or(if flags.quick { 30 } else { 200 });
+            let max_steps = max_steps.unwrap_or(if flags.is_quick() { 30 } else { 200 });
             let options = training(config, max_steps, flags.seed);
-            say!("training a network of width {width} for {max_steps} updates by Adam");
+            note!("training a network of width {width} for {max_steps} updates by Adam");
             let source = Arc::new(ReadAhead(dataset.clone()));
             let mut trainer = block_on(Trainer::new(&gpu, &gpu.target, source, options, |layout| {
                 Ok(Weights::init(layout, flags.seed))
@@ -167,9 +186,9 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
             Some(block_on(trainer.network.weights())?)
         }
     };
-    let groups: Vec<usize> = GROUPS.iter().copied().step_by(if flags.quick { 3 } else { 1 }).collect();
+    let groups: Vec<usize> = GROUPS.iter().copied().step_by(if flags.is_quick() { 3 } else { 1 }).collect();
     let count = BATCHES.iter().sum::<usize>() * groups.iter().max().unwrap_or(&1);
-    say!("drawing {count} gradients of {batch_size} images there");
+    note!("drawing {count} gradients of {batch_size} images there");
     let point = probe::Point { model, config, normalize, dataset, batch: *batch_size, seed: flags.seed };
     let frozen = block_on(Frozen::new(
         &gpu,
@@ -196,7 +215,7 @@ fn resnet18(path: &Path) -> Result<Pretrained> {
         let found = format!("those of {}", weights.model.name);
         return Err(Error::data(path, "weights of resnet18", found, "`probe` knows no other model"));
     }
-    weights.remarks.iter().for_each(|remark| say!("{remark}"));
+    weights.remarks.iter().for_each(|remark| note!("{remark}"));
     Ok(weights)
 }
 

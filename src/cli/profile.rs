@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use clap::Args;
 
-use super::{ModelFlags, TuneFlags, print::say};
+use super::{flags::device::TuneFlags, model::ModelFlags, print::say};
 use crate::{
     data::Batch,
     error::{Error, Result},
@@ -23,30 +23,30 @@ use pollster::block_on;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    model: ModelFlags,
-    #[command(flatten)]
-    tune: TuneFlags,
     /// Times each dispatch is timed; the smallest counts
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Folder for profile.csv, trace.json (for ui.perfetto.dev) and memory.svg
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFlags,
+    #[command(flatten)]
+    tune: TuneFlags,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let flags = &arguments.model;
-    let optimizer = flags.optimizer()?;
+    let subject = arguments.model.subject()?;
+    let (optimizer, _) = subject.optimizer.build(&subject.set)?;
     let lr = optimizer.lr();
-    let (gpu, plans) = flags.open(&arguments.tune)?;
+    let (gpu, plans) = subject.open(&arguments.tune)?;
     let (recordings, _) = plans.programs(Some(optimizer.as_ref())).numbered();
     let mut network = block_on(Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0))?;
     // Two updates before: memory is touched, and numbers are as in training.
-    let place = Place { first: true, last: true, images: flags.batch_size, epoch: 1, lr };
+    let place = Place { first: true, last: true, images: subject.batch_size, epoch: 1, lr };
     for _ in 0..2 {
         block_on(network.make_room())?;
-        network.train(&Batch::noise(flags.batch_size), place)?;
+        network.train(&Batch::noise(subject.batch_size), place)?;
     }
     block_on(network.drain())?;
     let update = network.update_program();

@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::print::say;
+use super::print::{self, Level, note};
 use crate::{
     error::Result,
     training::{EpochRow, Options, Position, StepRow, Watch},
@@ -19,7 +19,7 @@ const PLAIN_EVERY: Duration = Duration::from_secs(10);
 /// A line on a terminal that counts compiled kernels, and is gone when they are done.
 pub(super) fn compiling(done: usize, total: usize) {
     let mut terminal = stderr().lock();
-    if !terminal.is_terminal() {
+    if !terminal.is_terminal() || !print::says(Level::Usual) {
         return;
     }
     let line = if done < total { format!("\rcompiling kernels: {done}/{total} ") } else { format!("\r{:40}\r", "") };
@@ -45,7 +45,7 @@ impl Progress {
         let of_epochs = u64::from(options.epochs) * train;
         let update = u64::from(options.batch) * u64::from(options.accumulate);
         let images = options.max_steps.map_or(of_epochs, |n| of_epochs.min(n.saturating_mul(update)));
-        let bar = stderr().is_terminal().then(|| {
+        let bar = (stderr().is_terminal() && print::says(Level::Usual)).then(|| {
             let bar = ProgressBar::with_draw_target(Some(images), ProgressDrawTarget::stderr_with_hz(5));
             let style = "{prefix} {bar:16.cyan/blue} {msg} {eta} left";
             bar.set_style(ProgressStyle::with_template(style).expect("a valid template").progress_chars("█▉▊▋▌▍▎▏ "));
@@ -62,8 +62,8 @@ impl Progress {
 
     fn line(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| say!("{line}")),
-            None => say!("{line}"),
+            Some(bar) => bar.suspend(|| note!("{line}")),
+            None => note!("{line}"),
         }
         let _ = stdout().flush();
     }
@@ -86,7 +86,12 @@ impl Watch for Progress {
             bar.set_message(state);
         } else if row.skipped || self.printed.is_none_or(|at| at.elapsed() >= PLAIN_EVERY) {
             let left = (self.images.saturating_sub(done)) as f64 / rate;
-            say!("epoch {}/{} step {} ({images}/{total})  {state}  {left:.0} s left", row.epoch, self.epochs, row.step);
+            note!(
+                "epoch {}/{} step {} ({images}/{total})  {state}  {left:.0} s left",
+                row.epoch,
+                self.epochs,
+                row.step
+            );
             let _ = stdout().flush();
             self.printed = Some(Instant::now());
         }

@@ -44,7 +44,7 @@ const POINTS: u64 = 2000;
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { schedule, warmup, max_steps, lr, plot } = arguments;
     if *max_steps == 0 {
-        return Err(Error::config("--max-steps 0", "--max-steps is at least 1"));
+        return Err(Error::config("--max-steps is 0", "--max-steps is at least 1"));
     }
     if !(*lr >= 0.0 && (*lr as f32).is_finite()) {
         return Err(Error::config(format!("--lr {lr}"), "--lr is a number of at least 0"));

@@ -3,27 +3,25 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use pollster::block_on;
 
-use super::print::say;
+use super::{flags::device::DeviceFlags, open_device, print::say};
 use crate::{
     check::selftest::{self, Depth, Table},
     error::Result,
-    host::device::open,
 };
-use pollster::block_on;
 
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Each kernel at a size or two instead of the whole table
     #[arg(long)]
     short: bool,
-    /// Adapter by index or part of its name
-    #[arg(long, value_name = "NAME|INDEX")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceFlags,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let gpu = open(arguments.device.as_deref())?;
+    let gpu = open_device(arguments.device.device.as_deref())?;
     say!("{gpu}");
     let rows = block_on(selftest::run(&gpu, if arguments.short { Depth::Short } else { Depth::Full }))?;
     say!("{}", Table(&rows));

@@ -3,17 +3,20 @@
 use pollster::block_on;
 use std::{sync::Arc, time::Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
-    ModelFlags, json_line, key_value,
+    flags::device::{TuneFlag, TuneFlags},
+    json_line,
+    model::ModelFlags,
     print::{remark, say},
 };
 use crate::{
     device::Gpu,
-    error::{Error, Result},
-    host::tuning::Memory,
+    error::{Error, Result, suggest},
+    host::{run::Recipe, tuning::Memory},
     lab::table::Table,
     program::{
         product::{Choice, Product},
@@ -25,29 +28,6 @@ use crate::{
     },
 };
 
-/// `--tune`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TuneFlag {
-    /// As the table says
-    Off,
-    /// A few forms of products that were not measured before, for about two seconds
-    Fast,
-    /// Every form of every product
-    Full,
-}
-
-/// Which form of each matrix product runs.
-#[derive(Args, Clone, Debug, Default)]
-pub struct TuneFlags {
-    /// Measures which form of each matrix product is fastest; what is found is kept by device and driver [default: fast on a
-    /// GPU, off on a software adapter]
-    #[arg(long, value_enum)]
-    pub tune: Option<TuneFlag>,
-    /// A form that was found before, as run.json keeps it, as often as needed
-    #[arg(long = "choice", value_name = "PRODUCT=FORM", value_parser = key_value)]
-    pub choice: Vec<(String, String)>,
-}
-
 impl TuneFlags {
     /// Without measuring, unless that was asked for.
     pub(super) fn or_off(&self) -> Self {
@@ -55,18 +35,29 @@ impl TuneFlags {
     }
 
     /// Those of an experiment that was begun with `recipe`, and what was given beside them: nothing is measured again.
-    pub(super) fn begun(&self, recipe: &toml::Table) -> Self {
-        let known = recipe.get("choice").and_then(toml::Value::as_table).into_iter().flatten();
-        let word = |(name, value): (&String, &toml::Value)| Some((name.clone(), value.as_str()?.to_owned()));
+    pub(super) fn begun(&self, recipe: &Recipe) -> Self {
+        let known = recipe.get("choice").and_then(Value::as_object).into_iter().flatten();
+        let word = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
         let choice = known.filter_map(word).chain(self.choice.iter().cloned()).collect();
         Self { tune: Some(TuneFlag::Off), choice }
     }
 
-    /// The target of `plans` with its products computed as given, as found before, or as found now.
+    /// The target of `plans` with its products computed as given, as found before, or as found now. Of the choices, those for the
+    /// products in `typed` were typed by the user.
     ///
     /// # Errors
-    /// As [`measure`].
-    pub(super) fn apply(&self, gpu: &Gpu, plans: &Plans<'_>) -> Result<Target> {
+    /// [`Error::Config`] if a product that was typed is none of the network; as [`measure`].
+    pub(super) fn apply(&self, gpu: &Gpu, plans: &Plans<'_>, typed: &[String]) -> Result<Target> {
+        if !typed.is_empty() {
+            let products = plans.products();
+            let names: Vec<&str> = products.iter().map(|(product, _)| product.name.as_str()).collect();
+            if let Some(unknown) = typed.iter().find(|name| !names.contains(&name.as_str())) {
+                let message = format!("'choice' {unknown}: the network has no such product");
+                let near = suggest::nearest(unknown, names.iter().copied());
+                let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+                return Err(Error::about("choice", message, format!("{near}there are\n    {}", names.join("\n    "))));
+            }
+        }
         let given = self.choice.iter().filter_map(|(name, word)| Some((name.clone(), plans.target.choice(word)?)));
         let mut choices: Choices = given.collect();
         let foreign = self.choice.iter().filter(|(name, _)| !choices.contains_key(name)).count();
@@ -100,19 +91,16 @@ impl TuneFlags {
         Ok(Target { tuned: Arc::new(choices), ..plans.target.clone() })
     }
 
-    /// What makes these choices again, for a recipe: forms that are not the table's, and such as were given.
-    pub(super) fn to_toml(&self, target: &Target, chosen: &[(Product, Choice)], table: &mut toml::Table) {
-        table.insert("tune".into(), "off".into());
-        let mut words: toml::Table =
-            self.choice.iter().map(|(name, word)| (name.clone(), word.clone().into())).collect();
+    /// Puts into a recipe what makes these choices again: forms that are not the table's, and such as were given.
+    pub(super) fn keep(&self, target: &Target, chosen: &[(Product, Choice)], recipe: &mut Recipe) {
+        recipe.insert("tune".into(), "off".into());
+        let mut words: Recipe = self.choice.iter().map(|(name, word)| (name.clone(), word.clone().into())).collect();
         for (product, choice) in chosen {
             if target.candidates(product)[0] != *choice {
                 words.entry(product.name.clone()).or_insert_with(|| choice.to_string().into());
             }
         }
-        if !words.is_empty() {
-            table.insert("choice".into(), words.into());
-        }
+        recipe.insert("choice".into(), words.into());
     }
 }
 
@@ -129,21 +117,22 @@ fn summary(found: &[Measured], seconds: f64) -> String {
 
 #[derive(Args)]
 pub(super) struct Arguments {
+    /// One JSON object per form of a product on standard output
+    #[arg(long, help_heading = "Output")]
+    json: bool,
     #[command(flatten)]
     model: ModelFlags,
-    /// One JSON object per form of a product on standard output
-    #[arg(long)]
-    json: bool,
 }
 
 /// Measures every form of every product, keeps the fastest, and shows them all.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
-    let (gpu, plans) = arguments.model.open(&TuneFlags { tune: Some(TuneFlag::Off), choice: vec![] })?;
+    let subject = arguments.model.subject()?;
+    let (gpu, plans) = subject.open(&TuneFlags { tune: Some(TuneFlag::Off), choice: vec![] })?;
     let found = block_on(measure(&gpu, &plans, &Choices::new(), Effort::FULL))?;
     if found.is_empty() {
         let message = format!("{} has no timestamps, or not the memory: nothing was measured", gpu.info.name);
-        return Err(Error::device(message, "a smaller --batch-size needs less memory; unmeasured, the table decides"));
+        return Err(Error::device(message, "a smaller 'batch_size' needs less memory; unmeasured, the table decides"));
     }
     Memory::of(&gpu).keep(&found);
     if arguments.json {

@@ -1,6 +1,6 @@
 //! Validation images out of the training set, so that choices need not be made on the test images.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use super::{Dataset, Spec, Split, order};
 use crate::error::{Error, Result};
@@ -20,12 +20,12 @@ impl Holdout {
     pub fn new(inner: Arc<dyn Dataset>, count: usize, seed: u64) -> Result<Self> {
         let total = inner.len(Split::Train);
         if count == 0 || count >= total {
-            let message = format!("{count} of {total} training images held out for validation");
+            let message = format!("'val_split' is {count}: {count} of {total} training images held out for validation");
             let hint = match total {
                 0 | 1 => "there are too few to hold any out".to_owned(),
                 _ => format!("from 1 to {} can be", total - 1),
             };
-            return Err(Error::config(message, hint));
+            return Err(Error::about("val_split", message, hint));
         }
         // Epoch 0 is no epoch of training: its permutation serves nothing else.
         let mut held_out = order(total, Some((seed, 0)));
@@ -63,6 +63,10 @@ impl Dataset for Holdout {
 
     fn notes(&self) -> &[String] {
         self.inner.notes()
+    }
+
+    fn path(&self) -> Option<&Path> {
+        self.inner.path()
     }
 
     fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u8> {

@@ -62,9 +62,28 @@ impl Info {
         }
     }
 
+    /// The adapter in one line, which tells it from another of the same name: its name, API, kind and driver.
+    pub fn describe(&self) -> String {
+        let Self { name, backend, kind, driver, .. } = self;
+        format!("{name} ({backend}, {}, driver {driver})", kind.words())
+    }
+
     /// Whether the processor does the work. Software devices are correct and slow; some defaults differ there.
     pub fn is_software(&self) -> bool {
         self.kind == DeviceKind::Software
+    }
+}
+
+impl DeviceKind {
+    /// The kind in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Discrete => "discrete GPU",
+            Self::Integrated => "integrated GPU",
+            Self::Virtual => "virtual GPU",
+            Self::Other => "of no known kind",
+            Self::Software => "software",
+        }
     }
 }
 
@@ -180,9 +199,9 @@ pub fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<usize> {
         Err(_) => adapters.iter().position(named),
     };
     found.ok_or_else(|| {
-        let of = |(i, a): (usize, &Adapter)| format!("{i}: {} ({})", a.info.name, a.info.backend);
+        let of = |(i, a): (usize, &Adapter)| format!("{i}: {}", a.info.describe());
         let list: Vec<String> = adapters.iter().enumerate().map(of).collect();
-        Error::device(format!("no adapter is called `{wanted}`"), format!("there is {}", list.join(", ")))
+        Error::device(format!("no adapter is called `{wanted}`"), format!("there is {}", list.join("\n  or ")))
     })
 }
 

@@ -280,7 +280,7 @@ impl Gpu {
     pub fn supports(&self, precision: Precision) -> Result<()> {
         if precision == Precision::Mixed && !self.features.f16 {
             let message = format!("{}: its shaders have no f16, which mixed precision needs", self.info.name);
-            return Err(Error::device(message, "'precision' f32 needs none"));
+            return Err(Error::device(message, "'precision' f32 needs no f16"));
         }
         Ok(())
     }

@@ -49,6 +49,15 @@ impl std::fmt::Debug for Opened {
     }
 }
 
+/// The set that `name` means, in any case.
+///
+/// # Errors
+/// [`Error::Config`] with the nearest name and the list.
+pub fn known(name: &str) -> Result<&'static str> {
+    let found = NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| Error::config(format!("no data set is called `{name}`"), hint(name, &NAMES)))
+}
+
 /// Opens the set called `name`; CIFAR-10 from `path` (a folder, an archive, or a file in a folder), or from wherever it lies in
 /// the folder `data` for `None`. Without a name it is CIFAR-10 if that is there, and otherwise [`shapes10`], unless `data` holds
 /// something else that looks like images. `seed` is what drawn images are drawn from.
@@ -65,9 +74,7 @@ pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened
 /// # Errors
 /// As [`open`].
 pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, sizes: Sizes) -> Result<Opened> {
-    if let Some(unknown) = name.filter(|name| !NAMES.contains(name)) {
-        return Err(Error::config(format!("no data set is called `{unknown}`"), hint(unknown, &NAMES)));
-    }
+    let name = name.map(known).transpose()?;
     let drawn = name == Some(shapes10::NAME);
     if let Some(path) = path {
         if drawn {

@@ -1,10 +1,12 @@
-//! What a run leaves behind: `run.json`, `steps.jsonl`, `metrics.jsonl`, `model.safetensors`, `checkpoints/`; and how it is
-//! continued from there.
+//! What a run leaves behind: `run.json`, `config.toml`, `steps.jsonl`, `metrics.jsonl`, `model.safetensors`, `checkpoints/`; and
+//! how it is continued from there.
 
 mod lock;
 mod log;
+mod recipe;
 
 pub use lock::Lock;
+pub use recipe::{Recipe, difference, differences, of as recipe, table_differences, to_toml};
 
 use std::{
     fs::{self, File},
@@ -22,7 +24,7 @@ use crate::{
     host::{
         checkpoint::{
             Best, Loaded,
-            keeper::{Keeper, Policy, newest},
+            keeper::{self, Keeper, Policy},
         },
         files::{TEXT_LIMIT, read, remove_leftovers, write_atomically},
         identity, rule_file,
@@ -32,22 +34,22 @@ use crate::{
     optim::Settings,
     program::target::{Precision, Target},
     training::{
-        After, Checkpoint, EpochRow, Options, Point, StepRow, Trainer, Watch, Wish, loss_variance,
+        After, Checkpoint, EpochRow, Options, Point, Request, StepRow, Trainer, Watch, loss_variance,
         provenance::Provenance,
     },
 };
 
 use log::{Log, whole_rows};
 
-/// What a run writes, the first of it first.
+/// What a run writes and another must not write over, the first of it first.
 const FILES: [&str; 4] = ["run.json", "steps.jsonl", "metrics.jsonl", "model.safetensors"];
 
 /// The folder of the checkpoints within that of the run.
-const CHECKPOINTS: &str = "checkpoints";
+pub const CHECKPOINTS: &str = "checkpoints";
 
 /// The folder of a run, its open logs and its checkpoints.
-pub struct Record {
-    folder: PathBuf,
+pub struct Folder {
+    path: PathBuf,
     steps: Log,
     metrics: Log,
     keeper: Keeper,
@@ -55,66 +57,115 @@ pub struct Record {
     _lock: Lock,
 }
 
-impl Record {
-    /// Takes the folder and writes `run.json`.
+/// How a run is continued.
+pub struct Resume<'a> {
+    /// Its folder, which nobody else writes to.
+    pub lock: Lock,
+    /// Its `run.json` from now on.
+    pub run: &'a Value,
+    /// What it wants of its checkpoints.
+    pub policy: Policy,
+    /// Whether there must be a checkpoint: the run has ended before, or one was named.
+    pub needs_checkpoint: bool,
+    /// The checkpoint to continue from; otherwise the newest that is whole.
+    pub checkpoint: Option<&'a Path>,
+    /// Whether the run is longer than it was to be: an epoch that its end cut short is then gone on with.
+    pub longer: bool,
+}
+
+impl Folder {
+    /// Refuses a folder that a run cannot be begun in, before anything is made.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it is in use, or holds a run already.
+    pub fn check_free(path: &Path) -> Result<()> {
+        let has = Self::check_empty(path);
+        if has.is_err() {
+            Lock::take(path)?; // of a run that is under way nobody needs to hear how to go on with it
+        }
+        has
+    }
+
+    fn check_empty(path: &Path) -> Result<()> {
+        let Some(name) = FILES.iter().find(|name| path.join(name).exists()) else { return Ok(()) };
+        let message = format!("{} holds a run already: there is {name}", path.display());
+        let hint = format!(
+            "choose another 'out', remove the folder, or go on with `velograd train --resume {}`",
+            path.display()
+        );
+        Err(Error::about("out", message, hint))
+    }
+
+    /// Takes the folder and writes `run.json` and `config.toml`.
     ///
     /// # Errors
     /// [`Error::Config`] if the folder is in use or holds a run already, [`Error::Io`] if it cannot be written.
-    pub fn create(folder: &Path, run: &Value, policy: Policy) -> Result<Self> {
-        let lock = Lock::take(folder)?;
-        if let Some(name) = FILES.iter().find(|name| folder.join(name).exists()) {
-            let message = format!("{} holds a run already: there is {name}", folder.display());
-            let hint = "choose another --out, remove the folder, or go on with `velograd train --resume`";
-            return Err(Error::config(message, hint));
-        }
-        // A run that was killed here has no other file than this, or not even this.
-        write_run(folder, run)?;
-        Self::open(folder, lock, run, policy, None)
+    pub fn create(path: &Path, run: &Value, policy: Policy) -> Result<Self> {
+        let lock = Lock::take(path)?;
+        Self::check_empty(path)?;
+        // A run that was killed here has no other file than these, or not even these.
+        write_run(path, run)?;
+        write_config(path, run)?;
+        Self::open(path, lock, run, policy, None)
     }
 
     /// Opens the folder of a run that was begun: finds its newest whole checkpoint and cuts the logs back to it; to nothing
-    /// where there is none, and the run begins anew, unless it has `ended`. `told` hears what was skipped.
+    /// where there is none, and the run begins anew. `on_remark` gets a line for each checkpoint that was skipped or set aside.
     ///
     /// # Errors
-    /// [`Error::Config`] if the checkpoint is of another run than `run`, [`Error::Data`] if there must be one and is none,
-    /// otherwise [`Error::Io`].
+    /// [`Error::Config`] if the checkpoint is of another run, [`Error::Data`] if there must be one and is none, otherwise
+    /// [`Error::Io`].
     pub fn resume(
-        folder: &Path,
-        lock: Lock,
-        run: &Value,
-        policy: Policy,
-        ended: bool,
-        told: &mut dyn FnMut(String),
+        path: &Path,
+        resume: Resume<'_>,
+        on_remark: &mut dyn FnMut(String),
     ) -> Result<(Self, Option<Loaded>)> {
-        let checkpoints = folder.join(CHECKPOINTS);
-        remove_leftovers(folder);
+        let Resume { lock, run, policy, needs_checkpoint, checkpoint, longer } = resume;
+        let checkpoints = path.join(CHECKPOINTS);
+        remove_leftovers(path);
         remove_leftovers(&checkpoints);
-        let rows = |name: &str| match File::open(folder.join(name)) {
+        let rows = |name: &str| match File::open(path.join(name)) {
             Ok(file) => whole_rows(&file, u64::MAX).map(|(rows, _)| rows).unwrap_or(0),
             Err(_) => 0,
         };
         let rows = (rows("steps.jsonl"), rows("metrics.jsonl") as usize);
-        let loaded = newest(&checkpoints, rows, told)?;
-        if let Some(loaded) = &loaded {
-            // More epochs are what --extend is for.
-            same_run(&loaded.path, &loaded.run, run, &["epochs"])?;
-        } else if ended {
+        let mut loaded = match checkpoint {
+            Some(file) => Some(keeper::named(file, rows)?),
+            None => keeper::newest(&checkpoints, rows, on_remark)?,
+        };
+        if let Some(loaded) = &mut loaded {
+            // More of it is what was asked for.
+            same_run(&loaded.path, &loaded.run, run, &["epochs", "max-steps"])?;
+            if checkpoint.is_some() {
+                let Checkpoint { position, .. } = &loaded.checkpoint;
+                let (step, epochs) = (position.step, position.epochs.len());
+                for aside in keeper::set_aside_newer(&checkpoints, step)? {
+                    on_remark(format!("set aside, and renamed to {}: a newer checkpoint", aside.display()));
+                }
+                if rows != (step, epochs) {
+                    on_remark(format!("the logs are cut back to update {step} and {epochs} whole epochs"));
+                }
+            }
+            if longer {
+                loaded.checkpoint.position.reopen();
+            }
+        } else if needs_checkpoint {
             return Err(Error::data(&checkpoints, "a checkpoint", "none that is whole", ""));
         }
-        let record = Self::open(folder, lock, run, policy, loaded.as_ref())?;
-        Ok((record, loaded))
+        let folder = Self::open(path, lock, run, policy, loaded.as_ref())?;
+        Ok((folder, loaded))
     }
 
-    fn open(folder: &Path, lock: Lock, run: &Value, policy: Policy, from: Option<&Loaded>) -> Result<Self> {
+    fn open(path: &Path, lock: Lock, run: &Value, policy: Policy, from: Option<&Loaded>) -> Result<Self> {
         let (steps, epochs) = from.map_or((0, 0), |loaded| {
             let position = &loaded.checkpoint.position;
             (position.step, position.epochs.len() as u64)
         });
         Ok(Self {
-            folder: folder.to_owned(),
-            steps: Log::open(folder.join("steps.jsonl"), steps)?,
-            metrics: Log::open(folder.join("metrics.jsonl"), epochs)?,
-            keeper: Keeper::new(folder.join(CHECKPOINTS), policy, run.clone(), from),
+            path: path.to_owned(),
+            steps: Log::open(path.join("steps.jsonl"), steps)?,
+            metrics: Log::open(path.join("metrics.jsonl"), epochs)?,
+            keeper: Keeper::new(path.join(CHECKPOINTS), policy, run.clone(), from),
             _lock: lock,
         })
     }
@@ -135,16 +186,17 @@ impl Record {
         let (weights, provenance) = (trainer.network.weights().await?, Provenance::of_run(run).ok());
         weights::save(&weights, &self.weights(), &trainer.network.layout, provenance.as_ref())?;
         run["result"] = result_json(trainer, rows);
-        write_run(&self.folder, run)
+        write_run(&self.path, run)
     }
 
-    /// Replaces `run.json`, in the folder and in the checkpoints to come.
+    /// Replaces `run.json` and `config.toml`, and the `run.json` in the checkpoints to come.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn run(&mut self, run: &Value) -> Result<()> {
+    pub fn write(&mut self, run: &Value) -> Result<()> {
         self.keeper.set_run(run.clone());
-        write_run(&self.folder, run)
+        write_run(&self.path, run)?;
+        write_config(&self.path, run)
     }
 
     /// Writes down which builds of the program have worked on a run that goes on after so many updates: `before` is its
@@ -156,14 +208,14 @@ impl Record {
         identity::continued(before, run, update);
         let other = identity::other_build(before);
         if other.is_some() {
-            self.run(run)?;
+            self.write(run)?;
         }
         Ok(other)
     }
 
     /// Where the weights go.
     pub fn weights(&self) -> PathBuf {
-        self.folder.join("model.safetensors")
+        self.path.join(WEIGHTS)
     }
 
     /// Of the checkpoints at the end of an epoch, the one with the best validation accuracy.
@@ -171,6 +223,9 @@ impl Record {
         self.keeper.best()
     }
 }
+
+/// The file of the weights of a run that has ended.
+pub const WEIGHTS: &str = "model.safetensors";
 
 /// Removes the checkpoints of a run that has ended.
 ///
@@ -189,17 +244,37 @@ fn write_run(folder: &Path, run: &Value) -> Result<()> {
     write_atomically(&folder.join("run.json"), text.as_bytes())
 }
 
+fn write_config(folder: &Path, run: &Value) -> Result<()> {
+    let recipe = recipe::of(run, &folder.join("run.json"))?;
+    write_atomically(&folder.join(CONFIG), config_toml("train", &recipe, folder, "").as_bytes())
+}
+
+/// The recipe of a run or an experiment as a file.
+pub const CONFIG: &str = "config.toml";
+
+/// The text of the [`CONFIG`] in `folder`, which makes the same again by `velograd COMMAND`; `more` is what has to be added to
+/// that command.
+pub fn config_toml(command: &str, recipe: &Recipe, folder: &Path, more: &str) -> String {
+    let file = folder.join(CONFIG);
+    format!(
+        "# velograd {command} --config {}{more}\n#\n# Makes this again: on the same device, driver and version of the program to \
+         the bit.\ncommand = \"{command}\"\n{}",
+        file.display(),
+        to_toml(recipe)
+    )
+}
+
 /// Writes a run's logs and checkpoints, and passes on what it hears.
-pub struct Recorder<'a> {
+pub struct Journal<'a> {
     /// Where to.
-    pub record: Record,
+    pub folder: Folder,
     /// Who else is told.
     pub watch: &'a mut dyn Watch,
     /// Whether to stop.
     pub stop: Stop,
 }
 
-impl Recorder<'_> {
+impl Journal<'_> {
     fn pass_on(&mut self, remark: Option<String>) {
         if let Some(remark) = remark {
             self.watch.remark(&remark);
@@ -207,39 +282,39 @@ impl Recorder<'_> {
     }
 }
 
-impl Watch for Recorder<'_> {
+impl Watch for Journal<'_> {
     fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
-        self.record.steps.row(row)?;
+        self.folder.steps.row(row)?;
         self.watch.step(row, images, total, hits)
     }
 
     fn epoch(&mut self, row: &EpochRow) -> Result<()> {
-        self.record.metrics.row(row)?;
+        self.folder.metrics.row(row)?;
         self.watch.epoch(row)
     }
 
-    fn wish(&mut self, at: Point) -> Result<Wish> {
-        let remark = self.record.keeper.look()?;
+    fn request(&mut self, at: Point) -> Result<Request> {
+        let remark = self.folder.keeper.look()?;
         self.pass_on(remark);
         // A run that has ended anyway ends as one that nobody stopped.
         let stops = self.stop.exit_code().is_some() && at.after != After::Run;
         if stops {
             self.watch.remark("stopping: a checkpoint is being written; the signal again leaves at once, without it");
         }
-        if !stops && !self.record.keeper.due(at) {
-            return Ok(Wish::GoOn);
+        if !stops && !self.folder.keeper.due(at) {
+            return Ok(Request::Continue);
         }
         // Before the next one takes memory.
-        let remark = self.record.wait()?;
+        let remark = self.folder.wait()?;
         self.pass_on(remark);
-        Ok(if stops { Wish::Stop } else { Wish::Checkpoint })
+        Ok(if stops { Request::Stop } else { Request::Checkpoint })
     }
 
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
         // A checkpoint counts on the rows before it.
-        self.record.steps.sync()?;
-        self.record.metrics.sync()?;
-        let remark = self.record.keeper.save(checkpoint)?;
+        self.folder.steps.sync()?;
+        self.folder.metrics.sync()?;
+        let remark = self.folder.keeper.save(checkpoint)?;
         self.pass_on(remark);
         Ok(())
     }
@@ -256,7 +331,7 @@ impl Watch for Recorder<'_> {
 pub fn read_run(folder: &Path) -> Result<Value> {
     let path = folder.join("run.json");
     if !path.exists() {
-        return Err(Error::data(folder, "the folder of a run", "no run.json", "--resume takes what --out was"));
+        return Err(Error::data(folder, "the folder of a run", "no run.json", "'resume' takes what 'out' was"));
     }
     read_json(&path)
 }
@@ -265,80 +340,70 @@ pub(crate) fn read_json(path: &Path) -> Result<Value> {
     serde_json::from_slice(&read(path, TEXT_LIMIT)?).map_err(|e| Error::data(path, "a JSON object", e.to_string(), ""))
 }
 
-/// The recipe that makes a run again, as flags.
-///
-/// # Errors
-/// [`Error::Data`] if `run`, from the file `path`, has none.
-pub fn recipe_of(run: &Value, path: &Path) -> Result<toml::Table> {
-    let table = run["config"].as_str().and_then(|text| text.parse().ok());
-    table.ok_or_else(|| Error::data(path, "a recipe, `config`", run["config"].to_string(), ""))
+/// The facts in which two runs differ, by their `run.json`: version, data set, a rule's text, settings of the optimizer. A line for each.
+pub fn other_facts(there: &Value, here: &Value) -> Vec<String> {
+    let mut lines = Vec::from_iter(difference("version", &there["version"], &here["version"]));
+    for key in ["name", "crc32", "train", "test"] {
+        lines.extend(difference(&format!("data set, {key}"), &there["dataset"][key], &here["dataset"][key]));
+    }
+    let checksum =
+        |run: &Value| run["rule"]["text"].as_str().map(|text| format!("{:08x}", crc32fast::hash(text.as_bytes())));
+    lines.extend(difference("checksum of the rule's text", &json!(checksum(there)), &json!(checksum(here))));
+    if by_text(there, here) {
+        lines.extend(difference("'optimizer'", &there["optimizer"], &here["optimizer"]));
+    }
+    if there["optimizer"] == here["optimizer"] {
+        let optimizer = there["optimizer"].as_str().unwrap_or_default();
+        lines.extend(table_differences(&format!("{optimizer}'s "), &there["settings"], &here["settings"]));
+    }
+    lines
 }
 
-/// Flags that change nothing of what a run computes. The data may lie elsewhere; they are known by their checksum.
-const FREE: [&str; 4] = ["data", "checkpoint-every", "keep", "on-disk-full"];
-
-/// Refuses to mix two runs: `there` is of the file `path`, `here` is what was asked for. Neither flags that change nothing nor
-/// those in `but` are compared.
+/// Refuses to mix two runs: `there` is of the file `path`, `here` is what was asked for. Neither settings that change nothing
+/// nor those in `but` are compared.
 ///
 /// # Errors
 /// [`Error::Config`] naming every difference.
 pub fn same_run(path: &Path, there: &Value, here: &Value, but: &[&str]) -> Result<()> {
-    let (known, asked) = (recipe_of(there, path)?, recipe_of(here, path)?);
-    let mut differ = Vec::new();
-    let mut compare = |what: String, there: Option<String>, here: Option<String>| {
-        if there != here {
-            let word = |v: Option<String>| v.unwrap_or_else(|| "none".into());
-            differ.push(format!("{what}: there {}, here {}", word(there), word(here)));
-        }
-    };
-    let text = |v: &Value| (!v.is_null()).then(|| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
-    compare("version".into(), text(&there["version"]), text(&here["version"]));
-    for key in ["name", "crc32", "train", "test"] {
-        compare(format!("data set, {key}"), text(&there["dataset"][key]), text(&here["dataset"][key]));
-    }
-    compare("settings".into(), text(&there["settings"]), text(&here["settings"]));
-    // A rule from a file is its text, wherever that lies by now.
-    let own =
-        |run: &Value| run["rule"]["text"].as_str().map(|text| format!("{:08x}", crc32fast::hash(text.as_bytes())));
-    compare("checksum of the rule's text".into(), own(there), own(here));
-    let by_text = own(there).is_some() && own(here).is_some();
-    if by_text {
-        compare("optimizer".into(), text(&there["optimizer"]), text(&here["optimizer"]));
-    }
-    let keys: std::collections::BTreeSet<_> = known.keys().chain(asked.keys()).collect();
-    let elsewhere = |key: &str| key == "set" || (key == "optimizer" && by_text);
-    let counts = |key: &str| !elsewhere(key) && !FREE.contains(&key) && !but.contains(&key);
-    for key in keys.into_iter().filter(|key| counts(key)) {
-        let word = |table: &toml::Table| table.get(key).map(ToString::to_string);
-        compare(format!("--{key}"), word(&known), word(&asked));
-    }
-    if differ.is_empty() {
+    let mut lines = other_facts(there, here);
+    let but = if by_text(there, here) { &[but, &["optimizer"]].concat() } else { but };
+    lines.extend(differences(&recipe::of(there, path)?, &recipe::of(here, path)?, but));
+    refuse_differences(path, &lines)
+}
+
+/// Whether two runs go by rules from files: those are known by their texts, wherever the files lie by now.
+pub fn by_text(there: &Value, here: &Value) -> bool {
+    there["rule"]["text"].is_string() && here["rule"]["text"].is_string()
+}
+
+/// Refuses a run that differs from what was asked for in these ways.
+///
+/// # Errors
+/// [`Error::Config`], if there are any.
+pub fn refuse_differences(path: &Path, lines: &[String]) -> Result<()> {
+    if lines.is_empty() {
         return Ok(());
     }
-    let message = format!("{} is of another run than was asked for:\n  {}", path.display(), differ.join("\n  "));
-    let hint = "--resume needs no other flag; --extend EPOCHS trains on for longer; another run needs another --out";
+    let message = format!("{} is of another run than was asked for:\n  {}", path.display(), lines.join("\n  "));
+    let hint = "'resume' needs no other setting; 'extend' trains on for longer; another run needs another 'out'";
     Err(Error::config(message, hint))
 }
 
-/// What `run.json` says before the run. Its `config` reproduces the run by `--config`: the flags in `common`, and the run's
-/// own optimizer, settings and seed.
+/// What `run.json` says before the run. `common` is the recipe that makes the run again, but for its optimizer, settings and seed;
+/// drawn images and the choice of those held out are from `data_seed`.
 pub fn run_json(
     gpu: &Gpu,
     target: &Target,
     dataset: &dyn Dataset,
+    data_seed: u64,
     options: &Options,
     settings: &Settings,
-    common: &toml::Table,
+    common: &Recipe,
 ) -> Value {
-    let mut config = common.clone();
-    config.insert("optimizer".into(), options.optimizer.argument().into());
-    // TOML's integers are signed; a larger seed is written as text, which a flag takes as well.
-    let seed = i64::try_from(options.seed).map_or_else(|_| options.seed.to_string().into(), toml::Value::from);
-    config.insert("seed".into(), seed);
-    let set: toml::Table = options.set.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
-    if !set.is_empty() {
-        config.insert("set".into(), set.into());
-    }
+    let mut recipe = common.clone();
+    recipe.insert("optimizer".into(), json!(options.optimizer.argument()));
+    recipe.insert("seed".into(), json!(options.seed));
+    recipe.insert("set".into(), given_settings(&options.set, settings));
     let mut run = json!({
         "version": identity::VERSION,
         "build": identity::build(),
@@ -367,18 +432,29 @@ pub fn run_json(
         "seed": options.seed,
         "dataset": {
             "name": dataset.spec().name,
+            "path": dataset.path().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+            "seed": data_seed,
             "train": dataset.len(Split::Train),
             "test": dataset.len(Split::Test),
             "crc32": format!("{:08x}", dataset.checksum()),
             "classes": dataset.spec().classes,
-            "seed": dataset.seed(),
         },
-        "config": toml::to_string(&config).unwrap_or_default(),
+        "recipe": recipe,
     });
     if options.optimizer.text().is_some() {
         run["rule"] = rule_file::to_json(&options.optimizer);
     }
     run
+}
+
+/// The settings that were given, with the values that they were read as.
+fn given_settings(given: &[(String, String)], read: &Settings) -> Value {
+    let all = read.to_json();
+    given
+        .iter()
+        .map(|(key, text)| (key.clone(), all.get(key).cloned().unwrap_or_else(|| json!(text))))
+        .collect::<Recipe>()
+        .into()
 }
 
 /// What `run.json` gains when the run has ended.

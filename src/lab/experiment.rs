@@ -24,7 +24,10 @@ use crate::{
         identity,
         loader::ReadAhead,
         rule_file,
-        run::{Lock, Record, Recorder, drop_checkpoints, read_json, read_run, run_json},
+        run::{
+            self, Folder, Journal, Lock, Recipe, Resume, difference, differences, drop_checkpoints, read_json,
+            read_run, run_json, table_differences,
+        },
         signals::Stop,
     },
     optim::RuleChoice,
@@ -71,6 +74,8 @@ pub struct Experiment<'a> {
     pub target: Target,
     /// The data, the same for every run.
     pub dataset: Arc<dyn Dataset>,
+    /// What drawn images, and those held out, are chosen by.
+    pub data_seed: u64,
     /// What all runs have in common; optimizer, settings and seed are each run's own.
     pub options: Options,
     /// The optimizers.
@@ -79,8 +84,10 @@ pub struct Experiment<'a> {
     pub seeds: u64,
     /// Where everything goes.
     pub folder: PathBuf,
-    /// The recipe as TOML: what makes two experiments the same.
-    pub recipe: toml::Table,
+    /// What all runs have in common, as a recipe: what makes two experiments the same.
+    pub recipe: Recipe,
+    /// The text of `config.toml`, which makes the experiment again.
+    pub config: String,
     /// What each run wants of its checkpoints; they go when it has ended.
     pub policy: Policy,
     /// Whether to stop.
@@ -88,38 +95,39 @@ pub struct Experiment<'a> {
 }
 
 impl Experiment<'_> {
-    /// Makes the runs that have not ended yet, seed by seed, and returns all of them. `told` hears of each run before it
-    /// starts or goes on (true) or is read from its folder (false), and gives the watcher of its progress; `finished` gets the
+    /// Makes the runs that have not ended yet, seed by seed, and returns all of them. `on_run` is called for each run before it
+    /// starts or goes on (true) or is read from its folder (false), and gives the watcher of its progress; `on_end` gets the
     /// runs so far whenever one has ended. `None` if a signal stopped it: the same again goes on from there.
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown optimizer or setting, or a folder of other settings; otherwise what a run ran into.
     pub async fn run(
         &self,
-        told: &mut dyn FnMut(&Variant, u64, bool) -> Box<dyn Watch>,
-        finished: &mut dyn FnMut(&[Ended]) -> Result<()>,
+        on_run: &mut dyn FnMut(&Variant, u64, bool) -> Box<dyn Watch>,
+        on_end: &mut dyn FnMut(&[Ended]) -> Result<()>,
     ) -> Result<Option<Vec<Ended>>> {
         for variant in &self.variants {
             variant.optimizer.build(&variant.set)?;
         }
         let _lock = Lock::take(&self.folder)?;
+        begin(&self.folder, &self.recipe, self.dataset.checksum())?;
         rule_file::keep(&self.folder, self.variants.iter().map(|variant| &variant.optimizer))?;
-        claim(&self.folder, &self.recipe, self.dataset.checksum())?;
+        write_atomically(&self.folder.join(run::CONFIG), self.config.as_bytes())?;
         let mut all = Vec::new();
         for seed in 0..self.seeds {
             for variant in &self.variants {
                 let folder = self.folder.join("runs").join(slug(&variant.label)).join(format!("seed-{seed}"));
                 if let Some(ended) = read_ended(&folder, variant, seed)? {
-                    told(variant, seed, false);
+                    on_run(variant, seed, false);
                     drop_checkpoints(&folder)?; // the process may have been killed before it did
                     all.push(ended);
                     continue;
                 }
-                match self.one(variant, seed, &folder, told(variant, seed, true).as_mut()).await? {
+                match self.one(variant, seed, &folder, on_run(variant, seed, true).as_mut()).await? {
                     Some(ended) => all.push(ended),
                     None => return Ok(None),
                 }
-                finished(&all)?;
+                on_end(&all)?;
             }
         }
         Ok(Some(all))
@@ -129,17 +137,24 @@ impl Experiment<'_> {
     async fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Option<Ended>> {
         let (optimizer, set) = (variant.optimizer.clone(), variant.set.clone());
         let options = Options { optimizer, set, seed, ..self.options.clone() };
+        let dataset = self.dataset.as_ref();
         let normalize = options.normalize()?;
-        let init = |layout: &_| first_weights(layout, seed, self.dataset.as_ref(), normalize);
+        let init = |layout: &_| first_weights(layout, seed, dataset, normalize);
         let source = Arc::new(ReadAhead(self.dataset.clone()));
         let mut trainer = Trainer::new(self.gpu, &self.target, source, options.clone(), init).await?;
-        let mut run =
-            run_json(self.gpu, &self.target, self.dataset.as_ref(), &options, &trainer.settings, &self.recipe);
+        let settings = &trainer.settings;
+        let mut run = run_json(self.gpu, &self.target, dataset, self.data_seed, &options, settings, &self.recipe);
         let record = if folder.join("run.json").exists() {
             let before = read_run(folder)?;
-            let lock = Lock::take(folder)?;
-            let told = &mut |remark: String| watch.remark(&remark);
-            let (mut record, loaded) = Record::resume(folder, lock, &run, self.policy, false, told)?;
+            let how = Resume {
+                lock: Lock::take(folder)?,
+                run: &run,
+                policy: self.policy,
+                needs_checkpoint: false,
+                checkpoint: None,
+                longer: false,
+            };
+            let (mut record, loaded) = Folder::resume(folder, how, &mut |text| watch.remark(&text))?;
             if let Some(loaded) = loaded {
                 watch.remark(&format!("continued from {}", loaded.path.display()));
                 trainer.restore(loaded.checkpoint)?;
@@ -149,11 +164,11 @@ impl Experiment<'_> {
             }
             record
         } else {
-            Record::create(folder, &run, self.policy)?
+            Folder::create(folder, &run, self.policy)?
         };
-        let mut recorder = Recorder { record, watch, stop: self.stop.clone() };
-        let epochs = trainer.run(&mut recorder).await?;
-        let Recorder { mut record, watch, .. } = recorder;
+        let mut journal = Journal { folder: record, watch, stop: self.stop.clone() };
+        let epochs = trainer.run(&mut journal).await?;
+        let Journal { folder: mut record, watch, .. } = journal;
         record.wait()?.iter().for_each(|remark| watch.remark(remark));
         if trainer.stopped() {
             return Ok(None);
@@ -165,21 +180,17 @@ impl Experiment<'_> {
     }
 }
 
-/// A recipe without the place of the data, which are known by their checksum.
-pub fn placeless(recipe: &toml::Table) -> toml::Table {
-    recipe.iter().filter(|(key, _)| *key != "data").map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-/// Writes an experiment's settings to its folder, or compares them with those it was begun with.
+/// Writes an experiment's settings to its folder, or compares them with those it was begun with: the recipe that all runs have in
+/// common, and the checksum of the images.
 ///
 /// # Errors
 /// [`Error::Config`] if they differ; [`Error::Io`] or [`Error::Data`] if the file there is not one of settings.
-pub fn claim(folder: &Path, recipe: &toml::Table, checksum: u32) -> Result<()> {
-    let path = folder.join("experiment.json");
+pub fn begin(folder: &Path, recipe: &Recipe, checksum: u32) -> Result<()> {
+    let path = folder.join(FILE);
     let settings = json!({
         "version": identity::VERSION,
         "build": identity::build(),
-        "recipe": toml::to_string(&placeless(recipe)).unwrap_or_default(),
+        "recipe": recipe,
         "crc32": format!("{checksum:08x}"),
     });
     if path.exists() {
@@ -188,37 +199,46 @@ pub fn claim(folder: &Path, recipe: &toml::Table, checksum: u32) -> Result<()> {
             let message = format!("{} was begun by another build of the program, with other kernels", folder.display());
             let [there, here] = [&known, &settings].map(identity::in_words);
             let hint = format!(
-                "there: {there}\n  here: {here}\n  runs of two builds are no comparison: choose another --out, or go on with \
+                "there: {there}\n  here: {here}\n  runs of two builds are no comparison: choose another 'out', or go on with \
                  the build that began it"
             );
-            return Err(Error::config(message, hint));
+            return Err(Error::about("out", message, hint));
         }
-        for key in ["recipe", "crc32"] {
-            if known[key] != settings[key] {
-                let message = format!("{} was begun with another {key}", folder.display());
-                let hint = format!("there: {}\n  here: {}\n  choose another --out", known[key], settings[key]);
-                return Err(Error::config(message, hint));
-            }
-        }
-        return Ok(());
+        let mut lines = Vec::from_iter(difference("checksum of the images", &known["crc32"], &settings["crc32"]));
+        lines.extend(differences(&run::recipe(&known, &path)?, recipe, &[]));
+        return refuse_differences(folder, &lines);
     }
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let text = serde_json::to_string_pretty(&settings).unwrap_or_default() + "\n";
     write_atomically(&path, text.as_bytes())
 }
 
-/// The recipe of the experiment that was begun in `folder`, if one was.
+/// Refuses an experiment that differs in these ways from the one in `folder`.
+///
+/// # Errors
+/// [`Error::Config`], if there are any.
+pub fn refuse_differences(folder: &Path, lines: &[String]) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} was begun with another recipe:\n  {}", folder.display(), lines.join("\n  "));
+    Err(Error::about("out", message, "the same settings go on with it; others need another 'out'"))
+}
+
+/// The file of an experiment's settings.
+const FILE: &str = "experiment.json";
+
+/// The recipe of the experiment that was begun in `folder`, if one was, and its file.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Data`] if its file cannot be read.
-pub fn begun(folder: &Path) -> Result<Option<toml::Table>> {
-    let path = folder.join("experiment.json");
+pub fn begun(folder: &Path) -> Result<Option<(PathBuf, Recipe)>> {
+    let path = folder.join(FILE);
     if !path.exists() {
         return Ok(None);
     }
-    let known = read_json(&path)?;
-    let recipe = known["recipe"].as_str().and_then(|text| text.parse().ok());
-    recipe.map(Some).ok_or_else(|| Error::data(&path, "a recipe", known["recipe"].to_string(), ""))
+    let recipe = run::recipe(&read_json(&path)?, &path)?;
+    Ok(Some((path, recipe)))
 }
 
 /// A run of `variant` that has ended already, if `folder` holds one.
@@ -232,14 +252,19 @@ pub fn read_ended(folder: &Path, variant: &Variant, seed: u64) -> Result<Option<
     }
     let run = read_json(&path)?;
     let (_, settings) = variant.optimizer.build(&variant.set)?;
+    let (shown, label) = (folder.display(), &variant.label);
     if run["rule"]["text"].as_str() != variant.optimizer.text() {
-        let message = format!("{} holds a run of another text of the rule `{}`", folder.display(), variant.label);
-        return Err(Error::config(message, "choose another --out"));
+        let message = format!("{shown} holds a run of another text of the rule `{label}`");
+        return Err(Error::about("out", message, "choose another 'out'"));
     }
-    if run["optimizer"] != variant.optimizer.name() || run["settings"] != settings.to_json() {
-        let message = format!("{} holds a run of other settings than `{}`", folder.display(), variant.label);
-        let hint = format!("there: {}\n  here: {}\n  choose another --out", run["settings"], settings.to_json());
-        return Err(Error::config(message, hint));
+    let name = variant.optimizer.name();
+    if run["optimizer"] != name || run["settings"] != settings.to_json() {
+        let mut lines = Vec::from_iter(difference("'optimizer'", &run["optimizer"], &json!(name)));
+        if lines.is_empty() {
+            lines = table_differences("", &run["settings"], &settings.to_json());
+        }
+        let message = format!("{shown} holds a run of other settings than `{label}`:\n  {}", lines.join("\n  "));
+        return Err(Error::about("out", message, "choose another 'out'"));
     }
     if run["result"].is_null() {
         return Ok(None);

@@ -115,8 +115,8 @@ impl Frozen {
         let Point { model, config, normalize, dataset, batch, seed } = point;
         let images = dataset.len(Split::Train);
         if (images as u64) < u64::from(*batch) || *batch == 0 {
-            let message = format!("--batch-size {batch}: there are {images} training images");
-            return Err(Error::config(message, "a mini-batch has from 1 to that many images"));
+            let message = format!("'batch_size' is {batch}, and there are {images} training images");
+            return Err(Error::about("batch_size", message, "a mini-batch has from 1 to that many images"));
         }
         let recipe = Recipe { augment: Augment::Paper, normalize: Some(*normalize), ..Recipe::default() };
         let target = gpu.target.clone();

@@ -2,9 +2,12 @@
 
 use crate::{
     data::{Dataset, Split},
-    host::identity,
+    host::{
+        identity,
+        run::{Recipe, to_toml},
+    },
     lab::{
-        experiment::{Ended, Variant, placeless},
+        experiment::{Ended, Variant},
         figure::{Figure, escape},
     },
 };
@@ -72,7 +75,7 @@ impl Page {
     }
 
     /// How it was done, so that it can be done again: device, data, each optimizer's settings, the recipe.
-    pub fn provenance(&mut self, dataset: &dyn Dataset, variants: &[Variant], runs: &[Ended], recipe: &toml::Table) {
+    pub fn provenance(&mut self, dataset: &dyn Dataset, variants: &[Variant], runs: &[Ended], recipe: &Recipe) {
         self.heading("Settings");
         for variant in variants {
             let Some(run) = runs.iter().find(|run| run.label == variant.label) else { continue };
@@ -102,8 +105,10 @@ impl Page {
         ));
         self.list(&facts);
         self.heading("Recipe");
-        self.preformatted(&toml::to_string(&placeless(recipe)).unwrap_or_default());
-        self.note("Each run's folder holds run.json, whose `config` makes that run again.");
+        self.preformatted(&to_toml(
+            &recipe.iter().filter(|(key, _)| *key != "data").map(|(k, v)| (k.clone(), v.clone())).collect(),
+        ));
+        self.note("Each run's folder holds config.toml, which makes that run again.");
     }
 
     /// The file.

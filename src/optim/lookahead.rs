@@ -1,6 +1,6 @@
 //! Zhang's Lookahead, around any rule: one more call and one more word of state.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use super::{Optimizer, Start, Trial, arena, report, state};
 use crate::{
@@ -40,6 +40,12 @@ impl FromStr for Lookahead {
                 format!("lookahead `{text}`: expected K,ALPHA, a whole number of at least 1 and a number from 0 to 1");
             Error::config(message, "the paper's CIFAR-10 setting is 5,0.5")
         })
+    }
+}
+
+impl fmt::Display for Lookahead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{}", self.k, self.alpha)
     }
 }
 

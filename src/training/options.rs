@@ -10,7 +10,7 @@ use crate::{
     program::target::Target,
     training::{
         evaluate::{batch_beside, batch_sizes},
-        network::{Plans, Recipe},
+        network::{LARGEST_BATCH, Plans, Recipe},
         schedule::Schedule,
     },
 };
@@ -91,12 +91,16 @@ impl Options {
         if cut.images > 0 {
             cut.check()?;
         }
+        let train = batch_sizes(cut.trained(), cut.batch);
+        if let Some(n) = train.iter().find(|&&n| n > LARGEST_BATCH) {
+            return Err(Error::setting("batch_size", n, format!("at most {LARGEST_BATCH}")));
+        }
         Ok(Plans {
             model: models::find(&self.model)?,
             config: self.config,
             recipe: self.recipe,
             target: target.clone(),
-            train: batch_sizes(cut.trained(), cut.batch),
+            train,
             evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(self.batch, self.recipe.tta)),
         })
     }
@@ -109,9 +113,14 @@ impl Options {
         Ok(self.recipe.normalize.unwrap_or(models::find(&self.model)?.normalize))
     }
 
+    /// Updates of an epoch.
+    pub fn updates_per_epoch(&self, dataset: &dyn Dataset) -> u64 {
+        self.cut(dataset.len(Split::Train)).updates() as u64
+    }
+
     /// Updates of the whole run.
-    pub(super) fn updates(&self, dataset: &dyn Dataset) -> u64 {
-        let all = u64::from(self.epochs) * self.cut(dataset.len(Split::Train)).updates() as u64;
+    pub fn updates(&self, dataset: &dyn Dataset) -> u64 {
+        let all = u64::from(self.epochs) * self.updates_per_epoch(dataset);
         self.max_steps.map_or(all, |most| most.min(all))
     }
 
@@ -121,36 +130,53 @@ impl Options {
         Cut { images, batch, accumulate, remainder: self.remainder }
     }
 
+    /// What the user may not expect of a run that is as was asked for, a line each.
+    pub fn remarks(&self, dataset: &dyn Dataset) -> Vec<String> {
+        let updates = self.updates(dataset);
+        // Schedule-Free has a warm-up of its own.
+        let own = self.set.iter().rev().find(|(key, _)| key == "warmup_steps").and_then(|(_, text)| text.parse().ok());
+        let warmups = [(self.schedule.warmup as f64, ""), (own.unwrap_or(0.0), " (warmup_steps)")];
+        let long = warmups.into_iter().filter(|(warmup, _)| *warmup > 0.0 && *warmup >= updates as f64);
+        long.map(|(warmup, of)| {
+            let highest = 100.0 * updates as f64 / warmup;
+            let end = if highest == 100.0 {
+                "to its height with the last update alone".to_owned()
+            } else {
+                format!("only to {highest:.0} % of its height")
+            };
+            format!(
+                "the warm-up of {warmup} updates{of} is not shorter than the run of {updates}: the learning rate rises {end}"
+            )
+        })
+        .collect()
+    }
+
     /// Refuses what is out of its range.
     ///
     /// # Errors
     /// [`Error::Config`] with the range.
     pub fn check(&self) -> Result<()> {
         let positive = [
-            ("--batch-size", u64::from(self.batch)),
-            ("--accumulate", u64::from(self.accumulate)),
-            ("--epochs", u64::from(self.epochs)),
-            ("--max-steps", self.max_steps.unwrap_or(1)),
-            ("--validate-every", u64::from(self.validate_every)),
+            ("batch_size", u64::from(self.batch)),
+            ("accumulate", u64::from(self.accumulate)),
+            ("epochs", u64::from(self.epochs)),
+            ("max_steps", self.max_steps.unwrap_or(1)),
+            ("validate_every", u64::from(self.validate_every)),
+            ("early_stop", self.early_stop.map_or(1, u64::from)),
         ];
-        for (flag, value) in positive {
-            if value == 0 {
-                return Err(Error::config(format!("{flag} 0"), format!("{flag} is at least 1")));
-            }
+        if let Some((setting, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            return Err(Error::setting(setting, 0, "at least 1"));
         }
-        for (flag, value) in [("--label-smoothing", self.recipe.smoothing), ("--dropout", self.recipe.dropout)] {
+        for (setting, value) in [("label_smoothing", self.recipe.smoothing), ("dropout", self.recipe.dropout)] {
             if !(0.0..1.0).contains(&value) {
-                return Err(Error::config(format!("{flag} {value}"), format!("{flag} is from 0 to below 1")));
+                return Err(Error::setting(setting, value, "from 0 to below 1"));
             }
         }
         let Clip { norm, value } = self.recipe.clip;
-        for (flag, limit) in [("--clip-norm", norm), ("--clip-value", value)] {
-            if limit.is_some_and(|v| !(v > 0.0 && v.is_finite())) {
-                return Err(Error::config(format!("{flag} {}", limit.unwrap_or(0.0)), format!("{flag} is above 0")));
+        for (setting, limit) in [("clip_norm", norm), ("clip_value", value)] {
+            if let Some(limit) = limit.filter(|v| !(*v > 0.0 && v.is_finite())) {
+                return Err(Error::setting(setting, limit, "above 0"));
             }
-        }
-        if self.early_stop == Some(0) {
-            return Err(Error::config("--early-stop 0", "--early-stop is at least 1"));
         }
         if let Some(normalize) = self.recipe.normalize {
             normalize.check()?;

@@ -40,6 +40,19 @@ pub struct Position {
     pub best_loss: Option<f64>,
     /// Validations since then.
     pub since_best: u32,
+    /// The last epoch as it stood when `max_steps` ended it before all its images were seen, for a run that is to be longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_short: Option<CutShort>,
+}
+
+/// An epoch that was ended before all its images were seen: what a [`Position`] said before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CutShort {
+    batch: usize,
+    tally: Tally,
+    seconds: f64,
+    best_loss: Option<f64>,
+    since_best: u32,
 }
 
 /// Sums of an epoch so far.
@@ -108,8 +121,22 @@ impl Position {
         self.tally.counted += self.carried.counted;
     }
 
-    /// Ends the epoch under way.
-    pub(super) fn end_epoch(&mut self, row: EpochRow) {
+    /// Takes back the end of an epoch that `max_steps` cut short, and its row with it: a longer run goes on within the epoch.
+    /// Returns whether there was such an end.
+    pub fn reopen(&mut self) -> bool {
+        let Some(CutShort { batch, tally, seconds, best_loss, since_best }) = self.cut_short.take() else {
+            return false;
+        };
+        self.epochs.pop();
+        (self.batch, self.tally, self.seconds) = (batch, tally, seconds);
+        (self.best_loss, self.since_best) = (best_loss, since_best);
+        true
+    }
+
+    /// Ends the epoch under way; `cut` says that it has further images.
+    pub(super) fn end_epoch(&mut self, row: EpochRow, cut: bool) {
+        let Self { batch, tally, seconds, best_loss, since_best, .. } = *self;
+        self.cut_short = cut.then_some(CutShort { batch, tally, seconds, best_loss, since_best });
         if let Some(loss) = row.val_loss {
             let better = loss < self.best_loss.unwrap_or(f64::INFINITY);
             self.since_best = if better { 0 } else { self.since_best + 1 };

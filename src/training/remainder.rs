@@ -1,6 +1,6 @@
 //! How an epoch is cut into batches and updates, and what becomes of the images that do not fill an update.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use crate::error::{Error, Result, suggest};
 
@@ -28,6 +28,12 @@ impl Remainder {
             Self::Drop => "drop",
             Self::Carry => "carry",
         }
+    }
+}
+
+impl fmt::Display for Remainder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -122,10 +128,10 @@ impl Cut {
             return Ok(());
         }
         let message = format!(
-            "remainder {}: {images} training images do not fill an update of {accumulate} batches of {batch}",
+            "'remainder' {}: {images} training images do not fill an update of {accumulate} batches of {batch}",
             remainder.name()
         );
-        Err(Error::config(message, "smaller batches, fewer of them to an update, or remainder step"))
+        Err(Error::about("remainder", message, "smaller batches, fewer of them to an update, or 'remainder' step"))
     }
 }
 

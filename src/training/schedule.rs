@@ -77,7 +77,7 @@ impl Schedule {
     /// [`Error::Config`] for an unknown name or key, a value out of its range, or one that is missing.
     pub fn parse(text: &str, warmup: u64) -> Result<Self> {
         let (name, rest) = text.split_once(':').unwrap_or((text, ""));
-        let Some((_, takes)) = NAMES.iter().find(|(known, _)| *known == name) else {
+        let Some((name, takes)) = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
             let names = NAMES.map(|(name, _)| name);
             return Err(Error::config(format!("no schedule is called `{name}`"), suggest::hint(name, &names)));
         };
@@ -100,7 +100,7 @@ impl Schedule {
             let value = number(key, default, 1.0, 1e12).map_err(|_| wrong(format!("{key} is at least 1")))?;
             if value.fract() == 0.0 { Ok(value as u64) } else { Err(wrong(format!("{key}={value} is not whole"))) }
         };
-        let kind = match name {
+        let kind = match *name {
             "step" => Kind::Step { every: whole("every", 0.0)?, gamma: number("gamma", 0.1, 0.0, 1.0)? },
             "cosine" => Kind::Cosine { end: number("end", 0.0, 0.0, 1.0)? },
             "cosine-restarts" => Kind::CosineRestarts {

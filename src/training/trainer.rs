@@ -15,7 +15,7 @@ use crate::{
     optim::{Clip, Settings},
     program::{params::Layout, target::Target},
     training::{
-        After, Checkpoint, EpochRow, Options, Part, Point, Position, Remainder, Tally, Watch, Wish,
+        After, Checkpoint, EpochRow, Options, Part, Point, Position, Remainder, Request, Tally, Watch,
         evaluate::{Evaluation, evaluate},
         network::{Done, Network, NotFinite, Place},
         weights::Weights,
@@ -64,8 +64,8 @@ impl Trainer {
             return Err(Error::config("the data set has no training images", "they are read from data_batch_*.bin"));
         }
         if options.early_stop.is_some() && dataset.len(Split::Test) == 0 {
-            let message = "--early-stop watches the validation loss, and there are no validation images";
-            return Err(Error::config(message, "add --val-split, or test_batch.bin"));
+            let message = "'early_stop' watches the validation loss, and there are no validation images";
+            return Err(Error::about("early_stop", message, "hold some out with 'val_split', or add test_batch.bin"));
         }
         let (optimizer, settings) = options.optimizer.build(&options.set)?;
         let optimizer = match options.lookahead {
@@ -216,6 +216,7 @@ impl Trainer {
         let mut batches = self.source.batches(Split::Train, order, cut.batch)?;
         let updates = self.options.updates(self.source.dataset().as_ref());
         self.network.leave_evaluation();
+        let mut cut_short = false;
         for index in done.. {
             let Some(images) = batches.next().await.transpose()? else { break };
             let Part { begins, ends, carried, divisor } = cut.part(index, images.labels.len());
@@ -223,6 +224,7 @@ impl Trainer {
             // and the run can be extended.
             let over = if carried { self.ruined() } else { self.finished() };
             if begins && over {
+                cut_short = self.position.last_update.is_none();
                 break;
             }
             let lr = self.lr * self.options.schedule.factor(self.network.updates().issued, updates);
@@ -283,20 +285,20 @@ impl Trainer {
             images_per_second: images as f64 / training,
         };
         watch.epoch(&row)?;
-        self.position.end_epoch(row);
+        self.position.end_epoch(row, cut_short);
         self.pause(if self.over() { After::Run } else { After::Epoch }, watch).await
     }
 
-    /// Grants what the watcher wishes.
+    /// Does what the watcher asks for.
     async fn pause(&mut self, after: After, watch: &mut dyn Watch) -> Result<()> {
         let (updates, epochs) = (self.network.updates().issued, self.position.epochs.len() as u32);
-        let wish = watch.wish(Point { updates, epochs, after })?;
-        if wish != Wish::GoOn {
+        let request = watch.request(Point { updates, epochs, after })?;
+        if request != Request::Continue {
             let done = self.network.drain().await?;
             self.note(done, watch)?;
             watch.checkpoint(self.checkpoint().await?)?;
         }
-        self.stopped = wish == Wish::Stop;
+        self.stopped = request == Request::Stop;
         Ok(())
     }
 
@@ -310,7 +312,7 @@ impl Trainer {
             None => "run again dispatch by dispatch, every number is finite: the device does not repeat itself".into(),
         };
         let message = format!("update {} is not finite: {found}", self.position.step);
-        let hint = "inputs that grow from update to update ask for a smaller --set lr=...; inputs that are small and finite \
+        let hint = "inputs that grow from update to update ask for a smaller 'lr'; inputs that are small and finite \
                     ask for `velograd selftest`";
         Err(Error::NotFinite { message, hint: hint.into() })
     }

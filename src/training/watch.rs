@@ -35,14 +35,14 @@ pub enum After {
     Run,
 }
 
-/// What a watcher wants at a [`Point`].
+/// What a watcher asks the run for at a [`Point`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// Nothing.
-    GoOn,
-    /// A checkpoint.
+pub enum Request {
+    /// To continue.
+    Continue,
+    /// To hand over a checkpoint, and continue.
     Checkpoint,
-    /// A checkpoint, and that the run stops here.
+    /// To hand over a checkpoint, and stop here.
     Stop,
 }
 
@@ -58,17 +58,17 @@ pub trait Watch {
         let _ = row;
         Ok(())
     }
-    /// After each update that was submitted, and each epoch.
-    fn wish(&mut self, at: Point) -> Result<Wish> {
+    /// What is asked for after each update that was submitted, and after each epoch.
+    fn request(&mut self, at: Point) -> Result<Request> {
         let _ = at;
-        Ok(Wish::GoOn)
+        Ok(Request::Continue)
     }
-    /// The checkpoint that was wished for; every row before it has been told.
+    /// The checkpoint that was asked for; every row before it has been told.
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
         let _ = checkpoint;
         Ok(())
     }
-    /// The run goes on from here.
+    /// The run continues from here.
     fn resumed(&mut self, position: &Position) {
         let _ = position;
     }

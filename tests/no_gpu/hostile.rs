@@ -258,13 +258,13 @@ fn folders_of_runs() {
     bent(&run_json, run.as_bytes(), 3000, run.len(), read);
     fs::write(&run_json, &run).unwrap();
     bent(&metrics_jsonl, metrics.repeat(3).as_bytes(), 3000, usize::MAX, read);
-    let recipe: toml::Table = "width = 4".parse().unwrap();
-    let claim = || taken(experiment::claim(&folder.0, &recipe, 7));
-    assert!(claim(), "an empty folder is free");
+    let recipe = serde_json::json!({ "width": 4 }).as_object().unwrap().clone();
+    let begin = || taken(experiment::begin(&folder.0, &recipe, 7));
+    assert!(begin(), "an empty folder is free");
     let settings = fs::read(folder.0.join("experiment.json")).unwrap();
-    bent(&folder.0.join("experiment.json"), &settings, 3000, settings.len(), claim);
+    bent(&folder.0.join("experiment.json"), &settings, 3000, settings.len(), begin);
     fs::write(folder.0.join("experiment.json"), "[".repeat(100_000)).unwrap();
-    assert!(!claim());
+    assert!(!begin());
 }
 
 /// Runs the program with at most `megabytes` of address space, and expects an error that says `what`.

@@ -13,9 +13,10 @@ fn rust_files(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// The crate denies `unsafe`, and lifts that in one file, where a reason stands before each call.
+/// The crate denies `unsafe`, and lifts that in one file of the library and where the program begins. A reason stands before each
+/// call.
 #[test]
-fn unsafe_is_in_one_place() {
+fn unsafe_is_in_two_places() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
     assert_eq!(manifest["lints"]["rust"]["unsafe_code"].as_str(), Some("deny"));
@@ -28,10 +29,16 @@ fn unsafe_is_in_one_place() {
         files.iter().filter(|(_, source)| source.contains(text)).map(|(path, _)| path.as_str()).collect()
     };
     for text in [lifted, block] {
-        let [only] = having(text)[..] else { panic!("`{text}` is in {:?}", having(text)) };
-        assert!(only.ends_with("src/device/unchecked.rs"), "`{text}` is in {only}");
+        let mut found = having(text);
+        found.sort_unstable();
+        let [library, program] = found[..] else { panic!("`{text}` is in {found:?}") };
+        assert!(library.ends_with("src/device/unchecked.rs"), "`{text}` is in {library}");
+        assert!(program.ends_with("src/main.rs"), "`{text}` is in {program}");
     }
-    let (_, unchecked) = files.iter().find(|(path, _)| path.ends_with("src/device/unchecked.rs")).unwrap();
-    assert_eq!(unchecked.matches(lifted).count(), 1);
-    assert_eq!(unchecked.matches(block).count(), unchecked.matches("// SAFETY: ").count());
+    for (path, blocks) in [("src/device/unchecked.rs", 3), ("src/main.rs", 1)] {
+        let (_, source) = files.iter().find(|(found, _)| found.ends_with(path)).unwrap();
+        assert_eq!(source.matches(lifted).count(), 1, "{path}");
+        assert_eq!(source.matches(block).count(), source.matches("// SAFETY: ").count(), "{path}");
+        assert_eq!(source.matches(block).count(), blocks, "{path}");
+    }
 }

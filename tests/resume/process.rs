@@ -65,10 +65,13 @@ fn another_configuration_is_refused() {
     killed(&folder, 3);
     let refused = |flags: &[&str]| folder.refused(2, &[&["train", "--resume", "run"], flags].concat());
     let said = refused(&["--width", "8", "--schedule", "linear", "--early-stop", "4"]);
-    says(&said, &["--width: there 4, here 8", "--schedule: there \"cosine\", here \"linear\"", "--early-stop"]);
+    says(
+        &said,
+        &["--width: there 4, here 8", "--schedule: there cosine, here linear", "--early-stop: there 9, here 4"],
+    );
     says(&refused(&["--epochs", "9"]), &["--epochs: there 4, here 9", "--extend"]);
-    says(&refused(&["--optimizer", "sgd"]), &["--optimizer", "settings"]);
-    says(&refused(&["--set", "lr=0.5"]), &["settings", "0.5"]);
+    says(&refused(&["--optimizer", "sgd"]), &["--optimizer: there velograd, here sgd"]);
+    says(&refused(&["--set", "lr=0.5"]), &["velograd's lr: there 0.0015, here 0.5"]);
     says(&refused(&["--seed", "4"]), &["--seed"]);
     says(&refused(&["--out", "elsewhere"]), &["--resume"]);
     says(&folder.refused(2, &["train", "--extend", "3", "--out", "new"]), &["--resume"]);
@@ -170,7 +173,6 @@ fn ended_and_extended() {
     }
     let from = ["--init", "run/checkpoints/step-000000007.safetensors", "--max-steps", "1", "--out", "from"];
     folder.works(&[&["train", "--data", "set", "--preset", "quick"], &from[..]].concat());
-    says(&folder.refused(2, &["train", "--resume", "from", "--extend", "1"]), &["--max-steps"]);
 }
 
 /// The second process in a folder is refused; the lock goes with the first, however it ends.
@@ -250,6 +252,26 @@ fn checkpoints_that_cannot_be_placed() {
     folder.write("run/checkpoints", b"a file where the folder should be");
     let said = folder.refused(1, &[&["train", "--out", "run"], &recipe()[..]].concat());
     says(&said, &["run/checkpoints", "room for a checkpoint"]);
+}
+
+/// A rate that blows up: the run ends with exit code 1 by either `--on-nan`, and its weights are nobody's best.
+#[test]
+fn a_run_that_diverges_fails() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = place("diverges");
+    folder.write("set/test_batch.bin", &records(20));
+    let train = ["train", "--data", "set", "--width", "4", "-b", "4", "--quick", "--optimizer", "sgd", "--epochs", "2"];
+    let output = folder.velograd(&[&train[..], &["--lr", "1e30", "--out", "run"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    says(
+        &said(&output),
+        &["the run diverged at step", "weights as the run that diverged left them: run/model.safetensors"],
+    );
+    assert!(!said(&output).contains("best on validation"), "{}", said(&output));
+    says(&folder.refused(2, &["train", "--resume", "run", "--extend", "1"]), &["the run has diverged"]);
+    says(&folder.works(&["train", "--resume", "run"]), &["has ended", "It diverged at update"]);
 }
 
 /// A rate that blows up: with `--on-nan stop` the run ends at the first update that is not finite, and says which and where.

@@ -7,10 +7,15 @@ use serde_json::{Value, json};
 use super::{Arguments, STEPS, measure};
 use crate::{
     cli::{
-        ModelFlags,
-        PrecisionFlag::{self, F32, Mixed},
-        StemFlag::{self, Cifar, Imagenet},
-        TuneFlags, json_line,
+        flags::{
+            device::TuneFlags,
+            network::{
+                PrecisionFlag::{self, F32, Mixed},
+                StemFlag::{self, Cifar, Imagenet},
+            },
+        },
+        json_line,
+        model::Subject,
         print::say,
     },
     device::Gpu,
@@ -50,19 +55,19 @@ const SMALL: [Configuration; 6] = [
 ];
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let flags = &arguments.model;
-    let gpu = flags.open_gpu()?;
+    let subject = arguments.model.subject()?;
+    let gpu = subject.open_gpu()?;
     let (list, configurations, steps) =
         if gpu.info.is_software() { ("small", &SMALL[..], 3) } else { ("full", &FULL[..], STEPS) };
     let steps = arguments.steps.unwrap_or(steps);
     let f16 = gpu.features.f16;
-    let stems = models::find(&flags.model)?.stems;
+    let stems = models::find(subject.model)?.stems;
     let possible = |(stem, precision, ..): &&Configuration| (f16 || *precision == F32) && (stems || *stem == Imagenet);
     let configurations: Vec<_> = configurations.iter().filter(possible).collect();
     let ceilings = block_on(Ceilings::measure(&gpu))?;
     if !arguments.json {
         head(&gpu, &ceilings);
-        let (model, width, count) = (&flags.model, flags.width, configurations.len());
+        let (model, width, count) = (subject.model, subject.width, configurations.len());
         let without = if f16 { "" } else { ", without mixed precision, for which the shaders have no f16" };
         say!(
             "\n{model} of width {width}, the {list} list: {count} configurations{without}; updates timed of each: {steps}"
@@ -72,8 +77,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut rows = Vec::new();
     for &&(stem, precision, batch_size, optimizer) in &configurations {
         let stem = stems.then_some(stem);
-        let flags = ModelFlags { stem, precision, batch_size, optimizer: optimizer.to_owned(), ..flags.clone() };
-        let row = row(&gpu, &flags, &arguments.tune, steps)?;
+        let subject = Subject { stem, precision, batch_size, optimizer: optimizer.into(), ..subject.clone() };
+        let row = row(&gpu, &subject, &arguments.tune, steps)?;
         if !arguments.json {
             line(&row);
         }
@@ -87,16 +92,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// What `velograd bench` says of one configuration, or why it cannot be.
-fn row(gpu: &Gpu, flags: &ModelFlags, tune: &TuneFlags, steps: u32) -> Result<Value> {
+fn row(gpu: &Gpu, subject: &Subject, tune: &TuneFlags, steps: u32) -> Result<Value> {
     let start = Instant::now();
-    let measured = flags.on(gpu, tune).and_then(|plans| measure(gpu, &plans, flags, steps, start));
+    let measured = subject.on(gpu, tune).and_then(|plans| measure(gpu, &plans, subject, steps, start));
     let row = match measured {
         // More than this device holds, and nothing was asked of it yet: others may fit.
         Err(Error::Device { message, .. }) if gpu.check().is_ok() => json!({
-            "stem": flags.stem.map(|stem| Stem::from(stem).name()),
-            "precision": if flags.precision == Mixed { "mixed" } else { "f32" },
-            "batch": flags.batch_size,
-            "optimizer": flags.optimizer,
+            "stem": subject.stem.map(|stem| Stem::from(stem).name()),
+            "precision": if subject.precision == Mixed { "mixed" } else { "f32" },
+            "batch": subject.batch_size,
+            "optimizer": subject.optimizer.name(),
             "error": message,
         }),
         other => other?,

@@ -14,7 +14,7 @@ use super::{Best, Loaded, load, to_bytes};
 use crate::{
     error::{Error, Result},
     host::files::write_atomically,
-    training::{After, Checkpoint, Point},
+    training::{After, Checkpoint, EpochRow, Point},
 };
 
 /// How often a checkpoint is taken; one at the end of the run comes on top, except with `Off`.
@@ -63,6 +63,8 @@ impl FromStr for Every {
 impl fmt::Display for Every {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Epochs(1) => f.write_str("1epoch"),
+            Self::Steps(1) => f.write_str("1step"),
             Self::Epochs(n) => write!(f, "{n}epochs"),
             Self::Steps(n) => write!(f, "{n}steps"),
             Self::Time(span) => write!(f, "{}s", span.as_secs()),
@@ -114,8 +116,11 @@ impl Keeper {
     /// The keeper of a run that begins, or goes on at a checkpoint. `run` is its `run.json`.
     pub fn new(folder: PathBuf, policy: Policy, run: Value, from: Option<&Loaded>) -> Self {
         let step = from.map_or(0, |loaded| loaded.checkpoint.position.step);
-        let best = from.and_then(|loaded| loaded.best);
-        Self { folder, policy, run, last: (step, Instant::now()), best, writing: None }
+        // The best of then may have given way to one that was set aside since.
+        let best = from.and_then(|loaded| loaded.best).filter(|best| folder.join(file_name(best.step)).exists());
+        let mut keeper = Self { folder, policy, run, last: (step, Instant::now()), best, writing: None };
+        keeper.best = from.and_then(|loaded| keeper.best_with(&loaded.checkpoint));
+        keeper
     }
 
     /// Replaces the `run.json` that checkpoints hold.
@@ -190,7 +195,10 @@ impl Keeper {
     fn best_with(&self, checkpoint: &Checkpoint) -> Option<Best> {
         let position = &checkpoint.position;
         let evaluated = position.epochs.last().filter(|_| position.batch == 0);
-        let new = evaluated.and_then(|row| Some(Best { step: position.step, accuracy: row.val_acc? }));
+        // The logits of a network that is not finite still have a largest, and that an accuracy.
+        let sound = |row: &&EpochRow| position.diverged.is_none() && row.val_loss.is_some_and(f64::is_finite);
+        let new = evaluated.filter(sound);
+        let new = new.and_then(|row| Some(Best { step: position.step, accuracy: row.val_acc? }));
         match (self.best, new) {
             (Some(old), Some(new)) if new.accuracy > old.accuracy => Some(new),
             (old, new) => old.or(new),
@@ -227,7 +235,7 @@ fn list(folder: &Path) -> Vec<(u64, PathBuf)> {
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let needed = format!("room for a checkpoint of {:.1} MB", bytes.len() as f64 / 1e6);
     let hint = "the checkpoints before it are as they were; once there is room, the run can be continued from the newest. \
-                --on-disk-full continue trains on without";
+                'on_disk_full' continue trains on without";
     let refused = |found: String| Error::data(path, &needed, found, hint);
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|e| refused(e.to_string()))?;
@@ -249,27 +257,65 @@ fn prune(newest: &Path, keep: usize, best: Option<Best>) {
 }
 
 /// The newest checkpoint in a folder that is whole and has all its rows in logs of `rows` updates and epochs. What is newer
-/// and is not gets another name, so that it is neither read nor counted again, and is told with its fault.
+/// and is not gets another name, so that it is neither read nor counted again, and `on_remark` gets a line with its fault.
 ///
 /// # Errors
 /// [`Error::Io`] if a name cannot be changed.
-pub fn newest(folder: &Path, rows: (u64, usize), told: &mut dyn FnMut(String)) -> Result<Option<Loaded>> {
+pub fn newest(folder: &Path, rows: (u64, usize), on_remark: &mut dyn FnMut(String)) -> Result<Option<Loaded>> {
     for (_, path) in list(folder) {
-        let fault = match load(&path) {
-            Ok(loaded) => {
-                let position = &loaded.checkpoint.position;
-                if position.step <= rows.0 && position.epochs.len() <= rows.1 {
-                    return Ok(Some(loaded));
-                }
-                format!("{}: its {} updates are not all in the logs", path.display(), position.step)
+        match named(&path, rows) {
+            Ok(loaded) => return Ok(Some(loaded)),
+            Err(fault) => {
+                let aside = path.with_extension("damaged");
+                fs::rename(&path, &aside).map_err(Error::io("rename", &path))?;
+                on_remark(format!("skipped, and renamed to {}: {fault}", aside.display()));
             }
-            Err(error) => error.to_string(),
-        };
-        let aside = path.with_extension("damaged");
-        fs::rename(&path, &aside).map_err(Error::io("rename", &path))?;
-        told(format!("skipped, and renamed to {}: {fault}", aside.display()));
+        }
     }
     Ok(None)
+}
+
+/// This checkpoint, if it is whole and has all its rows in logs of `rows` updates and epochs.
+///
+/// # Errors
+/// As [`load`]; [`Error::Data`] if the logs have fewer.
+pub fn named(path: &Path, rows: (u64, usize)) -> Result<Loaded> {
+    let loaded = load(path)?;
+    let position = &loaded.checkpoint.position;
+    if position.step <= rows.0 && position.epochs.len() <= rows.1 {
+        return Ok(loaded);
+    }
+    let expected = format!("its {} updates and {} epochs in the logs", position.step, position.epochs.len());
+    Err(Error::data(path, expected, format!("{} and {}: they are not all in the logs", rows.0, rows.1), ""))
+}
+
+/// The newest checkpoint in a folder, by its name.
+pub fn newest_file(folder: &Path) -> Option<PathBuf> {
+    list(folder).into_iter().next().map(|(_, path)| path)
+}
+
+/// Of the checkpoints in a folder, the one with the best validation accuracy, as its newest knows it.
+///
+/// # Errors
+/// As [`load`].
+pub fn best_in(folder: &Path) -> Result<Option<(PathBuf, Best)>> {
+    let Some(newest) = newest_file(folder) else { return Ok(None) };
+    Ok(Keeper::new(folder.to_owned(), Policy::default(), Value::Null, Some(&load(&newest)?)).best())
+}
+
+/// Gives checkpoints of more than `step` updates another name, so that they are not counted any more, and returns the names.
+///
+/// # Errors
+/// [`Error::Io`] if a name cannot be changed.
+pub fn set_aside_newer(folder: &Path, step: u64) -> Result<Vec<PathBuf>> {
+    let newer = list(folder).into_iter().filter(|(other, _)| *other > step);
+    newer
+        .map(|(_, path)| {
+            let aside = path.with_extension("undone");
+            fs::rename(&path, &aside).map_err(Error::io("rename", &path))?;
+            Ok(aside)
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -289,8 +335,8 @@ mod tests {
 
     /// After `epoch` epochs of ten updates, the last with this accuracy.
     fn checkpoint(epoch: u64, accuracy: f64) -> Checkpoint {
-        let row = json!({ "epoch": epoch, "train_loss": 1.0, "train_acc": 1.0, "val_acc": accuracy, "seconds": 1.0,
-                          "images_per_second": 1.0 });
+        let row = json!({ "epoch": epoch, "train_loss": 1.0, "train_acc": 1.0, "val_loss": 1.0, "val_acc": accuracy,
+                          "seconds": 1.0, "images_per_second": 1.0 });
         let epochs = vec![serde_json::from_value(row).unwrap()];
         let updates = Updates { issued: 10 * epoch, skipped: 0 };
         let buffers = vec![("params".to_owned(), vec![7; 64])];
@@ -321,6 +367,48 @@ mod tests {
         keeper.wait().unwrap();
         assert_eq!(steps(), [70, 60]);
         assert_eq!(keeper.best().unwrap().0, folder.join("step-000000060.safetensors"));
+        assert_eq!(best_in(&folder).unwrap().unwrap().1, Best { step: 60, accuracy: 60.0 });
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// Logits that are not finite still have a largest: their accuracy counts for nothing, nor does what comes after them.
+    #[test]
+    fn what_is_not_finite_is_not_the_best() {
+        let keeper = keeper("1epoch");
+        let with = |loss: f64, diverged: Option<u64>| {
+            let mut checkpoint = checkpoint(1, 90.0);
+            checkpoint.position.epochs[0].val_loss = Some(loss);
+            checkpoint.position.diverged = diverged;
+            keeper.best_with(&checkpoint)
+        };
+        assert_eq!(with(1.0, None), Some(Best { step: 10, accuracy: 90.0 }));
+        for loss in [f64::NAN, f64::INFINITY] {
+            assert_eq!(with(loss, None), None);
+        }
+        assert_eq!(with(1.0, Some(3)), None);
+    }
+
+    /// Going back to a checkpoint: the newer ones are kept under another name, and a best that is gone is none.
+    #[test]
+    fn newer_ones_are_set_aside() {
+        let folder = std::env::temp_dir().join(format!("velograd-aside-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let policy = Policy { keep: 9, ..Policy::default() };
+        let mut keeper = Keeper::new(folder.clone(), policy, Value::Null, None);
+        for (epoch, accuracy) in [(1, 30.0), (2, 20.0), (3, 50.0)] {
+            keeper.save(checkpoint(epoch, accuracy)).unwrap();
+        }
+        keeper.wait().unwrap();
+        let second = folder.join(file_name(20));
+        let loaded = named(&second, (30, 3)).unwrap();
+        assert!(named(&second, (19, 3)).err().unwrap().to_string().contains("not all in the logs"));
+        let aside = set_aside_newer(&folder, 20).unwrap();
+        assert_eq!(aside, [folder.join("step-000000030.undone")]);
+        assert_eq!(list(&folder).into_iter().map(|(step, _)| step).collect::<Vec<_>>(), [20, 10]);
+        let best = |from: &Loaded| Keeper::new(folder.clone(), policy, Value::Null, Some(from)).best().unwrap().1;
+        assert_eq!(best(&loaded), Best { step: 10, accuracy: 30.0 });
+        fs::remove_file(folder.join(file_name(10))).unwrap();
+        assert_eq!(best(&loaded), Best { step: 20, accuracy: 20.0 }, "the best of those that are there");
         fs::remove_dir_all(&folder).unwrap();
     }
 
@@ -340,7 +428,7 @@ mod tests {
         for wrong in ["", "1", "epoch", "0epoch", "-1epoch", "1.5min", "1hour", "99999999999steps"] {
             assert!(wrong.parse::<Every>().is_err(), "{wrong}");
         }
-        for text in ["2epochs", "50steps", "600s", "off"] {
+        for text in ["1epoch", "2epochs", "1step", "50steps", "600s", "off"] {
             assert_eq!(text.parse::<Every>().unwrap().to_string(), text);
         }
     }

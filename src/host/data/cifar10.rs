@@ -209,6 +209,10 @@ impl Dataset for Cifar10 {
         &self.notes
     }
 
+    fn path(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+
     fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u8> {
         assert_eq!(image.len(), IMAGE_BYTES, "Cifar10::read: an image has {IMAGE_BYTES} bytes");
         let mut within = index;

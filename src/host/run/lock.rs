@@ -29,7 +29,7 @@ impl Lock {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => {
                 let message = format!("{} is in use by another process", folder.display());
-                Err(Error::config(message, "wait until it has ended, or choose another --out"))
+                Err(Error::config(message, "wait until it has ended, or choose another 'out'"))
             }
             // Some network file systems have no locks.
             Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(Self { _file: file }),

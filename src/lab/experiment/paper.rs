@@ -1,6 +1,6 @@
 //! The settings of the VeloGrad paper's experiment, by optimizer: where rules that are compared start, whoever asks for them.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use crate::{
     error::{Error, Result, suggest},
@@ -36,6 +36,15 @@ impl FromStr for Base {
                 Err(Error::config(message, suggest::hint(text, &["paper", "default"])))
             }
         }
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Paper => "paper",
+            Self::Default => "default",
+        })
     }
 }
 

@@ -130,8 +130,8 @@ impl Plans<'_> {
             if holds { fits = n } else { fails = n }
         }
         let hint = match fits {
-            0 => "this network fits at no batch size; a smaller --width may".to_owned(),
-            n => format!("the largest batch that fits is {n}: --batch-size {n}"),
+            0 => "this network fits at no batch size; a smaller 'width' may".to_owned(),
+            n => format!("the largest batch that fits is {n}: 'batch_size' {n}"),
         };
         Error::device(format!("a batch of {asked} does not fit: {error}"), hint)
     }

@@ -1,5 +1,7 @@
 //! What a network is between two updates, read from the device and put back: its part of a checkpoint.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     error::{Error, Result},
     optim::Updates,
@@ -7,6 +9,17 @@ use crate::{
 };
 
 use super::Network;
+
+/// Buffers that two networks have not in common, by their names and words, a line each.
+fn differences(there: &BTreeMap<String, usize>, here: &BTreeMap<String, usize>) -> String {
+    let words = |of: &BTreeMap<String, usize>, name: &String| {
+        of.get(name).map_or("none".to_owned(), |words| format!("{words} words"))
+    };
+    let names: BTreeSet<&String> = there.keys().chain(here.keys()).collect();
+    let differ = names.into_iter().filter(|name| there.get(*name) != here.get(*name));
+    let lines = differ.map(|name| format!("`{name}`: there {}, here {}", words(there, name), words(here, name)));
+    lines.collect::<Vec<_>>().join("\n  ")
+}
 
 /// A network between two updates.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +73,7 @@ impl Network {
     /// Puts a network of the same plans and optimizer where the other was, to the bit.
     ///
     /// # Errors
-    /// [`Error::Config`] with the buffers of both, if they differ; nothing is changed then.
+    /// [`Error::Config`] with the buffers in which they differ, if they do; nothing is changed then.
     ///
     /// # Panics
     /// If submissions are under way.
@@ -77,14 +90,11 @@ impl Network {
             kind.to_string() == *name && words(kind) == found.len()
         };
         if expected.len() != state.buffers.len() || !expected.iter().zip(&state.buffers).all(fits) {
-            let list = |names: Vec<(String, usize)>| format!("{names:?}");
-            let here = list(expected.iter().map(|kind| (kind.to_string(), words(kind))).collect());
-            let there = list(state.buffers.iter().map(|(name, words)| (name.clone(), words.len())).collect());
+            let here: BTreeMap<String, usize> = expected.iter().map(|kind| (kind.to_string(), words(kind))).collect();
+            let there: BTreeMap<String, usize> =
+                state.buffers.iter().map(|(name, words)| (name.clone(), words.len())).collect();
             (self.evaluating, self.waiting) = (evaluating, waiting);
-            return Err(Error::config(
-                "the checkpoint is of another network or optimizer",
-                format!("there: {there}\n  here: {here}"),
-            ));
+            return Err(Error::config("the checkpoint is of another network or optimizer", differences(&there, &here)));
         }
         for (kind, (_, words)) in expected.iter().zip(&state.buffers) {
             self.runtime.write(self.runtime.buffer(kind), words);

@@ -1,0 +1,74 @@
+//! Which images, and what is done to them.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use super::values;
+use crate::{ops::Augment, training::Normalization};
+
+/// Where the images come from.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[command(next_help_heading = "Data")]
+pub struct DataFlags {
+    /// CIFAR-10 in its binary form: a folder, or cifar-10-binary.tar.gz [default: looked for in data/]
+    #[arg(long, value_name = "DIR|FILE.tar.gz")]
+    pub data: Option<PathBuf>,
+    /// cifar10, or shapes10: drawn shapes that need no download [default: cifar10 if it is there]
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+}
+
+/// What is done to training images, and their order.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[command(next_help_heading = "Data")]
+pub struct ImageFlags {
+    /// What is done to training images [default: paper]
+    #[arg(long, value_enum, ignore_case = true)]
+    pub augment: Option<AugmentFlag>,
+    /// What images are normalized by: half (to -1..1), dataset (mean and standard deviation of the training images), imagenet
+    /// (torchvision's numbers), or means and deviations on a scale of 0 to 1 [default: that of --init's weights, otherwise the
+    /// model's: half for resnet18, CIFAR-10's numbers for airbench94]
+    #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = values::parsed::<Normalization>)]
+    #[serde(with = "values::text")]
+    pub normalize: Option<Normalization>,
+    /// Random order, or that of the files [default: on]
+    #[arg(long, value_name = "on|off", value_parser = values::switch, action = clap::ArgAction::Set, hide_short_help = true)]
+    #[serde(with = "values::on_off")]
+    pub shuffle: Option<bool>,
+    /// Seed of the images of shapes10, and of which images --val-split holds out [default: --seed; in experiments 0]
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[serde(with = "values::whole")]
+    pub data_seed: Option<u64>,
+}
+
+impl ImageFlags {
+    pub fn defaults() -> Self {
+        Self { augment: Some(AugmentFlag::Paper), shuffle: Some(true), ..Self::default() }
+    }
+}
+
+/// What may be done to training images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AugmentFlag {
+    /// Random crop out of four black pixels of padding, mirror, and rotation of up to 15 degrees
+    Paper,
+    /// A shift of up to 2 pixels with reflect padding, and alternating flip: mirrored every other epoch
+    Airbench,
+    /// Nothing
+    None,
+}
+
+impl From<AugmentFlag> for Augment {
+    fn from(flag: AugmentFlag) -> Self {
+        match flag {
+            AugmentFlag::Paper => Self::Paper,
+            AugmentFlag::Airbench => Self::Airbench,
+            AugmentFlag::None => Self::None,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What keeps weights and gradients in bounds, and the network from learning images by heart.
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::values;
+use crate::program::params::NoDecay;
+
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[command(next_help_heading = "Regularization")]
+pub struct RegularizationFlags {
+    /// Share of the target spread over all classes [default: 0]
+    #[arg(long, value_name = "SHARE", value_parser = values::number)]
+    pub label_smoothing: Option<f64>,
+    /// Probability of dropout before the classifier [default: 0]
+    #[arg(long, value_name = "P", value_parser = values::number)]
+    pub dropout: Option<f64>,
+    /// Bound of the gradient's norm over all parameters
+    #[arg(long, value_name = "NORM", value_parser = values::number)]
+    pub clip_norm: Option<f64>,
+    /// Bound of each element of the gradient
+    #[arg(long, value_name = "VALUE", value_parser = values::number, hide_short_help = true)]
+    pub clip_value: Option<f64>,
+    /// Parameters that weight decay leaves out: norm (weights and biases of batch norms), bias (of convolutions and linear
+    /// layers), both with a comma, or none [default: none]
+    #[arg(long, value_name = "norm,bias", value_parser = values::parsed::<NoDecay>, hide_short_help = true)]
+    #[serde(with = "values::text")]
+    pub no_decay: Option<NoDecay>,
+}
+
+impl RegularizationFlags {
+    pub fn defaults() -> Self {
+        Self { label_smoothing: Some(0.0), dropout: Some(0.0), no_decay: Some(NoDecay::default()), ..Self::default() }
+    }
+}

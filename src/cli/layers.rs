@@ -1,0 +1,281 @@
+//! Where the flags of a command come from, one layer over the other, merged flag by flag: the command line over `--config
+//! FILE.toml` over a preset that either of them names over the recipe of the run that is continued over the preset of the device
+//! over the defaults.
+
+use std::{fmt, path::PathBuf};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{
+    flags::{Flags, Preset, optimizer::canonical, present, recipe_of},
+    toml_file::{self, TomlFile},
+};
+use crate::{
+    data::shapes10,
+    error::{Error, Result},
+    host::{data::known, rule_file, run::Recipe},
+    models,
+};
+
+/// Where a layer comes from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    CommandLine,
+    File(TomlFile),
+    Preset(Preset),
+    /// The `run.json` or `experiment.json` of what is continued.
+    Begun(PathBuf),
+    Defaults,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandLine => f.write_str("command line"),
+            Self::File(file) => write!(f, "{}", file.path.display()),
+            Self::Preset(preset) => write!(f, "preset {}", preset.name()),
+            Self::Begun(path) => write!(f, "{}", path.display()),
+            Self::Defaults => f.write_str("default"),
+        }
+    }
+}
+
+/// Flags by their names, and where they come from.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    pub origin: Origin,
+    pub recipe: Recipe,
+}
+
+impl Layer {
+    pub fn new(origin: Origin, flags: &impl Serialize) -> Result<Self> {
+        Ok(Self { origin, recipe: present(recipe_of(flags)?) })
+    }
+}
+
+/// Layers, the one that counts most first.
+#[derive(Clone, Debug)]
+pub struct Layers(Vec<Layer>);
+
+impl Layers {
+    /// Those that the user gave: the command line, and what `--config` names.
+    ///
+    /// # Errors
+    /// [`Error::Config`], [`Error::Data`] or [`Error::Io`] if the recipe cannot be read, is not of this command, or has a key or a
+    /// value that is none.
+    pub fn given<F: Flags>(flags: &F) -> Result<Self> {
+        let mut layer = Layer::new(Origin::CommandLine, flags)?;
+        let sources = flags.sources();
+        if sources.quick {
+            layer.recipe.insert("preset".into(), Preset::Quick.name().into());
+        }
+        let mut layers = vec![layer];
+        if let Some(path) = &sources.config {
+            let (file, recipe) = toml_file::read::<F>(path)?;
+            layers.push(Layer { origin: Origin::File(file), recipe });
+        }
+        for layer in &mut layers {
+            name_as_known(&mut layer.recipe);
+            fold_short_forms(layer, F::COMMAND)?;
+        }
+        Ok(Self(layers))
+    }
+
+    /// One layer alone.
+    pub fn only(layer: Layer) -> Self {
+        Self(vec![layer])
+    }
+
+    /// Below the others: what was begun before, and is continued.
+    pub fn push(&mut self, layer: Layer) {
+        self.0.push(layer);
+    }
+
+    /// The preset that one of the layers names.
+    pub fn preset(&self) -> Option<Preset> {
+        self.0.iter().find_map(|layer| serde_json::from_value(layer.recipe.get("preset")?.clone()).ok())
+    }
+
+    /// With what a preset says, and the defaults below everything. A preset that the user named goes over what was begun before.
+    ///
+    /// # Errors
+    /// None, as far as the program's own flags can be written.
+    pub fn complete<F: Flags>(&self, preset: Preset) -> Result<Self> {
+        let mut layers = self.0.clone();
+        let asked = layers.iter().filter(|layer| !matches!(layer.origin, Origin::Begun(_)));
+        let named = asked.clone().any(|layer| layer.recipe.contains_key("preset"));
+        let at = if named { asked.count() } else { layers.len() };
+        layers.insert(at, Layer::new(Origin::Preset(preset), &F::of_preset(preset))?);
+        layers.push(Layer::new(Origin::Defaults, &F::defaults())?);
+        Ok(Self(layers))
+    }
+
+    /// The flags that come of it, and a line for each part of a layer that another has made void.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if a value is none of its flag.
+    pub fn flags<F: DeserializeOwned>(&self) -> Result<(F, Vec<String>)> {
+        let (recipe, remarks) = self.merged();
+        let flags = serde_json::from_value(Value::Object(recipe)).map_err(|e| Error::config(e.to_string(), ""))?;
+        Ok((flags, remarks))
+    }
+
+    fn merged(&self) -> (Recipe, Vec<String>) {
+        let (mut merged, mut remarks) = (Recipe::new(), Vec::new());
+        for layer in self.0.iter().rev() {
+            make_room(&mut merged, layer, &mut remarks);
+            for (key, value) in &layer.recipe {
+                match (merged.get_mut(key), value) {
+                    (Some(Value::Object(below)), Value::Object(above)) => below.extend(above.clone()),
+                    _ => drop(merged.insert(key.clone(), value.clone())),
+                }
+            }
+        }
+        (merged, remarks)
+    }
+
+    /// What the command line says of a flag.
+    pub fn on_command_line(&self, key: &str) -> Option<&Value> {
+        self.0.iter().find(|layer| matches!(layer.origin, Origin::CommandLine))?.recipe.get(key)
+    }
+
+    /// Every flag that has a value, with where that comes from.
+    pub fn explained(&self) -> Vec<String> {
+        let (merged, _) = self.merged();
+        let whence = |key: &str| self.0.iter().find(|layer| layer.recipe.contains_key(key)).map(|layer| &layer.origin);
+        let of = |(key, value): (&String, &Value)| {
+            let shown = match value {
+                Value::String(text) => text.clone(),
+                Value::Object(table) if table.is_empty() => return None,
+                other => other.to_string(),
+            };
+            Some(format!("{key:<18} {shown:<16} {}", whence(key)?))
+        };
+        merged.iter().filter_map(of).collect()
+    }
+
+    /// The error with the file and line of the setting that it is about, where a recipe has it.
+    pub fn locate(&self, error: Error) -> Error {
+        let Error::Config { setting: Some(setting), .. } = error else { return error };
+        let key = setting.replace('_', "-");
+        match self.0.iter().find(|layer| layer.recipe.contains_key(&key)).map(|layer| &layer.origin) {
+            Some(Origin::File(file)) => match error {
+                Error::Config { message, hint, setting } => {
+                    let name =
+                        |text: String| text.replace(&format!("'{}'", setting.unwrap_or_default()), &format!("`{key}`"));
+                    Error::config(format!("{}: {}", file.place(&key), name(message)), name(hint))
+                }
+                other => other,
+            },
+            _ => error,
+        }
+    }
+
+    /// The error about a setting of an optimizer with the file and line of it, where a recipe has it: the first of `set` that `wrong`
+    /// says it is about. The recipe may have it under another name, of `set adam:lr` for `lr`.
+    pub fn locate_set(&self, error: Error, name: &str, wrong: impl Fn(&str, &str) -> bool) -> Error {
+        // Its own name in a set of several rules; `None` of a setting of another.
+        let own = |key: &str| match key.rsplit_once(':') {
+            Some((rule, setting)) => (rule == name).then(|| setting.to_owned()),
+            None => Some(key.to_owned()),
+        };
+        for layer in &self.0 {
+            let Some(Value::Object(set)) = layer.recipe.get("set") else { continue };
+            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let found = set.iter().find(|(key, value)| own(key).is_some_and(|key| wrong(&key, &text(value))));
+            let (Some((key, _)), Error::Config { message, hint, .. }) = (found, &error) else { continue };
+            return match &layer.origin {
+                Origin::File(file) => {
+                    Error::config(format!("{}: {message}", file.place(&format!("set {key}"))), hint.clone())
+                }
+                _ => error,
+            };
+        }
+        error
+    }
+}
+
+/// Writes names as they are known, whatever their case. Those that are not known stay, to be refused where they are looked up.
+fn name_as_known(recipe: &mut Recipe) {
+    type AsKnown = fn(&str) -> Option<String>;
+    let known: [(&str, AsKnown); 4] = [
+        ("model", |name| Some(models::find(name).ok()?.name.to_owned())),
+        ("dataset", |name| Some(known(name).ok()?.to_owned())),
+        ("optimizer", |name| Some(canonical(name))),
+        ("schedule", |name| Some(name.to_lowercase())),
+    ];
+    for (key, known) in known {
+        if let Some(Value::String(name)) = recipe.get_mut(key)
+            && let Some(known) = known(name)
+        {
+            *name = known;
+        }
+    }
+    if let Some(Value::Array(names)) = recipe.get_mut("optimizers") {
+        names.iter_mut().for_each(|name| *name = canonical(name.as_str().unwrap_or_default()).into());
+    }
+    if let Some(Value::Object(set)) = recipe.get_mut("set") {
+        let named = |(key, value): (String, Value)| match key.rsplit_once(':') {
+            Some((name, setting)) => (format!("{}:{setting}", canonical(name)), value),
+            None => (key, value),
+        };
+        *set = std::mem::take(set).into_iter().map(named).collect();
+    }
+}
+
+/// Flags that are short for a setting of the optimizer, and that setting.
+pub const SHORT_FORMS: [(&str, &str); 3] = [("lr", "lr"), ("weight-decay", "weight_decay"), ("momentum", "momentum")];
+
+/// Puts what short forms say among the settings.
+fn fold_short_forms(layer: &mut Layer, command: &str) -> Result<()> {
+    if command == "sweep" {
+        return Ok(()); // its --lr names many
+    }
+    for (flag, setting) in SHORT_FORMS {
+        let Some(value) = layer.recipe.remove(flag) else { continue };
+        let set = layer.recipe.entry("set").or_insert_with(|| Recipe::new().into());
+        let Value::Object(set) = set else { continue };
+        if let Some(other) = set.get(setting).filter(|other| other.as_f64() != value.as_f64()) {
+            let message = match &layer.origin {
+                Origin::File(file) => {
+                    format!("{}: `{flag} = {value}`, and `{setting} = {other}` in `set`", file.place(flag))
+                }
+                _ => format!("--{flag} {value} and --set {setting}={other}"),
+            };
+            return Err(Error::config(message, format!("{flag} is short for the latter: drop one of them")));
+        }
+        set.insert(setting.into(), value);
+    }
+    Ok(())
+}
+
+/// Takes out of the layers below what means nothing beside this one: settings of another optimizer, and the place of other images.
+fn make_room(below: &mut Recipe, layer: &Layer, remarks: &mut Vec<String>) {
+    let differs = |key: &str, below: &Recipe| {
+        let (above, below) = (layer.recipe.get(key)?.as_str()?, below.get(key)?.as_str()?);
+        let same = above.eq_ignore_ascii_case(below) || rule_file::same_file(above, below);
+        (!same).then(|| below.to_owned())
+    };
+    let kept = |below: &Recipe| below.get("set").and_then(Value::as_object).is_some_and(|set| !set.is_empty());
+    if let Some(other) = differs("optimizer", below).filter(|_| kept(below)) {
+        remarks.push(format!("the settings of {other} are left out: the optimizer is another"));
+        below.remove("set");
+    }
+    if let Some(Value::Array(names)) = layer.recipe.get("optimizers")
+        && let Some(Value::Object(set)) = below.get_mut("set")
+    {
+        let named = |key: &str| {
+            let name = key.rsplit_once(':').map_or(key, |(name, _)| name);
+            names.iter().filter_map(Value::as_str).any(|known| rule_file::called(known).eq_ignore_ascii_case(name))
+        };
+        set.retain(|key, _| named(key));
+    }
+    if differs("dataset", below).is_some() && !layer.recipe.contains_key("data") {
+        below.remove("data");
+    }
+    let drawn = below.get("dataset").is_some_and(|name| name == shapes10::NAME);
+    if drawn && layer.recipe.contains_key("data") && !layer.recipe.contains_key("dataset") {
+        below.remove("dataset");
+    }
+}

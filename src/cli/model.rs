@@ -1,0 +1,162 @@
+//! The network that `bench`, `plan`, `profile` and `tune` look at: the published one, where nobody says otherwise.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    flags::{
+        Flags,
+        device::{DeviceFlags, TuneFlags},
+        given,
+        network::{BatchFlags, NetworkFlags, PrecisionFlag, PrecisionFlags, StemFlag},
+        optimizer::RuleFlags,
+        run::Sources,
+    },
+    layers::Layers,
+    open_device,
+};
+use crate::{
+    device::Gpu,
+    error::{Error, Result},
+    host::rule_file,
+    models::{self, Config, Model, Stem, check_width},
+    ops::Augment,
+    optim::RuleChoice,
+    training::network::{LARGEST_BATCH, Plans, Recipe},
+};
+
+/// The flags of a network, a rule and a batch.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ModelFlags {
+    /// A recipe of `velograd train`, or the config.toml of a run, for what it says of network, batch and optimizer; flags given
+    /// here override it
+    #[arg(long, value_name = "FILE.toml")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    network: NetworkFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    rule: RuleFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    batch: BatchFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    precision: PrecisionFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    device: DeviceFlags,
+}
+
+impl Flags for ModelFlags {
+    const COMMAND: &'static str = "train";
+    const IN_PART: bool = true;
+
+    fn defaults() -> Self {
+        Self {
+            network: NetworkFlags::defaults(),
+            rule: RuleFlags::defaults(),
+            batch: BatchFlags::defaults(),
+            precision: PrecisionFlags::defaults(),
+            ..Self::default()
+        }
+    }
+
+    fn sources(&self) -> Sources {
+        Sources { config: self.config.clone(), ..Sources::default() }
+    }
+}
+
+/// What they mean.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The network's name.
+    pub model: &'static str,
+    /// Its first layers, if that was said.
+    pub stem: Option<StemFlag>,
+    /// Channels of its first stage.
+    pub width: u32,
+    /// Images of a batch.
+    pub batch_size: u32,
+    /// What activations are stored as.
+    pub precision: PrecisionFlag,
+    /// The update rule.
+    pub optimizer: RuleChoice,
+    /// Its settings as given.
+    pub set: Vec<(String, String)>,
+    /// The adapter.
+    pub device: Option<String>,
+}
+
+impl ModelFlags {
+    /// What the flags mean, with the defaults.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown network, optimizer or setting, or a size out of its range; as for a recipe that cannot
+    /// be read.
+    pub fn subject(&self) -> Result<Subject> {
+        let layers = Layers::given(self)?;
+        let (flags, _) = layers.complete::<Self>(super::flags::Preset::Paper)?.flags::<Self>()?;
+        let subject = || {
+            let Self { network, batch, rule, device, precision, .. } = flags;
+            let subject = Subject {
+                model: models::find(&given(network.model))?.name,
+                stem: network.stem,
+                width: given(network.width),
+                batch_size: given(batch.batch_size),
+                precision: given(precision.precision),
+                optimizer: rule_file::choose(&given(rule.optimizer))?,
+                set: rule.set,
+                device: device.device,
+            };
+            subject.network()?;
+            subject.optimizer.build(&subject.set)?;
+            Ok(subject)
+        };
+        subject().map_err(|error| layers.locate(error))
+    }
+}
+
+impl Subject {
+    /// The device, and one training program of this batch size, no evaluation.
+    ///
+    /// # Errors
+    /// As [`open`](crate::host::device::open) and [`PrecisionFlag::on`].
+    pub fn open(&self, tune: &TuneFlags) -> Result<(Gpu, Plans<'static>)> {
+        let gpu = self.open_gpu()?;
+        let plans = self.on(&gpu, tune)?;
+        Ok((gpu, plans))
+    }
+
+    /// The device alone.
+    pub(super) fn open_gpu(&self) -> Result<Gpu> {
+        open_device(self.device.as_deref())
+    }
+
+    /// That program for a device that is open.
+    pub(super) fn on(&self, gpu: &Gpu, tune: &TuneFlags) -> Result<Plans<'static>> {
+        let (model, config) = self.network()?;
+        let (precision, target) = self.precision.on(gpu)?;
+        let recipe = Recipe { augment: Augment::Paper, precision, ..Recipe::default() };
+        let mut plans = Plans { model, config, recipe, target, train: vec![self.batch_size], evaluate: vec![] };
+        let typed: Vec<_> = tune.choice.iter().map(|(name, _)| name.clone()).collect();
+        plans.target = tune.apply(gpu, &plans, &typed)?;
+        Ok(plans)
+    }
+
+    /// The network and its size.
+    fn network(&self) -> Result<(&'static Model, Config)> {
+        let model = models::find(self.model)?;
+        check_width(self.width)?;
+        if !(1..=LARGEST_BATCH).contains(&self.batch_size) {
+            return Err(Error::setting("batch_size", self.batch_size, format!("from 1 to {LARGEST_BATCH}")));
+        }
+        let stem = model.stem(self.stem.map(Stem::from))?;
+        Ok((model, Config { stem, width: self.width, classes: crate::data::CLASSES as u32 }))
+    }
+}

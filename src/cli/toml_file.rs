@@ -1,0 +1,200 @@
+//! Recipes: TOML files with the flags of a command.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+use toml::de::{DeTable, DeValue};
+
+use super::flags::{Flags, present, recipe_of};
+use crate::{
+    error::{Error, Result, suggest},
+    host::{
+        files::{TEXT_LIMIT, read_text},
+        rule_file,
+        run::Recipe,
+    },
+};
+
+/// A recipe's file, and where in it each flag stands.
+#[derive(Clone, Debug)]
+pub struct TomlFile {
+    pub path: PathBuf,
+    lines: BTreeMap<String, usize>,
+}
+
+impl TomlFile {
+    /// Where a flag, or as `set lr` a setting in it, stands, for the beginning of a message.
+    pub fn place(&self, key: &str) -> String {
+        place(&self.path, self.lines.get(key).copied())
+    }
+}
+
+fn place(path: &Path, line: Option<usize>) -> String {
+    match line {
+        Some(line) => format!("{}, line {line}", path.display()),
+        None => path.display().to_string(),
+    }
+}
+
+/// Reads the flags of a command from a file. `_` and `-` are the same in their names.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Data`] if it cannot be read; [`Error::Config`] with file, line and key if it is no TOML, of another
+/// command, or has a flag or a value that is none.
+pub fn read<F: Flags>(path: &Path) -> Result<(TomlFile, Recipe)> {
+    let text = read_text(path, TEXT_LIMIT)?;
+    let line = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
+    let table = DeTable::parse(&text).map_err(|e| {
+        let at = e.span().map(|span| line(span.start));
+        let hint = "a recipe is a TOML table of flags, as `width = 16`";
+        Error::config(format!("{}: {}", place(path, at), e.message().trim_end()), hint)
+    })?;
+    let known = recipe_of(&F::default())?;
+    let (mut lines, mut recipe, mut spelled) = (BTreeMap::new(), Recipe::new(), BTreeMap::new());
+    for (key, value) in table.get_ref() {
+        let (at, name) = (line(key.span().start), key.get_ref().as_ref());
+        let wrong = |what: String, hint: String| Err(Error::config(format!("{}: {what}", place(path, Some(at))), hint));
+        let flag = name.replace('_', "-").to_lowercase();
+        if let Some(other) = spelled.insert(flag.clone(), name) {
+            return wrong(format!("`{name}` is `{other}` once more"), "drop one of them".into());
+        }
+        let json = match json(value.get_ref()) {
+            Ok(json) => json,
+            Err(what) => return wrong(format!("`{name}`: {what}"), String::new()),
+        };
+        if flag == "command" {
+            match json.as_str() {
+                Some(command) if command == F::COMMAND || F::IN_PART => continue,
+                Some(command) => return Err(of_another_command::<F>(path, command)),
+                None => return wrong(format!("`command` is {json}"), "as in command = \"train\"".into()),
+            }
+        }
+        if F::IN_PART && !known.contains_key(&flag) && COMMANDS.iter().any(|command| super::has_flag(command, &flag)) {
+            continue;
+        }
+        if !known.contains_key(&flag) {
+            return wrong(format!("`{name}` is no flag of `velograd {}`", F::COMMAND), hint::<F>(&flag, &known));
+        }
+        let one = Recipe::from_iter([(flag.clone(), json)]);
+        // Read and written: whatever way a value was given, it is kept in one.
+        let flags: F = match serde_json::from_value(Value::Object(one)) {
+            Ok(flags) => flags,
+            Err(error) => return wrong(format!("`{name}`: {}", plain(&error.to_string())), String::new()),
+        };
+        let mut read = present(recipe_of(&flags)?);
+        for key in ["optimizer", "optimizers"] {
+            read.get_mut(key).into_iter().for_each(|value| rules_beside(path, value));
+        }
+        recipe.extend(read);
+        if let DeValue::Table(table) = value.get_ref() {
+            note_lines(&flag, table, &line, &mut lines);
+        }
+        lines.insert(flag, at);
+    }
+    Ok((TomlFile { path: path.to_owned(), lines }, recipe))
+}
+
+/// Rules that are files lie where they do as seen from the recipe's folder.
+fn rules_beside(path: &Path, value: &mut Value) {
+    match value {
+        Value::String(argument) => *argument = rule_file::beside(path, argument),
+        Value::Array(list) => list.iter_mut().for_each(|value| rules_beside(path, value)),
+        _ => {}
+    }
+}
+
+/// Where the settings of a table stand, as `set lr`, or `set adam:lr` in a table of it.
+fn note_lines(of: &str, table: &DeTable<'_>, line: &dyn Fn(usize) -> usize, lines: &mut BTreeMap<String, usize>) {
+    let separator = if of.contains(' ') { ':' } else { ' ' };
+    for (key, value) in table {
+        let name = format!("{of}{separator}{}", key.get_ref());
+        match value.get_ref() {
+            DeValue::Table(inner) => note_lines(&name, inner, line, lines),
+            _ => drop(lines.insert(name, line(key.span().start))),
+        }
+    }
+}
+
+fn of_another_command<F: Flags>(path: &Path, command: &str) -> Error {
+    let (file, own) = (path.display(), F::COMMAND);
+    if !COMMANDS.contains(&command) {
+        let message = format!("{file} is a recipe of `velograd {command}`, and there is no such command");
+        return Error::config(message, suggest::hint(command, &COMMANDS));
+    }
+    let out = if command == "train" { "" } else { " --out DIR" };
+    let message = format!("{file} is a recipe of `velograd {command}`, not of `velograd {own}`");
+    Error::config(message, format!("velograd {command} --config {file}{out}"))
+}
+
+/// The commands that recipes are of.
+const COMMANDS: [&str; 4] = ["train", "compare", "sweep", "ablate"];
+
+/// What may be meant by a flag that this command has not.
+fn hint<F: Flags>(flag: &str, known: &Recipe) -> String {
+    match flag {
+        "quick" => return "write preset = \"quick\"".into(),
+        "config" => return "a recipe names no other recipe: --config on the command line takes one".into(),
+        _ => {}
+    }
+    let others = COMMANDS.iter().filter(|&&command| super::has_flag(command, flag));
+    let others: Vec<_> = others.map(|command| format!("`velograd {command}`")).collect();
+    let list = format!("`velograd {} --help` lists them", F::COMMAND);
+    match suggest::nearest(flag, known.keys().map(String::as_str)) {
+        _ if !others.is_empty() => format!("it is one of {}", others.join(", ")),
+        Some(near) => format!("did you mean `{near}`? {list}"),
+        None => list,
+    }
+}
+
+/// A TOML value as JSON, which has every number that is finite.
+fn json(value: &DeValue<'_>) -> std::result::Result<Value, String> {
+    Ok(match value {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
+            Ok(whole) => match (i64::try_from(whole), u64::try_from(whole)) {
+                (Ok(whole), _) => whole.into(),
+                (_, Ok(whole)) => whole.into(),
+                _ => return Err(format!("{whole} is too large")),
+            },
+            Err(error) => return Err(error.to_string()),
+        },
+        DeValue::Float(number) => {
+            let value = number.as_str().parse().ok().and_then(serde_json::Number::from_f64);
+            value.ok_or_else(|| format!("{} is no finite number", number.as_str()))?.into()
+        }
+        DeValue::Boolean(value) => (*value).into(),
+        DeValue::Datetime(time) => time.to_string().into(),
+        DeValue::Array(list) => {
+            list.iter().map(|value| json(value.get_ref())).collect::<std::result::Result<Vec<_>, _>>()?.into()
+        }
+        DeValue::Table(table) => {
+            let pairs = table.iter().map(|(key, value)| Ok((key.get_ref().to_string(), json(value.get_ref())?)));
+            Value::Object(pairs.collect::<std::result::Result<_, String>>()?)
+        }
+    })
+}
+
+/// What serde says, without the names of Rust's types.
+fn plain(said: &str) -> String {
+    let types = [
+        ("expected u32", "expected a whole number of at least 0"),
+        ("expected u64", "expected a whole number of at least 0"),
+        ("expected f64", "expected a number"),
+        ("expected a boolean", "expected true or false"),
+        ("expected path string", "expected a path"),
+        ("expected string or map", "expected a word"),
+        ("invalid type: ", "found "),
+        ("invalid value: ", "found "),
+        ("unknown variant ", "found "),
+        ("found string ", "found "),
+        ("found integer ", "found "),
+        ("found floating point ", "found "),
+        ("found boolean ", "found "),
+        ("found sequence", "found a list"),
+        ("found map", "found a table"),
+    ];
+    types.iter().fold(said.to_owned(), |said, (rust, words)| said.replace(rust, words))
+}

@@ -1,0 +1,146 @@
+//! What the flags of `velograd train` ask for: on paper, and on a device.
+
+use std::sync::Arc;
+
+use pollster::block_on;
+use serde_json::{Value, json};
+
+use crate::{
+    check::selftest,
+    cli::{
+        flags::{
+            Preset, given, recipe_of,
+            train::{Selftest, TrainFlags},
+        },
+        layers::{Layers, SHORT_FORMS},
+        print::{explain, note, remark},
+        recipe::{self, absolute, names_in},
+        resume,
+    },
+    data::Dataset,
+    device::Gpu,
+    error::{Error, Result},
+    host::{
+        loader::ReadAhead,
+        pretrained::Pretrained,
+        rule_file,
+        run::{Recipe, run_json},
+    },
+    optim::{RuleChoice, Settings},
+    program::{params::Layout, target::Target},
+    training::{Options, Trainer, weights::Weights, whiten::first_weights},
+};
+
+use super::images::{moved, same_images};
+
+/// What the flags ask for, complete.
+pub struct Asked {
+    layers: Layers,
+    preset: Preset,
+    pub flags: TrainFlags,
+    /// The update rule.
+    pub rule: RuleChoice,
+    /// What of a recipe was left out.
+    remarks: Vec<String>,
+}
+
+impl Asked {
+    /// A run that goes on was `begun` with this `run.json`, and keeps the rule that it has there.
+    pub fn new(layers: &Layers, preset: Preset, begun: Option<&Value>) -> Result<Self> {
+        let layers = layers.complete::<TrainFlags>(preset)?;
+        let (flags, remarks) = layers.flags::<TrainFlags>()?;
+        let argument = given(flags.run.rules.optimizer.clone());
+        let rule = match begun {
+            Some(run) => rule_file::resumed(run, &argument),
+            None => rule_file::choose(&argument),
+        };
+        // What is wrong with a file is said of that.
+        let of_setting =
+            |error: Error| if rule_file::is_path(&argument) { error } else { error.of_setting("optimizer") };
+        Ok(Self { layers, preset, flags, rule: rule.map_err(of_setting)?, remarks })
+    }
+
+    /// Refuses what can be refused without a device or data.
+    pub fn check(&self) -> Result<()> {
+        let rule = &self.rule;
+        let wrong = |key: &str, value: &str| rule.build(&[(key.into(), value.into())]).is_err();
+        let built = rule.build(&self.flags.run.rules.set);
+        built.map_err(|error| self.layers.locate_set(error, rule.name(), wrong))?;
+        self.flags.run.check()
+    }
+
+    /// What they are on a device, with the data. A run that goes on was `begun` with this `run.json`.
+    pub fn on(self, gpu: Gpu, init: Option<&Pretrained>, begun: Option<(&resume::Target, &Value)>) -> Result<Setup> {
+        let Self { layers, preset, flags, rule: optimizer, remarks } = self;
+        remarks.iter().for_each(|text| remark(text));
+        explain(layers.explained());
+        let run = &flags.run;
+        let (set, seed) = (flags.run.rules.set.clone(), given(flags.seed));
+        let (precision, target) = given(run.precision.precision).on(&gpu)?;
+        let config = init.map(|init| given(flags.init_head).config(init));
+        let options = run.options(precision, config)?;
+        let mut options = Options { optimizer, set, seed, ..options };
+        let data_seed = run.images.data_seed.unwrap_or(seed);
+        let dataset = run.open(data_seed).map_err(|error| match begun {
+            Some((target, before)) => moved(error, target, before),
+            None => error,
+        })?;
+        if let Some((target, before)) = begun {
+            same_images(target, before, dataset.as_ref())?;
+        }
+        run.normalize(&mut options, dataset.as_ref(), init)?;
+        options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
+        let mut plans = options.plans(dataset.as_ref(), &target)?;
+        plans.target = run.tune.apply(&gpu, &plans, &names_in(layers.on_command_line("choice")))?;
+        let products = plans.products();
+        if flags.selftest == Some(Selftest::Short) {
+            let choices = products.iter().map(|(_, choice)| *choice);
+            block_on(selftest::assure(&gpu, &plans.target(), choices, options.optimizer.name()))?;
+        }
+        let (_, settings) = options.optimizer.build(&options.set)?;
+        let mut recipe = recipe_of(&flags)?;
+        recipe::resolve(&mut recipe, preset, &options, dataset.as_ref(), data_seed);
+        run.tune.keep(&plans.target, &products, &mut recipe);
+        recipe.insert("init".into(), json!(flags.init.as_deref().map(absolute)));
+        recipe.retain(|key, _| SHORT_FORMS.iter().all(|(flag, _)| flag != key));
+        let target = plans.target;
+        Ok(Setup { gpu, target, dataset, options, settings, flags, recipe, data_seed })
+    }
+}
+
+/// What was asked for, on a device.
+pub struct Setup {
+    pub gpu: Gpu,
+    /// The forms of kernels.
+    target: Target,
+    pub dataset: Arc<dyn Dataset>,
+    pub options: Options,
+    pub settings: Settings,
+    pub flags: TrainFlags,
+    /// What makes the run again.
+    recipe: Recipe,
+    data_seed: u64,
+}
+
+impl Setup {
+    pub fn run_json(&self) -> Value {
+        let Self { gpu, target, dataset, options, settings, recipe, data_seed, .. } = self;
+        run_json(gpu, target, dataset.as_ref(), *data_seed, options, settings, recipe)
+    }
+
+    pub fn trainer(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<Trainer> {
+        let source = Arc::new(ReadAhead(self.dataset.clone()));
+        block_on(Trainer::new(&self.gpu, &self.target, source, self.options.clone(), weights))
+    }
+
+    pub fn first_weights(&self, layout: &Layout) -> Result<Weights> {
+        first_weights(layout, self.options.seed, self.dataset.as_ref(), self.options.normalize()?)
+    }
+
+    /// Makes the run one of so many epochs, and of no fewer updates than these have.
+    pub fn extend(&mut self, epochs: u32) {
+        (self.options.epochs, self.options.max_steps) = (epochs, None);
+        self.recipe.insert("epochs".into(), json!(epochs));
+        self.recipe.insert("max-steps".into(), Value::Null);
+    }
+}

@@ -1,0 +1,198 @@
+//! What makes a run again: its settings by the names that the command line has for them, as JSON in `run.json` and as TOML in
+//! `config.toml`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+
+/// Settings by name, words joined by `-`. One without a value is null.
+pub type Recipe = serde_json::Map<String, Value>;
+
+/// Settings that change nothing of what a run computes. The data may lie elsewhere: they are known by their checksum.
+const FREE: [&str; 5] = ["data", "checkpoint-every", "keep", "on-disk-full", "tune"];
+
+/// The recipe of a run or an experiment, out of its JSON file at `path`.
+///
+/// # Errors
+/// [`Error::Data`] if it has none.
+pub fn of(file: &Value, path: &Path) -> Result<Recipe> {
+    let found = match (&file["recipe"], &file["config"]) {
+        (Value::Object(recipe), _) => return Ok(recipe.clone()),
+        (Value::String(text), _) | (_, Value::String(text)) => match from_text(text) {
+            Some(recipe) => return Ok(recipe),
+            None => text,
+        },
+        (Value::Null, Value::Null) => "none",
+        _ => "another value",
+    };
+    Err(Error::data(path, "a recipe, as a table of settings", found, ""))
+}
+
+/// Before recipes were JSON they were a text in TOML, which named what was off by default only where it was on.
+fn from_text(text: &str) -> Option<Recipe> {
+    let table: toml::Table = text.parse().ok()?;
+    let mut recipe = Recipe::from_iter([
+        ("precision".into(), json!("f32")),
+        ("tta".into(), json!(false)),
+        ("max-steps".into(), json!(null)),
+        ("remainder".into(), json!("step")),
+        ("warmup".into(), json!(0)),
+        ("lookahead".into(), json!(null)),
+        ("clip-norm".into(), json!(null)),
+        ("clip-value".into(), json!(null)),
+        ("no-decay".into(), json!("none")),
+        ("label-smoothing".into(), json!(0.0)),
+        ("dropout".into(), json!(0.0)),
+        ("on-nan".into(), json!("skip")),
+        ("validate-every".into(), json!(1)),
+        ("early-stop".into(), json!(null)),
+        ("val-split".into(), json!(null)),
+    ]);
+    for (key, value) in table {
+        recipe.insert(key, serde_json::to_value(value).ok()?);
+    }
+    // A seed that TOML's numbers do not reach was a text.
+    if let Some(seed) = recipe.get("seed").and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok()) {
+        recipe.insert("seed".into(), seed.into());
+    }
+    Some(recipe)
+}
+
+/// The settings in which two recipes differ, a line for each, but for those in `but` and those that change nothing of a run. What
+/// one of them does not know is no difference: it was written before that setting was there. Settings of the optimizer are
+/// compared where they are complete, with their defaults.
+pub fn differences(there: &Recipe, here: &Recipe, but: &[&str]) -> Vec<String> {
+    let compared = |key: &str| key != "set" && !FREE.contains(&key) && !but.contains(&key);
+    let mut lines = Vec::new();
+    for (key, there) in there.iter().filter(|(key, _)| compared(key)) {
+        let Some(here) = here.get(key) else { continue };
+        let name = format!("'{}'", key.replace('-', "_"));
+        match (there, here) {
+            (Value::Object(_), _) | (_, Value::Object(_)) => {
+                lines.extend(table_differences(&format!("{name} "), there, here))
+            }
+            _ => lines.extend(difference(&name, there, here)),
+        }
+    }
+    lines
+}
+
+/// The keys in which two tables differ, a line for each; what only one of them has counts.
+pub fn table_differences(name: &str, there: &Value, here: &Value) -> Vec<String> {
+    let empty = Recipe::new();
+    let (there, here) = (there.as_object().unwrap_or(&empty), here.as_object().unwrap_or(&empty));
+    let keys = there.keys().chain(here.keys().filter(|key| !there.contains_key(*key)));
+    let at = |table: &Recipe, key: &str| table.get(key).cloned().unwrap_or_default();
+    keys.filter_map(|key| difference(&format!("{name}{key}"), &at(there, key), &at(here, key))).collect()
+}
+
+/// A line, if the two differ.
+pub fn difference(name: &str, there: &Value, here: &Value) -> Option<String> {
+    let same = there == here || there.as_f64().is_some_and(|number| here.as_f64() == Some(number));
+    (!same).then(|| format!("{name}: there {}, here {}", word(there), word(here)))
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "none".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A recipe as TOML, without what has no value; tables come last.
+pub fn to_toml(recipe: &Recipe) -> String {
+    let (mut plain, mut tables) = (toml::Table::new(), Vec::new());
+    let mut lines = String::new();
+    for (key, value) in recipe {
+        match toml_value(value) {
+            None => {}
+            Some(toml::Value::Table(table)) if table.is_empty() => {}
+            Some(toml::Value::Table(table)) => tables.push((key, table)),
+            Some(value) => {
+                plain.insert(key.clone(), value);
+                lines += &toml::to_string(&plain).unwrap_or_default();
+                plain.clear();
+            }
+        }
+    }
+    for (key, table) in tables {
+        let table = toml::Table::from_iter([(key.clone(), toml::Value::Table(table))]);
+        lines += &format!("\n{}", toml::to_string(&table).unwrap_or_default());
+    }
+    lines
+}
+
+/// JSON's whole numbers reach further than TOML's: a larger one is written as text, as which it is read.
+fn toml_value(value: &Value) -> Option<toml::Value> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(value) => (*value).into(),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => whole.into(),
+            (None, Some(number)) if !value.is_u64() => number.into(),
+            _ => number.to_string().into(),
+        },
+        Value::String(text) => text.as_str().into(),
+        Value::Array(list) => list.iter().filter_map(toml_value).collect::<Vec<_>>().into(),
+        Value::Object(table) => {
+            let pairs = table.iter().filter_map(|(key, value)| Some((key.clone(), toml_value(value)?)));
+            toml::Value::Table(pairs.collect())
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(value: Value) -> Recipe {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn differences_are_named_one_by_one() {
+        let there = recipe(json!({ "width": 4, "schedule": "cosine", "early-stop": null, "data": "/a", "dropout": 0,
+                                   "choice": { "a": "x", "b": "y" }, "set": { "lr": 1 }, "old": 1 }));
+        let here = recipe(json!({ "width": 8, "schedule": "linear", "early-stop": 4, "data": "/b", "dropout": 0.0,
+                                  "choice": { "b": "z" }, "set": {}, "new": 1 }));
+        let lines = differences(&there, &here, &[]);
+        assert_eq!(
+            lines,
+            [
+                "'width': there 4, here 8",
+                "'schedule': there cosine, here linear",
+                "'early_stop': there none, here 4",
+                "'choice' a: there x, here none",
+                "'choice' b: there y, here z",
+            ]
+        );
+        assert_eq!(differences(&there, &here, &["width", "schedule", "choice"]).len(), 1);
+    }
+
+    #[test]
+    fn toml_says_what_json_does() {
+        let all =
+            recipe(json!({ "set": { "lr": 0.001, "nesterov": true }, "width": 4, "early-stop": null, "seed": u64::MAX,
+                                 "choice": {}, "dropout": 0.1, "optimizers": ["adam", "sgd"], "data": "/a b/\"c\"" }));
+        let text = to_toml(&all);
+        let table: toml::Table = text.parse().unwrap();
+        assert!(!table.contains_key("early-stop") && !table.contains_key("choice"), "{text}");
+        assert_eq!(table["seed"].as_str(), Some("18446744073709551615"));
+        assert_eq!(table["set"]["lr"].as_float(), Some(0.001));
+        assert_eq!(table["data"].as_str(), Some("/a b/\"c\""));
+        assert!(text.find("dropout").unwrap() < text.find("[set]").unwrap(), "{text}");
+    }
+
+    #[test]
+    fn a_recipe_of_before_is_read() {
+        let path = Path::new("run.json");
+        let old = of(&json!({ "config": "width = 4\nwarmup = 2\n[set]\nlr = \"0.1\"\n" }), path).unwrap();
+        assert_eq!((&old["width"], &old["warmup"], &old["tta"]), (&json!(4), &json!(2), &json!(false)));
+        for wrong in [json!({}), json!({ "config": "width = " }), json!({ "recipe": 3 }), json!([])] {
+            assert!(of(&wrong, path).unwrap_err().to_string().contains("a recipe"), "{wrong}");
+        }
+    }
+}
