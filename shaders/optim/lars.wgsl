@@ -15,7 +15,7 @@
 //! MOMENTUM = "momentum != 0"
 //! [[require]]
 //! that = "not nesterov or (momentum > 0 and dampening == 0)"
-//! otherwise = "nesterov=true needs momentum above 0 and dampening=0"
+//! otherwise = "nesterov=true needs momentum above 0 and dampening=0: give 'momentum' a value above 0, as 0.9"
 //! [scalars]
 //! begins = "t == 1"
 // LARS: SGD with momentum whose rate is a share of each tensor's norm.

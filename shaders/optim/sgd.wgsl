@@ -10,7 +10,7 @@
 //! MOMENTUM = "momentum != 0"
 //! [[require]]
 //! that = "not nesterov or (momentum > 0 and dampening == 0)"
-//! otherwise = "nesterov=true needs momentum above 0 and dampening=0"
+//! otherwise = "nesterov=true needs momentum above 0 and dampening=0: give 'momentum' a value above 0, as 0.9"
 //! [scalars]
 //! first = "t == 1"
 // d = g + weight_decay * p;  buf = d at t = 1, else momentum * buf + (1 - dampening) * d;  d = buf, or with NESTEROV

@@ -7,10 +7,10 @@ use std::{path::Path, process::ExitCode};
 use super::flags::{
     experiment::{AblateFlags, CompareFlags, ComparedFlags, SweepFlags},
     given,
+    optimizer::chosen,
 };
 use crate::{
     error::{Error, Result},
-    host::rule_file,
     lab::{
         comparison::{Comparison, Pairs},
         experiment::{Ended, Experiment, Variant, grid, paper::Base},
@@ -186,30 +186,25 @@ fn line_of(v: &Variant) -> Result<String> {
     Ok(if v.label == v.optimizer.name() { line } else { format!("{}, {line}", v.label) })
 }
 
-/// The optimizers as they are compared, and the lines that say with which settings; `rates` are the learning rates where those are
-/// swept.
+/// The optimizers as they are compared in this folder, and the lines that say with which settings; `rates` are the learning rates where
+/// those are swept.
 fn variants(
     flags: &ComparedFlags,
     out: Option<&Path>,
     rates: Option<String>,
 ) -> Result<(Vec<Variant>, impl Fn() -> Result<Vec<String>> + use<>)> {
     let base = given(flags.settings);
-    let one = |argument: &String| {
-        let rule = match out {
-            Some(out) => rule_file::choose_in(out, argument),
-            None => rule_file::choose(argument),
-        };
-        let rule = rule.map_err(|error| error.of_setting("optimizers"))?;
+    let of = |argument: &String| {
+        let rule = chosen(argument, out)?;
         Ok(variant(rule.name(), &rule, base.settings(&rule)))
     };
-    let mut variants: Vec<Variant> = flags.rules.optimizers.iter().map(one).collect::<Result<_>>()?;
-    let of_paper = variants.iter().any(|v| !v.set.is_empty());
+    let mut variants: Vec<Variant> = flags.rules.optimizers.iter().map(of).collect::<Result<_>>()?;
     apply(&mut variants, &flags.rules.set)?;
     let said = variants.clone();
     let lines = move || {
         let of = |v: &Variant| base.line(&v.optimizer, &v.set, rates.as_deref());
         let mut lines: Vec<_> = said.iter().map(of).collect::<Result<_>>()?;
-        if of_paper {
+        if said.iter().any(|v| !base.settings(&v.optimizer).is_empty()) {
             lines.push("--settings default compares every rule at its own defaults".into());
         }
         Ok(lines)

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     data::shapes10,
     error::{Error, Result},
-    host::{data::known, run::Recipe},
+    host::{data::known, rule_file, run::Recipe},
     models,
 };
 
@@ -254,7 +254,8 @@ fn fold_short_forms(layer: &mut Layer, command: &str) -> Result<()> {
 fn make_room(below: &mut Recipe, layer: &Layer, remarks: &mut Vec<String>) {
     let differs = |key: &str, below: &Recipe| {
         let (above, below) = (layer.recipe.get(key)?.as_str()?, below.get(key)?.as_str()?);
-        (!above.eq_ignore_ascii_case(below)).then(|| below.to_owned())
+        let same = above.eq_ignore_ascii_case(below) || rule_file::same_file(above, below);
+        (!same).then(|| below.to_owned())
     };
     let kept = |below: &Recipe| below.get("set").and_then(Value::as_object).is_some_and(|set| !set.is_empty());
     if let Some(other) = differs("optimizer", below).filter(|_| kept(below)) {
@@ -266,7 +267,7 @@ fn make_room(below: &mut Recipe, layer: &Layer, remarks: &mut Vec<String>) {
     {
         let named = |key: &str| {
             let name = key.rsplit_once(':').map_or(key, |(name, _)| name);
-            names.iter().filter_map(Value::as_str).any(|known| known.eq_ignore_ascii_case(name))
+            names.iter().filter_map(Value::as_str).any(|known| rule_file::called(known).eq_ignore_ascii_case(name))
         };
         set.retain(|key, _| named(key));
     }

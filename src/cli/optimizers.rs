@@ -14,11 +14,11 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The rules to show: names, and files with rules of one's own (docs/RULES.md) [default: all names]
+    /// The rules to show: names, and files with rules of one's own (docs/RULES.md) [default: all]
     #[arg(value_name = "NAME|FILE.wgsl")]
-    rules: Vec<String>,
+    names: Vec<String>,
     /// Write a commented rule of one's own to start from; a file that is there is left alone
-    #[arg(long, value_name = "FILE.wgsl", conflicts_with_all = ["rules", "json"], help_heading = "Output")]
+    #[arg(long, value_name = "FILE.wgsl", conflicts_with_all = ["names", "json"])]
     new: Option<PathBuf>,
     /// A JSON array on standard output
     #[arg(long)]
@@ -34,8 +34,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         say!("velograd optimizers {shown} shows it, velograd train --optimizer {shown} trains with it");
         return Ok(());
     }
-    let named = arguments.rules.iter().map(|rule| rule_file::choose(rule)?.rule());
-    let named = named.collect::<Result<Vec<_>>>()?;
+    let named = arguments.names.iter().map(|name| rule_file::choose(name)?.rule()).collect::<Result<Vec<_>>>()?;
     let rules = if named.is_empty() { optim::ALL.to_vec() } else { named };
     let mut rows = Vec::new();
     for rule in &rules {

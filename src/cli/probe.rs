@@ -6,7 +6,12 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::{
-    flags::{Preset, data::DataFlags, device::DeviceFlags, optimizer::RulesFlags},
+    flags::{
+        Preset,
+        data::DataFlags,
+        device::DeviceFlags,
+        optimizer::{RulesFlags, chosen},
+    },
     normalization::choose_and_say,
     open_device,
     print::{note, say},
@@ -20,7 +25,6 @@ use crate::{
         files::write_atomically,
         loader::ReadAhead,
         pretrained::{Head, Pretrained},
-        rule_file,
     },
     lab::{
         figure::{Axis, Content, Figure, Line, Panel, Point},
@@ -114,28 +118,28 @@ impl Flags {
     }
 
     fn rules(&self) -> Result<Vec<Rule>> {
-        let all = || optim::ALL.iter().map(|rule| rule.name.clone()).collect();
+        let all = || optim::ALL.iter().map(|rule| RuleChoice::from(&rule.name)).collect();
         let RulesFlags { optimizers, set } = &self.rules;
-        let names: Vec<String> = if optimizers.is_empty() { all() } else { optimizers.clone() };
-        let rules: Vec<RuleChoice> = names.iter().map(|name| rule_file::choose(name)).collect::<Result<_>>()?;
+        let named = || optimizers.iter().map(|argument| chosen(argument, None)).collect::<Result<_>>();
+        let rules: Vec<RuleChoice> = if optimizers.is_empty() { all() } else { named()? };
         let of_rule = |(key, value): &(String, String)| {
             let (name, key) = key.rsplit_once(':').unwrap_or(("", key));
             (name.to_owned(), key.to_owned(), value.clone())
         };
         let set: Vec<_> = set.iter().map(of_rule).collect();
         let is = |rule: &RuleChoice, of: &str| rule.name().eq_ignore_ascii_case(of);
-        if let Some((name, key, value)) = set.iter().find(|(of, ..)| !rules.iter().any(|rule| is(rule, of))) {
-            let message = format!("'set' {name}:{key}={value}: `{name}` is not probed");
-            let names: Vec<_> = rules.iter().map(RuleChoice::name).collect();
-            return Err(Error::about("set", message, format!("there are {}", names.join(", "))));
-        }
-        let with_settings = |rule: RuleChoice| {
-            let own = set.iter().filter(|(of, ..)| is(&rule, of));
+        let with_settings = |rule: &RuleChoice| {
+            let own = set.iter().filter(|(of, ..)| is(rule, of));
             let set: Vec<_> = own.map(|(_, key, value)| (key.clone(), value.clone())).collect();
             rule.build(&set)?;
-            Ok((rule, set))
+            Ok((rule.clone(), set))
         };
-        rules.into_iter().map(with_settings).collect()
+        if let Some((name, key, value)) = set.iter().find(|(of, ..)| !rules.iter().any(|rule| is(rule, of))) {
+            let names: Vec<_> = rules.iter().map(RuleChoice::name).collect();
+            let message = format!("'set' {name}:{key}={value}: `{name}` is not probed");
+            return Err(Error::about("set", message, format!("there are {}", names.join(", "))));
+        }
+        rules.iter().map(with_settings).collect()
     }
 }
 

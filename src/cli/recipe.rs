@@ -15,7 +15,7 @@ use crate::{
     data::{CLASSES, Dataset, Holdout, Split, shapes10},
     device::{Gpu, NO_ADAPTER},
     error::{Error, Result},
-    host::{data, pretrained::Pretrained, run::Recipe},
+    host::{data, pretrained::Pretrained, rule_file, run::Recipe},
     models::{self, Config, Stem},
     optim::Clip,
     program::target::Precision,
@@ -170,6 +170,9 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
     ];
     recipe.retain(|key, _| !OF_THIS_START.contains(&key.as_str()));
     recipe.extend(chosen.map(|(key, value)| (key.to_owned(), value)));
+    if let Some(Value::Array(rules)) = recipe.get_mut("optimizers") {
+        rules.iter_mut().for_each(|rule| *rule = rule_file::absolute(rule.as_str().unwrap_or_default()).into());
+    }
 }
 
 /// A path that is right from any folder.

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    host::run::{self, CHECKPOINTS, Recipe},
+    host::{
+        rule_file,
+        run::{self, CHECKPOINTS, Recipe},
+    },
 };
 
 /// The word for the newest run.
@@ -133,6 +136,9 @@ pub fn differences<F: Flags>(begun: &Layer, mut asked: Recipe, but: &[&str]) -> 
     for recipe in [&mut begun, &mut asked] {
         if let Some(Value::String(path)) = recipe.get_mut("init") {
             *path = absolute(Path::new(path));
+        }
+        if let Some(Value::String(rule)) = recipe.get_mut("optimizer") {
+            *rule = rule_file::absolute(rule);
         }
     }
     Ok(run::differences(&begun, &asked, but))

@@ -84,7 +84,11 @@ pub fn read<F: Flags>(path: &Path) -> Result<(TomlFile, Recipe)> {
             Ok(flags) => flags,
             Err(error) => return wrong(format!("`{name}`: {}", plain(&error.to_string())), String::new()),
         };
-        recipe.extend(present(beside(path, recipe_of(&flags)?)));
+        let mut read = present(recipe_of(&flags)?);
+        for key in ["optimizer", "optimizers"] {
+            read.get_mut(key).into_iter().for_each(|value| rules_beside(path, value));
+        }
+        recipe.extend(read);
         if let DeValue::Table(table) = value.get_ref() {
             note_lines(&flag, table, &line, &mut lines);
         }
@@ -93,21 +97,13 @@ pub fn read<F: Flags>(path: &Path) -> Result<(TomlFile, Recipe)> {
     Ok((TomlFile { path: path.to_owned(), lines }, recipe))
 }
 
-/// A recipe whose rules that are files lie where they do as seen from the recipe's folder.
-fn beside(path: &Path, mut recipe: Recipe) -> Recipe {
-    for key in ["optimizer", "optimizers"] {
-        let words = match recipe.get_mut(key) {
-            Some(Value::Array(words)) => words.as_mut_slice(),
-            Some(word) => std::slice::from_mut(word),
-            None => &mut [],
-        };
-        for word in words {
-            if let Value::String(word) = word {
-                *word = rule_file::beside(path, word);
-            }
-        }
+/// Rules that are files lie where they do as seen from the recipe's folder.
+fn rules_beside(path: &Path, value: &mut Value) {
+    match value {
+        Value::String(argument) => *argument = rule_file::beside(path, argument),
+        Value::Array(list) => list.iter_mut().for_each(|value| rules_beside(path, value)),
+        _ => {}
     }
-    recipe
 }
 
 /// Where the settings of a table stand, as `set lr`, or `set adam:lr` in a table of it.

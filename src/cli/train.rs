@@ -47,7 +47,7 @@ use go_on::go_on;
 /// [`Error::Config`], or [`Error::Io`] and [`Error::Data`] for a recipe that cannot be read.
 pub fn check(flags: &TrainFlags) -> Result<()> {
     let layers = Layers::given(flags)?;
-    let checked = Asked::new(&layers, layers.preset().unwrap_or(Preset::Quick)).and_then(|asked| asked.check(None));
+    let checked = Asked::new(&layers, layers.preset().unwrap_or(Preset::Quick), None).and_then(|asked| asked.check());
     checked.map_err(|error| layers.locate(error))
 }
 
@@ -93,8 +93,8 @@ fn retry_once<T>(policy: OnDeviceLost, outcome: Result<T>, go_on: impl FnOnce() 
 
 /// Begins a run in `folder`, or in one of its own, which is then put there.
 fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Result<ExitCode> {
-    let asked = Asked::new(layers, layers.preset().unwrap_or(Preset::Quick))?;
-    asked.check(None)?;
+    let asked = Asked::new(layers, layers.preset().unwrap_or(Preset::Quick), None)?;
+    asked.check()?;
     let init = asked.flags.init.clone();
     let init = init.map(|path| Ok((Pretrained::open(&path)?, crc32(&path)?, path))).transpose()?;
     let head = given(asked.flags.init_head);
@@ -114,12 +114,12 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
     if given_flags.out.is_some() {
         Folder::check_free(folder)?;
     } else {
-        *folder = default_folder(asked.rule(None)?.name());
+        *folder = default_folder(asked.rule.name());
     }
     let gpu = open_device(asked.flags.run.device.device.as_deref())?;
     let preset = layers.preset().unwrap_or_else(|| preset_of(&gpu));
     let weights = init.as_ref().map(|(weights, ..)| weights);
-    let setup = Asked::new(layers, preset)?.on(gpu, weights, None)?;
+    let setup = Asked::new(layers, preset, None)?.on(gpu, weights, None)?;
     if let Some(weights) = weights {
         say_of(weights, head, &setup);
     }

@@ -37,8 +37,24 @@ pub fn choose(argument: &str) -> Result<RuleChoice> {
 fn own(argument: &str, text: &str) -> Result<RuleChoice> {
     let rule = Arc::new(Rule::parse(&name_of(argument)?, argument, text)?);
     // The path stands in run.json, and must be found from any folder.
-    let path = std::path::absolute(argument).unwrap_or_else(|_| argument.into());
-    Ok(RuleChoice::Own { rule, path: path.display().to_string() })
+    Ok(RuleChoice::Own { rule, path: absolute(argument) })
+}
+
+/// What the rule of an argument is called, if there is one: that of a file by the file's name.
+pub fn called(argument: &str) -> String {
+    let of_file = is_path(argument).then(|| name_of(argument).ok()).flatten();
+    of_file.unwrap_or_else(|| argument.to_owned())
+}
+
+/// Whether two arguments name one file.
+pub fn same_file(one: &str, other: &str) -> bool {
+    is_path(one) && is_path(other) && absolute(one) == absolute(other)
+}
+
+/// The argument with the path of a file made right from any folder.
+pub fn absolute(argument: &str) -> String {
+    let path = is_path(argument).then(|| std::path::absolute(argument).ok()).flatten();
+    path.map_or_else(|| argument.to_owned(), |path| path.display().to_string())
 }
 
 /// What the rule of a file is called.
@@ -67,11 +83,7 @@ pub fn to_json(choice: &RuleChoice) -> Value {
 /// As [`choose`].
 pub fn resumed(run: &Value, argument: &str) -> Result<RuleChoice> {
     match (run["rule"]["file"].as_str(), run["rule"]["text"].as_str()) {
-        (Some(file), Some(text))
-            if is_path(argument) && std::path::absolute(argument).is_ok_and(|p| p == Path::new(file)) =>
-        {
-            own(file, text)
-        }
+        (Some(file), Some(text)) if same_file(file, argument) => own(file, text),
         _ => choose(argument),
     }
 }
@@ -109,8 +121,8 @@ pub fn keep<'a>(folder: &Path, rules: impl Iterator<Item = &'a RuleChoice>) -> R
         } else if read_text(&path, LONGEST_RULE as u64)? != text {
             let message =
                 format!("{} has changed since the experiment in {} was begun", rule.argument(), folder.display());
-            let hint = format!("choose another --out, or go on with the rule as it was: {}", path.display());
-            return Err(Error::config(message, hint));
+            let hint = format!("choose another 'out', or go on with the rule as it was: {}", path.display());
+            return Err(Error::about("out", message, hint));
         }
     }
     Ok(())

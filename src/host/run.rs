@@ -344,19 +344,16 @@ pub(crate) fn read_json(path: &Path) -> Result<Value> {
     serde_json::from_slice(&read(path, TEXT_LIMIT)?).map_err(|e| Error::data(path, "a JSON object", e.to_string(), ""))
 }
 
-/// The facts in which two runs differ, by their `run.json`: version, data set, settings of the optimizer. A line for each.
+/// The facts in which two runs differ, by their `run.json`: version, data set, a rule's text, settings of the optimizer. A line for each.
 pub fn other_facts(there: &Value, here: &Value) -> Vec<String> {
     let mut lines = Vec::from_iter(difference("version", &there["version"], &here["version"]));
     for key in ["name", "crc32", "train", "test"] {
         lines.extend(difference(&format!("data set, {key}"), &there["dataset"][key], &here["dataset"][key]));
     }
-    // A rule from a file is its text, wherever that lies by now.
-    let own = |run: &Value| {
-        run["rule"]["text"].as_str().map(|text| json!(format!("{:08x}", crc32fast::hash(text.as_bytes()))))
-    };
-    let [there_own, here_own] = [there, here].map(|run| own(run).unwrap_or(Value::Null));
-    lines.extend(difference("checksum of the rule's text", &there_own, &here_own));
-    if !there_own.is_null() && !here_own.is_null() {
+    let checksum =
+        |run: &Value| run["rule"]["text"].as_str().map(|text| format!("{:08x}", crc32fast::hash(text.as_bytes())));
+    lines.extend(difference("checksum of the rule's text", &json!(checksum(there)), &json!(checksum(here))));
+    if by_text(there, here) {
         lines.extend(difference("'optimizer'", &there["optimizer"], &here["optimizer"]));
     }
     if there["optimizer"] == here["optimizer"] {
@@ -373,10 +370,14 @@ pub fn other_facts(there: &Value, here: &Value) -> Vec<String> {
 /// [`Error::Config`] naming every difference.
 pub fn same_run(path: &Path, there: &Value, here: &Value, but: &[&str]) -> Result<()> {
     let mut lines = other_facts(there, here);
-    let by_text = !there["rule"].is_null() && !here["rule"].is_null();
-    let but = [but, if by_text { &["optimizer"] } else { &[] }].concat();
-    lines.extend(differences(&recipe::of(there, path)?, &recipe::of(here, path)?, &but));
+    let but = if by_text(there, here) { &[but, &["optimizer"]].concat() } else { but };
+    lines.extend(differences(&recipe::of(there, path)?, &recipe::of(here, path)?, but));
     refuse_differences(path, &lines)
+}
+
+/// Whether two runs go by rules from files: those are known by their texts, wherever the files lie by now.
+pub fn by_text(there: &Value, here: &Value) -> bool {
+    there["rule"]["text"].is_string() && here["rule"]["text"].is_string()
 }
 
 /// Refuses a run that differs from what was asked for in these ways.

@@ -108,8 +108,8 @@ impl Experiment<'_> {
             variant.optimizer.build(&variant.set)?;
         }
         let _lock = Lock::take(&self.folder)?;
-        rule_file::keep(&self.folder, self.variants.iter().map(|variant| &variant.optimizer))?;
         begin(&self.folder, &self.recipe, self.dataset.checksum())?;
+        rule_file::keep(&self.folder, self.variants.iter().map(|variant| &variant.optimizer))?;
         write_atomically(&self.folder.join(run::CONFIG), self.config.as_bytes())?;
         let mut all = Vec::new();
         for seed in 0..self.seeds {
@@ -250,17 +250,18 @@ pub fn read_ended(folder: &Path, variant: &Variant, seed: u64) -> Result<Option<
     }
     let run = read_json(&path)?;
     let (_, settings) = variant.optimizer.build(&variant.set)?;
+    let (shown, label) = (folder.display(), &variant.label);
     if run["rule"]["text"].as_str() != variant.optimizer.text() {
-        let message = format!("{} holds a run of another text of the rule `{}`", folder.display(), variant.label);
+        let message = format!("{shown} holds a run of another text of the rule `{label}`");
         return Err(Error::about("out", message, "choose another 'out'"));
     }
-    if run["optimizer"] != variant.optimizer.name() || run["settings"] != settings.to_json() {
-        let mut lines = Vec::from_iter(difference("'optimizer'", &run["optimizer"], &json!(variant.optimizer.name())));
+    let name = variant.optimizer.name();
+    if run["optimizer"] != name || run["settings"] != settings.to_json() {
+        let mut lines = Vec::from_iter(difference("'optimizer'", &run["optimizer"], &json!(name)));
         if lines.is_empty() {
             lines = table_differences("", &run["settings"], &settings.to_json());
         }
-        let (folder, label) = (folder.display(), &variant.label);
-        let message = format!("{folder} holds a run of other settings than `{label}`:\n  {}", lines.join("\n  "));
+        let message = format!("{shown} holds a run of other settings than `{label}`:\n  {}", lines.join("\n  "));
         return Err(Error::about("out", message, "choose another 'out'"));
     }
     if run["result"].is_null() {

@@ -1,20 +1,25 @@
 //! Update rules and their settings.
 
-use std::path::{Path, absolute};
+use std::path::Path;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::values;
-use crate::{host::rule_file, optim};
+use crate::{
+    error::Result,
+    host::rule_file,
+    optim::{self, RuleChoice},
+};
 
 /// One update rule.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Optimizer")]
 pub struct RuleFlags {
-    /// The update rule; `velograd optimizers` lists them [default: velograd]
-    #[arg(long, value_name = "NAME")]
+    /// The update rule: a name of `velograd optimizers`, or a file with a rule of one's own (docs/RULES.md)
+    /// [default: velograd]
+    #[arg(long, value_name = "NAME|FILE.wgsl")]
     pub optimizer: Option<String>,
     /// A setting of the optimizer, as often as needed
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = values::key_value)]
@@ -37,13 +42,23 @@ impl RuleFlags {
     }
 }
 
-/// A rule's name as it is known, whatever its case, or the path of its file as it is from any folder; a name that is not known stays
-/// as it is, to be refused where the rule is built.
+/// A rule's name as it is known, whatever its case; one that is not known stays as it is, to be refused where the rule is built, as
+/// does the path of a file.
 pub fn canonical(name: &str) -> String {
-    if rule_file::is_path(name) {
-        return absolute(Path::new(name)).map_or_else(|_| name.to_owned(), |path| path.display().to_string());
-    }
     optim::find(name).map_or_else(|_| name.to_owned(), |rule| rule.name.clone())
+}
+
+/// The rule that an argument names, for an experiment in this folder: where a rule's file is gone by now, as the experiment was begun.
+///
+/// # Errors
+/// As [`rule_file::choose_in`].
+pub fn chosen(argument: &str, out: Option<&Path>) -> Result<RuleChoice> {
+    let rule = match out {
+        Some(folder) => rule_file::choose_in(folder, argument),
+        None => rule_file::choose(argument),
+    };
+    // What is wrong with a file is said of that.
+    rule.map_err(|error| if rule_file::is_path(argument) { error } else { error.of_setting("optimizers") })
 }
 
 /// Several update rules.
@@ -51,7 +66,7 @@ pub fn canonical(name: &str) -> String {
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Optimizer")]
 pub struct RulesFlags {
-    /// The update rules, names and files with rules of one's own (docs/RULES.md), with commas between them
+    /// The update rules with commas: names, and files with rules of one's own
     #[arg(long, value_delimiter = ',', value_name = "NAME|FILE.wgsl,...")]
     #[serde(with = "values::names")]
     pub optimizers: Vec<String>,

@@ -20,7 +20,7 @@ use crate::{
     },
     data::Dataset,
     device::Gpu,
-    error::Result,
+    error::{Error, Result},
     host::{
         loader::ReadAhead,
         pretrained::Pretrained,
@@ -39,30 +39,31 @@ pub struct Asked {
     layers: Layers,
     preset: Preset,
     pub flags: TrainFlags,
+    /// The update rule.
+    pub rule: RuleChoice,
     /// What of a recipe was left out.
     remarks: Vec<String>,
 }
 
 impl Asked {
-    pub fn new(layers: &Layers, preset: Preset) -> Result<Self> {
+    /// A run that goes on was `begun` with this `run.json`, and keeps the rule that it has there.
+    pub fn new(layers: &Layers, preset: Preset, begun: Option<&Value>) -> Result<Self> {
         let layers = layers.complete::<TrainFlags>(preset)?;
         let (flags, remarks) = layers.flags::<TrainFlags>()?;
-        Ok(Self { layers, preset, flags, remarks })
-    }
-
-    /// The update rule; of a run that was `begun` with this `run.json`, in the text that it was begun with.
-    pub fn rule(&self, begun: Option<&Value>) -> Result<RuleChoice> {
-        let argument = given(self.flags.run.rules.optimizer.clone());
+        let argument = given(flags.run.rules.optimizer.clone());
         let rule = match begun {
             Some(run) => rule_file::resumed(run, &argument),
             None => rule_file::choose(&argument),
         };
-        rule.map_err(|error| error.of_setting("optimizer"))
+        // What is wrong with a file is said of that.
+        let of_setting =
+            |error: Error| if rule_file::is_path(&argument) { error } else { error.of_setting("optimizer") };
+        Ok(Self { layers, preset, flags, rule: rule.map_err(of_setting)?, remarks })
     }
 
     /// Refuses what can be refused without a device or data.
-    pub fn check(&self, begun: Option<&Value>) -> Result<()> {
-        let rule = self.rule(begun)?;
+    pub fn check(&self) -> Result<()> {
+        let rule = &self.rule;
         let wrong = |key: &str, value: &str| rule.build(&[(key.into(), value.into())]).is_err();
         let built = rule.build(&self.flags.run.rules.set);
         built.map_err(|error| self.layers.locate_set(error, rule.name(), wrong))?;
@@ -71,8 +72,7 @@ impl Asked {
 
     /// What they are on a device, with the data. A run that goes on was `begun` with this `run.json`.
     pub fn on(self, gpu: Gpu, init: Option<&Pretrained>, begun: Option<(&resume::Target, &Value)>) -> Result<Setup> {
-        let optimizer = self.rule(begun.map(|(_, run)| run))?;
-        let Self { layers, preset, flags, remarks } = self;
+        let Self { layers, preset, flags, rule: optimizer, remarks } = self;
         remarks.iter().for_each(|text| remark(text));
         explain(layers.explained());
         let run = &flags.run;
@@ -96,7 +96,8 @@ impl Asked {
         let products = plans.products();
         if flags.selftest == Some(Selftest::Short) {
             let choices = products.iter().map(|(_, choice)| *choice);
-            let assured = || block_on(selftest::assure(&gpu, &plans.target, choices, options.optimizer.name()));
+            let target = plans.target();
+            let assured = || block_on(selftest::assure(&gpu, &target, choices, options.optimizer.name()));
             live::during("comparing the device's kernels with CPU values", assured)?;
         }
         let (_, settings) = options.optimizer.build(&options.set)?;

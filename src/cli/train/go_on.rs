@@ -75,24 +75,21 @@ impl<'a> Begun<'a> {
         }
         let mut layers = layers.clone();
         layers.push(begun.clone());
-        let asked = Asked::new(&layers, layers.preset().unwrap_or(Preset::Paper))?;
+        let asked = Asked::new(&layers, layers.preset().unwrap_or(Preset::Paper), Some(&run))?;
         // What images are normalized by may need the images, and is compared with them.
-        let mut but = vec!["normalize", "preset"];
-        but.extend(more_steps.then_some("max-steps"));
-        let rule = asked.rule(Some(&run))?;
-        let (_, settings) = rule.build(&asked.flags.run.rules.set)?;
-        // A rule from a file is its text, wherever that lies by now.
-        but.extend((!run["rule"].is_null() && rule.text().is_some()).then_some("optimizer"));
-        let differences = resume::differences::<TrainFlags>(&begun, recipe_of(&asked.flags)?, &but)?;
+        let but: &[&str] = if more_steps { &["normalize", "max-steps", "preset"] } else { &["normalize", "preset"] };
+        let (_, settings) = asked.rule.build(&asked.flags.run.rules.set)?;
         let facts = json!({
             "version": identity::VERSION,
             "dataset": run["dataset"],
-            "optimizer": rule.name(),
-            "rule": rule_file::to_json(&rule),
+            "optimizer": asked.rule.name(),
+            "rule": rule_file::to_json(&asked.rule),
             "settings": settings.to_json(),
         });
+        let but = if run::by_text(&run, &facts) { &[but, &["optimizer"]].concat() } else { but };
+        let differences = resume::differences::<TrainFlags>(&begun, recipe_of(&asked.flags)?, but)?;
         run::refuse_differences(&path, &[run::other_facts(&run, &facts), differences].concat())?;
-        asked.check(Some(&run))?;
+        asked.check()?;
         let longer = extend.is_some() || more_steps;
         if longer && !run["result"]["diverged"].is_null() {
             let hint = "another run can start from weights of before: 'init' takes checkpoints as well";
