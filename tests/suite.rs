@@ -95,6 +95,9 @@ mod ops;
 /// Times of dispatches, and what a device can do at most.
 mod profile;
 
+/// What one sees of runs: lists, pages, progress.
+mod reports;
+
 /// The recipes that come with the program.
 mod recipes;
 

@@ -1,6 +1,7 @@
 //! What a run leaves behind: `run.json`, `config.toml`, `steps.jsonl`, `metrics.jsonl`, `model.safetensors`, `checkpoints/`; and
 //! how it is continued from there.
 
+mod begun;
 mod lock;
 mod log;
 mod recipe;
@@ -441,6 +442,7 @@ pub fn run_json(
             "crc32": format!("{:08x}", dataset.checksum()),
             "classes": dataset.spec().classes,
         },
+        "begun": begun::begun(),
         "recipe": recipe,
     });
     if options.optimizer.text().is_some() {

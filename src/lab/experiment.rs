@@ -156,6 +156,9 @@ impl Experiment<'_> {
             if let Some(loaded) = loaded {
                 watch.remark(&format!("continued from {}", loaded.path.display()));
                 trainer.restore(loaded.checkpoint)?;
+                if !before["begun"].is_null() {
+                    run["begun"] = before["begun"].clone();
+                }
                 let other = record.goes_on(&before, &mut run, trainer.position().step)?;
                 other.iter().for_each(|remark| watch.remark(remark));
                 watch.resumed(trainer.position());

@@ -116,6 +116,9 @@ impl<'a> Begun<'a> {
             note!("begun with {key} {there}, continued with {here}: results agree to rounding, not to the bit");
         }
         run["init"] = before["init"].clone();
+        if !before["begun"].is_null() {
+            run["begun"] = before["begun"].clone();
+        }
 
         let ended = !before["result"].is_null();
         let how = Resume {
