@@ -205,7 +205,10 @@ impl Watch for Progress {
         };
         if live::is_seen() {
             live::show(parts.line(live::width()));
-        } else if row.skipped || self.printed.is_none_or(|at| at.elapsed() >= PLAIN_EVERY) {
+            return Ok(());
+        }
+        live::clear();
+        if row.skipped || self.printed.is_none_or(|at| at.elapsed() >= PLAIN_EVERY) {
             note!("{}", parts.plain());
             let _ = stdout().flush();
             self.printed = Some(Instant::now());

@@ -231,7 +231,7 @@ pub fn curves(runs: &[Run]) -> Figure {
     let loss = |row: &EpochRow| Some(row.train_loss);
     let panels = vec![
         updates("Training loss over updates", Axis::linear("mean over an update"), |u| u.loss),
-        updates("Learning rate", Axis::linear("rate"), |u| u.lr),
+        updates("Learning rate", Axis::linear(""), |u| u.lr),
         updates("Norm of the gradient", Axis::log("2-norm"), |u| u.grad_norm),
         epochs("Training loss over epochs", Axis::linear("mean over an epoch"), false, loss),
         epochs("Validation accuracy over epochs", Axis::linear("percent"), false, |row| row.val_acc),
