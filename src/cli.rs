@@ -7,6 +7,7 @@ mod devices;
 mod eval;
 mod flags;
 mod layers;
+mod level;
 mod live;
 mod model;
 mod normalization;

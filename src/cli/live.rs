@@ -13,7 +13,7 @@ use std::{
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::print::{self, Level};
+use super::level::{Level, says};
 
 /// How long a stage may last before it is said without a terminal.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -42,7 +42,7 @@ fn stage() -> MutexGuard<'static, Option<Stage>> {
 
 /// Whether there is a line at all: on a terminal, where the user has not asked for quiet.
 pub(super) fn is_seen() -> bool {
-    stderr().is_terminal() && print::says(Level::Usual)
+    stderr().is_terminal() && says(Level::Usual)
 }
 
 /// Characters that a text of [`show`] may have.
@@ -52,7 +52,7 @@ pub(super) fn width() -> usize {
 
 /// Says what is going on from now on, in place of what was said before.
 pub(super) fn show(text: impl Into<String>) {
-    if !print::says(Level::Usual) {
+    if !says(Level::Usual) {
         return;
     }
     let (text, mut stage) = (text.into(), stage());

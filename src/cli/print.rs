@@ -3,37 +3,14 @@
 use std::{
     fmt,
     io::{ErrorKind, IsTerminal as _, Write as _, stderr, stdout},
-    sync::atomic::{AtomicU8, Ordering},
 };
 
 use console::Term;
 
+pub use super::level::{Level, choose, says};
+
 use super::live;
 use crate::lab::table::Table;
-
-/// How much is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Level {
-    /// Results and errors alone: `--quiet`.
-    Quiet,
-    /// How things go.
-    Usual,
-    /// What was chosen, and why: `--verbose`.
-    Verbose,
-}
-
-static LEVEL: AtomicU8 = AtomicU8::new(Level::Usual as u8);
-
-/// Chooses how much is said from here on.
-pub fn choose(level: Level) {
-    LEVEL.store(level as u8, Ordering::Relaxed);
-}
-
-/// Whether what belongs to `level` is said.
-pub fn says(level: Level) -> bool {
-    level as u8 <= LEVEL.load(Ordering::Relaxed)
-}
 
 /// A line of the result: `println!` without the panic. A reader who has gone is no error; a full disk is, and ends the program.
 macro_rules! say {

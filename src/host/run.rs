@@ -6,6 +6,7 @@ mod lock;
 mod log;
 mod recipe;
 
+use begun::date_time;
 pub use lock::Lock;
 pub use recipe::{Recipe, difference, differences, of as recipe, table_differences, to_toml};
 
@@ -487,30 +488,4 @@ pub fn default_folder(optimizer: &str) -> PathBuf {
     let names = std::iter::once(name.clone()).chain((2..).map(|n| format!("{name}-{n}")));
     let mut folders = names.map(|name| Path::new("runs").join(name));
     folders.find(|folder| !folder.exists()).unwrap_or_else(|| Path::new("runs").join(name))
-}
-
-/// `2026-01-31-235959` of seconds since 1970: Hinnant's `civil_from_days`.
-fn date_time(seconds: u64) -> String {
-    let (days, time) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468; // days since 0000-03-01
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}-{:02}{:02}{:02}", time / 3600, time / 60 % 60, time % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::date_time;
-
-    #[test]
-    fn dates() {
-        assert_eq!(date_time(0), "1970-01-01-000000");
-        assert_eq!(date_time(951_827_696), "2000-02-29-123456");
-        assert_eq!(date_time(1_798_761_599), "2026-12-31-235959");
-    }
 }

@@ -24,7 +24,7 @@ pub struct Stepper {
     /// On the device, whether or not the host has heard.
     skipped: u32,
     /// Updates more before the host hears.
-    deaf: u32,
+    unread: u32,
     kernels: Vec<(String, String)>,
     evaluation: bool,
 }
@@ -144,7 +144,7 @@ impl Stepper {
         start(optimizer.as_ref(), &runtime, &layout);
         let evaluation = recordings.len() > 1;
         let updates = Updates::default();
-        Ok(Self { runtime, layout, optimizer, updates, lr: None, skipped: 0, deaf: 0, kernels, evaluation })
+        Ok(Self { runtime, layout, optimizer, updates, lr: None, skipped: 0, unread: 0, kernels, evaluation })
     }
 
     /// One update with these gradients and this loss; waits for it.
@@ -171,8 +171,8 @@ impl Stepper {
         runtime.run(&[0]).await?;
         let report: Report = runtime.read(runtime.buffer(&BufferKind::Report), 1).await?[0];
         self.skipped = report.skipped;
-        if self.deaf > 0 {
-            self.deaf -= 1;
+        if self.unread > 0 {
+            self.unread -= 1;
         } else {
             self.updates.heard(&report);
         }
@@ -207,10 +207,10 @@ impl Stepper {
         self.lr = Some(lr);
     }
 
-    /// Lets the next updates go unheard, at most [`IN_FLIGHT`](super::IN_FLIGHT) of them: in training the host hears of a
-    /// skip some submissions late.
-    pub fn deafen(&mut self, updates: u32) {
-        self.deaf = updates;
+    /// Does not read the reports of the next `updates`, at most [`IN_FLIGHT`](super::IN_FLIGHT) of them, as in training, where the
+    /// host hears of a skipped update some submissions late.
+    pub fn drop_reports(&mut self, updates: u32) {
+        self.unread = updates;
     }
 
     /// Path and form of each kernel of an update, and of the way to where the parameters are evaluated; each once.
