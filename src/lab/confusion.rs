@@ -5,14 +5,17 @@ use crate::lab::table::Table;
 /// Characters of a class's name above its column.
 const HEADING: usize = 5;
 
+/// Characters of a class's name beside its row.
+const NAME: usize = 10;
+
 /// A row per true class, a column per predicted class, counts of images; `confusion` is `[label][prediction]`. Above the columns
-/// stand the first letters of the names, as many as let ten columns fit a terminal of 80.
+/// and beside the rows stand the first letters of the names, as many as let ten classes fit a terminal of 80.
 pub fn table(confusion: &[Vec<u64>], classes: &[String]) -> Table {
     let heading = |name: &String| name.chars().take(HEADING).collect::<String>();
     let header = std::iter::once(String::new()).chain(classes.iter().map(heading)).collect();
     let row = |(name, counts): (&String, &Vec<u64>)| {
         let counts = counts.iter().map(|count| format!("{count:>HEADING$}"));
-        std::iter::once(name.clone()).chain(counts).collect()
+        std::iter::once(name.chars().take(NAME).collect()).chain(counts).collect()
     };
     Table { header, rows: classes.iter().zip(confusion).map(row).collect() }
 }
