@@ -294,7 +294,7 @@ fn the_flag_is_kept_and_a_run_goes_on_with_what_it_carries() {
         assert_eq!(run(name)["result"]["updates"], updates, "{name}");
     }
     assert_eq!([run("long")["remainder"].clone(), run("step")["remainder"].clone()], ["carry", "step"]);
-    says(run("long")["config"].as_str().unwrap(), &["remainder = \"carry\""]);
+    assert_eq!(run("long")["recipe"]["remainder"], "carry");
     says(&folder.refused(2, &["train", "--resume", "long", "--remainder", "drop", "--extend", "1"]), &["remainder"]);
     says(&folder.refused(2, &[&train[..], &["--remainder", "cary"]].concat()), &["did you mean `carry`"]);
     let none = [&train[..], &["--remainder", "drop", "--accumulate", "4", "--out", "none"]].concat();
