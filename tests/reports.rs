@@ -143,7 +143,7 @@ fn an_unfinished_or_tied_comparison_says_so() {
     assert!(comparison.unfinished().is_none());
     assert!(comparison.table().rows.iter().all(|row| row[7].parse::<f64>().is_ok()), "three epochs have a variance");
     let comparison = Comparison::new(&variants[2..], &[], 1, None, Pairs::All);
-    says(&comparison.lines()[0], &["0 of 1 runs", "no run has ended with an accuracy"]);
+    says(&comparison.lines()[0], &["0 of 1 runs", "No run has ended with an accuracy"]);
 
     let runs = [ended(&sweep::label("sgd", 0.1), 0, &[45.0])];
     let sweep = Sweep { optimizers: &["sgd".to_owned()], rates: &[0.1, 0.2], runs: &runs, seeds: 1 };

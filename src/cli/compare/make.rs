@@ -117,7 +117,8 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     let runs = block_on(all.run(
         &mut |variant, seed, starts| {
             let place = count.next(starts);
-            note!("{}, seed {seed} ({place}){}", variant.label, if starts { "" } else { ": ended before" });
+            let before = if starts { "" } else { ": ended before" };
+            note!("{}, seed {seed}{before} ({place})", variant.label);
             if starts {
                 live::show(format!("{place}: preparing the network"));
             }

@@ -119,7 +119,7 @@ impl Statistics {
         let means: Vec<(&str, f64)> =
             self.samples.iter().filter_map(|s| Some((s.label.as_str(), *s.mean.as_ref().ok()?))).collect();
         let Some(best) = means.iter().map(|(_, mean)| *mean).max_by(f64::total_cmp) else {
-            return "no run has ended with an accuracy.".into();
+            return "No run has ended with an accuracy.".into();
         };
         // Means of accuracies differ by rounding alone where the sums of hits are equal.
         let first: Vec<&str> = means.iter().filter(|(_, mean)| best - mean < 1e-9).map(|(label, _)| *label).collect();
