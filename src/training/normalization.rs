@@ -14,7 +14,7 @@ use crate::{
 /// A normalization as it is asked for.
 ///
 /// ```
-/// use velograd::{ops::Normalize, train::Normalization};
+/// use velograd::{ops::Normalize, training::Normalization};
 /// assert_eq!("half".parse::<Normalization>().unwrap(), Normalization::Half);
 /// let given: Normalization = "0.5,0.5,0.5/0.25,0.25,0.25".parse().unwrap();
 /// assert_eq!(given, Normalization::Given(Normalize { mean: [0.5; 3], std: [0.25; 3] }));
