@@ -6,15 +6,21 @@ mod file;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use velograd::{host::pretrained::{Head, Pretrained}, models::{Config, Stem, self}, program::{params::Layout, target::Target}, training::network::{Plans, Recipe}};
+use velograd::{
+    host::pretrained::{Head, Pretrained},
+    models::{self, Config, Stem},
+    program::{params::Layout, target::Target},
+    training::network::{Plans, Recipe},
+};
 
 fn layout() -> &'static Layout {
     static LAYOUT: OnceLock<Layout> = OnceLock::new();
     LAYOUT.get_or_init(|| {
         let config = Config { stem: Stem::Cifar, width: 1, classes: 10 };
         let recipe = Recipe::default();
-        let plans = Plans { model: &models::ALL[0], config, recipe, train: vec![], evaluate: vec![] };
-        plans.record(&Target::portable(), 1, false).layout
+        let target = Target::portable();
+        let plans = Plans { model: &models::ALL[0], config, recipe, target, train: vec![], evaluate: vec![] };
+        plans.record(1, false).layout
     })
 }
 
