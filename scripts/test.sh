@@ -22,6 +22,9 @@ else
     say "skipped: whether the core builds for browsers; rustup target add wasm32-unknown-unknown makes it possible"
 fi
 
+for room in host lab; do
+    cargo check --release --quiet --lib --examples --no-default-features --features "$room"
+done
 cargo fmt --check
 cargo clippy --release --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet

@@ -46,7 +46,7 @@
 //! # The rooms
 //!
 //! Each module may use those above it and none below; a test reads the imports. The core needs no operating system: it reads no file,
-//! starts no thread and looks at no clock but a browser's, and it waits for the device in one asynchronous function.
+//! starts no thread, and waits for the device in one file, asynchronously. Its only clock is one that a browser has too.
 //!
 //! | module | what it is about | feature |
 //! |---|---|---|

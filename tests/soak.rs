@@ -22,9 +22,9 @@ use crate::support::gpu;
 /// What must not grow.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
-    /// Of the process, bytes; 0 where the system does not tell.
+    /// Bytes of memory of the process; 0 where the system does not tell.
     resident: u64,
-    /// Of the device, bytes.
+    /// Bytes of the device's buffers.
     device: u64,
     /// Open files.
     files: usize,

@@ -42,7 +42,7 @@ pub(super) struct Arguments {
     /// with
     #[arg(value_name = "RUN", required_unless_present = "weights", conflicts_with = "weights")]
     run: Option<PathBuf>,
-    /// Of RUN, the checkpoint with the best accuracy on validation instead of the last weights
+    /// Take RUN's checkpoint with the best accuracy on validation instead of its last weights
     #[arg(long, requires = "run")]
     best: bool,
     /// What `train` wrote, checkpoints included, or torchvision's state dict as safetensors; stem, width and classes come from

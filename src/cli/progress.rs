@@ -261,7 +261,7 @@ struct Parts {
     run: Option<String>,
     epoch: String,
     step: String,
-    /// Of the run, 0 to 1.
+    /// Share of the run that is done, 0 to 1.
     share: f64,
     loss: String,
     accuracy: String,
@@ -389,7 +389,7 @@ mod tests {
         assert_eq!(bar(0.25, 8), "━━──────");
     }
 
-    /// Of the sign before the line and the column that stays free.
+    /// Columns of the sign before the line, and the one that stays free.
     const SPINNER: usize = 3;
 
     /// The first update is slow and counts for nothing; evaluation is a time of its own.

@@ -52,7 +52,7 @@ impl Dataset for Holdout {
         self.indices(split).len()
     }
 
-    /// Of the whole set: which images are held out is a matter of count and seed.
+    /// The checksum of the whole set: which images are held out is a matter of count and seed.
     fn checksum(&self) -> u32 {
         self.inner.checksum()
     }

@@ -48,11 +48,11 @@ impl Readback {
         Landing { submitted, mapped }
     }
 
-    /// Waits for a copy and returns its bytes.
+    /// Waits for a copy and returns its first values: as many whole ones as there is room for.
     ///
     /// # Errors
     /// As [`Gpu::check`].
-    pub async fn landed(&self, gpu: &Gpu, landing: Landing) -> Result<Vec<u8>> {
+    pub async fn landed<T: bytemuck::Pod>(&self, gpu: &Gpu, landing: Landing) -> Result<Vec<T>> {
         let Landing { submitted, mapped } = landing;
         gpu.done(submitted)?;
         match mapped.await {
@@ -62,9 +62,12 @@ impl Readback {
         }
         gpu.check()?;
         let failed = |e| gpu.behind(format!("reading back failed: {e}"));
-        let bytes = self.buffer.slice(..).get_mapped_range().map_err(failed)?.to_vec();
+        let mapped = self.buffer.slice(..).get_mapped_range().map_err(failed)?;
+        let whole = mapped.len() / size_of::<T>() * size_of::<T>();
+        let values = bytemuck::pod_collect_to_vec(&mapped[..whole]);
+        drop(mapped);
         self.buffer.unmap();
-        Ok(bytes)
+        Ok(values)
     }
 }
 

@@ -1,10 +1,6 @@
 //! Recordings on a device: buffers allocated once, bind groups made once, then replayed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{Gpu, kernel::Kernel, readback::out_of_memory};
 use crate::{
@@ -120,7 +116,7 @@ pub async fn has_room(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Resul
 /// The memory of several programs.
 struct Buffers {
     pool: Vec<wgpu::Buffer>,
-    persistent: HashMap<BufferKind, wgpu::Buffer>,
+    persistent: BTreeMap<BufferKind, wgpu::Buffer>,
 }
 
 impl Buffers {
@@ -293,8 +289,7 @@ impl Runtime {
 
     /// What the persistent buffers hold, in order.
     pub fn kinds(&self) -> impl Iterator<Item = &BufferKind> {
-        let kinds: BTreeSet<&BufferKind> = self.buffers.persistent.keys().collect();
-        kinds.into_iter()
+        self.buffers.persistent.keys()
     }
 
     /// Where a tensor of a recording lives.

@@ -83,7 +83,8 @@ impl Runtime {
         let mut submission = self.submission();
         submission.read_back(buffer, offset, &readback);
         let landing = readback.landing(submission.submit());
-        let copy = readback.landed(&self.gpu, landing).await?;
-        Ok(bytemuck::pod_collect_to_vec(&copy[..bytes]))
+        let mut values = readback.landed(&self.gpu, landing).await?;
+        values.truncate(count);
+        Ok(values)
     }
 }

@@ -96,7 +96,7 @@ async fn some(runtime: &Runtime, index: usize, range: Range<usize>, apart: bool)
     encoder.resolve_query_set(&set, 0..queries, &resolved, 0);
     readback.copy(&mut encoder, &resolved, 0);
     let landing = readback.landing(Submitted(gpu.queue.submit([encoder.finish()])));
-    let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&readback.landed(gpu, landing).await?);
+    let ticks: Vec<u64> = readback.landed(gpu, landing).await?;
     let period = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
     let spans = ticks.windows(2).step_by(if apart { 2 } else { 1 });
     Ok(spans.map(|w| w[1].saturating_sub(w[0]) as f64 * period).collect())

@@ -24,7 +24,8 @@ pub(super) fn pipeline_cache(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu
 /// Leave to use the experimental one among `features`, where it is there.
 pub(super) fn experimental(features: wgpu::Features) -> wgpu::ExperimentalFeatures {
     if features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
-        // SAFETY: one experimental feature is used, on request alone; `matrix::adopt` compares its results first.
+        // SAFETY: one experimental feature is used, and only where `Opening::matrices` asks for it; the command line computes with it only
+        // after `check::cooperative::judge` has compared its results.
         unsafe { wgpu::ExperimentalFeatures::enabled() }
     } else {
         wgpu::ExperimentalFeatures::disabled()

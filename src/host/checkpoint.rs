@@ -24,7 +24,7 @@ use crate::{
     training::{Checkpoint, Position, network::State, weights::Weights},
 };
 
-/// Of the file's content; another number is refused.
+/// Version of the format of the file's content; another number is refused.
 const FORMAT: u32 = 1;
 
 /// Key of the JSON object in the metadata.

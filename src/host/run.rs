@@ -8,6 +8,7 @@ mod recipe;
 
 use begun::date_time;
 pub use lock::Lock;
+pub use log::{EPOCHS_LIMIT, read_rows};
 pub use recipe::{Recipe, difference, differences, of as recipe, table_differences, to_toml};
 
 use std::{
@@ -220,7 +221,7 @@ impl Folder {
         self.path.join(WEIGHTS)
     }
 
-    /// Of the checkpoints at the end of an epoch, the one with the best validation accuracy.
+    /// The checkpoint with the best validation accuracy among those at the end of an epoch.
     pub fn best(&self) -> Option<(PathBuf, Best)> {
         self.keeper.best()
     }

@@ -29,7 +29,7 @@ const FMA_PER_TURN: f64 = 1024.0;
 /// Dispatches of the last measurement.
 const DISPATCHES: u32 = 256;
 
-/// Of each measurement the fastest counts.
+/// Rounds of each measurement; the fastest counts.
 const ROUNDS: usize = 5;
 
 impl Ceilings {

@@ -20,13 +20,13 @@ use crate::{
     error::{Error, Result},
     host::{
         checkpoint::keeper::Policy,
-        files::{read_text, write_atomically},
+        files::write_atomically,
         identity,
         loader::ReadAhead,
         rule_file,
         run::{
-            self, Folder, Journal, Lock, Recipe, Resume, difference, differences, drop_checkpoints, read_json,
-            read_run, run_json, table_differences,
+            self, EPOCHS_LIMIT, Folder, Journal, Lock, Recipe, Resume, difference, differences, drop_checkpoints,
+            read_json, read_rows, read_run, run_json, table_differences,
         },
         signals::Stop,
     },
@@ -34,9 +34,6 @@ use crate::{
     program::target::Target,
     training::{EpochRow, Options, Trainer, Watch, whiten::first_weights},
 };
-
-/// Most bytes of `metrics.jsonl`: some two hundred thousand epochs.
-const METRICS_LIMIT: u64 = 64 << 20;
 
 /// One optimizer under one name.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +51,7 @@ pub struct Variant {
 pub struct Ended {
     /// The variant's label.
     pub label: String,
-    /// Of weights, order and augmentation.
+    /// Seed of first weights, order and augmentation.
     pub seed: u64,
     /// Its epochs, that in which it diverged included.
     pub epochs: Vec<EpochRow>,
@@ -271,14 +268,19 @@ pub fn read_ended(folder: &Path, variant: &Variant, seed: u64) -> Result<Option<
         return Ok(None);
     }
     let metrics = folder.join("metrics.jsonl");
-    let text = read_text(&metrics, METRICS_LIMIT)?;
-    let row = |line: &str| {
-        serde_json::from_str(line).map_err(|e| Error::data(&metrics, "a row per epoch", e.to_string(), ""))
-    };
+    let epochs: Vec<EpochRow> = read_rows(&metrics, EPOCHS_LIMIT)?;
+    if let Some(had) = run["result"]["epochs"].as_u64().filter(|had| *had != epochs.len() as u64) {
+        return Err(Error::data(
+            &metrics,
+            format!("the {had} epochs of the run"),
+            format!("{} rows", epochs.len()),
+            "",
+        ));
+    }
     Ok(Some(Ended {
         label: variant.label.clone(),
         seed,
-        epochs: text.lines().map(row).collect::<Result<_>>()?,
+        epochs,
         diverged: run["result"]["diverged"].as_u64(),
         device_bytes: run["result"]["device_bytes"].as_u64().unwrap_or(0),
         run,

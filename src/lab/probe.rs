@@ -97,7 +97,7 @@ pub struct Point<'a> {
     pub dataset: Arc<dyn Dataset>,
     /// Images of a mini-batch; there must be as many.
     pub batch: u32,
-    /// Of the order of images and their augmentation.
+    /// Seed of the order of images and of their augmentation.
     pub seed: u64,
 }
 

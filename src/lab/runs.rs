@@ -10,7 +10,10 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    host::{files::read_text, identity, run::read_run},
+    host::{
+        identity,
+        run::{EPOCHS_LIMIT, read_rows, read_run},
+    },
     lab::{
         figure::{Axis, Content, Figure, Line, Panel, Point},
         report::Page,
@@ -18,9 +21,6 @@ use crate::{
     },
     training::EpochRow,
 };
-
-/// Most bytes of `metrics.jsonl`: some two hundred thousand epochs.
-const EPOCHS_LIMIT: u64 = 64 << 20;
 
 /// Most bytes of `steps.jsonl`: some eight million updates.
 const UPDATES_LIMIT: u64 = 1 << 30;
@@ -51,21 +51,6 @@ pub struct Run {
     updates: Vec<Update>,
 }
 
-/// A file of one JSON object per line. The last line may be cut off where the process was killed, and is then left out.
-fn rows<T: for<'de> Deserialize<'de>>(path: &Path, limit: u64) -> Result<Vec<T>> {
-    if !path.exists() {
-        return Ok(vec![]);
-    }
-    let text = read_text(path, limit)?;
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let row = |(nth, line): (usize, &str)| {
-        let wrong =
-            |e: serde_json::Error| Error::data(path, "a JSON object per line", format!("line {}: {e}", nth + 1), "");
-        serde_json::from_str(line).map_err(wrong)
-    };
-    whole.lines().enumerate().map(row).collect()
-}
-
 impl Run {
     /// Reads a run's folder: its settings and epochs, without its updates.
     ///
@@ -73,7 +58,7 @@ impl Run {
     /// [`Error::Io`] or [`Error::Data`] if a file is missing or not what it should be.
     pub fn read(folder: &Path) -> Result<Self> {
         let run = read_run(folder)?;
-        let epochs = rows(&folder.join("metrics.jsonl"), EPOCHS_LIMIT)?;
+        let epochs = read_rows(&folder.join("metrics.jsonl"), EPOCHS_LIMIT)?;
         let label = folder.file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned());
         Ok(Self { label, folder: folder.to_owned(), run, epochs, updates: vec![] })
     }
@@ -86,7 +71,7 @@ impl Run {
     pub fn read_all(folders: &[PathBuf]) -> Result<Vec<Self>> {
         let mut all = folders.iter().map(|folder| Self::read(folder)).collect::<Result<Vec<_>>>()?;
         for run in &mut all {
-            run.updates = rows(&run.folder.join("steps.jsonl"), UPDATES_LIMIT)?;
+            run.updates = read_rows(&run.folder.join("steps.jsonl"), UPDATES_LIMIT)?;
         }
         let distinct = |labels: &[String]| labels.iter().enumerate().all(|(i, label)| !labels[..i].contains(label));
         let optimizers: Vec<String> = all.iter().map(|run| run.text("optimizer")).collect();

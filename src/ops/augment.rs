@@ -51,9 +51,9 @@ pub const VIEWS: u32 = 6;
 /// `0.4914,0.4822,0.4465/0.247,0.2435,0.2616`: the means, a stroke, the standard deviations.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalize {
-    /// Of values from 0 to 1.
+    /// Means of values from 0 to 1.
     pub mean: [f64; 3],
-    /// Standard deviation.
+    /// Standard deviations of values from 0 to 1.
     pub std: [f64; 3],
 }
 

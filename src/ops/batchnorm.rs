@@ -109,7 +109,8 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
     y
 }
 
-/// Of chunks of rows by the convolution that makes `x`, or else by a pass over it; then of all.
+/// Records the statistics of a batch: those of chunks of rows, by the convolution that makes `x` or else by a pass over it, and then
+/// those of all rows.
 fn batch_statistics(t: &mut Tape, x: Tensor, saved: Tensor, running: [Slot; 2], [eps, momentum]: [f32; 2]) {
     let [mean, var] = running;
     let (rows, partial) = conv2d::statistics(t, x).unwrap_or_else(|| {

@@ -119,13 +119,13 @@ pub struct Setting {
 /// A setting's value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Of [`Kind::Number`].
+    /// The value of a [`Kind::Number`].
     Number(f64),
-    /// Of [`Kind::Whole`].
+    /// The value of a [`Kind::Whole`].
     Whole(u32),
-    /// Of [`Kind::Flag`].
+    /// The value of a [`Kind::Flag`].
     Flag(bool),
-    /// Of [`Kind::Choice`].
+    /// The value of a [`Kind::Choice`].
     Choice(String),
 }
 

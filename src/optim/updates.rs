@@ -15,7 +15,7 @@ pub const IN_FLIGHT: usize = 7;
 pub struct Updates {
     /// Updates issued.
     pub issued: u64,
-    /// Of these, known to have been skipped.
+    /// Issued updates that the device is known to have skipped.
     pub skipped: u32,
 }
 

@@ -133,12 +133,12 @@ pub enum Init {
     },
     /// One value throughout.
     Constant(f32),
-    /// Of a filter: PyTorch's `dirac_` in the first filters, as many as there are input channels, so that they pass their
+    /// For filters: PyTorch's `dirac_` in the first of them, as many as there are input channels, so that they pass their
     /// channel on; the others as PyTorch's convolution, uniform in +-1/sqrt(c*r*s).
     Dirac,
-    /// Of a matrix: uniform, and divided by its own standard deviation.
+    /// For a matrix: uniform, and divided by its own standard deviation.
     UnitVariance,
-    /// Of a filter: the whitening of images' patches, which [`whiten`](crate::training::whiten) computes from a data set. Without one,
+    /// For filters: the whitening of images' patches, which [`whiten`](crate::training::whiten) computes from a data set. Without one,
     /// as PyTorch's convolution.
     Whiten,
 }

@@ -45,7 +45,7 @@ impl Dtype {
 pub struct TensorInfo {
     /// Logical `[n, h, w, c]`.
     pub shape: [u32; 4],
-    /// Of its elements.
+    /// Type of its elements.
     pub dtype: Dtype,
     /// 4-byte words as stored.
     pub words: u64,
@@ -161,11 +161,6 @@ impl Recording {
     pub(super) fn lengthen(&mut self, buffer: Buffer, bytes: u64) {
         let known = &mut self.buffers[buffer.index()].1;
         *known = bytes.max(*known);
-    }
-
-    /// The length of a persistent buffer in bytes.
-    pub fn buffer_bytes(&self, buffer: Buffer) -> u64 {
-        self.buffers[buffer.index()].1
     }
 
     /// Bytes that a call's arguments span: what it must move at least once.

@@ -12,7 +12,7 @@ pub struct Step {
     /// What the gradient of each image's loss is multiplied by: 1 / images of the effective batch for their mean. The scale of
     /// mixed precision is the device's own.
     pub loss_scale: f32,
-    /// Of the run.
+    /// The run's seed, folded to 32 bits.
     pub seed: u32,
     /// Augmentation and dropout draw from (seed, epoch, sample).
     pub epoch: u32,

@@ -12,9 +12,9 @@ pub struct Confusion {
 /// Precision, recall and F1, each averaged over the classes with the number of true samples as weight; 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weighted {
-    /// Of the samples predicted as a class, the share that is of that class.
+    /// The share of the samples predicted as a class that is of that class.
     pub precision: f64,
-    /// Of the samples of a class, the share that was predicted as that class; weighted, this is the accuracy.
+    /// The share of the samples of a class that was predicted as that class; weighted, this is the accuracy.
     pub recall: f64,
     /// Harmonic mean of a class's precision and recall, averaged after it was taken.
     pub f1: f64,

@@ -398,8 +398,8 @@ impl Network {
     pub async fn landed(&mut self) -> Result<Option<Done>> {
         let Some(flight) = self.flights.pop_front() else { return Ok(None) };
         let Flight { landing, slot, done, work, images, cut, start } = flight;
-        let landed = self.ring[slot].landed(&self.runtime.gpu, landing).await;
-        let bytes = landed.map_err(|e| e.during(|| self.pace.describe(&self.runtime, &work, images)))?;
+        let landed = self.ring[slot].landed::<Report>(&self.runtime.gpu, landing).await;
+        let report = landed.map_err(|e| e.during(|| self.pace.describe(&self.runtime, &work, images)))?;
         let now = Instant::now();
         if cut {
             // Where one submission is not enough, or might not be, the next batch goes by how long this one took since the device
@@ -408,7 +408,7 @@ impl Network {
             self.pace.measured(&self.runtime, &work, (now - free).as_secs_f64());
         }
         self.landed = Some(now);
-        let done = done(bytemuck::pod_read_unaligned(&bytes));
+        let done = done(report[0]);
         match &done {
             Done::Accumulated(report) => self.waiting = Some(*report),
             Done::Updated(report) => {

@@ -50,7 +50,7 @@ pub struct Options {
     pub on_nan: OnNan,
     /// Random order; otherwise that of the files.
     pub shuffle: bool,
-    /// Of weights, order and augmentation.
+    /// Seed of first weights, order and augmentation.
     pub seed: u64,
 }
 

@@ -148,7 +148,7 @@ fn without_interpolation_the_slow_weights_have_no_effect() {
     assert!(after(build("velograd", &[]), &inputs) != without);
 }
 
-/// Of one tensor, global norms are its own. (Each takes its sums in its own order.)
+/// Global norms over one tensor are that tensor's own. (Each scope takes its sums in its own order.)
 #[test]
 fn a_global_scope_over_one_tensor_is_that_tensor() {
     let Some(_) = gpu() else { return };

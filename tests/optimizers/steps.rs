@@ -232,7 +232,7 @@ fn a_spike_moves_mvngrad_by_a_bounded_step() {
     }
 }
 
-/// Of a constant gradient the distance from the mean vanishes and the step grows, in multiples of the rate; eps_s, which is added
+/// Under a constant gradient the distance from the mean vanishes and the step grows, in multiples of the rate; eps_s, which is added
 /// at every update, ends that: section 4 of the paper. AdaBelief does the same.
 #[test]
 fn a_constant_gradient_lets_steps_grow() {

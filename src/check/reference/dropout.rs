@@ -27,7 +27,7 @@ pub fn mask(samples: &[u32], [c, h, w]: [usize; 3], p: f64, [seed, layer, epoch]
 mod tests {
     use super::mask;
 
-    /// Of 40,000 elements a share `p` is dropped, in every channel, and the mean stays 1.
+    /// A share `p` of 40,000 elements is dropped, in every channel, and the mean stays 1.
     #[test]
     fn a_share_is_dropped_and_the_mean_stays() {
         let (n, c, p) = (1000, 40, 0.3);

@@ -12,7 +12,7 @@ use crate::{
 pub struct ReluCase {
     /// Input shape.
     pub shape: [u32; 4],
-    /// Of a sum of two tensors rather than of one.
+    /// Whether the argument is a sum of two tensors rather than one.
     pub add: bool,
     /// Whether a second ReLU has the same input, so that gradients accumulate.
     pub shared: bool,

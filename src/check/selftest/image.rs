@@ -96,9 +96,9 @@ impl Case for AugmentCase {
 pub struct DrawCase {
     /// Images.
     pub n: u32,
-    /// How.
+    /// What is done to the images.
     pub augment: Augment,
-    /// Of the run, from 1.
+    /// The run's epoch, from 1.
     pub epoch: u32,
 }
 

@@ -4,7 +4,10 @@ use super::{At, Case, Data, EPS, Expected, Port, SCALE_EXPONENT, TINY, random, s
 use crate::{
     check::reference::loss::{self as reference, CrossEntropy},
     ops::cross_entropy,
-    program::{BufferKind, Input, Tape, step::Step},
+    program::{
+        BufferKind, Input, Tape,
+        step::{REPORT_BYTES, Step},
+    },
 };
 
 /// A loss over `n` rows of logits.
@@ -22,6 +25,9 @@ pub struct CrossEntropyCase {
 
 /// Absolute error that WGSL allows a logarithm near 1.
 const LOG_ERROR: f64 = 1.0 / 2_097_152.0;
+
+/// Words of the report behind the loss.
+const REST: u32 = REPORT_BYTES as u32 / 4 - 1;
 
 /// What rounding may do to one row.
 struct RowBounds {
@@ -79,12 +85,12 @@ impl Case for CrossEntropyCase {
             Port::integers("target", words(&BufferKind::Input(Input::Labels), 0, self.n)),
             Port::integers("confusion_before", words(&BufferKind::Confusion, 0, classes * classes)),
             Port::new("loss_before", words(&BufferKind::Report, 0, 1)),
-            Port::integers("rest_before", words(&BufferKind::Report, 1, 7)),
+            Port::integers("rest_before", words(&BufferKind::Report, 1, REST)),
             Port::new("grad_logits", At::Tensor(t.gradient(logits).expect("the loss has given one"))),
             Port::new("rows", At::Scratch { kernel: "loss/cross_entropy", argument: 4 }),
             Port::integers("confusion", words(&BufferKind::Confusion, 0, classes * classes)),
             Port::new("loss", words(&BufferKind::Report, 0, 1)),
-            Port::integers("rest", words(&BufferKind::Report, 1, 7)),
+            Port::integers("rest", words(&BufferKind::Report, 1, REST)),
         ]
     }
 
@@ -102,7 +108,7 @@ impl Case for CrossEntropyCase {
             ("scaler", scaler()),
             ("confusion_before", (0..classes * classes).map(|i| (i % 3) as f64).collect()),
             ("loss_before", vec![1.5]),
-            ("rest_before", (3..10).map(f64::from).collect()),
+            ("rest_before", (3..3 + REST).map(f64::from).collect()),
         ])
     }
 

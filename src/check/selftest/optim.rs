@@ -171,7 +171,7 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
 /// more than a tile and of less, and matrices taller than wide.
 const DIMS: [&[usize]; 8] = [&[1], &[13], &[1030], &[20_000], &[70, 9, 3, 3], &[5, 3, 3, 2], &[90, 7], &[150, 70]];
 
-/// Of [`DIMS`]: a tensor of one chunk and one of two, a wide matrix and a tall one.
+/// Places in [`DIMS`] of the tensors without weight decay: one of one chunk and one of two, a wide matrix and a tall one.
 const LEFT_OUT: &str = "1,2,5,7";
 
 const UPDATES: usize = 16;

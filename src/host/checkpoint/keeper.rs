@@ -186,7 +186,7 @@ impl Keeper {
         if self.writing.as_ref().is_some_and(JoinHandle::is_finished) { self.wait() } else { Ok(None) }
     }
 
-    /// Of the checkpoints at the end of an epoch, the one with the best validation accuracy: the file and what is in it.
+    /// The checkpoint with the best validation accuracy among those at the end of an epoch: the file and what is in it.
     pub fn best(&self) -> Option<(PathBuf, Best)> {
         self.best.map(|best| (self.folder.join(file_name(best.step)), best))
     }
@@ -294,7 +294,7 @@ pub fn newest_file(folder: &Path) -> Option<PathBuf> {
     list(folder).into_iter().next().map(|(_, path)| path)
 }
 
-/// Of the checkpoints in a folder, the one with the best validation accuracy, as its newest knows it.
+/// The checkpoint with the best validation accuracy in a folder, as the newest there knows it.
 ///
 /// # Errors
 /// As [`load`].

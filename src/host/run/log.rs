@@ -3,12 +3,18 @@
 use std::{
     fs::{File, OpenOptions},
     io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    host::files::read_text,
+};
+
+/// Most bytes of `metrics.jsonl`: some two hundred thousand epochs.
+pub const EPOCHS_LIMIT: u64 = 64 << 20;
 
 /// A log that grows by a line per row.
 pub(super) struct Log {
@@ -49,6 +55,21 @@ impl Log {
     pub(super) fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(Error::io("write to", &self.path))
     }
+}
+
+/// The rows of a log, at most `limit` bytes of them. A line that is not whole, as a process that was killed leaves it at the end, is no
+/// row.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Data`], with the line, if the file cannot be read, is longer, or has a line that is no such row.
+pub fn read_rows<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Vec<T>> {
+    let text = read_text(path, limit)?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let row = |(nth, line): (usize, &str)| {
+        let wrong = |e: serde_json::Error| Error::data(path, "a row per line", format!("line {}: {e}", nth + 1), "");
+        serde_json::from_str(line).map_err(wrong)
+    };
+    whole.lines().enumerate().map(row).collect()
 }
 
 /// Complete lines from the start of a file, at most so many, and their bytes.

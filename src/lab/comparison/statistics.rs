@@ -40,7 +40,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Of each optimizer's name and its accuracies in order of seeds.
+    /// Tests what the accuracies of each optimizer, in order of seeds, say of it beside the others.
     pub fn new(accuracies: &[(String, Vec<f64>)], which: Pairs) -> Self {
         let sample = |(label, values): &(String, Vec<f64>)| Sample {
             label: label.clone(),

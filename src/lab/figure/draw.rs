@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Content, Figure, Line, Panel, Row, axis::Scale};
 
-/// Of Okabe and Ito's eight, without yellow, which white swallows.
+/// The colours of Okabe and Ito, without yellow, which white swallows.
 const COLOURS: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
 
 /// One per round of colours.

@@ -35,7 +35,7 @@ pub struct Values {
     pub name: String,
     /// Numbers in it.
     pub count: usize,
-    /// Of these, not finite.
+    /// Numbers in it that are not finite.
     pub not_finite: usize,
     /// The largest magnitude of the others.
     pub largest: f32,

@@ -14,9 +14,9 @@ pub enum Scope {
 /// Which norm lowers the weight decay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecayNorm {
-    /// Of the direction u, as the published program does.
+    /// The norm of the direction u, as in the published program.
     Direction,
-    /// Of the applied change `a (1 + sim_coef sim) u`, as the paper says.
+    /// The norm of the applied change `a (1 + sim_coef sim) u`, as in the paper.
     Delta,
 }
 
@@ -92,7 +92,7 @@ pub struct VeloGrad {
     pub previous: Vec<Vec<f64>>,
     /// State: slow weights.
     pub slow: Vec<Vec<f64>>,
-    /// Of the last update: sim of every tensor.
+    /// Cosine similarity of the last two gradients, tensor by tensor, at the last update.
     pub similarity: Vec<f64>,
 }
 
