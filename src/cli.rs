@@ -120,10 +120,9 @@ pub fn run() -> Result<ExitCode> {
         (false, true) => print::Level::Verbose,
         (false, false) => print::Level::Usual,
     });
-    let flags = flags_of(matches.subcommand());
     let outcome = cli.command.run();
     live::clear();
-    outcome.map_err(|error| speak::in_flags(error, &flags))
+    outcome.map_err(|error| speak::in_flags(error, &flags_of(matches.subcommand())))
 }
 
 impl Command {

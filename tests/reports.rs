@@ -66,6 +66,11 @@ fn runs_are_listed_and_drawn() {
     folder.write("broken/run.json", b"{}");
     folder.write("broken/metrics.jsonl", b"{\"epoch\": \"one\"}\n");
     says(&folder.refused(1, &["report", "broken"]), &["metrics.jsonl", "line 1"]);
+    folder.write("runs/broken/run.json", b"{");
+    let output = folder.velograd(&["runs"]);
+    says(&String::from_utf8_lossy(&output.stdout), &["more/two", "one"]);
+    assert!(output.status.success(), "one damaged run hides the others");
+    says(&String::from_utf8_lossy(&output.stderr), &["broken/run.json"]);
 }
 
 /// Scripts for shells and pages for `man` are made from the flags.

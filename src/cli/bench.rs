@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     flags::device::TuneFlags,
-    json_line,
+    json_line, live,
     model::{ModelFlags, Subject},
     print::say,
 };
@@ -77,7 +77,9 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
     let lr = optimizer.lr();
     let planned_in_f32 = plans.planned_in_f32(Some(optimizer.as_ref()));
     let forward = plans.record(subject.batch_size, true).forward_calls;
-    let mut network = block_on(Network::new(gpu, plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0))?;
+    let first = |layout: &_| Ok(Weights::init(layout, 0));
+    let ready = || block_on(Network::new(gpu, plans, Some(optimizer), first, 0));
+    let mut network = live::during("preparing the network", ready)?;
     let batch = Batch::noise(subject.batch_size);
     let place = Place { first: true, last: true, images: subject.batch_size, epoch: 1, lr };
     network.train(&batch, place)?;

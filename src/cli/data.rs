@@ -10,6 +10,7 @@ use super::{
         device::DeviceFlags,
         values,
     },
+    live,
     normalization::words,
     open_device,
     print::{note, say},
@@ -113,7 +114,8 @@ fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment, by: No
     let draws = ops::draw(&mut t, n as u32, augment);
     let x = ops::augment(&mut t, n as u32, draws, augment, by);
     t.keep(x);
-    let runtime = block_on(Runtime::new(gpu, &[t.finish()], true))?;
+    let recordings = [t.finish()];
+    let runtime = live::during("preparing the augmentation", || block_on(Runtime::new(gpu, &recordings, true)))?;
     runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
     runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
     runtime.set_step(&Step { seed: Step::seed_of(seed), epoch: 1, ..Step::default() });

@@ -11,11 +11,12 @@ use super::{
         device::{DeviceFlags, TuneFlags},
         given,
         network::{BatchFlags, NetworkFlags, PrecisionFlag, PrecisionFlags, StemFlag},
-        optimizer::RuleFlags,
+        optimizer::{RuleFlags, of_setting},
         run::Sources,
     },
     layers::Layers,
     open_device,
+    print::remark,
 };
 use crate::{
     device::Gpu,
@@ -101,24 +102,29 @@ impl ModelFlags {
     /// be read.
     pub fn subject(&self) -> Result<Subject> {
         let layers = Layers::given(self)?;
-        let (flags, _) = layers.complete::<Self>(super::flags::Preset::Paper)?.flags::<Self>()?;
+        let (flags, remarks) = layers.complete::<Self>(super::flags::Preset::Paper)?.flags::<Self>()?;
         let subject = || {
             let Self { network, batch, rule, device, precision, .. } = flags;
+            let argument = given(rule.optimizer);
             let subject = Subject {
-                model: models::find(&given(network.model))?.name,
+                model: models::find(&given(network.model)).map_err(|error| error.of_setting("model"))?.name,
                 stem: network.stem,
                 width: given(network.width),
                 batch_size: given(batch.batch_size),
                 precision: given(precision.precision),
-                optimizer: rule_file::choose(&given(rule.optimizer))?,
+                optimizer: rule_file::choose(&argument).map_err(|error| of_setting(error, &argument, "optimizer"))?,
                 set: rule.set,
                 device: device.device,
             };
             subject.network()?;
-            subject.optimizer.build(&subject.set)?;
+            let Subject { optimizer, set, .. } = &subject;
+            let wrong = |key: &str, value: &str| optimizer.build(&[(key.into(), value.into())]).is_err();
+            optimizer.build(set).map_err(|error| layers.locate_set(error, optimizer.name(), wrong))?;
             Ok(subject)
         };
-        subject().map_err(|error| layers.locate(error))
+        let subject = subject().map_err(|error| layers.locate(error))?;
+        remarks.iter().for_each(|text| remark(text));
+        Ok(subject)
     }
 }
 

@@ -41,6 +41,13 @@ impl OfRun {
         let run = read_run(&folder)?;
         let (ended, checkpoints) = (folder.join(WEIGHTS), folder.join(CHECKPOINTS));
         let has_ended = !run["result"].is_null() && ended.is_file();
+        if best && checkpoint.is_some() {
+            return Err(Error::about(
+                "best",
+                "'best' beside a checkpoint that is named",
+                "name the run's folder, or drop 'best'",
+            ));
+        }
         let weights = match checkpoint {
             Some(checkpoint) => Some(checkpoint),
             None if best => keeper::best_in(&checkpoints)?.map(|(path, Best { .. })| path),

@@ -12,9 +12,10 @@ use super::{
         device::DeviceFlags,
         optimizer::{RulesFlags, chosen},
     },
+    live,
     normalization::choose_and_say,
     open_device,
-    print::{note, say},
+    print::{self, note, say},
     schedule::draw,
 };
 use crate::{
@@ -167,7 +168,8 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
         return Err(Error::config(message, "without 'weights' a network is trained first"));
     }
     let gpu = open_device(flags.device.device.as_deref())?;
-    let opened = host_data::open(data.dataset.as_deref(), data.data.as_deref(), 0)?;
+    let found = || host_data::open(data.dataset.as_deref(), data.data.as_deref(), 0);
+    let opened = live::during("opening the images", found)?;
     opened.notes.iter().for_each(|text| note!("{text}"));
     let dataset = opened.dataset;
     let model = models::find("resnet18")?;
@@ -179,26 +181,27 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
             let options = training(config, max_steps, flags.seed);
             note!("training a network of width {width} for {max_steps} updates by Adam");
             let source = Arc::new(ReadAhead(dataset.clone()));
-            let mut trainer = block_on(Trainer::new(&gpu, &gpu.target, source, options, |layout| {
-                Ok(Weights::init(layout, flags.seed))
-            }))?;
-            block_on(trainer.run(&mut ()))?;
-            Some(block_on(trainer.network.weights())?)
+            let first = |layout: &_| Ok(Weights::init(layout, flags.seed));
+            let train = || {
+                block_on(async {
+                    let mut trainer = Trainer::new(&gpu, &gpu.target, source, options, first).await?;
+                    trainer.run(&mut ()).await?;
+                    trainer.network.weights().await
+                })
+            };
+            Some(live::during("training the network", train)?)
         }
     };
     let groups: Vec<usize> = GROUPS.iter().copied().step_by(if flags.is_quick() { 3 } else { 1 }).collect();
     let count = BATCHES.iter().sum::<usize>() * groups.iter().max().unwrap_or(&1);
     note!("drawing {count} gradients of {batch_size} images there");
     let point = probe::Point { model, config, normalize, dataset, batch: *batch_size, seed: flags.seed };
-    let frozen = block_on(Frozen::new(
-        &gpu,
-        &point,
-        |layout| match (&from_file, trained) {
-            (Some(weights), _) => weights.weights(layout, Head::Load, flags.seed),
-            (None, trained) => Ok(trained.expect("trained above")),
-        },
-        count,
-    ))?;
+    let weights = |layout: &_| match (&from_file, trained) {
+        (Some(weights), _) => weights.weights(layout, Head::Load, flags.seed),
+        (None, trained) => Ok(trained.expect("trained above")),
+    };
+    let drawn = || block_on(Frozen::new(&gpu, &point, weights, count));
+    let frozen = live::during("drawing gradients", drawn)?;
     let sizes: Vec<f64> = groups.iter().map(|g| *g as f64 * f64::from(*batch_size)).collect();
     let value = |(name, set): &Rule, size: f64| {
         let group = (size / f64::from(*batch_size)) as usize;
@@ -239,13 +242,15 @@ fn show(
     let mut table = Table { header, rows: vec![] };
     let (mut lines, mut csv) = (vec![], format!("optimizer,{},value\n", name_of_size(name)));
     for rule in rules {
-        let values = sizes.iter().map(|&size| value(rule, size)).collect::<Result<Vec<f64>>>()?;
+        let one = |&size: &f64| live::during(&format!("{} at {size}", rule.0), || value(rule, size));
+        let values = sizes.iter().map(one).collect::<Result<Vec<f64>>>()?;
         table.rows.push(std::iter::once(rule.0.to_string()).chain(values.iter().map(|v| format!("{v:.3e}"))).collect());
         csv.extend(sizes.iter().zip(&values).map(|(size, value)| format!("{},{size},{value}\n", rule.0)));
         let points = sizes.iter().zip(&values).map(|(&x, &y)| Point::new(x, y)).collect();
         lines.push(Line { label: rule.0.to_string(), points, crosses: vec![] });
     }
-    say!("{title}\n{}", table.text().trim_end());
+    say!("{title}");
+    print::table(&table);
     let Some(out) = &flags.out else { return Ok(()) };
     std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
     let y = Axis::log(title.split(" after").next().unwrap_or(title).split(", given").next().unwrap_or(title));

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use clap::Args;
 
-use super::{flags::device::TuneFlags, model::ModelFlags, print::say};
+use super::{flags::device::TuneFlags, live, model::ModelFlags, print::say};
 use crate::{
     data::Batch,
     error::{Error, Result},
@@ -41,7 +41,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let lr = optimizer.lr();
     let (gpu, plans) = subject.open(&arguments.tune)?;
     let (recordings, _) = plans.programs(Some(optimizer.as_ref())).numbered();
-    let mut network = block_on(Network::new(&gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0))?;
+    let first = |layout: &_| Ok(Weights::init(layout, 0));
+    let ready = || block_on(Network::new(&gpu, &plans, Some(optimizer), first, 0));
+    let mut network = live::during("preparing the network", ready)?;
     // Two updates before: memory is touched, and numbers are as in training.
     let place = Place { first: true, last: true, images: subject.batch_size, epoch: 1, lr };
     for _ in 0..2 {
@@ -50,7 +52,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     block_on(network.drain())?;
     let update = network.update_program();
-    let profile = block_on(Profile::new(&network.runtime, &recordings[0], [update, arguments.rounds], &recordings[1]))?;
+    let timed = || block_on(Profile::new(&network.runtime, &recordings[0], [update, arguments.rounds], &recordings[1]));
+    let profile = live::during("timing every dispatch", timed)?;
     let ceilings = profile.ceilings;
     say!("{gpu}");
     say!("{}", profile.table().text().trim_end());

@@ -33,8 +33,20 @@ struct Count {
     nth: usize,
     /// When it began in this process.
     begun: Option<Instant>,
-    /// Seconds of each run that this process has made from its first update to its end.
+    /// Seconds of each run that this process has made, its preparation included.
     made: Vec<f64>,
+}
+
+impl Count {
+    /// Seconds of the runs after the one under way, if each takes as long as those made so far, or as `otherwise` where there are none.
+    fn later(&self, otherwise: Option<f64>) -> Option<f64> {
+        let made = (!self.made.is_empty()).then(|| self.made.iter().sum::<f64>() / self.made.len() as f64);
+        Some(made.or(otherwise)? * self.to_come() as f64)
+    }
+
+    fn to_come(&self) -> usize {
+        self.all - self.nth.min(self.all)
+    }
 }
 
 impl Runs {
@@ -56,18 +68,14 @@ impl Runs {
         let mut count = self.0.borrow_mut();
         let seconds = count.begun.take().map(|begun| begun.elapsed().as_secs_f64());
         count.made.extend(seconds);
-        let to_come = count.all - count.nth.min(count.all);
-        if to_come > 0 && !count.made.is_empty() {
-            let mean = count.made.iter().sum::<f64>() / count.made.len() as f64;
-            note!("{} of {} runs have ended, about {} left", count.nth, count.all, in_words(mean * to_come as f64));
+        if let Some(seconds) = count.later(None).filter(|_| count.to_come() > 0) {
+            note!("{} of {} runs have ended, about {} left", count.nth, count.all, in_words(seconds));
         }
     }
 
     /// Seconds that the runs after this one will take, where it takes `this` of its own.
     fn later(&self, this: f64) -> f64 {
-        let count = self.0.borrow();
-        let mean = if count.made.is_empty() { this } else { count.made.iter().sum::<f64>() / count.made.len() as f64 };
-        mean * (count.all - count.nth.min(count.all)) as f64
+        self.0.borrow().later(Some(this)).unwrap_or(0.0)
     }
 
     fn place(&self) -> String {
@@ -163,14 +171,11 @@ impl Progress {
         Self { runs: Some(runs.clone()), ..self }
     }
 
-    /// Takes the live line away.
-    pub(super) fn finish(self) {
-        live::clear();
-    }
-
     /// Seconds to the end of the run and of those after it, once this process has made more than one update.
     fn left(&self, done: u64) -> Option<f64> {
-        let epochs = self.epochs.saturating_sub(self.epoch.0) + 1;
+        // Of all epochs, those that the run comes to: it may end by its updates.
+        let last = self.images.div_ceil(self.train.max(1)) as u32;
+        let epochs = last.saturating_sub(self.epoch.0) + 1;
         let left = self.pace.left(self.images.saturating_sub(done), epochs.div_ceil(self.validate_every.max(1)))?;
         let later = self.runs.as_ref().map_or(0.0, |runs| runs.later(self.begun.elapsed().as_secs_f64() + left));
         Some(left + later)
@@ -407,6 +412,18 @@ mod tests {
         pace.evaluated(at(65.0));
         pace.update(100, at(66.0));
         assert_eq!(pace.left(1000, 2), Some(16.0));
+    }
+
+    /// A run that ends by its updates has the evaluations of the epochs that it comes to, not of all.
+    #[test]
+    fn a_run_that_ends_early_has_fewer_evaluations() {
+        let options = Options { epochs: 20, max_steps: Some(25), batch: 10, accumulate: 1, ..Options::default() };
+        let mut progress = Progress::new(&options, 100);
+        progress.pace = Pace { last: None, training: (1.0, 10), evaluation: (100.0, 1) };
+        // 250 images are two epochs and a half: three evaluations, at 100 seconds each.
+        assert_eq!(progress.left(0), Some(25.0 + 300.0));
+        progress.epoch = (3, 0);
+        assert_eq!(progress.left(200), Some(5.0 + 100.0));
     }
 
     #[test]

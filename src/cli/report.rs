@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 /// The run that a path names, or the runs in it.
 fn folders_of(path: &Path) -> Result<Vec<PathBuf>> {
     if path.is_dir() {
-        let found = runs::find(path)?;
+        let found = runs::find(path);
         if found.is_empty() {
             let hint = "a run's folder holds run.json; `velograd runs DIR` lists those of a folder";
             return Err(Error::data(path, "the folder of a run, or one with runs in it", "neither", hint));

@@ -19,6 +19,7 @@ use crate::{
         rule_file,
         run::{self, CHECKPOINTS, Recipe},
     },
+    lab::runs,
 };
 
 /// The word for the newest run.
@@ -26,9 +27,6 @@ pub const LATEST: &str = "latest";
 
 /// Where runs go that are told no folder.
 const RUNS: &str = "runs";
-
-/// Folders below one another that are looked through for runs: those of an experiment lie three deep.
-const DEPTH: u32 = 4;
 
 /// A run that was begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +73,7 @@ pub fn find(what: &Path) -> Result<Target> {
         Some(LATEST) if !what.exists() => (Path::new(RUNS), true),
         _ => (what, false),
     };
-    let newest = runs(below, DEPTH).into_iter().max();
+    let newest = runs::find(below).into_iter().filter_map(|folder| Some((written(&folder)?, folder))).max();
     if let Some((_, folder)) = newest {
         return Ok(Target { folder, checkpoint: None, found: true });
     }
@@ -85,20 +83,6 @@ pub fn find(what: &Path) -> Result<Target> {
         "a run's folder is what its --out was, or one in runs/"
     };
     Err(Error::data(below, "the folder of a run, or one with runs in it", "no run.json", hint))
-}
-
-/// The runs in a folder and below it, with when they were last written to.
-fn runs(folder: &Path, depth: u32) -> Vec<(SystemTime, PathBuf)> {
-    let mut found = Vec::new();
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    for folder in entries.map(|entry| entry.path()).filter(|path| path.is_dir()) {
-        match written(&folder) {
-            Some(time) => found.push((time, folder)),
-            None if depth > 1 => found.extend(runs(&folder, depth - 1)),
-            None => {}
-        }
-    }
-    found
 }
 
 /// When a run was last written to; `None` of a folder that holds none.

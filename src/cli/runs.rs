@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     json_line,
-    print::{self, say},
+    print::{self, remark, say},
 };
 use crate::{
     error::{Error, Result},
@@ -31,8 +31,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::data(folder, "a folder with runs", "no such folder", hint));
     }
     let mut read = vec![];
-    for path in runs::find(folder)? {
-        let mut run = Run::read(&path)?;
+    for path in runs::find(folder) {
+        // One that is damaged is no reason to be silent about the others.
+        let mut run = match Run::read(&path) {
+            Ok(run) => run,
+            Err(error) => {
+                remark(&error.to_string());
+                continue;
+            }
+        };
         // Below the folder that was asked for, the path tells runs of one name apart.
         run.label = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
         if run.label.is_empty() {

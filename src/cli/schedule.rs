@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::print::say;
+use super::print::{self, say};
 use crate::{
     error::{Error, Result},
     host::files::write_atomically,
@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     for update in spaced(*max_steps, ROWS) {
         table.rows.push(vec![update.to_string(), format!("{:.6}", rate(update))]);
     }
-    say!("{}", table.text().trim_end());
+    print::table(&table);
     let Some(path) = plot else { return Ok(()) };
     let points = spaced(*max_steps, POINTS).into_iter().map(|u| Point::new(u as f64, rate(u))).collect();
     let warmup = if *warmup > 0 { format!(", warm-up of {warmup} updates") } else { String::new() };

@@ -178,7 +178,7 @@ fn train(
     let rows = block_on(trainer.run(&mut journal))?;
     let Journal { folder: mut record, stop, .. } = journal;
     let remark = record.wait()?;
-    progress.finish();
+    live::clear();
     remark.iter().for_each(|text| note!("{text}"));
     if let (true, Some(code)) = (trainer.stopped(), stop.exit_code()) {
         let Position { step, epochs, .. } = trainer.position();

@@ -11,7 +11,7 @@ use super::{
     flags::device::{TuneFlag, TuneFlags},
     json_line,
     model::ModelFlags,
-    print::{remark, say},
+    print::{self, remark, say},
 };
 use crate::{
     cli::live,
@@ -145,7 +145,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let header = ["product", "times", "form", "ms", "GFLOP/s", ""].map(str::to_owned).to_vec();
     let table = Table { header, rows: found.iter().flat_map(rows).map(|row| cells(&row)).collect() };
     say!("{gpu}");
-    say!("{}", table.text().trim_end());
+    print::table(&table);
     say!("{}", summary(&found, start.elapsed().as_secs_f64()));
     Ok(())
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     host::{
         identity,
         run::{EPOCHS_LIMIT, read_rows, read_run},
@@ -122,33 +122,25 @@ impl Run {
     }
 }
 
-/// The folders of the runs below `folder`, sorted by name: those with a `run.json`, at most four levels deep.
-///
-/// # Errors
-/// [`Error::Io`] if a folder cannot be read.
-pub fn find(folder: &Path) -> Result<Vec<PathBuf>> {
+/// Folders below one another that are looked through for runs: those of an experiment lie three deep. It also ends circles of links.
+const DEPTH: u32 = 4;
+
+/// The folders of runs, those with a `run.json`, sorted by name: `folder` itself, or those in it. What cannot be read has none.
+pub fn find(folder: &Path) -> Vec<PathBuf> {
     let mut found = vec![];
-    search(folder, 4, &mut found)?;
+    search(folder, DEPTH, &mut found);
     found.sort();
-    Ok(found)
+    found
 }
 
-fn search(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
+fn search(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) {
     if folder.join("run.json").is_file() {
         found.push(folder.to_owned());
-        return Ok(());
+    } else if depth > 0 {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let folders = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
+        folders.for_each(|folder| search(&folder, depth - 1, found));
     }
-    if depth == 0 {
-        return Ok(());
-    }
-    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
-        let entry = entry.map_err(Error::io("list", folder))?;
-        // A link is not followed: it may lead in a circle.
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            search(&entry.path(), depth - 1, found)?;
-        }
-    }
-    Ok(())
 }
 
 fn percent(value: Option<f64>) -> String {

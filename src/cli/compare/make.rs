@@ -1,6 +1,9 @@
 //! Makes the runs of an experiment, from its flags to what is shown of them.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 use pollster::block_on;
@@ -41,18 +44,19 @@ pub fn run<F: Flags, R: Args + Default + Clone + Serialize>(
     let given = Layers::given(flags)?;
     let mut layers = given.clone();
     // The same command again goes on, from any folder and whatever lies in `data` by now.
-    if let Some(out) = &experiment(&given.flags::<F>()?.0).out
-        && let Some((path, begun)) = experiment::begun(out)?
-    {
+    let out = experiment(&given.flags::<F>()?.0).out.clone();
+    let begun = out.as_deref().map(experiment::begun).transpose()?.flatten();
+    if let Some((path, begun)) = &begun {
         let kept = ["preset", "dataset", "data", "data-seed"];
-        let recipe = begun.into_iter().filter(|(key, _)| kept.contains(&key.as_str())).collect();
-        layers.push(Layer { origin: Origin::Begun(path), recipe: present(recipe) });
+        let recipe = begun.clone().into_iter().filter(|(key, _)| kept.contains(&key.as_str())).collect();
+        layers.push(Layer { origin: Origin::Begun(path.clone()), recipe: present(recipe) });
     }
-    make(&layers, experiment, variants).map_err(|error| given.locate(error))
+    make(&layers, begun, experiment, variants).map_err(|error| given.locate(error))
 }
 
 fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     layers: &Layers,
+    begun: Option<(PathBuf, Recipe)>,
     experiment: impl Fn(&F) -> &ExperimentFlags<R>,
     variants_of: impl Fn(&F, Option<f64>) -> Result<Compared>,
 ) -> Result<ExitCode> {
@@ -70,7 +74,6 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     let Compared { variants, lines, show } = variants_of(&flags, *target)?;
     let (precision, kernels) = given(run.precision.precision).on(&gpu)?;
     let mut options = run.options(precision, None)?;
-    let begun = experiment::begun(out)?;
     if let Some((path, recipe)) = &begun {
         let begun = Layer { origin: Origin::Begun(path.clone()), recipe: recipe.clone() };
         same_recipe(out, &begun, &flags, &options)?;

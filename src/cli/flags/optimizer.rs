@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::values;
 use crate::{
-    error::Result,
+    error::{Error, Result},
     host::rule_file,
     optim::{self, RuleChoice},
 };
@@ -57,8 +57,12 @@ pub fn chosen(argument: &str, out: Option<&Path>) -> Result<RuleChoice> {
         Some(folder) => rule_file::choose_in(folder, argument),
         None => rule_file::choose(argument),
     };
-    // What is wrong with a file is said of that.
-    rule.map_err(|error| if rule_file::is_path(argument) { error } else { error.of_setting("optimizers") })
+    rule.map_err(|error| of_setting(error, argument, "optimizers"))
+}
+
+/// An error about the rule that an argument names as one of the setting that it came by; what is wrong with a file is said of the file.
+pub fn of_setting(error: Error, argument: &str, setting: &'static str) -> Error {
+    if rule_file::is_path(argument) { error } else { error.of_setting(setting) }
 }
 
 /// Several update rules.

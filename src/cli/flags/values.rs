@@ -99,7 +99,7 @@ pub mod on_off {
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
         let value = Value::deserialize(from)?;
         let read = |word: String| switch(&word).map_err(|e| de::Error::custom(format!("{e}, found {value}")));
-        word(&value).map(read).transpose()
+        one(&value, "on or off")?.map(read).transpose()
     }
 }
 
@@ -116,8 +116,16 @@ pub mod whole {
         let read = |word: String| {
             word.parse().map_err(|_| de::Error::custom(format!("expected a whole number of at least 0, found {value}")))
         };
-        word(&value).map(read).transpose()
+        one(&value, "a whole number of at least 0")?.map(read).transpose()
     }
+}
+
+/// The word of a value, none of null; what is no single value is refused.
+fn one<E: de::Error>(value: &Value, expected: &str) -> Result<Option<String>, E> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    word(value).map(Some).ok_or_else(|| E::custom(format!("expected {expected}, found {value}")))
 }
 
 /// Settings of something by their names: a table, which may have tables (`[set.adam]` with `lr` is `adam:lr`), or a list of

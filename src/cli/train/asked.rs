@@ -9,7 +9,9 @@ use crate::{
     check::selftest,
     cli::{
         flags::{
-            Preset, given, recipe_of,
+            Preset, given,
+            optimizer::of_setting,
+            recipe_of,
             train::{Selftest, TrainFlags},
         },
         layers::{Layers, SHORT_FORMS},
@@ -20,7 +22,7 @@ use crate::{
     },
     data::Dataset,
     device::Gpu,
-    error::{Error, Result},
+    error::Result,
     host::{
         loader::ReadAhead,
         pretrained::Pretrained,
@@ -55,10 +57,8 @@ impl Asked {
             Some(run) => rule_file::resumed(run, &argument),
             None => rule_file::choose(&argument),
         };
-        // What is wrong with a file is said of that.
-        let of_setting =
-            |error: Error| if rule_file::is_path(&argument) { error } else { error.of_setting("optimizer") };
-        Ok(Self { layers, preset, flags, rule: rule.map_err(of_setting)?, remarks })
+        let rule = rule.map_err(|error| of_setting(error, &argument, "optimizer"))?;
+        Ok(Self { layers, preset, flags, rule, remarks })
     }
 
     /// Refuses what can be refused without a device or data.
