@@ -4,12 +4,14 @@
 //! submission leaves a [`Report`] in one of a ring of places on the host, which is read once the next ones are under way, by
 //! [`Network::landed`].
 
+mod flight;
 mod not_finite;
 mod pace;
 mod plans;
 mod programs;
 mod state;
 
+pub(crate) use flight::RING;
 pub use not_finite::NotFinite;
 pub use plans::{LARGEST_BATCH, Plans, Recipe};
 pub use programs::Programs;
@@ -21,17 +23,12 @@ use web_time::Instant;
 
 use crate::{
     data::Batch,
-    device::{
-        Gpu,
-        readback::{Landing, Readback},
-        runtime::{Runtime, Stretch},
-        submission::Submission,
-    },
+    device::{Gpu, readback::Readback, runtime::Runtime},
     error::{Error, Result},
     ops,
     optim::{self, Optimizer, Updates},
     program::{
-        BufferKind, Cleared, Input,
+        BufferKind, Cleared,
         params::Layout,
         step::{REPORT_BYTES, Report, Step},
         target::Precision,
@@ -39,10 +36,8 @@ use crate::{
     training::{metrics::Confusion, weights::Weights},
 };
 
+use flight::Flight;
 use pace::Pace;
-
-/// Submissions under way at most.
-pub(crate) const RING: usize = 3;
 
 const _: () = assert!(RING <= optim::IN_FLIGHT, "the device would look for a row that the host no longer sends");
 
@@ -73,18 +68,6 @@ pub struct Place {
     pub epoch: u32,
     /// Learning rate of the update.
     pub lr: f64,
-}
-
-/// A batch that is under way.
-struct Flight {
-    landing: Landing,
-    slot: usize,
-    done: fn(Report) -> Done,
-    work: Vec<Stretch>,
-    images: usize,
-    /// Whether its work was handed over in several submissions.
-    cut: bool,
-    start: Instant,
 }
 
 /// A network on a device.
@@ -309,141 +292,6 @@ impl Network {
         self.submit(batch, &step, clear, work, Done::Evaluated)
     }
 
-    fn submit(
-        &mut self,
-        batch: &Batch,
-        step: &Step,
-        clear: &[Cleared],
-        work: Vec<Stretch>,
-        done: fn(Report) -> Done,
-    ) -> Result<()> {
-        assert!(self.ready(), "network: a batch has to land before another is handed over");
-        let (runtime, start) = (&self.runtime, Instant::now());
-        self.feed(batch, step);
-        let mut submission = runtime.submission();
-        self.clear(&mut submission, clear);
-        let parts = self.pace.parts(runtime, &work);
-        for (nth, part) in parts.iter().enumerate() {
-            if nth > 0 {
-                std::mem::replace(&mut submission, runtime.submission()).submit();
-            }
-            submission.run(part);
-        }
-        let slot = self.next_slot;
-        self.next_slot = (slot + 1) % RING;
-        submission.read_back(runtime.buffer(&BufferKind::Report), 0, &self.ring[slot]);
-        let landing = self.ring[slot].landing(submission.submit());
-        let (images, cut) = (batch.labels.len(), parts.len() > 1);
-        self.flights.push_back(Flight { landing, slot, done, work, images, cut, start });
-        self.during(self.runtime.gpu.check())
-    }
-
-    /// A batch and the step's uniform to the device, before the next submission.
-    fn feed(&self, batch: &Batch, step: &Step) {
-        let runtime = &self.runtime;
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &batch.labels);
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
-        runtime.set_step(step);
-    }
-
-    /// Zeros in the buffers whose time has come.
-    fn clear(&self, submission: &mut Submission<'_>, due: &[Cleared]) {
-        for kind in self.runtime.kinds().filter(|kind| kind.life().cleared.is_some_and(|time| due.contains(&time))) {
-            match kind {
-                // The count of skipped updates stays.
-                BufferKind::Report => submission.clear_start(self.runtime.buffer(kind), SKIPPED_AT),
-                _ => submission.clear(self.runtime.buffer(kind)),
-            }
-        }
-    }
-
-    /// Adds to a device's fault what it was doing.
-    fn during<T>(&self, result: Result<T>) -> Result<T> {
-        result.map_err(|error| match self.flights.front() {
-            Some(flight) => error.during(|| self.pace.describe(&self.runtime, &flight.work, flight.images)),
-            None => error,
-        })
-    }
-
-    /// Seconds that one submission should not exceed on any device; what is longer becomes several. The default is 0.5 on a
-    /// GPU and no bound on a software adapter, which nobody takes away.
-    pub fn set_longest_submission(&mut self, seconds: f64) {
-        self.pace = Pace::new(seconds);
-    }
-
-    /// Submissions that a training batch of `images` would take now, its update included.
-    ///
-    /// # Panics
-    /// If no program was recorded for the batch's size.
-    pub fn submissions(&self, images: usize) -> usize {
-        self.pace
-            .parts(
-                &self.runtime,
-                &[self.runtime.whole(program(&self.programs.train, images)), self.runtime.whole(self.update_program())],
-            )
-            .len()
-    }
-
-    /// Whether another batch may be handed over. The first one is waited for, where how long it takes decides how finely the others
-    /// are cut.
-    pub fn ready(&self) -> bool {
-        self.flights.len() < if self.pace.is_known() { RING } else { 1 }
-    }
-
-    /// Waits for the oldest batch under way; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`Error::Device`] on a fault.
-    pub async fn landed(&mut self) -> Result<Option<Done>> {
-        let Some(flight) = self.flights.pop_front() else { return Ok(None) };
-        let Flight { landing, slot, done, work, images, cut, start } = flight;
-        let landed = self.ring[slot].landed::<Report>(&self.runtime.gpu, landing).await;
-        let report = landed.map_err(|e| e.during(|| self.pace.describe(&self.runtime, &work, images)))?;
-        let now = Instant::now();
-        if cut {
-            // Where one submission is not enough, or might not be, the next batch goes by how long this one took since the device
-            // was free for it.
-            let free = self.landed.map_or(start, |before| before.max(start));
-            self.pace.measured(&self.runtime, &work, (now - free).as_secs_f64());
-        }
-        self.landed = Some(now);
-        let done = done(report[0]);
-        match &done {
-            Done::Accumulated(report) => self.waiting = Some(*report),
-            Done::Updated(report) => {
-                self.updates.heard(report);
-                self.waiting = None;
-            }
-            Done::Evaluated(_) | Done::Collected => {}
-        }
-        Ok(Some(done))
-    }
-
-    /// Waits until another batch may be handed over. Returns what landed.
-    ///
-    /// # Errors
-    /// [`Error::Device`] on a fault.
-    pub async fn make_room(&mut self) -> Result<Vec<Done>> {
-        let mut landed = Vec::new();
-        while !self.ready() {
-            landed.extend(self.landed().await?);
-        }
-        Ok(landed)
-    }
-
-    /// Waits for everything under way.
-    ///
-    /// # Errors
-    /// [`Error::Device`] on a fault.
-    pub async fn drain(&mut self) -> Result<Vec<Done>> {
-        let mut landed = Vec::new();
-        while let Some(done) = self.landed().await? {
-            landed.push(done);
-        }
-        Ok(landed)
-    }
-
     /// The confusion matrix since it was last cleared; waits for the device.
     ///
     /// # Errors
@@ -475,9 +323,6 @@ impl Network {
 
 /// What an update's first batch clears.
 const AT_UPDATE: &[Cleared] = &[Cleared::ByUpdate, Cleared::ByCount];
-
-/// Byte of `Report.skipped`.
-const SKIPPED_AT: u64 = std::mem::offset_of!(Report, skipped) as u64;
 
 fn program(programs: &BTreeMap<u32, usize>, images: usize) -> usize {
     let found = u32::try_from(images).ok().and_then(|n| programs.get(&n));
