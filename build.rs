@@ -1,5 +1,5 @@
 //! Lists `shaders/**/*.wgsl` into one table, so that adding a file is enough, and writes down which build this is: a hash of
-//! that table, and the commit where there is one.
+//! that table and of the code that writes WGSL, and the commit where there is one.
 
 use std::{
     env,
@@ -12,6 +12,9 @@ use std::{
 /// What the program is made of. Changes elsewhere (tests, documents) do not make a tree dirty.
 const PROGRAM: [&str; 5] = ["src", "shaders", "build.rs", "Cargo.toml", "Cargo.lock"];
 
+/// The code that writes WGSL of its own: what links shaders, and what makes kernels of a rule.
+const WRITERS: [&str; 2] = ["src/program/shader.rs", "src/optim/rule"];
+
 fn main() {
     let package = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
@@ -20,8 +23,9 @@ fn main() {
 
     let root = package.join("shaders");
     let mut rows = Vec::new();
-    list(&root, &root, &mut rows);
+    list(&root, &root, "wgsl", &mut rows);
     rows.sort();
+    assert!(!rows.is_empty(), "shaders/ is part of the package");
     let mut table = String::from("/// Every shader: path below `shaders/` without the suffix, and its text.\n");
     table.push_str("pub static SHADERS: &[(&str, &str)] = &[\n");
     for (name, path) in &rows {
@@ -30,6 +34,12 @@ fn main() {
     table.push_str("];\n");
     fs::write(out.join("shaders.rs"), table).expect("OUT_DIR is writable");
 
+    for writer in WRITERS {
+        let before = rows.len();
+        list(&package, &package.join(writer), "rs", &mut rows);
+        assert!(rows.len() > before, "{writer} is part of the package");
+    }
+    rows.sort();
     let (version, kernels) = (env::var("CARGO_PKG_VERSION").expect("cargo sets it"), hash(&rows));
     let commit = git_commit(&package).or_else(|| packaged_commit(&package));
     let text = match &commit {
@@ -37,7 +47,7 @@ fn main() {
         None => format!("{version} (kernels {kernels})"),
     };
     let identity = format!(
-        "/// A hash of all shaders.\npub const KERNELS: &str = {kernels:?};\n\
+        "/// A hash of all shaders, and of the code that writes WGSL.\npub const KERNELS: &str = {kernels:?};\n\
          /// The commit, and `-dirty` where the program's sources had changed since; `None` where it is not known.\n\
          pub const COMMIT: Option<&str> = {commit:?};\n\
          /// Version, commit and kernels in words.\npub const TEXT: &str = {text:?};\n"
@@ -49,12 +59,13 @@ fn rerun_if_changed(path: impl AsRef<Path>) {
     println!("cargo::rerun-if-changed={}", path.as_ref().display());
 }
 
-fn list(root: &Path, folder: &Path, rows: &mut Vec<(String, String)>) {
-    for entry in fs::read_dir(folder).expect("shaders/ is part of the package") {
-        let path = entry.expect("a readable entry").path();
+/// The files with this ending at and below `place`: their paths below `root` without the ending, and the paths to read them by.
+fn list(root: &Path, place: &Path, ending: &str, rows: &mut Vec<(String, String)>) {
+    let below = fs::read_dir(place).into_iter().flatten().map(|entry| entry.expect("a readable entry").path());
+    for path in std::iter::once(place.to_owned()).filter(|path| path.is_file()).chain(below) {
         if path.is_dir() {
-            list(root, &path, rows);
-        } else if path.extension().is_some_and(|e| e == "wgsl") {
+            list(root, &path, ending, rows);
+        } else if path.extension().is_some_and(|e| e == ending) {
             let name = path.strip_prefix(root).expect("below the root").with_extension("");
             let name = name.to_string_lossy().replace('\\', "/");
             rows.push((name, path.to_string_lossy().into_owned()));
@@ -63,7 +74,7 @@ fn list(root: &Path, folder: &Path, rows: &mut Vec<(String, String)>) {
 }
 
 /// FNV-1a in 64 bits (Fowler, Noll, Vo) over names and texts, as 12 hexadecimal digits. What computes nothing does not count:
-/// comments but for headers (`//!`), blank lines, the space around lines, and how lines end.
+/// comments but for a shader's header (`//!`), blank lines, the space around lines, how lines end, and the tests of code.
 fn hash(rows: &[(String, String)]) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut add = |text: &str| {
@@ -73,9 +84,11 @@ fn hash(rows: &[(String, String)]) -> String {
     };
     for (name, path) in rows {
         add(name);
-        let text = fs::read_to_string(path).expect("a shader is text");
-        for line in text.lines().map(str::trim) {
-            let code = if line.starts_with("//!") { line } else { line.split("//").next().unwrap_or("").trim_end() };
+        let text = fs::read_to_string(path).expect("a shader or code is text");
+        let header = path.ends_with(".wgsl");
+        for line in text.lines().map(str::trim).take_while(|line| *line != "#[cfg(test)]") {
+            let code =
+                if header && line.starts_with("//!") { line } else { line.split("//").next().unwrap_or("").trim_end() };
             if !code.is_empty() {
                 add(code);
             }

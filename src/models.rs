@@ -114,6 +114,9 @@ pub fn find(name: &str) -> Result<&'static Model> {
         .ok_or_else(|| Error::config(format!("no model is called `{name}`"), suggest::hint(name, &names)))
 }
 
+/// Most classes of a network whose weights a file has: with more it would be no file of ours and would only ask for memory.
+pub const MOST_CLASSES: u32 = 65_536;
+
 /// The widths that can be asked for.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use crate::{
     data::{self, Batch, Dataset, Split, order, summary},
     device::{Gpu, runtime::Runtime},
     error::{Error, Result},
-    host::{data as host_data, loader::Loader},
+    host::{data as host_data, files::absolute, loader::Loader},
     lab::sheet::contact_sheet,
     ops::{self, Augment, Normalize},
     program::{BufferKind, Input, Tape, step::Step},
@@ -58,8 +58,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     opened.notes.iter().for_each(|text| note!("{text}"));
     let dataset = opened.dataset;
     say!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());
-    if let Some(path) = opened.path {
-        say!("read from {}", path.display());
+    if let Some(path) = dataset.path() {
+        say!("read from {}", absolute(path));
     }
     for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
         let s = summary(dataset.as_ref(), split)?;

@@ -1,6 +1,6 @@
 //! What the flags of a run mean that `train`, `compare`, `sweep` and `ablate` share.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::{
     data::{CLASSES, Dataset, Holdout, Split, shapes10},
     device::{Gpu, NO_ADAPTER},
     error::{Error, Result},
-    host::{data, pretrained::Pretrained, rule_file, run::Recipe},
+    host::{data, files::absolute, pretrained::Pretrained, rule_file, run::Recipe},
     models::{self, Config, Stem},
     optim::Clip,
     program::target::Precision,
@@ -173,11 +173,6 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
     if let Some(Value::Array(rules)) = recipe.get_mut("optimizers") {
         rules.iter_mut().for_each(|rule| *rule = rule_file::absolute(rule.as_str().unwrap_or_default()).into());
     }
-}
-
-/// A path that is right from any folder.
-pub fn absolute(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 /// The names that a table among the flags of the command line has.

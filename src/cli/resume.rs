@@ -11,11 +11,12 @@ use serde_json::Value;
 use super::{
     flags::{Flags, present, recipe_of},
     layers::{Layer, Layers, Origin},
-    recipe::{OF_THIS_START, absolute},
+    recipe::OF_THIS_START,
 };
 use crate::{
     error::{Error, Result},
     host::{
+        files::absolute,
         rule_file,
         run::{self, CHECKPOINTS, Recipe},
     },

@@ -26,9 +26,9 @@ use super::{
 };
 use crate::{
     data::Split,
-    error::{Error, Result},
+    error::{Error, Result, suggest::shell_word},
     host::{
-        files::{TENSORS_LIMIT, read},
+        files::crc32,
         pretrained::Pretrained,
         run::{Folder, Journal, default_folder},
         signals::Stop,
@@ -65,19 +65,22 @@ fn start(layers: &Layers) -> Result<ExitCode> {
         }
         let mut folder = given.out.clone().unwrap_or_default();
         let outcome = begin(layers, &given, &mut folder);
-        return retry_once(lost, outcome, || go_on(layers, &Target { folder, checkpoint: None, found: false }, None));
+        return retry_once(lost, outcome, || match folder.join("run.json").exists() {
+            true => go_on(layers, &mut Target { folder, checkpoint: None, found: false }, &mut None),
+            // The device was lost before the run had begun.
+            false => begin(layers, &given, &mut folder),
+        });
     };
     if given.out.is_some() {
         let message = "'out' beside 'resume': a run goes on in its own folder";
         return Err(Error::about("out", message, "drop one of them"));
     }
-    let target = resume::find(what)?;
+    let (mut target, mut extend) = (resume::find(what)?, given.extend);
     if target.found {
         note!("the newest run of {} is {}", what.display(), target.folder.display());
     }
-    let outcome = go_on(layers, &target, given.extend);
-    // The longer run of --extend is in run.json by now.
-    retry_once(lost, outcome, || go_on(layers, &Target { checkpoint: None, ..target.clone() }, None))
+    let outcome = go_on(layers, &mut target, &mut extend);
+    retry_once(lost, outcome, || go_on(layers, &mut target, &mut extend))
 }
 
 /// The outcome, or that of going on where the device was lost: once, as a device that is lost again would be lost for ever.
@@ -96,7 +99,7 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
     let asked = Asked::new(layers, layers.preset().unwrap_or(Preset::Quick), None)?;
     asked.check()?;
     let init = asked.flags.init.clone();
-    let init = init.map(|path| Ok((Pretrained::open(&path)?, crc32(&path)?, path))).transpose()?;
+    let init = init.map(|path| Ok((Pretrained::open(&path)?, checksum(&path)?, path))).transpose()?;
     let head = given(asked.flags.init_head);
     if head == InitHead::Skip && init.is_none() {
         let message = "'init_head' is about the weights of 'init', and there are none";
@@ -183,7 +186,7 @@ fn train(
     if let (true, Some(code)) = (trainer.stopped(), stop.exit_code()) {
         let Position { step, epochs, .. } = trainer.position();
         say!("stopped after update {step} in epoch {}; it goes on with", epochs.len() + 1);
-        say!("    velograd train --resume {}", folder.display());
+        say!("    velograd train --resume {}", shell_word(folder));
         return Ok(ExitCode::from(code));
     }
 
@@ -217,8 +220,9 @@ fn train(
     Ok(if trainer.diverged().is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn crc32(path: &Path) -> Result<String> {
-    Ok(format!("{:08x}", crc32fast::hash(&read(path, TENSORS_LIMIT)?)))
+/// The checksum of the weights that a run begins from, as `run.json` has it.
+fn checksum(path: &Path) -> Result<String> {
+    Ok(format!("{:08x}", crc32(path)?))
 }
 
 /// The columns of the paper's table 1.

@@ -11,7 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{
+    Dtype,
+    tensor::{TensorInfo, TensorView},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -133,7 +136,13 @@ pub fn to_bytes(checkpoint: Checkpoint, run: &Value, best: Option<Best>) -> Vec<
 /// # Errors
 /// [`Error::Io`] if it cannot be read, [`Error::Data`] if it is no whole checkpoint of this format.
 pub fn load(path: &Path) -> Result<Loaded> {
-    let (table, bytes) = Tensors::open(path, MOST_HEADER)?.read(TENSORS_LIMIT)?;
+    load_all(Tensors::open(path, MOST_HEADER)?)
+}
+
+/// As [`load`], of a file whose table has been read.
+pub(crate) fn load_all(tensors: Tensors) -> Result<Loaded> {
+    let path = &tensors.path().to_owned();
+    let (table, bytes) = tensors.read(TENSORS_LIMIT)?;
     let wrong = |expected: &str, found: String| Error::data(path, expected, found, "");
     let (body, end) = bytes.split_last_chunk::<4>().ok_or_else(|| wrong("a checkpoint", "nothing".into()))?;
     let (stored, sum) = (u32::from_le_bytes(*end), crc32fast::hash(body));
@@ -141,7 +150,6 @@ pub fn load(path: &Path) -> Result<Loaded> {
         return Err(wrong(&format!("content with checksum {stored:08x}"), format!("{sum:08x}: it is damaged")));
     }
     let broken = |e: String| wrong("a checkpoint", e);
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
     let text = table.metadata().as_ref().and_then(|m| m.get(KEY));
     let text = text.ok_or_else(|| broken(format!("no `{KEY}` in its metadata")))?;
     let value: Value = serde_json::from_str(text).map_err(|e| broken(e.to_string()))?;
@@ -149,13 +157,13 @@ pub fn load(path: &Path) -> Result<Loaded> {
         return Err(wrong(&format!("format {FORMAT}"), format!("format {}", value["format"])));
     }
     let meta: Meta = serde_json::from_value(value).map_err(|e| broken(e.to_string()))?;
-    let mut buffers = Vec::new();
+    let (mut buffers, data) = (Vec::new(), &bytes[bytes.len() - table.data_len()..]);
     for name in table.offset_keys().into_iter().filter(|name| name != CHECKSUM) {
-        let view = file.tensor(&name).map_err(|e| broken(e.to_string()))?;
-        if view.dtype() != Dtype::F32 {
-            return Err(broken(format!("`{name}` of {:?}", view.dtype())));
+        let TensorInfo { dtype, data_offsets: (from, to), .. } = table.info(&name).expect("it is a name of the table");
+        if *dtype != Dtype::F32 {
+            return Err(broken(format!("`{name}` of {dtype:?}")));
         }
-        buffers.push((name, bytemuck::pod_collect_to_vec(view.data())));
+        buffers.push((name, bytemuck::pod_collect_to_vec(&data[*from..*to])));
     }
     let Meta { run, position, issued, skipped, batches, evaluating, waiting, best, .. } = meta;
     let updates = Updates { issued, skipped };

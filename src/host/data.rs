@@ -6,10 +6,7 @@
 
 pub mod cifar10;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 pub use cifar10::Cifar10;
 
@@ -28,18 +25,15 @@ pub struct Opened {
     pub dataset: Arc<dyn Dataset>,
     /// Remarks to print before the run, the set's own included; each may have several lines.
     pub notes: Vec<String>,
-    /// The folder or the archive that the images are read from, as an absolute path; `None` if they are drawn.
-    pub path: Option<PathBuf>,
 }
 
 impl Opened {
     fn read(set: Cifar10) -> Self {
-        let path = std::path::absolute(set.path()).unwrap_or_else(|_| set.path().to_owned());
-        Self { notes: set.notes().to_vec(), dataset: Arc::new(set), path: Some(path) }
+        Self { notes: set.notes().to_vec(), dataset: Arc::new(set) }
     }
 
     fn drawn(set: Shapes10, notes: Vec<String>) -> Self {
-        Self { dataset: Arc::new(set), notes, path: None }
+        Self { dataset: Arc::new(set), notes }
     }
 }
 

@@ -17,7 +17,7 @@ const BACKENDS: [&str; 10] = ["vulkan", "vk", "metal", "mtl", "dx12", "d3d12", "
 
 /// The adapter to use where the program is not told otherwise.
 pub fn adapter_name() -> Option<String> {
-    text("WGPU_ADAPTER_NAME").filter(|name| !name.is_empty())
+    text("WGPU_ADAPTER_NAME")
 }
 
 /// What was asked for in `WGPU_BACKEND`, if anything.
@@ -52,8 +52,9 @@ pub fn check() -> Result<()> {
     threads("LP_NUM_THREADS", text("LP_NUM_THREADS"))
 }
 
+/// A variable's value; one that is empty is as good as none.
 fn text(name: &str) -> Option<String> {
-    var_os(name).map(|value| value.to_string_lossy().into_owned())
+    var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.trim().is_empty())
 }
 
 fn wrong(name: &str, value: &str, hint: String) -> Error {

@@ -52,6 +52,11 @@ pub const TEXT_LIMIT: u64 = 4 << 20;
 /// A file of tensors is not longer: none that a device of today trains.
 pub const TENSORS_LIMIT: u64 = 16 << 30;
 
+/// A path that is right from any folder, as a file of settings keeps it.
+pub fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
 /// Opens an ordinary file for reading and tells its length: a pipe or device may never end.
 ///
 /// # Errors
@@ -79,6 +84,21 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     if bytes.len() as u64 > limit { Err(long(bytes.len() as u64)) } else { Ok(bytes) }
+}
+
+/// The CRC-32 of a file's bytes.
+///
+/// # Errors
+/// As [`open`].
+pub fn crc32(path: &Path) -> Result<u32> {
+    let (mut file, _) = open(path)?;
+    let (mut sum, mut part) = (crc32fast::Hasher::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut part).map_err(Error::io("read", path))? {
+            0 => return Ok(sum.finalize()),
+            bytes => sum.update(&part[..bytes]),
+        }
+    }
 }
 
 /// Reads a text of at most `limit` bytes.

@@ -1,7 +1,7 @@
 //! Which build of the program this is: what a run's bits depend on beside its settings, its data and its device.
 //!
-//! The version is not enough: between two releases kernels change. So a build is known by a hash of all its shaders and, where
-//! it was built from a git tree or a package of one, by its commit. `build.rs` finds both.
+//! The version is not enough: between two releases kernels change. So a build is known by a hash of all its shaders and of the
+//! code that writes WGSL, and by its commit where it was built from a git tree or a package of one. `build.rs` finds both.
 
 use serde_json::{Value, json};
 

@@ -90,7 +90,7 @@ impl Pretrained {
         let tensors = Tensors::open(path, checkpoint::MOST_HEADER)?;
         let metadata = tensors.table.metadata().as_ref();
         if metadata.is_some_and(|metadata| metadata.contains_key(checkpoint::KEY)) {
-            return Self::of_checkpoint(path, checkpoint::load(path)?);
+            return Self::of_checkpoint(path, checkpoint::load_all(tensors)?);
         }
         tensors.check_table(MOST_TABLE)?;
         let said = metadata.and_then(|metadata| metadata.get(provenance::KEY)).map(|text| Provenance::parse(text));

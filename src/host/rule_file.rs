@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{Error, Result},
-    host::files::{read_text, write_atomically},
+    host::files::{self, read_text, write_atomically},
     optim::{LONGEST_RULE, Rule, RuleChoice, TEMPLATE},
 };
 
@@ -53,8 +53,7 @@ pub fn same_file(one: &str, other: &str) -> bool {
 
 /// The argument with the path of a file made right from any folder.
 pub fn absolute(argument: &str) -> String {
-    let path = is_path(argument).then(|| std::path::absolute(argument).ok()).flatten();
-    path.map_or_else(|| argument.to_owned(), |path| path.display().to_string())
+    if is_path(argument) { files::absolute(Path::new(argument)) } else { argument.to_owned() }
 }
 
 /// What the rule of a file is called.
@@ -91,10 +90,11 @@ pub fn resumed(run: &Value, argument: &str) -> Result<RuleChoice> {
 /// The folder of an experiment with the rules that it was begun with.
 const KEPT: &str = "rules";
 
-/// As [`choose`], for an experiment in `folder`: where the file is gone, the text that the experiment was begun with.
+/// As [`choose`], for an experiment in `folder`: where the file is gone, the text that the experiment was begun with. That a file which
+/// is there still has that text is for [`keep`] to check.
 ///
 /// # Errors
-/// As [`choose`], and [`Error::Config`] if the file has changed since.
+/// As [`choose`].
 pub fn choose_in(folder: &Path, argument: &str) -> Result<RuleChoice> {
     if !is_path(argument) {
         return choose(argument);

@@ -75,6 +75,9 @@ impl Tensors {
         }
         self.file.seek(SeekFrom::Start(start)).map_err(Error::io("read", &self.path))?;
         self.file.take(data).read_to_end(&mut self.start).map_err(Error::io("read", &self.path))?;
+        if self.start.len() as u64 != start + data {
+            return Err(none(&self.path, &format!("{} bytes by now", self.start.len())));
+        }
         Ok((self.table, self.start))
     }
 

@@ -140,24 +140,17 @@ impl Experiment<'_> {
         let settings = &trainer.settings;
         let mut run = run_json(self.gpu, &self.target, dataset, &options, settings, &self.recipe);
         let record = if folder.join("run.json").exists() {
-            let before = read_run(folder)?;
             let how = Resume {
                 lock: Lock::take(folder)?,
-                run: &run,
+                before: &read_run(folder)?,
                 policy: self.policy,
                 needs_checkpoint: false,
                 checkpoint: None,
-                longer: false,
             };
-            let (mut record, loaded) = Folder::resume(folder, how, &mut |text| watch.remark(&text))?;
+            let (record, loaded) = Folder::resume(folder, how, &mut run, &mut |text| watch.remark(&text))?;
             if let Some(loaded) = loaded {
                 watch.remark(&format!("continued from {}", loaded.path.display()));
                 trainer.restore(loaded.checkpoint)?;
-                if !before["begun"].is_null() {
-                    run["begun"] = before["begun"].clone();
-                }
-                let other = record.goes_on(&before, &mut run, trainer.position().step)?;
-                other.iter().for_each(|remark| watch.remark(remark));
                 watch.resumed(trainer.position());
             }
             record

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
@@ -55,10 +55,10 @@ impl Run {
     /// Reads a run's folder: its settings and epochs, without its updates.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Data`] if a file is missing or not what it should be.
+    /// [`Error::Io`] or [`Error::Data`] if there is no `run.json`, or a file is not what it should be.
     pub fn read(folder: &Path) -> Result<Self> {
         let run = read_run(folder)?;
-        let epochs = read_rows(&folder.join("metrics.jsonl"), EPOCHS_LIMIT)?;
+        let epochs = log(folder, "metrics.jsonl", EPOCHS_LIMIT)?;
         let label = folder.file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned());
         Ok(Self { label, folder: folder.to_owned(), run, epochs, updates: vec![] })
     }
@@ -71,7 +71,7 @@ impl Run {
     pub fn read_all(folders: &[PathBuf]) -> Result<Vec<Self>> {
         let mut all = folders.iter().map(|folder| Self::read(folder)).collect::<Result<Vec<_>>>()?;
         for run in &mut all {
-            run.updates = read_rows(&run.folder.join("steps.jsonl"), UPDATES_LIMIT)?;
+            run.updates = log(&run.folder, "steps.jsonl", UPDATES_LIMIT)?;
         }
         let distinct = |labels: &[String]| labels.iter().enumerate().all(|(i, label)| !labels[..i].contains(label));
         let optimizers: Vec<String> = all.iter().map(|run| run.text("optimizer")).collect();
@@ -120,6 +120,12 @@ impl Run {
     pub fn seconds(&self) -> f64 {
         self.epochs.iter().map(|row| row.seconds).sum()
     }
+}
+
+/// The rows of a log. A run that was killed at its very beginning has none, nor has one whose log somebody removed to save room.
+fn log<T: DeserializeOwned>(folder: &Path, name: &str, limit: u64) -> Result<Vec<T>> {
+    let path = folder.join(name);
+    if path.exists() { read_rows(&path, limit) } else { Ok(vec![]) }
 }
 
 /// Folders below one another that are looked through for runs: those of an experiment lie three deep. It also ends circles of links.

@@ -121,16 +121,17 @@ impl Position {
         self.tally.counted += self.carried.counted;
     }
 
-    /// Takes back the end of an epoch that `max_steps` cut short, and its row with it: a longer run goes on within the epoch.
-    /// Returns whether there was such an end.
-    pub fn reopen(&mut self) -> bool {
-        let Some(CutShort { batch, tally, seconds, best_loss, since_best }) = self.cut_short.take() else {
-            return false;
-        };
-        self.epochs.pop();
-        (self.batch, self.tally, self.seconds) = (batch, tally, seconds);
-        (self.best_loss, self.since_best) = (best_loss, since_best);
-        true
+    /// Takes back the end of an epoch that `max_steps` of then cut short, and its row with it, if the run now goes on after the
+    /// updates so far: it goes on within the epoch. Without `max_steps` nothing but whole epochs end it.
+    pub fn reopen(&mut self, max_steps: Option<u64>) {
+        if max_steps.is_some_and(|most| most <= self.step) {
+            return;
+        }
+        if let Some(CutShort { batch, tally, seconds, best_loss, since_best }) = self.cut_short.take() {
+            self.epochs.pop();
+            (self.batch, self.tally, self.seconds) = (batch, tally, seconds);
+            (self.best_loss, self.since_best) = (best_loss, since_best);
+        }
     }
 
     /// Ends the epoch under way; `cut` says that it has further images.

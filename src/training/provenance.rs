@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     data::Dataset,
-    models::{Config, Model},
+    models::{Config, MOST_CLASSES, Model},
     ops::Normalize,
 };
 
@@ -56,9 +56,6 @@ pub struct TrainedOn {
 /// Longest text that is taken from a file, in characters: it may be printed.
 const LONGEST: usize = 1000;
 
-/// Most classes whose names are taken from a file.
-const MOST_CLASSES: usize = 65_536;
-
 impl Provenance {
     /// Reads it from a JSON text, as metadata have it.
     ///
@@ -84,7 +81,7 @@ impl Provenance {
             return Err("a text that cannot be printed".into());
         }
         let count = classes.len();
-        if count > MOST_CLASSES || (count > 0 && count as u64 != u64::from(read.classes)) {
+        if count > MOST_CLASSES as usize || (count > 0 && count as u64 != u64::from(read.classes)) {
             return Err(format!("{count} names of {} classes", read.classes));
         }
         Ok(read)

@@ -93,8 +93,8 @@ fn whatever_can_be_read_is_found() {
         for (name, path) in [(None, None), (Some("cifar10"), None), (None, Some("data"))] {
             let opened = open(&folder, name, path).unwrap_or_else(|e| panic!("{place}: {e}"));
             assert_eq!(train_images(&opened), 3, "{place}");
-            let path = opened.path.unwrap();
-            assert!(path.is_absolute() && path.ends_with(from), "{place} is read from {}", path.display());
+            let path = opened.dataset.path().unwrap();
+            assert!(path.ends_with(from), "{place} is read from {}", path.display());
         }
     }
 }

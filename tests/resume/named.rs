@@ -210,6 +210,27 @@ fn longer_after_max_steps() {
     resume(&["--extend", "1"]);
     equal(&folder.0.join("run"), &whole, "three epochs");
     assert!(read(&folder.0.join("run"))["max_steps"].is_null());
+
+    // The longer run is killed before its first checkpoint: its run.json is written, its logs may be cut back or not.
+    train("killed", &["--max-steps", "10", "--epochs", "8"]);
+    let run = folder.0.join("killed");
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let of = |name: &str| fs::read(run.join(name)).unwrap();
+    let (steps, checkpoint) = (of("steps.jsonl"), of("checkpoints/step-000000010.safetensors"));
+    folder.works(&["train", "--resume", "killed", "--max-steps", "12"]);
+    let mut longer = read(&run);
+    longer["result"].take();
+    for rows in [1, 2] {
+        folder.write("killed/run.json", longer.to_string().as_bytes());
+        folder.write("killed/steps.jsonl", &steps);
+        let kept: Vec<&str> = metrics.lines().take(rows).collect();
+        folder.write("killed/metrics.jsonl", (kept.join("\n") + "\n").as_bytes());
+        fs::remove_dir_all(run.join("checkpoints")).unwrap();
+        folder.write("killed/checkpoints/step-000000010.safetensors", &checkpoint);
+        let said = folder.works(&["train", "--resume", "killed"]);
+        says(&said, &["step-000000010.safetensors: 10 updates, 1 whole epochs"]);
+        equal(&run, &twelve, &format!("killed with {rows} rows"));
+    }
     says(&folder.refused(2, &["train", "--resume", "run", "--max-steps", "99"]), &["--max-steps: there none, here 99"]);
 }
 

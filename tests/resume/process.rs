@@ -127,6 +127,13 @@ fn another_build_goes_on_and_says_so() {
     let newest = files(&run.join("checkpoints")).filter(|name| name.ends_with(".safetensors")).max().unwrap();
     let loaded = checkpoint::load(&run.join("checkpoints").join(newest)).unwrap();
     assert_eq!(loaded.run["continued_by"], half["continued_by"], "a checkpoint says it too");
+    killed(&folder, 3); // this build has worked on it already
+    let newest = files(&run.join("checkpoints")).filter(|name| name.ends_with(".safetensors")).max().unwrap();
+    let later = checkpoint::load(&run.join("checkpoints").join(newest)).unwrap();
+    assert!(later.checkpoint.position.step > loaded.checkpoint.position.step);
+    for key in ["build", "continued_by"] {
+        assert_eq!(later.run[key], half[key], "a checkpoint of the second continuation says it too");
+    }
     let said = folder.works(&["train", "--resume", "run"]);
     assert!(said.contains("continued from") && !said.contains("kernels"), "by this build already: {said}");
     assert_eq!(read()["continued_by"], half["continued_by"]);

@@ -21,17 +21,16 @@ use crate::{
         run::{self, Folder, Lock, Resume, read_run},
         signals::Stop,
     },
-    training::{Options, Position, weights::Weights},
+    training::{Options, Position, Trainer, weights::Weights},
 };
 
 use super::{
     asked::{Asked, Setup},
-    crc32, train,
+    checksum, train,
 };
 
 /// A run that was begun, and by how much more it is to go on.
-struct Begun<'a> {
-    target: &'a Target,
+struct Begun {
     /// Its `run.json`.
     run: Value,
     /// The updates after which it was to end.
@@ -42,10 +41,11 @@ struct Begun<'a> {
     longer: bool,
 }
 
-/// Continues a run, with `extend` epochs more.
-pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<ExitCode> {
+/// Continues a run, with `extend` epochs more. Once the folder is that of the run as it is asked for, neither these epochs nor the
+/// checkpoint that was named are to be asked for again, and both become `None`.
+pub fn go_on(layers: &Layers, target: &mut Target, extend: &mut Option<u32>) -> Result<ExitCode> {
     let lock = Lock::take(&target.folder)?;
-    let (begun, asked) = Begun::new(layers, target, extend)?;
+    let (begun, asked) = Begun::new(layers, target, *extend)?;
     if !begun.run["result"].is_null() && !begun.longer && target.checkpoint.is_none() {
         say!(
             "{} has ended; --extend EPOCHS trains on. {}",
@@ -56,13 +56,15 @@ pub fn go_on(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<Ex
     }
     let gpu = open_device(asked.flags.run.device.device.as_deref())?;
     // Sizes are in the recipe: the first weights need not be there any more.
-    let setup = asked.on(gpu, None, Some((target, &begun.run)))?;
-    begun.train(setup, lock)
+    let mut setup = asked.on(gpu, None, Some((target, &begun.run)))?;
+    let (trainer, run, record, stop) = begun.reopen(&mut setup, target, lock)?;
+    (target.checkpoint, *extend) = (None, None);
+    train(&setup, trainer, run, record, &target.folder, stop)
 }
 
-impl<'a> Begun<'a> {
+impl Begun {
     /// Reads what was begun and refuses what differs from it, as far as that can be found out without the device and the data.
-    fn new(layers: &Layers, target: &'a Target, extend: Option<u32>) -> Result<(Self, Asked)> {
+    fn new(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<(Self, Asked)> {
         let run = read_run(&target.folder)?;
         let path = target.folder.join("run.json");
         let begun = resume::begun::<TrainFlags>(&run, &path)?;
@@ -95,12 +97,12 @@ impl<'a> Begun<'a> {
             let hint = "another run can start from weights of before: 'init' takes checkpoints as well";
             return Err(Error::about("extend", "the run has diverged: it cannot be made longer", hint));
         }
-        Ok((Self { target, run, max_steps, extend, longer }, asked))
+        Ok((Self { run, max_steps, extend, longer }, asked))
     }
 
-    /// Goes on from the checkpoint that was named, or the newest.
-    fn train(self, mut setup: Setup, lock: Lock) -> Result<ExitCode> {
-        let Target { folder, checkpoint, .. } = self.target;
+    /// Opens the run's folder and stands where the checkpoint that was named does, or the newest.
+    fn reopen(self, setup: &mut Setup, target: &Target, lock: Lock) -> Result<(Trainer, Value, Folder, Stop)> {
+        let Target { folder, checkpoint, .. } = target;
         let before = &self.run;
         let was = Options { max_steps: self.max_steps, ..setup.options.clone() };
         run::same_run(&folder.join("run.json"), before, &setup.run_json(), &["max-steps"])?;
@@ -116,52 +118,38 @@ impl<'a> Begun<'a> {
             note!("begun with {key} {there}, continued with {here}: results agree to rounding, not to the bit");
         }
         run["init"] = before["init"].clone();
-        if !before["begun"].is_null() {
-            run["begun"] = before["begun"].clone();
-        }
 
-        let ended = !before["result"].is_null();
         let how = Resume {
             lock,
-            run: &run,
+            before,
             policy: setup.flags.run.reliability.policy()?,
-            needs_checkpoint: ended || checkpoint.is_some(),
+            needs_checkpoint: !before["result"].is_null() || checkpoint.is_some(),
             checkpoint: checkpoint.as_deref(),
-            longer: self.longer,
         };
         let stop = Stop::on_signals()?;
-        let (mut record, loaded) = Folder::resume(folder, how, &mut |text| note!("{text}"))?;
+        let (record, loaded) = Folder::resume(folder, how, &mut run, &mut |text| note!("{text}"))?;
         let mut trainer = setup.trainer(|layout| match &setup.flags.init {
             // They will be the checkpoint's.
             _ if loaded.is_some() => Ok(Weights::init(layout, setup.options.seed)),
             None => setup.first_weights(layout),
             Some(path) => {
-                let (found, expected) = (json!(crc32(path)?), &run["init"]);
+                let (found, expected) = (json!(checksum(path)?), &run["init"]);
                 if found != *expected {
                     return Err(Error::data(path, format!("checksum {expected}"), found.to_string(), ""));
                 }
                 Pretrained::open(path)?.weights(layout, given(setup.flags.init_head).into(), setup.options.seed)
             }
         })?;
-        let anew = loaded.is_none();
         match loaded {
             None => note!("no checkpoint in {}: the run begins anew", folder.display()),
             Some(loaded) => {
                 trainer.restore(loaded.checkpoint)?;
                 let Position { step, epochs, .. } = trainer.position();
                 note!("continued from {}: {step} updates, {} whole epochs", loaded.path.display(), epochs.len());
-                let step = *step;
-                record.goes_on(before, &mut run, step)?.iter().for_each(|text| note!("{text}"));
-                rate_moves(&was, &setup, step).iter().for_each(|text| note!("{text}"));
+                rate_moves(&was, setup, *step).iter().for_each(|text| note!("{text}"));
             }
         }
-        // What the next process must know before this one has ended.
-        let elsewhere = before["dataset"]["path"] != run["dataset"]["path"];
-        let of_before = before["recipe"].is_null() || !folder.join(run::CONFIG).exists();
-        if anew || self.longer || ended || elsewhere || of_before {
-            record.write(&run)?;
-        }
-        train(&setup, trainer, run, record, folder, stop)
+        Ok((trainer, run, record, stop))
     }
 }
 

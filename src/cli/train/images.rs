@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::resume::Target,
     data::{Dataset, Split},
-    error::{Error, Result},
+    error::{Error, Result, suggest::shell_word},
     host::run,
 };
 
@@ -17,7 +17,7 @@ pub fn moved(error: Error, target: &Target, before: &Value) -> Error {
          PATH",
         text("name"),
         text("crc32"),
-        target.folder.display()
+        shell_word(&target.folder)
     );
     match error {
         Error::Data { path, expected, found, .. } => Error::Data { path, expected, found, hint },
@@ -41,6 +41,7 @@ pub fn same_images(target: &Target, before: &Value, dataset: &dyn Dataset) -> Re
     }
     let place = dataset.path().map_or_else(String::new, |path| format!(" in {}", path.display()));
     let message = format!("other images than the run was begun with{place}:\n  {}", lines.join("\n  "));
-    let hint = format!("say where the run's own are: velograd train --resume {} --data PATH", target.folder.display());
+    let hint =
+        format!("say where the run's own are: velograd train --resume {} --data PATH", shell_word(&target.folder));
     Err(Error::config(message, hint))
 }

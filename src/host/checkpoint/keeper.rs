@@ -123,11 +123,6 @@ impl Keeper {
         keeper
     }
 
-    /// Replaces the `run.json` that checkpoints hold.
-    pub fn set_run(&mut self, run: Value) {
-        self.run = run;
-    }
-
     /// Whether the time has come.
     pub fn due(&self, at: Point) -> bool {
         match (self.policy.every, at.after) {
@@ -256,14 +251,20 @@ fn prune(newest: &Path, keep: usize, best: Option<Best>) {
     }
 }
 
-/// The newest checkpoint in a folder that is whole and has all its rows in logs of `rows` updates and epochs. What is newer
-/// and is not gets another name, so that it is neither read nor counted again, and `on_remark` gets a line with its fault.
+/// The newest checkpoint in a folder that is whole and has all its rows in logs of `rows` updates and epochs, for a run that is to
+/// end after `max_steps` updates. What is newer and is not gets another name, so that it is neither read nor counted again, and
+/// `on_remark` gets a line with its fault.
 ///
 /// # Errors
 /// [`Error::Io`] if a name cannot be changed.
-pub fn newest(folder: &Path, rows: (u64, usize), on_remark: &mut dyn FnMut(String)) -> Result<Option<Loaded>> {
+pub fn newest(
+    folder: &Path,
+    rows: (u64, usize),
+    max_steps: Option<u64>,
+    on_remark: &mut dyn FnMut(String),
+) -> Result<Option<Loaded>> {
     for (_, path) in list(folder) {
-        match named(&path, rows) {
+        match named(&path, rows, max_steps) {
             Ok(loaded) => return Ok(Some(loaded)),
             Err(fault) => {
                 let aside = path.with_extension("damaged");
@@ -275,13 +276,15 @@ pub fn newest(folder: &Path, rows: (u64, usize), on_remark: &mut dyn FnMut(Strin
     Ok(None)
 }
 
-/// This checkpoint, if it is whole and has all its rows in logs of `rows` updates and epochs.
+/// This checkpoint, if it is whole and has all its rows in logs of `rows` updates and epochs. The row of an epoch that the run,
+/// which is to end after `max_steps` updates, now goes on with is not needed.
 ///
 /// # Errors
 /// As [`load`]; [`Error::Data`] if the logs have fewer.
-pub fn named(path: &Path, rows: (u64, usize)) -> Result<Loaded> {
-    let loaded = load(path)?;
-    let position = &loaded.checkpoint.position;
+pub fn named(path: &Path, rows: (u64, usize), max_steps: Option<u64>) -> Result<Loaded> {
+    let mut loaded = load(path)?;
+    let position = &mut loaded.checkpoint.position;
+    position.reopen(max_steps);
     if position.step <= rows.0 && position.epochs.len() <= rows.1 {
         return Ok(loaded);
     }
@@ -358,7 +361,7 @@ mod tests {
         assert_eq!(steps(), [40, 20], "the first of two that are equally good");
 
         // The next process knows it from the file.
-        let loaded = newest(&folder, (40, 1), &mut |fault| panic!("{fault}")).unwrap().unwrap();
+        let loaded = newest(&folder, (40, 1), None, &mut |fault| panic!("{fault}")).unwrap().unwrap();
         assert_eq!((loaded.best, loaded.checkpoint.position.step), (Some(Best { step: 20, accuracy: 50.0 }), 40));
         let mut keeper = Keeper::new(folder.clone(), policy, Value::Null, Some(&loaded));
         for (epoch, accuracy) in [(5, 40.0), (6, 60.0), (7, 1.0)] {

@@ -6,14 +6,11 @@ use safetensors::tensor::Metadata;
 
 use crate::{
     error::{Error, Result},
-    models::{self, Config, Model, check_width},
+    models::{self, Config, MOST_CLASSES, Model, check_width},
 };
 
 /// What PyTorch's wrappers put in front of a module's names: `DataParallel` (and its distributed kin), and `torch.compile`.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
-
-/// Most classes that a file may have: with more it would be no file of ours and would only ask for memory.
-const MOST_CLASSES: u32 = 65_536;
 
 /// The names of a file's tensors, without wrappers' prefixes, and what they are called in the file.
 pub(super) struct Names {

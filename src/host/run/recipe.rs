@@ -90,7 +90,10 @@ pub fn table_differences(name: &str, there: &Value, here: &Value) -> Vec<String>
 
 /// A line, if the two differ.
 pub fn difference(name: &str, there: &Value, here: &Value) -> Option<String> {
-    let same = there == here || there.as_f64().is_some_and(|number| here.as_f64() == Some(number));
+    // Whole numbers reach further than those of f64 tell apart; one that is not whole may be another's other spelling.
+    let whole = |value: &Value| value.is_u64() || value.is_i64();
+    let equal = || there.as_f64().is_some_and(|number| here.as_f64() == Some(number));
+    let same = there == here || !(whole(there) && whole(here)) && equal();
     (!same).then(|| format!("{name}: there {}, here {}", word(there), word(here)))
 }
 
@@ -170,6 +173,9 @@ mod tests {
             ]
         );
         assert_eq!(differences(&there, &here, &["width", "schedule", "choice"]).len(), 1);
+        // f64 has one number for both.
+        assert!(difference("seed", &json!(u64::MAX), &json!(u64::MAX - 1)).is_some());
+        assert_eq!(difference("dropout", &json!(0), &json!(0.0)), None);
     }
 
     #[test]

@@ -1,0 +1,209 @@
+//! The folder of a run: begun, continued and ended.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use super::{
+    CHECKPOINTS, CONFIG, WEIGHTS, config_toml,
+    lock::Lock,
+    log::{Log, whole_rows},
+    recipe,
+    run_json::result_json,
+    same::same_run,
+};
+use crate::{
+    error::{Error, Result, suggest::shell_word},
+    host::{
+        checkpoint::{
+            Best, Loaded,
+            keeper::{self, Keeper, Policy},
+        },
+        files::{remove_leftovers, write_atomically},
+        identity, weights,
+    },
+    training::{Checkpoint, EpochRow, Trainer, provenance::Provenance},
+};
+
+/// What a run writes and another must not write over, the first of it first.
+const FILES: [&str; 4] = ["run.json", "steps.jsonl", "metrics.jsonl", "model.safetensors"];
+
+/// The folder of a run, its open logs and its checkpoints.
+pub struct Folder {
+    path: PathBuf,
+    pub(super) steps: Log,
+    pub(super) metrics: Log,
+    pub(super) keeper: Keeper,
+    /// Held as long as the run.
+    _lock: Lock,
+}
+
+/// How a run is continued.
+pub struct Resume<'a> {
+    /// Its folder, which nobody else writes to.
+    pub lock: Lock,
+    /// Its `run.json` so far.
+    pub before: &'a Value,
+    /// What it wants of its checkpoints.
+    pub policy: Policy,
+    /// Whether there must be a checkpoint: the run has ended before, or one was named.
+    pub needs_checkpoint: bool,
+    /// The checkpoint to continue from; otherwise the newest that is whole.
+    pub checkpoint: Option<&'a Path>,
+}
+
+impl Folder {
+    /// Refuses a folder that a run cannot be begun in, before anything is made.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it is in use, or holds a run already.
+    pub fn check_free(path: &Path) -> Result<()> {
+        let has = Self::check_empty(path);
+        if has.is_err() {
+            Lock::take(path)?; // of a run that is under way nobody needs to hear how to go on with it
+        }
+        has
+    }
+
+    fn check_empty(path: &Path) -> Result<()> {
+        let Some(name) = FILES.iter().find(|name| path.join(name).exists()) else { return Ok(()) };
+        let message = format!("{} holds a run already: there is {name}", path.display());
+        let hint = format!(
+            "choose another 'out', remove the folder, or go on with `velograd train --resume {}`",
+            shell_word(path)
+        );
+        Err(Error::about("out", message, hint))
+    }
+
+    /// Takes the folder and writes `run.json` and `config.toml`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the folder is in use or holds a run already, [`Error::Io`] if it cannot be written.
+    pub fn create(path: &Path, run: &Value, policy: Policy) -> Result<Self> {
+        let lock = Lock::take(path)?;
+        Self::check_empty(path)?;
+        // A run that was killed here has no other file than these, or not even these.
+        write_run(path, run)?;
+        write_config(path, run)?;
+        Self::open(path, lock, run, policy, None)
+    }
+
+    /// Opens the folder of a run that was begun: finds its newest whole checkpoint, writes `run` as its `run.json` from now on, and
+    /// then cuts the logs back to the checkpoint; to nothing where there is none, and the run begins anew. `run` gains from
+    /// `before` how the run was begun, and which builds of the program have worked on it. An epoch that `max_steps` once cut
+    /// short is gone on with where the run now has more updates. `on_remark` gets a line for each checkpoint that was skipped or
+    /// set aside, and for another build.
+    ///
+    /// A process that is killed anywhere in here leaves a run that goes on in the same way the next time.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the checkpoint is of another run, [`Error::Data`] if there must be one and is none, otherwise
+    /// [`Error::Io`].
+    pub fn resume(
+        path: &Path,
+        resume: Resume<'_>,
+        run: &mut Value,
+        on_remark: &mut dyn FnMut(String),
+    ) -> Result<(Self, Option<Loaded>)> {
+        let Resume { lock, before, policy, needs_checkpoint, checkpoint } = resume;
+        let checkpoints = path.join(CHECKPOINTS);
+        remove_leftovers(path);
+        remove_leftovers(&checkpoints);
+        let rows = |name: &str| match File::open(path.join(name)) {
+            Ok(file) => whole_rows(&file, u64::MAX).map(|(rows, _)| rows).unwrap_or(0),
+            Err(_) => 0,
+        };
+        let rows = (rows("steps.jsonl"), rows("metrics.jsonl") as usize);
+        let max_steps = run["max_steps"].as_u64();
+        let loaded = match checkpoint {
+            Some(file) => Some(keeper::named(file, rows, max_steps)?),
+            None => keeper::newest(&checkpoints, rows, max_steps, on_remark)?,
+        };
+        if !before["begun"].is_null() {
+            run["begun"] = before["begun"].clone();
+        }
+        match &loaded {
+            Some(loaded) => {
+                // More of it is what was asked for.
+                same_run(&loaded.path, &loaded.run, run, &["epochs", "max-steps"])?;
+                identity::continued(before, run, loaded.checkpoint.position.step);
+                identity::other_build(before).into_iter().for_each(&mut *on_remark);
+            }
+            None if needs_checkpoint => {
+                return Err(Error::data(&checkpoints, "a checkpoint", "none that is whole", ""));
+            }
+            None => {}
+        }
+        // First of all: what comes next makes sense only of the run as it is from now on.
+        write_run(path, run)?;
+        write_config(path, run)?;
+        if let Some(loaded) = loaded.as_ref().filter(|_| checkpoint.is_some()) {
+            let Checkpoint { position, .. } = &loaded.checkpoint;
+            let (step, epochs) = (position.step, position.epochs.len());
+            for aside in keeper::set_aside_newer(&checkpoints, step)? {
+                on_remark(format!("set aside, and renamed to {}: a newer checkpoint", aside.display()));
+            }
+            if rows != (step, epochs) {
+                on_remark(format!("the logs are cut back to update {step} and {epochs} whole epochs"));
+            }
+        }
+        let folder = Self::open(path, lock, run, policy, loaded.as_ref())?;
+        Ok((folder, loaded))
+    }
+
+    fn open(path: &Path, lock: Lock, run: &Value, policy: Policy, from: Option<&Loaded>) -> Result<Self> {
+        let (steps, epochs) = from.map_or((0, 0), |loaded| {
+            let position = &loaded.checkpoint.position;
+            (position.step, position.epochs.len() as u64)
+        });
+        Ok(Self {
+            path: path.to_owned(),
+            steps: Log::open(path.join("steps.jsonl"), steps)?,
+            metrics: Log::open(path.join("metrics.jsonl"), epochs)?,
+            keeper: Keeper::new(path.join(CHECKPOINTS), policy, run.clone(), from),
+            _lock: lock,
+        })
+    }
+
+    /// Waits for the checkpoint that is being written; a remark says why there is none.
+    ///
+    /// # Errors
+    /// As [`Keeper::wait`].
+    pub fn wait(&mut self) -> Result<Option<String>> {
+        self.keeper.wait()
+    }
+
+    /// Writes what a run leaves when it has ended: its weights, and its result in `run.json`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or as [`Network::weights`](crate::training::network::Network::weights).
+    pub async fn end(&self, trainer: &Trainer, rows: &[EpochRow], run: &mut Value) -> Result<()> {
+        let (weights, provenance) = (trainer.network.weights().await?, Provenance::of_run(run).ok());
+        weights::save(&weights, &self.weights(), &trainer.network.layout, provenance.as_ref())?;
+        run["result"] = result_json(trainer, rows);
+        write_run(&self.path, run)
+    }
+
+    /// Where the weights go.
+    pub fn weights(&self) -> PathBuf {
+        self.path.join(WEIGHTS)
+    }
+
+    /// The checkpoint with the best validation accuracy among those at the end of an epoch.
+    pub fn best(&self) -> Option<(PathBuf, Best)> {
+        self.keeper.best()
+    }
+}
+
+fn write_run(folder: &Path, run: &Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(run).expect("a JSON value") + "\n";
+    write_atomically(&folder.join("run.json"), text.as_bytes())
+}
+
+fn write_config(folder: &Path, run: &Value) -> Result<()> {
+    let recipe = recipe::of(run, &folder.join("run.json"))?;
+    write_atomically(&folder.join(CONFIG), config_toml("train", &recipe, folder, "").as_bytes())
+}

@@ -1,0 +1,72 @@
+//! The watcher of a run that writes its logs and checkpoints.
+
+use super::folder::Folder;
+use crate::{
+    error::Result,
+    host::signals::Stop,
+    training::{After, Checkpoint, EpochRow, Point, Request, StepRow, Watch},
+};
+
+/// Writes a run's logs and checkpoints, and passes on what it hears.
+pub struct Journal<'a> {
+    /// Where to.
+    pub folder: Folder,
+    /// Who else is told.
+    pub watch: &'a mut dyn Watch,
+    /// Whether to stop.
+    pub stop: Stop,
+}
+
+impl Journal<'_> {
+    fn pass_on(&mut self, remark: Option<String>) {
+        if let Some(remark) = remark {
+            self.watch.remark(&remark);
+        }
+    }
+}
+
+impl Watch for Journal<'_> {
+    fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
+        self.folder.steps.row(row)?;
+        self.watch.step(row, images, total, hits)
+    }
+
+    fn evaluating(&mut self, done: u64, total: u64) {
+        self.watch.evaluating(done, total);
+    }
+
+    fn epoch(&mut self, row: &EpochRow) -> Result<()> {
+        self.folder.metrics.row(row)?;
+        self.watch.epoch(row)
+    }
+
+    fn request(&mut self, at: Point) -> Result<Request> {
+        let remark = self.folder.keeper.look()?;
+        self.pass_on(remark);
+        // A run that has ended anyway ends as one that nobody stopped.
+        let stops = self.stop.exit_code().is_some() && at.after != After::Run;
+        if stops {
+            self.watch.remark("stopping: a checkpoint is being written; the signal again leaves at once, without it");
+        }
+        if !stops && !self.folder.keeper.due(at) {
+            return Ok(Request::Continue);
+        }
+        // Before the next one takes memory.
+        let remark = self.folder.wait()?;
+        self.pass_on(remark);
+        Ok(if stops { Request::Stop } else { Request::Checkpoint })
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        // A checkpoint counts on the rows before it.
+        self.folder.steps.sync()?;
+        self.folder.metrics.sync()?;
+        let remark = self.folder.keeper.save(checkpoint)?;
+        self.pass_on(remark);
+        Ok(())
+    }
+
+    fn remark(&mut self, text: &str) {
+        self.watch.remark(text);
+    }
+}
