@@ -240,12 +240,14 @@ fn show(
 ) -> Result<()> {
     let header = std::iter::once("optimizer".to_owned()).chain(sizes.iter().map(f64::to_string)).collect();
     let mut table = Table { header, rows: vec![] };
-    let (mut lines, mut csv) = (vec![], format!("optimizer,{},value\n", name_of_size(name)));
+    let header = ["optimizer", name_of_size(name), "value"].map(str::to_owned).to_vec();
+    let (mut lines, mut all) = (vec![], Table { header, rows: vec![] });
     for rule in rules {
         let one = |&size: &f64| live::during(&format!("{} at {size}", rule.0), || value(rule, size));
         let values = sizes.iter().map(one).collect::<Result<Vec<f64>>>()?;
         table.rows.push(std::iter::once(rule.0.to_string()).chain(values.iter().map(|v| format!("{v:.3e}"))).collect());
-        csv.extend(sizes.iter().zip(&values).map(|(size, value)| format!("{},{size},{value}\n", rule.0)));
+        let row = |(size, value): (&f64, &f64)| vec![rule.0.to_string(), size.to_string(), value.to_string()];
+        all.rows.extend(sizes.iter().zip(&values).map(row));
         let points = sizes.iter().zip(&values).map(|(&x, &y)| Point::new(x, y)).collect();
         lines.push(Line { label: rule.0.to_string(), points, crosses: vec![] });
     }
@@ -258,7 +260,7 @@ fn show(
     let figure = Figure { title: String::new(), panels: vec![panel], columns: 1 };
     draw(&figure, &out.join(format!("{name}.svg")))?;
     draw(&figure, &out.join(format!("{name}.png")))?;
-    write_atomically(&out.join(format!("{name}.csv")), csv.as_bytes())?;
+    write_atomically(&out.join(format!("{name}.csv")), all.csv().as_bytes())?;
     say!("wrote {name}.csv, {name}.svg, {name}.png to {}", out.display());
     Ok(())
 }

@@ -6,6 +6,8 @@
 
 use std::{env, fs, path::PathBuf};
 
+use etcetera::base_strategy::{BaseStrategy as _, choose_native_strategy};
+
 use super::files::{read, write_atomically};
 use crate::device::PipelineStore;
 
@@ -53,13 +55,8 @@ pub(crate) fn folder() -> Option<PathBuf> {
         Some(value) => return Some(value.into()),
         None => {}
     }
-    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let base = if cfg!(windows) {
-        absolute("LOCALAPPDATA")
-    } else {
-        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-    };
-    base.map(|base| base.join("velograd"))
+    let base = choose_native_strategy().ok()?.cache_dir();
+    Some(base.join("velograd"))
 }
 
 fn wrap(data: &[u8]) -> Vec<u8> {

@@ -3,8 +3,6 @@
 mod curves;
 mod statistics;
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 pub use statistics::{Pairs, Statistics};
@@ -137,22 +135,16 @@ impl<'a> Comparison<'a> {
         Table { header: self.header(), rows: self.variants.iter().map(|v| self.cells(v)).collect() }
     }
 
-    /// One line per run, so that a spreadsheet can do its own sums.
+    /// A row per run, so that a spreadsheet can do its own sums.
     pub fn csv(&self) -> String {
-        let mut text = String::from("optimizer,seed,diverged_at");
-        text.extend(COLUMNS.iter().map(|c| format!(",{}", c.key)));
-        text.push('\n');
-        for run in self.runs {
-            let label = run.label.replace('"', "\"\"");
+        let number = |v: Option<f64>| v.filter(|v| v.is_finite()).map_or(String::new(), |v| v.to_string());
+        let row = |run: &Ended| {
             let diverged = run.diverged.map_or(String::new(), |step| step.to_string());
-            let _ = write!(text, "\"{label}\",{},{diverged}", run.seed);
-            for column in COLUMNS {
-                let value = (column.of)(&run.epochs).filter(|v| v.is_finite());
-                let _ = write!(text, ",{}", value.map_or(String::new(), |v| v.to_string()));
-            }
-            text.push('\n');
-        }
-        text
+            let columns = COLUMNS.iter().map(|column| number((column.of)(&run.epochs)));
+            [run.label.clone(), run.seed.to_string(), diverged].into_iter().chain(columns).collect()
+        };
+        let header = ["optimizer", "seed", "diverged_at"].into_iter().chain(COLUMNS.iter().map(|column| column.key));
+        Table { header: header.map(str::to_owned).collect(), rows: self.runs.iter().map(row).collect() }.csv()
     }
 
     /// The numbers of the table, and the statistics.

@@ -123,12 +123,21 @@ impl Profile {
         (seconds, cells)
     }
 
-    /// A line per dispatch.
+    /// A row per dispatch.
     pub fn csv(&self) -> String {
-        let mut text = String::from("part,kernel,label,microseconds,flop,bytes\n");
-        for Event { part, form, label, seconds, flop, bytes, .. } in &self.events {
-            text += &format!("{part},{form},{label},{:.2},{flop},{bytes}\n", 1e6 * seconds);
-        }
-        text
+        let row = |event: &Event| {
+            let Event { part, form, label, seconds, flop, bytes, .. } = event;
+            let microseconds = format!("{:.2}", 1e6 * seconds);
+            vec![
+                part.to_string(),
+                form.to_string(),
+                label.to_string(),
+                microseconds,
+                flop.to_string(),
+                bytes.to_string(),
+            ]
+        };
+        let header = ["part", "kernel", "label", "microseconds", "flop", "bytes"].map(str::to_owned).to_vec();
+        Table { header, rows: self.events.iter().map(row).collect() }.csv()
     }
 }

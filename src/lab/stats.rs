@@ -2,7 +2,8 @@
 //! one-way analysis of variance, bootstrap intervals and Cohen's d.
 //!
 //! Everything returns a finite number or the reason why there is none ([`Missing`]); no result is ever NaN. The numbers
-//! agree with SciPy's, see `tests/data/scipy_stats.py`.
+//! agree with SciPy's, see `tests/data/scipy_stats.py`. Distributions are statrs's; its own t-test and analysis of variance are not
+//! used, since they compute p as 1 - cdf, which is 0 below 1e-16, and refuse a group of equal values.
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, FisherSnedecor, StudentsT};

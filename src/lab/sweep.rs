@@ -143,22 +143,27 @@ impl Sweep<'_> {
         Figure { title: String::new(), panels: vec![accuracy, loss], columns: 2 }
     }
 
-    /// A line per run.
+    /// A row per run.
     pub fn csv(&self) -> String {
-        let mut text = String::from("optimizer,lr,seed,diverged_at,accuracy,loss\n");
+        let number = |v: Option<f64>| v.filter(|v| v.is_finite()).map_or(String::new(), |v| v.to_string());
+        let mut rows = vec![];
         for optimizer in self.optimizers {
             for &rate in self.rates {
                 for run in self.runs.iter().filter(|run| run.label == label(optimizer, rate)) {
                     let last = run.epochs.last();
-                    let number = |v: Option<f64>| v.filter(|v| v.is_finite()).map_or(String::new(), |v| v.to_string());
-                    let (accuracy, loss) = (last.and_then(|e| e.val_acc), last.map(|e| e.train_loss));
-                    let diverged = run.diverged.map_or(String::new(), |step| step.to_string());
-                    let numbers = [diverged, number(accuracy), number(loss)].join(",");
-                    text += &format!("{optimizer},{rate},{},{numbers}\n", run.seed);
+                    rows.push(vec![
+                        optimizer.clone(),
+                        rate.to_string(),
+                        run.seed.to_string(),
+                        run.diverged.map_or(String::new(), |step| step.to_string()),
+                        number(last.and_then(|e| e.val_acc)),
+                        number(last.map(|e| e.train_loss)),
+                    ]);
                 }
             }
         }
-        text
+        let header = ["optimizer", "lr", "seed", "diverged_at", "accuracy", "loss"].map(str::to_owned).to_vec();
+        Table { header, rows }.csv()
     }
 
     /// The table's numbers.

@@ -1,4 +1,4 @@
-//! A table, for a terminal, for Markdown and for a page.
+//! A table, for a terminal, for a spreadsheet, for Markdown and for a page.
 
 use crate::lab::figure::escape;
 
@@ -43,6 +43,15 @@ impl Table {
         };
         let block = |block: &Vec<usize>| lines().map(|row| line(block, row)).collect::<String>();
         blocks.iter().map(block).collect::<Vec<_>>().join("\n")
+    }
+
+    /// A line per row with commas between the cells, as RFC 4180 has it: what holds a comma, a quote or a line's end is quoted.
+    pub fn csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(vec![]);
+        for row in std::iter::once(&self.header).chain(&self.rows) {
+            writer.write_record(row).expect("rows are as long as the header");
+        }
+        String::from_utf8(writer.into_inner().expect("memory")).expect("cells are text")
     }
 
     /// A Markdown table.
