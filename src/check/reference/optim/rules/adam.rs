@@ -16,7 +16,7 @@ pub fn adam(at: &Update<'_>) -> Step {
     })
 }
 
-/// As [`adam`], with `theta <- theta (1 - lr weight_decay)` before the step instead of the penalty.
+/// As [`adam`], but with `theta <- theta (1 - lr weight_decay)` before the step instead of the L2 penalty.
 pub fn adamw(at: &Update<'_>) -> Step {
     let by = at.lr * at.number("weight_decay");
     let step = adam_step(at);
@@ -79,7 +79,7 @@ pub fn nadam(at: &Update<'_>) -> Step {
     })
 }
 
-/// rho and r of RAdam: `rho_inf = 2 / (1 - beta2) - 1;  rho = rho_inf - 2 t beta2^t / (1 - beta2^t);
+/// rho and r of RAdam (Liu et al. 2020): `rho_inf = 2 / (1 - beta2) - 1;  rho = rho_inf - 2 t beta2^t / (1 - beta2^t);
 /// r = sqrt((rho - 4) (rho - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho))`
 pub fn rectification(at: &Update<'_>, beta2: f64) -> (f64, f64) {
     let longest = 2.0 / (1.0 - beta2) - 1.0;
