@@ -1,5 +1,5 @@
-// Per chunk of rows and channel: sum of g and of g * x_hat, with g = d_y (where y > 0 with RELU) and
-// x_hat = (x - mean) / sqrt(var + eps). Behind a summand, where y is kept anyway.
+// Per chunk of rows and channel: the sums of g and of g * x_hat, with x_hat = (x - mean) / sqrt(var + eps) and g = d_y (where y
+// > 0 with RELU). This is for batch norms with a summand, whose y is kept anyway.
 #import rows
 
 struct Sizes { rows: u32, c4: u32, chunk_rows: u32 }

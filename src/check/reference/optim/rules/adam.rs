@@ -156,7 +156,7 @@ pub fn vradam_measure(at: &Update<'_>) -> Measure {
 /// `m <- ema(beta1, g), without grad_averaging beta1 m + g;  v <- ema(beta2, g^2);
 /// u = m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + eps) + weight_decay theta, without bias_correction of m and v themselves;
 /// ratio = ||theta|| / ||u||, 1 where a norm is 0, trust_clip: at most 1;  theta <- theta - lr ratio u`, the ratio 1 without weight decay
-/// but with always_adapt
+/// unless always_adapt
 pub fn lamb(at: &Update<'_>) -> Step {
     let (direction, lr) = (lamb_direction(at), at.lr);
     let (adapts, clips) = (at.number("weight_decay") != 0.0 || at.flag("always_adapt"), at.flag("trust_clip"));

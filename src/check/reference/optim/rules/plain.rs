@@ -101,7 +101,7 @@ pub fn signum(at: &Update<'_>) -> Step {
 }
 
 /// `ratio = trust_coeff ||theta|| / (||g|| + weight_decay ||theta|| + eps), 1 where a norm is 0;  trust_clip: min(ratio / lr, 1);
-/// d = ratio (g + weight_decay theta)`, without weight decay `d = g` but with always_adapt; then as [`sgd`] without decay
+/// d = ratio (g + weight_decay theta)`, without weight decay `d = g` unless always_adapt; then as [`sgd`] without decay
 pub fn lars(at: &Update<'_>) -> Step {
     let ([weight_decay, trust, eps], lr) = (at.numbers(["weight_decay", "trust_coeff", "eps"]), at.lr);
     let (adapts, clips) = (weight_decay != 0.0 || at.flag("always_adapt"), at.flag("trust_clip"));
