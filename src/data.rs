@@ -43,7 +43,7 @@ pub enum Split {
 /// The name of a set and its classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// What the set is called.
+    /// The name of the set.
     pub name: &'static str,
     /// What each label means: [`CLASSES`] names.
     pub classes: Vec<String>,

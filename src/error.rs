@@ -93,7 +93,7 @@ impl Error {
         Self::about(name, format!("'{name}' is {found}"), format!("'{name}' is {expected}"))
     }
 
-    /// A [`Error::Config`] about one setting, in words of its own.
+    /// A [`Error::Config`] about one setting, with the caller's message and hint.
     pub fn about(name: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Config { message: message.into(), hint: hint.into(), setting: Some(name) }
     }

@@ -17,8 +17,8 @@
 //! r = "sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))"
 //! rate = "if(rho > 5, first * r / sqrt(second), first)"
 //! rectified = "rho > 5"
-// RAdam: Adam once the variance of its step is tractable, momentum before that. The decay is an L2 penalty, or decoupled: p <- p
-// * (1 - lr*weight_decay).
+// RAdam: Adam once the variance of its step is tractable, momentum before that. The decay is an L2 penalty, or decoupled:
+// p <- p * (1 - lr*weight_decay).
 //
 //   g     <- g + weight_decay*p
 //   m     <- beta1*m + (1-beta1)*g;  v <- beta2*v + (1-beta2)*g^2

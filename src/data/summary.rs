@@ -1,4 +1,4 @@
-//! What a set looks like in numbers: how many images of each class, and the mean and spread of each colour.
+//! What a set looks like in numbers: how many images of each class, and the mean and standard deviation of each colour.
 //!
 //! The sums are of whole numbers, so the result is exact and the same in any order of reading.
 

@@ -160,8 +160,8 @@ impl Adapter {
 
 /// The adapters of this machine that can run compute shaders, the preferred one first.
 ///
-/// GL is asked last and, without `every`, only where there is nothing else: opening it without a display is slow and
-/// prints remarks of its own.
+/// GL is asked last and, without `every`, only if there is no other: opening it without a display is slow and
+/// prints messages.
 pub async fn adapters(every: bool) -> Vec<Adapter> {
     let mut adapters = of(wgpu::Backends::PRIMARY).await;
     if every || adapters.is_empty() {

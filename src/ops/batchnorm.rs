@@ -15,7 +15,7 @@ pub struct BatchNorm {
     pub activation: Activation,
     /// Added to the variance.
     pub eps: f32,
-    /// How far the running statistics move towards the batch's, from 0 to 1.
+    /// The weight of the batch's statistics in the update of the running ones, from 0 to 1.
     pub momentum: f32,
     /// The weight stays at 1: PyTorch's `weight.requires_grad = False`.
     pub frozen_weight: bool,

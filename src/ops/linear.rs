@@ -26,7 +26,7 @@ pub fn linear(t: &mut Tape, x: Tensor, outputs: u32) -> Tensor {
     y
 }
 
-/// [`linear`] without bias, with a weight that starts as `init` says.
+/// [`linear`] without bias, with a weight that `init` initializes.
 ///
 /// # Panics
 /// If `x` has more than one pixel.

@@ -5,7 +5,7 @@
 //! * `#import name` pastes `shaders/shared/name.wgsl`, once. A [`Spec`] may map `name` to another file: that is how a
 //!   matrix-product core and one of the two reductions are selected.
 //! * `#unroll i COUNT` ... `#end` repeats the lines between, with `$i` replaced by 0, 1, ...; `COUNT` is a number or one
-//!   of the prelude's constants. Neither naga nor most drivers unroll loops, and `subgroupBroadcast` wants a constant.
+//!   of the prelude's constants. Neither naga nor most drivers unroll loops, and `subgroupBroadcast` requires a constant.
 //!
 //! Tile sizes and switches, which change the code, are `const`s; sizes that only change how often a loop runs are
 //! fields of the uniform `Sizes`. A const never changes the list of bindings: a kernel with other buffers is another

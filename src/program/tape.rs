@@ -1,6 +1,6 @@
 //! Recording: a network and its backward pass as a list of dispatches, before any device is involved.
 //!
-//! An op is a function that allocates a [`Tensor`], appends a [`Call`] and leaves a closure that will append the calls of
+//! An op is a function that allocates a [`Tensor`], appends a [`Call`] and registers a closure that appends the calls of
 //! its backward pass. Shapes are checked here, so a wrong network fails before the first step. What comes out, a
 //! [`Recording`], is plain data: it can be printed, planned, validated without a GPU, and run any number of times.
 

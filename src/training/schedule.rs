@@ -1,4 +1,4 @@
-//! Learning-rate schedules: a factor of the base rate for every update.
+//! Learning-rate schedules: a factor on the base rate for every update.
 //!
 //! Updates are counted from 0. A warm-up of w updates comes before the schedule proper, which then runs over the rest.
 

@@ -35,7 +35,7 @@ pub enum After {
     Run,
 }
 
-/// What a watcher asks the run for at a [`Point`].
+/// What a watcher requests at a [`Point`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// To continue.

@@ -1,4 +1,4 @@
-//! The programs of a network by what they are for.
+//! The programs of a network, by purpose.
 
 use std::collections::BTreeMap;
 

@@ -58,9 +58,9 @@ pub struct VeloGrad {
     pub weight_decay: f64,
     /// Updates between two interpolations with the slow weights; at least 1.
     pub lookahead_k: u64,
-    /// How far the slow weights move to the weights.
+    /// How far the slow weights move towards the weights.
     pub alpha_slow: f64,
-    /// How far the weights move to the slow weights.
+    /// How far the weights move towards the slow weights.
     pub alpha_interp: f64,
     /// How much the similarity of successive gradients changes the step.
     pub sim_coef: f64,
