@@ -231,8 +231,7 @@ pub async fn run(gpu: &Gpu, depth: Depth, progress: &mut dyn FnMut(usize, usize)
     cases.retain(|(_, entry)| entry.short || depth == Depth::Full);
     let total = cases.len();
     for (done, (nth, entry)) in cases.into_iter().enumerate() {
-        // The short cases run in every variant, the others in one variant each, by turns, so that all sizes and
-        // variants are covered.
+        // The short cases run in every variant, the others in every target and in one further variant, by turns.
         let all = variants(gpu);
         let some =
             if entry.short { all } else { targets(gpu).into_iter().chain([all[nth % all.len()].clone()]).collect() };

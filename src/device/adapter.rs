@@ -173,7 +173,7 @@ pub async fn adapters(every: bool) -> Vec<Adapter> {
 async fn of(backends: wgpu::Backends) -> Vec<Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     descriptor.backends &= backends;
-    // In release builds, wgpu validates nothing but indirect dispatches, which this program does not use.
+    // This flag, the only one that release builds set by default, validates indirect dispatches, which nothing here uses.
     descriptor.flags.remove(wgpu::InstanceFlags::VALIDATION_INDIRECT_CALL);
     let found = wgpu::Instance::new(descriptor).enumerate_adapters(backends).await;
     let computes =
