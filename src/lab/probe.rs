@@ -1,5 +1,5 @@
-//! Update rules without a network: MVN-Grad's two experiments (Patitucci and Mokhtari, arXiv 2602.10204, figures 2 and
-//! 3) for any optimizer. Changes of parameters are in units of the learning rate.
+//! Update rules without a network: MVN-Grad's two experiments (Patitucci and Mokhtari, arXiv 2602.10204, its figures
+//! 2 and 3), for any optimizer. Changes of parameters are in units of the learning rate.
 
 use std::sync::Arc;
 
