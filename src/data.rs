@@ -1,9 +1,9 @@
 //! The images a network learns from.
 //!
 //! A [`Dataset`] hands out one image at a time by its index, from files, memory or a formula, and is shared between
-//! threads; what order the images come in, and in how many at a time, is decided by [`order`] and whoever reads the batches. Bytes stay bytes up
-//! to the accelerator: an image is 3,072 of them, one plane each of red, green and blue, 32 rows of 32, which is how
-//! CIFAR-10 is stored. Scaling and augmentation are computed where the network is.
+//! threads; [`order`] decides the order of the images, and whoever reads batches decides their size. Bytes stay bytes
+//! up to the device: an image is 3,072 of them, one plane each of red, green and blue, 32 rows of 32, which is how
+//! CIFAR-10 is stored. The device does the normalization and the augmentation.
 
 mod batch;
 pub mod holdout;
@@ -29,21 +29,21 @@ pub const CHANNELS: usize = 3;
 pub const SIDE: usize = 32;
 /// Bytes of an image: [`CHANNELS`] planes of [`SIDE`] rows of [`SIDE`].
 pub const IMAGE_BYTES: usize = CHANNELS * SIDE * SIDE;
-/// Most images a set may have in all: an index must fit a `u32`.
+/// The most images that a set may have in all, since an index must fit a `u32`.
 pub const MOST_IMAGES: usize = u32::MAX as usize;
 /// Which part of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
     /// The images to learn from.
     Train,
-    /// The images to be judged on.
+    /// The images to evaluate on.
     Test,
 }
 
-/// What the images of a set are.
+/// The name of a set and its classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// What the set is called.
+    /// The name of the set.
     pub name: &'static str,
     /// What each label means: [`CLASSES`] names.
     pub classes: Vec<String>,
@@ -68,7 +68,7 @@ pub trait Dataset: Send + Sync {
     /// CRC-32 of all records (label byte, then the image), train before test: equal means the same data.
     fn checksum(&self) -> u32;
 
-    /// What the images were drawn from, if they are drawn.
+    /// The seed that the images were drawn from, if they are drawn.
     fn seed(&self) -> Option<u64> {
         None
     }
@@ -85,7 +85,8 @@ pub trait Dataset: Send + Sync {
     /// below [`CLASSES`].
     ///
     /// # Errors
-    /// [`Error::Io`](crate::error::Error::Io) or [`Error::Data`](crate::error::Error::Data) if the file behind the set can no longer be read or was changed.
+    /// [`Error::Io`](crate::error::Error::Io) or [`Error::Data`](crate::error::Error::Data) if the file behind the set
+    /// can no longer be read or was changed.
     ///
     /// # Panics
     /// If `index` is not below [`len`](Self::len) or `image` is not [`IMAGE_BYTES`] long.

@@ -1,6 +1,6 @@
-//! Devices: the only room that names wgpu.
+//! Devices: the only module that names wgpu.
 //!
-//! Handing work over never waits; [`readback`] is the one place that does.
+//! Submitting work never waits; [`readback`] is the only place that does.
 
 mod adapter;
 mod gpu;

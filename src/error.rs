@@ -1,9 +1,10 @@
-//! What can go wrong outside the program: one type, each variant with what was expected, what was found and a hint.
+//! The errors of the environment and of the user: one type, whose variants say what was expected, what was found, and
+//! give a hint.
 //!
-//! Faults of the program itself (shapes that do not fit while a network is recorded) are panics that name the op.
+//! Bugs of the program itself (shapes that do not fit while a network is recorded) are panics that name the op.
 //!
-//! Errors speak of settings, by their names in single quotes: `'batch_size' is 0`. A front end may put its own name in that
-//! place; the command line writes `--batch-size`. What was typed, and what may be typed instead, stands in backticks.
+//! Messages name settings in single quotes: `'batch_size' is 0`. A front end may replace them by its own names; the
+//! command line writes `--batch-size`. What was typed, and what may be typed instead, stands in backticks.
 
 pub mod suggest;
 
@@ -15,7 +16,7 @@ use std::{
 /// A `Result` with the crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A fault of the environment or of what the user gave.
+/// A fault of the environment or of the user's input.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting that is unknown, out of its range or contradicts another.
@@ -25,10 +26,10 @@ pub enum Error {
         message: String,
         /// What to type instead; may be empty.
         hint: String,
-        /// The setting that it is about, where it is about one.
+        /// The setting at fault, if the error is about a single one.
         setting: Option<&'static str>,
     },
-    /// No adapter, no such adapter, or a device that cannot do or hold what was asked.
+    /// There is no adapter, or none of the wanted name, or a device cannot do or hold what was asked of it.
     #[error("{message}{}", hint_line(hint))]
     Device {
         /// What was asked of which device.
@@ -36,18 +37,18 @@ pub enum Error {
         /// The package to install, the flag to use, or the batch that fits; may be empty.
         hint: String,
     },
-    /// The device was taken away while it was in use: another one, or the same one opened anew, may go on.
+    /// The device was lost while it was in use. Another device, or the same one opened anew, may continue.
     #[error("{message}{}", hint_line(hint))]
     Lost {
         /// Which device, and what it was doing.
         message: String,
-        /// Why that happens.
+        /// Why devices are lost.
         hint: String,
     },
-    /// Numbers that are not finite, where somebody looked for them.
+    /// Numbers that had to be finite and are not.
     #[error("{message}{}", hint_line(hint))]
     NotFinite {
-        /// Which numbers, where they came up.
+        /// Which numbers, and where they came up.
         message: String,
         /// What may help.
         hint: String,
@@ -64,7 +65,7 @@ pub enum Error {
         /// How to mend it; may be empty.
         hint: String,
     },
-    /// The operating system refused.
+    /// The operating system refused an operation on a file or folder.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// A verb: "read", "create", "write to".
@@ -92,7 +93,7 @@ impl Error {
         Self::about(name, format!("'{name}' is {found}"), format!("'{name}' is {expected}"))
     }
 
-    /// A [`Error::Config`] about one setting, in words of its own.
+    /// A [`Error::Config`] about one setting, with the caller's message and hint.
     pub fn about(name: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Config { message: message.into(), hint: hint.into(), setting: Some(name) }
     }
@@ -102,7 +103,7 @@ impl Error {
         Self::Device { message: message.into(), hint: hint.into() }
     }
 
-    /// The same error, with what the device was doing.
+    /// Adds what the device was doing to an [`Error::Device`] or [`Error::Lost`]; other errors are returned unchanged.
     #[must_use]
     pub fn during(self, doing: impl FnOnce() -> String) -> Self {
         match self {
@@ -125,7 +126,7 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
-    /// The same error, about this setting if it is about none yet.
+    /// Names the setting at fault in an [`Error::Config`] that names none yet.
     #[must_use]
     pub fn of_setting(self, name: &'static str) -> Self {
         match self {
@@ -134,7 +135,7 @@ impl Error {
         }
     }
 
-    /// The same error with all its words but the system's changed by `edit`.
+    /// Applies `edit` to every text of the error but the operating system's.
     #[must_use]
     pub fn map_words(self, edit: impl Fn(String) -> String) -> Self {
         match self {
@@ -151,7 +152,7 @@ impl Error {
         }
     }
 
-    /// The exit code of the program: 2 for what the user typed, 1 for the rest.
+    /// The exit code of the program: 2 for an [`Error::Config`], 1 for any other error.
     pub fn exit_code(&self) -> u8 {
         if matches!(self, Self::Config { .. }) { 2 } else { 1 }
     }

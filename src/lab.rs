@@ -1,4 +1,4 @@
-//! Experiments: runs side by side, rules alone, times of kernels, and how they are shown.
+//! Experiments: runs side by side, update rules alone, times of kernels, and how they are shown.
 
 pub mod ceilings;
 pub mod comparison;

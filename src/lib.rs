@@ -4,21 +4,23 @@
 //!
 //! # How it works
 //!
-//! A network is an ordinary function that takes a [`program::Tape`] and calls operations on tensors: `conv2d(t, x, ...)`. The tape
-//! records which kernels have to run, and their gradients, once. From the recording a plan says which tensors may share memory, and
-//! [`device::runtime::Runtime`] turns both into pipelines and buffers; everything that can go wrong with shapes, shaders or memory goes
-//! wrong there, before the first step. A step then writes a batch into a buffer and submits the recorded dispatches again. Nothing is
-//! read back but a report of a few bytes, which the [`Trainer`] reads a few steps later, so that the device never waits for the host.
+//! A network is an ordinary function that takes a [`program::Tape`] and calls operations on tensors:
+//! `conv2d(t, x, ...)`. The tape records once which kernels have to run, those of the backward pass included. A plan,
+//! computed from the recording, says which tensors may share memory, and [`device::runtime::Runtime`] turns both into
+//! pipelines and buffers; everything that can go wrong with shapes, shaders or memory goes wrong there, before the
+//! first step. A step then writes a batch into a buffer and submits the recorded dispatches again. Only a report of a
+//! few bytes is read back, and the [`Trainer`] reads it a few steps later, so that the device never waits for the host.
 //!
-//! Update rules are recorded the same way. Most of them are a single WGSL file with their settings in front, and a file of your own
-//! trains as well as a built-in one.
+//! Update rules are recorded the same way. Most of them are a single WGSL file with their settings at its beginning,
+//! and a file of your own trains as well as a built-in one.
 //!
 //! Numbers are checked: each kernel has a naive reference in f64, and [`check::selftest`] compares the two on the device at hand. Sums
 //! have a fixed order, so the same seed on the same device gives the same bits.
 //!
 //! # Quick start
 //!
-//! This trains a small ResNet on drawn shapes. Any wgpu device will do, a CPU as well.
+//! This trains a small ResNet on images of shapes that the program draws itself. Any wgpu device will do, a CPU
+//! included.
 //!
 //! ```
 //! # #[cfg(feature = "host")]
@@ -45,8 +47,9 @@
 //!
 //! # The rooms
 //!
-//! Each module may use those above it and none below; a test reads the imports. The core needs no operating system: it reads no file,
-//! starts no thread, and waits for the device in one file, asynchronously. Its only clock is one that a browser has too.
+//! Each module may use the modules above it in this table and none below it; a test reads the imports to make sure. The
+//! core needs no operating system: it reads no file, starts no thread, and waits for the device in one file,
+//! asynchronously. The only clock that it uses is one that browsers have too.
 //!
 //! | module | what it is about | feature |
 //! |---|---|---|

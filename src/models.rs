@@ -9,7 +9,7 @@ use crate::{
     program::{Tape, Tensor},
 };
 
-/// What the first layers of a network look like.
+/// The first layers of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stem {
     /// 7x7 convolution of stride 2 and max-pool: torchvision's, made for images of 224 pixels.
@@ -43,20 +43,21 @@ pub struct Config {
 pub struct Model {
     /// Its name on the command line.
     pub name: &'static str,
-    /// Records it: from images and a size to logits.
+    /// Records the network: takes images and a size, returns logits.
     pub record: fn(&mut Tape, Tensor, Config) -> Tensor,
-    /// What its images are normalized by.
+    /// What its images are normalized by, unless the user says otherwise.
     pub normalize: Normalize,
-    /// Whether it has a choice of [`Stem`].
+    /// Whether there is a choice of [`Stem`].
     pub stems: bool,
-    /// Names of its first and last weight, by which a file of weights is known.
+    /// The names of its first and last weight, by which a file of weights is recognized.
     pub known_by: [&'static str; 2],
-    /// Its size from the shapes of these two; `None` if they are none of it.
+    /// The size of the network from the shapes of these two weights; `None` if they do not fit it.
     pub config_of: fn(&[u32], &[u32]) -> Option<Config>,
-    /// These shapes in words.
+    /// These shapes in words, for messages.
     pub shapes: &'static str,
-    /// Which network of the same family a file is of instead, whose first and last weight have the same names, in words; `None`
-    /// if it is this one's, or of another family. Gets the shape of a tensor by its name.
+    /// For a file whose first and last weights have the same names as this network's: which other network of the same
+    /// family it belongs to, in words. `None` if it is this network's, or of another family. The argument gives the
+    /// shape of a tensor by its name.
     pub relative: fn(&ShapeOf<'_>) -> Option<String>,
 }
 
@@ -64,7 +65,8 @@ pub struct Model {
 pub type ShapeOf<'a> = dyn Fn(&str) -> Option<Vec<u32>> + 'a;
 
 impl Model {
-    /// A model that takes images from -1 to 1, has no [`Stem`], and whose files of weights are not recognized.
+    /// A model that takes images normalized to -1 to 1, has no choice of [`Stem`], and whose files of weights are not
+    /// recognized.
     pub const fn new(name: &'static str, record: fn(&mut Tape, Tensor, Config) -> Tensor) -> Self {
         Self {
             name,
@@ -78,15 +80,15 @@ impl Model {
         }
     }
 
-    /// How the names of its last layer's tensors begin: the head, whose rows are the classes.
+    /// The prefix of the names of its last layer's tensors: the head, which has a row for each class.
     pub fn head(&self) -> &'static str {
         self.known_by[1].trim_end_matches("weight")
     }
 
-    /// The stem asked for, or the one that it is published with.
+    /// The stem asked for, or else the model's default.
     ///
     /// # Errors
-    /// [`Error::Config`] if there is nothing to choose.
+    /// [`Error::Config`] if a stem is asked for and the model has no choice of them.
     pub fn stem(&self, wanted: Option<Stem>) -> Result<Stem> {
         match wanted {
             Some(_) if !self.stems => {
@@ -95,7 +97,7 @@ impl Model {
             }
             Some(stem) => Ok(stem),
             None if self.stems => Ok(Stem::Imagenet),
-            None => Ok(Stem::Cifar), // what small images take
+            None => Ok(Stem::Cifar), // a network without a choice takes 32x32 images
         }
     }
 }
@@ -103,10 +105,10 @@ impl Model {
 /// Every model.
 pub static ALL: &[Model] = &[resnet::MODEL, airbench::MODEL];
 
-/// The model of a name.
+/// The model with this name.
 ///
 /// # Errors
-/// [`Error::Config`] with the nearest name and the list.
+/// [`Error::Config`] with the nearest name and the list of all.
 pub fn find(name: &str) -> Result<&'static Model> {
     let names: Vec<_> = ALL.iter().map(|m| m.name).collect();
     ALL.iter()
@@ -114,10 +116,10 @@ pub fn find(name: &str) -> Result<&'static Model> {
         .ok_or_else(|| Error::config(format!("no model is called `{name}`"), suggest::hint(name, &names)))
 }
 
-/// Most classes of a network whose weights a file has: with more it would be no file of ours and would only ask for memory.
+/// The most classes of a network whose weights are read from a file: a file with more is not one of ours, and would only take memory.
 pub const MOST_CLASSES: u32 = 65_536;
 
-/// The widths that can be asked for.
+/// Checks that a width is in the range that can be asked for.
 ///
 /// # Errors
 /// [`Error::Config`] with the range.

@@ -1,4 +1,5 @@
-//! Operations: each file holds an op's shapes, its dispatches and its gradient; the kernels are in `shaders/<op>/`.
+//! Operations: each file holds an op's shapes, its dispatches and its backward pass; the kernels are in
+//! `shaders/<op>/`.
 
 mod activation;
 mod augment;

@@ -1,12 +1,13 @@
-//! How work that falls into independent pieces is spread over processor cores, by whoever has threads.
+//! How independent pieces of work are spread over processor cores.
 //!
-//! The core starts no thread: a browser has none to start. Where pieces of work do not depend on each other, it hands a closure that
-//! takes pieces until none are left to a [`Spread`], which may run it on several threads at once.
+//! The core starts no thread itself, since a browser may have none. It hands a closure, which takes pieces of work
+//! until none are left, to a [`Spread`], which may run the closure on several threads at once.
 
-/// Calls the closure on at most so many threads at once, on at least one, and returns when every call has returned.
+/// Calls the closure on at least one and at most the given number of threads at once, and returns when every call has
+/// returned.
 pub type Spread = fn(usize, &(dyn Fn() + Sync));
 
-/// Does all the work on the calling thread.
+/// Runs the closure once, on the calling thread.
 pub fn alone(_: usize, work: &(dyn Fn() + Sync)) {
     work();
 }

@@ -1,4 +1,5 @@
-//! Programs before there is a device: networks and update rules recorded as lists of dispatches, and what the kernels are made of.
+//! Recordings: networks and update rules as lists of dispatches, before there is a device, and the linking of their
+//! shaders.
 //!
 //! Nothing here knows wgpu. A [`Tape`] records calls of kernels into a [`Recording`], which is plain data: it can be printed,
 //! planned, validated and compared without a device, and run on one any number of times.

@@ -1,21 +1,22 @@
-//! Random numbers that stay the same for ever.
+//! Random numbers that stay the same in every version of the program.
 //!
-//! A seed in a report must give the same order of images and the same first weights years later, so the generator is
-//! written here rather than taken from a crate whose next version may draw differently. It is two published pieces:
+//! A seed in a report must give the same order of images and the same initial weights years later, so the generator is
+//! written here rather than taken from a crate whose next version may draw differently. It consists of two published
+//! pieces:
 //!
 //! * PCG32 (the XSH-RR 64/32 variant) draws the numbers: M. E. O'Neill, "PCG: A Family of Simple Fast
 //!   Space-Efficient Statistically Good Algorithms for Random Number Generation", HMC-CS-2014-0905, 2014.
-//! * SplitMix64 turns a seed and a key into PCG's two words: G. L. Steele, D. Lea and C. H. Flood, "Fast Splittable
-//!   Pseudorandom Number Generators", OOPSLA 2014.
+//! * SplitMix64 turns a seed and a key into PCG's state and sequence: G. L. Steele, D. Lea and C. H. Flood, "Fast
+//!   Splittable Pseudorandom Number Generators", OOPSLA 2014.
 //!
-//! [`Rng::keyed`] is what makes parallel work repeatable: every image, epoch or layer has a generator of its own, found
-//! from (seed, key) alone, so who draws first does not matter. Everything but [`Rng::normal`] is integer arithmetic or
-//! exact in `f64`, and so equal on every platform; `normal` calls the platform's `ln` and `cos`, which may differ in
-//! the last bit of an `f64`.
+//! [`Rng::keyed`] is what makes parallel work repeatable: every image, epoch or layer has a generator of its own, which
+//! depends on (seed, key) alone, so the order of the draws does not matter. Everything but [`Rng::normal`] is integer
+//! arithmetic or exact in `f64`, and so equal on every platform; `normal` calls the platform's `ln` and `cos`, which
+//! may differ in the last bit of an `f64`.
 
-/// The odd word nearest to 2^64 divided by the golden ratio: SplitMix64's step.
+/// The odd integer nearest to 2^64 divided by the golden ratio: SplitMix64's increment.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-/// The multiplier of PCG's 64-bit congruential step.
+/// The multiplier of PCG's 64-bit linear congruential generator.
 const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
 
 /// One step of SplitMix64: advances `state` and returns 64 well mixed bits.
@@ -27,7 +28,7 @@ pub fn split_mix64(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A PCG32 generator: 64 bits of state, one of 2^63 sequences.
+/// A PCG32 generator, with 64 bits of state and one of 2^63 sequences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rng {
     state: u64,
@@ -46,7 +47,8 @@ impl Rng {
     pub fn keyed(seed: u64, key: &[u64]) -> Self {
         let mut state = seed;
         for &word in key {
-            // Mixed before the next word comes in, so that (a, b) and (b, a) do not meet.
+            // The state is mixed before the next word comes in, so that the keys (a, b) and (b, a) give different
+            // generators.
             state = split_mix64(&mut state) ^ word;
         }
         let initial = split_mix64(&mut state);
@@ -54,7 +56,7 @@ impl Rng {
         Self::reference(initial, sequence)
     }
 
-    /// The generator as the paper's own code seeds it (`pcg32_srandom`), for comparing with published numbers.
+    /// The generator as the paper's own code seeds it (`pcg32_srandom`), for comparison with published numbers.
     pub fn reference(initial: u64, sequence: u64) -> Self {
         let mut rng = Self { state: 0, increment: (sequence << 1) | 1 };
         rng.u32();
@@ -77,13 +79,13 @@ impl Rng {
     }
 
     /// A whole number in `0..n`, each equally likely (D. Lemire, "Fast Random Integer Generation in an Interval", ACM
-    /// TOMACS 2019: a multiplication, and a new draw in the few cases that would favour some numbers).
+    /// TOMACS 2019: one multiplication, and a new draw in the few cases that would make some numbers likelier).
     ///
     /// # Panics
     /// If `n` is 0: there is no number below it.
     pub fn below(&mut self, n: u32) -> u32 {
         assert!(n > 0, "Rng::below: no number lies below 0");
-        let rejected = n.wrapping_neg() % n; // 2^32 mod n: this many of the low words are one too many
+        let rejected = n.wrapping_neg() % n; // 2^32 mod n: with lower words below it, some numbers would be likelier
         loop {
             let product = u64::from(self.u32()) * u64::from(n);
             if product as u32 >= rejected {

@@ -1,8 +1,9 @@
-// uint8 planes -> (x/255 - mean) / std after crop out of a padding of 4, mirror, rotation about the centre (nearest, fill 0).
-// Padding is black; with REFLECT it mirrors the image about its outermost pixels, which are not repeated.
+// Crops the image out of a padding of 4, mirrors it, rotates it about the centre (nearest pixel, fill 0), and normalizes its
+// bytes: (x/255 - mean) / std. The padding is black; with REFLECT it mirrors the image about its outermost pixels, which are not
+// repeated.
 //
-// The rotation is Pillow's: the source of output pixel (i,j) is the affine image of (i+0.5, j+0.5) in 16.16 fixed point.
-// Sine and cosine are Taylor polynomials, good to f32 below 45 degrees, since WGSL's own may be off by 2^-11.
+// The rotation is Pillow's: the source of output pixel (i,j) is the affine image of (i+0.5, j+0.5) in 16.16 fixed point. Sine
+// and cosine are Taylor polynomials, accurate to f32 below 45 degrees, since WGSL's own may be off by 2^-11.
 struct Sizes {
     n: u32,      // images times views
     images: u32,
@@ -28,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let t2 = turn * turn;
         let c = 1.0 - t2 * (0.5 - t2 * (1.0 / 24.0 - t2 * (1.0 / 720.0 - t2 / 40320.0)));
         let s = turn * (1.0 - t2 * (1.0 / 6.0 - t2 * (1.0 / 120.0 - t2 * (1.0 / 5040.0 - t2 / 362880.0))));
-        // [c s; -s c] about (16, 16), at pixel centres
+        // The matrix is [c s; -s c], about (16, 16), and applies to pixel centres.
         let origin = vec2<f32>(16.0 - 15.5 * c - 15.5 * s, 16.0 + 15.5 * s - 15.5 * c);
         let x_fixed = fixed(origin.x) + at.x * fixed(c) + at.y * fixed(s);
         let y_fixed = fixed(origin.y) + at.x * fixed(-s) + at.y * fixed(c);

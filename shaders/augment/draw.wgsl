@@ -1,7 +1,8 @@
-// What is done to each image, by WAY: 0, nothing; 1, crop, mirror and rotation, drawn from (seed, epoch, image); 2, a shift of up
-// to 2 pixels each way, drawn so, and alternating flip: half of the images, drawn from (seed, image), are mirrored in odd epochs
-// and the others in even ones (Jordan 2024, arXiv 2404.00498, 3.6); 3, the six views of an evaluation, image after image in
-// each: as it is, a pixel up and left, a pixel down and right, each as it is and mirrored (views/average weighs them).
+// Draws what is done to each image, by WAY: 0, nothing; 1, crop, mirror and rotation, drawn from (seed, epoch, image); 2, a
+// shift of up to 2 pixels each way, drawn from the same, and alternating flip: half of the images, drawn from (seed, image), are
+// mirrored in odd epochs and the others in even ones (Jordan 2024, arXiv 2404.00498, 3.6); 3, the six views of an evaluation,
+// all images in each: unshifted, a pixel up and left, a pixel down and right, each as it is and mirrored (views/average weighs
+// them).
 #import step
 #import random
 
@@ -9,7 +10,7 @@ struct Sizes { n: u32, images: u32 } // n: images times views
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> indices: array<u32>;          // [images] place in the data set
+@group(0) @binding(2) var<storage, read> indices: array<u32>;          // [images] index in the data set
 @group(0) @binding(3) var<storage, read_write> draws: array<vec4<f32>>; // [n] (top, left, mirrored, degrees)
 
 @compute @workgroup_size(64)

@@ -1,4 +1,4 @@
-// y = activation of (x - mean) / sqrt(var + eps) * gamma + beta (Ioffe, Szegedy 2015, algorithm 1).
+// y = activation((x - mean) / sqrt(var + eps) * gamma + beta) (Ioffe, Szegedy 2015, algorithm 1).
 #import rows
 #import activation
 

@@ -21,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (var row = part.first; row < part.last; row++) {
         let at = row * sizes.c4 + part.c4;
         var value = fma(vec4<f32>(x[at]) - mean, scale, shift) + vec4<f32>(other[at]);
-        if RELU { value = select(value, vec4<f32>(), value <= vec4<f32>()); } // a NaN stays one
+        if RELU { value = select(value, vec4<f32>(), value <= vec4<f32>()); } // a NaN stays a NaN
         y[at] = vec4<scalar>(value);
     }
 }

@@ -1,4 +1,4 @@
-// d_x = gamma / sqrt(var + eps) * (g - (sum g + x_hat * sum g*x_hat) / rows), g what the activation lets through of d_y.
+// d_x = gamma / sqrt(var + eps) * (g - (sum g + x_hat * sum g*x_hat) / rows), where g is d_y times the activation's derivative.
 // Ioffe, Szegedy 2015, section 3, simplified.
 #import rows
 #import activation

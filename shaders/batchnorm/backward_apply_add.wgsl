@@ -6,7 +6,7 @@ struct Sizes { rows: u32, c4: u32, chunk_rows: u32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> d_y: array<vec4<scalar>>;       // [rows][c4]
-@group(0) @binding(2) var<storage, read> y: array<vec4<scalar>>;         // [rows][c4]; read with RELU alone
+@group(0) @binding(2) var<storage, read> y: array<vec4<scalar>>;         // [rows][c4]; only read with RELU
 @group(0) @binding(3) var<storage, read> x: array<vec4<scalar>>;         // [rows][c4]
 @group(0) @binding(4) var<storage, read> saved: array<vec4<f32>>;        // [mean, 1/sqrt(var + eps)][c4]
 @group(0) @binding(5) var<storage, read> sums: array<vec4<f32>>;         // [sum g, sum g*x_hat][c4]

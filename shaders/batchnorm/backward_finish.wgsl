@@ -1,5 +1,5 @@
-// d_beta += sum g / scale, d_gamma += sum g * x_hat / scale, the latter unless FROZEN; both sums are kept, scaled as they are,
-// for backward_apply. One workgroup takes four channels.
+// d_beta += sum g / scale; d_gamma += sum g * x_hat / scale, unless FROZEN. Both sums are also kept for backward_apply, without
+// the division by the loss scale. One workgroup takes four channels.
 #import reduce
 #import scaler
 #import grid

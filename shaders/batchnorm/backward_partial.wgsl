@@ -1,5 +1,5 @@
-// Per chunk of rows and channel: sum of g and of g * x_hat, with x_hat = (x - mean) / sqrt(var + eps) and g what the
-// activation lets through of d_y. Its argument is computed again as `apply` did: less to read than y.
+// Per chunk of rows and channel: the sums of g and of g * x_hat, with g = d_y times the activation's derivative and x_hat = (x -
+// mean) / sqrt(var + eps). The activation's argument is computed again as in `apply`, which needs no load of y.
 #import rows
 #import activation
 

@@ -1,12 +1,12 @@
-// Per chunk of rows and channel: sum of g and of g * x_hat, with g = d_y (where y > 0 with RELU) and
-// x_hat = (x - mean) / sqrt(var + eps). Behind a summand, where y is kept anyway.
+// Per chunk of rows and channel: the sums of g and of g * x_hat, with x_hat = (x - mean) / sqrt(var + eps) and g = d_y (where y
+// > 0 with RELU). This is for batch norms with a summand, whose y is kept anyway.
 #import rows
 
 struct Sizes { rows: u32, c4: u32, chunk_rows: u32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> d_y: array<vec4<scalar>>;         // [rows][c4]
-@group(0) @binding(2) var<storage, read> y: array<vec4<scalar>>;           // [rows][c4]; read with RELU alone
+@group(0) @binding(2) var<storage, read> y: array<vec4<scalar>>;           // [rows][c4]; only read with RELU
 @group(0) @binding(3) var<storage, read> x: array<vec4<scalar>>;           // [rows][c4]
 @group(0) @binding(4) var<storage, read> saved: array<vec4<f32>>;          // [mean, 1/sqrt(var + eps)][c4]
 @group(0) @binding(5) var<storage, read_write> partial: array<vec4<f32>>;  // [chunk][sum g, sum g*x_hat][c4]

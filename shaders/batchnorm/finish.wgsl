@@ -1,7 +1,8 @@
 // Merges the chunks into the batch's mean and 1/sqrt(var + eps) per channel, and moves the running statistics:
 //   running <- (1 - momentum) * running + momentum * batch,   the variance with n-1 (Ioffe, Szegedy 2015; PyTorch).
-// Where statistics are collected anew (step.averaged), momentum is 1/n for the n-th batch: their mean.
-// A batch that is not finite, or a single value, leaves the running statistics alone. One workgroup takes four channels.
+// If statistics are collected anew (step.averaged), momentum is 1/n for the n-th batch, which gives the mean over the batches.
+// A batch that is not finite, or of a single value, leaves the running statistics as they are. One workgroup takes four
+// channels.
 #import reduce
 #import grid
 #import step

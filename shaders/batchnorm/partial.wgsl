@@ -1,6 +1,6 @@
 // Per chunk of rows and channel: the mean, and the sum of squared differences from it (M2).
 //
-// Sums run over x - x_first, which keeps digits when the mean is large against the deviation (Chan, Golub, LeVeque 1983).
+// Sums run over x - x_first, which keeps digits if the mean is large compared with the deviation (Chan, Golub, LeVeque 1983).
 #import rows
 
 struct Sizes { rows: u32, c4: u32, chunk_rows: u32 }
@@ -26,5 +26,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let at = part.chunk * 2u * sizes.c4 + part.c4;
     partial[at] = shift + sum / count;
     let m2 = squares - sum * sum / count;
-    partial[at + sizes.c4] = select(m2, vec4<f32>(), m2 < vec4<f32>()); // a NaN stays one
+    partial[at + sizes.c4] = select(m2, vec4<f32>(), m2 < vec4<f32>()); // a NaN stays a NaN
 }

@@ -1,5 +1,5 @@
-// copy <- source, four floats at a time: what benches/optimizers.rs measures element-wise rules against. A workgroup takes a
-// chunk of 256 vec4, as theirs do.
+// copy <- source, four floats at a time: the kernel with which benches/optimizers.rs compares element-wise rules. A workgroup
+// takes a chunk of 256 vec4, as in those rules.
 #import grid
 
 struct Sizes { len4: u32 }

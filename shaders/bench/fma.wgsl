@@ -1,5 +1,5 @@
-// How fast multiply-adds are when nothing else is in their way: each invocation keeps eight vec4 in registers and works on
-// them alone. 512 multiply-adds, that is 1,024 operations, per invocation and turn.
+// Measures the rate of multiply-adds when nothing else limits it: each invocation keeps eight vec4 in registers and works on
+// them alone, with 512 multiply-adds, that is 1,024 operations, per turn.
 struct Sizes { turns: u32, factor: f32, summand: f32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;

@@ -1,4 +1,4 @@
-// y = activation of x + bias, the bias per channel.
+// y = activation(x + bias), with one bias per channel.
 #import rows
 #import activation
 

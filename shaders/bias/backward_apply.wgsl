@@ -1,4 +1,4 @@
-// d_x = what the activation of x + bias lets through of d_y.
+// d_x = d_y times the derivative of the activation at x + bias.
 #import rows
 #import activation
 

@@ -1,4 +1,4 @@
-// d_bias += sum over the chunks / scale. One workgroup takes four channels.
+// d_bias += the sum over the chunks / scale. One workgroup takes four channels.
 #import reduce
 #import scaler
 #import grid

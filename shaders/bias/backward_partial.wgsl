@@ -1,4 +1,4 @@
-// Per chunk of rows and channel: the sum of what the activation of x + bias lets through of d_y.
+// Per chunk of rows and channel: the sum of d_y times the derivative of the activation at x + bias.
 #import rows
 #import activation
 

@@ -1,8 +1,8 @@
 // d_x[h,w][n][c] = sum over taps (r,s) and channels k of d_y[(h+pad-r)/stride, (w+pad-s)/stride][n][k] * weight[k][r][s][c]
 //
-// over the taps for which both quotients are whole and lie in the output map. One workgroup: one input pixel (z), a tile
-// of images (rows), a tile of input channels (columns). ACCUMULATE adds to d_x (x has a second consumer). In several parts, each
-// adds up a share of the taps and channels, and d_x is [part][h][w][n][c4] of f32 for sum_parts.
+// over the taps for which both quotients are whole and lie in the output map. One workgroup computes one input pixel (z), a tile
+// of images (rows) and a tile of input channels (columns). ACCUMULATE adds to d_x, for an x with a second consumer. If a sum is
+// split into parts, each takes a share of the taps and channels, and d_x is [part][h][w][n][c4] in f32, for sum_parts.
 #import conv
 #import gemm
 #import result
@@ -13,7 +13,7 @@
 @group(0) @binding(3) var<storage, read_write> d_x: array<vec4<result>>; // [h][w][n][c4]
 
 var<private> pixel: u32;
-var<private> output: u32; // the pixel's number through all parts
+var<private> output: u32; // the pixel's index, counted through all parts
 var<private> run_r: Run;
 var<private> run_s: Run;
 

@@ -1,11 +1,11 @@
 // d_weight[k][r][s][c] (+)= sum over output pixels (p,q) and images n of
 //     d_y[p,q][n][k] / scale * x[p*stride+r-pad, q*stride+s-pad][n][c]
 //
-// One workgroup: a tile of output channels (rows) by a tile of input channels (columns) at one tap (z). The sum runs over
-// the pixels for which the tap lies on the map, then over images. A tap that lies in the padding for the whole map adds
-// nothing, and has no workgroup (first_r, live_r). With WIDE_ROW, columns run over (s,c) together and z is r alone: a map of few
-// channels still fills the tile.
-// In several parts, each adds up a share of the pixels and images, and d_weight is [part][k][r][s][c4] for sum_parts.
+// One workgroup computes a tile of output channels (rows) by a tile of input channels (columns) at one tap (z). The sum runs
+// over the pixels for which the tap lies on the map, then over images. A tap that lies in the padding for all pixels adds
+// nothing, and has no workgroup (first_r, live_r). With WIDE_ROW, columns run over (s,c) together and z is r alone, so that a
+// map of few channels fills the tile too.
+// If a sum is split into parts, each takes a share of the pixels and images, and d_weight is [part][k][r][s][c4] for sum_parts.
 #import conv
 #import scaler
 #import gemm
@@ -17,7 +17,7 @@
 @group(0) @binding(4) var<storage, read_write> d_weight: array<vec4<f32>>; // [k][r][s][c4]
 
 var<private> unscale: f32;
-var<private> first: u32; // of the part
+var<private> first: u32; // where this part of d_weight begins
 var<private> tap_r: u32;
 var<private> tap_s: u32;
 var<private> run_p: Run;
@@ -31,7 +31,7 @@ fn gemm_tap(t: u32) -> Tap {
     return Tap((p * sizes.q + q) * sizes.n * sizes.k4, p * sizes.stride + tap_r - sizes.pad, q);
 }
 
-// Images beyond the batch count as zero, once: in A. B then reads the last image again.
+// Images beyond the batch must count as zero: A is zero for them, and B reads the last image again.
 fn load_a(tap: Tap, row: u32, k: u32) -> mat4x4<f32> {
     let at = tap.d_y + min(row / 4u, sizes.k4 - 1u);
     var block = mat4x4<f32>();
@@ -50,7 +50,7 @@ fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> {
         c4 = c4 % sizes.c4;
     }
     c4 = min(c4, sizes.c4 - 1u);
-    let w = tap.q * sizes.stride + s - sizes.pad; // wraps where it lies left of the map: then not below sizes.w either
+    let w = tap.q * sizes.stride + s - sizes.pad; // wraps around if it lies left of the map, and is then not below sizes.w either
     let on_map = !WIDE_ROW || w < sizes.w;
     let at = (tap.h * sizes.w + select(0u, w, on_map)) * sizes.n * sizes.c4 + c4;
     #unroll d 4

@@ -1,8 +1,9 @@
 // y[p,q][n][k] = sum over taps (r,s) and channels c of x[p*stride+r-pad, q*stride+s-pad][n][c] * weight[k][r][s][c]
 //
-// One workgroup: one output pixel (z), a tile of images (rows), a tile of output channels (columns). f32 accumulators,
-// taps outermost. The cross-correlation of Goodfellow et al., Deep Learning, eq. 9.6; PyTorch's conv2d. In several parts, each
-// adds up a share of the taps and channels, and y is [part][p][q][n][k4] of f32 for sum_parts.
+// One workgroup computes one output pixel (z), a tile of images (rows) and a tile of output channels (columns), with f32
+// accumulators and the taps in the outermost loop. It is the cross-correlation of Goodfellow et al., Deep Learning, eq. 9.6;
+// PyTorch's conv2d. If a sum is split into parts, each takes a share of the taps and channels, and y is [part][p][q][n][k4] in
+// f32, for sum_parts.
 #import forward
 #import result
 

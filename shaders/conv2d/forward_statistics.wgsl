@@ -1,8 +1,8 @@
-// conv2d/forward in one part, and what batchnorm/partial would find in its result: per tile of rows and channel the mean, and the
-// sum of squared differences from it (M2). The tile is still in registers, so y is not read once more.
+// conv2d/forward with whole sums, and what batchnorm/partial would compute from its result: per tile of rows and channel the
+// mean, and the sum of squared differences from it (M2). The tile is still in registers, so y need not be read again.
 //
-// The images are a multiple of the tile's rows. Sums run over y - y_first, as there; an invocation's columns lie in one half of the
-// tile or one group of four in each.
+// The number of images is a multiple of the tile's rows. Sums run over y - y_first, as there; the columns of an invocation lie
+// in one half of the tile, or are one group of four in each half.
 #import forward
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
@@ -14,8 +14,8 @@
 struct Column { col: u32, row: u32, count: f32, first: vec4<f32>, sum: vec4<f32>, squares: vec4<f32> }
 
 var<private> half: u32;     // the first column of the tile's second half
-var<private> left: Column;  // what this invocation has stored of the first half
-var<private> right: Column; // and of the second
+var<private> left: Column;  // statistics of this invocation's columns in the first half
+var<private> right: Column; // and in the second
 
 fn add(column: Column, row: u32, col: u32, value: vec4<f32>) -> Column {
     if column.count == 0.0 { return Column(col, row, 1.0, value, vec4<f32>(), vec4<f32>()); }
@@ -32,14 +32,15 @@ fn store(row: u32, col: u32, value: vec4<f32>) {
     }
 }
 
-// Merges what the invocations of a column have (Chan, Golub, LeVeque 1983); the one with the tile's first row stores it.
+// Merges the statistics of the invocations of a column (Chan, Golub, LeVeque 1983); the one with the tile's first row stores
+// them.
 fn finish(column: Column, lane: u32, row0: u32) {
     let count = max(column.count, 1.0);
     let own = column.first + column.sum / count;
     let m2 = column.squares - column.sum * column.sum / count;
     let mean = sum_over_rows(lane, column.count * own) / f32(gemm_rows());
     let d = own - mean;
-    let total = sum_over_rows(lane, select(m2, vec4<f32>(), m2 < vec4<f32>()) + column.count * d * d); // a NaN stays one
+    let total = sum_over_rows(lane, select(m2, vec4<f32>(), m2 < vec4<f32>()) + column.count * d * d); // a NaN stays a NaN
     if column.count > 0.0 && column.row == row0 {
         let at = (output * sizes.n + row0) / gemm_rows() * 2u * sizes.k4 + column.col / 4u;
         partial[at] = mean;

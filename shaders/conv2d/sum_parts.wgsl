@@ -1,4 +1,4 @@
-// out[i] = sum over parts of partial[part][i], first part first. ACCUMULATE adds to out.
+// out[i] = sum over parts of partial[part][i], in the order of the parts. ACCUMULATE adds to out.
 #import grid
 
 struct Sizes { len4: u32, parts: u32 }

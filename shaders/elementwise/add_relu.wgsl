@@ -14,5 +14,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let i = flat_group(group, groups) * 64u + lane;
     if i >= sizes.len4 { return; }
     let value = vec4<f32>(x[i]) + vec4<f32>(other[i]);
-    y[i] = vec4<scalar>(select(value, vec4<f32>(), value <= vec4<f32>())); // a NaN stays one
+    y[i] = vec4<scalar>(select(value, vec4<f32>(), value <= vec4<f32>())); // a NaN stays a NaN
 }

@@ -1,4 +1,4 @@
-// y = factor * x: forward, and with the gradients in their places backward (ACCUMULATE: added to what is there).
+// y = factor * x. The backward pass is the same with gradients in their places (ACCUMULATE adds to what is there).
 #import grid
 
 struct Sizes { len4: u32, factor: f32 }

@@ -1,4 +1,5 @@
-// loss = -log softmax(logits)[label]; d_logits = (softmax - onehot) * loss_scale * scale; the hit; the confusion matrix.
+// loss = -log softmax(logits)[label]; d_logits = (softmax - onehot) * loss_scale * scale; also the hits and the confusion
+// matrix.
 //
 // One invocation takes one image. The maximum is subtracted first, so no logit overflows (Goodfellow et al. 2016, 4.1).
 // SMOOTHED targets are (1 - smoothing) * onehot + smoothing / classes, as in PyTorch's label_smoothing.
@@ -40,7 +41,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let loss = log_sum - (1.0 - sizes.smoothing) * of_label - sizes.smoothing * below / f32(sizes.classes);
     let factor = step.loss_scale * scale();
     for (var c = 0u; c < stride; c++) {
-        var d = 0.0; // the channels that only pad
+        var d = 0.0; // stays 0 in padded channels
         if c < sizes.classes {
             d = exp(f32(logits[n * stride + c]) - largest - log_sum) - sizes.smoothing / f32(sizes.classes);
             if c == label { d -= 1.0 - sizes.smoothing; }

@@ -1,8 +1,8 @@
-// The factor that bounds the gradient's norm, and what norm/finish does: the norm before it is bounded into the report, the one
-// after it too, and the guard. One workgroup.
+// Computes the factor that clips the gradient's norm, and does what norm/finish does: it writes the norm before clipping to the
+// report, also the norm after clipping, and guards the update. One workgroup.
 //
 //   LIMITED: factor = min(1, limit / (norm + 1e-6))       torch.nn.utils.clip_grad_norm_; Pascanu, Mikolov, Bengio 2013
-//   OWN:     factor = own / norm if factor * norm > own   the bound of a rule (AMVT), after the other
+//   OWN:     factor = own / norm if factor * norm > own   a rule's own limit (AMVT), after the other
 #import reduce
 #import report
 #import finite

@@ -1,7 +1,7 @@
-// g <- min(max(g, -limit), limit): torch.nn.utils.clip_grad_value_. Per block of the gradient: the sum of the new g*g, as
-// norm/partial has it; and how many elements were changed, into the report. One workgroup per block.
+// g <- min(max(g, -limit), limit): torch.nn.utils.clip_grad_value_. Per block of the gradient it computes the sum of the new
+// g*g, as norm/partial does, and adds the number of changed elements to the report. One workgroup per block.
 //
-// What is not finite passes, for the guard to find.
+// Elements that are not finite stay as they are, so that the guard finds them.
 #import reduce
 #import grid
 #import blocks
@@ -12,7 +12,7 @@ struct Sizes { blocks: u32, limit: f32 }
 @group(0) @binding(1) var<storage, read> blocks: array<Block>;
 @group(0) @binding(2) var<storage, read_write> grads: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> sums: array<vec4<f32>>;    // [block] (sum g*g, 0, 0, 0)
-@group(0) @binding(4) var<storage, read_write> report: array<atomic<u32>>; // Report, its words
+@group(0) @binding(4) var<storage, read_write> report: array<atomic<u32>>; // Report, as words
 
 const CLIPPED = 3u; // report.clipped
 

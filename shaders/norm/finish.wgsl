@@ -1,5 +1,5 @@
-// The gradient's norm into the report, and the guard: an update whose loss or gradient is not finite is skipped, counted
-// and reported. One workgroup.
+// Writes the gradient's norm to the report, and guards the update: if loss or gradient is not finite, it is skipped, counted and
+// reported. One workgroup.
 #import reduce
 #import report
 #import finite

@@ -1,4 +1,4 @@
-// Per block of the gradient: sum of g*g. One workgroup per block.
+// Per block of the gradient: the sum of g*g. One workgroup per block.
 #import reduce
 #import grid
 #import blocks

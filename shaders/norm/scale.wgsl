@@ -1,4 +1,4 @@
-// g <- factor * g; a factor of 1 leaves the gradient alone.
+// g <- factor * g; a factor of 1 leaves the gradient as it is.
 #import grid
 
 struct Sizes { len4: u32 }

@@ -31,7 +31,7 @@
 //
 // With rectify, RAdam's factor r (radam.wgsl) once rho >= 5, with sqrt(s) + eps; before that the denominator is 1.
 //
-// Zhuang et al. 2020, Algorithm 2, and adabelief_pytorch 0.2.1. g - m is beta1*(g - m_old), which cancels less.
+// Zhuang et al. 2020, Algorithm 2, and adabelief_pytorch 0.2.1. g - m is computed as beta1*(g - m_old), which is more exact.
 fn update(old: Element) -> Element {
     var e = old;
     var g = e.g;

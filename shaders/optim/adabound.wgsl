@@ -23,8 +23,8 @@
 //   f      = final_lr * lr/initial_lr;  low = f * (1 - 1/(gamma*t+1));  high = f * (1 + 1/(gamma*t))
 //   p     <- p - clamp(lr * sqrt(1-beta2^t)/(1-beta1^t) / (sqrt(v) + eps), low, high) * m        amsbound: v_max for v
 //
-// Luo, Xiong, Liu, Sun 2019, Algorithm 2, and the authors' code: m is uncorrected outside the clamp. Here lr is taken out of the
-// clamp: low and high are in units of lr. Without gamma there is no upper bound; shaders know no infinity.
+// Luo, Xiong, Liu, Sun 2019, Algorithm 2, and the authors' code: m has no bias correction outside the clamp. Here lr is taken
+// out of the clamp: low and high are in units of lr. With gamma = 0 there is no upper bound; shaders have no infinity.
 fn update(old: Element) -> Element {
     var e = old;
     let g = fma(vec4(e.weight_decay), e.p, e.g);

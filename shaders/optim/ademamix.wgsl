@@ -21,13 +21,13 @@
 //! half_life = "(1 - share) * fast_life + share * slow_life"
 //! one_minus_beta3 = "if(t < beta3_warmup, 1 - 0.5^(1 / (half_life + 1)), 1 - beta3)"
 //! mix = "if(t < alpha_warmup, t / alpha_warmup * alpha, alpha)"
-// AdEMAMix: AdamW with a second first moment, ten thousand updates long.
+// AdEMAMix: AdamW with a second moving average of the gradient, over some ten thousand updates.
 //
 //   m     <- beta1*m + (1-beta1)*g;  v <- beta2*v + (1-beta2)*g^2
 //   slow  <- beta3_t*slow + (1-beta3_t)*g                                not corrected
 //   p     <- p - lr * ((m/(1-beta1^t) + alpha_t*slow) / (sqrt(v)/sqrt(1-beta2^t) + eps) + weight_decay*p)
 //
-// alpha_t rises in a straight line, beta3_t from beta1 on so that f(b) = ln(1/2)/ln(b + 1e-8) - 1 does.
+// alpha_t rises linearly; beta3_t rises from beta1 so that f(beta3_t) does, with f(b) = ln(1/2)/ln(b + 1e-8) - 1.
 //
 // Pagliardini, Ablin, Grangier 2024, Algorithm 1 and section 3.1, as the authors' pytorch/ademamix.py.
 fn update(old: Element) -> Element {

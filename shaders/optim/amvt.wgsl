@@ -19,7 +19,7 @@
 //! first = "if(bias_corrected, 1 / (1 - beta1^t), 1)"
 //! second = "1 / (1 - beta2^t)"
 //! third = "1 / (1 - beta3^t)"
-// AMVT: Adam whose second moment is joined by the variance of the gradient around its mean.
+// AMVT: Adam that adds to the second moment the variance of the gradient around its moving average.
 //
 //   g     <- g * clip/||g|| if ||g|| > clip                               norm/clip_norm.wgsl, before this
 //   m     <- beta1*m + (1-beta1)*g;  v <- beta2*v + (1-beta2)*g^2
@@ -29,7 +29,7 @@
 //   outside: a = lr * (1 + s^/(v^+eps))^(-1/2) / (sqrt(v^) + eps)
 //   p     <- p - a*m^ - weight_decay*p,  decoupled: lr*weight_decay*p    both of the p before the step
 //
-// The AMVT paper, Algorithm 1, with m^ of its step 7. g - m is beta1*(g - m_old), which cancels less.
+// The AMVT paper, Algorithm 1, with m^ from its step 7. g - m is computed as beta1*(g - m_old), which loses fewer digits.
 fn update(old: Element) -> Element {
     var e = old;
     e.m = average(old.m, at.one_minus_beta1, e.g);

@@ -16,14 +16,14 @@
 //! one_minus_beta2 = "1 - beta2"
 //! first = "if(bias_correction, 1 / (1 - beta1^t), 1)"
 //! root = "if(bias_correction, sqrt(1 / (1 - beta2^t)), 1)"
-// LAMB: Adam whose step is brought to the norm of the tensor that it moves.
+// LAMB: Adam whose step is scaled to the norm of the tensor that it changes.
 //
 //   m     <- beta1*m + (1-beta1)*g;  v <- beta2*v + (1-beta2)*g^2        without grad_averaging m <- beta1*m + g
 //   u      = m/(1-beta1^t) / (sqrt(v)/sqrt(1-beta2^t) + eps) + weight_decay*p
-//   ratio  = ||p|| / ||u||, 1 where a norm is 0;  TRUST_CLIP: at most 1;  1 without weight decay, but with ALWAYS_ADAPT
+//   ratio  = ||p|| / ||u||, 1 where a norm is 0;  TRUST_CLIP: at most 1;  1 without weight decay unless ALWAYS_ADAPT
 //   p     <- p - lr*ratio*u
 //
-// You et al. 2020, Algorithm 2, as timm.optim.Lamb with max_grad_norm=None: bounding the gradient's norm is not the rule's.
+// You et al. 2020, Algorithm 2, as timm.optim.Lamb with max_grad_norm=None: clipping the gradient is not part of the rule.
 fn moments(old: Element) -> Element {
     var e = old;
     e.m = select(fma(vec4(settings.beta1), e.m, e.g), average(e.m, at.one_minus_beta1, e.g), GRAD_AVERAGING);

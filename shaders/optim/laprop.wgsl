@@ -14,14 +14,15 @@
 //! one_minus_beta2 = "1 - beta2"
 //! first = "1 / (1 - beta1^t)"
 //! second = "1 / (1 - beta2^t)"
-// LaProp: the momentum of gradients that were divided by Adam's root first. Decoupled decay.
+// LaProp: momentum over gradients that were first divided by the root of Adam's second moment. Decoupled decay.
 //
 //   p     <- p * (1 - lr*weight_decay)
 //   v     <- beta2*v + (1-beta2)*g^2;  z = g / (sqrt(v/(1-beta2^t)) + eps)
 //   u     <- beta1*u + (1-beta1)*z
 //   p     <- p - lr * u/(1-beta1^t)
 //
-// OFFICIAL, the authors' code: the rate is part of the average, and decay is last, without the rate. At a rate of 0 they divide by 1.
+// OFFICIAL, the authors' code: the rate is part of the average, and decay comes last, without the rate. At a rate of 0, lr/q
+// counts as 1.
 //
 //   q     <- beta1*q + (1-beta1)*lr;  u <- beta1*u + (1-beta1)*lr*z                       q: lr_average
 //   p     <- p - u * lr/q;  p <- p - weight_decay*p

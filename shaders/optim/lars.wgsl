@@ -18,14 +18,14 @@
 //! otherwise = "nesterov=true needs momentum above 0 and dampening=0: give 'momentum' a value above 0, as 0.9"
 //! [scalars]
 //! begins = "t == 1"
-// LARS: SGD with momentum whose rate is a share of each tensor's norm.
+// LARS: SGD with momentum whose rate is in each tensor follows the ratio of ||p|| to ||g||.
 //
 //   ratio  = trust_coeff * ||p|| / (||g|| + weight_decay*||p|| + eps), 1 where a norm is 0;  TRUST_CLIP: min(ratio/lr, 1)
-//   d      = ratio * (g + weight_decay*p);  d = g in a tensor without weight decay, but with ALWAYS_ADAPT
+//   d      = ratio * (g + weight_decay*p);  d = g in a tensor without weight decay unless ALWAYS_ADAPT
 //   buf    = d at t = 1, else momentum*buf + (1-dampening)*d;  d = buf, or with NESTEROV d + momentum*buf
 //   p     <- p - lr*d
 //
-// You, Gitman, Ginsburg 2017, Algorithm 1, in the order of timm.optim.Lars: the ratio is inside of the momentum buffer.
+// You, Gitman, Ginsburg 2017, Algorithm 1, in the order of timm.optim.Lars: the ratio is part of the momentum buffer.
 fn measure(e: Element) -> vec3<f32> {
     return vec3(dot(e.p, e.p), dot(e.g, e.g), 0.0);
 }

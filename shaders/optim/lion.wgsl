@@ -8,7 +8,7 @@
 //! [scalars]
 //! one_minus_beta1 = "1 - beta1"
 //! one_minus_beta2 = "1 - beta2"
-// Lion: the sign of an interpolated momentum. Decoupled decay.
+// Lion: steps along the sign of an interpolated momentum. Decoupled decay.
 //
 //   p     <- p * (1 - lr*weight_decay)
 //   p     <- p - lr * sign(beta1*m + (1-beta1)*g);  then m <- beta2*m + (1-beta2)*g

@@ -1,8 +1,9 @@
-// Lookahead around any rule, its last call: every k-th update the slow weights move towards the fast ones, which restart there.
+// Lookahead around any rule, as its last call: every k-th update the slow weights move towards the fast ones, which restart
+// there.
 //
 //   slow  <- slow + alpha*(p - slow);  p <- slow
 //
-// Zhang, Lucas, Hinton, Ba 2019, Algorithm 1; the rule's own state stays as it is.
+// Zhang, Lucas, Hinton, Ba 2019, Algorithm 1; the rule's own state does not change.
 #import grid
 #import report
 #import update

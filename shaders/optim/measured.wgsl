@@ -1,5 +1,6 @@
-// After a rule's `measure`: the sums of its blocks per tensor, or OVER_ALL, the gradient's norm into the report, and the guard; with
-// REPORTED, where the norm was bounded before, guard and norm are there. One workgroup.
+// Follows a rule's `measure`: adds up the sums of its blocks, per tensor or OVER_ALL, writes the gradient's norm to the report,
+// and guards the update. With REPORTED, the norm was clipped before, and norm and guard are in the report already. One
+// workgroup.
 #import reduce
 #import report
 #import blocks
@@ -10,7 +11,7 @@ struct Sizes { segments: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> segments: array<Segment>;
 @group(0) @binding(2) var<storage, read> sums: array<vec4<f32>>;         // [block] (what the rule measures, sum g*g)
-@group(0) @binding(3) var<storage, read_write> totals: array<vec4<f32>>; // [segment] the same of what it is summed over
+@group(0) @binding(3) var<storage, read_write> totals: array<vec4<f32>>; // [segment] the same, summed over its tensor or over all
 @group(0) @binding(4) var<storage, read_write> report: Report;
 
 @compute @workgroup_size(LANES)

@@ -1,6 +1,6 @@
 // Muon, 4 of 7, once per Newton-Schulz step. The Gram matrix over the shorter side: A = X X^T, or with TALL A = X^T X.
 //
-// A is symmetric: a workgroup below the diagonal adds nothing up, and what lies above it is stored twice.
+// A is symmetric: a workgroup below the diagonal computes nothing, and results above the diagonal are stored twice.
 #import grid
 #import products
 

@@ -1,4 +1,4 @@
-// Muon, 1 of 7. The momentum buffer and the direction d of each matrix; per block the sums of d*d and theta*theta. One
+// Muon, 1 of 7. The momentum buffer and the direction d of each matrix, and per block the sums of d*d and theta*theta. One
 // workgroup per block.
 //
 //   buf <- mu*buf + (1-mu)*g;  d = mu*buf + (1-mu)*g with NESTEROV, else buf        Jordan et al. 2024

@@ -1,6 +1,6 @@
 // Muon, 5 of 7, once per Newton-Schulz step. B = b*A + c*A*A with b = -4.7750, c = 2.0315.
 //
-// A is symmetric, so its columns are read as rows; B is too, and stored as muon_gram stores A.
+// A is symmetric, so its columns are read as rows; B is symmetric too, and stored as muon_gram stores A.
 #import grid
 #import products
 

@@ -1,9 +1,9 @@
-// AdamW for what Muon leaves: vectors, and the first and last matrix of a network. One workgroup per block.
+// AdamW for the tensors that Muon leaves: vectors, and the first and last matrix of a network. One workgroup per block.
 //
 //   theta <- theta*(1 - r*weight_decay);  m <- beta1*m + (1-beta1)*g;  v <- beta2*v + (1-beta2)*g*g
 //   theta <- theta - r * m/(1-beta1^t) / (sqrt(v/(1-beta2^t)) + eps),  r its rate        Loshchilov, Hutter 2019
 //
-// m shares its arena with Muon's momentum; v has room for these tensors alone.
+// m shares its arena with Muon's momentum; v has room for these tensors only.
 #import grid
 #import report
 #import update
@@ -12,7 +12,7 @@
 struct Sizes { blocks: u32, one_minus_beta1: f32, one_minus_beta2: f32, eps: f32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<uniform> step: Step; // rows: (1/(1-beta1^t), 1/(1-beta2^t), share of the first bias, 0)
+@group(0) @binding(1) var<uniform> step: Step; // rows: (1/(1-beta1^t), 1/(1-beta2^t), share of the first bias's rate, 0)
 @group(0) @binding(2) var<storage, read> blocks: array<Rest>;
 @group(0) @binding(3) var<storage, read> report: Report;
 @group(0) @binding(4) var<storage, read> grads: array<vec4<f32>>;

@@ -1,5 +1,5 @@
-// SGD with Nesterov's momentum for what Muon leaves: vectors, and the first and last matrix of a network. One workgroup per
-// block.
+// SGD with Nesterov's momentum for the tensors that Muon leaves: vectors, and the first and last matrix of a network. One
+// workgroup per block.
 //
 //   g <- g + weight_decay*theta;  m <- mu*m + g;  theta <- theta - r*(g + mu*m)        torch.optim.SGD; Sutskever et al. 2013
 //
@@ -12,7 +12,7 @@
 struct Sizes { blocks: u32, momentum: f32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<uniform> step: Step; // rows: (.., .., share of the first layer's bias, 0)
+@group(0) @binding(1) var<uniform> step: Step; // rows: (.., .., share of the first bias's rate, 0)
 @group(0) @binding(2) var<storage, read> blocks: array<Rest>;
 @group(0) @binding(3) var<storage, read> report: Report;
 @group(0) @binding(4) var<storage, read> grads: array<vec4<f32>>;

@@ -1,7 +1,7 @@
-// Muon, 2 of 7. From the blocks' sums, in their order, to what each matrix is updated with.
+// Muon, 2 of 7. Adds up the blocks' sums in order, and computes from them the scalars of each matrix's update.
 //
 //   1/(||d|| + 1e-7);  rate = lr*factor;  shrink = -lr*weight_decay
-//   AIRBENCH: rate = lr, and shrink = factor/||theta|| - 1: theta gets the norm `factor`, the root of its rows
+//   AIRBENCH: rate = lr, and shrink = factor/||theta|| - 1: theta gets the norm `factor`, the root of its row count
 #import step
 #import blocks
 #import matrices
@@ -25,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var shrink = -step.lr * (sizes.weight_decay * matrix.decay);
     if AIRBENCH {
         rate = step.lr;
-        shrink = 0.0; // of a matrix of zeros
+        shrink = 0.0; // for a matrix of zeros
         if norms.y > 0.0 { shrink = matrix.factor / norms.y - 1.0; }
     }
     table[id.x] = vec4<f32>(1.0 / (norms.x + 1e-7), rate, shrink, 0.0);

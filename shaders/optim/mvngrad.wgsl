@@ -13,7 +13,7 @@
 //! one_minus_beta2 = "1 - beta2"
 //! first = "1 / (1 - beta1^t)"
 //! second = "1 / (1 - beta2^t)"
-// MVN-Grad: momentum of gradients that were divided by their deviation first. Decoupled decay, or L2.
+// MVN-Grad: momentum over gradients that were first divided by their deviation. Decoupled decay, or L2.
 //
 //   p     <- p * (1 - lr*weight_decay), l2: g <- g + weight_decay*p
 //   m     <- beta1*m + (1-beta1)*g
@@ -22,7 +22,7 @@
 //   u     <- beta1*u + (1-beta1)*z
 //   p     <- p - lr * u/(1-beta1^t)
 //
-// Patitucci, Mokhtari 2026 (arXiv 2602.10204). g - m is beta1*(g - m_old), which cancels less.
+// Patitucci, Mokhtari 2026 (arXiv 2602.10204). g - m is computed as beta1*(g - m_old), which loses fewer digits.
 fn update(old: Element) -> Element {
     var e = old;
     var g = e.g;

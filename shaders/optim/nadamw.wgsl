@@ -11,7 +11,7 @@
 //! one_minus_beta2 = "1 - beta2"
 //! first = "1 / (1 - beta1^t)"
 //! root = "sqrt(1 / (1 - beta2^t))"
-// NAdamW: AdamW whose step takes the first moment of the next update, as far as it is known.
+// NAdamW: AdamW whose step uses the first moment of the next update, as far as it is known (Nesterov's momentum).
 //
 //   p     <- p * (1 - lr*weight_decay)
 //   m     <- beta1*m + (1-beta1)*g;  v <- beta2*v + (1-beta2)*g^2

@@ -17,7 +17,7 @@
 //! r = "sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))"
 //! rate = "if(rho > 5, first * r / sqrt(second), first)"
 //! rectified = "rho > 5"
-// RAdam: Adam once the variance of its step can be known, before that momentum. L2 penalty, or decoupled:
+// RAdam: Adam once the variance of its step is tractable, momentum before that. The decay is an L2 penalty, or decoupled:
 // p <- p * (1 - lr*weight_decay).
 //
 //   g     <- g + weight_decay*p
@@ -27,7 +27,8 @@
 //   else      p <- p - lr * m/(1-beta1^t)
 //   r      = sqrt((rho-4)*(rho-2)*rho_inf / ((rho_inf-4)*(rho_inf-2)*rho))
 //
-// Liu et al. 2020, Algorithm 2; as torch.optim.RAdam: eps joins the uncorrected root. beta2^t/(1-beta2^t) is the correction less 1.
+// Liu et al. 2020, Algorithm 2; as in torch.optim.RAdam, eps is added to the uncorrected root. beta2^t/(1-beta2^t) is computed
+// as 1/(1-beta2^t) - 1.
 fn update(old: Element) -> Element {
     var e = old;
     var g = e.g;

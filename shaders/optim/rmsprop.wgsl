@@ -20,8 +20,8 @@
 //
 // Tieleman, Hinton 2012, lecture 6e; centered: Graves 2013; as torch.optim.RMSprop. No bias correction.
 //
-// With CENTERED the word v holds w = v - mean^2 itself, which obeys w <- alpha*w + (1-alpha)*alpha*(g - mean_old)^2: the same in
-// exact arithmetic, and nothing cancels where the gradient hardly varies.
+// With CENTERED, v holds w = v - mean^2 itself, which obeys w <- alpha*w + (1-alpha)*alpha*(g - mean_old)^2: that is the same in
+// exact arithmetic, and nothing cancels if the gradient hardly varies.
 fn update(old: Element) -> Element {
     var e = old;
     let g = fma(vec4(e.weight_decay), e.p, e.g);

@@ -1,4 +1,4 @@
-// Schedule-Free AdamW (Defazio et al. 2024, arXiv 2405.15682), in the form that keeps y, z and v. `params` is y, where
+// Schedule-Free AdamW (Defazio et al. 2024, arXiv 2405.15682), in the form that stores y, z and v. `params` is y, where
 // gradients are taken; the average x = (y - (1-beta1)*z)/beta1 is never stored.
 //
 //   v <- beta2*v + (1-beta2)*g*g;  u = g/(sqrt(v/(1-beta2^t)) + eps) + weight_decay*y;  r = lr*min(1, t/warmup)

@@ -1,4 +1,4 @@
-// Schedule-Free: params from y to the average x = (y - (1-beta1)*z)/beta1 = y + (1-beta1)/beta1*(y - z), where the
+// Schedule-Free: moves params from y to the average x = (y - (1-beta1)*z)/beta1 = y + (1-beta1)/beta1*(y - z), at which the
 // network is evaluated and saved.
 #import grid
 

@@ -3,8 +3,8 @@
 //
 //   lr_max <- max(lr_max, lr*min(1, t/warmup));  w = t^r * lr_max^power;  W <- W + w        Defazio et al. 2024, Algorithm 1
 //
-// What is kept is q = W/w, as q <- 1 + q * (w of the last update)/w: between updates of the same weight it counts, without
-// rounding. c = 0 as long as every rate was 0.
+// What is stored is q = W/w, as q <- 1 + q * (w of the last update)/w: with equal weights it counts updates, without rounding. c
+// = 0 as long as every rate was 0.
 #import report
 #import update
 

@@ -7,7 +7,7 @@
 //! wd_mode = { words = ["l2", "decoupled"], doc = "an L2 penalty, added to the gradient, or decay by lr * weight_decay" }
 //! [scalars]
 //! one_minus_momentum = "1 - momentum"
-// Signum: the sign of the momentum.
+// Signum: steps along the sign of the momentum.
 //
 //   g     <- g + weight_decay*p, decoupled: p <- p * (1 - lr*weight_decay)
 //   m     <- momentum*m + (1-momentum)*g

@@ -1,5 +1,5 @@
-// VeloGrad, 5 of 5. Decay, and every k-th update the lookahead, which blends in the new slow weights. One workgroup per
-// block.
+// VeloGrad, 5 of 5. Weight decay, and every k-th update the lookahead, which interpolates with the new slow weights. One
+// workgroup per block.
 //
 //   theta <- theta * (1 - a*lambda_t)
 //   slow  <- slow + alpha_slow*(theta - slow);  theta <- (1-alpha_interp)*theta + alpha_interp*slow

@@ -1,4 +1,4 @@
-// VeloGrad, 4 of 5. The adaptive decay of each tensor. One workgroup.
+// VeloGrad, 4 of 5. The adaptive weight decay of each tensor. One workgroup.
 //
 //   lambda_t = weight_decay * cap(l) * cap(||u||), or with DELTA cap(||rate*u||); GLOBAL: norms over all tensors;
 //   0 for a tensor that weight decay leaves out

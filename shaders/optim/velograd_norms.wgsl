@@ -1,4 +1,4 @@
-// VeloGrad, 1 of 5. Per block: sum of g*g and of g*g_prev. One workgroup per block.
+// VeloGrad, 1 of 5. Per block: the sums of g*g and of g*g_prev. One workgroup per block.
 #import reduce
 #import grid
 #import blocks

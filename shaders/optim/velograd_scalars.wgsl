@@ -1,5 +1,5 @@
-// VeloGrad, 2 of 5. From the blocks' sums to what each tensor is updated with, and the guard; with REPORTED, where the norm was
-// bounded before, guard and norm are in the report. One workgroup.
+// VeloGrad, 2 of 5. Computes from the blocks' sums the scalars of each tensor's update, and guards the update. With REPORTED,
+// the norm was clipped before, and norm and guard are in the report already. One workgroup.
 //
 //   l    <- beta2*l + (1-beta2)*loss                          loss average, no bias correction
 //   n    =  ||g||,  sim = <g,g_prev> / (n*||g_prev|| + eps)   0 at t = 1; per tensor, or GLOBAL: over all
@@ -26,7 +26,7 @@ fn cap(x: f32) -> f32 { return 1.0 / max(1.0, x + sizes.eps); }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(local_invocation_index) lane: u32) {
-    var mine = vec4<f32>(); // over this invocation's segments: g*g, g*g_prev, g_prev*g_prev
+    var mine = vec4<f32>(); // sums over this invocation's segments of g*g, g*g_prev, g_prev*g_prev
     for (var i = lane; i < sizes.segments; i += LANES) {
         var sum = vec4<f32>();
         for (var b = 0u; b < segments[i].blocks; b++) { sum += sums[segments[i].first_block + b]; }
@@ -60,7 +60,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         table[2u * i + 1u] = row;
         if !skip { memory[1u + i] = own.x; }
     }
-    // Written last: every invocation has read the old values above.
+    // This comes last, after every invocation has read the old values above.
     workgroupBarrier();
     storageBarrier();
     if lane == 0u {

@@ -1,4 +1,4 @@
-// VeloGrad, 3 of 5. m, v, g_prev and the step; per block the sum of u*u. One workgroup per block.
+// VeloGrad, 3 of 5. m, v, g_prev and the step, and per block the sum of u*u. One workgroup per block.
 //
 //   m <- beta1*m + (1-beta1)*s*g;  v <- beta2*v + (1-beta2)*(s*g)^2
 //   u =  m/(1-beta1^t) / (sqrt(v/(1-beta2^t)) + eps);  theta <- theta - rate*u
@@ -33,7 +33,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         let g = grads[i];
         previous[i] = g;
         let scaled = scale.x * g;
-        // b <- beta*b + (1-beta)*x, written so that 1 - beta is rounded once and beta not at all.
+        // b <- beta*b + (1-beta)*x, written so that 1 - beta is rounded once and beta is not rounded at all.
         let m_new = fma(vec4<f32>(sizes.one_minus_beta1), scaled - m[i], m[i]);
         let v_new = fma(vec4<f32>(sizes.one_minus_beta2), fma(scaled, scaled, -v[i]), v[i]);
         m[i] = m_new;

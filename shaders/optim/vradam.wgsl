@@ -25,7 +25,7 @@
 // Velocity-Regularized Adam (arXiv 2505.13196), Algorithm 1; pranavjv/vradam. The published CIFAR-10 setting is lr=0.0846
 // beta3=1.015 alpha1=29.
 fn measure(e: Element) -> vec3<f32> {
-    let m = average(e.m, at.one_minus_beta1, e.g); // the m that this update will bring
+    let m = average(e.m, at.one_minus_beta1, e.g); // the m of this update
     let x = select(m, e.g, NORM_OF_GRAD);
     return vec3(dot(x, x), 0.0, 0.0);
 }

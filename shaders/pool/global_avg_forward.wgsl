@@ -1,4 +1,4 @@
-// y[n][c] = mean over all pixels of x[pixel][n][c]. What comes behind is small: f32 even where maps are f16.
+// y[n][c] = mean over all pixels of x[pixel][n][c]. y is small, so it is f32 even if maps are f16.
 struct Sizes { n_c4: u32, pixels: u32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;

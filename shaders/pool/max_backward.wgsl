@@ -1,4 +1,4 @@
-// d_x[h,w] = sum of d_y over the windows whose winner is (h,w). Gathered, not scattered: no atomics, one fixed order.
+// d_x[h,w] = sum of d_y over the windows whose winner is (h,w). It gathers instead of scattering: no atomics, one fixed order.
 struct Sizes { n_c4: u32, w: u32, p: u32, q: u32, kernel: u32, stride: u32, pad: u32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
@@ -6,7 +6,7 @@ struct Sizes { n_c4: u32, w: u32, p: u32, q: u32, kernel: u32, stride: u32, pad:
 @group(0) @binding(2) var<storage, read> winner: array<vec4<u32>>;       // [p][q][n][c4]
 @group(0) @binding(3) var<storage, read_write> d_x: array<vec4<scalar>>; // [h][w][n][c4]
 
-// The first and one past the last window that covers coordinate h.
+// The first window that covers coordinate h, and one past the last.
 fn windows(h: u32, outputs: u32) -> vec2<u32> {
     let at = h + sizes.pad;
     let first = select(0u, (at - sizes.kernel) / sizes.stride + 1u, at >= sizes.kernel);

@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var w = max(w0, 0); w < min(w0 + i32(sizes.kernel), i32(sizes.w)); w++) {
             let pixel = u32(h) * sizes.w + u32(w);
             let value = vec4<f32>(x[pixel * sizes.n_c4 + i]);
-            // By bits, since a driver may assume that there are no NaNs; one that comes is kept, as in PyTorch.
+            // Found by its bits, since a driver may assume that there are no NaNs. A NaN wins, as in PyTorch.
             let nan = (bitcast<vec4<u32>>(value) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
             let better = (value > best) | nan | (at == vec4<u32>(0xffffffffu));
             best = select(best, value, better);

@@ -1,8 +1,9 @@
-// Dynamic loss scaling, at the end of an update: the scale it ran with into the report, then the scale of the next one.
+// Dynamic loss scaling, at the end of an update: writes the update's scale to the report, then computes the scale of the next
+// one.
 //
 //   a skipped update halves the scale, 2000 others in a row double it        torch.amp.GradScaler
 //
-// Unlike there the scale does not fall below 1, where the gradient is its own. One invocation.
+// Unlike there, the scale does not fall below 1, at which gradients are not scaled. One invocation.
 #import report
 #import scaler
 

@@ -1,10 +1,11 @@
-// What follows a normalization or a bias in the same pass: RELU, GELU, or neither.
+// The activation that follows a normalization or a bias in the same pass: RELU, GELU, or none.
 //
 //   relu(z) = max(z, 0)
 //   gelu(z) = z * P(z), P the distribution function of the normal distribution      Hendrycks, Gimpel 2016, arXiv 1606.08415
 //
-// P(-|z|) = erfc(|z| / sqrt 2) / 2 is a Chebyshev fit whose relative error is below 1.2e-7, one unit of f32's last place, for
-// every z (Press, Teukolsky, Vetterling, Flannery 1992, Numerical Recipes in C, 6.2): PyTorch's nn.GELU(), not its tanh form.
+// P(-|z|) = erfc(|z| / sqrt 2) / 2 is a Chebyshev approximation whose relative error is below 1.2e-7, one unit of f32's last
+// place, for every z (Press, Teukolsky, Vetterling, Flannery 1992, Numerical Recipes in C, 6.2): PyTorch's nn.GELU(), not its
+// tanh form.
 
 fn tail(z: vec4<f32>) -> vec4<f32> {
     let x = abs(z) * 0.7071067811865476;
@@ -22,7 +23,7 @@ fn tail(z: vec4<f32>) -> vec4<f32> {
 }
 
 fn activate(z: vec4<f32>) -> vec4<f32> {
-    if RELU { return select(z, vec4<f32>(), z <= vec4<f32>()); } // a NaN stays one
+    if RELU { return select(z, vec4<f32>(), z <= vec4<f32>()); } // a NaN stays a NaN
     if GELU {
         let outside = z * tail(z);
         return select(outside, z - outside, z > vec4<f32>());
@@ -30,7 +31,7 @@ fn activate(z: vec4<f32>) -> vec4<f32> {
     return z;
 }
 
-// d_z of a gradient d_y behind the activation of z: gelu'(z) = P(z) + z * exp(-z*z/2) / sqrt(2 pi).
+// The gradient of z from the gradient d_y of activation(z); gelu'(z) = P(z) + z * exp(-z*z/2) / sqrt(2 pi).
 fn activation_backward(z: vec4<f32>, d_y: vec4<f32>) -> vec4<f32> {
     if RELU { return select(vec4<f32>(), d_y, z > vec4<f32>()); }
     if GELU {

@@ -1,8 +1,8 @@
-// Sizes of a convolution, shared by its three passes, and the range of filter taps that meet the map.
+// Sizes of a convolution, shared by its three passes, and the ranges of filter taps that lie on the map.
 //
-// Activations are [pixel][image][channel]: at a fixed pixel they are a dense matrix of images by channels, and a
-// convolution is a sum of plain matrix products over (output pixel, tap) pairs. Pairs that lie in the padding are never
-// visited, so nothing is multiplied by a padded zero.
+// Activations are [pixel][image][channel]: at a fixed pixel they are a dense matrix of images by channels, and a convolution is
+// a sum of plain matrix products over (output pixel, tap) pairs. Pairs that lie in the padding are never visited, so nothing is
+// multiplied by a padded zero.
 struct Sizes {
     n: u32,       // images
     h: u32, w: u32, // input map
@@ -13,11 +13,11 @@ struct Sizes {
     stride: u32,
     pad: u32,
     first_r: u32, first_s: u32, // the first tap whose gradient is computed
-    live_r: u32, live_s: u32, // how many there are
+    live_r: u32, live_s: u32, // how many taps there are
     parts: u32,   // workgroups that share a sum
 }
 
-// A run of indices first, first + by, ... (count of them).
+// The indices first, first + by, ... (`count` of them).
 struct Run { first: u32, count: u32 }
 
 // Taps r of an output coordinate p with 0 <= p*stride + r - pad < h.
@@ -28,7 +28,7 @@ fn taps_of_output(p: u32, taps: u32, h: u32) -> Run {
     return Run(u32(first), u32(max(0, last - first)));
 }
 
-// Taps r of an input coordinate h that some output p = (h + pad - r) / stride < outputs uses; they step by the stride.
+// Taps r of an input coordinate h that some output p = (h + pad - r) / stride < outputs uses; they are `stride` apart.
 fn taps_of_input(h: u32, taps: u32, outputs: u32) -> Run {
     let at = i32(h + sizes.pad);
     let stride = i32(sizes.stride);

@@ -1,10 +1,10 @@
-// The forward pass of a convolution but for where its result goes: which pairs of tap and channels a workgroup adds up, and their
-// loads. The importing file supplies sizes, x, weight and store.
+// The forward pass of a convolution except for storing its result: the pairs of tap and channels that a workgroup adds up, and
+// their loads. The importing file supplies sizes, x, weight and store.
 #import conv
 #import gemm
 
 var<private> pixel: u32;
-var<private> output: u32; // the pixel's number through all parts
+var<private> output: u32; // the pixel's index, counted through all parts
 var<private> run_r: Run;
 var<private> run_s: Run;
 
@@ -33,7 +33,7 @@ fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> {
     return transpose(mat4x4<f32>(weight[at], weight[at + stride], weight[at + 2u * stride], weight[at + 3u * stride]));
 }
 
-// What the workgroup of this pixel, through all parts, adds up.
+// What the workgroup with index z adds up; z counts pixels through all parts.
 fn span_of(z: u32) -> Span {
     let pixels = sizes.p * sizes.q;
     let at = z % pixels;

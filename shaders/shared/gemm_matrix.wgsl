@@ -1,9 +1,9 @@
-// Matrix product on the device's cooperative matrices ("tensor cores"): f16 by f16, summed in f32. LANES = 256 invocations
-// compute 64 rows by 64 columns; A and B are staged 32 deep as f16, which rounds weights and no activation. 24 KiB of workgroup
-// memory; every subgroup has SUBGROUP invocations. `matrix` is matrix_8, matrix_16 or matrix_plain, TILE its size, and
+// Matrix product on the device's cooperative matrices ("tensor cores"): f16 by f16, accumulated in f32. LANES = 256 invocations
+// compute 64 rows by 64 columns; A and B are staged 32 deep as f16, which rounds weights but not activations. It uses 24 KiB of
+// workgroup memory; every subgroup has SUBGROUP invocations. `matrix` is matrix_8, matrix_16 or matrix_plain, TILE its size, and
 // STEPS = 32 / TILE.
 //
-// Sums over more than a stage are kept in registers: a cooperative matrix that a loop carries is wrong on some drivers.
+// Sums over several stages are kept in registers: a cooperative matrix that is carried through a loop is wrong on some drivers.
 //
 // The importing file supplies gemm_tap, load_a, load_b and store; see shaders/README.md, "The matrix cores".
 #import matrix
@@ -20,9 +20,10 @@ fn gemm(row0: u32, col0: u32, lane: u32, span: Span) {
     var c0 = vec4<f32>(); var c1 = vec4<f32>(); var c2 = vec4<f32>(); var c3 = vec4<f32>();
     let tx = lane % 16u;
     let ty = lane / 16u;
-    // The lower half of the invocations fetches a block of A each, the upper one of B: block column tx, four steps from `deep`.
+    // The lower half of the invocations fetches a block of A each, the upper half one of B: block column tx, four steps from
+    // `deep`.
     let deep = 4u * (ty % 8u);
-    let mine = ty * 256u + 4u * tx; // of the result, four rows and columns per invocation
+    let mine = ty * 256u + 4u * tx; // this invocation's four rows and columns of the result
     var first = span.k;
     for (var t = span.tap; t < span.tap_end; t++) {
         let tap = gemm_tap(t);
@@ -59,9 +60,9 @@ fn gemm(row0: u32, col0: u32, lane: u32, span: Span) {
     #end
 }
 
-// The sum of what the invocations of the same columns have.
+// The sum over the invocations that compute the same columns.
 fn sum_over_rows(lane: u32, value: vec4<f32>) -> vec4<f32> {
-    workgroupBarrier(); // the sum before has been read
+    workgroupBarrier(); // the previous sum has been read
     #unroll e 4
     tile_c[4u * lane + $eu] = value[$e];
     #end

@@ -1,6 +1,6 @@
-// Matrix product, barrier-free: a workgroup is one subgroup of LANES invocations and computes 4*LANES rows by
-// 4*LANES*COLS columns. Invocation `lane` loads rows 4*lane .. 4*lane+3 of A and shares each value by broadcast; it owns
-// the columns 4*(lane + LANES*j) .. +3 of every row. Fast where a load costs far more than arithmetic: software devices.
+// Matrix product without barriers: a workgroup is one subgroup of LANES invocations and computes 4*LANES rows by 4*LANES*COLS
+// columns. Invocation `lane` loads rows 4*lane .. 4*lane+3 of A and shares each value by broadcast; it computes the columns
+// 4*(lane + LANES*j) .. +3 of every row. This is fast where a load costs far more than arithmetic: on software devices.
 //
 // The importing file supplies gemm_tap, load_a, load_b and store; see shaders/README.md, "The matrix cores".
 #import span
@@ -46,7 +46,7 @@ fn gemm(row0: u32, col0: u32, lane: u32, span: Span) {
 
 const_assert ROWS == 4u * LANES;
 
-// The sum of what the invocations of the same columns have.
+// The sum over the invocations that compute the same columns, of which there is one.
 fn sum_over_rows(lane: u32, value: vec4<f32>) -> vec4<f32> { return value; }
 
 fn gemm_rows() -> u32 { return ROWS; }

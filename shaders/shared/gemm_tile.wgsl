@@ -1,6 +1,6 @@
-// Matrix product through workgroup memory: LANES invocations compute ROWS by COLS, each 4*ROWS_4 by 4*COLS_4 of them; A and B are
-// staged DEPTH deep, FETCHES blocks of 4x4 per invocation. WebGPU's core suffices: at most 16 KiB of workgroup memory, 256
-// invocations, no subgroups.
+// Matrix product through workgroup memory: LANES invocations compute ROWS by COLS, each 4*ROWS_4 by 4*COLS_4 of them; A and B
+// are staged DEPTH deep, FETCHES blocks of 4x4 per invocation. Every WebGPU device can run it: it needs at most 16 KiB of
+// workgroup memory, 256 invocations, and no subgroups.
 //
 // The importing file supplies gemm_tap, load_a, load_b and store; see shaders/README.md, "The matrix cores".
 #import span
@@ -65,7 +65,7 @@ fn gemm(row0: u32, col0: u32, lane: u32, span: Span) {
     #end
 }
 
-// Block `nth` of a step: those of A come first, side by side along the rows, then those of B along the columns.
+// Block `nth` of a step: first come those of A, side by side along the rows, then those of B along the columns.
 fn fetch(tap: Tap, row0: u32, col0: u32, nth: u32, k: u32, end: u32) -> mat4x4<f32> {
     if nth < BLOCKS_A {
         let deep = k + nth / (ROWS / 4u) * 4u;
@@ -91,9 +91,9 @@ fn stage(nth: u32, block: mat4x4<f32>) {
     }
 }
 
-// The sum of what the invocations of the same columns have.
+// The sum over the invocations that compute the same columns.
 fn sum_over_rows(lane: u32, value: vec4<f32>) -> vec4<f32> {
-    workgroupBarrier(); // the last step, or the sum before, has been read
+    workgroupBarrier(); // the last step, or the previous sum, has been read
     tile_a[lane] = value;
     workgroupBarrier();
     var sum = vec4<f32>();

@@ -1,4 +1,4 @@
-// Part of gemm_matrix: one tile of the result from the staged depth, by the invocations of one subgroup together.
+// Part of gemm_matrix: computes one tile of the result from the staged depth, by all invocations of one subgroup together.
 fn multiply(row: u32, col: u32, lane: u32) {
     var sum = MatrixC();
     #unroll s STEPS

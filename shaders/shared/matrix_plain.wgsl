@@ -1,5 +1,5 @@
-// The product of matrix_multiply in plain arithmetic, each invocation of a subgroup some elements: so that tests run the rest of
-// gemm_matrix on devices without cooperative matrices.
+// The product of matrix_multiply in plain arithmetic, where each invocation of a subgroup computes some elements, so that tests
+// can run the rest of gemm_matrix on devices without cooperative matrices.
 fn multiply(row: u32, col: u32, lane: u32) {
     for (var i = lane; i < TILE * TILE; i += SUBGROUP) {
         let at_a = row + i / TILE;

@@ -1,8 +1,8 @@
-// The grid of a product over several matrices in one dispatch, whatever their shapes: workgroups are numbered through the
-// tiles of matrix sizes.first, then of the next, up to sizes.last.
+// The grid of a product over several matrices of any shapes in one dispatch: workgroups are numbered through the tiles of matrix
+// sizes.first, then of the next, up to sizes.last.
 //
-// A workgroup beyond the last tile computes one outside the last matrix, which is not stored: a return before the product
-// would cost a software device more, which then masks every load behind it.
+// A workgroup beyond the last tile computes one outside the last matrix, which is not stored: a return before the product would
+// cost a software device more, since it then masks every load after it.
 //
 // The importing file supplies `matrices`, `sizes` and product_of(matrix): rows and columns of the result.
 #import matrices

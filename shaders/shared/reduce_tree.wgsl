@@ -1,4 +1,4 @@
-// Sum over the LANES invocations of a workgroup, by a tree in workgroup memory: always the same order, any device.
+// Sum over the LANES invocations of a workgroup, by a tree in workgroup memory: always in the same order, on any device.
 // Every invocation must call it and receives the sum.
 var<workgroup> reduce_memory: array<vec4<f32>, LANES>;
 

@@ -1,2 +1,2 @@
-// What a product is stored as: an activation.
+// The type in which a product is stored: that of an activation.
 alias result = scalar;

@@ -1,2 +1,2 @@
-// What a product is stored as: a part of a sum.
+// The type in which a product is stored: that of a partial sum.
 alias result = f32;

@@ -1,5 +1,5 @@
 // The grid of kernels that treat an activation as a matrix of rows (pixel, image) by channels: one invocation takes four
-// channels (c4) of one chunk of consecutive rows, so what depends on the channel alone is fetched once.
+// channels (c4) of one chunk of consecutive rows, so that values that depend on the channel alone are loaded once.
 #import grid
 
 struct Part { c4: u32, chunk: u32, first: u32, last: u32 } // rows first .. last-1; empty outside the matrix

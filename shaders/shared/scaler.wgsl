@@ -1,5 +1,5 @@
-// The scale of the loss's gradient under mixed precision, which keeps small gradients above f16's smallest number. It is a
-// power of two, kept as its exponent, so scaling and unscaling round nothing; all zeros, as in f32, is a scale of 1.
+// The loss scale of mixed precision, which keeps small gradients above f16's smallest number. It is a power of two, stored as
+// its exponent, so that scaling and unscaling do not round; all zeros, as in f32, mean a scale of 1.
 //
 // The importing file supplies `scaler`.
 struct Scaler {

@@ -1,7 +1,8 @@
-//! Whether a device's cooperative matrices are right, and worth it.
+//! Checks that a device's cooperative matrices are right, and faster than the core without them.
 //!
-//! Drivers claim the feature without fast hardware behind it, and some compute it wrongly. So it is asked for by
-//! `VELOGRAD_MATRIX=1` alone, and then tried on a convolution, forward and backward, before a network runs on it.
+//! Some drivers claim the feature without fast hardware behind it, and some compute it wrongly. So only
+//! `VELOGRAD_MATRIX=1` asks for it, and it is then tried on a convolution, forward and backward, before a network runs
+//! on it.
 
 use std::time::Duration;
 
@@ -18,25 +19,26 @@ use crate::{
     },
 };
 
-/// Whether cooperative matrices are used, and why not.
+/// Whether cooperative matrices are used, and if not, why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The device has none, or was not asked for them.
     Absent,
-    /// A result was out of its bounds.
+    /// A result was out of its bound.
     Wrong,
-    /// No faster than the core without.
+    /// The results are right, but no faster than with the core without them.
     Slow,
-    /// They are right and faster.
+    /// The results are right and faster.
     Taken,
 }
 
-/// The convolution that decides: several tiles every way, and all three passes.
+/// The convolution that decides: it has several tiles in every dimension, and all three passes.
 const CASE: Conv2dCase =
     Conv2dCase { input: [64, 4, 4, 64], conv: Conv2d { outputs: 64, kernel: 3, stride: 1, padding: 1 }, shared: false };
 
-/// Whether products of f16 activations should run on these cooperative matrices of the device: whether these compute a convolution within
-/// its bounds and faster than the core without. [`Verdict::Taken`] is for the caller to carry out, in the target of its plans.
+/// Decides whether products of f16 activations should run on these cooperative matrices of the device: whether they
+/// compute a convolution within its bounds, and faster than the core without them. If the verdict is
+/// [`Verdict::Taken`], the caller sets them in the target of its plans.
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot run the convolution at all.
@@ -55,7 +57,7 @@ pub async fn judge(gpu: &Gpu, matrix: Option<Matrix>) -> Result<Verdict> {
     Ok(if slow { Verdict::Slow } else { Verdict::Taken })
 }
 
-/// The shortest of ten runs.
+/// The time of the fastest of ten runs.
 async fn seconds(gpu: &Gpu, target: &Target) -> Result<Duration> {
     let runtime = Runtime::new(gpu, &[CASE.recording(target)], true).await?;
     let mut best = Duration::MAX;

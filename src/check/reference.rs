@@ -1,13 +1,13 @@
-//! Every operation of the trainer once more: naive, in f64, on the processor, written from the formulas.
+//! References of all operations of the trainer: naive, in f64, on the processor, written from the formulas.
 //!
-//! The kernel tests, `velograd selftest` and the benches compare against these functions. They are plain loops over
-//! slices with the indices spelled out, share no code with the shaders' host side, and are never made fast.
+//! The kernel tests, `velograd selftest` and the benches compare with these functions. They are plain loops over slices
+//! with the indices spelled out, share no code with the host side of the kernels, and are never made fast.
 //!
 //! Layouts are PyTorch's: activations `[n][c][h][w]`, convolution weights `[k][c][r][s]` (out, in, rows, columns),
 //! linear weights `[out][in]`.
 //!
-//! What is a sum comes back as a [`Sum`]: the value and the sum of the absolute values of its terms, from which a
-//! test derives how far a float32 result may be off.
+//! Where an operation sums, it returns a [`Sum`]: the value and the sum of the absolute values of its terms, from which
+//! a test derives how far a float32 result may be off.
 
 pub mod augment;
 pub mod batchnorm;
@@ -20,12 +20,12 @@ pub mod optim;
 pub mod pool;
 pub mod random;
 
-/// A tensor whose elements are sums, with what is needed to bound the rounding error of the same sums in float32.
+/// A tensor whose elements are sums, with what bounds the rounding error of the same sums in float32.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sum {
     /// The elements.
     pub value: Vec<f64>,
-    /// For every element the sum of the absolute values of its terms; where an element is more than one sum, the
+    /// For every element the sum of the absolute values of its terms; if an element is more than one sum, the
     /// first-order error amplification that the function's doc comment derives.
     pub magnitude: Vec<f64>,
     /// The largest number of terms that any element has.
@@ -77,7 +77,7 @@ fn expect_len(operand: &str, found: usize, expected: usize) {
 mod tests {
     use super::*;
 
-    /// Sums in float32, in order, of random terms: inside the bound with room to spare, and a lost term is outside.
+    /// Sums of random terms in float32, in order, are far inside the bound, and a sum that lacks a term is outside.
     #[test]
     fn float32_sums_are_within_the_bound_and_a_lost_term_is_not() {
         for terms in [1, 10, 1000, 30_000] {

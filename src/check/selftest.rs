@@ -1,9 +1,9 @@
-//! Every kernel against its f64 value on an open device: what `velograd selftest` and the tests run.
+//! Compares every kernel with its f64 reference on an open device: what `velograd selftest` and the tests run.
 //!
-//! A [`Case`] records one op of known size, names the buffers that go in and come out ([`Port`]) and says what should come
-//! out and how far off float32 may be ([`Expected`]). [`execute`] runs it in the worst surroundings: every buffer is filled
-//! with NaN, is longer than its contents, and activations do not share. What a kernel must not read would show as NaN, and
-//! what it must not write as a changed word.
+//! A [`Case`] records one op of known size, names the buffers of its inputs and outputs ([`Port`]) and says what should
+//! come out and how far off float32 may be ([`Expected`]). [`execute`] runs it under adverse conditions: every buffer
+//! is filled with NaN and is longer than its contents, and activations do not share memory. A value that a kernel must
+//! not read shows as a NaN, and a word that it must not write shows as changed.
 
 mod activation;
 mod batchnorm;
@@ -61,10 +61,10 @@ use port::Word;
 pub use port::{At, Port};
 pub use recipe::{ClipCase, DropoutCase, ScaleCase};
 
-/// How much to run.
+/// How many cases to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Each kernel at a size or two.
+    /// One or two sizes for each kernel.
     Short,
     /// The whole table, edges of every tile included.
     Full,
@@ -73,7 +73,7 @@ pub enum Depth {
 /// Values by port name, in PyTorch's order.
 pub type Data = BTreeMap<&'static str, Vec<f64>>;
 
-/// An op of known size, with its inputs and what should come of them.
+/// An op of known size, with its inputs and its expected outputs.
 pub trait Case {
     /// What distinguishes it from other cases of the op.
     fn name(&self) -> String;
@@ -83,39 +83,39 @@ pub trait Case {
         true
     }
 
-    /// Appends the op, and its backward pass where there is one; returns the buffers that matter.
+    /// Records the op, and its backward pass if there is one; returns the buffers to fill and to check.
     fn record(&self, t: &mut Tape) -> Vec<Port>;
 
-    /// The step's uniform.
+    /// The contents of the uniform `Step`.
     fn step(&self) -> Step {
         Step::default()
     }
 
-    /// Inputs, the same at every call, all exact in float32.
+    /// The inputs, the same at every call, all exact in float32.
     fn data(&self) -> Data;
 
-    /// Changes inputs, once they are rounded to what the buffers hold, whose effect rounding would decide.
+    /// Changes inputs, after they are rounded to what the buffers hold, where rounding would decide the result.
     fn settle(&self, data: &mut Data) {
         let _ = data;
     }
 
-    /// What a port holds before the last kernel adds to it, by port: under mixed precision that is rounded too.
+    /// What ports hold before the last kernel adds to them: under mixed precision that is rounded too.
     fn intermediate(&self, data: &Data) -> Data {
         let _ = data;
         Data::new()
     }
 
-    /// What should come out of these inputs.
+    /// What should come out for these inputs.
     fn expected(&self, data: &Data) -> Vec<Expected>;
 
-    /// What the benches time.
+    /// The recording that the benches time.
     fn recording(&self, target: &Target) -> Recording {
         let mut tape = Tape::new(target, self.training());
         self.record(&mut tape);
         tape.finish()
     }
 
-    /// Floating-point operations of all calls that count them; 0 for what moves bytes.
+    /// Floating-point operations of all calls that state them; 0 for an op that only moves bytes.
     fn flop(&self) -> f64 {
         self.recording(&Target::portable()).calls.iter().map(|call| call.flop).sum()
     }
@@ -130,34 +130,35 @@ pub struct Expected {
     pub value: Vec<f64>,
     /// How far off each element may be.
     pub bound: Vec<f64>,
-    /// Share of the elements that may be further off: only where the result jumps, as a rotated image does.
+    /// The share of elements that may be further off: only where the result is not continuous, as for a rotated image.
     pub exempt: f64,
 }
 
-/// Factor of [`Sum::bound`]: rounding errors that are independent stay within 4 standard deviations for all of the
-/// table's elements, and the cores' order of summation only makes them smaller.
+/// The factor of [`Sum::bound`]: independent rounding errors stay within 4 standard deviations for all elements of the
+/// table, and the order in which the cores add up only makes them smaller.
 const SPREAD: f64 = 4.0;
 
-/// Error of one float32 operation relative to its result, twice over: devices need not round to nearest.
+/// Relative error of one float32 operation, doubled because devices need not round to nearest.
 const EPS: f64 = f32::EPSILON as f64;
 
-/// The smallest normal float32: a device may flush what is smaller.
+/// The smallest normal float32: a device may flush smaller numbers to zero.
 const TINY: f64 = f32::MIN_POSITIVE as f64;
 
-/// Error of storing a number as f16, relative to it: half a unit of 11 digits. WGSL wants the nearest.
+/// Relative error of storing a number as f16: half a unit in the last of 11 binary digits. WGSL requires the nearest
+/// number.
 const EPS16: f64 = 1.0 / 2048.0;
 
-/// The smallest normal f16: as above.
+/// The smallest normal f16: a device may flush smaller numbers to zero.
 const TINY16: f64 = 1.0 / 16_384.0;
 
 impl Expected {
-    /// Values that the device can but copy.
+    /// Values that the device only copies, so that they must be exact.
     pub fn exact(port: &'static str, value: Vec<f64>) -> Self {
         let bound = vec![0.0; value.len()];
         Self { port, value, bound, exempt: 0.0 }
     }
 
-    /// Values that take `roundings` operations of their own magnitude.
+    /// Values that result from `roundings` operations on numbers of the same magnitude.
     pub fn rounded(port: &'static str, value: Vec<f64>, roundings: f64) -> Self {
         let bound = value.iter().map(|v| roundings * EPS * v.abs() + TINY).collect();
         Self { port, value, bound, exempt: 0.0 }
@@ -169,8 +170,8 @@ impl Expected {
         Self { port, value: sum.value.clone(), bound, exempt: 0.0 }
     }
 
-    /// Widens the bounds of a port that is stored as f16, after `before` was: each rounding is relative to what is stored. From
-    /// half a unit above the largest number on, the nearest is infinity.
+    /// Widens the bounds of a port that is stored as f16, first with the value `before` and then with the result: each
+    /// rounding is relative to the stored value. From half a unit above the largest f16 on, numbers become infinite.
     fn store_as_f16(&mut self, before: Option<&Vec<f64>>) {
         for (i, (value, bound)) in self.value.iter_mut().zip(&mut self.bound).enumerate() {
             if value.abs() >= 65_520.0 {
@@ -185,13 +186,13 @@ impl Expected {
         }
     }
 
-    /// What was there before, and a sum added to it.
+    /// A sum that is added to the values `before`.
     pub fn added(port: &'static str, before: &[f64], sum: &Sum) -> Self {
         Self::sum(port, &plus(before, sum))
     }
 }
 
-/// A sum with one more term per element.
+/// A sum with one more term for each element.
 fn plus(before: &[f64], sum: &Sum) -> Sum {
     Sum {
         value: sum.value.iter().zip(before).map(|(value, before)| value + before).collect(),
@@ -200,36 +201,37 @@ fn plus(before: &[f64], sum: &Sum) -> Sum {
     }
 }
 
-/// One kernel in one case.
+/// The result of one kernel in one case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Path below `shaders/`, or `guard words` for the memory that the case must leave alone.
+    /// Path below `shaders/`, or `guard words` for the memory that the case must not change.
     pub kernel: String,
     /// The kernel's constants and cores.
     pub form: String,
     /// The case's name.
     pub case: String,
-    /// Largest error divided by its bound, over all elements that the kernel wrote; words changed for `guard words`.
+    /// Largest error divided by its bound, over all elements that the kernel wrote; the number of changed words for
+    /// `guard words`.
     pub worst: f64,
     /// The bound where the error is largest.
     pub bound: f64,
-    /// Every element is within its bound.
+    /// Whether every element is within its bound.
     pub passed: bool,
 }
 
-/// Runs the table on the device: with portable kernels, with those the device is run with, and with the subgroup cores
-/// where its subgroups have one size. `progress` is called after each case of the table with the number of cases that are done and
-/// how many there are; the cases of the optimizers come after the last.
+/// Runs the table on the device: with the portable kernels, with those that the device normally uses, and with the
+/// subgroup cores if its subgroups have one size. `progress` is called after each case of the table with the numbers of
+/// cases that are done and of all; the cases of the optimizers come after the last.
 ///
 /// # Errors
-/// [`crate::error::Error::Device`] if the device cannot run a case at all; a wrong result is a row.
+/// [`crate::error::Error::Device`] if the device cannot run a case at all; a wrong result is not an error but a row.
 pub async fn run(gpu: &Gpu, depth: Depth, progress: &mut dyn FnMut(usize, usize)) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut cases: Vec<_> = table().into_iter().enumerate().collect();
     cases.retain(|(_, entry)| entry.short || depth == Depth::Full);
     let total = cases.len();
     for (done, (nth, entry)) in cases.into_iter().enumerate() {
-        // The first cases meet every variant, the others one by turns: each has sizes of its own to be wrong at.
+        // The short cases run in every variant, the others in every target and in one further variant, by turns.
         let all = variants(gpu);
         let some =
             if entry.short { all } else { targets(gpu).into_iter().chain([all[nth % all.len()].clone()]).collect() };
@@ -242,7 +244,7 @@ pub async fn run(gpu: &Gpu, depth: Depth, progress: &mut dyn FnMut(usize, usize)
     Ok(rows)
 }
 
-/// Runs the short cases with the kernels of `target`, those that training is to use, the first convolution in each form of
+/// Runs the short cases with the kernels of `target`, which training is to use, the first convolution in each form of
 /// `choices`, and the first case of one optimizer.
 ///
 /// # Errors
@@ -258,7 +260,7 @@ pub async fn assure(
     for entry in &short {
         rows.extend(compare(gpu, target, entry.case.as_ref()).await?);
     }
-    // Whether in two parts or in thirty, the kernels are the same.
+    // Two parts or thirty use the same kernels, so at most three are tried.
     let forms: BTreeSet<_> = choices.into_iter().map(|c| Choice { parts: c.parts.min(3), ..c }).collect();
     for form in forms {
         let forced = Target { forced: Some(form), ..target.clone() };
@@ -286,14 +288,15 @@ async fn compare(gpu: &Gpu, target: &Target, case: &dyn Case) -> Result<Vec<Row>
     Ok(execute(gpu, target, case, &data).await?.rows(&case.name(), &expected))
 }
 
-/// Runs one case in every precision with these targets, and those of cooperative matrices, as far as they change its kernels.
+/// Runs one case in every precision with these targets and with those of cooperative matrices, leaving out repeated
+/// kernels.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn check(gpu: &Gpu, case: &dyn Case, targets: &[Target]) -> Result<Vec<Row>> {
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
     for precision in precisions(gpu) {
-        // Targets that read the same numbers share the reference's work.
+        // Targets with the same inputs share the reference's work.
         let mut last: Option<(bool, Data, Vec<Expected>)> = None;
         for target in targets.iter().cloned().chain(matrix_targets(gpu)) {
             let target = target.with(precision);
@@ -317,7 +320,7 @@ pub async fn check(gpu: &Gpu, case: &dyn Case, targets: &[Target]) -> Result<Vec
     Ok(rows)
 }
 
-/// The inputs of a case in the target's precision, and what should come of them.
+/// The inputs of a case in the target's precision, and the expected outputs.
 pub fn truth(target: &Target, case: &dyn Case) -> (Data, Vec<Expected>) {
     let data = execute::inputs(target, case);
     let (half, before) = (execute::half_ports(target, case), case.intermediate(&data));
@@ -328,14 +331,14 @@ pub fn truth(target: &Target, case: &dyn Case) -> (Data, Vec<Expected>) {
     (data, expected)
 }
 
-/// The precisions that this device can run.
+/// The precisions that this device supports.
 pub fn precisions(gpu: &Gpu) -> Vec<Precision> {
     let mut precisions = vec![Precision::F32, Precision::Mixed];
     precisions.retain(|&precision| gpu.supports(precision).is_ok());
     precisions
 }
 
-/// The targets that this device can run, in f32.
+/// The targets that this device supports, in f32.
 pub fn targets(gpu: &Gpu) -> Vec<Target> {
     let mut targets = vec![Target::portable()];
     if !targets.contains(&gpu.target) {
@@ -350,7 +353,8 @@ pub fn targets(gpu: &Gpu) -> Vec<Target> {
     targets
 }
 
-/// The targets, and with each of their cores alone, sums in one part and in three: whatever a product may be given.
+/// The targets, and each of them with one core alone, and sums in one part and in three: every form that a product may
+/// get.
 pub fn variants(gpu: &Gpu) -> Vec<Target> {
     let mut variants = targets(gpu);
     for target in targets(gpu) {
@@ -362,8 +366,8 @@ pub fn variants(gpu: &Gpu) -> Vec<Target> {
     variants
 }
 
-/// Targets whose products of f16 activations run on the device's cooperative matrices, and on what stands in for those; their
-/// weights are rounded.
+/// Targets whose products of f16 activations run on the device's cooperative matrices, or on plain arithmetic in place
+/// of these; both round weights to f16.
 fn matrix_targets(gpu: &Gpu) -> Vec<Target> {
     if gpu.device.limits().max_compute_workgroup_storage_size < Matrix::MEMORY {
         return vec![];
@@ -373,7 +377,7 @@ fn matrix_targets(gpu: &Gpu) -> Vec<Target> {
     all.map(|matrix| Target { matrix: Some(matrix), ..Target::portable() }).collect()
 }
 
-/// Rows as a table with a line of summary.
+/// Rows as a table, with a summary in the last line.
 pub struct Table<'a>(pub &'a [Row]);
 
 impl fmt::Display for Table<'_> {
@@ -393,15 +397,15 @@ impl fmt::Display for Table<'_> {
     }
 }
 
-/// Exponent of the loss's scale in every case whose kernels know it.
+/// The exponent of the loss scale, in every case whose kernels use it.
 const SCALE_EXPONENT: u32 = 5;
 
-/// The words of that scale, for the port `scaler`.
+/// The loss scale as the words of the port `scaler`.
 fn scaler() -> Vec<f64> {
     vec![f64::from(SCALE_EXPONENT), 0.0, 0.0, 0.0]
 }
 
-/// A parameter's gradient from one of the scaled loss: without the scale.
+/// A parameter's gradient without the loss scale, from one with it.
 fn unscaled(mut sum: Sum) -> Sum {
     let inverse = 0.5_f64.powi(SCALE_EXPONENT as i32);
     sum.value.iter_mut().chain(&mut sum.magnitude).for_each(|v| *v *= inverse);

@@ -3,7 +3,7 @@
 use super::{CLASSES, Dataset, IMAGE_BYTES, MOST_IMAGES, Split};
 use crate::{error::Result, random::Rng};
 
-/// First word of the key of an epoch's order, to be unlike every other use of the run's seed.
+/// The first word of the key for an epoch's order, which no other use of the run's seed has.
 const SHUFFLE: u64 = 0x7368_7566_666c_6500;
 
 /// Images that go through the network together.
@@ -34,7 +34,7 @@ impl Batch {
         Ok(Self { images, labels, indices: indices.to_vec() })
     }
 
-    /// `n` images of noise, always the same, of all classes in turn: for benches and tests.
+    /// `n` images of noise, always the same, with labels that go through all classes in turn: for benches and tests.
     pub fn noise(n: u32) -> Self {
         let mut rng = Rng::new(5);
         let images = (0..n as usize * IMAGE_BYTES).map(|_| rng.u32() as u8).collect();
@@ -42,11 +42,11 @@ impl Batch {
     }
 }
 
-/// The indices of `len` images in the order of an epoch: shuffled from (seed, epoch), or that of the file for `None`.
-/// Each index comes exactly once.
+/// The indices of `len` images in the order of an epoch: shuffled from (seed, epoch), or in the order of the data set
+/// for `None`. Each index comes exactly once.
 ///
 /// # Panics
-/// If `len` is more than [`MOST_IMAGES`], which no dataset has.
+/// If `len` is more than [`MOST_IMAGES`], which no data set has.
 pub fn order(len: usize, shuffle: Option<(u64, u64)>) -> Vec<u32> {
     assert!(len <= MOST_IMAGES, "order: {len} images are more than an index can count");
     let mut order: Vec<u32> = (0..len as u32).collect();

@@ -1,4 +1,4 @@
-//! Validation images out of the training set, so that choices need not be made on the test images.
+//! Validation images held out of the training set, so that choices need not be made on the test images.
 
 use std::{path::Path, sync::Arc};
 
@@ -13,7 +13,7 @@ pub struct Holdout {
 }
 
 impl Holdout {
-    /// Holds `count` images out, drawn from `seed`; what remains keeps its order.
+    /// Holds out `count` images, drawn from `seed`; the rest keeps its order.
     ///
     /// # Errors
     /// [`Error::Config`] if nothing or everything would be held out.
@@ -27,7 +27,7 @@ impl Holdout {
             };
             return Err(Error::about("val_split", message, hint));
         }
-        // Epoch 0 is no epoch of training: its permutation serves nothing else.
+        // No epoch of training has the number 0, so its permutation is free for this use.
         let mut held_out = order(total, Some((seed, 0)));
         held_out.truncate(count);
         held_out.sort_unstable();
@@ -52,7 +52,7 @@ impl Dataset for Holdout {
         self.indices(split).len()
     }
 
-    /// The checksum of the whole set: which images are held out is a matter of count and seed.
+    /// The checksum of the whole set, since the choice of images depends on `count` and `seed` alone.
     fn checksum(&self) -> u32 {
         self.inner.checksum()
     }

@@ -1,14 +1,15 @@
 //! A built-in set: ten kinds of drawn shapes and textures, for when no files are at hand.
 //!
-//! It stands in for CIFAR-10 in a first run, in tests and in examples, so it has the same form and asks for the same
-//! thing: what is on the picture, whatever its colours, place, size and lean. Colours are drawn without regard to the
-//! class, the subject's always brighter than its background; place and size vary, so that a linear model on the pixels
-//! stays under 60 %, while a convolutional network learns the set in a few epochs. No class depends on left and right, and none changes when an
-//! image is turned by 15 degrees or shifted by 4 pixels, so the usual augmentation keeps the labels true.
+//! It stands in for CIFAR-10 in a first run, in tests and in examples, so it has the same form and asks the same
+//! question: what is in the picture, whatever its colours, place, size and tilt. Colours are drawn independently of the
+//! class, the subject's always brighter than the background's; place and size vary, so that a linear model on the
+//! pixels stays under 60 %, while a convolutional network learns the set in a few epochs. No class depends on left and
+//! right, and none changes when an image is turned by 15 degrees or shifted by 4 pixels, so the usual augmentation
+//! keeps the labels true.
 //!
-//! An image follows from (seed, split, index) alone: any number of threads may draw, in any order. Only additions,
+//! An image depends on (seed, split, index) alone, so any number of threads may draw, in any order. Only additions,
 //! multiplications, divisions and comparisons of `f64` are used, which IEEE 754 rounds alike everywhere, and no sine or
-//! cosine, which each platform's library rounds in its own way. So a seed stands for the same bytes on every machine.
+//! cosine, which each platform's library rounds in its own way. So a seed gives the same bytes on every machine.
 
 mod draw;
 
@@ -20,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// The name of the set.
 pub const NAME: &str = "shapes10";
-/// Most images that are drawn, 3 GB; they are held in memory.
+/// The most images that can be drawn: 3 GB, which are held in memory.
 pub const LARGEST_SET: usize = 1_000_000;
 /// The classes in the order of their labels.
 pub const CLASS_NAMES: [&str; CLASSES] = [
@@ -35,9 +36,9 @@ pub const CLASS_NAMES: [&str; CLASSES] = [
     "checkerboard",
     "dots",
 ];
-/// First word of the key of an image, to be unlike every other use of the run's seed.
+/// The first word of the key for an image, which no other use of the run's seed has.
 const DRAW: u64 = 0x6472_6177_0000_0000;
-/// Images that a thread takes at a time.
+/// The number of images that a thread takes at a time.
 const PORTION: usize = 64;
 
 /// How many images to draw.
@@ -45,7 +46,7 @@ const PORTION: usize = 64;
 pub struct Sizes {
     /// Images to learn from.
     pub train: usize,
-    /// Images to be judged on; may be 0.
+    /// Images to evaluate on; may be 0.
     pub test: usize,
 }
 
@@ -73,7 +74,7 @@ impl Shapes10 {
         Self::spread(seed, sizes, alone)
     }
 
-    /// Draws the same images on as many processor cores as `spread` has.
+    /// As [`Self::new`], on as many processor cores as `spread` uses.
     ///
     /// # Errors
     /// [`Error::Config`] without training images or with more than [`LARGEST_SET`].

@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc, vec::IntoIter};
 use super::{Batch, Dataset, Split};
 use crate::error::{Error, Result};
 
-/// A batch that may have to be waited for.
+/// The next batch, for which one may have to wait.
 pub type Next<'a> = Pin<Box<dyn Future<Output = Option<Result<Batch>>> + 'a>>;
 
 /// The batches of one pass over a data set.
@@ -14,22 +14,22 @@ pub trait Batches {
     fn next(&mut self) -> Next<'_>;
 }
 
-/// Reads a data set in batches: when they are asked for ([`Inline`]), or ahead of that.
+/// Reads a data set in batches, on demand ([`Inline`]) or ahead of time.
 pub trait Source {
     /// The data set.
     fn dataset(&self) -> &Arc<dyn Dataset>;
 
-    /// The samples of `split` that `order` names, `batch` at a time. The last batch has what is left and may be smaller.
+    /// The samples of `split` that `order` names, `batch` at a time. The last batch may be smaller.
     ///
     /// # Errors
-    /// [`Error::Config`] if `batch` is 0, or whatever keeps the reading from beginning.
+    /// [`Error::Config`] if `batch` is 0, or the reason why reading cannot begin.
     ///
     /// # Panics
     /// While reading, if `order` names a sample that `split` does not have.
     fn batches(&self, split: Split, order: Vec<u32>, batch: usize) -> Result<Box<dyn Batches>>;
 }
 
-/// Reads each batch where and when it is asked for.
+/// Reads each batch when it is asked for, on the thread that asks.
 #[derive(Clone)]
 pub struct Inline(pub Arc<dyn Dataset>);
 
@@ -61,7 +61,7 @@ impl Batches for Reading {
     }
 }
 
-/// An order cut into batches.
+/// Cuts an order into batches.
 ///
 /// # Errors
 /// [`Error::Config`] if `batch` is 0.

@@ -1,4 +1,4 @@
-//! What a set looks like in numbers: how many images of each class, and the mean and spread of each colour.
+//! What a set looks like in numbers: how many images of each class, and the mean and standard deviation of each colour.
 //!
 //! The sums are of whole numbers, so the result is exact and the same in any order of reading.
 
@@ -26,7 +26,7 @@ pub struct Summary {
 pub fn summary(dataset: &dyn Dataset, split: Split) -> Result<Summary> {
     let count = dataset.len(split);
     let mut per_class = [0; CLASSES];
-    // 2^32 images of 1,024 pixels of 255^2 stay below 2^58.
+    // Even 2^32 images of 1,024 pixels of 255^2 sum up to less than 2^58.
     let mut sums = [0u64; CHANNELS];
     let mut squares = [0u64; CHANNELS];
     let mut image = [0; IMAGE_BYTES];
@@ -40,7 +40,7 @@ pub fn summary(dataset: &dyn Dataset, split: Split) -> Result<Summary> {
     let pixels = (count * SIDE * SIDE).max(1) as f64;
     let mean = sums.map(|sum| sum as f64 / pixels / 255.0);
     let std = std::array::from_fn(|channel| {
-        // n * sum(x^2) - sum(x)^2 in whole numbers: no difference of nearly equal fractions.
+        // n * sum(x^2) - sum(x)^2 in whole numbers, which avoids the difference of nearly equal fractions.
         let n = (count * SIDE * SIDE) as u128;
         let spread = n * u128::from(squares[channel]) - u128::from(sums[channel]) * u128::from(sums[channel]);
         (spread as f64).sqrt() / pixels / 255.0

@@ -9,11 +9,11 @@ use crate::{
     program::{product::Matrix, target::Target},
 };
 
-/// What to install where no adapter, or none of the fast kind, was found.
+/// What to install if no adapter, or none that is fast, was found.
 pub const NO_ADAPTER: &str = "install a Vulkan driver: on Debian or Ubuntu `apt-get install mesa-vulkan-drivers libvulkan1` \
                           brings one for AMD and Intel GPUs, and lavapipe, which needs no GPU";
 
-/// What kind of machine an adapter drives, in the order of choice.
+/// The kind of hardware behind an adapter, in order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceKind {
@@ -21,15 +21,15 @@ pub enum DeviceKind {
     Discrete,
     /// A GPU that shares the processor's memory.
     Integrated,
-    /// A GPU that a virtual machine is given.
+    /// A GPU that a virtual machine provides.
     Virtual,
     /// The driver does not say, as in browsers.
     Other,
-    /// No GPU: a driver that computes on the processor.
+    /// No GPU: the driver computes on the processor.
     Software,
 }
 
-/// What an adapter says of itself.
+/// What an adapter reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Info {
     /// The adapter's name, which two adapters may share.
@@ -62,13 +62,13 @@ impl Info {
         }
     }
 
-    /// The adapter in one line, which tells it from another of the same name: its name, API, kind and driver.
+    /// The adapter in one line, which distinguishes it from others of the same name: its name, API, kind and driver.
     pub fn describe(&self) -> String {
         let Self { name, backend, kind, driver, .. } = self;
         format!("{name} ({backend}, {}, driver {driver})", kind.words())
     }
 
-    /// Whether the processor does the work. Software devices are correct and slow; some defaults differ there.
+    /// Whether the processor does the work. Software devices are correct but slow, and some defaults differ for them.
     pub fn is_software(&self) -> bool {
         self.kind == DeviceKind::Software
     }
@@ -94,10 +94,10 @@ impl fmt::Display for Info {
     }
 }
 
-/// What an adapter can do that not every one can.
+/// What some adapters can do and others cannot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Features {
-    /// Operations over the invocations of a subgroup.
+    /// Subgroup operations.
     pub subgroups: bool,
     /// Arithmetic in f16.
     pub f16: bool,
@@ -105,13 +105,13 @@ pub struct Features {
     pub timestamps: bool,
     /// Timestamps between the dispatches of a pass.
     pub timestamps_in_passes: bool,
-    /// Products of small matrices by a subgroup together.
+    /// Cooperative matrices: products of small matrices that a subgroup computes together.
     pub cooperative_matrices: bool,
 }
 
 /// One adapter of this machine, not opened yet.
 pub struct Adapter {
-    /// What it says of itself.
+    /// What it reports about itself.
     pub info: Info,
     /// What it can do.
     pub features: Features,
@@ -131,7 +131,7 @@ impl Adapter {
         Self { info: Info::new(&inner.get_info()), features, inner }
     }
 
-    /// The most that the adapter allows of each resource.
+    /// The largest limits that the adapter supports.
     pub fn limits(&self) -> wgpu::Limits {
         self.inner.limits()
     }
@@ -141,7 +141,7 @@ impl Adapter {
         target(&self.info, self.features.subgroups)
     }
 
-    /// The cooperative matrices that `gemm_matrix` could run on.
+    /// The largest cooperative matrices that `gemm_matrix` can use on this adapter, if it has any.
     pub(super) fn matrix(&self) -> Option<Matrix> {
         let ([least, most], memory) = (self.info.subgroup, self.limits().max_compute_workgroup_storage_size);
         let fixed = least == most && [8, 16, 32, 64].contains(&least);
@@ -158,10 +158,10 @@ impl Adapter {
     }
 }
 
-/// The adapters of this machine that compute, the one that would be chosen first.
+/// The adapters of this machine that can run compute shaders, the preferred one first.
 ///
-/// GL is asked last and, without `every`, only where there is nothing else: opening it without a display is slow and
-/// prints remarks of its own.
+/// GL is asked last and, without `every`, only if there is no other: opening it without a display is slow and
+/// prints messages.
 pub async fn adapters(every: bool) -> Vec<Adapter> {
     let mut adapters = of(wgpu::Backends::PRIMARY).await;
     if every || adapters.is_empty() {
@@ -173,7 +173,7 @@ pub async fn adapters(every: bool) -> Vec<Adapter> {
 async fn of(backends: wgpu::Backends) -> Vec<Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     descriptor.backends &= backends;
-    // In release builds wgpu validates indirect dispatches alone, which nothing here uses.
+    // This flag, the only one that release builds set by default, validates indirect dispatches, which nothing here uses.
     descriptor.flags.remove(wgpu::InstanceFlags::VALIDATION_INDIRECT_CALL);
     let found = wgpu::Instance::new(descriptor).enumerate_adapters(backends).await;
     let computes =
@@ -183,7 +183,7 @@ async fn of(backends: wgpu::Backends) -> Vec<Adapter> {
     adapters
 }
 
-/// The adapter to use: the first, or the one that `wanted` names by index or by part of its name.
+/// The index of the adapter to use: the first, or the one that `wanted` names by index or by part of its name.
 ///
 /// # Errors
 /// [`Error::Device`] if there is none, with what to install or what there is to choose from.
@@ -205,7 +205,7 @@ pub fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<usize> {
     })
 }
 
-/// The forms of kernels for an adapter that was opened with subgroups or without.
+/// The forms of kernels for an adapter that was opened with or without subgroups.
 pub(super) fn target(info: &Info, subgroups: bool) -> Target {
     let units = match info.kind {
         DeviceKind::Software => 1,
@@ -219,8 +219,8 @@ pub(super) fn target(info: &Info, subgroups: bool) -> Target {
     }
 }
 
-/// The size of the device's subgroups, if they all have one and the subgroup core is made for it: its accumulators grow with
-/// the square of the size.
+/// The device's subgroup size, if it is fixed and one that the subgroup core is made for: the core's accumulators grow
+/// with the square of the size.
 pub fn fixed_subgroup(info: &Info, subgroups: bool) -> Option<u32> {
     let [size, most] = info.subgroup;
     (subgroups && size == most && [4, 8, 16].contains(&size)).then_some(size)

@@ -27,42 +27,42 @@ use crate::{
 
 /// How a device is opened.
 pub struct Opening {
-    /// Shaders check bounds and loops at run time, which costs up to ten times the kernel.
+    /// Whether shaders check bounds and loops at run time, which makes kernels up to ten times slower.
     pub checked: bool,
-    /// f16 in shaders is used where the adapter has it.
+    /// Whether to use f16 in shaders if the adapter supports it.
     pub f16: bool,
-    /// Cooperative matrices are asked for; [`crate::check::cooperative::judge`] decides whether they are used.
+    /// Whether to ask for cooperative matrices; [`crate::check::cooperative::judge`] decides whether they are used.
     pub matrices: bool,
     /// Where the driver's compiled pipelines are kept from one start to the next.
     pub store: Option<Box<dyn PipelineStore>>,
-    /// How kernels are compiled several at a time.
+    /// How the compilation of kernels is spread over threads.
     pub spread: Spread,
 }
 
 impl Default for Opening {
-    /// No run-time checks, f16, no matrices, nothing kept, one kernel after the other.
+    /// No run-time checks, f16, no cooperative matrices, no store, and one kernel compiled after the other.
     fn default() -> Self {
         Self { checked: false, f16: true, matrices: false, store: None, spread: alone }
     }
 }
 
-/// Keeps what a driver has compiled, so that the next start need not compile it again. Vulkan alone has such data.
+/// Keeps what a driver has compiled, so that the next start need not compile it again. Only Vulkan provides such data.
 pub trait PipelineStore: Send + Sync {
-    /// What was kept for the device of this key, exactly as it was saved; `None` if nothing was, or it is damaged.
+    /// What was kept under this key, exactly as it was saved; `None` if nothing was, or if it is damaged.
     fn load(&self, key: &str) -> Option<Vec<u8>>;
-    /// Keeps the driver's data. That it cannot be kept is no fault: the next start is slower.
+    /// Keeps the driver's data. Failures are ignored, since they only make the next start slower.
     fn save(&self, key: &str, data: &[u8]);
 }
 
-/// An open device. Copies are handles of the same one.
+/// An open device. Clones are handles of the same device.
 #[derive(Clone)]
 pub struct Gpu(Arc<Shared>);
 
-/// What the handles of a device have in common.
+/// What the handles of a device share.
 pub struct Shared {
     /// Name, backend, driver.
     pub info: Info,
-    /// What of it is in use.
+    /// The features in use.
     pub features: Features,
     /// wgpu's device.
     pub device: wgpu::Device,
@@ -70,9 +70,9 @@ pub struct Shared {
     pub queue: wgpu::Queue,
     /// Which forms of kernels suit it.
     pub target: Target,
-    /// Cooperative matrices that it could run, if they were asked for.
+    /// The cooperative matrices that it can run, if they were asked for.
     pub matrix: Option<Matrix>,
-    /// Shaders check bounds and loops.
+    /// Whether shaders check bounds and loops.
     pub checked: bool,
     kernels: Mutex<HashMap<Spec, Arc<Kernel>>>,
     cache: Option<Cache>,
@@ -89,18 +89,18 @@ impl Deref for Gpu {
     }
 }
 
-/// Who is told of compiled kernels: how many of how many.
+/// A listener that is told how many kernels have been compiled, and of how many.
 type Compiling = Box<dyn Fn(usize, usize) + Send + Sync>;
 
-/// Kernels that are compiled at a time, at most: drivers gain little from more.
+/// The most kernels that are compiled at a time: drivers gain little from more.
 const COMPILERS: usize = 8;
 
-/// The driver's pipelines, and where they are kept.
+/// The driver's pipeline cache, and the store that keeps its data.
 struct Cache {
     pipelines: wgpu::PipelineCache,
     store: Box<dyn PipelineStore>,
     key: String,
-    /// Bytes that are kept already.
+    /// Bytes that the store holds already.
     saved: AtomicUsize,
 }
 
@@ -109,7 +109,8 @@ impl Cache {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
         }
-        // The driver's version is part of the key: an update starts anew instead of fighting over the old data.
+        // The driver's version is part of the key, so that an updated driver does not start from data that it would
+        // reject.
         let driver = crc32fast::hash(format!("{} {}", info.driver, info.driver_info).trim().as_bytes());
         let key = format!("{}_{driver:08x}", wgpu::util::pipeline_cache_key(info)?);
         let data = store.load(&key);
@@ -117,7 +118,7 @@ impl Cache {
         Some(Self { pipelines: pipeline_cache(device, data.as_deref()), store, key, saved })
     }
 
-    /// Hands the data over, if there are more than are kept.
+    /// Hands the data to the store if there are more than it holds.
     fn save(&self) {
         let Some(data) = self.pipelines.get_data() else { return };
         if data.len() > self.saved.swap(data.len(), Ordering::Relaxed) {
@@ -142,16 +143,16 @@ impl Fault {
     }
 }
 
-/// For a device that was taken away. A driver does not say why; these are the reasons there are.
+/// The hint for a lost device. Drivers give no reason; these are the possible ones.
 const LOST: &str = "the driver was reset, the device was unplugged or suspended, or a dispatch took too long (Windows ends \
                     those of more than two seconds, see TdrDelay); a smaller 'batch_size' makes them shorter, and \
                     `velograd selftest` tells whether the device is sound";
 
-/// For what a sound program on a sound driver does not do.
+/// The hint for errors that no correct program causes on a correct driver.
 const REPORT: &str =
     "this is a fault of velograd or of the driver: please report it, with what `velograd devices` prints";
 
-/// What is used where a device has it.
+/// Features that are used if a device has them.
 const USED: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::SHADER_F16)
     .union(wgpu::Features::PIPELINE_CACHE)
@@ -171,7 +172,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gpu {
-    /// Opens an adapter with all its limits, and what it has of the features in use here.
+    /// Opens an adapter with its largest limits, and with those of the features used here that it has.
     ///
     /// # Errors
     /// [`Error::Device`] if the driver refuses.
@@ -192,7 +193,8 @@ impl Gpu {
                 label: Some("velograd"),
                 required_features: used,
                 required_limits: adapter.limits(),
-                // Buffers are made once and live as long as the run: nothing is gained by generous blocks.
+                // Buffers are created once and live as long as the run, so allocating memory in large blocks would gain
+                // nothing.
                 memory_hints: wgpu::MemoryHints::MemoryUsage,
                 experimental_features: experimental(used),
                 ..Default::default()
@@ -202,7 +204,7 @@ impl Gpu {
         let faults = Arc::new(Mutex::new(Vec::new()));
         let (lost, fault) = (faults.clone(), faults.clone());
         device.set_device_lost_callback(move |_, message| {
-            // Before the others: that a buffer of a lost device is gone tells nobody anything.
+            // The loss comes before other faults, since those only say that buffers of the lost device are gone.
             let fault = Fault { text: format!("the device was lost: {message}"), hint: LOST, lost: true };
             locked(&lost).insert(0, fault);
         });
@@ -227,14 +229,15 @@ impl Gpu {
         Ok(Self(Arc::new(shared)))
     }
 
-    /// Has `listener` hear how many kernels of how many have been compiled, whenever several are. Only the first call counts.
+    /// Sets the listener that is told, while kernels are compiled, how many are done and of how many. Only the first
+    /// call counts.
     pub fn on_compile(&self, listener: impl Fn(usize, usize) + Send + Sync + 'static) {
         let _ = self.compiling.set(Box::new(listener));
     }
 
-    /// Makes the pipelines of all specs, several at a time; what is there already is kept.
+    /// Creates the missing pipelines of these specs, several at a time.
     pub fn compile<'s>(&self, specs: impl IntoIterator<Item = &'s Spec>) {
-        // Kernels of rules from outside come and go: those that nothing uses any more are not kept.
+        // Kernels of rules from outside are dropped once nothing uses them, since there is no end to such rules.
         locked(&self.kernels).retain(|spec, kernel| !spec.is_foreign() || Arc::strong_count(kernel) > 1);
         let mut missing: Vec<&Spec> = Vec::new();
         for spec in specs {
@@ -263,7 +266,7 @@ impl Gpu {
         Kernel::new(&self.device, self.checked, self.cache.as_ref().map(|cache| &cache.pipelines), spec)
     }
 
-    /// The pipeline of a spec, made at its first use.
+    /// The pipeline of a spec, created at its first use.
     pub fn kernel(&self, spec: &Spec) -> Arc<Kernel> {
         locked(&self.kernels).entry(spec.clone()).or_insert_with(|| Arc::new(self.make(spec))).clone()
     }
@@ -273,7 +276,7 @@ impl Gpu {
         locked(&self.kernels).len()
     }
 
-    /// Whether this device can run in a precision.
+    /// Checks that this device can run in a precision.
     ///
     /// # Errors
     /// [`Error::Device`] if its shaders have no f16 and the precision needs it.
@@ -285,13 +288,13 @@ impl Gpu {
         Ok(())
     }
 
-    /// Runs `wrong` wherever `spec` is asked for, as a driver would that compiles it wrong: for the tests that this is noticed.
+    /// Runs `wrong` wherever `spec` is asked for, as a faulty driver would, for tests that such a fault is noticed.
     pub fn miscompile(&self, spec: &Spec, wrong: &Spec) {
         let wrong = self.kernel(wrong);
         locked(&self.kernels).insert(spec.clone(), wrong);
     }
 
-    /// The fault behind something that failed: that the device is gone is heard of when it is asked the next time.
+    /// The fault behind a failed operation: the loss of a device is only reported when the device is polled.
     pub(super) fn behind(&self, failed: String) -> Error {
         let _ = self.device.poll(wgpu::PollType::Poll);
         match self.check() {
@@ -300,7 +303,7 @@ impl Gpu {
         }
     }
 
-    /// Whether the device has reported a fault since it was opened.
+    /// Checks that the device has reported no fault since it was opened.
     ///
     /// # Errors
     /// [`Error::Lost`] if the device is gone, [`Error::Device`] with what the driver or wgpu said first.
@@ -314,7 +317,7 @@ impl Gpu {
         }
     }
 
-    /// Bytes that the driver's allocator has handed out, where the backend can tell.
+    /// Bytes that the driver's allocator has handed out, if the backend reports them.
     pub fn allocated_bytes(&self) -> Option<u64> {
         self.device.generate_allocator_report().map(|r| r.total_allocated_bytes)
     }

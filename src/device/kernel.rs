@@ -10,7 +10,7 @@ use crate::program::{
 
 /// A compiled kernel.
 pub struct Kernel {
-    /// Name and choices; the prefix of every error about it.
+    /// Name and options; the prefix of every error about it.
     pub name: String,
     /// wgpu's pipeline.
     pub pipeline: wgpu::ComputePipeline,
@@ -23,7 +23,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Links and compiles, with run-time checks of bounds and loops or without, which a rule from outside always has; `cache` has what the driver compiled before.
+    /// Links and compiles a kernel. `checked` adds run-time checks of bounds and loops, which a rule from outside
+    /// always has; `cache` holds what the driver has compiled before.
     pub(super) fn new(device: &wgpu::Device, checked: bool, cache: Option<&wgpu::PipelineCache>, spec: &Spec) -> Self {
         let checked = checked || spec.is_foreign();
         let linked = shader::link(spec);
@@ -46,10 +47,10 @@ impl Kernel {
         Self { name, pipeline, storage: linked.storage, sizes: linked.sizes, step }
     }
 
-    /// Checks what a call gives against what the WGSL declares.
+    /// Checks the arguments of a call against what the WGSL declares.
     ///
     /// # Panics
-    /// Naming both sides where they differ.
+    /// If they differ, with both.
     pub fn check(&self, given: &[(Access, Dtype)], sizes: &[(Cow<'static, str>, Size)]) {
         let name = &self.name;
         let declared: Vec<String> = self.storage.iter().map(|b| format!("{} ({:?})", b.name, b.access)).collect();

@@ -1,18 +1,18 @@
-//! From the device's memory to the host's: the one place that waits for the device.
+//! Copies from the device's memory to the host: the only place that waits for the device.
 //!
-//! On a desktop the future polls the device itself, so that any executor will do; in a browser the event loop calls it back.
+//! On a desktop the future polls the device itself, so that any executor will do; in a browser the event loop wakes it.
 
 use futures_channel::oneshot;
 
 use super::Gpu;
 use crate::error::{Error, Result};
 
-/// A place on the host for a copy of device memory, which can be used again once the copy has landed.
+/// A buffer on the host for copies of device memory, which can be used again once a copy has arrived.
 pub struct Readback {
     buffer: wgpu::Buffer,
 }
 
-/// A submission, for waiting until it is done.
+/// A submission, on which one can wait.
 #[derive(Clone)]
 pub struct Submitted(pub(super) wgpu::SubmissionIndex);
 
@@ -23,7 +23,7 @@ pub struct Landing {
 }
 
 impl Readback {
-    /// A place for so many bytes, a multiple of 4.
+    /// A buffer of `bytes` bytes, a multiple of 4.
     pub fn new(gpu: &Gpu, bytes: u64) -> Self {
         let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("read-back"),
@@ -34,21 +34,21 @@ impl Readback {
         Self { buffer }
     }
 
-    /// Records the copy of as many bytes as have room here.
+    /// Records a copy of as many bytes as the buffer holds.
     pub(super) fn copy(&self, encoder: &mut wgpu::CommandEncoder, from: &wgpu::Buffer, offset: u64) {
         encoder.copy_buffer_to_buffer(from, offset, &self.buffer, 0, self.buffer.size());
     }
 
-    /// Asks for the copy that was part of a submission.
+    /// Asks for the copy that `submitted` makes to this buffer.
     pub fn landing(&self, submitted: Submitted) -> Landing {
         let (sender, mapped) = oneshot::channel();
         self.buffer.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-            let _ = sender.send(result); // nobody listens any more where a run was given up
+            let _ = sender.send(result); // nobody listens any more if the run was given up
         });
         Landing { submitted, mapped }
     }
 
-    /// Waits for a copy and returns its first values: as many whole ones as there is room for.
+    /// Waits for a copy and returns its values, as many whole ones as the buffer holds.
     ///
     /// # Errors
     /// As [`Gpu::check`].
@@ -72,7 +72,7 @@ impl Readback {
 }
 
 impl Gpu {
-    /// On a desktop, blocks until a submission is done and whoever asked for its copies has been called.
+    /// On a desktop, blocks until a submission is done and the callbacks of its copies have run.
     #[cfg(not(target_family = "wasm"))]
     fn done(&self, submitted: Submitted) -> Result<()> {
         let polled = self.device.poll(wgpu::PollType::Wait { submission_index: Some(submitted.0), timeout: None });
@@ -110,7 +110,7 @@ impl Gpu {
     }
 }
 
-/// What a scope of errors has caught, as an error about memory.
+/// The error for memory that could not be allocated, from what an error scope has caught.
 pub(super) fn out_of_memory(gpu: &Gpu, bytes: u64, error: &wgpu::Error) -> Error {
     let hint = "a smaller 'batch_size' or 'width' needs less";
     Error::device(format!("{}: {bytes} bytes do not fit: {error}", gpu.info.name), hint)

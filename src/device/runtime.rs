@@ -1,4 +1,5 @@
-//! Recordings on a device: buffers allocated once, bind groups made once, then replayed.
+//! Recordings on a device: buffers are allocated and bind groups created once, and the dispatches encoded again and
+//! again.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
@@ -13,10 +14,10 @@ use crate::{
     },
 };
 
-/// Spacing of the `Sizes` of two calls in their common buffer: WebGPU's guaranteed uniform alignment.
+/// Distance between the `Sizes` of two calls in their common buffer: the alignment of uniforms that WebGPU guarantees.
 const SIZES_STRIDE: u64 = 256;
 
-/// Some dispatches of a program: its index, and which.
+/// A range of the dispatches of a program: the program's index, and the range.
 pub type Stretch = (usize, Range<usize>);
 
 /// One dispatch of a program.
@@ -24,16 +25,16 @@ pub struct Dispatch {
     kernel: Arc<Kernel>,
     group: wgpu::BindGroup,
     grid: [u32; 3],
-    /// Where in the network.
+    /// The place in the network.
     pub label: String,
-    /// Operations, and ten for each byte that its arguments span: roughly in proportion to its time.
+    /// Floating-point operations plus ten times the bytes of its arguments: roughly proportional to its time.
     pub work: f64,
     /// What it reads and writes.
     pub arguments: Vec<Argument>,
 }
 
 impl Dispatch {
-    /// Kernel and choices.
+    /// The kernel's name and options.
     pub fn kernel(&self) -> &str {
         &self.kernel.name
     }
@@ -43,11 +44,11 @@ impl Dispatch {
 pub struct Argument {
     /// The variable in WGSL.
     pub binding: Binding,
-    /// Where it lives.
+    /// The buffer that holds it.
     pub buffer: wgpu::Buffer,
-    /// First byte there.
+    /// Its first byte in the buffer.
     pub offset: u64,
-    /// Bytes that belong to it.
+    /// Its length in bytes.
     pub bytes: u64,
 }
 
@@ -68,7 +69,7 @@ pub struct Runtime {
     pub planned_bytes: u64,
 }
 
-/// Bytes and calls of recordings that would run together, before anything is allocated.
+/// Bytes that recordings need together: their buffers and uniforms. Nothing has to be allocated for this.
 pub fn planned_bytes(recordings: &[Recording], plan: &Plan) -> u64 {
     let calls: usize = recordings.iter().map(|r| r.calls.len()).sum();
     persistent(recordings).values().sum::<u64>() + plan.bytes() + calls as u64 * SIZES_STRIDE + STEP_BYTES
@@ -83,7 +84,7 @@ fn persistent(recordings: &[Recording]) -> BTreeMap<&BufferKind, u64> {
     buffers
 }
 
-/// Whether the device can bind every buffer and dispatch every grid.
+/// Checks that the device can bind every buffer and dispatch every grid.
 ///
 /// # Errors
 /// [`Error::Device`] naming the limit and what exceeds it.
@@ -103,14 +104,15 @@ pub fn fits(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Whether there is memory for every buffer now, which no device tells beforehand: allocates them all for a moment.
+/// Checks that there is memory for every buffer, by allocating them all for a moment: no device reports its free
+/// memory.
 ///
 /// # Errors
 /// [`Error::Device`] as [`fits`], and where there is not enough memory left.
 pub async fn has_room(gpu: &Gpu, recordings: &[Recording], plan: &Plan) -> Result<()> {
     fits(gpu, recordings, plan)?;
     drop(Buffers::new(gpu, recordings, plan).await?);
-    gpu.wait().await // only then is the memory given back
+    gpu.wait().await // the memory is not given back before
 }
 
 /// The memory of several programs.
@@ -147,7 +149,7 @@ fn storage(gpu: &Gpu, label: &str, bytes: u64) -> wgpu::Buffer {
 }
 
 impl Runtime {
-    /// Allocates and compiles. `share` lets activations share buffers; without it each has its own.
+    /// Allocates buffers and compiles kernels. `share` lets activations share buffers; without it each has its own.
     ///
     /// # Errors
     /// [`Error::Device`] if something does not fit or the driver refuses.
@@ -155,7 +157,7 @@ impl Runtime {
         Self::with_plan(gpu, recordings, Plan::new(recordings, share)).await
     }
 
-    /// As [`Self::new`], with buffers as planned; a caller may have made them larger.
+    /// As [`Self::new`], with a plan that the caller made, and in which buffers may be larger than needed.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -203,7 +205,7 @@ impl Runtime {
         kernel.storage.iter().zip(&call.args).map(argument).collect()
     }
 
-    /// The buffer of a slot and its first byte there.
+    /// The buffer that a slot lies in, and the slot's first byte there.
     fn place(&self, index: usize, recording: &Recording, slot: &Slot) -> (&wgpu::Buffer, u64) {
         match slot {
             Slot::Tensor(t) => (self.tensor(index, *t), 0),
@@ -269,7 +271,7 @@ impl Runtime {
         &self.programs[index].dispatches
     }
 
-    /// The buffers that activations share.
+    /// The pool of buffers that hold the activations.
     pub fn activations(&self) -> &[wgpu::Buffer] {
         &self.buffers.pool
     }
@@ -287,17 +289,17 @@ impl Runtime {
         self.buffers.persistent.get(kind).unwrap_or_else(|| panic!("no recording mentions a buffer `{kind}`"))
     }
 
-    /// What the persistent buffers hold, in order.
+    /// The kinds of the persistent buffers, in order.
     pub fn kinds(&self) -> impl Iterator<Item = &BufferKind> {
         self.buffers.persistent.keys()
     }
 
-    /// Where a tensor of a recording lives.
+    /// The buffer that a tensor of a recording lives in.
     pub fn tensor(&self, index: usize, tensor: Tensor) -> &wgpu::Buffer {
         &self.buffers.pool[self.plan.buffer(index, tensor).expect("a call mentions the tensor")]
     }
 
-    /// Overwrites the start of a buffer before the next submission.
+    /// Overwrites the start of a buffer before the next submission runs.
     pub fn write<T: bytemuck::NoUninit>(&self, buffer: &wgpu::Buffer, values: &[T]) {
         let bytes: &[u8] = bytemuck::cast_slice(values);
         if bytes.len().is_multiple_of(4) {

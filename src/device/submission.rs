@@ -1,4 +1,4 @@
-//! Work for the device, put together and handed over in one go. Handing over never waits.
+//! Work for the device, put together and submitted at once. Submitting never waits.
 
 use super::{
     readback::{Readback, Submitted},
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::error::Result;
 
-/// Work that has not been handed over yet. What is written to buffers meanwhile comes before it.
+/// Work that has not been submitted yet. What the host writes to buffers in the meantime takes effect before it.
 #[must_use = "nothing happens before `submit`"]
 pub struct Submission<'a> {
     runtime: &'a Runtime,
@@ -14,12 +14,12 @@ pub struct Submission<'a> {
 }
 
 impl Submission<'_> {
-    /// Zeros in a whole buffer.
+    /// Fills a whole buffer with zeros.
     pub fn clear(&mut self, buffer: &wgpu::Buffer) {
         self.encoder.clear_buffer(buffer, 0, None);
     }
 
-    /// Zeros in the first bytes of a buffer, a multiple of 4.
+    /// Fills the first `bytes` bytes of a buffer, a multiple of 4, with zeros.
     pub fn clear_start(&mut self, buffer: &wgpu::Buffer, bytes: u64) {
         self.encoder.clear_buffer(buffer, 0, Some(bytes));
     }
@@ -29,18 +29,18 @@ impl Submission<'_> {
         self.encoder.copy_buffer_to_buffer(from, 0, to, 0, from.size());
     }
 
-    /// Runs dispatches, one after the other, in one pass.
+    /// Runs dispatches, one after the other, in one compute pass.
     pub fn run(&mut self, work: &[Stretch]) {
         let mut pass = self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         work.iter().for_each(|stretch| self.runtime.encode(stretch, &mut pass));
     }
 
-    /// Copies from byte `offset` of a buffer to the host, as much as has room there.
+    /// Copies from byte `offset` of a buffer to the host, as much as `to` holds.
     pub fn read_back(&mut self, from: &wgpu::Buffer, offset: u64, to: &Readback) {
         to.copy(&mut self.encoder, from, offset);
     }
 
-    /// Hands the work over.
+    /// Submits the work.
     pub fn submit(self) -> Submitted {
         Submitted(self.runtime.gpu.queue.submit([self.encoder.finish()]))
     }

@@ -10,14 +10,14 @@ use super::{
 };
 use crate::error::Result;
 
-/// Dispatches timed in one submission: a query set holds at most 4,096 timestamps.
+/// Dispatches that are timed in one submission: a query set holds at most 4,096 timestamps.
 const AT_ONCE: usize = 2048;
 
 /// Runs program `index` once and returns the seconds of each of its dispatches; `None` where the device has no
 /// timestamps (some browsers).
 ///
 /// Where timestamps are possible inside a pass, the dispatches follow each other as in training. Elsewhere (Apple GPUs)
-/// each gets a pass of its own, which costs more around it than it takes away from it.
+/// each gets a pass of its own, so that there may be more time between them than in training.
 ///
 /// # Errors
 /// As [`Gpu::wait`](super::Gpu::wait).
@@ -28,7 +28,7 @@ pub async fn dispatch_seconds(runtime: &Runtime, index: usize) -> Result<Option<
     in_passes(runtime, index, !runtime.gpu.features.timestamps_in_passes).await.map(Some)
 }
 
-/// As [`dispatch_seconds`], with a pass for each dispatch (`apart`) or one for all.
+/// As [`dispatch_seconds`], with a pass for each dispatch (`apart`) or one pass for all.
 ///
 /// # Errors
 /// As [`Gpu::wait`](super::Gpu::wait).
@@ -41,8 +41,8 @@ pub async fn in_passes(runtime: &Runtime, index: usize, apart: bool) -> Result<V
     Ok(seconds)
 }
 
-/// Seconds that program `index` takes on the device: of its dispatches, or where there are no timestamps of the whole
-/// submission.
+/// Seconds that program `index` takes: the sum over its dispatches on the device or, without timestamps, the time until
+/// the whole submission is done.
 ///
 /// # Errors
 /// As [`Gpu::wait`](super::Gpu::wait).
@@ -56,7 +56,8 @@ pub async fn program_seconds(runtime: &Runtime, index: usize) -> Result<f64> {
 }
 
 async fn some(runtime: &Runtime, index: usize, range: Range<usize>, apart: bool) -> Result<Vec<f64>> {
-    // Before and after each dispatch; inside one pass the end of one is the beginning of the next.
+    // A timestamp is taken before and after each dispatch; inside one pass, the end of one is the beginning of the
+    // next.
     let gpu = &runtime.gpu;
     let queries = if apart { 2 * range.len() as u32 } else { range.len() as u32 + 1 };
     let set = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {

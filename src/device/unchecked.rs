@@ -1,7 +1,7 @@
-//! What wgpu cannot check and asks to be answered for: all of the crate's `unsafe`.
+//! The calls that wgpu cannot check, for whose safety the caller answers: all `unsafe` code of the library.
 #![allow(unsafe_code, reason = "each call says why it is sound")]
 
-/// A shader without run-time checks of bounds and loops, which cost up to ten times the kernel.
+/// A shader without the run-time checks of bounds and loops, which make kernels up to ten times slower.
 pub(super) fn trusted_module(
     device: &wgpu::Device,
     descriptor: wgpu::ShaderModuleDescriptor<'_>,
@@ -12,16 +12,17 @@ pub(super) fn trusted_module(
     unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
 }
 
-/// The driver's cache of pipelines, with what an earlier run saved.
+/// The driver's pipeline cache, filled with what an earlier run saved.
 pub(super) fn pipeline_cache(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
-    // SAFETY: the data are those that `get_data` of a cache gave, under a checksum, in a file whose name holds adapter and
-    // driver; wgpu and the driver compare their headers too, and with `fallback` start an empty cache where they differ.
+    // SAFETY: the data come from `get_data` of such a cache, are protected by a checksum, and lie in a file whose name
+    // states adapter and driver; wgpu and the driver compare their headers too, and with `fallback` start an empty
+    // cache if they differ.
     unsafe {
         device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor { label: Some("velograd"), data, fallback: true })
     }
 }
 
-/// Leave to use the experimental one among `features`, where it is there.
+/// Permission to use the experimental feature among `features`, if there is one.
 pub(super) fn experimental(features: wgpu::Features) -> wgpu::ExperimentalFeatures {
     if features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
         // SAFETY: one experimental feature is used, and only where `Opening::matrices` asks for it; the command line computes with it only

@@ -1,10 +1,10 @@
-//! Hints of errors: "did you mean ...?", the known name nearest to one that is not known; and paths in commands to be copied.
+//! Parts of hints: the known name nearest to an unknown one ("did you mean ...?"), and paths in commands that the user
+//! may copy.
 
 use std::path::Path;
 
-/// The candidate that takes the fewest insertions, deletions and replacements of a character to reach from `name`
-/// (Levenshtein's distance, letters of either case being equal); the first of several. `None` if even that one
-/// shares too little with `name` to be what was meant: more than half of the longer word would have to change.
+/// The candidate with the smallest Levenshtein distance from `name`, ignoring case; the first of several. `None` if
+/// more than half of the longer word would have to change, since that is hardly what was meant.
 ///
 /// ```
 /// use velograd::error::suggest::nearest;
@@ -22,14 +22,14 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     closest.filter(|&(distance, longer, _)| 2 * distance <= longer).map(|(.., candidate)| candidate)
 }
 
-/// "did you mean `lr`? there are lr, momentum": the hint of an error about a name that is not known.
+/// The hint of an error about an unknown name, e.g. "did you mean `lr`? there are lr, momentum".
 pub fn hint(name: &str, candidates: &[&str]) -> String {
     let meant =
         nearest(name, candidates.iter().copied()).map_or(String::new(), |near| format!("did you mean `{near}`? "));
     format!("{meant}there are {}", candidates.join(", "))
 }
 
-/// A path as one word of a shell, for a command to be copied.
+/// A path as one word of a shell, quoted where it has to be.
 ///
 /// ```
 /// use velograd::error::suggest::shell_word;

@@ -1,4 +1,4 @@
-//! What a device can do at most, measured: the rates against which a kernel is judged.
+//! What a device can do at most, as measured: the rates with which a kernel is compared.
 
 use web_time::Instant;
 
@@ -13,32 +13,32 @@ use crate::{
 pub struct Ceilings {
     /// Bytes read and written per second by a kernel that copies vec4 by vec4.
     pub bytes_per_second: f64,
-    /// Operations per second of f32 multiply-adds in registers, two each.
+    /// Floating-point operations per second of f32 multiply-adds in registers, two per multiply-add.
     pub flop_per_second: f64,
-    /// Seconds between two dispatches that do nothing to speak of, in one pass.
+    /// Seconds from one dispatch to the next in one pass, if the dispatches do almost nothing.
     pub dispatch_seconds: f64,
 }
 
-/// Bytes of the copied buffer: more than caches hold, within every device's binding limit.
+/// Bytes of the copied buffer: more than caches hold, and less than any device's binding limit.
 const COPY_BYTES: u32 = 64 << 20;
 
-/// Workgroups of 64 invocations that multiply and add, and operations of an invocation and turn.
+/// Workgroups of 64 invocations that multiply and add, and operations per invocation and turn.
 const FMA_GROUPS: u32 = 4096;
 const FMA_PER_TURN: f64 = 1024.0;
 
-/// Dispatches of the last measurement.
+/// The number of dispatches by which the time of one is measured.
 const DISPATCHES: u32 = 256;
 
 /// Rounds of each measurement; the fastest counts.
 const ROUNDS: usize = 5;
 
 impl Ceilings {
-    /// Measures; about a second on a software device, a few milliseconds on a GPU.
+    /// Measures the rates, in about a second on a software device and a few milliseconds on a GPU.
     ///
     /// # Errors
     /// A fault of the device, or [`Error::Device`] if it copies wrongly.
     pub async fn measure(gpu: &Gpu) -> Result<Self> {
-        // A turn more or less costs a GPU nothing, and two cores a second.
+        // On a GPU more turns take hardly any time; on two cores they would take seconds.
         let turns = if gpu.info.is_software() { 16 } else { 512 };
         let recordings = recordings(&gpu.target, turns);
         let runtime = Runtime::new(gpu, &recordings, true).await?;
@@ -63,13 +63,13 @@ impl Ceilings {
         })
     }
 
-    /// Seconds that moving `bytes` and computing `flop` takes at least.
+    /// The least time in seconds that moving `bytes` and computing `flop` can take.
     pub fn floor(&self, bytes: f64, flop: f64) -> f64 {
         (bytes / self.bytes_per_second).max(flop / self.flop_per_second)
     }
 }
 
-/// A long copy, `turns` of multiply-adds, and many short copies.
+/// The three measurements: a long copy, `turns` of multiply-adds, and many short copies.
 pub fn recordings(target: &Target, turns: u32) -> [Recording; 3] {
     [copy(target, 1, COPY_BYTES / 16), fma(target, turns), copy(target, DISPATCHES, 256)]
 }

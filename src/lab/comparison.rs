@@ -17,7 +17,7 @@ use crate::{
     training::{EpochRow, loss_variance},
 };
 
-/// What is compared, one column each.
+/// A quantity that is compared; it has a column in the table.
 struct Column {
     key: &'static str,
     title: &'static str,
@@ -25,7 +25,7 @@ struct Column {
     of: fn(&[EpochRow]) -> Option<f64>,
 }
 
-/// A number of a run's last epoch, or over its epochs.
+/// The quantities: of a run's last epoch, or over its epochs.
 static COLUMNS: &[Column] = &[
     Column { key: "loss", title: "training loss", digits: 4, of: |e| e.last().map(|r| r.train_loss) },
     Column { key: "accuracy", title: "accuracy %", digits: 2, of: accuracy },
@@ -45,7 +45,7 @@ static COLUMNS: &[Column] = &[
 pub struct Comparison<'a> {
     variants: &'a [Variant],
     runs: &'a [Ended],
-    /// Runs that each optimizer has when the comparison is complete.
+    /// The number of runs that each optimizer has when the comparison is complete.
     seeds: u64,
     /// An accuracy on the validation images, in percent; the table says in which epoch each optimizer first reached it.
     target: Option<f64>,
@@ -53,7 +53,7 @@ pub struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// The runs that have ended so far, of experiments in which each of `variants` has `seeds` runs in the end.
+    /// Compares the runs that have ended so far, of an experiment in which each of `variants` is to have `seeds` runs.
     pub fn new(variants: &'a [Variant], runs: &'a [Ended], seeds: u64, target: Option<f64>, pairs: Pairs) -> Self {
         Self { variants, runs, seeds, target, pairs }
     }
@@ -72,8 +72,8 @@ impl<'a> Comparison<'a> {
             .then(|| format!("Unfinished: {} of {all} runs have ended ({}).", self.runs.len(), missing.join(", ")))
     }
 
-    /// What the comparison says, in sentences: first that it is unfinished, if it is, and which optimizer is best; then a line per
-    /// interval, pair and test.
+    /// The results in sentences: first that the comparison is unfinished, if it is, and which optimizer is best; then a
+    /// line per interval, pair and test.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = self.statistics().lines();
         if let Some(unfinished) = self.unfinished() {
@@ -87,12 +87,12 @@ impl<'a> Comparison<'a> {
         self.runs.iter().filter(move |run| run.label == label)
     }
 
-    /// One number of each run of a variant that did not diverge, in order of seeds.
+    /// One quantity of each run of a variant that did not diverge, in order of seeds.
     fn values(&self, variant: &Variant, of: fn(&[EpochRow]) -> Option<f64>) -> Vec<f64> {
         self.of(variant).filter(|run| run.diverged.is_none()).filter_map(|run| of(&run.epochs)).collect()
     }
 
-    /// Epochs to the target accuracy, of the runs that reached it.
+    /// The numbers of epochs to the target accuracy, of the runs that reached it.
     fn epochs_to_target(&self, variant: &Variant) -> Option<(f64, Vec<f64>)> {
         let target = self.target?;
         let reached = |e: &EpochRow| e.val_acc.is_some_and(|a| a >= target);
@@ -135,7 +135,7 @@ impl<'a> Comparison<'a> {
         Table { header: self.header(), rows: self.variants.iter().map(|v| self.cells(v)).collect() }
     }
 
-    /// A row per run, so that a spreadsheet can do its own sums.
+    /// A row per run, so that a spreadsheet can compute further numbers.
     pub fn csv(&self) -> String {
         let number = |v: Option<f64>| v.filter(|v| v.is_finite()).map_or(String::new(), |v| v.to_string());
         let row = |run: &Ended| {
@@ -174,7 +174,7 @@ impl<'a> Comparison<'a> {
         self.variants.iter().map(|v| (v.label.clone(), self.values(v, accuracy))).collect()
     }
 
-    /// What the accuracies say of the optimizers.
+    /// The statistics of the accuracies.
     pub fn statistics(&self) -> Statistics {
         Statistics::new(&self.accuracies(), self.pairs)
     }
@@ -184,7 +184,7 @@ impl<'a> Comparison<'a> {
         curves::figure(self)
     }
 
-    /// Each optimizer's accuracy at the end: seeds, mean, and the bootstrap interval of the mean.
+    /// The accuracy of each optimizer at the end: each seed, the mean, and the bootstrap interval of the mean.
     pub fn dots(&self) -> Figure {
         let row = |(label, each): (String, Vec<f64>)| Row {
             label,
@@ -203,7 +203,7 @@ fn accuracy(epochs: &[EpochRow]) -> Option<f64> {
     epochs.last()?.val_acc
 }
 
-/// Mean and sample standard deviation, as far as there are values for them.
+/// Mean and sample standard deviation as text, if there are values for them.
 pub(crate) fn spread(values: &[f64], digits: usize) -> String {
     match (stats::mean(values), stats::sample_sd(values)) {
         (Ok(mean), Ok(sd)) => format!("{mean:.digits$} ± {sd:.digits$}"),

@@ -2,14 +2,14 @@
 
 use crate::lab::table::Table;
 
-/// Characters of a class's name above its column.
+/// Characters of a class's name that fit above its column.
 const HEADING: usize = 5;
 
-/// Characters of a class's name beside its row.
+/// Characters of a class's name that fit beside its row.
 const NAME: usize = 10;
 
-/// A row per true class, a column per predicted class, counts of images; `confusion` is `[label][prediction]`. Above the columns
-/// and beside the rows stand the first letters of the names, as many as let ten classes fit a terminal of 80.
+/// A row per true class and a column per predicted class, with counts of images; `confusion` is `[label][prediction]`.
+/// Names are cut to as many letters as let ten classes fit a terminal of 80 columns.
 pub fn table(confusion: &[Vec<u64>], classes: &[String]) -> Table {
     let heading = |name: &String| name.chars().take(HEADING).collect::<String>();
     let header = std::iter::once(String::new()).chain(classes.iter().map(heading)).collect();

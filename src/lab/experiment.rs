@@ -1,8 +1,8 @@
-//! Several runs from the same weights and data order: what `compare`, `sweep` and `ablate` are made of.
+//! Several runs from the same initial weights and data order: the basis of `compare`, `sweep` and `ablate`.
 //!
-//! A folder holds the experiment's settings and a folder per run. Runs that have ended are read, not repeated, and one that
-//! was interrupted goes on from its checkpoint; settings that differ are refused, not mixed. Pipelines are compiled
-//! once: the device keeps them from one run to the next.
+//! A folder holds the experiment's settings and a folder per run. Runs that have ended are read rather than repeated,
+//! and one that was interrupted continues from its checkpoint; an experiment with other settings is refused. Pipelines
+//! are compiled once, since the device keeps them from one run to the next.
 
 pub mod paper;
 
@@ -35,14 +35,14 @@ use crate::{
     training::{EpochRow, Options, Trainer, Watch, whiten::first_weights},
 };
 
-/// One optimizer under one name.
+/// An optimizer with its settings, under a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variant {
     /// Its name in tables and figures.
     pub label: String,
     /// The update rule.
     pub optimizer: RuleChoice,
-    /// Its settings as given.
+    /// The rule's settings, as given.
     pub set: Vec<(String, String)>,
 }
 
@@ -51,11 +51,11 @@ pub struct Variant {
 pub struct Ended {
     /// The variant's label.
     pub label: String,
-    /// Seed of first weights, order and augmentation.
+    /// Seed of the initial weights, the order, augmentation and dropout.
     pub seed: u64,
-    /// Its epochs, that in which it diverged included.
+    /// Its epochs, including the one in which it diverged.
     pub epochs: Vec<EpochRow>,
-    /// The first of the updates in a row that were not finite, if the run ended for them.
+    /// The first of the updates in a row that were not finite, if the run ended because of them.
     pub diverged: Option<u64>,
     /// Bytes of the device's buffers.
     pub device_bytes: u64,
@@ -71,31 +71,33 @@ pub struct Experiment<'a> {
     pub target: Target,
     /// The data, the same for every run.
     pub dataset: Arc<dyn Dataset>,
-    /// What all runs have in common; optimizer, settings and seed are each run's own.
+    /// What all runs have in common; each run has its own optimizer, settings and seed.
     pub options: Options,
     /// The optimizers.
     pub variants: Vec<Variant>,
-    /// Seeds 0, 1, ...
+    /// The number of seeds, which are 0, 1, ...
     pub seeds: u64,
-    /// Where everything goes.
+    /// The folder for everything that is written.
     pub folder: PathBuf,
-    /// What all runs have in common, as a recipe: what makes two experiments the same.
+    /// What all runs have in common, as a recipe: experiments are the same if their recipes are.
     pub recipe: Recipe,
-    /// The text of `config.toml`, which makes the experiment again.
+    /// The text of `config.toml`, from which the experiment can be repeated.
     pub config: String,
-    /// What each run wants of its checkpoints; they go when it has ended.
+    /// When each run writes checkpoints; they are removed when it has ended.
     pub policy: Policy,
-    /// Whether to stop.
+    /// A request to stop, for instance by Ctrl-C.
     pub stop: Stop,
 }
 
 impl Experiment<'_> {
-    /// Makes the runs that have not ended yet, seed by seed, and returns all of them. `on_run` is called for each run before it
-    /// starts or goes on (true) or is read from its folder (false), and gives the watcher of its progress; `on_end` gets the
-    /// runs so far whenever one has ended. `None` if a signal stopped it: the same again goes on from there.
+    /// Makes the runs that have not ended yet, seed by seed, and returns all runs. `on_run` is called for each run
+    /// before it starts or continues (true) or is read from its folder (false), and returns the watcher of its
+    /// progress; `on_end` gets all runs so far whenever one has ended. `None` if it was stopped; the same call then
+    /// continues.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown optimizer or setting, or a folder of other settings; otherwise what a run ran into.
+    /// [`Error::Config`] for an unknown optimizer or setting, or a folder with other settings; otherwise the error of a
+    /// run.
     pub async fn run(
         &self,
         on_run: &mut dyn FnMut(&Variant, u64, bool) -> Box<dyn Watch>,
@@ -114,7 +116,7 @@ impl Experiment<'_> {
                 let folder = self.folder.join("runs").join(slug(&variant.label)).join(format!("seed-{seed}"));
                 if let Some(ended) = read_ended(&folder, variant, seed)? {
                     on_run(variant, seed, false);
-                    drop_checkpoints(&folder)?; // the process may have been killed before it did
+                    drop_checkpoints(&folder)?; // the process may have been killed before it did this
                     all.push(ended);
                     continue;
                 }
@@ -128,7 +130,7 @@ impl Experiment<'_> {
         Ok(Some(all))
     }
 
-    /// Makes a run, or what is left of it; `None` if it was stopped.
+    /// Makes a run, or the rest of one that was interrupted; `None` if it was stopped.
     async fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Option<Ended>> {
         let (optimizer, set) = (variant.optimizer.clone(), variant.set.clone());
         let options = Options { optimizer, set, seed, ..self.options.clone() };
@@ -171,11 +173,11 @@ impl Experiment<'_> {
     }
 }
 
-/// Writes an experiment's settings to its folder, or compares them with those it was begun with: the recipe that all runs have in
-/// common, and the checksum of the images.
+/// Writes an experiment's settings to its folder, or compares them with those already there: the recipe that all runs
+/// have in common, and the checksum of the images.
 ///
 /// # Errors
-/// [`Error::Config`] if they differ; [`Error::Io`] or [`Error::Data`] if the file there is not one of settings.
+/// [`Error::Config`] if they differ; [`Error::Io`] or [`Error::Data`] if the file there does not hold settings.
 pub fn begin(folder: &Path, recipe: &Recipe, checksum: u32) -> Result<()> {
     let path = folder.join(FILE);
     let settings = json!({
@@ -204,7 +206,7 @@ pub fn begin(folder: &Path, recipe: &Recipe, checksum: u32) -> Result<()> {
     write_atomically(&path, text.as_bytes())
 }
 
-/// Refuses an experiment that differs in these ways from the one in `folder`.
+/// Refuses an experiment that differs from the one in `folder`; each of `lines` names a difference.
 ///
 /// # Errors
 /// [`Error::Config`], if there are any.
@@ -219,7 +221,7 @@ pub fn refuse_differences(folder: &Path, lines: &[String]) -> Result<()> {
 /// The file of an experiment's settings.
 const FILE: &str = "experiment.json";
 
-/// The recipe of the experiment that was begun in `folder`, if one was, and its file.
+/// The settings of the experiment in `folder`, with the path of their file, if there is one.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Data`] if its file cannot be read.
@@ -232,10 +234,10 @@ pub fn begun(folder: &Path) -> Result<Option<(PathBuf, Recipe)>> {
     Ok(Some((path, recipe)))
 }
 
-/// A run of `variant` that has ended already, if `folder` holds one.
+/// The run of `variant` in `folder`, if it has ended.
 ///
 /// # Errors
-/// [`Error::Config`] if it is of other settings; [`Error::Io`] or [`Error::Data`] if a file is not what it should be.
+/// [`Error::Config`] if it has other settings; [`Error::Io`] or [`Error::Data`] if a file is not what it should be.
 pub fn read_ended(folder: &Path, variant: &Variant, seed: u64) -> Result<Option<Ended>> {
     let path = folder.join("run.json");
     if !path.exists() {
@@ -280,13 +282,13 @@ pub fn read_ended(folder: &Path, variant: &Variant, seed: u64) -> Result<Option<
     }))
 }
 
-/// A label as a folder's name.
+/// A label in a form that suits a folder's name.
 fn slug(label: &str) -> String {
     let keep = |c: char| if c.is_ascii_alphanumeric() || "._=-".contains(c) { c } else { '_' };
     label.chars().map(keep).collect()
 }
 
-/// `low:high:logN` or `low:high:linN` as N numbers, ends included, or a list `a,b,c`.
+/// Parses `low:high:logN` or `low:high:linN` as N numbers, ends included, or a list `a,b,c`.
 ///
 /// # Errors
 /// [`Error::Config`] if it is neither, or a number is not positive and finite.
@@ -308,7 +310,7 @@ pub fn grid(text: &str) -> Result<Vec<f64>> {
             let count: u32 = count.parse().ok().filter(|c| (2..=1000).contains(c)).ok_or_else(wrong)?;
             let share = |i: u32| f64::from(i) / f64::from(count - 1);
             let at = |i: u32| if log { low * (high / low).powf(share(i)) } else { low + (high - low) * share(i) };
-            // Three digits are enough for a rate, and are what tables and folders show.
+            // Three digits are enough for a learning rate, and tables and folders show as many.
             Ok((0..count).map(|i| format!("{:.2e}", at(i)).parse().unwrap_or(low)).collect())
         }
         [list] => list.split(',').map(number).collect::<Option<_>>().ok_or_else(wrong),

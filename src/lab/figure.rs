@@ -1,9 +1,9 @@
 //! Figures: lines with bands, and rows of dots with intervals, as SVG and as PNG.
 //!
-//! A figure is a grid of panels. Colours are those of Okabe and Ito (*Color Universal Design*, 2008), which people with
-//! any kind of colour vision tell apart; a line carries its name at its end instead of in a legend, and from the eighth on
-//! it is dashed. Every point says its value to the pointer that rests on it. What is not finite, or not positive on a
-//! logarithmic axis, is a gap.
+//! A figure is a grid of panels. The colours are those of Okabe and Ito (*Color Universal Design*, 2008), which people
+//! with any kind of colour vision can tell apart; a line has its name at its end instead of in a legend, and from the
+//! eighth on it is dashed. The tooltip of a point gives its value. Values that are not finite, or not positive on a
+//! logarithmic axis, leave gaps.
 
 mod axis;
 mod draw;
@@ -13,25 +13,25 @@ pub(crate) use axis::linear_ticks;
 pub(crate) use draw::escape;
 pub use png::to_png;
 
-/// One picture.
+/// A picture with one or more panels.
 #[derive(Clone, Debug, Default)]
 pub struct Figure {
-    /// Above everything; may be empty.
+    /// The text above all panels; may be empty.
     pub title: String,
-    /// Left to right, then down.
+    /// From left to right, then from the top down.
     pub panels: Vec<Panel>,
-    /// Panels beside each other.
+    /// The number of panels in a row.
     pub columns: usize,
 }
 
 /// One pair of axes.
 #[derive(Clone, Debug)]
 pub struct Panel {
-    /// Above the axes.
+    /// The text above the axes.
     pub title: String,
-    /// To the right.
+    /// The horizontal axis.
     pub x: Axis,
-    /// Upwards; rows have names instead.
+    /// The vertical axis; a panel of rows shows their names instead.
     pub y: Axis,
     /// What is drawn.
     pub content: Content,
@@ -40,26 +40,26 @@ pub struct Panel {
 /// An axis.
 #[derive(Clone, Debug, Default)]
 pub struct Axis {
-    /// What it counts, with its unit.
+    /// What it measures, with the unit.
     pub label: String,
-    /// Whether equal distances are equal factors.
+    /// Whether it is logarithmic.
     pub log: bool,
-    /// Whether it counts whole things, as epochs.
+    /// Whether its values are whole numbers, as for epochs.
     pub whole: bool,
 }
 
 impl Axis {
-    /// Equal distances are equal differences.
+    /// A linear axis.
     pub fn linear(label: impl Into<String>) -> Self {
         Self { label: label.into(), ..Self::default() }
     }
 
-    /// The same, of whole numbers.
+    /// A linear axis of whole numbers.
     pub fn whole(label: impl Into<String>) -> Self {
         Self { label: label.into(), whole: true, ..Self::default() }
     }
 
-    /// Equal distances are equal factors.
+    /// A logarithmic axis.
     pub fn log(label: impl Into<String>) -> Self {
         Self { label: label.into(), log: true, ..Self::default() }
     }
@@ -68,31 +68,31 @@ impl Axis {
 /// What a panel shows.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// y over x.
+    /// Curves of y over x.
     Lines(Vec<Line>),
-    /// A value per name, from the top down.
+    /// A row for each named value, from the top down.
     Rows(Vec<Row>),
 }
 
 /// A line.
 #[derive(Clone, Debug, Default)]
 pub struct Line {
-    /// Its name; may be empty where it is alone.
+    /// Its name; may be empty if it is the only line.
     pub label: String,
     /// From left to right.
     pub points: Vec<Point>,
-    /// Where there is no value to show, as of a run that diverged: crosses at the lower edge.
+    /// Values of x without a y, such as the epochs at which runs diverged: crosses at the lower edge.
     pub crosses: Vec<f64>,
 }
 
 /// A point of a line, and the band around it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
-    /// To the right.
+    /// The value on the horizontal axis.
     pub x: f64,
-    /// Upwards.
+    /// The value on the vertical axis.
     pub y: f64,
-    /// The band's lower and upper edge; both `y` where there is none.
+    /// The lower and upper edge of the band; both are `y` if there is none.
     pub band: (f64, f64),
 }
 
@@ -112,7 +112,7 @@ pub struct Row {
     pub value: f64,
     /// The interval's ends, if there is one.
     pub interval: Option<(f64, f64)>,
-    /// The single values, drawn small.
+    /// The single values, which are drawn small.
     pub each: Vec<f64>,
 }
 
@@ -138,7 +138,7 @@ mod tests {
         Line { label: label.into(), points: points.collect(), crosses: vec![2.0] }
     }
 
-    /// Whatever the numbers, the picture is well-formed and can be drawn.
+    /// The picture is well-formed and can be drawn, whatever the numbers are.
     #[test]
     fn every_figure_is_a_picture() {
         let awkward = [
@@ -163,7 +163,7 @@ mod tests {
         assert!(to_png(&figure(Content::Rows(rows), false).svg()).is_ok());
     }
 
-    /// A line's end and its label are where its last value is: further up for a larger one.
+    /// The end of a line and its label are at its last value: higher up for a larger one.
     #[test]
     fn larger_is_higher() {
         let svg = figure(Content::Lines(vec![line("low", &[1.0, 1.0]), line("high", &[1.0, 9.0])]), false).svg();

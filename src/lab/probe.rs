@@ -1,5 +1,5 @@
-//! The update rules alone: MVN-Grad's two experiments (Patitucci and Mokhtari, arXiv 2602.10204, figures 2 and 3) for any
-//! optimizer. Updates are counted in units of the learning rate.
+//! Update rules without a network: MVN-Grad's two experiments (Patitucci and Mokhtari, arXiv 2602.10204, its figures
+//! 2 and 3), for any optimizer. Changes of parameters are in units of the learning rate.
 
 use std::sync::Arc;
 
@@ -19,20 +19,20 @@ use crate::{
     },
 };
 
-/// Coordinates of the spike's tensor.
+/// Elements of the tensor in the spike experiment.
 const COORDINATES: usize = 1024;
 
-/// Key of the generator.
+/// Key of the spike experiment's random generator.
 const SPIKE: u64 = 0x5b1;
 
 /// Updates before the spike.
 const BEFORE_SPIKE: usize = 100;
 
-/// Standard deviation of the gradients around which a spike rises.
+/// Standard deviation of the gradients before and after the spike.
 const NOISE: f64 = 1e-2;
 
-/// The largest change of any coordinate, in units of the rate, in the 30 updates from a spike of `size` standard
-/// deviations on; gradients are normal with mean 0 before and after.
+/// The largest change of any parameter, in units of the learning rate, in the 30 updates that begin with a spike of
+/// `size` standard deviations; the gradients before and after it are normal with mean 0.
 ///
 /// # Errors
 /// An unknown optimizer or setting, or a fault of the device.
@@ -69,7 +69,7 @@ fn largest(before: &[f32], after: &[f32]) -> f64 {
     changes.fold(0.0, f64::max)
 }
 
-/// Updates are measured in units of the rate.
+/// The learning rate, by which changes are divided.
 fn rate_of(optimizer: &dyn optim::Optimizer) -> Result<f64> {
     match optimizer.lr() {
         0.0 => Err(Error::config("lr=0: the update has no size in units of it", "choose a rate above 0")),
@@ -77,7 +77,7 @@ fn rate_of(optimizer: &dyn optim::Optimizer) -> Result<f64> {
     }
 }
 
-/// A network at one point, and gradients of many mini-batches there.
+/// A network at fixed parameters, and the gradients of many mini-batches there.
 pub struct Frozen {
     dims: Vec<Vec<usize>>,
     params: Vec<Vec<f32>>,
@@ -85,7 +85,7 @@ pub struct Frozen {
     draws: Vec<(Vec<Vec<f32>>, f32)>,
 }
 
-/// What is frozen, and how much is drawn there.
+/// The network and the data of a [`Frozen`].
 pub struct Point<'a> {
     /// The network.
     pub model: &'a Model,
@@ -95,9 +95,9 @@ pub struct Point<'a> {
     pub normalize: Normalize,
     /// The training images.
     pub dataset: Arc<dyn Dataset>,
-    /// Images of a mini-batch; there must be as many.
+    /// Images in a mini-batch; there must be at least as many training images.
     pub batch: u32,
-    /// Seed of the order of images and of their augmentation.
+    /// Seed of the order of images and of augmentation.
     pub seed: u64,
 }
 
@@ -121,7 +121,7 @@ impl Frozen {
         let recipe = Recipe { augment: Augment::Paper, normalize: Some(*normalize), ..Recipe::default() };
         let target = gpu.target.clone();
         let plans = Plans { model, config: *config, recipe, target, train: vec![*batch], evaluate: vec![] };
-        let (sgd, _) = optim::build("sgd", &[])?; // a network that takes gradients has an optimizer; this one never steps
+        let (sgd, _) = optim::build("sgd", &[])?; // a network that takes gradients needs an optimizer; this one never steps
         let mut network = Network::new(gpu, &plans, Some(sgd), weights, *seed).await?;
         let segments = network.layout.params.clone();
         let tensors = |arena: &[f32]| -> Vec<Vec<f32>> {
@@ -149,7 +149,8 @@ impl Frozen {
         unreachable!("epochs do not end");
     }
 
-    /// Mean gradient and loss of the `nth` group of `group` mini-batches: that of one batch of them all.
+    /// The mean gradient and loss of the `nth` group of `group` mini-batches, which are those of one batch of all their
+    /// images.
     fn mean(&self, nth: usize, group: usize) -> (Vec<Vec<f32>>, f32) {
         let draws = &self.draws[nth * group..][..group];
         let share = 1.0 / group as f64;
@@ -161,12 +162,12 @@ impl Frozen {
         ((0..self.dims.len()).map(tensor).collect(), loss as f32)
     }
 
-    /// The variance of the next update given the optimizer's state, in units of the squared rate, averaged over all
-    /// parameters: by Monte Carlo over `draws` batches of `group` mini-batches from one state, which `before` batches at the same
-    /// point have made.
+    /// The variance of the next update given the optimizer's state, in units of the squared learning rate, averaged
+    /// over all parameters. It is estimated by Monte Carlo over `draws` batches of `group` mini-batches, all from one
+    /// state, which `before` batches at the same point have produced.
     ///
     /// # Errors
-    /// An unknown optimizer or setting, a fault of the device, or [`Error::Config`] where fewer mini-batches were drawn.
+    /// An unknown optimizer or setting, a fault of the device, or [`Error::Config`] if too few mini-batches were drawn.
     pub async fn conditional_variance(
         &self,
         gpu: &Gpu,
@@ -187,7 +188,7 @@ impl Frozen {
             stepper.step(&gradient, loss).await?;
         }
         let frozen = stepper.snapshot().await?;
-        // Differences from the first draw: updates that hardly vary keep their digits.
+        // Subtracting the first draw keeps the digits of updates that hardly vary.
         let mut first: Vec<f32> = vec![];
         let (mut sums, mut squares) = (vec![], vec![]);
         for draw in 0..draws {

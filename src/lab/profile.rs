@@ -1,4 +1,5 @@
-//! Where the time of an update goes: every dispatch with its time, its work, and what the device could have done in it.
+//! Where the time of an update goes: the time and work of every dispatch, and what the device could have done in that
+//! time.
 
 mod memory;
 mod trace;
@@ -18,30 +19,31 @@ use crate::{
 pub struct Event {
     /// Its part of the update: forward, backward or optimizer.
     pub part: &'static str,
-    /// Kernel.
+    /// The path of the kernel.
     pub kernel: String,
-    /// Kernel and choices.
+    /// The kernel and its options.
     pub form: String,
-    /// Where in the network.
+    /// The place in the network.
     pub label: String,
-    /// Device time, the smallest of the rounds.
+    /// Device time in seconds, the smallest of the rounds.
     pub seconds: f64,
-    /// Operations, where they are counted.
+    /// Floating-point operations, or 0 if they are not counted.
     pub flop: f64,
     /// Bytes that it has to move at least.
     pub bytes: f64,
 }
 
-/// An update, dispatch by dispatch.
+/// The dispatches of an update with their times.
 pub struct Profile {
-    /// In order.
+    /// The dispatches, in order.
     pub events: Vec<Event>,
     /// What the device can do.
     pub ceilings: Ceilings,
 }
 
 impl Profile {
-    /// Times each dispatch of the programs of one batch (0) and of the update (`update`), as recorded, `rounds` times.
+    /// Times each dispatch of the recorded programs of one batch (index 0) and of the update (index `update`), `rounds`
+    /// times.
     ///
     /// # Errors
     /// [`Error::Device`] if the device has no timestamps, or on a fault.
@@ -81,18 +83,19 @@ impl Profile {
         Ok(Self { events, ceilings: Ceilings::measure(&runtime.gpu).await? })
     }
 
-    /// Seconds of all dispatches.
+    /// Seconds of all dispatches together.
     pub fn seconds(&self) -> f64 {
         self.events.iter().map(|e| e.seconds).sum()
     }
 
-    /// Seconds that the device's ceilings allow for, dispatch by dispatch.
+    /// The least time in seconds that the device's ceilings allow for all dispatches, one after the other.
     pub fn floor(&self) -> f64 {
         self.events.iter().map(|e| self.ceilings.floor(e.bytes, e.flop)).sum()
     }
 
-    /// A row per kernel, the most time first: calls, milliseconds, share of the update, GFLOP/s, GB/s, and the fraction of the
-    /// ceiling, which is the least time that the kernel's bytes and operations need over the time it took.
+    /// A row per kernel, the one with the most time first: calls, milliseconds, share of the update, GFLOP/s, GB/s, and
+    /// the fraction of the ceiling, which is the least time that the kernel's bytes and operations need divided by the
+    /// time it took.
     pub fn table(&self) -> Table {
         let mut kernels: Vec<&str> = self.events.iter().map(|e| e.kernel.as_str()).collect();
         kernels.sort_unstable();

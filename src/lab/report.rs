@@ -1,4 +1,4 @@
-//! A page that shows an experiment: one HTML file that needs no other and no network.
+//! A page that shows an experiment: one HTML file that needs no other file and no network.
 
 use crate::{
     data::{Dataset, Split},
@@ -26,7 +26,7 @@ svg { max-width: 100%; height: auto; }
 pre { background: #f6f6f6; padding: 0.8rem; overflow-x: auto; font-size: 0.85rem; }
 ";
 
-/// A page in the making.
+/// A page under construction.
 pub struct Page {
     title: String,
     body: String,
@@ -38,43 +38,43 @@ impl Page {
         Self { title: title.to_owned(), body: format!("<h1>{}</h1>\n", escape(title)) }
     }
 
-    /// What the reader should take along, in a larger type.
+    /// Adds the main result, in larger type.
     pub fn lead(&mut self, text: &str) {
         self.body += &format!("<p class=\"lead\">{}</p>\n", escape(text));
     }
 
-    /// A heading.
+    /// Adds a heading.
     pub fn heading(&mut self, text: &str) {
         self.body += &format!("<h2>{}</h2>\n", escape(text));
     }
 
-    /// A remark below what it is about.
+    /// Adds a remark on what stands above it.
     pub fn note(&mut self, text: &str) {
         self.body += &format!("<p class=\"note\">{}</p>\n", escape(text));
     }
 
-    /// A list.
+    /// Adds a list.
     pub fn list(&mut self, lines: &[String]) {
         let items: String = lines.iter().map(|l| format!("<li>{}</li>\n", escape(l))).collect();
         self.body += &format!("<ul>\n{items}</ul>\n");
     }
 
-    /// Text as it stands.
+    /// Adds a text with its own line breaks.
     pub fn preformatted(&mut self, text: &str) {
         self.body += &format!("<pre>{}</pre>\n", escape(text));
     }
 
-    /// A table that scrolls where the window is too narrow for it.
+    /// Adds a table, which scrolls if the window is too narrow for it.
     pub fn table(&mut self, table: &crate::lab::table::Table) {
         self.body += &format!("<div class=\"wide\">\n{}</div>\n", table.html());
     }
 
-    /// A figure, drawn in the page itself.
+    /// Adds a figure, drawn in the page itself.
     pub fn figure(&mut self, figure: &Figure) {
         self.body += &format!("<figure style=\"margin: 0\">\n{}</figure>\n", figure.svg());
     }
 
-    /// How it was done, so that it can be done again: device, data, each optimizer's settings, the recipe.
+    /// Adds what is needed to repeat the experiment: device, data, each optimizer's settings, the recipe.
     pub fn provenance(&mut self, dataset: &dyn Dataset, variants: &[Variant], runs: &[Ended], recipe: &Recipe) {
         self.heading("Settings");
         for variant in variants {
@@ -111,7 +111,7 @@ impl Page {
         self.note("Each run's folder holds config.toml, which makes that run again.");
     }
 
-    /// The file.
+    /// The complete HTML.
     pub fn html(&self) -> String {
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

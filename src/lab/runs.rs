@@ -1,4 +1,4 @@
-//! Runs as their folders tell of them: what `velograd runs` lists and `velograd report` draws.
+//! Runs as their folders describe them: what `velograd runs` lists and `velograd report` draws.
 
 use std::{
     fs,
@@ -22,13 +22,13 @@ use crate::{
     training::EpochRow,
 };
 
-/// Most bytes of `steps.jsonl`: some eight million updates.
+/// The largest `steps.jsonl` that is read, in bytes: some eight million updates.
 const UPDATES_LIMIT: u64 = 1 << 30;
 
-/// Points of a curve over updates; where there are more updates, each point is the mean of several in a row.
+/// Points of a curve over updates; if there are more updates, each point is the mean of several consecutive ones.
 const POINTS: usize = 400;
 
-/// An update, as far as a curve needs it. What was not finite is null in the file.
+/// The fields of an update that curves need. Numbers that were not finite are null in the file.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Update {
     step: u64,
@@ -37,10 +37,10 @@ struct Update {
     grad_norm: Option<f64>,
 }
 
-/// A run, ended or not, as its folder holds it.
+/// A run, ended or not, as read from its folder.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// What tables and curves call it.
+    /// Its name in tables and curves.
     pub label: String,
     /// Its folder.
     pub folder: PathBuf,
@@ -63,8 +63,8 @@ impl Run {
         Ok(Self { label, folder: folder.to_owned(), run, epochs, updates: vec![] })
     }
 
-    /// Reads several runs with their updates and gives each a label of its own: the optimizer where that tells them apart, the
-    /// folder otherwise.
+    /// Reads several runs with their updates and gives each a label of its own: the optimizer if that distinguishes
+    /// them, or else the folder.
     ///
     /// # Errors
     /// As [`Run::read`].
@@ -89,12 +89,12 @@ impl Run {
         Ok(all)
     }
 
-    /// A text of `run.json`, empty where there is none.
+    /// A text in `run.json`; empty if it is missing.
     fn text(&self, key: &str) -> String {
         self.run[key].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Whether the run has ended, and how; or how far it has come.
+    /// Whether the run has ended, and how; or else how far it has come.
     pub fn state(&self) -> String {
         let of = self.run["epochs"].as_u64().unwrap_or(0);
         match &self.run["result"] {
@@ -106,12 +106,12 @@ impl Run {
         }
     }
 
-    /// The accuracy on the validation images after the last epoch that has one, percent.
+    /// The accuracy on the validation images after the last epoch that has one, in percent.
     pub fn accuracy(&self) -> Option<f64> {
         self.epochs.iter().rev().find_map(|row| row.val_acc)
     }
 
-    /// The best accuracy on the validation images, percent.
+    /// The best accuracy on the validation images, in percent.
     pub fn best(&self) -> Option<f64> {
         self.epochs.iter().filter_map(|row| row.val_acc).max_by(f64::total_cmp)
     }
@@ -122,16 +122,18 @@ impl Run {
     }
 }
 
-/// The rows of a log. A run that was killed at its very beginning has none, nor has one whose log somebody removed to save room.
+/// The rows of a log. A run that was killed at its very beginning has none, nor has one whose log was deleted to save room.
 fn log<T: DeserializeOwned>(folder: &Path, name: &str, limit: u64) -> Result<Vec<T>> {
     let path = folder.join(name);
     if path.exists() { read_rows(&path, limit) } else { Ok(vec![]) }
 }
 
-/// Folders below one another that are looked through for runs: those of an experiment lie three deep. It also ends circles of links.
+/// How deep folders are searched for runs: those of an experiment are three deep. The limit also stops at circular
+/// links.
 const DEPTH: u32 = 4;
 
-/// The folders of runs, those with a `run.json`, sorted by name: `folder` itself, or those in it. What cannot be read has none.
+/// The folders of runs, which have a `run.json`, sorted by name: `folder` itself, or those in it. Unreadable folders
+/// are left out.
 pub fn find(folder: &Path) -> Vec<PathBuf> {
     let mut found = vec![];
     search(folder, DEPTH, &mut found);
@@ -174,7 +176,8 @@ pub fn table(runs: &[Run]) -> Table {
     Table { header: header.map(str::to_owned).to_vec(), rows: runs.iter().map(row).collect() }
 }
 
-/// The mean of each group of updates in a row, at most [`POINTS`] of them; what is not finite is left out of its mean.
+/// The mean of each group of consecutive updates, for at most [`POINTS`] groups; numbers that are not finite are left
+/// out.
 fn over_updates(run: &Run, of: fn(&Update) -> Option<f64>) -> Line {
     let group = run.updates.len().div_ceil(POINTS).max(1);
     let point = |updates: &[Update]| {
@@ -185,7 +188,7 @@ fn over_updates(run: &Run, of: fn(&Update) -> Option<f64>) -> Line {
     Line { label: run.label.clone(), points: run.updates.chunks(group).filter_map(point).collect(), crosses: vec![] }
 }
 
-/// A number of each epoch over `at`: the epoch, or the minutes until its end.
+/// A quantity of each epoch, over the number of the epoch or the minutes until its end.
 fn over_epochs(run: &Run, minutes: bool, of: fn(&EpochRow) -> Option<f64>) -> Line {
     let mut seconds = 0.0;
     let points = run.epochs.iter().filter_map(|row| {
@@ -223,7 +226,7 @@ pub fn curves(runs: &[Run]) -> Figure {
     Figure { title: String::new(), panels, columns: 2 }
 }
 
-/// The page of one run or of several.
+/// A page about one run or several.
 pub fn page(runs: &[Run]) -> Page {
     let labels: Vec<&str> = runs.iter().map(|run| run.label.as_str()).collect();
     let title = if runs.len() == 1 { "Run" } else { "Runs" };
@@ -245,7 +248,7 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// When, where, with which command and on what a run was made.
+/// When, where, with which command and on which device a run was made.
 fn facts(run: &Run) -> Vec<String> {
     let begun = &run.run["begun"];
     let mut facts = vec![format!("folder {}", run.folder.display())];

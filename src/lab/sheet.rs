@@ -1,4 +1,4 @@
-//! Contact sheets: many small images on one picture, to see what a network is given.
+//! Contact sheets: many small images in one picture, which show what a network is given.
 
 use crate::data::CHANNELS;
 use crate::error::{Error, Result};
@@ -10,9 +10,9 @@ use std::path::Path;
 
 /// Empty pixels around each image.
 const GAP: usize = 2;
-/// The grey of them.
+/// The grey level between the images.
 const PAPER: u8 = 40;
-/// Largest width and height of a sheet, in pixels.
+/// The largest width and height of a sheet, in pixels.
 const LARGEST: usize = 16_384;
 
 /// Writes a PNG at `path` that shows images in rows of `columns`, each pixel as `scale` x `scale`. `images` holds them
@@ -52,7 +52,7 @@ pub fn contact_sheet(images: &[f32], size: [usize; 2], columns: usize, scale: us
                 let from = (y / scale * width + x / scale) * CHANNELS;
                 let to = ((top + y) * across + left + x) * CHANNELS;
                 for channel in 0..CHANNELS {
-                    // A conversion to u8 saturates, and makes 0 of what is not a number.
+                    // A conversion to u8 saturates, and turns NaN into 0.
                     sheet[to + channel] = (image[from + channel] * 255.0 + 0.5) as u8;
                 }
             }

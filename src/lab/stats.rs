@@ -10,7 +10,7 @@ use statrs::distribution::{ContinuousCDF, FisherSnedecor, StudentsT};
 
 use crate::random::Rng;
 
-/// Resamples of a bootstrap interval, as the AMVT paper's 2.6.
+/// The number of resamples for a bootstrap interval, as in the AMVT paper's section 2.6.
 pub const RESAMPLES: usize = 10_000;
 
 /// Key of the bootstrap's generator under its seed.
@@ -23,9 +23,9 @@ pub enum Missing {
     /// Fewer values than the statistic is defined for.
     #[error("needs at least {needs} seeds, there {} {has}", if *has == 1 { "is" } else { "are" })]
     TooFewSeeds {
-        /// Per optimizer.
+        /// The number that the statistic needs, per optimizer.
         needs: usize,
-        /// What there is.
+        /// The number that there is.
         has: usize,
     },
     /// Fewer groups than can be compared.
@@ -83,7 +83,7 @@ pub fn sample_sd(values: &[f64]) -> Result<f64> {
     Ok((squares(values)? / (values.len() - 1) as f64).sqrt())
 }
 
-/// Whether a standard deviation is no more than what rounding makes of equal values of this size.
+/// Whether a standard deviation is no larger than rounding makes it for equal values of this size.
 fn negligible(sd: f64, values: &[&[f64]]) -> bool {
     let largest = values.iter().flat_map(|v| v.iter()).fold(0.0_f64, |most, v| most.max(v.abs()));
     sd <= 8.0 * f64::EPSILON * largest
@@ -92,13 +92,13 @@ fn negligible(sd: f64, values: &[&[f64]]) -> bool {
 /// Result of [`paired_t`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairedT {
-    /// Mean of a - b.
+    /// Mean of a - b, where a and b are the samples.
     pub mean_difference: f64,
     /// The statistic, mean / (sd / √n) of the differences.
     pub t: f64,
-    /// n - 1.
+    /// Degrees of freedom, n - 1.
     pub degrees: f64,
-    /// Two-sided probability of such a t or a larger one if the means are equal.
+    /// The two-sided probability of this t or a larger one if the means are equal.
     pub p: f64,
 }
 
@@ -133,13 +133,13 @@ pub fn bonferroni(p: f64, tests: usize) -> f64 {
 /// Result of [`anova`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Anova {
-    /// Mean square between the groups over mean square within them.
+    /// Mean square between the groups divided by mean square within them.
     pub f: f64,
-    /// Groups - 1.
+    /// Degrees of freedom between the groups, groups - 1.
     pub degrees_between: f64,
-    /// Values - groups.
+    /// Degrees of freedom within the groups, values - groups.
     pub degrees_within: f64,
-    /// Probability of such an F or a larger one if all means are equal.
+    /// The probability of this F or a larger one if all means are equal.
     pub p: f64,
 }
 
@@ -181,10 +181,10 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Bootstrap percentile interval of the mean that holds 95 %: the 2.5th and 97.5th percentiles of the means of
-/// `resamples` samples drawn with replacement, as SciPy's `bootstrap(method="percentile")` (B. Efron, "Bootstrap Methods:
-/// Another Look at the Jackknife", 1979). The same seed draws the same samples for ever. With few values it is too
-/// narrow: three values have ten different resamples.
+/// The 95 % bootstrap percentile interval of the mean: the 2.5th and 97.5th percentiles of the means of `resamples`
+/// samples drawn with replacement, as SciPy's `bootstrap(method="percentile")` (B. Efron, "Bootstrap Methods: Another
+/// Look at the Jackknife", 1979). The same seed always draws the same samples. With few values it is too narrow: three
+/// values have ten different resamples.
 ///
 /// # Errors
 /// Fewer than 2 values, no resamples asked for, or a value that is not finite.
@@ -201,7 +201,7 @@ pub fn bootstrap_mean(values: &[f64], resamples: usize, seed: u64) -> Result<Int
     Ok(Interval { low: finite(percentile(&means, 0.025))?, high: finite(percentile(&means, 0.975))? })
 }
 
-/// Percentile of sorted values with linear interpolation: the default of NumPy's `percentile`.
+/// A percentile of sorted values with linear interpolation, the default of NumPy's `percentile`.
 fn percentile(sorted: &[f64], share: f64) -> f64 {
     let at = share * (sorted.len() - 1) as f64;
     let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);

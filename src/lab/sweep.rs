@@ -1,4 +1,4 @@
-//! Accuracy against the learning rate: how good each optimizer gets, and how much that depends on its rate.
+//! Accuracy against the learning rate: how good each optimizer gets, and how much that depends on the rate.
 
 use serde_json::{Value, json};
 
@@ -13,32 +13,32 @@ use crate::{
     training::EpochRow,
 };
 
-/// Percentage points below the best that still count as good.
+/// How many percentage points below the best accuracy still count as good.
 const NEAR: f64 = 2.0;
 
 /// Runs of several optimizers at several rates.
 pub struct Sweep<'a> {
     /// Names of the optimizers.
     pub optimizers: &'a [String],
-    /// Learning rates, ascending or not.
+    /// Learning rates, in any order.
     pub rates: &'a [f64],
     /// The runs that have ended, under the labels of [`label`].
     pub runs: &'a [Ended],
-    /// Runs that each rate of each optimizer has when the sweep is complete.
+    /// The number of runs that each rate of each optimizer has when the sweep is complete.
     pub seeds: u64,
 }
 
-/// What a run is called.
+/// The label of the runs of an optimizer at one rate.
 pub fn label(optimizer: &str, rate: f64) -> String {
     format!("{optimizer} lr={}", number(rate))
 }
 
-/// A rate as a reader would write it.
+/// A rate in its usual form.
 fn number(rate: f64) -> String {
     if (1e-4..1e4).contains(&rate) { rate.to_string() } else { format!("{rate:e}") }
 }
 
-/// One optimizer at one rate.
+/// The runs of one optimizer at one rate.
 struct Cell {
     accuracies: Vec<f64>,
     losses: Vec<f64>,
@@ -50,7 +50,7 @@ struct Cell {
 struct Best {
     rate: f64,
     accuracy: f64,
-    /// Rates whose mean accuracy is at most [`NEAR`] points below.
+    /// The number of rates whose mean accuracy is at most [`NEAR`] points below the best.
     near: usize,
 }
 
@@ -77,7 +77,7 @@ impl Sweep<'_> {
         Some(Best { rate, accuracy, near: means.iter().filter(|(_, a)| *a >= accuracy - NEAR).count() })
     }
 
-    /// Mean and deviation of the accuracy, a row per optimizer, a column per rate.
+    /// Mean and standard deviation of the accuracy, with a row per optimizer and a column per rate.
     pub fn table(&self) -> Table {
         let mut header = vec!["optimizer".to_owned()];
         header.extend(self.rates.iter().map(|rate| format!("lr {}", number(*rate))));
@@ -114,8 +114,8 @@ impl Sweep<'_> {
         (ended < all).then(|| format!("Unfinished: {ended} of {all} runs have ended; what follows is of those alone."))
     }
 
-    /// Accuracy and training loss over the rate, one line per optimizer, a band of one standard deviation over seeds, crosses
-    /// where runs diverged.
+    /// Accuracy and training loss over the rate, with a line per optimizer, a band of one standard deviation over
+    /// seeds, and crosses where runs diverged.
     pub fn figure(&self) -> Figure {
         let line = |optimizer: &String, of: fn(&Cell) -> &Vec<f64>| {
             let mut line = Line { label: optimizer.clone(), ..Line::default() };

@@ -1,25 +1,25 @@
-//! A table, for a terminal, for a spreadsheet, for Markdown and for a page.
+//! A table, for terminals, spreadsheets, Markdown and HTML.
 
 use crate::lab::figure::escape;
 
 /// Cells of text; every row is as long as the header.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// What the columns are.
+    /// The titles of the columns.
     pub header: Vec<String>,
-    /// From the top down.
+    /// The rows, from the top down.
     pub rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// Columns padded to the same width, on lines of any length.
+    /// The table as text, with columns padded to their width, in lines of any length.
     pub fn text(&self) -> String {
         self.text_within(usize::MAX)
     }
 
-    /// Columns padded to the same width. Where they do not fit side by side in lines of `limit` characters, they are set in blocks
-    /// below each other, each of which begins with the first column; only a first column and another that are too wide together
-    /// make a longer line.
+    /// The table as text, with columns padded to their width. If the columns do not fit into lines of `limit`
+    /// characters, they are set in blocks below each other, each of which begins with the first column; only a first
+    /// column and another one that are too wide together make a longer line.
     pub fn text_within(&self, limit: usize) -> String {
         let lines = || std::iter::once(&self.header).chain(&self.rows);
         let width = |column: usize| lines().map(|r| r[column].chars().count()).max().unwrap_or(0);
@@ -45,16 +45,16 @@ impl Table {
         blocks.iter().map(block).collect::<Vec<_>>().join("\n")
     }
 
-    /// A line per row with commas between the cells, as RFC 4180 has it: what holds a comma, a quote or a line's end is quoted.
+    /// The table as CSV (RFC 4180): a cell with a comma, a quote or the end of a line in it is quoted.
     pub fn csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(vec![]);
         for row in std::iter::once(&self.header).chain(&self.rows) {
             writer.write_record(row).expect("rows are as long as the header");
         }
-        String::from_utf8(writer.into_inner().expect("memory")).expect("cells are text")
+        String::from_utf8(writer.into_inner().expect("writing to memory")).expect("cells are text")
     }
 
-    /// A Markdown table.
+    /// The table in Markdown.
     pub fn markdown(&self) -> String {
         let cell = |text: &String| text.replace('\n', " ").replace('|', "\\|");
         let line = |row: &Vec<String>| format!("| {} |\n", row.iter().map(cell).collect::<Vec<_>>().join(" | "));
@@ -62,7 +62,7 @@ impl Table {
         line(&self.header) + &line(&rule) + &self.rows.iter().map(line).collect::<String>()
     }
 
-    /// An HTML table.
+    /// The table in HTML.
     pub fn html(&self) -> String {
         let cells = |row: &[String], tag: &str| -> String {
             row.iter().map(|c| format!("<{tag}>{}</{tag}>", escape(c))).collect()

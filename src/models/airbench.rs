@@ -1,8 +1,9 @@
 //! The network of airbench94 (Jordan 2024, arXiv 2404.00498, in the form of `airbench94_muon.py`), with the names of its code, so
 //! that its weights can be exchanged.
 //!
-//! A frozen convolution that whitens 2x2 patches, and its negative; three groups of two 3x3 convolutions, which begin as the
-//! identity, with batch norms whose weights stay at 1; a linear layer without bias. At width 64 it has the published channels.
+//! A frozen convolution whitens 2x2 patches, and has each filter's negative too; three groups of two 3x3 convolutions
+//! follow, which are initialized to the identity and whose batch norms keep the weight 1; a linear layer without bias
+//! ends the network. At width 64 it has the published numbers of channels.
 
 use super::{Config, Model, Stem};
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     },
 };
 
-/// The registry's row.
+/// The model's entry in the registry.
 pub const MODEL: Model = Model {
     normalize: Normalize::CIFAR10,
     known_by: ["layers.1.conv1.weight", "head.weight"],
@@ -30,19 +31,20 @@ fn config_of(conv1: &[u32], head: &[u32]) -> Option<Config> {
     (Some(inputs) == width.checked_mul(4)).then_some(Config { stem: Stem::Cifar, width, classes })
 }
 
-/// Side of a whitened patch.
+/// The side of a whitened patch, in pixels.
 const PATCH: u32 = 2;
 
-/// A filter for each value of a patch, and its negative.
+/// The number of whitening filters: one for each value of a patch, and the negative of each.
 const WHITENED: u32 = 2 * 3 * PATCH * PATCH;
 
-/// Images `[n, 32, 32, 3]` to logits `[n, 1, 1, classes]`: groups of `width`, four and four times that many channels.
+/// Images `[n, 32, 32, 3]` to logits `[n, 1, 1, classes]`: the three groups have `width`, 4 `width` and 4 `width`
+/// channels.
 pub fn airbench94(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
     let width = config.width;
     let mut x = t.scope("whiten", |t| {
         let choices = Conv2d { outputs: WHITENED, kernel: PATCH, stride: 1, padding: 0 };
         let x = conv2d_of(t, images, choices, Init::Whiten, Role::Frozen);
-        t.no_gradient(x); // neither the images nor the filters take one
+        t.no_gradient(x); // neither the images nor the filters need one
         bias(t, x, Init::Uniform { fan: 3 * PATCH * PATCH }, Activation::Gelu)
     });
     for (group, outputs) in [(1, width), (2, 4 * width), (3, 4 * width)] {
@@ -55,7 +57,7 @@ pub fn airbench94(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
         });
     }
     let x = t.scope("layers.4", |t| max_pool2d(t, x, 3, 3, 0));
-    // The mean of one pixel: what follows is f32 in any precision.
+    // The map has one pixel by now, so its mean changes nothing but the type, which is f32 in any precision.
     let x = t.scope("layers.4", |t| global_avg_pool(t, x));
     let x = t.scope("dropout", |t| dropout(t, x, t.dropout));
     t.scope("head", |t| {
@@ -69,7 +71,7 @@ fn convolution(t: &mut Tape, name: &str, x: Tensor, outputs: u32) -> Tensor {
     t.scope(name, |t| conv2d_of(t, x, choices, Init::Dirac, Role::Weight))
 }
 
-/// Running statistics that move fast, no scale, and GELU.
+/// A batch norm with fast running statistics and a frozen weight, followed by GELU.
 fn norm(t: &mut Tape, name: &str, x: Tensor) -> Tensor {
     let choices = BatchNorm { eps: 1e-12, momentum: 0.4, frozen_weight: true, ..BatchNorm::then(Activation::Gelu) };
     t.scope(name, |t| batch_norm(t, x, choices))

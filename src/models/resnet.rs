@@ -1,4 +1,4 @@
-//! ResNet-18 (He, Zhang, Ren, Sun 2016), with torchvision's names, so its weights can be exchanged.
+//! ResNet-18 (He, Zhang, Ren, Sun 2016), with torchvision's names, so that its weights can be exchanged.
 
 use super::{Config, Model, ShapeOf, Stem};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     program::{Tape, Tensor},
 };
 
-/// The registry's row.
+/// The model's entry in the registry.
 pub const MODEL: Model = Model {
     stems: true,
     known_by: ["conv1.weight", "fc.weight"],
@@ -16,7 +16,7 @@ pub const MODEL: Model = Model {
     ..Model::new("resnet18", resnet18)
 };
 
-/// The last stage has eight times the width.
+/// The size of the network from the shapes of its first and last weight: the last stage has eight times the width.
 fn config_of(conv1: &[u32], fc: &[u32]) -> Option<Config> {
     let stem = match conv1 {
         [_, 3, 7, 7] => Stem::Imagenet,
@@ -27,16 +27,16 @@ fn config_of(conv1: &[u32], fc: &[u32]) -> Option<Config> {
     (Some(inputs) == conv1[0].checked_mul(8)).then_some(Config { stem, width: conv1[0], classes })
 }
 
-/// Blocks of each stage.
+/// The number of blocks in each stage.
 const BLOCKS: u32 = 2;
 
-/// Stages.
+/// The number of stages.
 const STAGES: u32 = 4;
 
-/// A ResNet of other blocks, by torchvision's names; its depth counts the layers with weights, as the paper does.
+/// Describes a ResNet with other blocks; its depth counts the layers with weights, as the paper does.
 fn relative(shape: &ShapeOf<'_>) -> Option<String> {
     let has = |stage: u32, block: u32, conv: u32| shape(&format!("layer{stage}.{block}.conv{conv}.weight")).is_some();
-    // No file has as many blocks; one that claims to is not counted to its end.
+    // No real file has so many blocks; if one claims to, they are not all counted.
     let blocks = (1..).map(|stage| (0..1000).take_while(|&block| has(stage, block, 1)).count() as u32);
     let blocks: Vec<u32> = blocks.take(1000).take_while(|&count| count > 0).collect();
     let bottleneck = has(1, 0, 3);
@@ -75,7 +75,7 @@ pub fn resnet18(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
     t.scope("fc", |t| linear(t, x, config.classes))
 }
 
-/// Two 3x3 convolutions around which the input passes, through a 1x1 convolution where the shape changes.
+/// Two 3x3 convolutions and a shortcut around them, which has a 1x1 convolution where the shape changes.
 fn basic_block(t: &mut Tape, x: Tensor, outputs: u32, stride: u32) -> Tensor {
     let inputs = t.shape(x)[3];
     let y = conv(t, "conv1", x, Conv2d { outputs, kernel: 3, stride, padding: 1 });

@@ -1,8 +1,8 @@
-//! What may follow a normalization or a bias in the same pass over memory (`shaders/shared/activation.wgsl`).
+//! Activations that follow a normalization or a bias in the same pass over memory (`shaders/shared/activation.wgsl`).
 
 use crate::program::CallBuilder;
 
-/// An element-wise function of a sum.
+/// An element-wise function of `z`, the result of the normalization or the bias.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Activation {
     /// `z`
@@ -10,12 +10,13 @@ pub enum Activation {
     None,
     /// `max(z, 0)`
     Relu,
-    /// `z P(z)`, P the normal distribution function, by erf: PyTorch's `GELU()`. Hendrycks and Gimpel 2016.
+    /// `z P(z)` with the standard normal distribution function P, computed with erf: PyTorch's `GELU()`. Hendrycks and
+    /// Gimpel 2016.
     Gelu,
 }
 
 impl Activation {
-    /// Its name in the names of cases.
+    /// The name that test cases use.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "",
@@ -24,7 +25,7 @@ impl Activation {
         }
     }
 
-    /// The constants of a kernel that imports `activation`.
+    /// Sets the constants by which a kernel that imports `activation` selects this one.
     pub(super) fn choose(self, call: CallBuilder<'_>) -> CallBuilder<'_> {
         call.constant("RELU", self == Self::Relu).constant("GELU", self == Self::Gelu)
     }

@@ -18,12 +18,13 @@ pub enum Augment {
     /// Nothing.
     #[default]
     None,
-    /// Crop out of four black pixels of padding, mirror, rotation of up to 15 degrees: the VeloGrad paper's.
+    /// A random crop after padding by four black pixels, a random mirror, a rotation of up to 15 degrees: the VeloGrad
+    /// paper's.
     Paper,
-    /// A shift of up to two pixels each way with reflect padding, and alternating flip: which images are mirrored is drawn
-    /// once, and swapped after each epoch. Airbench's (Jordan 2024).
+    /// A shift of up to two pixels each way with reflect padding, and alternating flip: which images are mirrored is
+    /// drawn once and inverted after each epoch. Airbench's (Jordan 2024).
     Airbench,
-    /// No augmentation of training: the six views of [`average_views`], one after the other along the batch.
+    /// For evaluation: the six views of [`average_views`], one after the other along the batch.
     Views,
 }
 
@@ -38,17 +39,17 @@ impl Augment {
         }
     }
 
-    /// Images that become of one.
+    /// How many images each image becomes.
     pub fn views(self) -> u32 {
         if self == Self::Views { VIEWS } else { 1 }
     }
 }
 
-/// Views of an image in [`average_views`].
+/// The number of views of an image in [`average_views`].
 pub const VIEWS: u32 = 6;
 
 /// `(x / 255 - mean) / std` of red, green and blue: torchvision's `Normalize` after `ToTensor`. As text it is
-/// `0.4914,0.4822,0.4465/0.247,0.2435,0.2616`: the means, a stroke, the standard deviations.
+/// `0.4914,0.4822,0.4465/0.247,0.2435,0.2616`: the means, a slash, the standard deviations.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalize {
     /// Means of values from 0 to 1.
@@ -58,7 +59,7 @@ pub struct Normalize {
 }
 
 impl Normalize {
-    /// From -1 to 1: the VeloGrad notebook's.
+    /// To the range from -1 to 1, as in VeloGrad's notebook.
     pub const HALF: Self = Self { mean: [0.5; 3], std: [0.5; 3] };
 
     /// Statistics of CIFAR-10's training images, as airbench rounds them.
@@ -67,8 +68,8 @@ impl Normalize {
     /// Statistics of ImageNet's training images, as torchvision's models and transforms have them.
     pub const IMAGENET: Self = Self { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
-    /// Refuses what no images on a scale of 0 to 1 are normalized by: a mean outside of that scale, as one of 0 to 255 is, and a
-    /// deviation that is below a thousandth or above 1.
+    /// Refuses numbers that cannot be meant for images on a scale of 0 to 1: a mean outside of that scale (it may be
+    /// meant for 0 to 255), and a standard deviation below a thousandth or above 1.
     ///
     /// # Errors
     /// [`Error::Config`] with the ranges.
@@ -111,8 +112,8 @@ impl FromStr for Normalize {
     }
 }
 
-/// What is done to each of `n` images ([`Augment`]), drawn from (seed, epoch, index). Returns `[n views]` of (top, left,
-/// mirrored, degrees); the indices come with the batch.
+/// Draws what is done to each of `n` images ([`Augment`]) from (seed, epoch, index). Returns four numbers for each of
+/// the `n * views` results: top, left, mirrored, degrees. The indices come with the batch.
 pub fn draw(t: &mut Tape, n: u32, augment: Augment) -> Tensor {
     let all = n * augment.views();
     let draws = t.scratch(4 * all);
@@ -122,8 +123,8 @@ pub fn draw(t: &mut Tape, n: u32, augment: Augment) -> Tensor {
     draws
 }
 
-/// Crops, mirrors and rotates the bytes of `n` images of the batch as `draws` says, and normalizes. Returns
-/// `[n views, 32, 32, 3]`.
+/// Crops, mirrors and rotates the bytes of the batch's `n` images as `draws` says, and normalizes them. Returns
+/// `[n * views, 32, 32, 3]`.
 pub fn augment(t: &mut Tape, n: u32, draws: Tensor, augment: Augment, normalize: Normalize) -> Tensor {
     let images = t.buffer(BufferKind::Input(Input::Images), u64::from(n) * u64::from(IMAGE_BYTES));
     let all = n * augment.views();
@@ -140,12 +141,12 @@ pub fn augment(t: &mut Tape, n: u32, draws: Tensor, augment: Augment, normalize:
     x
 }
 
-/// Test-time augmentation: of the logits `[6 n, 1, 1, classes]` of [`Augment::Views`], the weighted mean over the views,
-/// `[n, 1, 1, classes]`. The image and its mirror count 1/4 each, both shifted by a pixel along the diagonal either way 1/8
-/// each (Jordan 2024).
+/// Test-time augmentation: from the logits `[6 n, 1, 1, classes]` of [`Augment::Views`], the weighted mean over the
+/// views, `[n, 1, 1, classes]`. The image and its mirror image have the weight 1/4 each, and both of them shifted by a
+/// pixel along the diagonal, either way, 1/8 each (Jordan 2024).
 ///
 /// # Panics
-/// In training, or if the rows are no multiple of six.
+/// In training, or if the number of rows is not a multiple of six.
 pub fn average_views(t: &mut Tape, logits: Tensor) -> Tensor {
     let [rows, h, w, classes] = t.shape(logits);
     assert!(

@@ -1,4 +1,4 @@
-//! Batch normalization with an optional summand and an activation behind it, as every convolution of a ResNet wants it.
+//! Batch norm with an optional summand and an activation behind it, as the convolutions of a ResNet need it.
 
 use super::{activation::Activation, conv2d, rows::Rows, scaler::scaler};
 use crate::program::{
@@ -6,16 +6,16 @@ use crate::program::{
     params::{Init, Role, Shape},
 };
 
-/// What of a normalization can be chosen, and what follows it in the same pass over memory. The defaults are PyTorch's.
+/// The options of a batch norm, and what follows it in the same pass over memory. The defaults are PyTorch's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNorm {
-    /// Added after scale and shift; the same shape as the input.
+    /// A tensor of the input's shape that is added after scale and shift.
     pub add: Option<Tensor>,
-    /// At the end. A summand goes with ReLU or none.
+    /// The activation at the end. With a summand it must be ReLU or none.
     pub activation: Activation,
     /// Added to the variance.
     pub eps: f32,
-    /// How far the running statistics move towards the batch's, from 0 to 1.
+    /// The weight of the batch's statistics in the update of the running ones, from 0 to 1.
     pub momentum: f32,
     /// The weight stays at 1: PyTorch's `weight.requires_grad = False`.
     pub frozen_weight: bool,
@@ -28,7 +28,7 @@ impl Default for BatchNorm {
 }
 
 impl BatchNorm {
-    /// The defaults with an activation.
+    /// The defaults, followed by an activation.
     pub fn then(activation: Activation) -> Self {
         Self { activation, ..Self::default() }
     }
@@ -36,11 +36,12 @@ impl BatchNorm {
 
 /// `y = activation((x - mean) / sqrt(var + eps) * weight + bias [+ add])`, per channel.
 ///
-/// In training over the batch (biased variance), moving the running statistics by `momentum` towards the batch (unbiased
-/// variance); in evaluation over the running statistics. Ioffe and Szegedy 2015; PyTorch's `BatchNorm2d`.
+/// In training, the statistics are those of the batch (biased variance), and the running statistics move by `momentum`
+/// towards them (unbiased variance); in evaluation, they are the running statistics. Ioffe and Szegedy 2015; PyTorch's
+/// `BatchNorm2d`.
 ///
 /// # Panics
-/// If `add` has another shape, is stored otherwise, or comes with GELU.
+/// If `add` has another shape or type than `x`, or comes with GELU.
 pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
     let BatchNorm { add, activation, eps, momentum, frozen_weight } = options;
     let shape = t.shape(x);
@@ -48,7 +49,8 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
         assert_eq!(t.shape(add), shape, "batch_norm: the summand has another shape than the input");
         assert_eq!(t.dtype(add), t.dtype(x), "batch_norm: the summand is stored otherwise than the input");
     }
-    // Behind a summand the activation's argument is not computed again: ReLU's gradient needs the sign of y alone.
+    // With a summand, the backward pass does not recompute the activation's argument: ReLU's gradient only needs the
+    // sign of y.
     assert!(add.is_none() || activation != Activation::Gelu, "batch_norm: a summand goes with ReLU or none, not GELU");
     let relu = activation == Activation::Relu;
     let c = shape[3];
@@ -76,7 +78,7 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
 
     t.on_backward(y, move |t, d_y| {
         let partial = t.scratch(8 * rows.invocations());
-        // Without ReLU the kernel does not look at y; binding x instead lets y's buffer go.
+        // Without ReLU the kernel does not read y; binding x instead lets y's buffer be released.
         let mask = if relu { y } else { x };
         let call = match add {
             Some(_) => t.call("batchnorm/backward_partial_add").constant("RELU", relu).read(d_y).read(mask),
@@ -109,8 +111,8 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
     y
 }
 
-/// Records the statistics of a batch: those of chunks of rows, by the convolution that makes `x` or else by a pass over it, and then
-/// those of all rows.
+/// Records the statistics of a batch: first those of chunks of rows, written by the convolution that makes `x` or else
+/// by a pass over it, and then those of all rows.
 fn batch_statistics(t: &mut Tape, x: Tensor, saved: Tensor, running: [Slot; 2], [eps, momentum]: [f32; 2]) {
     let [mean, var] = running;
     let (rows, partial) = conv2d::statistics(t, x).unwrap_or_else(|| {

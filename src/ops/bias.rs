@@ -1,4 +1,4 @@
-//! A bias per channel and an activation, in one pass over memory: what a convolution without batch norm wants behind it.
+//! A bias per channel and an activation, in one pass over memory, for convolutions without batch norm.
 
 use super::{activation::Activation, rows::Rows, scaler::scaler};
 use crate::program::{
@@ -6,8 +6,8 @@ use crate::program::{
     params::{Init, Role, Shape},
 };
 
-/// The chunks whose sums one workgroup merges: more than batch norm's, since each is one number per channel, and the maps behind
-/// a first layer are the largest.
+/// Cuts a map into chunks of rows whose sums one workgroup merges. There may be more chunks than in batch norm, since
+/// each has only one number per channel and the maps behind a first layer are the largest.
 pub(crate) fn rows(shape: [u32; 4]) -> Rows {
     let rows = Rows::of(shape);
     Rows { chunk_rows: rows.rows.div_ceil(4096).max(16), ..rows }
@@ -15,7 +15,7 @@ pub(crate) fn rows(shape: [u32; 4]) -> Rows {
 
 /// `y[n,h,w,c] = activation(x[n,h,w,c] + bias[c])`.
 ///
-/// Where no gradient of `x` is wanted ([`Tape::no_gradient`]) only the bias gets one.
+/// If `x` needs no gradient ([`Tape::no_gradient`]), only that of the bias is computed.
 pub fn bias(t: &mut Tape, x: Tensor, init: Init, activation: Activation) -> Tensor {
     let shape = t.shape(x);
     let (rows, spread) = (rows(shape), Rows::spread(shape));

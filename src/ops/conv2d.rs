@@ -8,20 +8,20 @@ use crate::program::{
     shader::Access,
 };
 
-/// The choices of a convolution; square filters, no bias, no dilation, one group.
+/// The options of a convolution with square filters, without bias, without dilation, and with one group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2d {
     /// Output channels.
     pub outputs: u32,
     /// Filter height and width.
     pub kernel: u32,
-    /// Step between windows.
+    /// Rows and columns between two windows.
     pub stride: u32,
-    /// Zeros around the map.
+    /// Rows and columns of zeros on each side of the map.
     pub padding: u32,
 }
 
-/// Everything the kernels must know; shared by the three passes.
+/// What the kernels must know; the three passes share it.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
     pub n: u32,
@@ -37,12 +37,12 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// A 1x1 map: the matrix product of a linear layer.
+    /// The sizes on a 1x1 map, where a convolution is the matrix product of a linear layer.
     pub(super) fn matrix(n: u32, c: u32, k: u32) -> Self {
         Self { n, c, k, h: 1, w: 1, p: 1, q: 1, kernel: 1, stride: 1, pad: 0 }
     }
 
-    /// The gradient of the filter is that of these taps along r and s: the first, and how many.
+    /// Fills `Sizes`. The gradient of the filter is computed for these taps along r and s: the first, and how many.
     fn fill<'a>(
         &self,
         call: CallBuilder<'a>,
@@ -55,13 +55,13 @@ impl Sizes {
             .flop(2.0 * self.products())
     }
 
-    /// Outputs for which a tap lies on the map, along one side.
+    /// The number of outputs along one side for which a tap lies on the map.
     fn hits(&self, tap: u32, inputs: u32, outputs: u32) -> u32 {
         let at = |p: u32| (p * self.stride + tap).checked_sub(self.pad);
         (0..outputs).filter(|&p| at(p).is_some_and(|h| h < inputs)).count() as u32
     }
 
-    /// Multiply-adds that meet no padding; the same in all three passes.
+    /// Multiply-adds that do not involve padding; all three passes have the same number.
     fn products(&self) -> f64 {
         let hits =
             |inputs, outputs| -> f64 { (0..self.kernel).map(|tap| f64::from(self.hits(tap, inputs, outputs))).sum() };
@@ -73,20 +73,20 @@ impl Sizes {
         [[0, self.kernel]; 2]
     }
 
-    /// The taps along one side that lie on the map for some output: the first, and how many.
+    /// The taps along one side that lie on the map for at least one output: the first, and how many.
     fn live(&self, inputs: u32, outputs: u32) -> [u32; 2] {
         let live: Vec<_> = (0..self.kernel).filter(|&tap| self.hits(tap, inputs, outputs) > 0).collect();
         let [first, last] = [live.first(), live.last()].map(|tap| tap.copied().unwrap_or(0));
         [first, last + 1 - first]
     }
 
-    /// As the choice of a kernel sees one pass: `count` outputs of `rows` by `cols`.
+    /// One pass as a [`Product`], by which its form is chosen: `count` outputs of `rows` by `cols`.
     fn product(&self, path: &'static str, dtype: Dtype, [rows, cols, count]: [u32; 3]) -> Product {
         let Self { n, h, w, kernel, stride, pad, .. } = *self;
         let (c, k, half) = (padded(self.c), padded(self.k), dtype == Dtype::F16);
         let kind = if half { "f16" } else { "f32" };
         let name = format!("{path} {n}x{h}x{w}x{c} to {k}, {kernel}x{kernel} by {stride}, padding {pad}, {kind}");
-        // Rows, columns and terms that only fill a vector are multiplied like others.
+        // Rows, columns and terms that only pad to whole vectors are multiplied too, so they count.
         let outputs = f64::from(rows) * f64::from(cols) * f64::from(count);
         let filled = f64::from(c) / f64::from(self.c) * f64::from(k) / f64::from(self.k);
         Product { path, name, rows, cols, count, terms: (self.products() * filled / outputs).ceil() as u32, half }
@@ -101,7 +101,7 @@ pub fn conv2d(t: &mut Tape, x: Tensor, conv: Conv2d) -> Tensor {
     conv2d_of(t, x, conv, Init::KaimingFanOut, Role::Weight)
 }
 
-/// [`conv2d`] with filters that start otherwise; those of [`Role::Frozen`] get no gradient.
+/// [`conv2d`] with filters of this initialization and role; those of [`Role::Frozen`] get no gradient.
 ///
 /// # Panics
 /// As [`conv2d`].
@@ -115,7 +115,7 @@ pub fn conv2d_of(t: &mut Tape, x: Tensor, conv: Conv2d, init: Init, role: Role) 
     );
     let out = |size: u32| (size + 2 * pad - kernel) / stride + 1;
     let sizes = match (kernel, stride, pad) {
-        (1, 1, 0) => Sizes::matrix(n * h * w, c, k), // pixels are as good as images: one product
+        (1, 1, 0) => Sizes::matrix(n * h * w, c, k), // each pixel can be taken for an image, which gives one product
         _ => Sizes { n, c, k, h, w, p: out(h), q: out(w), kernel, stride, pad },
     };
     let weight = t.param("weight", Shape::Filter { k, c, r: kernel, s: kernel }, init, role);
@@ -147,7 +147,7 @@ pub(super) fn backward_input(t: &mut Tape, sizes: Sizes, d_y: Tensor, weight: &P
 
 pub(super) fn backward_weight(t: &mut Tape, sizes: Sizes, d_y: Tensor, x: Tensor, weight: &Param) {
     let (c, k) = (padded(sizes.c), padded(sizes.k));
-    // A row of taps fills a tile better than few channels do, and costs a test per load.
+    // Taking a row of taps as columns fills a tile better than few channels do, but costs a test per load.
     let wide_row = c < 16 && sizes.kernel > 1;
     let product = |[[_, r], [_, s]]: [[u32; 2]; 2], dtype| {
         let outputs = if wide_row { [k, sizes.kernel * c, r] } else { [k, c, r * s] };
@@ -155,7 +155,7 @@ pub(super) fn backward_weight(t: &mut Tape, sizes: Sizes, d_y: Tensor, x: Tensor
     };
     let mut taps = [sizes.live(sizes.h, sizes.p), sizes.live(sizes.w, sizes.q)];
     if t.target.choose(&product(taps, t.dtype(x))).parts > 1 {
-        taps = sizes.all(); // what is added up must have been written
+        taps = sizes.all(); // `sum_parts` reads all taps, so all must be written
     }
     let (product, scaler) = (product(taps, t.dtype(x)), scaler(t));
     record(t, &product, weight.gradient, true, |call| {
@@ -163,11 +163,11 @@ pub(super) fn backward_weight(t: &mut Tape, sizes: Sizes, d_y: Tensor, x: Tensor
     });
 }
 
-/// The most tiles whose statistics one workgroup merges without taking longer than another pass over the result would.
+/// The most tiles whose statistics one workgroup can merge in less time than another pass over the result would take.
 const TILES: u32 = 1024;
 
-/// Has the convolution that made `y`, if one did and can, leave mean and squared differences of each of its tiles: in that
-/// working space, as rows cut into those chunks.
+/// Makes the convolution that computes `y`, if there is one and it can, write the mean and the sum of squared
+/// differences of each of its tiles. Returns `y` as rows, cut into those tiles, and the tensor of their statistics.
 pub(super) fn statistics(t: &mut Tape, y: Tensor) -> Option<(Rows, Tensor)> {
     let call = t.maker(y).filter(|call| call.spec.path == "conv2d/forward")?;
     let product = call.product.clone().expect("a convolution is a product");
@@ -184,7 +184,8 @@ pub(super) fn statistics(t: &mut Tape, y: Tensor) -> Option<(Rows, Tensor)> {
     Some((rows, partial))
 }
 
-/// Records a pass as it is chosen: in one go, or in parts that a second kernel adds up. It assigns to `out`, or adds.
+/// Records a pass in the form that is chosen for it: with whole sums, or with partial sums that a second kernel adds
+/// up. The result is assigned to `out`, or added to it.
 fn record(
     t: &mut Tape,
     product: &Product,

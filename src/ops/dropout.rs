@@ -1,9 +1,9 @@
 //! Dropout, from a counter-based generator.
 //!
-//! What is drawn for an element is a function of the run's seed, the layer, the epoch, the sample's index in its data set and
-//! the element's place within the sample. So a sample is masked alike wherever it lies in a batch, however many batches make
-//! an update, and however the layers before are computed. The epoch is the counter, as in augmentation, since an epoch shows
-//! each sample once: neither an update nor a batch is counted.
+//! Whether an element is dropped depends on the run's seed, the layer, the epoch, the sample's index in its data set
+//! and the element's place within the sample. So a sample is masked alike wherever it lies in a batch, however many
+//! batches make an update, and however the layers before are computed. The epoch serves as the counter, as in
+//! augmentation: since an epoch shows each sample once, neither updates nor batches need counting.
 
 use super::elementwise::vectors;
 use crate::program::{BufferKind, Input, Tape, Tensor, params::padded};

@@ -1,4 +1,4 @@
-//! ReLU alone and after a sum, for networks that do not fuse it into a normalization; and a constant factor.
+//! ReLU alone and after a sum, for networks that do not fuse it into a normalization; and multiplication by a constant.
 
 use crate::program::{Tape, Tensor, params::padded};
 
@@ -14,7 +14,7 @@ pub fn relu(t: &mut Tape, x: Tensor) -> Tensor {
 /// `max(x + other, 0)`
 ///
 /// # Panics
-/// If the shapes differ, or how they are stored.
+/// If the shapes or the types differ.
 pub fn add_relu(t: &mut Tape, x: Tensor, other: Tensor) -> Tensor {
     assert_eq!(t.shape(x), t.shape(other), "add_relu: the two shapes differ");
     assert_eq!(t.dtype(x), t.dtype(other), "add_relu: the two are stored differently");

@@ -1,4 +1,4 @@
-//! The linear layer: the matrix product of a convolution on a 1x1 map, and a bias.
+//! The linear layer: a bias, and a matrix product computed as a convolution on a 1x1 map.
 
 use super::{conv2d, rows::Rows, scaler::scaler};
 use crate::program::{
@@ -9,7 +9,7 @@ use crate::program::{
 /// `y[n,k] = sum over c of x[n,c] * weight[k,c] + bias[k]`: PyTorch's `linear`.
 ///
 /// # Panics
-/// If `x` has a map: pool it first.
+/// If `x` has more than one pixel: pool it first.
 pub fn linear(t: &mut Tape, x: Tensor, outputs: u32) -> Tensor {
     let fan = t.shape(x)[3];
     let y = linear_of(t, x, outputs, Init::Uniform { fan });
@@ -26,10 +26,10 @@ pub fn linear(t: &mut Tape, x: Tensor, outputs: u32) -> Tensor {
     y
 }
 
-/// [`linear`] without bias, with a weight that starts as `init` says.
+/// [`linear`] without bias, with a weight that `init` initializes.
 ///
 /// # Panics
-/// If `x` has a map.
+/// If `x` has more than one pixel.
 pub fn linear_of(t: &mut Tape, x: Tensor, outputs: u32, init: Init) -> Tensor {
     let [n, h, w, inputs] = t.shape(x);
     assert!(h == 1 && w == 1, "linear: an input of shape {:?} has a map", [n, h, w, inputs]);

@@ -3,8 +3,9 @@
 use super::scaler::scaler;
 use crate::program::{BufferKind, Input, Tape, Tensor, params::padded};
 
-/// Adds the batch's `-log softmax(logits)[label]` to the report and, in training, starts the backward pass with
-/// `(softmax - onehot) * Step.loss_scale`, times the scale of mixed precision. Labels come with the batch.
+/// Adds `-log softmax(logits)[label]` of the batch's images to the report and, in training, starts the backward pass
+/// with the gradient `(softmax - onehot) * Step.loss_scale`, times the loss scale of mixed precision. `logits` are
+/// `[n, 1, 1, classes]`; labels come with the batch.
 ///
 /// `smoothing` is PyTorch's `label_smoothing`, in [0, 1).
 pub fn cross_entropy(t: &mut Tape, logits: Tensor, smoothing: f32) {

@@ -1,11 +1,11 @@
-//! Pooling: the largest value of a window, and the mean of a whole map.
+//! Pooling: the maximum of each window, and the mean of a whole map.
 
 use crate::program::{Dtype, Tape, Tensor, params::padded};
 
-/// Largest value of each `kernel` by `kernel` window; the first one wins a tie. PyTorch's `max_pool2d`.
+/// The maximum of each `kernel` by `kernel` window; the first one wins a tie. PyTorch's `max_pool2d`.
 ///
 /// # Panics
-/// If a window could lie in the padding alone (`2 * padding > kernel`), or does not fit.
+/// If a window could lie in the padding alone (`2 * padding > kernel`), or does not fit the map.
 pub fn max_pool2d(t: &mut Tape, x: Tensor, kernel: u32, stride: u32, padding: u32) -> Tensor {
     let [n, h, w, c] = t.shape(x);
     assert!(
@@ -31,8 +31,8 @@ pub fn max_pool2d(t: &mut Tape, x: Tensor, kernel: u32, stride: u32, padding: u3
     y
 }
 
-/// Mean over the map: shape `[n, 1, 1, c]`, f32 in any precision, so that what follows (the classifier and the loss) is f32
-/// too. PyTorch's `adaptive_avg_pool2d(x, 1)`.
+/// The mean over the map, of shape `[n, 1, 1, c]`. It is f32 in any precision, so that what follows (the classifier and
+/// the loss) is f32 too. PyTorch's `adaptive_avg_pool2d(x, 1)`.
 pub fn global_avg_pool(t: &mut Tape, x: Tensor) -> Tensor {
     let [n, h, w, c] = t.shape(x);
     let sizes = [("n_c4", n * padded(c) / 4), ("pixels", h * w)];

@@ -1,4 +1,4 @@
-//! A map as a matrix of rows by channels, for kernels that take it in chunks of rows.
+//! A map as a matrix with a row per pixel and image, for kernels that take it in chunks of rows.
 
 use crate::program::params::padded;
 
@@ -11,13 +11,13 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// At most about 256 chunks, so that one workgroup can merge them, and at least 16 rows in each.
+    /// Cuts a map into at most about 256 chunks, so that one workgroup can merge them, of at least 16 rows each.
     pub(crate) fn of([n, h, w, c]: [u32; 4]) -> Self {
         let rows = n * h * w;
         Self { rows, c4: padded(c) / 4, chunk_rows: rows.div_ceil(256).max(16) }
     }
 
-    /// With chunks of at most 64 rows: for kernels that keep no sum per chunk, of which a GPU wants many small ones.
+    /// Cuts a map into chunks of at most 64 rows, for kernels that keep no sum per chunk: a GPU needs many workgroups.
     pub(crate) fn spread(shape: [u32; 4]) -> Self {
         let rows = Self::of(shape);
         Self { chunk_rows: rows.chunk_rows.min(64), ..rows }
@@ -31,7 +31,7 @@ impl Rows {
         [("rows", self.rows), ("c4", self.c4), ("chunk_rows", self.chunk_rows)]
     }
 
-    /// One per chunk and four channels.
+    /// The number of invocations: one per chunk and four channels.
     pub(crate) fn invocations(self) -> u32 {
         self.chunks() * self.c4
     }

@@ -1,14 +1,14 @@
-//! Persistent buffers: what each of them is to a run.
+//! Persistent buffers: what each of them holds, and what becomes of it during a run.
 
 use std::{borrow::Cow, fmt};
 
-/// What tells a buffer from others of its kind.
+/// The name that tells a buffer from others of its kind.
 pub type Name = Cow<'static, str>;
 
-/// What the host hands over with each batch.
+/// What the host writes to the device with each batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Input {
-    /// The samples' bytes.
+    /// The bytes of the samples.
     Images,
     /// The class of each sample.
     Labels,
@@ -16,7 +16,8 @@ pub enum Input {
     Indices,
 }
 
-/// What a persistent buffer holds. It is also what the buffer is known by: recordings that name the same kind share one buffer.
+/// What a persistent buffer holds. The kind also identifies the buffer: recordings that name the same kind share one
+/// buffer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BufferKind {
     /// A part of a batch.
@@ -31,22 +32,22 @@ pub enum BufferKind {
     Report,
     /// How often each class was predicted for each true class.
     Confusion,
-    /// The parameters of training, while the network is evaluated elsewhere.
+    /// A copy of the parameters that are being trained, kept while the network is evaluated at others.
     Aside,
-    /// What an update leaves for a later one: a word of the optimizer's state, the scale of mixed precision.
+    /// What one update leaves for the next: a state buffer of the optimizer, or the loss scale of mixed precision.
     State(Name),
-    /// Facts about the arenas that kernels read.
+    /// Constant data about the arenas that kernels read.
     Table(Name),
-    /// Anything else: what benches and tests work on.
+    /// Any other buffer; benches and tests work on these.
     Scratch(Name),
 }
 
-/// When zeros are written to a buffer.
+/// When a buffer is filled with zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cleared {
     /// Before the first batch of an update.
     ByUpdate,
-    /// Before the first batch of an update, of an evaluation, and of what collects statistics.
+    /// Before the first batch of an update, of an evaluation, and of a pass that collects batch-norm statistics.
     ByCount,
     /// Before the first batch of an evaluation.
     ByEvaluation,
@@ -61,32 +62,32 @@ pub enum Filled {
     AtStart,
 }
 
-/// When a checkpoint holds a buffer.
+/// When a buffer is part of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// Always.
     Always,
-    /// While a gradient waits for the other batches of its update.
+    /// While gradients have been accumulated for an update that is not complete.
     WhileAccumulating,
-    /// While the network is evaluated at another point than training's.
+    /// While the network is evaluated at other parameters than those that are being trained.
     WhileEvaluating,
 }
 
-/// What becomes of a buffer in the course of a run.
+/// What becomes of a buffer during a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Life {
-    /// When the host writes it; `None` where programs alone do.
+    /// When the host writes it; `None` if only kernels do.
     pub filled: Option<Filled>,
-    /// When zeros are written to it.
+    /// When it is filled with zeros.
     pub cleared: Option<Cleared>,
-    /// Whether several devices that train together add it up between backward pass and update.
+    /// Whether devices that train together sum it up (an all-reduce) between the backward pass and the update.
     pub exchanged: bool,
-    /// When a checkpoint holds it. What is never kept is written anew before it is read.
+    /// When it is part of a checkpoint. A buffer that never is must be written anew before it is read.
     pub kept: Option<Kept>,
 }
 
 impl BufferKind {
-    /// What becomes of such a buffer: the one list of what is an input, cleared, exchanged, kept.
+    /// What becomes of a buffer of this kind: the only list of what is an input, cleared, exchanged or kept.
     pub fn life(&self) -> Life {
         let none = Life::default();
         match self {
@@ -98,7 +99,7 @@ impl BufferKind {
                 let kept = Some(Kept::WhileAccumulating);
                 Life { cleared: Some(Cleared::ByUpdate), exchanged: true, kept, ..none }
             }
-            // The count of skipped updates in it is not cleared, and a checkpoint says what it counts.
+            // Its count of skipped updates is not cleared; checkpoints store that count themselves.
             Self::Report => Life { cleared: Some(Cleared::ByCount), exchanged: true, ..none },
             Self::Confusion => Life { cleared: Some(Cleared::ByEvaluation), ..none },
             Self::Aside => Life { kept: Some(Kept::WhileEvaluating), ..none },
@@ -107,17 +108,17 @@ impl BufferKind {
         }
     }
 
-    /// A word of the optimizer's state.
+    /// The kind of a state buffer of the optimizer.
     pub fn state(name: impl Into<Name>) -> Self {
         Self::State(name.into())
     }
 
-    /// A table.
+    /// The kind of a table.
     pub fn table(name: impl Into<Name>) -> Self {
         Self::Table(name.into())
     }
 
-    /// A buffer that is nothing else.
+    /// The kind of any other buffer.
     pub fn scratch(name: impl Into<Name>) -> Self {
         Self::Scratch(name.into())
     }
@@ -147,7 +148,7 @@ impl fmt::Display for BufferKind {
 pub struct Buffer(pub(super) u32);
 
 impl Buffer {
-    /// The buffer's place in [`Recording::buffers`](super::Recording::buffers).
+    /// The buffer's index in [`Recording::buffers`](super::Recording::buffers).
     pub fn index(self) -> usize {
         self.0 as usize
     }

@@ -1,8 +1,9 @@
-//! Where each parameter lives: flat arenas with named segments, and the way to and from PyTorch's layouts.
+//! Where each parameter is stored: flat arenas of named segments, and the conversion to and from PyTorch's layouts.
 //!
-//! The arenas `params`, `grads` and every word of optimizer state share one layout. A tensor starts on a multiple of
-//! [`CHUNK`] floats, so binding offsets and `vec4` access are always legal and an element-wise kernel may run over the
-//! whole arena; padding is inert (parameter 0, gradient 0). Channels are padded to multiples of four inside a tensor.
+//! The arenas `params`, `grads` and every state buffer of an optimizer share one layout. A tensor starts on a multiple
+//! of [`CHUNK`] floats, so binding offsets and `vec4` access are always legal and an element-wise kernel may run over
+//! the whole arena; padding has no effect (parameter 0, gradient 0). Channels are padded to multiples of four inside a
+//! tensor.
 
 use std::{fmt, str::FromStr};
 
@@ -11,13 +12,13 @@ use crate::error::{Error, Result, suggest};
 /// Alignment of a tensor in the arenas, in floats (4,096 bytes).
 pub const CHUNK: u32 = 1024;
 
-/// Floats per block at most: what one workgroup of a reduction or of VeloGrad's update takes.
+/// The most floats in a block, which is what one workgroup of a reduction or of VeloGrad's update takes.
 pub const BLOCK: u32 = 16 * CHUNK;
 
-/// Alignment of a running statistic, in floats (256 bytes, WebGPU's binding offset).
+/// Alignment of a running statistic, in floats (256 bytes, the alignment of binding offsets that WebGPU guarantees).
 const RUNNING_ALIGN: u32 = 64;
 
-/// Channels as stored: a multiple of four.
+/// The number of channels as stored: rounded up to a multiple of four.
 pub const fn padded(channels: u32) -> u32 {
     channels.next_multiple_of(4)
 }
@@ -51,7 +52,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// `[k, c, taps]`, the common form; a matrix has one tap, a vector one filter.
+    /// The shape as `[k, c, taps]`: a matrix has one tap, a vector one filter.
     fn kct(self) -> [u32; 3] {
         match self {
             Self::Filter { k, c, r, s } => [k, c, r * s],
@@ -60,8 +61,8 @@ impl Shape {
         }
     }
 
-    /// The shape of a tensor with PyTorch's dimensions: two make a matrix, four a filter, any others a vector of all the
-    /// elements. `None` for an empty tensor or one of 2^32 elements or more.
+    /// The shape of a tensor with PyTorch's dimensions: two make a matrix, four a filter, any other number a vector of
+    /// all elements. `None` for an empty tensor or one of 2^32 elements or more.
     pub fn of(dims: &[usize]) -> Option<Self> {
         let elements = dims.iter().try_fold(1_u32, |all, &d| all.checked_mul(u32::try_from(d).ok()?))?;
         let shape = match dims.iter().map(|&d| d as u32).collect::<Vec<_>>()[..] {
@@ -72,7 +73,7 @@ impl Shape {
         (elements > 0).then_some(shape)
     }
 
-    /// PyTorch's shape.
+    /// The dimensions in PyTorch's order.
     pub fn dims(self) -> Vec<usize> {
         let dims = match self {
             Self::Filter { k, c, r, s } => vec![k, c, r, s],
@@ -82,26 +83,26 @@ impl Shape {
         dims.into_iter().map(|d| d as usize).collect()
     }
 
-    /// Elements without padding.
+    /// The number of elements without padding.
     pub fn elements(self) -> usize {
         self.dims().iter().product()
     }
 
-    /// Floats as stored, channels padded.
+    /// The number of floats as stored, with padded channels.
     pub fn stored(self) -> u32 {
         let [k, c, taps] = self.kct();
         let k = if matches!(self, Self::Vector { .. }) { k } else { padded(k) };
         k * taps * padded(c)
     }
 
-    /// PyTorch's order to the stored one (`[k][r][s][c]`, zeros in the padding).
+    /// Converts values from PyTorch's order to the stored one (`[k][r][s][c]`, with zeros in the padding).
     pub fn to_stored(self, values: &[f32]) -> Vec<f32> {
         let mut stored = vec![0.0; self.stored() as usize];
         self.for_each(|torch, at| stored[at] = values[torch]);
         stored
     }
 
-    /// The stored order to PyTorch's.
+    /// Converts values from the stored order to PyTorch's.
     pub fn from_stored(self, stored: &[f32]) -> Vec<f32> {
         let mut values = vec![0.0; self.elements()];
         self.for_each(|torch, at| values[torch] = stored[at]);
@@ -121,29 +122,29 @@ impl Shape {
     }
 }
 
-/// How a parameter starts.
+/// How a parameter is initialized.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
-    /// Normal, variance 2 / (k*r*s): He et al. 2015, `fan_out`, as torchvision's ResNet.
+    /// Normal with variance 2 / (k*r*s): He et al. 2015 with `fan_out`, as in torchvision's ResNet.
     KaimingFanOut,
-    /// Uniform in +-1/sqrt(fan): PyTorch's linear layer, weight and bias.
+    /// Uniform in +-1/sqrt(fan), as PyTorch initializes the weight and the bias of a linear layer.
     Uniform {
         /// Inputs of the layer.
         fan: u32,
     },
-    /// One value throughout.
+    /// The same value for all elements.
     Constant(f32),
-    /// For filters: PyTorch's `dirac_` in the first of them, as many as there are input channels, so that they pass their
-    /// channel on; the others as PyTorch's convolution, uniform in +-1/sqrt(c*r*s).
+    /// For filters: the first `c` of them are PyTorch's `dirac_`, which passes an input channel on unchanged; the
+    /// others are initialized as in PyTorch's convolution, uniform in +-1/sqrt(c*r*s).
     Dirac,
-    /// For a matrix: uniform, and divided by its own standard deviation.
+    /// For a matrix: uniform, then divided by its own standard deviation.
     UnitVariance,
-    /// For filters: the whitening of images' patches, which [`whiten`](crate::training::whiten) computes from a data set. Without one,
-    /// as PyTorch's convolution.
+    /// For filters: the whitening of image patches, which [`whiten`](crate::training::whiten) computes from a data set.
+    /// Without a data set, as in PyTorch's convolution.
     Whiten,
 }
 
-/// What a parameter is to its layer.
+/// What a parameter is in its layer, which decides whether it is trained and decayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A weight of a convolution or a linear layer.
@@ -152,16 +153,17 @@ pub enum Role {
     Bias,
     /// Weight or bias of a batch norm.
     Norm,
-    /// One that is not trained: its gradient stays zero and weight decay leaves it out, so that no optimizer moves it.
+    /// Not trained: the gradient stays zero and there is no weight decay, so no optimizer changes the parameter.
     /// PyTorch's `requires_grad = False`.
     Frozen,
 }
 
-/// Which parameters weight decay leaves out; none by default, as in the published experiment.
+/// Which parameters weight decay leaves out; none by default, as in VeloGrad's published experiment.
 ///
-/// Written as words with commas: `norm` is the weights and biases of batch norms, `bias` the biases of convolutions and
-/// linear layers, `none` neither. `norm,bias` leaves out every tensor of one dimension, as timm's `filter_bias_and_bn` does.
-/// (Torchvision's `--bias-weight-decay` counts a batch norm's bias as a bias; here it belongs to the norm.)
+/// Written as words separated by commas: `norm` stands for the weights and biases of batch norms, `bias` for the biases
+/// of convolutions and linear layers, `none` for neither. `norm,bias` leaves out every tensor of one dimension, as
+/// timm's `filter_bias_and_bn` does. (Torchvision's `--bias-weight-decay` counts a batch norm's bias as a bias; here it
+/// belongs to the norm.)
 ///
 /// ```
 /// use velograd::program::params::NoDecay;
@@ -222,28 +224,28 @@ impl fmt::Display for NoDecay {
 /// One named tensor of an arena.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segment {
-    /// As in torchvision, e.g. `layer1.0.conv1.weight`.
+    /// Its name, as in torchvision: e.g. `layer1.0.conv1.weight`.
     pub name: String,
     /// Logical shape.
     pub shape: Shape,
-    /// First float.
+    /// The index of its first float in the arena.
     pub offset: u32,
-    /// How it starts.
+    /// How it is initialized.
     pub init: Init,
-    /// Whether weight decay reaches it.
+    /// Whether weight decay applies to it.
     pub decays: bool,
     /// Whether it is [`Role::Frozen`].
     pub frozen: bool,
 }
 
 impl Segment {
-    /// What multiplies an optimizer's weight decay.
+    /// The factor on the optimizer's weight decay: 1 or 0.
     pub fn decay(&self) -> f32 {
         f32::from(u8::from(self.decays))
     }
 }
 
-/// The arenas of a network: parameters, and running statistics apart from them (the forward pass writes those).
+/// The arenas of a network: parameters, and running statistics apart from them because the forward pass writes those.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
     /// Parameters in order of declaration.
@@ -253,7 +255,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Declares a parameter; `decays` says whether weight decay reaches it.
+    /// Declares a parameter; `decays` says whether weight decay applies to it.
     ///
     /// # Panics
     /// If the name is taken.
@@ -273,7 +275,7 @@ impl Layout {
         Segment { frozen: true, ..segment }
     }
 
-    /// Declares a running statistic.
+    /// Declares a running statistic of `c` channels, which starts at `value`.
     ///
     /// # Panics
     /// If the name is taken.
@@ -283,23 +285,23 @@ impl Layout {
         declare(&mut self.running, Segment { name, shape, offset, init, decays: false, frozen: true })
     }
 
-    /// Length of the parameter arena in floats.
+    /// Length of the parameter arena in floats, padding included.
     pub fn param_floats(&self) -> u32 {
         self.params.last().map_or(0, |s| (s.offset + s.shape.stored()).next_multiple_of(CHUNK))
     }
 
-    /// Length of the running statistics in floats.
+    /// Length of the arena of running statistics in floats, padding included.
     pub fn running_floats(&self) -> u32 {
         self.running.last().map_or(0, |s| (s.offset + s.shape.stored()).next_multiple_of(RUNNING_ALIGN))
     }
 
-    /// Parameters without padding.
+    /// The number of parameters without padding.
     pub fn elements(&self) -> usize {
         self.params.iter().map(|s| s.shape.elements()).sum()
     }
 
-    /// The device's tables: blocks `(first vec4, vec4 count, segment, bits of what multiplies weight decay)` and segments
-    /// `(first block, blocks, the same bits)`.
+    /// The tables that kernels read: blocks `(first vec4, number of vec4, segment, bits of the factor on weight
+    /// decay)` and segments `(first block, number of blocks, bits of the same factor)`.
     pub fn tables(&self) -> (Vec<[u32; 4]>, Vec<[u32; 3]>) {
         let (mut blocks, mut segments) = (Vec::new(), Vec::new());
         for (index, segment) in (0u32..).zip(&self.params) {
@@ -318,7 +320,7 @@ impl Layout {
         (blocks, segments)
     }
 
-    /// What multiplies weight decay in each chunk of the parameters: 1, or 0 in a tensor that it leaves out.
+    /// The factor on weight decay of each chunk of the parameters: 1, or 0 in a tensor that weight decay leaves out.
     pub fn decays(&self) -> Vec<f32> {
         let chunks = |s: &Segment| s.shape.stored().div_ceil(CHUNK) as usize;
         self.params.iter().flat_map(|s| std::iter::repeat_n(s.decay(), chunks(s))).collect()

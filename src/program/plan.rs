@@ -1,20 +1,23 @@
-//! Lifetimes to shared buffers: two tensors that are never alive together may live in one buffer.
+//! Assigns tensors to shared buffers: two tensors that are never alive together may live in one buffer.
 //!
-//! Whole buffers are shared, at offset 0: WebGPU tracks a buffer whole, so two ranges of one buffer could not be read and
-//! written in the same dispatch. An input that dies in a call is released after it, so no call has one buffer twice.
+//! Tensors share whole buffers, each at offset 0: WebGPU tracks the usage of whole buffers, so two ranges of one buffer
+//! could not be read and written in the same dispatch. A tensor that a call reads last is released after that call, so
+//! no call binds one buffer twice.
 
 use super::{Call, Recording, Slot, Tensor};
 
-/// Which pool buffer each tensor of each recording lives in. The recordings share the pool: one runs at a time.
+/// Which pool buffer each tensor of each recording lives in. The recordings share the pool, since only one runs at a
+/// time.
 pub struct Plan {
     /// Bytes of each pool buffer.
     pub pool: Vec<u64>,
-    /// Per recording, per tensor.
+    /// The pool buffer of each tensor, per recording.
     assigned: Vec<Vec<Option<usize>>>,
 }
 
 impl Plan {
-    /// Plans. Without `share`, every tensor gets its own buffer (for the test that sharing changes nothing).
+    /// Assigns buffers to all tensors. Without `share`, every tensor gets its own, for the test that sharing changes no
+    /// result.
     pub fn new<'a>(recordings: impl IntoIterator<Item = &'a Recording>, share: bool) -> Self {
         let mut plan = Self { pool: Vec::new(), assigned: Vec::new() };
         for recording in recordings {
@@ -29,7 +32,7 @@ impl Plan {
         self.assigned[recording][tensor.0 as usize]
     }
 
-    /// Bytes of the pool.
+    /// Bytes of all pool buffers together.
     pub fn bytes(&self) -> u64 {
         self.pool.iter().sum()
     }
@@ -65,10 +68,11 @@ impl Plan {
         assigned
     }
 
-    /// The smallest free buffer that is large enough; else the largest free one, made larger; else a new one.
+    /// Takes the smallest free buffer that is large enough; or else enlarges the largest free one; or else adds a new
+    /// one.
     fn take(&mut self, free: &mut Vec<usize>, bytes: u64) -> usize {
         let fits = free.iter().copied().filter(|&b| self.pool[b] >= bytes).min_by_key(|&b| self.pool[b]);
-        // Growing a much smaller buffer saves nothing over a new one, and spoils it for small tensors.
+        // Enlarging a much smaller buffer saves nothing over a new one, and wastes it on small tensors later.
         let grows = free.iter().copied().filter(|&b| 2 * self.pool[b] >= bytes).max_by_key(|&b| self.pool[b]);
         if let Some(buffer) = fits.or(grows) {
             free.retain(|&b| b != buffer);
@@ -81,7 +85,7 @@ impl Plan {
     }
 }
 
-/// The numbers of the tensors among a call's arguments.
+/// The indices of the tensors among a call's arguments.
 fn mentioned(call: &Call) -> impl Iterator<Item = usize> {
     call.args.iter().filter_map(|(slot, _)| match slot {
         Slot::Tensor(t) => Some(t.0 as usize),

@@ -1,25 +1,26 @@
-//! The family of matrix products: cores, their tiles, and in how many parts a sum is taken.
+//! Matrix products: the cores that compute them, their tiles, and into how many parts a sum is split.
 
 use std::fmt;
 
 use super::shader::{COOPERATIVE, Const, Spec};
 
-/// Cooperative matrices: products of f16 by f16 that a subgroup computes together, summed in f32.
+/// Cooperative matrices ("tensor cores"): products of f16 by f16 that a subgroup computes together and accumulates in
+/// f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Matrix {
-    /// Rows, columns and depth: 8 or 16.
+    /// Rows, columns and depth of one matrix: 8 or 16.
     pub tile: u32,
-    /// Invocations of every subgroup.
+    /// Invocations in every subgroup.
     pub subgroup: u32,
-    /// Plain arithmetic in their place, for tests on devices without.
+    /// Whether plain arithmetic takes their place, for tests on devices without cooperative matrices.
     pub plain: bool,
 }
 
 impl Matrix {
-    /// Bytes that a workgroup of the core shares.
+    /// Bytes of workgroup memory that the core needs.
     pub const MEMORY: u32 = 24 << 10;
 
-    /// Whether the subgroups of a workgroup share its tiles evenly.
+    /// Whether the tiles of a workgroup divide evenly among its subgroups.
     pub(crate) fn divides(&self) -> bool {
         [8, 16].contains(&self.tile) && (4096 / (self.tile * self.tile)).is_multiple_of(256 / self.subgroup)
     }
@@ -28,22 +29,22 @@ impl Matrix {
 /// A matrix-product core (`shaders/README.md`, "The matrix cores").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gemm {
-    /// `gemm_tile`: staged through workgroup memory.
+    /// `gemm_tile`: operands are staged in workgroup memory.
     Tile {
         /// Rows of the output that a workgroup computes.
         rows: u32,
         /// Columns of the output that a workgroup computes.
         cols: u32,
-        /// Rows and columns of them that an invocation computes; multiples of 4.
+        /// Rows and columns of the output that an invocation computes; multiples of 4.
         block: [u32; 2],
-        /// Terms staged at once.
+        /// Terms of the sums that are staged at once.
         depth: u32,
     },
-    /// `gemm_subgroup`: a subgroup, by broadcasts.
+    /// `gemm_subgroup`: the invocations of a subgroup share what they load by broadcasts.
     Subgroup {
-        /// Invocations of every subgroup.
+        /// Invocations in every subgroup.
         size: u32,
-        /// An invocation computes 4 times as many columns of the output.
+        /// A quarter of the columns of the output that an invocation computes.
         columns: u32,
     },
     /// `gemm_matrix`: cooperative matrices.
@@ -51,8 +52,8 @@ pub enum Gemm {
 }
 
 impl Gemm {
-    /// Those that WebGPU's core can run. The larger a block, the fewer loads per multiply-add; the smaller a tile, the more
-    /// workgroups.
+    /// The tiles that every WebGPU device can run. The larger a block, the fewer loads per multiply-add; the smaller a
+    /// tile, the more workgroups.
     pub const TILES: [Self; 4] = [
         Self::Tile { rows: 64, cols: 64, block: [4, 4], depth: 16 },
         Self::Tile { rows: 128, cols: 128, block: [8, 8], depth: 8 },
@@ -78,12 +79,12 @@ impl Gemm {
         }
     }
 
-    /// Workgroups that cover one output of this size, along rows and columns.
+    /// Workgroups that cover one output of `rows` by `cols`: how many down and across.
     pub fn tiles(&self, rows: u32, cols: u32) -> [u32; 2] {
         [rows.div_ceil(self.rows()), cols.div_ceil(self.cols())]
     }
 
-    /// The file in `shaders/shared/`.
+    /// The name of the core's file in `shaders/shared/`.
     pub fn file(&self) -> &'static str {
         match self {
             Self::Tile { .. } => "gemm_tile",
@@ -92,7 +93,7 @@ impl Gemm {
         }
     }
 
-    /// The spec of the kernel `path`, which imports `gemm`.
+    /// The spec of the kernel `path`, which imports `gemm`, with this core.
     pub(crate) fn spec(&self, path: &'static str) -> Spec {
         let mut imports = vec![("gemm", self.file())];
         let consts = match *self {
@@ -117,7 +118,7 @@ impl Gemm {
         Spec { half: matches!(self, Self::Matrix(_)), consts, imports, ..Spec::new(path) }
     }
 
-    /// Time of a multiply-add against that of the largest block: a smaller one waits for loads.
+    /// The time of a multiply-add relative to that of the largest block: with smaller blocks it waits for more loads.
     fn cost(&self) -> f64 {
         match self {
             Self::Tile { block: [down, across], .. } => 0.6 + 6.4 / f64::from(down + across),
@@ -132,32 +133,32 @@ impl fmt::Display for Gemm {
     }
 }
 
-/// Sums of products as one kernel is to compute them.
+/// A matrix product, or several of the same shape, as one kernel computes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
     /// The kernel.
     pub path: &'static str,
-    /// Kernel, shape and type: what tells it from others.
+    /// Kernel, shape and type, which identify the product.
     pub name: String,
     /// Rows of an output matrix.
     pub rows: u32,
     /// Columns of an output matrix.
     pub cols: u32,
-    /// Output matrices.
+    /// The number of output matrices.
     pub count: u32,
-    /// Terms of the sums, on average over the output.
+    /// Terms of each sum, averaged over the output.
     pub terms: u32,
     /// Whether activations are f16.
     pub half: bool,
 }
 
 impl Product {
-    /// Multiply-adds as two operations each; those that fill a vector count.
+    /// Floating-point operations, two per multiply-add, those on padding to whole vectors included.
     pub fn operations(&self) -> f64 {
         2.0 * self.floats() * f64::from(self.terms)
     }
 
-    /// Numbers that come out.
+    /// The number of output values.
     fn floats(&self) -> f64 {
         [self.rows, self.cols, self.count].iter().map(|&n| f64::from(n)).product()
     }
@@ -168,38 +169,40 @@ impl Product {
 pub struct Choice {
     /// The core.
     pub gemm: Gemm,
-    /// Workgroups that share a sum; where there are several, a second kernel adds their parts up, in order.
+    /// Workgroups that share a sum. If there are several, a second kernel adds up their partial sums in a fixed order.
     pub parts: u32,
 }
 
-/// Multiply-adds of a workgroup in the time that one more dispatch takes, and in its share of the time that memory takes for a float:
-/// an estimate from the data sheets of large GPUs, for an order of candidates and no more.
+/// The cost of one more dispatch, and that of moving one float at a workgroup's share of the memory bandwidth, both in
+/// multiply-adds of a workgroup: estimates from the data sheets of large GPUs, only good for ordering candidates.
 const DISPATCH: f64 = 1e6;
 const FLOAT: f64 = 30.0;
 
 impl Choice {
-    /// Parts worth trying.
+    /// The numbers of parts worth trying.
     pub const PARTS: [u32; 6] = [1, 2, 4, 8, 16, 32];
 
-    /// Whether the product can be computed so: cooperative matrices take f16, and parts are indexed by 32 bits.
+    /// Whether the product can be computed this way: cooperative matrices need f16, and partial sums are indexed by 32
+    /// bits.
     pub(super) fn is_possible(&self, product: &Product) -> bool {
         let typed = product.half || !matches!(self.gemm, Gemm::Matrix(_));
         typed && f64::from(self.parts) * product.floats() < f64::from(u32::MAX)
     }
 
-    /// Whether it may be the best: parts long enough to be worth a workgroup, and no more workgroups than run at once.
+    /// Whether this may be the fastest way: a sum is split only if each part has enough terms to be worth a workgroup
+    /// and the workgroups are fewer than twice what the device runs at once.
     pub(super) fn is_sensible(&self, product: &Product, units: u32) -> bool {
         let few = self.groups(product) < 2.0 * f64::from(units);
         self.parts == 1 || (few && product.terms / self.parts >= 32 && self.is_possible(product))
     }
 
-    /// Workgroups.
+    /// The number of workgroups.
     fn groups(&self, product: &Product) -> f64 {
         let [down, across] = self.gemm.tiles(product.rows, product.cols);
         [down, across, product.count, self.parts].iter().map(|&n| f64::from(n)).product()
     }
 
-    /// Multiply-adds of one workgroup after the other, roughly: an order, not a time.
+    /// A rough cost in multiply-adds of one workgroup after another, only good for ordering candidates.
     pub(super) fn estimate(&self, product: &Product, units: u32) -> f64 {
         let (parts, units) = (f64::from(self.parts), f64::from(units));
         let tile = f64::from(self.gemm.rows()) * f64::from(self.gemm.cols());

@@ -1,4 +1,4 @@
-//! What a tape becomes: plain data that can be printed, planned and checked without a device.
+//! What a tape produces: plain data that can be printed, planned and checked without a device.
 
 use std::{borrow::Cow, fmt};
 
@@ -16,7 +16,7 @@ use super::{
 pub struct Tensor(pub(super) u32);
 
 impl Tensor {
-    /// The `nth` of a recording's tensors.
+    /// The tensor with index `nth` in a recording.
     pub fn nth(nth: usize) -> Self {
         Self(nth as u32)
     }
@@ -25,7 +25,7 @@ impl Tensor {
 /// How the elements of a buffer are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
-    /// Four bytes; an index of four bytes too.
+    /// Four bytes; indices have four bytes too.
     F32,
     /// Two bytes.
     F16,
@@ -40,18 +40,18 @@ impl Dtype {
     }
 }
 
-/// What the tape knows about a tensor.
+/// What the tape records about a tensor.
 #[derive(Clone, Debug)]
 pub struct TensorInfo {
     /// Logical `[n, h, w, c]`.
     pub shape: [u32; 4],
     /// Type of its elements.
     pub dtype: Dtype,
-    /// 4-byte words as stored.
+    /// Its length in 4-byte words as stored.
     pub words: u64,
-    /// Scope and op that made it.
+    /// The scope and the op that made it.
     pub label: String,
-    /// Stays readable after the last call.
+    /// Whether it stays readable after the last call.
     pub keep: bool,
     pub(super) gradient: Option<Tensor>,
     pub(super) no_gradient: bool,
@@ -60,7 +60,7 @@ pub struct TensorInfo {
 /// A buffer argument of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// An activation or a gradient of one; the planner decides in which buffer it lives.
+    /// An activation or the gradient of one; the planner decides which buffer it lives in.
     Tensor(Tensor),
     /// A range of a persistent buffer.
     Buffer {
@@ -103,40 +103,40 @@ impl From<f32> for Size {
 /// One dispatch.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Kernel and choices.
+    /// The kernel and its options.
     pub spec: Spec,
-    /// Where in the network, e.g. `layer1.0.conv1`.
+    /// The place in the network, e.g. `layer1.0.conv1`.
     pub label: String,
     /// Storage buffers in binding order.
     pub args: Vec<(Slot, Access)>,
-    /// The uniform's fields by name.
+    /// Values of the uniform's fields by name.
     pub sizes: Vec<(Cow<'static, str>, Size)>,
-    /// Workgroups.
+    /// The number of workgroups in each dimension.
     pub grid: [u32; 3],
-    /// Floating-point operations, one multiply-add as two; 0 where nobody counts.
+    /// Floating-point operations, two per multiply-add; 0 if they are not counted.
     pub flop: f64,
-    /// The product that it computes, or that another form of would not need it: one that may be tuned.
+    /// The tunable product that this call computes, or whose chosen form needs this call.
     pub product: Option<Product>,
 }
 
-/// What a tape becomes: calls in order, what they work on, and the arenas' layout.
+/// What a tape produces: calls in order, the tensors and buffers that they work on, and the arenas' layout.
 pub struct Recording {
     /// The dispatches.
     pub calls: Vec<Call>,
-    /// All tensors; a [`Tensor`] indexes it.
+    /// All tensors; a [`Tensor`] is an index into them.
     pub tensors: Vec<TensorInfo>,
-    /// Persistent buffers and their bytes; a [`Buffer`] indexes them.
+    /// Persistent buffers and their bytes; a [`Buffer`] is an index into them.
     pub buffers: Vec<(BufferKind, u64)>,
     /// Parameters and running statistics.
     pub layout: Layout,
     /// How many of the calls come before the backward pass.
     pub forward_calls: usize,
-    /// The longest dimension of a grid that no device can dispatch; 0 if every grid is in order.
+    /// The largest dimension of a grid that exceeds what a device can dispatch; 0 if no grid does.
     pub largest_grid: u32,
 }
 
 impl Recording {
-    /// A tensor's facts.
+    /// What is recorded about a tensor.
     pub fn info(&self, tensor: Tensor) -> &TensorInfo {
         &self.tensors[tensor.0 as usize]
     }
@@ -151,25 +151,25 @@ impl Recording {
         self.buffers.iter().position(|(known, _)| known == kind).map(|index| Buffer(index as u32))
     }
 
-    /// A further persistent buffer, which has no bytes yet.
+    /// Adds a persistent buffer, which has no bytes yet.
     pub(super) fn add(&mut self, kind: BufferKind) -> Buffer {
         self.buffers.push((kind, 0));
         Buffer(self.buffers.len() as u32 - 1)
     }
 
-    /// Makes a persistent buffer at least so many bytes long.
+    /// Makes a persistent buffer at least `bytes` long.
     pub(super) fn lengthen(&mut self, buffer: Buffer, bytes: u64) {
         let known = &mut self.buffers[buffer.index()].1;
         *known = bytes.max(*known);
     }
 
-    /// Bytes that a call's arguments span: what it must move at least once.
+    /// Bytes of all arguments of a call, which it has to move at least once.
     pub fn bytes(&self, call: &Call) -> u64 {
         call.args.iter().map(|(slot, _)| self.slot_bytes(slot)).sum()
     }
 
-    /// Bytes that a call loads and stores: each argument's length, once if its kernel loads from it, and once more if it
-    /// stores to it, as naga finds in the WGSL.
+    /// Bytes that a call loads and stores: each argument's length, once if its kernel loads from it, and once more if
+    /// it stores to it, as naga finds in the WGSL.
     pub fn moved_bytes(&self, call: &Call) -> u64 {
         let linked = link(&call.spec);
         let uses = linked.storage.iter().map(|b| u64::from(b.loaded) + u64::from(b.stored));
@@ -184,7 +184,7 @@ impl Recording {
         }
     }
 
-    /// Length of what a slot names.
+    /// The length of a slot in bytes.
     pub fn slot_bytes(&self, slot: &Slot) -> u64 {
         match slot {
             Slot::Tensor(t) => 4 * self.info(*t).words,
@@ -194,7 +194,7 @@ impl Recording {
 }
 
 impl fmt::Display for Recording {
-    /// The program as a table.
+    /// The recording as a table, a row per call.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widest = |text: fn(&Call) -> usize| self.calls.iter().map(text).max().unwrap_or(0);
         let (place, kernel) = (widest(|c| c.label.len()), widest(|c| c.spec.to_string().len()));

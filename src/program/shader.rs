@@ -1,14 +1,15 @@
-//! From a shader's name and choices to checked WGSL: imports, a prelude of `const`s, textual unrolling, reflection.
+//! From a shader's name and options to validated WGSL: imports, a prelude of `const`s, textual unrolling, reflection.
 //!
 //! The linker knows two directives, each on a line of its own:
 //!
-//! * `#import name` pastes `shaders/shared/name.wgsl`, once. A [`Spec`] may map `name` to another file: that is how the
-//!   matrix-product cores and the two reductions are exchanged.
+//! * `#import name` pastes `shaders/shared/name.wgsl`, once. A [`Spec`] may map `name` to another file: that is how a
+//!   matrix-product core and one of the two reductions are selected.
 //! * `#unroll i COUNT` ... `#end` repeats the lines between, with `$i` replaced by 0, 1, ...; `COUNT` is a number or one
-//!   of the prelude's constants. Neither naga nor most drivers unroll loops, and `subgroupBroadcast` wants a constant.
+//!   of the prelude's constants. Neither naga nor most drivers unroll loops, and `subgroupBroadcast` requires a constant.
 //!
-//! What changes the shape of a loop is a `const`, what changes its length is a field of the uniform `Sizes`. A const
-//! never changes the list of bindings: a kernel with other buffers is another file.
+//! Tile sizes and switches, which change the code, are `const`s; sizes that only change how often a loop runs are
+//! fields of the uniform `Sizes`. A const never changes the list of bindings: a kernel with other buffers is another
+//! file.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -16,7 +17,7 @@ use naga::valid::GlobalUse;
 
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
-/// The files in `shaders/shared/` that need cooperative matrices of 8 by 8 and of 16 by 16, an extension to be enabled.
+/// The files in `shaders/shared/` that need cooperative matrices, an extension to be enabled: 8 by 8 and 16 by 16.
 pub const COOPERATIVE: [&str; 2] = ["matrix_8", "matrix_16"];
 
 /// A `const` of the prelude.
@@ -40,28 +41,28 @@ impl From<bool> for Const {
     }
 }
 
-/// Which shader, with which choices. Two equal specs are one pipeline.
+/// A shader and its options. Equal specs share one pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Spec {
-    /// Path below `shaders/` without the suffix, e.g. `conv2d/forward`; or, with a `source`, what the kernel is called.
+    /// The path below `shaders/` without the suffix, e.g. `conv2d/forward`; with a `source`, the name of the kernel.
     pub path: Cow<'static, str>,
-    /// Activations are f16: `scalar` of the prelude.
+    /// Whether activations (the prelude's `scalar`) are f16.
     pub half: bool,
-    /// The prelude, in order.
+    /// The constants of the prelude, in order.
     pub consts: Vec<(Cow<'static, str>, Const)>,
-    /// `(name, file)`: `#import name` brings `shaders/shared/file.wgsl`.
+    /// Pairs of `(name, file)`: `#import name` pastes `shaders/shared/file.wgsl`.
     pub imports: Vec<(&'static str, &'static str)>,
-    /// The text of a kernel that is no file below `shaders/`.
+    /// The text of a kernel that is not a file below `shaders/`.
     pub source: Option<Arc<Source>>,
 }
 
 impl Spec {
-    /// The shader of this path, without choices.
+    /// The shader at this path, without options.
     pub fn new(path: impl Into<Cow<'static, str>>) -> Self {
         Self { path: path.into(), half: false, consts: vec![], imports: vec![], source: None }
     }
 
-    /// Whether part of the text came from outside the program: it is compiled with every run-time check.
+    /// Whether part of the text came from outside the program. Such a shader is compiled with every run-time check.
     pub fn is_foreign(&self) -> bool {
         self.source.as_ref().is_some_and(|source| source.pieces.iter().any(|piece| piece.foreign))
     }
@@ -77,22 +78,22 @@ pub struct Source {
 /// A piece of a [`Source`]: whole lines, with the linker's directives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Piece {
-    /// The file it is from, as faults name it.
+    /// The file that it comes from, as faults name it.
     pub file: String,
-    /// The text; its first line is that of the file.
+    /// The text, from the file's first line on, so that line numbers are the file's.
     pub text: String,
-    /// It came from outside the program. Such a piece cannot import.
+    /// Whether it came from outside the program. Such a piece cannot import.
     pub foreign: bool,
 }
 
 /// Why a shader is not valid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
-    /// The file, the line and the column there, both from 1, where they are known.
+    /// The file, and the line and the column in it, both counted from 1, if they are known.
     pub place: Option<(String, usize, usize)>,
     /// What is wrong.
     pub message: String,
-    /// naga's message with the lines around it, as they were linked.
+    /// naga's message with the surrounding lines of the linked text.
     pub excerpt: String,
 }
 
@@ -135,7 +136,7 @@ pub struct Binding {
     pub loaded: bool,
     /// Whether any line stores to it.
     pub stored: bool,
-    /// What it is an array of, its vectors taken apart; `None` for a struct.
+    /// The scalar type of its elements, which may be vectors of it; `None` for a struct.
     pub element: Option<naga::Scalar>,
 }
 
@@ -150,13 +151,13 @@ pub struct Field {
     pub float: bool,
 }
 
-/// A linked and validated shader with what its bindings are.
+/// A linked and validated shader and its bindings.
 pub struct Linked {
     /// The WGSL given to the driver.
     pub source: String,
     /// naga's module.
     pub module: naga::Module,
-    /// What naga's validator found out about it; the back ends need it.
+    /// What naga's validator found out about the module; the back ends need it.
     pub info: naga::valid::ModuleInfo,
     /// Storage buffers in binding order.
     pub storage: Vec<Binding>,
@@ -168,10 +169,10 @@ pub struct Linked {
     pub workgroup_size: [u32; 3],
 }
 
-/// Links, parses, validates and reflects.
+/// Links, parses and validates a shader, and reflects its bindings.
 ///
 /// # Panics
-/// With the file, line and naga's message if the shader is not valid: shaders are part of the program.
+/// If the shader is not valid, with the file, the line and naga's message: shaders are part of the program.
 pub fn link(spec: &Spec) -> Linked {
     try_link(spec).unwrap_or_else(|fault| {
         let place = fault.place.map_or(String::new(), |(file, line, _)| format!(" at {file}:{line}"));
@@ -203,20 +204,20 @@ pub fn try_link(spec: &Spec) -> Result<Linked, Fault> {
     validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
     validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
     let info = validator.validate(&module).map_err(|e| {
-        // The innermost cause, and its place.
+        // The innermost cause says most, and has the most precise place.
         let span = e.spans().last().map(|(span, _)| span.location(&source));
         fault(innermost(e.as_inner()), e.emit_to_string(&source), span.or_else(|| e.location(&source)))
     })?;
     Ok(reflect(spec, source, module, info))
 }
 
-/// The cause behind an error.
+/// The innermost cause of an error.
 pub fn innermost(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |cause| cause.source());
     causes.last().map_or_else(String::new, ToString::to_string)
 }
 
-/// The lines that a spec is linked to: each with the file it is from, and its number there.
+/// The lines of the linked text, each with the file that it is from and its number there.
 ///
 /// # Errors
 /// As [`try_link`].
@@ -229,7 +230,7 @@ fn assemble(spec: &Spec) -> Result<Linker<'_>, Fault> {
     if spec.imports.iter().any(|(_, file)| COOPERATIVE.contains(file)) {
         linker.prelude("enable wgpu_cooperative_matrix;".into());
     }
-    // What activations are stored as.
+    // The type that activations are stored as.
     let scalar = if spec.half { ["enable f16;", "alias scalar = f16;"].as_slice() } else { &["alias scalar = f32;"] };
     scalar.iter().for_each(|line| linker.prelude((*line).into()));
     for (name, value) in &spec.consts {
@@ -251,15 +252,15 @@ fn assemble(spec: &Spec) -> Result<Linker<'_>, Fault> {
     Ok(linker)
 }
 
-/// Lines of an unrolled text from outside the program, at most.
+/// The most lines to which a text from outside the program may unroll.
 const MOST_LINES: usize = 20_000;
 
-/// Repetitions of an `#unroll` in such a text, at most.
+/// The most repetitions of an `#unroll` in such a text.
 const MOST_TURNS: u32 = 64;
 
 struct Linker<'a> {
     spec: &'a Spec,
-    /// Text, file it came from, line there.
+    /// The text of each line, the file that it is from and its number there.
     lines: Vec<(String, String, usize)>,
     imported: Vec<&'static str>,
 }
@@ -271,7 +272,7 @@ struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// What is wrong with a directive: a fault of the text, or of ours.
+    /// A wrong directive: a fault if the text came from outside, a panic if it is one of ours.
     fn fault(&self, line: usize, message: String) -> Fault {
         assert!(self.foreign, "{}:{line}: {message}", self.file);
         Fault { place: Some((self.file.to_owned(), line, 1)), message, excerpt: String::new() }
@@ -296,7 +297,7 @@ impl Linker<'_> {
         self.block(&from, &lines, &[]).unwrap_or_else(|fault| panic!("{}", fault.message));
     }
 
-    /// Emits `lines`, with the loop variables bound so far substituted.
+    /// Links `lines`, with the loop variables of the `#unroll`s around them replaced by their values.
     fn block(&mut self, from: &Origin<'_>, lines: &[(usize, &str)], bound: &[(&str, u32)]) -> Result<(), Fault> {
         let mut at = 0;
         while let Some(&(number, line)) = lines.get(at) {

@@ -1,6 +1,6 @@
 //! Recording: a network and its backward pass as a list of dispatches, before any device is involved.
 //!
-//! An op is a function that allocates a [`Tensor`], appends a [`Call`] and leaves a closure that will append the calls of
+//! An op is a function that allocates a [`Tensor`], appends a [`Call`] and registers a closure that appends the calls of
 //! its backward pass. Shapes are checked here, so a wrong network fails before the first step. What comes out, a
 //! [`Recording`], is plain data: it can be printed, planned, validated without a GPU, and run any number of times.
 
@@ -15,12 +15,12 @@ use super::{
     target::{Precision, Target},
 };
 
-/// A parameter, its gradient, or both as a network sees them.
+/// A parameter and its gradient as a network uses them.
 #[derive(Clone, Copy, Debug)]
 pub struct Param {
-    /// For reading in forward and backward.
+    /// The values, which forward and backward pass read.
     pub value: Slot,
-    /// For adding the gradient; a range of no bytes where no backward pass is recorded.
+    /// The gradient, which the backward pass adds to; a range of no bytes where no backward pass is recorded.
     pub gradient: Slot,
     /// Logical shape.
     pub shape: Shape,
@@ -28,34 +28,35 @@ pub struct Param {
 
 type Backward = Box<dyn FnOnce(&mut Tape, Tensor)>;
 
-/// What is known of the gradient's norm while an update is recorded: norms are computed once.
+/// What is known about the gradient's norm while an update is recorded, so that it is computed only once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GradNorm {
     /// Nothing.
     #[default]
     Unknown,
-    /// Its blocks' sums of squares are in this tensor.
+    /// This tensor holds the sums of squares of the gradient's blocks.
     Sums(Tensor),
-    /// The norm was bounded: the report has the one before, and whether the update is skipped.
+    /// The norm was clipped: the report holds the norm before that, and whether the update is skipped.
     Reported,
 }
 
 /// A recording in progress.
 pub struct Tape {
-    /// Which kernel forms to use.
+    /// The forms of kernels to use.
     pub target: Target,
-    /// Batch statistics and running averages (true), or the running statistics (false).
+    /// Whether batch norm uses the batch's statistics and updates the running ones (true), or uses the running ones
+    /// (false).
     pub training: bool,
-    /// Probability of dropout, for models that have one before their classifier.
+    /// Probability of dropout, for models that have dropout before their classifier.
     pub dropout: f32,
-    /// Which parameters weight decay leaves out; to be set before any is declared.
+    /// Which parameters weight decay leaves out; set it before any is declared.
     pub no_decay: NoDecay,
-    /// What is known of the gradient's norm, for the update's next call.
+    /// What is known about the gradient's norm at this point of the update.
     pub grad_norm: GradNorm,
     recording: Recording,
     backward: Vec<(Tensor, Backward)>,
     scopes: Vec<String>,
-    /// What [`Tape::draw_key`] has returned so far.
+    /// The keys that [`Tape::draw_key`] has returned so far.
     draw_keys: BTreeSet<u32>,
 }
 
@@ -84,19 +85,19 @@ impl Tape {
         }
     }
 
-    /// A tape over arenas that another recording has laid out: an optimizer's.
+    /// A tape over the arenas that another recording has laid out, for an optimizer.
     pub fn over_layout(target: &Target, layout: &Layout) -> Self {
         let mut tape = Self::new(target, true);
         tape.recording.layout = layout.clone();
         tape
     }
 
-    /// The arenas so far.
+    /// The arenas declared so far.
     pub fn layout(&self) -> &Layout {
         &self.recording.layout
     }
 
-    /// Ends the recording. The arenas of parameters, gradients and running statistics become buffers of their whole length.
+    /// Ends the recording. Parameters, gradients and running statistics become buffers as long as their arenas.
     pub fn finish(mut self) -> Recording {
         let layout = &self.recording.layout;
         let (params, running) = (u64::from(layout.param_floats()) * 4, u64::from(layout.running_floats()) * 4);
@@ -117,9 +118,9 @@ impl Tape {
         result
     }
 
-    /// A number that tells the random draws of an op from those of every other op of the network: the CRC-32 of
-    /// `PATH OP COUNT`, the path being that of the current scope and the count the first from 0 whose number is still free.
-    /// It depends on scopes alone, not on how many calls come before.
+    /// A number that distinguishes the random draws of an op from those of every other op of the network: the CRC-32 of
+    /// `PATH OP COUNT`, where the path is that of the current scope and the count is the first from 0 that gives an
+    /// unused number. It depends on scopes alone, not on how many calls come before.
     pub fn draw_key(&mut self, op: &str) -> u32 {
         let path = self.path("");
         let keys = (0..).map(|count: u32| crc32fast::hash(format!("{path} {op} {count}").as_bytes()));
@@ -145,7 +146,7 @@ impl Tape {
         self.tensor_of(dtype, shape)
     }
 
-    /// A new activation whose elements are stored so.
+    /// A new activation whose elements have this type.
     pub fn tensor_of(&mut self, dtype: Dtype, shape: [u32; 4]) -> Tensor {
         let [n, h, w, c] = shape;
         assert!(shape.iter().all(|&d| d > 0), "{}: a tensor of shape {shape:?} is empty", self.path(""));
@@ -153,7 +154,7 @@ impl Tape {
         self.push(shape, dtype, elements * dtype.bytes() / 4)
     }
 
-    /// Working space of a kernel: `words` of 4 bytes.
+    /// Working memory for a kernel: `words` words of 4 bytes.
     pub fn scratch(&mut self, words: u32) -> Tensor {
         self.push([1, 1, 1, words], Dtype::F32, u64::from(words))
     }
@@ -165,7 +166,7 @@ impl Tape {
         Tensor(self.recording.tensors.len() as u32 - 1)
     }
 
-    /// `[n, h, w, c]`
+    /// The shape `[n, h, w, c]` of a tensor.
     pub fn shape(&self, tensor: Tensor) -> [u32; 4] {
         self.recording.info(tensor).shape
     }
@@ -175,17 +176,17 @@ impl Tape {
         self.recording.info(tensor).dtype
     }
 
-    /// Lets the tensor be read after the last call.
+    /// Keeps the tensor readable after the last call.
     pub fn keep(&mut self, tensor: Tensor) {
         self.recording.tensors[tensor.0 as usize].keep = true;
     }
 
-    /// Marks an input that no gradient is wanted for.
+    /// Marks an input that needs no gradient.
     pub fn no_gradient(&mut self, tensor: Tensor) {
         self.recording.tensors[tensor.0 as usize].no_gradient = true;
     }
 
-    /// Whether a gradient is wanted for this tensor.
+    /// Whether this tensor needs a gradient.
     pub fn wants_gradient(&self, tensor: Tensor) -> bool {
         self.training && !self.recording.info(tensor).no_gradient
     }
@@ -221,20 +222,20 @@ impl Tape {
         self.recording.calls.iter_mut().rev().find(|call| call.args.contains(&made))
     }
 
-    /// A whole persistent buffer of so many bytes, made at its first mention; two mentions of one kind are one buffer, as long as the
-    /// longer asks for.
+    /// A whole persistent buffer of `bytes` bytes, created at its first mention. Mentions of one kind share one buffer,
+    /// which gets the largest length asked for.
     pub fn buffer(&mut self, kind: BufferKind, bytes: u64) -> Slot {
         self.range(kind, 0, bytes)
     }
 
-    /// A range of a persistent buffer, which is made at its first mention.
+    /// A range of a persistent buffer, which is created at its first mention.
     fn range(&mut self, kind: BufferKind, offset: u64, bytes: u64) -> Slot {
         let buffer = self.recording.buffer(&kind).unwrap_or_else(|| self.recording.add(kind));
         self.recording.lengthen(buffer, offset + bytes);
         Slot::Buffer { buffer, offset, bytes }
     }
 
-    /// The buffer of what the device tells the host after each submission (`shaders/shared/report.wgsl`).
+    /// The buffer of the report that the device makes to the host after each submission (`shaders/shared/report.wgsl`).
     pub fn report(&mut self) -> Slot {
         self.buffer(BufferKind::Report, REPORT_BYTES)
     }
@@ -250,7 +251,8 @@ impl Tape {
         self.call_of(spec)
     }
 
-    /// Begins a call of a kernel that imports `gemm`, in f32; takes the core that wastes least on an output of `cols` columns.
+    /// Begins a call of a kernel that imports `gemm`, in f32, with the core that wastes least on an output of `cols`
+    /// columns.
     pub fn call_gemm(&mut self, path: &'static str, cols: u32) -> (Gemm, CallBuilder<'_>) {
         let waste = |core: &&Gemm| cols.next_multiple_of(core.cols());
         let core = *self.target.gemm.iter().min_by_key(waste).expect("a target has a core");
@@ -269,8 +271,8 @@ impl Tape {
         CallBuilder { tape: self, call }
     }
 
-    /// Leaves the backward pass of the op that made `y`. It runs with the gradient of `y`, in the scope of now, if
-    /// anything gave `y` a gradient.
+    /// Registers the backward pass of the op that made `y`. It is called with the gradient of `y`, in the scope that is
+    /// current now, and only if a consumer of `y` has written that gradient.
     pub fn on_backward(&mut self, y: Tensor, backward: impl FnOnce(&mut Self, Tensor) + 'static) {
         if self.training {
             let scopes = self.scopes.clone();
@@ -283,7 +285,7 @@ impl Tape {
         }
     }
 
-    /// Records the backward pass of everything so far, last op first.
+    /// Records the backward passes of all ops so far, the last op's first.
     pub fn backward(&mut self) {
         self.recording.forward_calls = self.recording.calls.len();
         for (y, backward) in std::mem::take(&mut self.backward).into_iter().rev() {
@@ -311,8 +313,8 @@ impl Tape {
     }
 }
 
-/// A call being put together; [`grid`](Self::grid) or [`over`](Self::over) ends it. With an argument of f16 it is a call of
-/// the kernel's f16 form.
+/// A call under construction; [`grid`](Self::grid) or [`over`](Self::over) records it. If an argument is f16, the
+/// kernel's f16 form is called.
 #[must_use = "a call is recorded by `grid` or `over`"]
 pub struct CallBuilder<'a> {
     tape: &'a mut Tape,
@@ -320,49 +322,49 @@ pub struct CallBuilder<'a> {
 }
 
 impl CallBuilder<'_> {
-    /// A constant of the prelude.
+    /// Adds a constant to the prelude.
     pub fn constant(mut self, name: &'static str, value: impl Into<Const>) -> Self {
         self.call.spec.consts.push((name.into(), value.into()));
         self
     }
 
-    /// `#import name` brings `shaders/shared/file.wgsl`.
+    /// Makes `#import name` paste `shaders/shared/file.wgsl`.
     pub fn import(mut self, name: &'static str, file: &'static str) -> Self {
         self.call.spec.imports.push((name, file));
         self
     }
 
-    /// The call is one of those that compute this product.
+    /// Marks the call as one that the computation of this product needs.
     pub fn part_of(mut self, product: &Product) -> Self {
         self.call.product = Some(product.clone());
         self
     }
 
-    /// A field of `Sizes`.
+    /// Sets a field of `Sizes`.
     pub fn size(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Size>) -> Self {
         self.call.sizes.push((name.into(), value.into()));
         self
     }
 
-    /// Several `u32` fields of `Sizes`.
+    /// Sets several `u32` fields of `Sizes`.
     pub fn sizes<const N: usize>(mut self, fields: [(&'static str, u32); N]) -> Self {
         self.call.sizes.extend(fields.map(|(name, value)| (name.into(), Size::U32(value))));
         self
     }
 
-    /// The next storage buffer, read only.
+    /// Binds the next storage buffer, read only.
     pub fn read(mut self, slot: impl Into<Slot>) -> Self {
         self.call.args.push((slot.into(), Access::Read));
         self
     }
 
-    /// The next storage buffer, written.
+    /// Binds the next storage buffer, for reading and writing.
     pub fn write(mut self, slot: impl Into<Slot>) -> Self {
         self.call.args.push((slot.into(), Access::ReadWrite));
         self
     }
 
-    /// Floating-point operations, for `plan` and benches.
+    /// States the floating-point operations, for `plan` and benches.
     pub fn flop(mut self, flop: f64) -> Self {
         self.call.flop = flop;
         self
@@ -382,7 +384,7 @@ impl CallBuilder<'_> {
         recording.calls.push(call);
     }
 
-    /// Records the call over `count` workgroups, as two dimensions where one is too short (`shared/grid.wgsl`).
+    /// Records the call over `count` workgroups, in two dimensions if one is too short (`shared/grid.wgsl`).
     pub fn groups(self, count: u32) {
         let y = count.div_ceil(MAX_GROUPS);
         self.grid(count.div_ceil(y), y, 1);
@@ -394,5 +396,5 @@ impl CallBuilder<'_> {
     }
 }
 
-/// WebGPU's limit per dimension.
+/// WebGPU's limit on the workgroups of a dimension.
 pub const MAX_GROUPS: u32 = 65_535;

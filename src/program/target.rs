@@ -1,4 +1,4 @@
-//! Which form of a kernel runs where: a table by device class, not `if`s spread over the host.
+//! Which form of a kernel runs on which class of devices: one table instead of conditions spread over the host's code.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,8 +7,8 @@ use super::{
     shader::{Const, Spec},
 };
 
-/// What activations and their gradients are stored as. Sums, parameters, their gradients, statistics and everything of the
-/// optimizer are f32 either way.
+/// What activations and their gradients are stored as. Sums, parameters, their gradients, statistics and optimizer
+/// state are f32 in either case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// f32.
@@ -33,24 +33,25 @@ impl Precision {
 pub struct Target {
     /// What activations are stored as.
     pub precision: Precision,
-    /// Products of f16 activations run on these where there are some (`crate::check::cooperative`).
+    /// The cooperative matrices that compute products of f16 activations, if any do (`crate::check::cooperative`).
     pub matrix: Option<Matrix>,
-    /// Cores to choose from; the first is the one for products that nobody chooses for.
+    /// The cores to choose from.
     pub gemm: Vec<Gemm>,
-    /// Workgroups that the device runs at once, as far as one can know; 1 where more of them help nothing.
+    /// Workgroups that the device runs at once, as far as this can be known; 1 if more of them gain nothing.
     pub units: u32,
-    /// How every product is computed whatever it is, for the selftest.
+    /// How every product is computed, whatever else would be chosen; for the selftest.
     pub forced: Option<Choice>,
-    /// What was found faster than the table's choice, by the product's name (`crate::training::tune`).
+    /// Choices that tuning found faster than the estimated ones, by the product's name (`crate::training::tune`).
     pub tuned: Arc<BTreeMap<String, Choice>>,
-    /// File in `shaders/shared/` that sums over a workgroup.
+    /// The file in `shaders/shared/` that reduces over a workgroup.
     pub reduce: &'static str,
-    /// Invocations of a workgroup that reduces.
+    /// Invocations of a workgroup in a reduction.
     pub reduce_lanes: u32,
 }
 
 impl Target {
-    /// What WebGPU's core can run: no subgroups, 256 invocations, 16 KiB of workgroup memory, 8 storage buffers.
+    /// The forms that every WebGPU device can run: no subgroups, 256 invocations, 16 KiB of workgroup memory, 8 storage
+    /// buffers.
     pub fn portable() -> Self {
         Self {
             precision: Precision::F32,
@@ -64,26 +65,27 @@ impl Target {
         }
     }
 
-    /// Software devices, where barriers and loads are dear and arithmetic is nearly free.
+    /// The forms for software devices, where barriers and loads are expensive and arithmetic is nearly free.
     pub fn software(subgroup: u32) -> Self {
-        // With 16 lanes twice the columns is 8 % faster, and takes a compiler on the CPU three to ten times as long.
+        // With 16 lanes, twice the columns would be 8 % faster, but a compiler on the CPU takes three to ten times as
+        // long.
         let columns: &[u32] = if subgroup < 16 { &[2, 1] } else { &[1] };
         let gemm = columns.iter().map(|&columns| Gemm::Subgroup { size: subgroup, columns }).collect();
         Self { gemm, units: 1, reduce: "reduce_subgroup", reduce_lanes: subgroup, ..Self::portable() }
     }
 
-    /// The same kernels over activations of this precision.
+    /// The same forms for activations of this precision.
     pub fn with(&self, precision: Precision) -> Self {
         Self { precision, ..self.clone() }
     }
 
-    /// How a product is to be computed: as it was tuned, or as the table estimates.
+    /// How to compute a product: as tuning found, or else as is estimated to be fastest.
     pub fn choose(&self, product: &Product) -> Choice {
         let tuned = || self.tuned.get(&product.name).copied().filter(|choice| choice.is_possible(product));
         self.forced.or_else(tuned).unwrap_or_else(|| self.candidates(product)[0])
     }
 
-    /// The ways to compute a product, the one that should be fastest first.
+    /// The ways to compute a product, the one that is estimated to be fastest first.
     pub fn candidates(&self, product: &Product) -> Vec<Choice> {
         let matrix = self.matrix.filter(|_| product.half).map(|matrix| vec![Gemm::Matrix(matrix)]);
         let cores = matrix.unwrap_or_else(|| self.gemm.clone());
@@ -93,7 +95,7 @@ impl Target {
         all
     }
 
-    /// The choice that displays so; `None` if no core of this target does.
+    /// The choice that is displayed as `word`; `None` if this target has no such choice.
     pub fn choice(&self, word: &str) -> Option<Choice> {
         let cores = self.gemm.iter().copied().chain(self.matrix.map(Gemm::Matrix));
         let all = cores.flat_map(|gemm| Choice::PARTS.map(|parts| Choice { gemm, parts }));

@@ -1,4 +1,4 @@
-//! Accuracy, loss and the rest over the test split.
+//! Accuracy, loss and further metrics over the test split.
 
 use serde::Serialize;
 
@@ -16,16 +16,17 @@ use crate::{
     },
 };
 
-/// Batch of an evaluation; the numbers do not depend on it.
+/// The batch size of an evaluation; the results do not depend on it.
 const BATCH: usize = 256;
 
-/// The batch of an evaluation beside training batches of this size: not larger with all its views, so that memory is no more.
+/// The batch size of an evaluation beside training batches of size `batch`: with all its views it is not larger, so
+/// that evaluation needs no more memory than training.
 pub(crate) fn batch_beside(batch: u32, tta: bool) -> usize {
     let views = if tta { VIEWS } else { 1 };
     BATCH.min((batch / views).max(1) as usize)
 }
 
-/// The distinct sizes of the batches that `len` items make.
+/// The distinct sizes of the batches into which `len` items are cut.
 pub(crate) fn batch_sizes(len: usize, batch: usize) -> Vec<u32> {
     let mut sizes = Vec::new();
     if len >= batch {
@@ -40,22 +41,22 @@ pub(crate) fn batch_sizes(len: usize, batch: usize) -> Vec<u32> {
 /// The result of an evaluation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Evaluation {
-    /// Percent.
+    /// In percent.
     pub accuracy: f64,
     /// Mean cross-entropy.
     pub loss: f64,
-    /// Weighted, 0 to 1.
+    /// Weighted F1, from 0 to 1.
     pub f1: f64,
-    /// Weighted, 0 to 1.
+    /// Weighted precision, from 0 to 1.
     pub precision: f64,
-    /// Weighted, 0 to 1.
+    /// Weighted recall, from 0 to 1.
     pub recall: f64,
-    /// `[label][prediction]`.
+    /// Counts, indexed by `[label][prediction]`.
     pub confusion: Vec<Vec<u64>>,
 }
 
-/// Evaluates on the test split; `None` where it is empty. `progress` is called after each batch with the images that are done and
-/// how many there are.
+/// Evaluates on the test split; `None` if it is empty. `progress` is called after each batch with the numbers of images
+/// that are done and of all images.
 ///
 /// # Errors
 /// A fault of the device or of the data.
@@ -91,7 +92,7 @@ pub async fn evaluate(
     Ok(Some(Evaluation::of(&network.confusion().await?, loss / total as f64)))
 }
 
-/// A network that only evaluates. Of the recipe, precision, normalization and views count.
+/// A network that only evaluates. Of the recipe, only precision, normalization and test-time augmentation matter.
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot hold it, or what `weights` returns.

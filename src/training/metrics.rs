@@ -9,14 +9,14 @@ pub struct Confusion {
     pub counts: Vec<u64>,
 }
 
-/// Precision, recall and F1, each averaged over the classes with the number of true samples as weight; 0 to 1.
+/// Precision, recall and F1, each averaged over the classes, weighted by the number of true samples; 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weighted {
     /// The share of the samples predicted as a class that is of that class.
     pub precision: f64,
     /// The share of the samples of a class that was predicted as that class; weighted, this is the accuracy.
     pub recall: f64,
-    /// Harmonic mean of a class's precision and recall, averaged after it was taken.
+    /// The harmonic mean of precision and recall of each class, then averaged.
     pub f1: f64,
 }
 
@@ -46,7 +46,7 @@ impl Confusion {
         ratio(100.0 * self.hits() as f64, self.total() as f64)
     }
 
-    /// Weighted precision, recall and F1; what would be divided by zero is 0. The same as scikit-learn's
+    /// Weighted precision, recall and F1, with 0 in place of a division by zero. The same as scikit-learn's
     ///
     /// ```python
     /// from sklearn.metrics import precision_recall_fscore_support

@@ -1,8 +1,8 @@
 //! A network on a device, ready to train and to evaluate: its programs, its buffers, and submissions in flight.
 //!
-//! A batch of another size (the last of an epoch) is another program over the same buffers. Handing a batch over never waits: each
-//! submission leaves a [`Report`] in one of a ring of places on the host, which is read once the next ones are under way, by
-//! [`Network::landed`].
+//! A batch of another size (the last of an epoch) is another program over the same buffers. Submitting a batch never
+//! waits: each submission copies a [`Report`] into one of a ring of buffers on the host, which [`Network::landed`]
+//! reads once the next submissions are under way.
 
 mod flight;
 mod not_finite;
@@ -41,7 +41,7 @@ use pace::Pace;
 
 const _: () = assert!(RING <= optim::IN_FLIGHT, "the device would look for a row that the host no longer sends");
 
-/// What a finished submission was.
+/// What a finished submission did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Done {
     /// A batch whose gradient was accumulated, with loss, hits and images of its update so far.
@@ -54,17 +54,17 @@ pub enum Done {
     Evaluated(Report),
 }
 
-/// Where a training batch stands in its update.
+/// The position of a training batch in its update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
-    /// The gradient starts from zero before the batch.
+    /// Whether the gradient is cleared before the batch.
     pub first: bool,
-    /// The parameters are updated after it.
+    /// Whether the parameters are updated after the batch.
     pub last: bool,
-    /// What the sum over the batch's images is divided by in the gradient: the images of all the update's batches, for
-    /// the mean over them.
+    /// What the sum of gradients over the batch's images is divided by: the number of images in all batches of the
+    /// update, for the mean over them.
     pub images: u32,
-    /// The epoch, from 1: what augmentation and dropout draw for a sample is drawn once per epoch.
+    /// The epoch, counted from 1: augmentation and dropout draw anew for a sample in each epoch.
     pub epoch: u32,
     /// Learning rate of the update.
     pub lr: f64,
@@ -76,7 +76,7 @@ pub struct Network {
     pub runtime: Runtime,
     /// Names and places of parameters.
     pub layout: Layout,
-    /// Whether evaluations take six views of an image.
+    /// Whether evaluations use test-time augmentation, with six views of an image.
     pub tta: bool,
     optimizer: Option<Box<dyn Optimizer>>,
     programs: Programs<usize>,
@@ -85,11 +85,11 @@ pub struct Network {
     evaluating: bool,
     updates: Updates,
     update_step: Step,
-    /// What has come of the batches whose gradient still waits for its update, as far as they are known to be done.
+    /// The report on the batches whose gradient waits for its update, as far as they are known to be done.
     waiting: Option<Report>,
-    /// Images of the batches of the update under way.
+    /// Images of the update under way that have been submitted.
     images: u32,
-    /// The report was taken for another purpose since the last training batch.
+    /// Whether the device's report was used for something else since the last training batch.
     report_taken: bool,
     seed: u32,
     batches: i64,
@@ -98,15 +98,15 @@ pub struct Network {
     flights: VecDeque<Flight>,
     next_slot: usize,
     pace: Pace,
-    /// When the last batch landed.
+    /// When the last finished batch was read.
     landed: Option<Instant>,
 }
 
 impl Network {
-    /// Records, allocates, compiles, and puts the weights in place.
+    /// Records the programs, allocates buffers, compiles kernels, and writes the weights to the device.
     ///
     /// # Errors
-    /// [`Error::Device`] if the device cannot hold or run it, or has not the precision.
+    /// [`Error::Device`] if the device cannot hold or run it, or does not support the precision.
     pub async fn new(
         gpu: &Gpu,
         plans: &Plans<'_>,
@@ -170,13 +170,13 @@ impl Network {
         self.batches = weights.batches;
     }
 
-    /// Sets the scale of the loss's gradient under mixed precision, 2^exponent with an exponent of at most 126, and how many updates
-    /// in a row were not skipped since it last moved. In f32 the buffer stays as it is made: all zeros.
+    /// Sets the loss scale of mixed precision to 2^exponent, with an exponent of at most 126, and the number of updates
+    /// in a row that were not skipped since it last changed. In f32 the buffer stays all zeros.
     pub fn set_scale(&self, [exponent, good]: [u32; 2]) {
         self.runtime.write(self.runtime.buffer(&ops::SCALER), &[exponent, good]);
     }
 
-    /// The weights now; waits for the device.
+    /// The current weights; waits for the device.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
@@ -189,15 +189,16 @@ impl Network {
         })
     }
 
-    /// Hands a training batch over, with the update after it if it is the last of one. Never waits. Evaluations may come between
-    /// two batches of an update; they leave the gradient as it is.
+    /// Submits a training batch and, if it is the last of an update, the update. Never waits. Evaluations may come
+    /// between two batches of an update; they leave the gradient as it is.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault that is known by now.
     ///
     /// # Panics
-    /// If the network is not [ready](Network::ready), no program was recorded for the batch's size, there is no optimizer, the
-    /// parameters are where the network is evaluated, or an evaluation within the update was not [drained](Network::drain).
+    /// If the network is not [ready](Network::ready), no program was recorded for the batch's size, there is no
+    /// optimizer, the parameters are at the point of evaluation, or an evaluation within the update was not
+    /// [drained](Network::drain).
     pub fn train(&mut self, batch: &Batch, place: Place) -> Result<()> {
         assert!(!self.evaluating, "train: leave_evaluation comes first");
         let program = program(&self.programs.train, batch.labels.len());
@@ -222,30 +223,30 @@ impl Network {
         self.submit(batch, &step, clear, work, done)
     }
 
-    /// The uniform of a training batch; `images` are those of its update so far, its own included.
+    /// The [`Step`] of a training batch; `images` are those of its update so far, its own included.
     fn step_of(&self, place: Place, images: u32) -> Step {
         let update = if place.last { self.update_step } else { Step::default() };
         let [loss_scale, loss_mean] = [place.images, images].map(|images| 1.0 / images as f32);
         Step { loss_scale, loss_mean, seed: self.seed, epoch: place.epoch, ..update }
     }
 
-    /// Returns the sums of the update under way to where the device adds to them.
+    /// Writes the sums of the update under way back to the device's report, which further batches add to.
     fn give_report_back(&self) {
         if let Some(Report { loss, hits, images, .. }) = self.waiting {
             self.runtime.write(self.runtime.buffer(&BufferKind::Report), &[loss.to_bits(), hits, images]);
         }
     }
 
-    /// Loss, hits and images of the batches that are done and whose gradient waits for its update; `None` between two updates
-    /// if there are none. Those under way are not counted.
+    /// Sums of loss, hits and images over the batches that are done and whose gradient waits for its update; `None` if
+    /// there are none, as between most updates. Batches under way are not counted.
     pub fn waiting(&self) -> Option<Report> {
         self.waiting
     }
 
-    /// Moves the parameters to where the optimizer wants the network evaluated and saved, which for most is where they are.
-    /// Returns true where that is another point, as with Schedule-Free: batch-norm statistics are then to be collected anew
-    /// ([`Network::collect_statistics`]), and [`Network::leave_evaluation`] comes before the next update. Does nothing the
-    /// second time.
+    /// Moves the parameters to the point at which the optimizer wants the network evaluated and saved, which for most
+    /// is where they are. Returns true if it is another point, as with Schedule-Free: batch-norm statistics must then
+    /// be collected anew ([`Network::collect_statistics`]), and [`Network::leave_evaluation`] must come before the next
+    /// update. A second call does nothing.
     pub fn enter_evaluation(&mut self) -> bool {
         if let (Some(program), false) = (self.programs.to_evaluation, self.evaluating) {
             optim::begin_evaluation(&self.runtime, program);
@@ -254,16 +255,16 @@ impl Network {
         self.evaluating
     }
 
-    /// Returns the parameters to where [`Network::enter_evaluation`] found them, to the bit. The running statistics stay:
-    /// training does not read them.
+    /// Moves the parameters back to where [`Network::enter_evaluation`] found them, to the bit. The running statistics
+    /// are not restored, since training does not read them.
     pub fn leave_evaluation(&mut self) {
         if std::mem::take(&mut self.evaluating) {
             optim::end_evaluation(&self.runtime);
         }
     }
 
-    /// Runs a training batch forward alone, so that the running statistics become the mean over batches `1 ..= nth` since
-    /// the caller began to count. Never waits.
+    /// Runs only the forward pass of a training batch, so that the running statistics become the mean over the batches
+    /// from 1 to `nth`, as the caller counts them. Never waits.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault that is known by now.
@@ -277,7 +278,7 @@ impl Network {
         self.submit(batch, &step, &[Cleared::ByCount], vec![(program, 0..forward)], |_| Done::Collected)
     }
 
-    /// Hands a batch over for evaluation. Never waits.
+    /// Submits a batch for evaluation; the `first` one clears the confusion matrix. Never waits.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault that is known by now.
@@ -302,12 +303,12 @@ impl Network {
         Ok(Confusion { classes: self.classes as usize, counts: counts.into_iter().map(u64::from).collect() })
     }
 
-    /// Whether the optimizer has a bound of the gradient's norm of its own.
+    /// Whether the optimizer itself clips the gradient's norm.
     pub fn clips(&self) -> bool {
         self.optimizer.as_ref().is_some_and(|optimizer| optimizer.clip_norm().is_some())
     }
 
-    /// Updates issued and skipped.
+    /// The numbers of updates issued and skipped.
     pub fn updates(&self) -> Updates {
         self.updates
     }
@@ -321,7 +322,7 @@ impl Network {
     }
 }
 
-/// What an update's first batch clears.
+/// The buffers that an update's first batch clears.
 const AT_UPDATE: &[Cleared] = &[Cleared::ByUpdate, Cleared::ByCount];
 
 fn program(programs: &BTreeMap<u32, usize>, images: usize) -> usize {

@@ -1,4 +1,4 @@
-//! What images are normalized by: how it is asked for, and whose word counts.
+//! What images are normalized by: the ways to ask for it, and what takes precedence.
 
 use std::{fmt, str::FromStr};
 
@@ -34,11 +34,11 @@ pub enum Normalization {
 }
 
 impl Normalization {
-    /// Its numbers. Those of a data set are computed from all of its training images, which are read once.
+    /// The numbers. Those of a data set are computed from all of its training images, which are read once.
     ///
     /// # Errors
-    /// [`Error::Config`] if they are to come from training images and there are none, or all are of one colour; what
-    /// [`Dataset::read`] returns.
+    /// [`Error::Config`] if they are to come from training images and there are none, or all pixels have the same
+    /// colour; what [`Dataset::read`] returns.
     pub fn of(self, dataset: &dyn Dataset) -> Result<Normalize> {
         match self {
             Self::Half => Ok(Normalize::HALF),
@@ -122,8 +122,8 @@ pub enum Origin {
     Model,
 }
 
-/// What images are normalized by: what was `asked` for, before what the weights were trained with where they have it `recorded`,
-/// before the model's default.
+/// What images are normalized by: what was `asked` for; or else what the weights were trained with, if that is
+/// `recorded`; or else the model's default.
 ///
 /// # Errors
 /// As [`Normalization::of`].

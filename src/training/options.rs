@@ -1,4 +1,4 @@
-//! What a run is, and what of it can be refused before there is a device.
+//! The options of a run, and what can be refused before there is a device.
 
 use super::{Cut, Remainder};
 use crate::{
@@ -15,42 +15,42 @@ use crate::{
     },
 };
 
-/// What a run is.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Name of a [`Model`](crate::models::Model).
     pub model: String,
-    /// Its size.
+    /// The model's size.
     pub config: Config,
     /// The update rule.
     pub optimizer: RuleChoice,
-    /// Its settings as given.
+    /// The rule's settings, as given.
     pub set: Vec<(String, String)>,
-    /// Zhang's Lookahead around it.
+    /// Lookahead (Zhang et al. 2019) around the rule.
     pub lookahead: Option<Lookahead>,
     /// Passes over the data.
     pub epochs: u32,
     /// Ends the run after this many updates.
     pub max_steps: Option<u64>,
-    /// Images of a batch.
+    /// Images in a batch.
     pub batch: u32,
-    /// Batches of an update.
+    /// Batches in an update.
     pub accumulate: u32,
     /// What becomes of an epoch's images that do not fill an update.
     pub remainder: Remainder,
-    /// Augmentation, smoothing, dropout, clipping.
+    /// Precision, augmentation, label smoothing, dropout, clipping and further settings of the network.
     pub recipe: Recipe,
-    /// How the learning rate moves.
+    /// The learning-rate schedule.
     pub schedule: Schedule,
-    /// Epochs from one validation to the next; the last epoch has one anyway.
+    /// Epochs from one validation to the next; the last epoch always has one.
     pub validate_every: u32,
     /// Ends the run when the validation loss has not improved for this many validations.
     pub early_stop: Option<u32>,
-    /// What happens at an update whose loss or gradient is not finite.
+    /// What happens after an update whose loss or gradient is not finite.
     pub on_nan: OnNan,
-    /// Random order; otherwise that of the files.
+    /// Whether the images come in random order; otherwise they come in that of the data set.
     pub shuffle: bool,
-    /// Seed of first weights, order and augmentation.
+    /// Seed of the initial weights, the order, augmentation and dropout.
     pub seed: u64,
 }
 
@@ -113,27 +113,27 @@ impl Options {
         Ok(self.recipe.normalize.unwrap_or(models::find(&self.model)?.normalize))
     }
 
-    /// Updates of an epoch.
+    /// The number of updates in an epoch.
     pub fn updates_per_epoch(&self, dataset: &dyn Dataset) -> u64 {
         self.cut(dataset.len(Split::Train)).updates() as u64
     }
 
-    /// Updates of the whole run.
+    /// The number of updates in the whole run.
     pub fn updates(&self, dataset: &dyn Dataset) -> u64 {
         let all = u64::from(self.epochs) * self.updates_per_epoch(dataset);
         self.max_steps.map_or(all, |most| most.min(all))
     }
 
-    /// How an epoch of so many images is cut into batches and updates.
+    /// How an epoch of `images` images is cut into batches and updates.
     pub fn cut(&self, images: usize) -> Cut {
         let (batch, accumulate) = (self.batch as usize, self.accumulate as usize);
         Cut { images, batch, accumulate, remainder: self.remainder }
     }
 
-    /// What the user may not expect of a run that is as was asked for, a line each.
+    /// What the user may not expect although it follows from the options, a line each.
     pub fn remarks(&self, dataset: &dyn Dataset) -> Vec<String> {
         let updates = self.updates(dataset);
-        // Schedule-Free has a warm-up of its own.
+        // Schedule-Free has a warm-up in its own settings.
         let own = self.set.iter().rev().find(|(key, _)| key == "warmup_steps").and_then(|(_, text)| text.parse().ok());
         let warmups = [(self.schedule.warmup as f64, ""), (own.unwrap_or(0.0), " (warmup_steps)")];
         let long = warmups.into_iter().filter(|(warmup, _)| *warmup > 0.0 && *warmup >= updates as f64);
@@ -151,7 +151,7 @@ impl Options {
         .collect()
     }
 
-    /// Refuses what is out of its range.
+    /// Refuses options that are out of their range.
     ///
     /// # Errors
     /// [`Error::Config`] with the range.
@@ -185,18 +185,18 @@ impl Options {
     }
 }
 
-/// What happens at an update whose loss or gradient is not finite. The device leaves it out in any case.
+/// What happens after an update whose loss or gradient is not finite. The device skips the update in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnNan {
-    /// The run goes on, unless twenty in a row were left out: then it has diverged and ends.
+    /// The run goes on, unless twenty updates in a row were skipped: then it has diverged and ends.
     #[default]
     Skip,
-    /// The run ends at the first.
+    /// The run ends at the first such update.
     Stop,
 }
 
 impl OnNan {
-    /// Updates left out in a row that end the run.
+    /// The number of updates skipped in a row that ends the run.
     pub(super) fn most(self) -> u32 {
         match self {
             Self::Skip => 20,

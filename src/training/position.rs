@@ -1,51 +1,53 @@
-//! Where a run stands: all that the host knows, as a checkpoint holds it.
+//! Where a run stands: its state on the host, as a checkpoint stores it.
 
 use serde::{Deserialize, Serialize};
 
 use super::{EpochRow, OnNan, StepRow};
 use crate::{program::step::Report, training::network::RING};
 
-/// Where a run stands between two updates. The order of images, augmentation and dropout are functions of seed, epoch and
-/// image, so there is no state of a generator.
+/// Where a run stands between two updates. The order of images, augmentation and dropout are functions of seed, epoch
+/// and image, so no random generator has a state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
-    /// Updates whose reports have come: the rows of `steps.jsonl`.
+    /// Updates whose reports have arrived: the rows of `steps.jsonl`.
     pub step: u64,
     /// Epochs that have ended, with their evaluation: the rows of `metrics.jsonl`.
     pub epochs: Vec<EpochRow>,
-    /// Batches done of the epoch under way.
+    /// Batches of the epoch under way that are done.
     pub batch: usize,
-    /// Sums over them.
+    /// Sums over these batches.
     pub tally: Tally,
-    /// Sums over the images that the epoch before has carried over: its row has them, and so has the next update's report.
+    /// Sums over the images that the previous epoch carried over: both its row and the report of the next update
+    /// contain them.
     #[serde(default)]
     pub carried: Tally,
-    /// Seconds spent on them.
+    /// Seconds spent on the epoch under way.
     pub seconds: f64,
-    /// Updates whose gradient was changed by a bound.
+    /// Updates whose gradient was clipped.
     #[serde(default)]
     pub clipped: u64,
     /// The first update that was skipped.
     pub first_skip: Option<u64>,
-    /// Updates in a row that were skipped for another reason than the scale of mixed precision.
+    /// The number of updates skipped in a row, without those that the loss scale of mixed precision may explain.
     pub skips: u32,
-    /// The first of that row.
+    /// The first update of that row.
     pub row: Option<u64>,
-    /// The first of the updates in a row that were not finite, if the run ends for them.
+    /// The first of the updates in a row that were not finite, if the run ends because of them.
     pub diverged: Option<u64>,
-    /// The last update of a run that has diverged. The host hears of an update up to three submissions late, so the run
-    /// ends that much later in any case, and not sooner where it happened to wait for the device.
+    /// The last update of a run that has diverged. The host learns of an update up to three submissions late, so the
+    /// run always ends that much later, even if the host happened to wait for the device.
     pub last_update: Option<u64>,
-    /// The least validation loss so far.
+    /// The lowest validation loss so far.
     pub best_loss: Option<f64>,
-    /// Validations since then.
+    /// Validations since the one with that loss.
     pub since_best: u32,
-    /// The last epoch as it stood when `max_steps` ended it before all its images were seen, for a run that is to be longer.
+    /// The epoch that `max_steps` ended before all its images were seen, as it stood then, for a run that may be
+    /// extended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_short: Option<CutShort>,
 }
 
-/// An epoch that was ended before all its images were seen: what a [`Position`] said before.
+/// The fields of [`Position`] at the end of an epoch of which not all images were seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CutShort {
     batch: usize,
@@ -58,18 +60,18 @@ pub struct CutShort {
 /// Sums of an epoch so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Over the images of updates that were not skipped, as the rest but `images`.
+    /// The sum of losses over the images of updates that were not skipped, as all fields but `images`.
     pub loss: f64,
-    /// Classified correctly, in training mode.
+    /// Images that were classified correctly, in training mode.
     pub hits: u64,
     /// Images of all updates.
     pub images: u64,
-    /// Images of those that were not skipped.
+    /// Images of the updates that were not skipped.
     pub counted: u64,
 }
 
-/// Whether a skipped update may be due to the scale of mixed precision: the loss is finite, and a smaller scale than this is
-/// left to try.
+/// Whether the loss scale of mixed precision may be why an update was skipped: the loss is finite, and there is a
+/// smaller scale to try.
 fn overflowed(report: &Report) -> bool {
     report.loss.is_finite() && report.scale > 1.0
 }
@@ -80,7 +82,7 @@ impl Position {
         self.epochs.len() as u32 + 1
     }
 
-    /// Takes note of an update at rate `lr`.
+    /// Adds an update with learning rate `lr`.
     pub(super) fn note(&mut self, report: &Report, lr: f64, on_nan: OnNan) -> StepRow {
         let Report { loss, hits, images, clipped, grad_norm, skip, scale, .. } = *report;
         let clipped = skip == 0 && clipped > 0;
@@ -94,7 +96,8 @@ impl Position {
             self.tally.counted += u64::from(images).saturating_sub(before.counted);
         } else {
             self.first_skip = self.first_skip.or(Some(self.step));
-            // What the scale may explain does not count, nor does it end the row: the search for the scale takes a few.
+            // Skips that the scale may explain do not count, but do not end the row either: a few are normal while the
+            // scale is found.
             if !overflowed(report) {
                 self.skips += 1;
                 self.row = self.row.or(Some(self.step));
@@ -108,8 +111,8 @@ impl Position {
         StepRow { step: self.step, epoch, loss, lr, grad_norm, clipped, skipped: skip != 0, scale }
     }
 
-    /// Takes note of batches whose gradient is carried over to the next epoch. Their images count in the epoch that has seen
-    /// them; their loss does where it is finite, since their update is not known yet.
+    /// Adds batches whose gradient is carried over to the next epoch. Their images count in the epoch that has seen
+    /// them; so does their loss if it is finite, since it is not known yet whether their update will be skipped.
     pub(super) fn carry(&mut self, sums: &Report) {
         let Report { loss, hits, images, .. } = *sums;
         let seen = Tally { images: images.into(), ..Tally::default() };
@@ -121,8 +124,8 @@ impl Position {
         self.tally.counted += self.carried.counted;
     }
 
-    /// Takes back the end of an epoch that `max_steps` of then cut short, and its row with it, if the run now goes on after the
-    /// updates so far: it goes on within the epoch. Without `max_steps` nothing but whole epochs end it.
+    /// Undoes the end of an epoch that an earlier `max_steps` cut short, and removes its row, if the run now continues after the
+    /// updates so far: it then continues within the epoch. `max_steps` is the present bound on the run's updates.
     pub fn reopen(&mut self, max_steps: Option<u64>) {
         if max_steps.is_some_and(|most| most <= self.step) {
             return;
@@ -134,7 +137,7 @@ impl Position {
         }
     }
 
-    /// Ends the epoch under way; `cut` says that it has further images.
+    /// Ends the epoch under way; `cut` says that not all its images were seen.
     pub(super) fn end_epoch(&mut self, row: EpochRow, cut: bool) {
         let Self { batch, tally, seconds, best_loss, since_best, .. } = *self;
         self.cut_short = cut.then_some(CutShort { batch, tally, seconds, best_loss, since_best });

@@ -1,5 +1,5 @@
-//! Where weights come from, as their file says: the network, the images and the run. A file of weights says it in its metadata,
-//! a checkpoint in the `run.json` that it carries; both have the same keys.
+//! Where weights come from, as their file says: the network, the images and the run. A file of weights says so in its
+//! metadata, a checkpoint in the `run.json` that it contains; both use the same keys.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,13 +20,13 @@ pub struct Provenance {
     pub version: String,
     /// Name of the model.
     pub model: String,
-    /// Name of its first layers; a model without a choice of them has one all the same.
+    /// Name of the first layers, also for models without a choice of them.
     pub stem: String,
     /// Channels of the first stage.
     pub width: u32,
-    /// How many classes it tells apart.
+    /// The number of classes.
     pub classes: u32,
-    /// What the images were normalized by; versions before this was recorded leave it out.
+    /// What the images were normalized by; `None` in files of versions that did not record this.
     pub normalize: Option<Normalize>,
     /// Name of the update rule.
     pub optimizer: String,
@@ -45,15 +45,15 @@ pub struct TrainedOn {
     pub name: String,
     /// CRC-32 of all records, in hexadecimal.
     pub crc32: String,
-    /// What each label means, in order; empty where the file does not say.
+    /// What each label means, in order; empty if the file does not say.
     #[serde(default)]
     pub classes: Vec<String>,
-    /// What drawn images were drawn from.
+    /// The seed that the images were drawn from, if they were drawn.
     #[serde(default)]
     pub seed: Option<u64>,
 }
 
-/// Longest text that is taken from a file, in characters: it may be printed.
+/// The longest text that is taken from a file, in characters, since it may be printed.
 const LONGEST: usize = 1000;
 
 impl Provenance {
@@ -69,7 +69,7 @@ impl Provenance {
     /// Reads it from a `run.json`.
     ///
     /// # Errors
-    /// What is missing or cannot be, in words.
+    /// What is missing or impossible, in words.
     pub fn of_run(run: &Value) -> Result<Self, String> {
         let read: Self = Deserialize::deserialize(run).map_err(|e| e.to_string())?;
         if let Some(normalize) = read.normalize {
@@ -92,7 +92,7 @@ impl Provenance {
         serde_json::to_string(self).expect("texts, numbers and lists of them")
     }
 
-    /// How it contradicts the tensors beside it, whose word counts; `None` if it does not.
+    /// How it contradicts the tensors in the same file, which are to be believed; `None` if it does not.
     pub fn contradiction(&self, model: &Model, config: Config) -> Option<String> {
         let differences = [
             ("model", self.model.clone(), model.name.to_owned()),
@@ -104,8 +104,8 @@ impl Provenance {
         differences.iter().find(differ).map(|(what, said, is)| format!("{what} {said}, where the tensors are of {is}"))
     }
 
-    /// How these images are others than the weights were trained on, in a line; `None` if they are the same, or the file does
-    /// not say enough to tell.
+    /// How the images of `dataset` differ from those that the weights were trained on, in a line; `None` if they are
+    /// the same, or the file does not say enough to tell.
     pub fn other_images(&self, dataset: &dyn Dataset) -> Option<String> {
         let (spec, known) = (dataset.spec(), &self.dataset);
         if !known.classes.is_empty() && known.classes != spec.classes {

@@ -12,9 +12,10 @@ pub enum Remainder {
     Step,
     /// They are not trained on in this epoch. The next epoch has another order, so other images are left out then.
     Drop,
-    /// Their gradient is added to that of the next epoch's first update: what a loop does that calls `backward` on each batch's
-    /// mean loss over `accumulate`, and `step` and `zero_grad` after every `accumulate`-th batch of an epoch. The
-    /// VeloGrad notebook's. Every batch counts alike then, also a smaller last one.
+    /// Their gradient is added to that of the next epoch's first update, as in a loop that calls `backward` on each
+    /// batch's mean loss divided by `accumulate`, and `step` and `zero_grad` after every `accumulate`-th batch of an
+    /// epoch. The VeloGrad notebook has such a loop. All batches then have the same weight, even if the last is
+    /// smaller.
     Carry,
 }
 
@@ -51,26 +52,26 @@ impl FromStr for Remainder {
 /// An epoch cut into batches and updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// Images of the set.
+    /// Images in the training set.
     pub images: usize,
-    /// Images of a batch.
+    /// Images in a batch.
     pub batch: usize,
-    /// Batches of an update.
+    /// Batches in an update.
     pub accumulate: usize,
-    /// What becomes of the rest.
+    /// What becomes of the images that do not fill an update.
     pub remainder: Remainder,
 }
 
 /// A batch of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// The first batch of an update, or of those that are carried over.
+    /// Whether it is the first batch of an update, or of those that are carried over.
     pub begins: bool,
-    /// The last batch of an update.
+    /// Whether it is the last batch of an update.
     pub ends: bool,
-    /// Its gradient is carried over to the next epoch.
+    /// Whether its gradient is carried over to the next epoch.
     pub carried: bool,
-    /// What the sum over its images is divided by in the gradient.
+    /// What the sum of gradients over its images is divided by.
     pub divisor: u32,
 }
 
@@ -79,7 +80,7 @@ impl Cut {
         self.batch.saturating_mul(self.accumulate)
     }
 
-    /// Updates of an epoch.
+    /// The number of updates in an epoch.
     pub fn updates(&self) -> usize {
         match self.remainder {
             Remainder::Step => self.images.div_ceil(self.group()),
@@ -88,7 +89,7 @@ impl Cut {
         }
     }
 
-    /// Images that are trained on in an epoch.
+    /// The number of images that are trained on in an epoch.
     pub fn trained(&self) -> usize {
         match self.remainder {
             Remainder::Step | Remainder::Carry => self.images,
@@ -96,12 +97,12 @@ impl Cut {
         }
     }
 
-    /// Batches of an epoch.
+    /// The number of batches in an epoch.
     pub fn batches(&self) -> usize {
         self.trained().div_ceil(self.batch)
     }
 
-    /// The `index`-th batch of an epoch, which has `images`.
+    /// The batch of an epoch with this index and this many images.
     pub fn part(&self, index: usize, images: usize) -> Part {
         let carried = self.remainder == Remainder::Carry && index >= self.updates() * self.accumulate;
         let full = (index + 1).is_multiple_of(self.accumulate);
@@ -118,7 +119,7 @@ impl Cut {
         }
     }
 
-    /// Refuses an epoch without a single update.
+    /// Refuses an epoch that has no update.
     ///
     /// # Errors
     /// [`Error::Config`] with the images of an update.
@@ -161,16 +162,17 @@ mod tests {
         assert_eq!(parts(&cut(10, 2, Step)), [part(first, 8), part(last, 8), part(alone, 2)]);
         assert_eq!(parts(&cut(10, 2, Drop)), [part(first, 8), part(last, 8)]);
         assert_eq!(parts(&cut(10, 2, Carry)), [part(first, 8), part(last, 8), (true, false, true, 4)]);
-        // Three batches to an update: the last is smaller, and counts as much as the others where batches count alike.
+        // Three batches in an update: the last one is smaller, and weighs as much as the others where all batches weigh
+        // the same.
         let middle = (false, false);
         assert_eq!(parts(&cut(10, 3, Step)), [part(first, 10), part(middle, 10), part(last, 10)]);
         assert_eq!(parts(&cut(10, 3, Carry)), [part(first, 12), part(middle, 12), part(last, 6)]);
-        // One batch to an update: nothing is carried, and only `drop` leaves the smaller one out.
+        // One batch in an update: nothing is carried over, and only `drop` leaves out the smaller one.
         for remainder in [Step, Carry] {
             assert_eq!(parts(&cut(10, 1, remainder)), [part(alone, 4), part(alone, 4), part(alone, 2)]);
         }
         assert_eq!(parts(&cut(10, 1, Drop)), [part(alone, 4), part(alone, 4)]);
-        // Nothing is left over.
+        // All batches and updates are full.
         for remainder in [Step, Drop, Carry] {
             assert_eq!(parts(&cut(8, 2, remainder)), [part(first, 8), part(last, 8)]);
         }

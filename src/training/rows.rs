@@ -1,28 +1,28 @@
-//! What a run tells of each update and each epoch.
+//! What a run reports about each update and each epoch.
 
 use serde::{Deserialize, Serialize};
 
 /// One update.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct StepRow {
-    /// From 1.
+    /// The number of the update, counted from 1.
     pub step: u64,
-    /// From 1.
+    /// The number of the epoch, counted from 1.
     pub epoch: u32,
-    /// Mean over the update's images, at the parameters before it.
+    /// Mean loss over the update's images, at the parameters before the update.
     pub loss: f32,
     /// Learning rate.
     pub lr: f64,
-    /// 2-norm of the gradient over all parameters, as `torch.nn.utils.clip_grad_norm_` returns it: before the norm is
-    /// bounded, and after each element was bounded by value where both are asked for.
+    /// 2-norm of the gradient over all parameters, as `torch.nn.utils.clip_grad_norm_` returns it: before clipping by
+    /// norm, and after clipping by value if both are used.
     pub grad_norm: f32,
-    /// True if a bound changed the gradient: an element's value, or the norm.
+    /// Whether clipping changed the gradient, by value or by norm.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub clipped: bool,
-    /// True if loss or gradient was not finite and the update was left out.
+    /// Whether the update was skipped because loss or gradient was not finite.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
-    /// What the loss's gradient was multiplied by; under mixed precision alone.
+    /// The loss scale, if the precision is mixed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale: Option<f32>,
 }
@@ -30,15 +30,15 @@ pub struct StepRow {
 /// One epoch. Accuracies are percentages; F1, precision and recall are weighted by class frequency, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
-    /// From 1.
+    /// The number of the epoch, counted from 1.
     pub epoch: u32,
-    /// Mean over the images seen, in training mode; NaN (in files: null) if no update of the epoch was finite.
+    /// Mean loss over the images seen, in training mode; NaN (in files: null) if no update of the epoch was finite.
     #[serde(deserialize_with = "number_or_nan")]
     pub train_loss: f64,
-    /// Over the images seen, in training mode.
+    /// Accuracy over the images seen, in training mode.
     #[serde(deserialize_with = "number_or_nan")]
     pub train_acc: f64,
-    /// Mean over the validation images; absent where there are none, and after an epoch without validation.
+    /// Mean loss over the validation images; absent if there are none, and after an epoch without validation.
     pub val_loss: Option<f64>,
     /// Accuracy on the validation images.
     pub val_acc: Option<f64>,
@@ -48,9 +48,9 @@ pub struct EpochRow {
     pub val_precision: Option<f64>,
     /// `recall_score(average='weighted')`.
     pub val_recall: Option<f64>,
-    /// Training and evaluation.
+    /// Seconds of training and evaluation.
     pub seconds: f64,
-    /// Training images over the seconds of training alone.
+    /// Training images per second of training, without evaluation.
     pub images_per_second: f64,
 }
 
@@ -58,7 +58,7 @@ fn number_or_nan<'de, D: serde::Deserializer<'de>>(reader: D) -> std::result::Re
     Ok(Option::deserialize(reader)?.unwrap_or(f64::NAN))
 }
 
-/// Fewest epochs whose losses have a variance worth a number.
+/// The fewest epochs whose losses have a meaningful variance.
 pub const LEAST_EPOCHS: usize = 3;
 
 /// Population variance of the epochs' training losses, as NumPy's `var`; `None` for fewer than [`LEAST_EPOCHS`].

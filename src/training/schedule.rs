@@ -1,49 +1,50 @@
-//! Learning-rate schedules: a factor of the base rate for every update.
+//! Learning-rate schedules: a factor on the base rate for every update.
 //!
-//! Update 0 is the first. A warm-up of w updates comes before the schedule proper, which then runs over the rest.
+//! Updates are counted from 0. A warm-up of w updates comes before the schedule proper, which then runs over the rest.
 
 use std::f64::consts::PI;
 
 use crate::error::{Error, Result, suggest};
 
-/// How the rate moves.
+/// How the learning rate changes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
-    /// It does not.
+    /// It does not change.
     Constant,
     /// `gamma^floor(t / every)`: PyTorch's `StepLR`.
     Step {
         /// Updates between two drops.
         every: u64,
-        /// Factor of a drop.
+        /// The factor at each drop.
         gamma: f64,
     },
     /// `end + (1-end) * (1 + cos(pi t / T)) / 2`: Loshchilov and Hutter 2017; PyTorch's `CosineAnnealingLR` per update.
     Cosine {
-        /// What it falls to.
+        /// The factor at the end.
         end: f64,
     },
     /// Cosines of growing periods: SGDR, Loshchilov and Hutter 2017; PyTorch's `CosineAnnealingWarmRestarts`.
     CosineRestarts {
         /// Updates of the first period.
         period: u64,
-        /// Factor from one period to the next.
+        /// The factor on the length from one period to the next.
         mult: u64,
-        /// What each falls to.
+        /// The factor at the end of each period.
         end: f64,
     },
-    /// A straight line down to `end` at the last update but one step.
+    /// A straight line from 1 to `end`, which it would reach one update after the last.
     Linear {
-        /// What it falls to.
+        /// The factor at the end.
         end: f64,
     },
-    /// Straight up from `start` to 1 at the share `peak` of the run, straight down to `end`: Jordan's airbench.
+    /// A straight line from `start` up to 1, at the share `peak` of the run, and another one down to `end`: Jordan's
+    /// airbench.
     Triangle {
-        /// What it begins with.
+        /// The factor at the start.
         start: f64,
-        /// Share of the run at which it is 1.
+        /// The share of the run after which the factor is 1.
         peak: f64,
-        /// What it falls to.
+        /// The factor at the end.
         end: f64,
     },
 }
@@ -51,13 +52,13 @@ pub enum Kind {
 /// A kind, and the updates of its warm-up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
-    /// How the rate moves after the warm-up.
+    /// How the rate changes after the warm-up.
     pub kind: Kind,
-    /// Updates over which the rate rises in a straight line: the factor of update t is (t+1)/warmup before.
+    /// Updates of the warm-up, in which the rate rises linearly: the factor of update t is (t+1)/warmup.
     pub warmup: u64,
 }
 
-/// The names of the kinds and what each takes.
+/// The names of the kinds, and the parameters that each takes.
 pub const NAMES: [(&str, &str); 6] = [
     ("constant", ""),
     ("step", "every=UPDATES,gamma=0.1"),
@@ -68,7 +69,7 @@ pub const NAMES: [(&str, &str); 6] = [
 ];
 
 impl Schedule {
-    /// The rate that does not move.
+    /// A constant rate without warm-up.
     pub const CONSTANT: Self = Self { kind: Kind::Constant, warmup: 0 };
 
     /// Reads `NAME` or `NAME:KEY=VALUE,KEY=VALUE`, e.g. `step:every=1950,gamma=0.1`. Rates are factors of the base rate.

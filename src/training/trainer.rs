@@ -1,8 +1,8 @@
 //! The training loop.
 //!
-//! An epoch is a permutation of the images, cut into batches, grouped into updates of `accumulate` batches. What does not fill
-//! an update becomes a smaller one, is dropped or carried over, as [`Remainder`] says; nothing is padded. Between two
-//! updates the run can be taken apart into a [`Checkpoint`] and put together again, to the bit.
+//! An epoch is a permutation of the images, cut into batches, grouped into updates of `accumulate` batches. Images that
+//! do not fill an update make a smaller one, are dropped or are carried over, as [`Remainder`] says; nothing is padded.
+//! Between two updates the run can be saved as a [`Checkpoint`] and restored, to the bit.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Batches over which running statistics are collected where the optimizer wants the network evaluated.
+/// The number of batches over which batch-norm statistics are collected at the optimizer's point of evaluation.
 const STATISTICS_BATCHES: usize = 50;
 
 /// A network and the data it learns from.
@@ -31,22 +31,23 @@ pub struct Trainer {
     pub network: Network,
     /// The optimizer's settings, the defaults included.
     pub settings: Settings,
-    /// An update that is not finite ends the run with [`Error::NotFinite`], which names the first kernel and layer that were
-    /// not. Costs the host's waiting for every update.
+    /// Whether an update that is not finite ends the run with [`Error::NotFinite`], which names the first kernel and
+    /// layer whose output was not. The host then waits for every update.
     pub debug_nan: bool,
     source: Arc<dyn Source>,
     options: Options,
     lr: f64,
-    /// Rates of the updates under way, oldest first.
+    /// Learning rates of the updates under way, oldest first.
     rates: VecDeque<f64>,
     position: Position,
     stopped: bool,
-    /// The batches of the last update, by the indices of their images; of the next one, those that were carried over to it.
+    /// The batches of the last update, as the indices of their images; before an epoch's first update, those carried
+    /// over to it.
     last: Vec<(Vec<u32>, Place)>,
 }
 
 impl Trainer {
-    /// Records, allocates and compiles, in the forms of kernels that `target` chooses.
+    /// Records the programs, allocates buffers and compiles kernels, in the forms that `target` chooses.
     ///
     /// # Errors
     /// [`Error::Config`] for an option out of its range, [`Error::Device`] if the device cannot hold it.
@@ -79,7 +80,8 @@ impl Trainer {
         Ok(Self { network, settings, debug_nan, source, options, lr, rates, position, stopped, last })
     }
 
-    /// Trains, from where the trainer stands to the end of the run or to where the watcher stops it. Returns all epochs.
+    /// Trains from the current position to the end of the run, or until the watcher stops it. Returns the rows of all
+    /// epochs.
     ///
     /// # Errors
     /// A fault of the device, of the data or of the watcher.
@@ -88,7 +90,7 @@ impl Trainer {
         while !self.stopped && !self.over() {
             self.epoch(watch).await?;
         }
-        // Too few updates were left for a long row of skips, and what remains is no network.
+        // The run may have ended before enough updates in a row were skipped, and still have left a useless network.
         let ruined = self.position.epochs.last().and_then(|row| row.val_loss).is_some_and(|loss| !loss.is_finite());
         if ruined && !self.stopped && self.position.diverged.is_none() {
             self.position.diverged = Some(self.position.row.unwrap_or(self.position.step));
@@ -106,30 +108,31 @@ impl Trainer {
         &self.position
     }
 
-    /// Whether anything bounds the gradient: clipping, or a bound of the rule's own.
+    /// Whether anything clips the gradient: the options, or the rule itself.
     pub fn clips(&self) -> bool {
         self.options.recipe.clip != Clip::default() || self.network.clips()
     }
 
-    /// The first of the updates in a row that were not finite, if the run ended for them or the network it left has a
-    /// validation loss that is not finite.
+    /// The first of the updates in a row that were not finite, if the run ended because of them or has left a network
+    /// whose validation loss is not finite.
     pub fn diverged(&self) -> Option<u64> {
         self.position.diverged
     }
 
-    /// Computes the last update once more, if it was left out because loss or gradient was not finite, and names the first
-    /// kernel and layer whose output is not; `None` if the update was finite, or is this time. It has left the weights as they
-    /// were, so it begins where it did; the running statistics move once more, so this comes after all that is saved.
+    /// Computes the last update again, if it was skipped because loss or gradient was not finite, and names the first
+    /// kernel and layer whose output is not; `None` if the update was finite, or is this time. A skipped update leaves
+    /// the weights as they were, so the computation is the same; but the running statistics move once more, so this
+    /// must come after everything that is saved.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault; one of the data, which are read again.
+    /// [`Error::Device`] on a fault of the device, or a fault of the data, which are read again.
     pub async fn find_not_finite(&mut self) -> Result<Option<NotFinite>> {
         if self.position.skips == 0 || self.last.is_empty() {
             return Ok(None);
         }
         let mut batches = Vec::new();
         for (indices, place) in &self.last {
-            // Each is a batch of its own size.
+            // Batches may differ in size, so each is read by itself.
             let mut images = self.source.batches(Split::Train, indices.clone(), indices.len())?;
             if let Some(images) = images.next().await {
                 batches.push((images?, *place));
@@ -139,11 +142,11 @@ impl Trainer {
         self.network.find_not_finite(&batches).await
     }
 
-    /// Continues where a checkpoint was taken, in a run of the same options and data (more epochs are possible). From here
-    /// on it is the run it would have been, to the bit on the same device.
+    /// Continues from a checkpoint of a run with the same options and data (the number of epochs may be larger). What
+    /// follows is what would have followed there, to the bit on the same device.
     ///
     /// # Errors
-    /// [`Error::Config`] if it is of another run.
+    /// [`Error::Config`] if the checkpoint is from another run.
     pub fn restore(&mut self, checkpoint: Checkpoint) -> Result<()> {
         let Checkpoint { position, network } = checkpoint;
         let cut = self.options.cut(self.source.dataset().len(Split::Train));
@@ -161,20 +164,20 @@ impl Trainer {
         Ok(())
     }
 
-    /// The batches whose gradient waits for the next epoch, as they were trained on: those at the end of this epoch, or, where
-    /// it has not begun, of the one before.
+    /// The batches whose gradient waits for the next epoch, as they were trained on: those at the end of the epoch
+    /// under way or, if it has not begun, of the previous one.
     fn carried(&self) -> Vec<(Vec<u32>, Place)> {
         let epoch = self.position.epoch() - u32::from(self.position.batch == 0);
         let (cut, order) = (self.options.cut(self.source.dataset().len(Split::Train)), self.order(epoch));
         let place = |(index, images): (usize, &[u32])| {
             let Part { begins, divisor, .. } = cut.part(index, images.len());
-            // The rate is the update's, which comes later.
+            // The learning rate is that of the update, which is not part of them.
             (images.to_vec(), Place { first: begins, last: false, images: divisor, epoch, lr: 0.0 })
         };
         order.chunks(cut.batch).enumerate().skip(cut.updates() * cut.accumulate).map(place).collect()
     }
 
-    /// The images of an epoch that are trained on, in their order.
+    /// The images of an epoch that are trained on, in order.
     fn order(&self, epoch: u32) -> Vec<u32> {
         let (images, shuffle) = (self.source.dataset().len(Split::Train), self.options.shuffle);
         let mut order = order(images, shuffle.then_some((self.options.seed, u64::from(epoch))));
@@ -206,7 +209,7 @@ impl Trainer {
         *batch == 0 && (all || patience || diverged.is_some() || self.finished())
     }
 
-    /// What is left of the epoch under way, and its evaluation.
+    /// Trains the rest of the epoch under way, and evaluates.
     async fn epoch(&mut self, watch: &mut dyn Watch) -> Result<()> {
         let (start, before) = (Instant::now(), self.position.seconds);
         let (epoch, done) = (self.position.epoch(), self.position.batch);
@@ -220,8 +223,8 @@ impl Trainer {
         for index in done.. {
             let Some(images) = batches.next().await.transpose()? else { break };
             let Part { begins, ends, carried, divisor } = cut.part(index, images.labels.len());
-            // What is carried over is no update, so a run that ends with this epoch has it too; the epoch is then as any other,
-            // and the run can be extended.
+            // Batches that are carried over make no update, so the last epoch of a run includes them too: it is then
+            // like any other, and the run can be extended.
             let over = if carried { self.ruined() } else { self.finished() };
             if begins && over {
                 cut_short = self.position.last_update.is_none();
@@ -233,7 +236,7 @@ impl Trainer {
             }
             let landed = self.network.make_room().await?;
             self.note(landed, watch)?;
-            // The first batch of an epoch adds to what was carried over to it.
+            // The first batch of an epoch adds to the gradient that was carried over to it, if one was.
             let first = begins && (index > 0 || self.network.waiting().is_none());
             let place = Place { first, last: ends, images: divisor, epoch, lr };
             self.network.train(&images, place)?;
@@ -290,7 +293,7 @@ impl Trainer {
         self.pause(if self.over() { After::Run } else { After::Epoch }, watch).await
     }
 
-    /// Does what the watcher asks for.
+    /// Does what the watcher requests.
     async fn pause(&mut self, after: After, watch: &mut dyn Watch) -> Result<()> {
         let (updates, epochs) = (self.network.updates().issued, self.position.epochs.len() as u32);
         let request = watch.request(Point { updates, epochs, after })?;
@@ -303,7 +306,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Whether the last update was finite.
+    /// Checks that the last update was finite.
     async fn assure_finite(&mut self) -> Result<()> {
         if self.position.skips == 0 {
             return Ok(());
@@ -318,9 +321,9 @@ impl Trainer {
         Err(Error::NotFinite { message, hint: hint.into() })
     }
 
-    /// Moves the network to where its optimizer wants it evaluated and saved; it stays there until the next epoch. At another
-    /// point than training's, batch norm needs that point's statistics: the mean over some training batches, without what is
-    /// left over after whole ones.
+    /// Moves the network to the optimizer's point of evaluation, where it stays until the next epoch. If that differs
+    /// from the parameters being trained, batch norm needs statistics of that point: the mean over some training
+    /// batches, all of them full.
     async fn enter_evaluation(&mut self, epoch: u32) -> Result<()> {
         if !self.network.enter_evaluation() {
             return Ok(());

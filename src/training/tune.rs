@@ -1,8 +1,9 @@
-//! Which form of each matrix product is fastest on this device, by trying the few that may be.
+//! Finds the fastest form of each matrix product on this device, by timing the few forms that may be.
 //!
-//! The table's order (`program/product.rs`) is a guess. Tuning runs the products of a network in rounds, each with the next of their
-//! candidates, and reads the device's timestamps. What it found is kept on disk by device, driver, version and kernels, so that a
-//! network is measured once. A choice changes the order of sums and nothing else: `run.json` keeps it, for the same bits.
+//! The order of candidates (`program/product.rs`) is estimated. Tuning runs the products of a network in rounds, each
+//! with the next candidate of every product, and reads the device's timestamps. The results are kept on disk by device,
+//! driver, version and kernels, so that a network is measured once. A choice changes nothing but the order of sums;
+//! `run.json` records it, so that the run can be repeated to the bit.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -19,48 +20,48 @@ use crate::{
     training::network::Plans,
 };
 
-/// How much is tried.
+/// How much tuning tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
-    /// Candidates of a product, the most promising first.
+    /// Candidates of a product that are tried, the most promising first.
     pub candidates: usize,
-    /// Runs of each, of which the fastest counts.
+    /// Runs of each candidate, of which the fastest counts.
     pub runs: usize,
-    /// No round but the first begins that would probably end later.
+    /// A time limit: no round but the first is begun if it would probably end later.
     pub budget: Duration,
 }
 
 impl Effort {
-    /// For the start of a run.
+    /// The effort at the start of a run.
     pub const FAST: Self = Self { candidates: 4, runs: 3, budget: Duration::from_secs(2) };
 
-    /// Everything.
+    /// The effort that leaves nothing out.
     pub const FULL: Self = Self { candidates: usize::MAX, runs: 10, budget: Duration::MAX };
 }
 
-/// The part of the table's time that a candidate must save to replace it: less may be chance.
+/// The share of the untuned choice's time that a candidate must save to replace it: less may be chance.
 const GAIN: f64 = 0.03;
 
-/// A product and what its candidates take.
+/// A product and the times of its candidates.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// The product.
     pub product: Product,
-    /// How often the network computes it for a batch of training and one of evaluation.
+    /// How often the network computes it in one batch of training and one of evaluation.
     pub times: u32,
-    /// Seconds that computing it once takes, per candidate that was tried, the table's first; at least one.
+    /// Seconds that computing it once takes with each candidate that was tried, the untuned choice first; at least one.
     pub seconds: Vec<(Choice, f64)>,
-    /// Whether all candidates were tried that were to be.
+    /// Whether all candidates that the effort allows were tried.
     pub whole: bool,
 }
 
 impl Measured {
-    /// What the table chooses.
+    /// The untuned choice and its time.
     pub fn table(&self) -> (Choice, f64) {
         self.seconds[0]
     }
 
-    /// The fastest, or the table's where none is clearly faster.
+    /// The fastest choice, or the untuned one if none is clearly faster.
     pub fn best(&self) -> (Choice, f64) {
         let fastest = self.seconds.iter().copied().fold(self.table(), |a, b| if b.1 < a.1 { b } else { a });
         if fastest.1 < (1.0 - GAIN) * self.table().1 { fastest } else { self.table() }
@@ -70,9 +71,9 @@ impl Measured {
 /// Choices by the product's name.
 pub type Choices = BTreeMap<String, Choice>;
 
-/// Times candidates of the products of `plans`, in its first batch sizes, but for those in `known`. Empty where the device has no
-/// timestamps, or not the memory. What a candidate needs beside it counts: the sum of its parts, and the pass over its result
-/// where batch norm cannot have the statistics from it.
+/// Times candidates of the products of `plans` in its first batch sizes, except for the products in `known`. Empty if
+/// the device has no timestamps or too little memory. The time of a candidate includes the calls that it needs besides:
+/// the sum of its parts, and the pass over its result if it cannot leave batch norm's statistics.
 ///
 /// # Errors
 /// [`Error::Device`] if the device cannot run them.
@@ -109,7 +110,7 @@ pub async fn measure(gpu: &Gpu, plans: &Plans<'_>, known: &Choices, effort: Effo
             recording.calls.retain(|call| call.product.as_ref().is_some_and(|p| choices.contains_key(&p.name)));
         }
         let seconds = match time(gpu, &recordings, effort.runs).await {
-            // Parts take memory. What does not fit is the table's to say, and more than this round's to find out.
+            // Partial sums take memory. If this round does not fit, tuning ends, unless the device itself is at fault.
             Err(Error::Device { .. }) if gpu.check().is_ok() => None,
             other => other?,
         };
@@ -125,16 +126,16 @@ pub async fn measure(gpu: &Gpu, plans: &Plans<'_>, known: &Choices, effort: Effo
     Ok(products.into_values().map(|(measured, _)| measured).filter(|m| !m.seconds.is_empty()).collect())
 }
 
-/// Whether a call is a product, and not what one needs beside it.
+/// Whether a call computes a product, rather than something else that the product's form needs.
 fn multiplies(call: &Call) -> bool {
     call.product.is_some() && call.flop > 0.0
 }
 
-/// Seconds that each product takes once, the smallest of several runs; `None` without timestamps.
+/// Seconds that computing each product once takes, the smallest of several runs; `None` without timestamps.
 async fn time(gpu: &Gpu, recordings: &[Recording], runs: usize) -> Result<Option<BTreeMap<String, f64>>> {
     let runtime = Runtime::new(gpu, recordings, true).await?;
     let mut best: BTreeMap<String, f64> = BTreeMap::new();
-    // The first run touches memory and wakes the device.
+    // The first run does not count: it touches memory for the first time and wakes the device.
     for run in 0..=runs {
         let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
         for (program, recording) in recordings.iter().enumerate() {

@@ -1,17 +1,17 @@
-//! Who is told how a run goes, and where it can be taken apart.
+//! Who is told how a run goes, and the points at which a run can be saved.
 
 use super::{EpochRow, Position, StepRow};
 use crate::{error::Result, training::network::State};
 
-/// A run between two updates.
+/// The state of a run between two updates.
 pub struct Checkpoint {
-    /// What the host knows.
+    /// The state on the host.
     pub position: Position,
-    /// What the device holds.
+    /// The state on the device.
     pub network: State,
 }
 
-/// A place where a run can be taken apart.
+/// A point at which a run can be saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {
     /// Updates issued so far.
@@ -22,7 +22,7 @@ pub struct Point {
     pub after: After,
 }
 
-/// What came before a [`Point`].
+/// What has happened just before a [`Point`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
     /// An update; another batch of the epoch follows.
@@ -35,7 +35,7 @@ pub enum After {
     Run,
 }
 
-/// What a watcher asks the run for at a [`Point`].
+/// What a watcher requests at a [`Point`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// To continue.
@@ -46,37 +46,39 @@ pub enum Request {
     Stop,
 }
 
-/// Who is told how the run goes; `()` for nobody.
+/// Listens to a run; `()` ignores everything.
 pub trait Watch {
-    /// After each update; `images` of the epoch's `total` are done, `hits` of them right.
+    /// Called after each update: `images` of the epoch's `total` are done, and `hits` of them were classified
+    /// correctly.
     fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
         let _ = (row, images, total, hits);
         Ok(())
     }
-    /// While the network is evaluated at the end of an epoch: images done, of how many.
+    /// Called while the network is evaluated at the end of an epoch, with the numbers of images that are done and of
+    /// all.
     fn evaluating(&mut self, done: u64, total: u64) {
         let _ = (done, total);
     }
-    /// After each epoch.
+    /// Called after each epoch.
     fn epoch(&mut self, row: &EpochRow) -> Result<()> {
         let _ = row;
         Ok(())
     }
-    /// What is asked for after each update that was submitted, and after each epoch.
+    /// Called after each update that was submitted, and after each epoch; returns what the run should do.
     fn request(&mut self, at: Point) -> Result<Request> {
         let _ = at;
         Ok(Request::Continue)
     }
-    /// The checkpoint that was asked for; every row before it has been told.
+    /// Called with the checkpoint that was asked for, after every row before it.
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
         let _ = checkpoint;
         Ok(())
     }
-    /// The run continues from here.
+    /// Called when the run continues from this position.
     fn resumed(&mut self, position: &Position) {
         let _ = position;
     }
-    /// A line for the user.
+    /// Called with a line of text for the user.
     fn remark(&mut self, text: &str) {
         let _ = text;
     }

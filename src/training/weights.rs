@@ -1,14 +1,14 @@
-//! The values of a network, and how they begin.
+//! The weights of a network, and how they are initialized.
 
 use crate::{
     program::params::{Init, Layout, Segment, Shape},
     random::Rng,
 };
 
-/// Key of the generator that draws first weights.
+/// Key of the generator that draws initial weights.
 const INIT: u64 = 0x1417;
 
-/// The values of a network in the stored layout.
+/// Parameters and running statistics of a network, in the stored layout.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
     /// The arena `params`.
@@ -20,8 +20,9 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// First weights, drawn tensor by tensor from (seed, name): a network of other layers keeps what it shares. Those that come
-    /// from images are [`whiten::first_weights`](crate::training::whiten::first_weights)'s to add.
+    /// Initial weights, drawn tensor by tensor from (seed, name): networks that share a tensor start with the same
+    /// values. Weights that depend on images are added by
+    /// [`whiten::first_weights`](crate::training::whiten::first_weights).
     pub fn init(layout: &Layout, seed: u64) -> Self {
         let mut weights = Self::zeros(layout);
         for (segments, arena) in [(&layout.params, &mut weights.params), (&layout.running, &mut weights.running)] {
@@ -37,13 +38,13 @@ impl Weights {
     }
 }
 
-/// Writes the values of a tensor, in PyTorch's order, where they belong.
+/// Writes the values of a tensor, given in PyTorch's order, to its place in an arena.
 pub fn put(arena: &mut [f32], segment: &Segment, values: &[f32]) {
     let stored = segment.shape.to_stored(values);
     arena[segment.offset as usize..][..stored.len()].copy_from_slice(&stored);
 }
 
-/// The values of a tensor in PyTorch's order.
+/// Reads the values of a tensor, in PyTorch's order, from its place in an arena.
 pub fn take(arena: &[f32], segment: &Segment) -> Vec<f32> {
     segment.shape.from_stored(&arena[segment.offset as usize..][..segment.shape.stored() as usize])
 }
@@ -85,7 +86,7 @@ fn draw(segment: &Segment, seed: u64) -> Vec<f32> {
     }
 }
 
-/// Uniform in +-1/sqrt(fan_in): `kaiming_uniform_` with PyTorch's `a = sqrt(5)`.
+/// Uniform in +-1/sqrt(fan_in): `kaiming_uniform_` with `a = sqrt(5)`, as PyTorch initializes convolutions.
 fn pytorch_convolution(shape: Shape, rng: &mut Rng) -> Vec<f32> {
     let dims = shape.dims();
     let bound = 1.0 / (dims[1..].iter().product::<usize>() as f64).sqrt();

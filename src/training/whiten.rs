@@ -1,5 +1,5 @@
-//! First weights that come from images: a convolution whose outputs are uncorrelated and of one variance over the patches that
-//! it sees (patch whitening; Page 2018 and Jordan 2024, arXiv 2404.00498, 3.2).
+//! Initial weights that are computed from images: a convolution whose outputs are uncorrelated and have the same
+//! variance over the patches that it sees (patch whitening; Page 2018 and Jordan 2024, arXiv 2404.00498, 3.2).
 
 use crate::{
     data::{Dataset, IMAGE_BYTES, SIDE, Split},
@@ -9,24 +9,24 @@ use crate::{
     training::weights::{Weights, put},
 };
 
-/// Images that patches are taken of: the first of the training set, as airbench has it.
+/// The number of images that patches are taken from: the first of the training set, as in airbench.
 const IMAGES: usize = 5000;
 
-/// Added to each eigenvalue, so that directions without variance are not blown up: airbench's.
+/// Added to each eigenvalue, so that directions without variance are not amplified: airbench's value.
 const EPS: f64 = 5e-4;
 
-/// A square matrix in rows.
+/// A square matrix as a list of rows.
 type Matrix = Vec<Vec<f64>>;
 
-/// First weights of a network: drawn from the seed ([`Weights::init`]), and where a filter is [`Init::Whiten`] computed from the
-/// training images. Its first filters are the eigenvectors of the patches' second moments over the root of their eigenvalue and
-/// 5e-4, smallest eigenvalue first; the others are their negatives.
+/// The initial weights of a network: drawn from the seed ([`Weights::init`]), except that [`Init::Whiten`] filters are
+/// computed from the training images. The first of these are the eigenvectors of the patches' second moments divided by
+/// the square root of (eigenvalue + 5e-4), smallest eigenvalue first; the others are their negatives.
 ///
 /// # Errors
 /// As [`Dataset::read`].
 ///
 /// # Panics
-/// If such a filter has not two outputs for each value of a patch.
+/// If such a convolution does not see images, or does not have two filters for each value of a patch.
 pub fn first_weights(layout: &Layout, seed: u64, dataset: &dyn Dataset, normalize: Normalize) -> Result<Weights> {
     let mut weights = Weights::init(layout, seed);
     for segment in layout.params.iter().filter(|s| s.init == Init::Whiten) {
@@ -69,13 +69,13 @@ fn second_moments(dataset: &dyn Dataset, normalize: Normalize, side: usize) -> R
     Ok((0..len).map(|i| (0..len).map(|j| at(i, j)).collect()).collect())
 }
 
-/// The eigenvectors of `moments` over the roots of their eigenvalues, and their negatives.
+/// The eigenvectors of `moments` divided by sqrt(eigenvalue + [`EPS`]), and their negatives.
 fn filters(moments: &Matrix) -> Vec<f32> {
     let mut pairs = eigen(moments.clone());
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
     let of_sign = |sign: f64| {
         pairs.iter().flat_map(move |(value, vector)| {
-            // A sum of squares is at least 0, but for rounding.
+            // An eigenvalue is at least 0, but rounding may make it smaller.
             let scale = sign / (value.max(0.0) + EPS).sqrt();
             vector.iter().map(move |v| (scale * v) as f32)
         })
@@ -83,13 +83,13 @@ fn filters(moments: &Matrix) -> Vec<f32> {
     of_sign(1.0).chain(of_sign(-1.0)).collect()
 }
 
-/// Eigenvalues of a symmetric matrix and their unit vectors, the largest component of each positive: cyclic Jacobi rotations
-/// (Golub and Van Loan, Matrix Computations, 8.5).
+/// Eigenvalues of a symmetric matrix and their unit eigenvectors, each with its largest component positive: cyclic
+/// Jacobi rotations (Golub and Van Loan, Matrix Computations, 8.5).
 fn eigen(mut a: Matrix) -> Vec<(f64, Vec<f64>)> {
     let n = a.len();
     let mut vectors: Matrix = (0..n).map(|i| (0..n).map(|j| f64::from(u8::from(i == j))).collect()).collect();
     let scale = a.iter().flatten().fold(0.0, |largest: f64, v| largest.max(v.abs()));
-    // It converges quadratically after a few sweeps; 12 by 12 takes about seven.
+    // Jacobi's method converges quadratically after a few sweeps; a 12 by 12 matrix takes about seven.
     for _ in 0..50 {
         let off = (0..n).flat_map(|p| (0..p).map(move |q| (p, q))).map(|(p, q)| a[p][q].abs()).fold(0.0, f64::max);
         if off <= 1e-15 * scale {
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    /// Filtered patches have the second moments `lambda / (lambda + eps)`, and none together.
+    /// The second moments of filtered patches are `lambda / (lambda + eps)` on the diagonal and 0 elsewhere.
     #[test]
     fn patches_are_white() {
         let dataset = Shapes10::new(1, Sizes { train: 30, test: 0 }).unwrap();

@@ -1,4 +1,4 @@
-//! Preparing images: padding, cropping, flipping, rotating, normalizing.
+//! Augmentation: padding, cropping, flipping, rotating, normalizing.
 //!
 //! Source: torchvision's `pad`, `crop`, `hflip` and `rotate` (nearest, fill 0) on PIL images, whose rotation is
 //! Pillow's `Image.rotate` and `affine_fixed` (16.16 fixed-point arithmetic).
@@ -44,12 +44,12 @@ pub enum Padding {
 }
 
 impl Draw {
-    /// The image as it is.
+    /// The draw that leaves the image as it is.
     pub const NONE: Self = Self { top: PADDING, left: PADDING, flip: false, angle_degrees: 0.0 };
 }
 
-/// Draws and weights of the views of an evaluation: the image, a pixel up and left, a pixel down and right, each as it is and
-/// mirrored (Jordan 2024).
+/// Draws and weights of the views of an evaluation: the image, shifted a pixel up and left, and shifted a pixel down
+/// and right, each as it is and mirrored (Jordan 2024).
 pub const VIEWS: [(Draw, f64); 6] = {
     const fn view(at: usize, flip: bool) -> Draw {
         Draw { top: at, left: at, flip, angle_degrees: 0.0 }
@@ -64,8 +64,9 @@ pub const VIEWS: [(Draw, f64); 6] = {
     ]
 };
 
-/// Airbench's draw of image `index` in an epoch, from 1: a shift of at most 2 pixels each way, and alternating flip: a fair coin
-/// of the image alone says whether it is mirrored in epoch 1, and from one epoch to the next it changes (Jordan 2024).
+/// Airbench's draw of image `index` in an epoch, counted from 1: a shift of at most 2 pixels each way, and alternating
+/// flip: a fair coin that depends on the image alone says whether it is mirrored in epoch 1, and this changes from one
+/// epoch to the next (Jordan 2024).
 pub fn draw_airbench(seed: u32, epoch: u32, index: u32) -> Draw {
     let v = pcg4d([seed, epoch, index, 0x61_75_67]);
     let coin = pcg4d([seed, 0, index, 0x66_6c_69_70])[0] >> 31 == 1;
@@ -80,7 +81,7 @@ pub fn draw_airbench(seed: u32, epoch: u32, index: u32) -> Draw {
 /// The draw of image `index` in an epoch: crop offsets from 0 to 8, a fair coin, and degrees in [-15, 15).
 ///
 /// The generator is pcg4d of Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020, on the counter
-/// (seed, epoch, index, "aug"); each quantity takes the high bits of a word of its own.
+/// (seed, epoch, index, "aug"); each quantity takes the high bits of its own word of the result.
 pub fn draw(seed: u32, epoch: u32, index: u32) -> Draw {
     let v = pcg4d([seed, epoch, index, 0x61_75_67]);
     let unit = f64::from(v[3] >> 8) / 16_777_216.0;
@@ -102,14 +103,14 @@ pub fn normalize(x: &[u8], mean: [f64; 3], std: [f64; 3]) -> Vec<f64> {
     y
 }
 
-/// [`crop`], then [`flip`] where drawn, then [`rotate`]: an image of the same shape.
+/// [`crop`], then [`flip`] if that was drawn, then [`rotate`]: an image of the same shape.
 pub fn augment(shape: &Image, x: &[u8], draw: &Draw, padding: Padding) -> Vec<u8> {
     let cropped = crop(shape, x, draw.top, draw.left, padding);
     let flipped = if draw.flip { flip(shape, &cropped) } else { cropped };
     rotate(shape, &flipped, draw.angle_degrees)
 }
 
-/// `y[c][h][w] = x[c][top + h - PADDING][left + w - PADDING]`; outside x, what the padding holds.
+/// `y[c][h][w] = x[c][top + h - PADDING][left + w - PADDING]`; outside of x, the value of the padding.
 pub fn crop(shape: &Image, x: &[u8], top: usize, left: usize, padding: Padding) -> Vec<u8> {
     expect_len("x", x.len(), shape.c * shape.h * shape.w);
     assert!(top <= 2 * PADDING && left <= 2 * PADDING, "reference: crop at ({top}, {left}) leaves the padded image");
@@ -132,7 +133,7 @@ pub fn crop(shape: &Image, x: &[u8], top: usize, left: usize, padding: Padding) 
     y
 }
 
-/// Where a row of the padded image comes from, in the padded image.
+/// The row of the padded image whose content `row` has: itself, or its mirror image if it lies in the padding.
 fn reflect(row: usize, size: usize) -> usize {
     let (first, last) = (PADDING, PADDING + size - 1);
     if row < first {
@@ -225,7 +226,8 @@ mod tests {
         assert_eq!(round_15_digits(0.123_456_789_012_345_67), 0.123_456_789_012_346);
     }
 
-    /// Over 9,000 images: every offset near a ninth, half mirrored, angles uniform, no quantity correlated with the next.
+    /// Over 9,000 images, each offset has a share near a ninth, half are mirrored, angles are uniform, and no quantity
+    /// correlates with the next.
     #[test]
     fn draws_are_uniform_and_independent() {
         let draws: Vec<Draw> = (0..9000).map(|i| draw(7, 3, i)).collect();
@@ -245,7 +247,7 @@ mod tests {
         assert_ne!(draw(7, 3, 5), draw(8, 3, 5), "the seed matters");
     }
 
-    /// Counter-clockwise: after 90 degrees the right column is the top row.
+    /// The rotation is counter-clockwise: after 90 degrees the right column is the top row.
     #[test]
     fn quarter_turns_are_permutations() {
         let (shape, x) = (Image { c: 1, h: 3, w: 3 }, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -278,7 +280,8 @@ mod tests {
         assert_eq!(augment(&shape, &x, &draw, Padding::Reflect), [6, 5, 4, 9, 8, 7, 6, 5, 4]);
     }
 
-    /// Each image is mirrored in every other epoch, half of them in the first; shifts are from -2 to 2, each as likely.
+    /// Each image is mirrored in every other epoch, and half of them in the first; shifts from -2 to 2 are equally
+    /// likely.
     #[test]
     fn flips_alternate() {
         let draws = |epoch| (0..5000).map(move |i| draw_airbench(7, epoch, i));

@@ -23,9 +23,9 @@ pub struct BatchNorm {
     pub h: usize,
     /// Columns.
     pub w: usize,
-    /// Added to the variance before the root; PyTorch's default is 1e-5.
+    /// Added to the variance before the square root; PyTorch's default is 1e-5.
     pub eps: f64,
-    /// Share of the new value in the running statistics; PyTorch's default is 0.1.
+    /// Weight of the new value in the running statistics; PyTorch's default is 0.1.
     pub momentum: f64,
 }
 
@@ -56,7 +56,7 @@ pub struct Gradients {
 }
 
 impl BatchNorm {
-    /// Values per channel.
+    /// The number of values per channel.
     fn count(&self) -> usize {
         self.n * self.h * self.w
     }
@@ -117,8 +117,8 @@ fn normalized(shape: &BatchNorm, x: &[f64], mean: &Sum, variance: &Sum) -> Sum {
 
 /// Training: `y = gamma x_hat + beta`; `running <- (1 - momentum) running + momentum batch`.
 ///
-/// The running variance takes the unbiased variance, `sum (x - mean)^2 / (count - 1)`. With one value per channel
-/// PyTorch raises an error; here the variance is 0 and the running statistics stay.
+/// The running variance uses the unbiased variance, `sum (x - mean)^2 / (count - 1)`. With one value per channel
+/// PyTorch raises an error; here the variance is 0 and the running statistics do not change.
 pub fn forward_training(
     shape: &BatchNorm,
     x: &[f64],
@@ -215,7 +215,7 @@ pub fn backward(shape: &BatchNorm, x: &[f64], gamma: &[f64], d_y: &[f64]) -> Gra
 mod tests {
     use super::*;
 
-    /// Values far from zero, so that `x - mean` cancels: two passes in float32 stay inside the bound.
+    /// With values far from zero, so that `x - mean` cancels, two passes in float32 stay inside the bound.
     #[test]
     fn float32_is_within_the_bound() {
         for (count, offset) in [(2, 0.0), (50, 100.0), (4000, 1000.0)] {

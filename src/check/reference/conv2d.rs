@@ -21,7 +21,7 @@ pub struct Conv {
     pub r: usize,
     /// Kernel columns.
     pub s: usize,
-    /// Step of the window, both ways.
+    /// Stride of the window in both directions.
     pub stride: usize,
     /// Zeros around the input, on every side.
     pub padding: usize,

@@ -1,12 +1,12 @@
-//! Dropout (Srivastava et al. 2014), scaled in training.
+//! Dropout (Srivastava et al. 2014), with the kept elements scaled during training.
 
 use super::random::pcg4d;
 
-/// What each element of an activation `[n][c][h][w]` is multiplied with: 0 with probability `p`, else 1/(1-p). `samples` are
-/// the `n` indices in the data set.
+/// The factors on the elements of an activation `[n][c][h][w]`: 0 with probability `p`, else 1/(1-p). `samples` are the
+/// `n` indices in the data set.
 ///
-/// At each pixel of a sample channels are drawn four at a time from the counter (seed with layer, epoch, sample, place of the
-/// four within the sample).
+/// At each pixel of a sample, channels are drawn four at a time from the counter (seed combined with layer, epoch,
+/// sample, index of the four channels within the sample).
 pub fn mask(samples: &[u32], [c, h, w]: [usize; 3], p: f64, [seed, layer, epoch]: [u32; 3]) -> Vec<f64> {
     let fours = c.div_ceil(4);
     let mut mask = Vec::with_capacity(samples.len() * c * h * w);
@@ -39,7 +39,7 @@ mod tests {
             let dropped = (0..n).filter(|i| all[i * c + channel] == 0.0).count() as f64 / n as f64;
             assert!((dropped - p).abs() < 0.07, "channel {channel}: {dropped}");
         }
-        // Of what two independent masks keep or drop, a share of 0.3^2 + 0.7^2 agrees.
+        // Two independent masks agree on a share of 0.3^2 + 0.7^2 of the elements.
         for other in [[1, 2, 4], [1, 4, 3], [5, 2, 3]] {
             let other = mask(&samples, [c, 1, 1], p, other);
             let agree = all.iter().zip(&other).filter(|(a, b)| a == b).count() as f64 / all.len() as f64;
@@ -47,7 +47,7 @@ mod tests {
         }
     }
 
-    /// A sample's mask is its own, whatever batch it comes in.
+    /// A sample has the same mask in whatever batch it comes.
     #[test]
     fn a_sample_keeps_its_mask_in_any_batch() {
         let of = |samples: &[u32]| mask(samples, [6, 3, 2], 0.5, [1, 2, 3]);

@@ -1,6 +1,7 @@
 //! ReLU, the sum of two tensors followed by ReLU (the end of a residual block), and GELU.
 //!
-//! Source: `torch.relu`; its derivative at 0 is 0. `torch.nn.functional.gelu` of `approximate="none"`. All tensors of a call have one shape, which does not matter here.
+//! Source: `torch.relu`, whose derivative at 0 is 0, and `torch.nn.functional.gelu` with `approximate="none"`. All
+//! tensors of a call have the same shape, which does not matter here.
 
 use super::expect_len;
 
@@ -8,13 +9,13 @@ use super::expect_len;
 pub fn relu(x: &[f64]) -> Vec<f64> {
     let mut y = vec![0.0; x.len()];
     for i in 0..x.len() {
-        // Written this way round, a NaN stays one, as in PyTorch.
+        // Written this way round, the result for a NaN is a NaN, as in PyTorch.
         y[i] = if x[i] <= 0.0 { 0.0 } else { x[i] };
     }
     y
 }
 
-/// `d_x = d_y where x > 0, else 0`. The output y may be given in place of x: it is positive in the same places.
+/// `d_x = d_y where x > 0, else 0`. The output y may be given in place of x, since it is positive in the same places.
 pub fn relu_backward(x: &[f64], d_y: &[f64]) -> Vec<f64> {
     expect_len("d_y", d_y.len(), x.len());
     let mut d_x = vec![0.0; x.len()];
@@ -37,7 +38,7 @@ pub fn add_relu(x: &[f64], other: &[f64]) -> Vec<f64> {
     y
 }
 
-/// `d_x = d_other = d_y where x + other > 0, else 0`: one tensor, the gradient of both inputs.
+/// `d_x = d_other = d_y where x + other > 0, else 0`: one tensor, which is the gradient of both inputs.
 pub fn add_relu_backward(x: &[f64], other: &[f64], d_y: &[f64]) -> Vec<f64> {
     expect_len("other", other.len(), x.len());
     expect_len("d_y", d_y.len(), x.len());
@@ -50,12 +51,12 @@ pub fn add_relu_backward(x: &[f64], other: &[f64], d_y: &[f64]) -> Vec<f64> {
     d
 }
 
-/// The normal distribution function, `(1 + erf(z / sqrt 2)) / 2`, with the error function's series of positive terms
+/// The standard normal distribution function, `(1 + erf(z / sqrt 2)) / 2`, by a series of positive terms for erf:
 /// `2 / sqrt(pi) exp(-x^2) sum over n of 2^n x^(2n+1) / (1 3 5 .. (2n+1))` (Abramowitz and Stegun 1964, 7.1.6).
 pub fn normal_cdf(z: f64) -> f64 {
     let x = z * std::f64::consts::FRAC_1_SQRT_2;
     if x.abs() > 6.0 {
-        return if x > 0.0 { 1.0 } else { 0.0 }; // to 1e-17
+        return if x > 0.0 { 1.0 } else { 0.0 }; // right to 1e-17
     }
     let (mut term, mut sum) = (x, x);
     for n in 1..200 {
@@ -90,7 +91,7 @@ pub fn gelu_backward(x: &[f64], d_y: &[f64]) -> Vec<f64> {
 mod tests {
     use super::{gelu, gelu_backward};
 
-    /// `torch.nn.functional.gelu` of PyTorch 2 in float64, and its gradient by autograd.
+    /// The values are `torch.nn.functional.gelu` of PyTorch 2 in float64, and its gradient by autograd.
     #[test]
     fn gelu_is_pytorchs() {
         let x = [-6.0, -3.0, -1.0, -0.5, 0.0, 0.25, 1.0, 2.5];

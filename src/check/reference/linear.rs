@@ -1,4 +1,4 @@
-//! Fully connected layer with bias and its three gradients.
+//! Linear (fully connected) layer with bias, and its three gradients.
 //!
 //! Source: `torch.nn.functional.linear`.
 

@@ -12,7 +12,8 @@ pub struct CrossEntropy {
     pub n: usize,
     /// Classes.
     pub classes: usize,
-    /// Share of the target that is spread evenly over all classes, the true one included; 0 for none.
+    /// PyTorch's `label_smoothing`: the share of the target that is spread evenly over all classes, the true one
+    /// included.
     pub smoothing: f64,
 }
 
@@ -78,7 +79,7 @@ pub fn backward(shape: &CrossEntropy, logits: &[f64], labels: &[u32], scale: &[f
     d_logits
 }
 
-/// The predicted class of every row: the largest logit, the first where several are equal.
+/// The predicted class of every row: that of the largest logit, the first one if several are equal.
 pub fn predictions(classes: usize, logits: &[f64]) -> Vec<u32> {
     let mut predicted = Vec::new();
     for row in logits.chunks_exact(classes) {
@@ -93,7 +94,7 @@ pub fn predictions(classes: usize, logits: &[f64]) -> Vec<u32> {
     predicted
 }
 
-/// How many rows' predicted class is their label.
+/// The number of rows whose predicted class is their label.
 pub fn hits(classes: usize, logits: &[f64], labels: &[u32]) -> u64 {
     let predicted = predictions(classes, logits);
     expect_len("labels", labels.len(), predicted.len());

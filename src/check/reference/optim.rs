@@ -1,4 +1,4 @@
-//! Optimizers over parameters in f64: exactly the formulas, one element after the other.
+//! Optimizers over parameters in f64: the formulas as they are, one element after the other.
 //!
 //! A gradient or loss that is not finite makes [`Optimizer::step`] do nothing at all: neither parameters nor state nor
 //! the count of updates change.
@@ -19,21 +19,23 @@ pub use velograd::{DecayNorm, Scope, VeloGrad};
 
 use element::ElementWise;
 
-/// An optimizer over a list of tensors. State starts at the first step; the tensors must stay the same from then on.
+/// An optimizer over a list of tensors. Its state is created at the first step; the tensors must stay the same from
+/// then on.
 pub trait Optimizer {
     /// One update of `params`, in place, from the gradients and the loss at these parameters.
     fn step(&mut self, params: &mut [Vec<f64>], grads: &[Vec<f64>], loss: f64);
 
-    /// Sets one hyperparameter by its name (`lr` between two steps is how a schedule is replayed); `None` where there
+    /// Sets one hyperparameter by its name (schedules are replayed by setting `lr` between two steps); `None` if there
     /// is no such name or the value does not parse.
     fn set(&mut self, key: &str, value: &str) -> Option<()>;
 
-    /// PyTorch's dimensions of the tensors, before the first step, for rules that treat a matrix as one.
+    /// Tells the dimensions of the tensors in PyTorch's order, before the first step, for rules that treat matrices
+    /// differently.
     fn shapes(&mut self, dims: &[Vec<usize>]) {
         let _ = dims;
     }
 
-    /// The parameters to evaluate with, where they are not those that `step` moves.
+    /// The parameters to evaluate with, if they are not those that `step` changes.
     fn evaluation(&self) -> Option<&[Vec<f64>]> {
         None
     }
@@ -43,13 +45,13 @@ pub trait Optimizer {
         true
     }
 
-    /// Whether this element once took a branch that the rounding of an f32 may decide otherwise.
+    /// Whether this element ever took a branch that rounding in f32 may decide otherwise.
     fn undecided(&self, _tensor: usize, _element: usize) -> bool {
         false
     }
 }
 
-/// The optimizer of that name with its defaults, then the settings; `None` where a name is unknown, a value does not
+/// The optimizer of this name with its defaults, changed by the settings; `None` if a name is unknown, a value does not
 /// parse or the settings do not fit together.
 pub fn build(name: &str, settings: &[(String, String)]) -> Option<Box<dyn Optimizer>> {
     let mut optimizer: Box<dyn Optimizer> = match name {
@@ -96,7 +98,7 @@ mod tests {
         assert!(build("sgd", &settings(&[("nesterov", "true")])).is_none());
     }
 
-    /// Three steps, with one that must not count in between, end where three steps end.
+    /// Three steps, with a skipped one in between, give the same result as three steps without it.
     #[test]
     fn a_step_that_is_not_finite_does_nothing() {
         for (name, momentum) in [("sgd", settings(&[("momentum", "0.9")])), ("velograd", vec![])] {
@@ -114,7 +116,8 @@ mod tests {
         }
     }
 
-    /// With every switch off and no decay VeloGrad is Adam: the first step moves by lr against the gradient's sign.
+    /// With every switch off and no decay VeloGrad is Adam, whose first step has size lr and the gradient's opposite
+    /// sign.
     #[test]
     fn velograd_without_switches_starts_like_adam() {
         let mut optimizer = VeloGrad { lr: 0.01, weight_decay: 0.0, ..VeloGrad::default() };
@@ -128,7 +131,7 @@ mod tests {
         }
     }
 
-    /// The cosine is 1 for a repeated gradient and -1 for a negated one, whatever its length.
+    /// The cosine similarity is 1 for a repeated gradient and -1 for a negated one, whatever its length.
     #[test]
     fn velograd_similarity_of_repeated_and_negated_gradients() {
         let mut optimizer = VeloGrad::default();

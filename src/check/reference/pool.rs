@@ -17,7 +17,7 @@ pub struct MaxPool {
     pub w: usize,
     /// Rows and columns of the window.
     pub kernel: usize,
-    /// Step of the window, both ways.
+    /// Stride of the window in both directions.
     pub stride: usize,
     /// Positions around the input that never win, on every side; at most half the kernel, as in PyTorch.
     pub padding: usize,
@@ -45,8 +45,8 @@ impl MaxPool {
     }
 }
 
-/// The outputs `[n][c][p][q]` and, for each, the index into x of the winner: the maximum of the window, the first in
-/// row-major order where several are equal.
+/// The outputs `[n][c][p][q]` and, for each, the index into x of its maximum, the first in row-major order if several
+/// values are equal.
 pub fn max_pool2d(shape: &MaxPool, x: &[f64]) -> (Vec<f64>, Vec<usize>) {
     expect_len("x", x.len(), shape.x_len());
     assert!(2 * shape.padding <= shape.kernel, "reference: max-pooling with padding above half its kernel");
@@ -81,8 +81,8 @@ pub fn max_pool2d(shape: &MaxPool, x: &[f64]) -> (Vec<f64>, Vec<usize>) {
     (y, winner)
 }
 
-/// The gradient of x, `[n][c][h][w]`: every output gives its gradient to its winner; windows overlap, so an input may
-/// win several times.
+/// The gradient of x, `[n][c][h][w]`: every output passes its gradient to its maximum; windows overlap, so one input
+/// may be the maximum of several.
 pub fn max_pool2d_backward(shape: &MaxPool, winner: &[usize], d_y: &[f64]) -> Sum {
     expect_len("winner", winner.len(), shape.y_len());
     expect_len("d_y", d_y.len(), shape.y_len());

@@ -1,4 +1,4 @@
-//! The counter-based generator behind augmentation and dropout.
+//! The counter-based random number generator behind augmentation and dropout.
 
 /// pcg4d of Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020: four words in, four out.
 pub fn pcg4d(counter: [u32; 4]) -> [u32; 4] {

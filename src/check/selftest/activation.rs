@@ -1,4 +1,4 @@
-//! What an activation behind a sum should give, and how far off that may be: its own error, and that of its argument.
+//! The expected results of an activation after a sum, and their bounds: its own error, and that of its argument.
 
 use super::{EPS, Expected};
 use crate::{
@@ -6,14 +6,15 @@ use crate::{
     ops::Activation,
 };
 
-/// Relative error of the tail of the normal distribution as the kernels compute it, at z: the fit's 1.2e-7, a dozen operations,
-/// and exp of an argument near ln of the tail, which WGSL lets be off by (3 + 2 |argument|) units, plus the argument's rounding.
+/// Relative error of the tail of the normal distribution as the kernels compute it, at z: 1.2e-7 for the approximation,
+/// a dozen operations, and exp of an argument near ln of the tail, which WGSL lets be off by (3 + 2 |argument|) units,
+/// plus the argument's rounding.
 fn of_tail(z: f64) -> f64 {
     let argument = normal_cdf(-z.abs()).max(1e-300).ln().abs();
     1.2e-7 + EPS * (15.0 + 4.0 * argument)
 }
 
-/// Replaces an argument and its bounds by the activation of it.
+/// Replaces the values and bounds of an argument by those of its activation.
 pub(super) fn forward(activation: Activation, out: &mut Expected) {
     match activation {
         Activation::None => {}
@@ -21,7 +22,7 @@ pub(super) fn forward(activation: Activation, out: &mut Expected) {
         Activation::Gelu => {
             let y = gelu(&out.value);
             for ((z, bound), y) in out.value.iter().zip(&mut out.bound).zip(&y) {
-                // Its derivative is below 1.13; a product and a difference follow the tail.
+                // The derivative of GELU is below 1.13; a product and a difference follow the tail.
                 let own = z.abs() * normal_cdf(-z.abs()) * of_tail(*z) + 2.0 * EPS * y.abs();
                 *bound = 1.13 * *bound + own;
             }
@@ -30,14 +31,15 @@ pub(super) fn forward(activation: Activation, out: &mut Expected) {
     }
 }
 
-/// The gradient before the activation of `z`, of one behind it, and bounds of what is not exact.
+/// The gradient of the argument `z` from that of the activation, and the bounds of those elements that are not exact.
 pub(super) fn backward(activation: Activation, z: &Expected, d_y: &[f64]) -> [Vec<f64>; 2] {
     match activation {
         Activation::None => [d_y.to_vec(), vec![0.0; d_y.len()]],
         Activation::Relu => [relu_backward(&z.value, d_y), vec![0.0; d_y.len()]],
         Activation::Gelu => {
             let bound = z.value.iter().zip(&z.bound).zip(d_y).map(|((z, of_z), d)| {
-                // The second derivative is 0.8 at most; the density's exp is off as the tail's, the rest is of size 1.13.
+                // GELU's second derivative is at most 0.8; exp in the density has the error of the tail's, and the rest
+                // is at most 1.13.
                 let density = 0.4 * (-z * z / 2.0).exp();
                 let own = (normal_cdf(-z.abs()) + z.abs() * density) * of_tail(*z) + 4.0 * EPS;
                 d.abs() * (0.8 * of_z + own)

@@ -1,4 +1,4 @@
-//! Batch normalization: statistics, normalization and gradients, every intermediate result included.
+//! Batch norm: statistics, normalization and gradients, with every intermediate result.
 
 mod statistics;
 
@@ -13,22 +13,22 @@ use crate::{
     program::{Tape, Tensor},
 };
 
-/// A batch normalization of a tensor `[images, h, w, channels]`.
+/// A batch norm of a tensor `[images, h, w, channels]`.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormCase {
     /// Input shape.
     pub input: [u32; 4],
-    /// Batch statistics and a backward pass, or the running statistics.
+    /// Whether it uses batch statistics and has a backward pass, or uses the running statistics.
     pub training: bool,
-    /// With a summand.
+    /// Whether it has a summand.
     pub add: bool,
-    /// At the end.
+    /// The activation at the end.
     pub activation: Activation,
-    /// With airbench's eps and momentum, and a weight that is not trained, in place of PyTorch's.
+    /// Whether it has airbench's eps, momentum and frozen weight instead of PyTorch's defaults.
     pub airbench: bool,
     /// Whether a ReLU has the same summand, so that its gradients accumulate.
     pub shared: bool,
-    /// Mean and half the range of the input.
+    /// Mean of the input, and half its range.
     pub mean_range: [f64; 2],
 }
 
@@ -48,7 +48,7 @@ impl BatchNormCase {
         self.input.iter().product::<u32>() as usize
     }
 
-    /// Before the activation: the normalization's output and the summand, one rounding more.
+    /// The argument of the activation: the normalization's output plus the summand, with one more rounding.
     fn before_activation(&self, data: &Data) -> Expected {
         let get = |name: &str| &data[name][..];
         let (x, gamma, beta) = (get("x"), get("gamma"), get("beta"));
@@ -56,7 +56,7 @@ impl BatchNormCase {
         let y = if self.training {
             reference::forward_training(&self.shape(), x, gamma, beta, mean, variance).y
         } else {
-            // Besides the terms, the square root, the quotient and the product with gamma.
+            // Besides the sum's terms, the bound covers the square root, the quotient and the product with gamma.
             let mut y = reference::forward_evaluation(&self.shape(), x, gamma, beta, mean, variance);
             y.terms += 3;
             y
@@ -71,7 +71,7 @@ impl BatchNormCase {
         out
     }
 
-    /// The gradient as it passes the activation, and how far that may be off.
+    /// The gradient behind the activation, and its bounds.
     fn passed(&self, data: &Data) -> [Vec<f64>; 2] {
         activation::backward(self.activation, &self.before_activation(data), &data["grad_out"])
     }
@@ -186,7 +186,8 @@ impl Case for BatchNormCase {
         data
     }
 
-    /// Where the ReLU's input may be on either side of zero, or be stored as zero, no gradient arrives: either is then right.
+    /// If ReLU's argument may be on either side of zero, or be stored as zero, its gradient is set to 0: either side is
+    /// then right.
     fn settle(&self, data: &mut Data) {
         let out = self.before_activation(data);
         let relu = self.activation == Activation::Relu;
@@ -198,7 +199,7 @@ impl Case for BatchNormCase {
         }
     }
 
-    /// The gradient of the summand's other consumer comes first.
+    /// The gradient from the summand's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
         let Some(second) = data.get("second.grad_out") else { return Data::new() };
         Data::from([("grad_other", elementwise::relu_backward(&data["other"], second))])

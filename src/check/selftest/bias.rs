@@ -1,4 +1,4 @@
-//! A bias per channel with an activation behind it.
+//! A bias per channel, followed by an activation.
 
 use super::{
     Activation, At, Case, Data, Expected, Port, TINY16, activation, port::places_of_map, random, scaler, unscaled,
@@ -17,7 +17,7 @@ use crate::{
 pub struct BiasCase {
     /// Input shape.
     pub input: [u32; 4],
-    /// At the end.
+    /// The activation at the end.
     pub activation: Activation,
     /// Whether a ReLU has the same input, so that its gradients accumulate.
     pub shared: bool,
@@ -45,7 +45,7 @@ impl BiasCase {
         sums
     }
 
-    /// One rounding.
+    /// The argument of the activation, with one rounding.
     fn sum(&self, data: &Data) -> Expected {
         let add = |(i, x): (usize, &f64)| x + data["bias"][self.channel(i)];
         Expected::rounded("out", data["x"].iter().enumerate().map(add).collect(), 1.0)
@@ -82,7 +82,7 @@ impl Case for BiasCase {
         ports
     }
 
-    /// Out to where the tail of GELU is nothing.
+    /// The inputs reach to where the tail of GELU vanishes.
     fn data(&self) -> Data {
         let c = self.input[3] as usize;
         let mut data = Data::from([
@@ -98,7 +98,7 @@ impl Case for BiasCase {
         data
     }
 
-    /// As behind a batch norm: where the sum may be on either side of ReLU's kink no gradient arrives.
+    /// As for batch norm: if the sum may be on either side of ReLU's kink, its gradient is set to 0.
     fn settle(&self, data: &mut Data) {
         let z = self.sum(data);
         let relu = self.activation == Activation::Relu;
@@ -110,7 +110,7 @@ impl Case for BiasCase {
         }
     }
 
-    /// The gradient of the input's other consumer comes first.
+    /// The gradient from the input's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
         let Some(second) = data.get("second.grad_out") else { return Data::new() };
         Data::from([("grad_x", elementwise::relu_backward(&data["x"], second))])

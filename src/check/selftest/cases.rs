@@ -1,4 +1,5 @@
-//! The table: which sizes each op is tried at. Sizes no tile divides, one of everything, and the edges of each kernel.
+//! The table of the sizes at which each op is tried: sizes that no tile divides, sizes of one, and the edges of each
+//! kernel.
 
 use super::{
     AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case, ClipCase, Conv2dCase, ConvNormCase, CopyCase,
@@ -14,17 +15,17 @@ use crate::{
 pub struct Entry {
     /// Op, size and inputs.
     pub case: Box<dyn Case>,
-    /// Part of [`super::Depth::Short`].
+    /// Whether it is part of [`super::Depth::Short`].
     pub short: bool,
 }
 
 impl Entry {
-    /// A case of the short run.
+    /// A case of the short run, and of the full one.
     pub fn short(case: impl Case + 'static) -> Self {
         Self { case: Box::new(case), short: true }
     }
 
-    /// A case of the full run alone.
+    /// A case of the full run only.
     pub fn full(case: impl Case + 'static) -> Self {
         Self { case: Box::new(case), short: false }
     }
@@ -37,7 +38,7 @@ pub fn table() -> Vec<Entry> {
 }
 
 fn convolutions() -> Vec<Entry> {
-    // images, rows, columns, channels; outputs, filter, stride, padding; shared with a second convolution
+    // images, rows, columns, channels; outputs, filter, stride, padding; whether a second convolution shares the input
     let conv = |input, outputs, [kernel, stride, padding]: [u32; 3], shared| Conv2dCase {
         input,
         conv: Conv2d { outputs, kernel, stride, padding },
@@ -45,30 +46,31 @@ fn convolutions() -> Vec<Entry> {
     };
     let short = [
         conv([2, 9, 7, 20], 24, [3, 1, 1], true),
-        conv([3, 9, 8, 8], 20, [3, 2, 1], false), // few channels: a row of taps at once
-        conv([5, 1, 1, 33], 17, [3, 1, 1], false), // eight taps of nine in the padding
+        conv([3, 9, 8, 8], 20, [3, 2, 1], false), // few channels: the weight's gradient takes a row of taps at once
+        conv([5, 1, 1, 33], 17, [3, 1, 1], false), // eight of nine taps lie in the padding
     ];
     let full = [
         conv([2, 17, 18, 3], 16, [7, 2, 3], false), // torchvision's first layer
         conv([33, 4, 5, 3], 8, [3, 1, 1], false),   // the first layer for small images
-        conv([1, 11, 13, 5], 7, [5, 3, 2], true),   // a stride of 3 that leaves rows over
+        conv([1, 11, 13, 5], 7, [5, 3, 2], true),   // a stride of 3 that does not divide the map
         conv([70, 3, 3, 18], 70, [3, 1, 1], true),  // one image and one channel more than the tiles' 64
         conv([33, 5, 5, 36], 68, [3, 2, 1], false), // one image more than 32
-        conv([4, 2, 2, 130], 66, [3, 1, 1], false), // deep
+        conv([4, 2, 2, 130], 66, [3, 1, 1], false), // many channels
         conv([1, 6, 5, 7], 130, [3, 1, 1], false),
         conv([2, 8, 8, 12], 28, [1, 2, 0], false), // three pixels of four get no gradient
         conv([2, 6, 6, 16], 10, [3, 2, 0], false), // the last row and column are never read
         conv([1, 2, 2, 3], 5, [3, 1, 1], false),
         conv([1, 2, 2, 17], 5, [3, 1, 1], false),
-        conv([2, 1, 1, 6], 6, [7, 2, 3], false), // one tap of 49 on the map
+        conv([2, 1, 1, 6], 6, [7, 2, 3], false), // one of 49 taps lies on the map
         conv([2, 3, 2, 1], 1, [3, 2, 1], false),
         conv([1, 1, 1, 4], 4, [1, 1, 0], false),
-        conv([2, 3, 3, 5], 6, [1, 1, 1], false), // outputs that see padding alone
+        conv([2, 3, 3, 5], 6, [1, 1, 1], false), // outputs for which all taps lie in the padding
         conv([1, 1, 40, 20], 4, [3, 1, 1], false),
-        conv([9, 8, 8, 64], 64, [3, 1, 1], false),    // several tiles every way
+        conv([9, 8, 8, 64], 64, [3, 1, 1], false), // several tiles in every dimension
         conv([64, 1, 1, 512], 512, [3, 1, 1], false), // the last layers for small images
     ];
-    // Images that every core's tile divides, and that some do not; columns in one half of a tile, and in both.
+    // Numbers of images that every core's tile divides, and that some do not; columns in one half of a tile, and in
+    // both.
     let normalized = |input, outputs, [kernel, stride, padding]: [u32; 3]| ConvNormCase {
         input,
         conv: Conv2d { outputs, kernel, stride, padding },
@@ -103,9 +105,9 @@ fn normalizations() -> Vec<Entry> {
     let full = [
         BatchNormCase { input: [4, 8, 8, 16], ..relu },
         BatchNormCase { input: [64, 1, 1, 33], add: true, mean_range: [-2.0, 1.0], ..plain },
-        BatchNormCase { input: [9, 7, 5, 6], mean_range: [1000.0, 1.0], ..plain }, // a mean that swamps the deviation
-        BatchNormCase { input: [9, 7, 5, 6], mean_range: [3.0, 0.0], ..plain },    // no deviation at all
-        BatchNormCase { input: [1, 1, 1, 6], ..plain }, // one row: PyTorch refuses, here y = beta
+        BatchNormCase { input: [9, 7, 5, 6], mean_range: [1000.0, 1.0], ..plain }, // a mean much larger than the deviation
+        BatchNormCase { input: [9, 7, 5, 6], mean_range: [3.0, 0.0], ..plain },    // a deviation of zero
+        BatchNormCase { input: [1, 1, 1, 6], ..plain }, // one row: PyTorch raises an error, here y = beta
         BatchNormCase { input: [17, 1, 1, 5], ..relu }, // a chunk of one row
         BatchNormCase { input: [33, 12, 13, 7], ..relu }, // more rows than 256 chunks of 16
         BatchNormCase { input: [2, 2, 2, 260], ..residual }, // more channels than a workgroup's 64 vectors
@@ -201,14 +203,14 @@ fn recipes() -> Vec<Entry> {
         Entry::full(clip(20_000, None, Some(2.0))),
         Entry::full(clip(3, Some(0.25), None)),
         Entry::full(clip(20_000, Some(0.5), None)),
-        Entry::full(clip(5, None, Some(100.0))), // a norm within its bound: nothing changes
+        Entry::full(clip(5, None, Some(100.0))), // the norm is below the limit: nothing changes
         Entry::full(own(1030, None, None, 1.0)),
-        Entry::full(own(70, Some(0.75), Some(2.0), 0.5)), // the rule's bound is the tighter one
+        Entry::full(own(70, Some(0.75), Some(2.0), 0.5)), // the rule's limit is lower
         Entry::full(own(70, None, Some(2.0), 3.0)),       // and here the other
         Entry::short(scale(true, 16, 7)),
         Entry::short(scale(false, 16, 1999)),
         Entry::full(scale(false, 16, 7)),
-        Entry::full(scale(true, 0, 0)), // it does not fall below 1
+        Entry::full(scale(true, 0, 0)), // the scale does not fall below 1
         Entry::full(scale(false, 126, 1999)),
     ]
 }

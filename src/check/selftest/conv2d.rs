@@ -1,4 +1,4 @@
-//! Convolution: three passes, with a second convolution of the same input where gradients are to accumulate.
+//! Convolution: three passes, with a second convolution of the same input if gradients are to accumulate.
 
 use super::{At, Case, Data, Expected, Port, plus, random, scaler, unscaled};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 pub struct Conv2dCase {
     /// Input shape.
     pub input: [u32; 4],
-    /// The op's choices.
+    /// The op's options.
     pub conv: Conv2d,
     /// Whether a 1x1 convolution to 5 channels has the same input.
     pub shared: bool,
@@ -93,7 +93,7 @@ impl Case for Conv2dCase {
         data
     }
 
-    /// The second convolution's gradient comes first.
+    /// The gradient from the second convolution is there first.
     fn intermediate(&self, data: &Data) -> Data {
         let Some(d_y) = data.get("second.grad_out") else { return Data::new() };
         let d_x = reference::backward_input(&self.shape(SECOND), d_y, &data["second.weight"]);

@@ -1,4 +1,4 @@
-//! A convolution and the batch normalization behind it, whose statistics the convolution leaves where its tiles allow.
+//! A convolution and the batch norm behind it, whose statistics the convolution computes if its tiles allow.
 
 use super::{At, BatchNormCase, Case, Conv2dCase, Data, Expected, Port, random};
 use crate::{
@@ -7,7 +7,8 @@ use crate::{
     program::Tape,
 };
 
-/// Small whole numbers, so that the convolution is exact in either precision and what follows has its own bounds.
+/// The inputs are small whole numbers, so that the convolution is exact in any precision and the batch norm keeps its
+/// bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvNormCase {
     /// Input shape.
@@ -21,7 +22,7 @@ impl ConvNormCase {
         Conv2dCase { input: self.input, conv: self.conv, shared: false }
     }
 
-    /// The normalization of the convolution's result.
+    /// The batch norm of the convolution's result.
     fn normalization(&self) -> BatchNormCase {
         let shape = self.convolution().shape(self.conv);
         let input = [shape.n, shape.p(), shape.q(), shape.k].map(|d| d as u32);
@@ -40,7 +41,7 @@ impl ConvNormCase {
         reference::forward(&self.convolution().shape(self.conv), &data["x"], &data["weight"]).value
     }
 
-    /// The data of the normalization.
+    /// The inputs of the batch norm.
     fn behind(&self, data: &Data) -> Data {
         let mut behind = data.clone();
         behind.insert("x", self.product(data));

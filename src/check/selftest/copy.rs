@@ -1,4 +1,4 @@
-//! The copy kernel that `benches/optimizers.rs` measures update rules against.
+//! The copy kernel with which `benches/optimizers.rs` compares the speed of update rules.
 
 use super::{At, Case, Data, Expected, Port, random};
 use crate::program::Tape;
@@ -6,7 +6,7 @@ use crate::program::Tape;
 /// A copy.
 #[derive(Clone, Copy, Debug)]
 pub struct CopyCase {
-    /// Elements, a multiple of four.
+    /// The number of elements, a multiple of four.
     pub len: u32,
 }
 

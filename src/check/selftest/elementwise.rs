@@ -1,4 +1,4 @@
-//! ReLU, alone and after a sum; a constant factor.
+//! ReLU, alone and after a sum, and multiplication by a constant.
 
 use super::{At, Case, Data, EPS, Expected, Port, TINY16, random};
 use crate::{
@@ -16,7 +16,7 @@ pub struct ReluCase {
     pub add: bool,
     /// Whether a second ReLU has the same input, so that gradients accumulate.
     pub shared: bool,
-    /// With a backward pass.
+    /// Whether it has a backward pass.
     pub training: bool,
 }
 
@@ -67,7 +67,7 @@ impl Case for ReluCase {
         let mut data = Data::from([("x", x)]);
         if self.add {
             let mut other = random(self.len(), 2);
-            // Their sum is beyond what f16 can hold.
+            // Their sum is beyond the largest f16.
             for values in [&mut other, data.get_mut("x").expect("it is there")] {
                 values[1] = 65_504.0;
             }
@@ -82,7 +82,7 @@ impl Case for ReluCase {
         data
     }
 
-    /// Where the sum may be stored as zero no gradient arrives: that the ReLU lets it pass or not is then the same.
+    /// If the sum may be stored as zero, its gradient is set to 0: it does not matter then whether ReLU lets it pass.
     fn settle(&self, data: &mut Data) {
         let Some(other) = data.get("other") else { return };
         let vanishes: Vec<bool> = data["x"].iter().zip(other).map(|(x, other)| (x + other).abs() < TINY16).collect();
@@ -90,13 +90,13 @@ impl Case for ReluCase {
         d_y.iter_mut().zip(vanishes).filter(|(_, vanishes)| *vanishes).for_each(|(d, _)| *d = 0.0);
     }
 
-    /// The gradient of the input's other consumer comes first.
+    /// The gradient from the input's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
         let Some(second) = data.get("second.grad_out") else { return Data::new() };
         Data::from([("grad_x", reference::relu_backward(&data["x"], second))])
     }
 
-    /// A maximum and a selection are exact, a sum of two takes one rounding.
+    /// A maximum and a selection are exact; a sum of two has one rounding.
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let x = &data["x"];
         let mut expected = vec![match data.get("other") {
@@ -120,10 +120,10 @@ impl Case for ReluCase {
     }
 }
 
-/// A constant factor.
+/// Multiplication by a constant.
 #[derive(Clone, Copy, Debug)]
 pub struct ScaleByCase {
-    /// `[images, h, w, channels]`.
+    /// Input shape, `[images, h, w, channels]`.
     pub shape: [u32; 4],
     /// The factor.
     pub factor: f32,
@@ -160,13 +160,13 @@ impl Case for ScaleByCase {
         data
     }
 
-    /// The gradient of the input's other consumer comes first.
+    /// The gradient from the input's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
         let Some(second) = data.get("second.grad_out") else { return Data::new() };
         Data::from([("grad_x", reference::relu_backward(&data["x"], second))])
     }
 
-    /// A product, and a sum: two roundings, of the larger of the summands.
+    /// A product and a sum have one rounding each, relative to the larger of the summands.
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let scaled = |name: &str| data[name].iter().map(|v| f64::from(self.factor) * v).collect::<Vec<_>>();
         let (mut d_x, product) = (scaled("grad_out"), scaled("grad_out"));

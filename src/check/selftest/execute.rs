@@ -1,4 +1,4 @@
-//! Running a case among NaNs and guard words.
+//! Runs a case with buffers full of NaNs and guard words behind their contents.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -19,20 +19,20 @@ use crate::{
     },
 };
 
-/// What every word holds that the case does not set: a NaN, recognizable bit by bit, and two of them as f16.
+/// The content of every word that the case does not set: a recognizable NaN, and two NaNs as f16.
 const POISON: u32 = 0x7fc5_7e1e;
 
-/// Bytes behind the contents of every buffer; a row of a tile that is stored too far lands in them.
+/// Bytes behind the contents of every buffer: a tile's row that is stored too far lands in them.
 const GUARD: u64 = 4096;
 
-/// Runs a case on these inputs. Outputs in persistent buffers start from zero unless the inputs say otherwise.
+/// Runs a case on these inputs. Outputs in persistent buffers start from zero, unless the inputs say otherwise.
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot run it.
 pub async fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -> Result<Outcome> {
     let (mut recording, wires) = wire(target, case);
     recording.buffers.iter_mut().for_each(|(_, bytes)| *bytes += GUARD);
-    // Without sharing, so that inputs and every intermediate result are still there afterwards.
+    // Without sharing, inputs and intermediate results are still there afterwards.
     let mut plan = Plan::new([&recording], false);
     plan.pool.iter_mut().for_each(|bytes| *bytes += GUARD);
     let places = Places::new(&recording, &plan);
@@ -57,8 +57,8 @@ pub async fn execute(gpu: &Gpu, target: &Target, case: &dyn Case, data: &Data) -
     Ok(Outcome { wires: wires.into_iter().map(located).collect(), memory })
 }
 
-/// The inputs of a case as its buffers on this target can hold them: activations under mixed precision are f16. A core on
-/// cooperative matrices rounds weights so too.
+/// The inputs of a case as its buffers on this target hold them: activations are rounded to f16 under mixed precision,
+/// and so are weights if the core uses cooperative matrices.
 pub(super) fn inputs(target: &Target, case: &dyn Case) -> Data {
     let mut data = case.data();
     for wire in wire(target, case).1 {
@@ -78,7 +78,7 @@ pub(super) fn half_ports(target: &Target, case: &dyn Case) -> Vec<&'static str> 
     wire(target, case).1.into_iter().filter(half).map(|wire| wire.port.name).collect()
 }
 
-/// Records a case and finds its buffers. The scale of the loss's gradient is one in every case whose kernels know it.
+/// Records a case and finds its buffers. The loss scale is the same in every case whose kernels use it.
 fn wire(target: &Target, case: &dyn Case) -> (Recording, Vec<Wire>) {
     let mut tape = Tape::new(target, case.training());
     let mut ports = case.record(&mut tape);
@@ -90,7 +90,7 @@ fn wire(target: &Target, case: &dyn Case) -> (Recording, Vec<Wire>) {
     (recording, wires)
 }
 
-/// Zeros or inputs into every port that has them.
+/// Fills ports with their inputs, and those in persistent buffers that have none with zeros.
 fn fill(memory: &mut HashMap<Key, Memory>, (recording, places): (&Recording, &Places), wires: &[Wire], data: &Data) {
     let set = |memory: &mut HashMap<Key, Memory>, wire: &Wire, values: &[f64]| {
         let (key, first) = places.find(recording, &wire.slot);
@@ -112,8 +112,8 @@ fn fill(memory: &mut HashMap<Key, Memory>, (recording, places): (&Recording, &Pl
     }
 }
 
-/// Binds what lies behind each range of a persistent buffer along with it, so that a store too far is seen where it
-/// would else be cut off by the device. Two ranges of one buffer in one call stay apart, as WebGPU demands.
+/// Extends each bound range of a persistent buffer to what lies behind it, so that a store too far is seen instead of
+/// being cut off by the device. Two ranges of one buffer in one call must not overlap, as WebGPU demands.
 fn widen(recording: &mut Recording) {
     let lengths: Vec<u64> = recording.buffers.iter().map(|(_, bytes)| *bytes).collect();
     for call in &mut recording.calls {
@@ -133,10 +133,10 @@ fn start(slot: &Slot) -> Option<(Buffer, u64)> {
     }
 }
 
-/// Which buffer each slot lies in, and what calls may write there.
+/// The buffer of each slot, and the words that calls may write there.
 struct Places {
     pool: HashMap<Tensor, usize>,
-    /// Per buffer, ranges of words.
+    /// Ranges of words, per buffer.
     written: HashMap<Key, Vec<Range<usize>>>,
 }
 
@@ -163,7 +163,7 @@ impl Places {
         places
     }
 
-    /// The buffer and the first word in it.
+    /// The buffer of a slot, and its first word there.
     fn find(&self, recording: &Recording, slot: &Slot) -> (Key, usize) {
         match slot {
             Slot::Tensor(t) => (Key::Pool(self.pool[t]), 0),
@@ -183,7 +183,7 @@ impl Places {
         }
     }
 
-    /// All poison.
+    /// The memory of all buffers, filled with [`POISON`].
     fn memory(&self, runtime: &Runtime) -> HashMap<Key, Memory> {
         let poisoned = |(key, written): (&Key, &Vec<Range<usize>>)| {
             let words = (self.buffer(key, runtime).size() / 4) as usize;

@@ -1,9 +1,9 @@
-//! The kernel that measures how fast multiply-adds are.
+//! The kernel that measures the rate of multiply-adds.
 
 use super::{At, Case, Data, Expected, Port};
 use crate::program::Tape;
 
-/// Some turns of x <- x/2 + 1, whose fixed point is 2.
+/// Repeated x <- x/2 + 1, whose fixed point is 2.
 #[derive(Clone, Copy, Debug)]
 pub struct FmaCase {
     /// Workgroups of 64 invocations.
@@ -32,7 +32,7 @@ impl Case for FmaCase {
         let end = |start: u32| (0..16 * self.turns).fold(f64::from(start), |x, _| x / 2.0 + 1.0);
         let sum = |id: u32| (0..8).map(|i| end(id + i)).sum::<f64>();
         let value = (0..64 * self.groups).flat_map(|id| [sum(id); 4]).collect();
-        // A step halves the error it takes over and adds one rounding: two in all, and three for the tree of sums.
+        // A step halves the error of its input and adds one rounding: two in all, and three for the tree of sums.
         vec![Expected::rounded("sums", value, 5.0)]
     }
 }

@@ -1,4 +1,4 @@
-//! Drawing and applying augmentations.
+//! Drawing and applying augmentation.
 
 use super::{At, Case, Data, EPS, Expected, Port, random, single};
 use crate::{
@@ -17,13 +17,13 @@ const IMAGE: Image = Image { c: 3, h: 32, w: 32 };
 pub struct AugmentCase {
     /// Images.
     pub n: u32,
-    /// Turned as well as cropped and mirrored.
+    /// Whether images are rotated as well as cropped and mirrored.
     pub rotate: bool,
-    /// Padding and views.
+    /// Which augmentation.
     pub augment: Augment,
 }
 
-/// Bytes as the words of a buffer, four to one.
+/// Bytes as words of a buffer, four in each.
 pub(super) fn words_of_bytes(bytes: &[u8]) -> Vec<f64> {
     bytes.chunks(4).map(|b| f64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
 }
@@ -38,7 +38,7 @@ impl AugmentCase {
         bytes.into_iter().map(|x| ((x + 1.0) * 128.0) as u8).collect()
     }
 
-    /// Ends of the ranges first: an image as it is, the corner crops, the widest turns.
+    /// The ends of the ranges come first: an image as it is, crops at the corners, the largest rotations.
     fn draws(&self) -> Vec<Draw> {
         let angles = [0.0, 15.0, -15.0, 7.5, -0.001];
         let draw = |i: u32| {
@@ -76,13 +76,13 @@ impl Case for AugmentCase {
         Data::from([("images", words_of_bytes(&self.images())), ("draws", draws)])
     }
 
-    /// Four roundings of a number in [-3, 3]. Where sines are rounded differently a source pixel on the border between
-    /// two may be either: 0.1 % of all.
+    /// The result is a number in [-3, 3] with four roundings. If the device rounds sines differently, a source pixel on
+    /// the border between two may be either: 0.1 % of all.
     fn expected(&self, _: &Data) -> Vec<Expected> {
         let (images, mut value) = (self.images(), Vec::new());
         let Normalize { mean, std } = self.normalize();
         let padding = if self.augment == Augment::Paper { Padding::Black } else { Padding::Reflect };
-        // Views come one after the other, each of all images.
+        // The views come one after the other, each with all images.
         for (image, draw) in images.chunks(IMAGE_BYTES as usize).cycle().zip(self.draws()) {
             value.extend(reference::normalize(&reference::augment(&IMAGE, image, &draw, padding), mean, std));
         }
@@ -91,14 +91,14 @@ impl Case for AugmentCase {
     }
 }
 
-/// Draws for `n` images.
+/// The draws for `n` images.
 #[derive(Clone, Copy, Debug)]
 pub struct DrawCase {
     /// Images.
     pub n: u32,
-    /// What is done to the images.
+    /// Which augmentation.
     pub augment: Augment,
-    /// The run's epoch, from 1.
+    /// The epoch of the run, counted from 1.
     pub epoch: u32,
 }
 
@@ -127,7 +127,7 @@ impl Case for DrawCase {
         Data::from([("indices", (0..self.n).map(|i| f64::from(Self::index(i))).collect())])
     }
 
-    /// Offsets and mirroring are exact; the angle takes three roundings below 30 degrees.
+    /// Offsets and mirroring are exact; the angle, below 30 degrees, has three roundings.
     fn expected(&self, _: &Data) -> Vec<Expected> {
         let Step { seed, epoch, .. } = self.step();
         let draw = |i| match self.augment {

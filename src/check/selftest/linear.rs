@@ -61,7 +61,7 @@ impl Case for LinearCase {
         ])
     }
 
-    /// The product, to which the bias is added.
+    /// The product, before the bias is added.
     fn intermediate(&self, data: &Data) -> Data {
         let shape = self.shape();
         let product = reference::forward(&shape, &data["x"], &data["weight"], &vec![0.0; shape.outputs]);

@@ -17,22 +17,22 @@ pub struct CrossEntropyCase {
     pub n: u32,
     /// Columns.
     pub classes: u32,
-    /// Largest logit; 0 makes all equal.
+    /// The largest logit; with 0 all are equal.
     pub scale: f32,
     /// PyTorch's `label_smoothing`.
     pub smoothing: f32,
 }
 
-/// Absolute error that WGSL allows a logarithm near 1.
+/// The absolute error that WGSL allows for a logarithm near 1.
 const LOG_ERROR: f64 = 1.0 / 2_097_152.0;
 
-/// Words of the report behind the loss.
+/// The number of words in the report after the loss.
 const REST: u32 = REPORT_BYTES as u32 / 4 - 1;
 
-/// What rounding may do to one row.
+/// The rounding errors of one row.
 struct RowBounds {
     loss: f64,
-    /// Per class, of softmax.
+    /// Per class, that of softmax.
     softmax: Vec<f64>,
 }
 
@@ -45,9 +45,9 @@ impl CrossEntropyCase {
         1.0 / self.n as f32
     }
 
-    /// First-order bounds from WGSL's accuracy table: `exp(z)` is good to `3 + 2|z|` units in the last place, and `z`, a
-    /// difference, is off by half a unit, which moves `exp(z)` by `|z|` more. The sum adds `sqrt(classes)` roundings.
-    /// `log` is off by 2^-21 near 1, 3 units elsewhere. All twice over.
+    /// First-order bounds from WGSL's accuracy table: `exp(z)` is right to `3 + 2|z|` units in the last place, and `z`,
+    /// a difference, is off by half a unit, which changes `exp(z)` by `|z|` more. The sum adds `sqrt(classes)`
+    /// roundings. `log` is off by 2^-21 near 1 and by 3 units elsewhere. All of this is doubled.
     fn bounds(&self, row: &[f64], label: usize) -> RowBounds {
         let largest = row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
         let z: Vec<f64> = row.iter().map(|v| v - largest).collect();

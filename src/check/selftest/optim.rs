@@ -1,4 +1,5 @@
-//! Optimizers, and the gradient's norm before them: a dozen updates of awkward gradients against the f64 reference.
+//! Optimizers, and the gradient's norm before them: a dozen updates with difficult gradients, compared with the f64
+//! reference.
 
 use super::Row;
 use crate::{
@@ -10,9 +11,9 @@ use crate::{
     random::Rng,
 };
 
-/// Settings under which each entry of the registry is compared; an entry without a row fails the tests by name.
-/// `lookahead` and `no_decay` are not among them: the one wraps the rule, the other is the indices of tensors that weight
-/// decay leaves out. An entry with a weight decay has a case with it for each of its kinds.
+/// The settings with which each optimizer of the registry is compared; an optimizer without a row fails the tests by
+/// name. Two words are not settings of a rule: `lookahead` wraps it, and `no_decay` lists the indices of tensors that
+/// weight decay leaves out. An optimizer with weight decay has a case for each kind of it.
 pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
     ("velograd", &[]),
     ("velograd", &[("scope", "global"), ("decay_norm", "delta")]),
@@ -41,7 +42,8 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
     ("nadamw", &[]),
     ("nadamw", &[("lr", "0.01"), ("weight_decay", "0.1"), ("no_decay", LEFT_OUT)]),
     ("rmsprop", &[]),
-    // The larger eps: without it, an element whose gradient and decay nearly cancel magnifies its rounding errors.
+    // The larger eps is needed because an element whose gradient and decay nearly cancel would magnify its rounding
+    // errors.
     (
         "rmsprop",
         &[("lr", "0.001"), ("momentum", "0.9"), ("weight_decay", "0.01"), ("eps", "1e-4"), ("no_decay", LEFT_OUT)],
@@ -167,11 +169,11 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
     ),
 ];
 
-/// One element, a few, more than a chunk of 1,024, more than a block of 16,384; filters as a matrix wider than tall, of
-/// more than a tile and of less, and matrices taller than wide.
+/// One element, a few, more than a chunk of 1,024, more than a block of 16,384; filters as matrices wider than tall,
+/// larger and smaller than a tile; and matrices taller than wide.
 const DIMS: [&[usize]; 8] = [&[1], &[13], &[1030], &[20_000], &[70, 9, 3, 3], &[5, 3, 3, 2], &[90, 7], &[150, 70]];
 
-/// Places in [`DIMS`] of the tensors without weight decay: one of one chunk and one of two, a wide matrix and a tall one.
+/// Indices in [`DIMS`] of tensors without weight decay: one of one chunk and one of two, a wide matrix and a tall one.
 const LEFT_OUT: &str = "1,2,5,7";
 
 const UPDATES: usize = 16;
@@ -182,13 +184,13 @@ pub struct OptimizerInputs {
     pub params: Vec<Vec<f64>>,
     /// Per update, one list per tensor.
     pub grads: Vec<Vec<Vec<f64>>>,
-    /// Per update.
+    /// One loss per update.
     pub losses: Vec<f64>,
 }
 
 impl OptimizerInputs {
-    /// A drift with noise, and what upsets an optimizer: update 4 has no gradient, 6 a spike, 8 a tiny gradient, 10 repeats a
-    /// gradient, 12 negates one.
+    /// Gradients that drift, with noise, and difficult ones: update 4 has a gradient of zero, 6 a spike, 8 a tiny
+    /// gradient, 10 repeats a gradient, 12 negates one.
     pub fn new(lens: &[usize], updates: usize) -> Self {
         let mut rng = Rng::new(3);
         let mut draw = |len: usize, scale: f64| -> Vec<f64> {
@@ -217,17 +219,17 @@ impl OptimizerInputs {
     }
 }
 
-/// Values as the device takes them.
+/// The tensors in f32, as the device takes them.
 pub fn narrow(tensors: &[Vec<f64>]) -> Vec<Vec<f32>> {
     tensors.iter().map(|t| t.iter().map(|&v| v as f32).collect()).collect()
 }
 
-/// How far a parameter may be off after some twenty updates: f32 NumPy stays ten times inside it.
+/// How far a parameter may be off after some twenty updates: NumPy in f32 stays within a tenth of this.
 pub fn optimizer_bound(expected: f64) -> f64 {
     2e-6 + 1e-5 * expected.abs()
 }
 
-/// Rows of every optimizer case on one target: one row per kernel that took part.
+/// Runs the optimizer cases on one target and returns a row for each kernel that took part.
 pub(super) async fn rows(gpu: &Gpu, target: &Target, short: bool) -> Result<Vec<Row>> {
     let inputs = inputs();
     let mut rows = Vec::new();
@@ -241,7 +243,7 @@ pub(super) async fn rows(gpu: &Gpu, target: &Target, short: bool) -> Result<Vec<
     Ok(rows)
 }
 
-/// Rows of an optimizer's first case.
+/// Runs an optimizer's first case and returns its rows.
 pub(super) async fn first(gpu: &Gpu, target: &Target, optimizer: &str) -> Result<Vec<Row>> {
     let inputs = inputs();
     let of = OPTIMIZER_CASES.iter().find(|(name, _)| *name == optimizer);
@@ -255,7 +257,7 @@ fn inputs() -> OptimizerInputs {
     OptimizerInputs::new(&DIMS.map(|dims| dims.iter().product()), UPDATES)
 }
 
-/// A row of [`OPTIMIZER_CASES`], built.
+/// The rule and the reference that a row of [`OPTIMIZER_CASES`] stands for.
 pub struct OptimizerCase {
     /// The rule.
     pub optimizer: Box<dyn optim::Optimizer>,
@@ -329,7 +331,7 @@ async fn case(
                 continue; // about one of a hundred thousand for a rule that takes signs
             }
             let error = (f64::from(*found) - expected).abs() / optimizer_bound(*expected);
-            // A NaN is worse than any number.
+            // A NaN counts as worse than any number.
             if error > worst || error.is_nan() {
                 (worst, bound) = (if error.is_nan() { f64::INFINITY } else { error }, optimizer_bound(*expected));
             }

@@ -1,4 +1,4 @@
-//! Judging what came out of a case.
+//! Judges the results of a case.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -11,12 +11,12 @@ use crate::program::BufferKind;
 
 /// A case that has run.
 pub struct Outcome {
-    /// Each with its buffer and first word there.
+    /// Each port with its buffer and its first word there.
     pub(super) wires: Vec<(Wire, Key, usize)>,
     pub(super) memory: HashMap<Key, Memory>,
 }
 
-/// One buffer.
+/// Identifies a buffer.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Pool(usize),
@@ -24,14 +24,14 @@ pub(super) enum Key {
 }
 
 pub(super) struct Memory {
-    /// Words that some call may write.
+    /// The words that some call may write.
     pub written: Vec<Range<usize>>,
     pub before: Vec<u32>,
     pub after: Vec<u32>,
 }
 
 impl Outcome {
-    /// What a port holds, in PyTorch's order.
+    /// The values of a port, in PyTorch's order.
     ///
     /// # Panics
     /// If the case has no such port.
@@ -40,7 +40,7 @@ impl Outcome {
         wire.places.iter().map(|&place| wire.word.get(words, place)).collect()
     }
 
-    /// Replaces one element of a port, for the test that a wrong result is noticed.
+    /// Replaces one element of a port, for the test that wrong results are noticed.
     ///
     /// # Panics
     /// If the case has no such port or element.
@@ -59,13 +59,13 @@ impl Outcome {
         *self.memory.get_mut(&key).expect("every port has memory").after.last_mut().expect("a buffer has words") ^= 1;
     }
 
-    /// One row per kernel that wrote something expected, and one for the words that nothing may have changed.
+    /// A row for each kernel that wrote something expected, and one for the words that must not have changed.
     pub fn rows(&self, case: &str, expected: &[Expected]) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
         for expected in expected {
             let row = self.judge(case, expected);
             match rows.iter_mut().find(|other| (&other.kernel, &other.form) == (&row.kernel, &row.form)) {
-                // A NaN counts as infinitely wrong, so `worst` has an order.
+                // A NaN counts as infinitely wrong, so that `worst` can be compared.
                 Some(other) if row.worst > other.worst => *other = row,
                 Some(_) => {}
                 None => rows.push(row),
@@ -97,7 +97,7 @@ impl Outcome {
         Row { kernel, form, case, worst, bound, passed: worst <= 1.0 }
     }
 
-    /// Words outside of what the calls may write that are not what they were.
+    /// The number of words outside of what the calls may write that have changed.
     fn strays(&self) -> usize {
         let stray = |memory: &Memory| {
             let changed = |&i: &usize| memory.before[i] != memory.after[i];
@@ -120,7 +120,7 @@ impl Outcome {
     }
 }
 
-/// The error in bounds: 0 for none, infinite for a NaN or an error where none is allowed.
+/// The error divided by its bound: 0 for no error, infinite for a NaN or for an error where none is allowed.
 fn ratio(error: f64, bound: f64) -> f64 {
     if error == 0.0 {
         0.0
@@ -131,7 +131,7 @@ fn ratio(error: f64, bound: f64) -> f64 {
     }
 }
 
-/// Channels that only fill a tensor up to a multiple of four must stay zero: later kernels sum over them.
+/// Channels that pad a tensor to a multiple of four must stay zero, since later kernels sum over them.
 fn padding_is_zero(wire: &Wire, words: &[u32]) -> bool {
     let mut rest = words.to_vec();
     wire.places.iter().for_each(|&place| wire.word.set(&mut rest, place, 0.0));

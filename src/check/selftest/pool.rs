@@ -17,18 +17,18 @@ pub struct MaxPoolCase {
     pub input: [u32; 4],
     /// Rows and columns of the window.
     pub kernel: u32,
-    /// Step between windows.
+    /// Stride of the window.
     pub stride: u32,
     /// Positions around the map that never win.
     pub padding: u32,
-    /// Inputs are -1, -0.5, 0 or 0.5, so that most windows have several maxima; else all are below zero, where padding
-    /// that counts would win.
+    /// Whether inputs are -1, -0.5, 0 or 0.5, so that most windows have several maxima; otherwise all are below zero,
+    /// so that padding would win if it counted.
     pub ties: bool,
     /// Whether a ReLU has the same input, so that gradients accumulate.
     pub shared: bool,
 }
 
-/// The second consumer of `x`, before the backward pass: its gradient is then there when the pooling's arrives.
+/// Records the second consumer of `x` after the pooling, so that its gradient is there before the pooling's arrives.
 fn share(t: &mut Tape, x: Tensor, ports: &mut Vec<Port>) {
     let second = relu(t, x);
     ports.push(Port::new("second.grad_out", At::Tensor(t.write_gradient(second).0)));
@@ -86,7 +86,7 @@ impl Case for MaxPoolCase {
         data
     }
 
-    /// The gradient of the input's other consumer comes first.
+    /// The gradient from the input's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
         shared_gradient(data)
     }
@@ -150,12 +150,12 @@ impl Case for GlobalAvgPoolCase {
         data
     }
 
-    /// The gradient of the input's other consumer comes first.
+    /// The gradient from the input's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
         shared_gradient(data)
     }
 
-    /// The gradient takes a division, good to 2.5 units in the last place, and a sum.
+    /// The gradient has a division, right to 2.5 units in the last place, and a sum.
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let (shape, x) = (self.shape(), &data["x"]);
         let mut d_x = reference::global_avg_pool_backward(&shape, &data["grad_out"]);

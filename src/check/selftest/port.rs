@@ -1,7 +1,7 @@
 //! Names for the buffers of a recording, and the order of the elements in each.
 //!
-//! The order is spelled out here once more, apart from [`Shape::to_stored`] that the program uses, so that the two check
-//! each other.
+//! The order is stated here independently of [`Shape::to_stored`], which the program uses, so that the two check each
+//! other.
 
 use crate::program::{
     BufferKind, Dtype, Recording, Slot, Tensor,
@@ -9,10 +9,10 @@ use crate::program::{
     shader::Access,
 };
 
-/// Where a value lies, stated while the op is recorded.
+/// Where a value is stored, stated while the op is recorded.
 #[derive(Clone, Debug)]
 pub enum At {
-    /// An activation or a gradient of one.
+    /// An activation or the gradient of one.
     Tensor(Tensor),
     /// A parameter.
     Param(&'static str),
@@ -24,16 +24,16 @@ pub enum At {
     Buffer {
         /// What it holds.
         kind: BufferKind,
-        /// First word.
+        /// The index of its first word.
         first: u32,
-        /// Count of words.
+        /// The number of words.
         words: u32,
     },
-    /// Working space that an op keeps to itself.
+    /// Working memory that an op does not return, found by a call that uses it.
     Scratch {
-        /// The first call of this kernel ...
+        /// The kernel; its first call counts.
         kernel: &'static str,
-        /// ... has it as this argument.
+        /// The index of the argument.
         argument: usize,
     },
 }
@@ -41,16 +41,16 @@ pub enum At {
 /// A buffer of a case by name.
 #[derive(Clone, Debug)]
 pub struct Port {
-    /// PyTorch's, in the golden files, where it has one.
+    /// PyTorch's name, or that in the golden files, if it has one.
     pub name: &'static str,
-    /// Which.
+    /// Where it is stored.
     pub at: At,
-    /// `u32` words rather than `f32`.
+    /// Whether it holds `u32` words rather than floating-point numbers.
     pub integer: bool,
 }
 
 impl Port {
-    /// A port of `f32`.
+    /// A port of floating-point numbers.
     pub fn new(name: &'static str, at: At) -> Self {
         Self { name, at, integer: false }
     }
@@ -61,17 +61,17 @@ impl Port {
     }
 }
 
-/// How the elements of a port lie in its words.
+/// How the elements of a port are stored in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
     U32,
     F32,
-    /// Two to a word.
+    /// Two elements in a word.
     F16,
 }
 
 impl Word {
-    /// The nearest value that can be stored, and 0 for what is subnormal as f16, which a device may flush.
+    /// The nearest value that can be stored; 0 if it would be subnormal as f16, which a device may flush.
     pub fn round(self, value: f64) -> f64 {
         match self {
             Self::U32 => f64::from(value as u32),
@@ -83,7 +83,7 @@ impl Word {
         }
     }
 
-    /// The element at `place`.
+    /// The element at index `place`.
     pub fn get(self, words: &[u32], place: usize) -> f64 {
         match self {
             Self::U32 => f64::from(words[place]),
@@ -92,7 +92,7 @@ impl Word {
         }
     }
 
-    /// Stores the value nearest to `value` at `place`.
+    /// Stores the value nearest to `value` at index `place`.
     pub fn set(self, words: &mut [u32], place: usize, value: f64) {
         match self {
             Self::U32 => words[place] = value as u32,
@@ -105,22 +105,22 @@ impl Word {
         }
     }
 
-    /// Elements in a word.
+    /// The number of elements in a word.
     pub fn per_word(self) -> usize {
         if self == Self::F16 { 2 } else { 1 }
     }
 }
 
-/// A port once the recording has ended.
+/// A port after the recording has ended.
 pub(super) struct Wire {
     pub port: Port,
     pub slot: Slot,
     pub word: Word,
-    /// Words as stored.
+    /// The number of words as stored.
     pub words: usize,
-    /// Stored position of every element in PyTorch's order.
+    /// The stored index of every element in PyTorch's order.
     pub places: Vec<usize>,
-    /// The kernel that writes it last.
+    /// The last kernel that writes it.
     pub writer: Option<String>,
 }
 
@@ -180,7 +180,7 @@ fn overlap(a: &Slot, b: &Slot) -> bool {
     }
 }
 
-/// `[n][c][h][w]` in `[h][w][n][c padded]`.
+/// Indices in `[h][w][n][c padded]` of elements in the order `[n][c][h][w]`.
 pub(super) fn places_of_map([n, h, w, c]: [u32; 4]) -> Vec<usize> {
     let (n, h, w, c, pitch) = (n as usize, h as usize, w as usize, c as usize, padded(c) as usize);
     let mut places = Vec::with_capacity(n * c * h * w);
@@ -194,7 +194,7 @@ pub(super) fn places_of_map([n, h, w, c]: [u32; 4]) -> Vec<usize> {
     places
 }
 
-/// `[k][c][r][s]` in `[k][r][s][c padded]`.
+/// Indices in `[k][r][s][c padded]` of elements in the order `[k][c][r][s]`.
 fn places_of_shape(shape: Shape) -> Vec<usize> {
     let (k, c, r, s) = match shape {
         Shape::Filter { k, c, r, s } => (k, c, r, s),

@@ -1,4 +1,4 @@
-//! What a recipe adds to the network and to the update: dropout, bounds of the gradient, the scale of mixed precision.
+//! What a recipe adds to the network and the update: dropout, gradient clipping, the loss scale of mixed precision.
 
 use super::{At, Case, Data, Expected, Port, SPREAD, random};
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 pub struct DropoutCase {
     /// Its shape.
     pub shape: [u32; 4],
-    /// Probability.
+    /// Probability of dropping an element.
     pub p: f32,
 }
 
@@ -59,7 +59,7 @@ impl Case for DropoutCase {
         Data::from([("x", random(len, 1)), ("grad_out", random(len, 2)), ("indices", indices)])
     }
 
-    /// The same mask both ways: of the first dropout in a scope without a name. Two roundings.
+    /// The mask, that of the first dropout in a scope without a name, is the same forward and backward. Two roundings.
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let Step { seed, epoch, .. } = self.step();
         let [_, h, w, c] = self.shape.map(|size| size as usize);
@@ -72,18 +72,18 @@ impl Case for DropoutCase {
     }
 }
 
-/// Bounds on the gradient of one tensor.
+/// Clipping the gradient of one tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct ClipCase {
     /// Elements.
     pub len: u32,
-    /// The bounds.
+    /// The limits.
     pub clip: Clip,
-    /// The bound of the norm that belongs to a rule.
+    /// A limit on the norm that belongs to the rule itself.
     pub own: Option<f64>,
 }
 
-/// Elements of a block of the arena's table.
+/// Elements in a block of the arena's table.
 const BLOCK: usize = 16_384;
 
 impl ClipCase {
@@ -135,7 +135,8 @@ impl Case for ClipCase {
         data
     }
 
-    /// A sum of positive terms is as exact as the sum's bound; the root halves it, and four operations follow.
+    /// The norm is the root of a sum of positive terms: the root halves the sum's relative error, and four operations
+    /// follow.
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let Clip { value, norm } = self.clip;
         let limit = value.map_or(f64::INFINITY, f64::from);
@@ -175,11 +176,11 @@ impl Case for ClipCase {
 /// The end of an update under mixed precision.
 #[derive(Clone, Copy, Debug)]
 pub struct ScaleCase {
-    /// The update was skipped.
+    /// Whether the update was skipped.
     pub skipped: bool,
-    /// The scale is 2 to this.
+    /// The binary logarithm of the scale.
     pub exponent: u32,
-    /// Updates since the scale last moved.
+    /// Updates since the scale last changed.
     pub good: u32,
 }
 
@@ -200,7 +201,7 @@ impl Case for ScaleCase {
         Data::from([("scaler", words), ("skip", vec![f64::from(u8::from(self.skipped))])])
     }
 
-    /// `torch.amp.GradScaler` with its defaults, its scale from 1 to 2^126.
+    /// The rule of `torch.amp.GradScaler` with its defaults, with a scale from 1 to 2^126.
     fn expected(&self, _: &Data) -> Vec<Expected> {
         let (exponent, good) = (i64::from(self.exponent), i64::from(self.good));
         let (exponent, good) = match self.skipped {

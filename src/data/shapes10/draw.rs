@@ -1,8 +1,8 @@
-//! One picture: a background, something on it, and noise over both.
+//! One picture: a background, a subject on it, and noise over both.
 //!
-//! What is on it is a region of the plane, a test "is this point inside?", asked at four points of each pixel so that
-//! edges are smooth. Shapes are 14 to 26 pixels across, and no period of a texture is below 7: a network that first
-//! reduces the picture to 8x8 still sees them.
+//! The subject is a region of the plane, given as a test of whether a point is inside; the test is made at four points
+//! of each pixel, so that edges are smooth. Shapes are 14 to 26 pixels across, and no period of a texture is below 7: a
+//! network that first reduces the picture to 8x8 can still see them.
 
 use super::super::SIDE;
 use crate::random::Rng;
@@ -23,20 +23,20 @@ const PENTAGON: [(f64, f64); 5] = [
 /// A red, green and blue value, 0 to 255.
 type Colour = [f64; 3];
 
-/// What is drawn, in coordinates of its own: for shapes the unit is their radius, for textures their period.
+/// What is drawn, in coordinates of its own, whose unit is the radius of a shape or the period of a texture.
 enum Region {
     Disc,
-    /// With the square of the hole's radius.
+    /// The number is the square of the hole's radius.
     Ring(f64),
     Square,
     Triangle,
-    /// With half the width of its bars.
+    /// The number is half the width of its bars.
     Cross(f64),
     Star,
-    /// Across the first coordinate, with the filled share.
+    /// Stripes across the first coordinate; the number is the share that they fill.
     Stripes(f64),
     Checkerboard,
-    /// With the square of a dot's radius.
+    /// The number is the square of a dot's radius.
     Dots(f64),
 }
 
@@ -49,7 +49,7 @@ impl Region {
             // Inside all three sides; the corners are 1.15 from the centre.
             Self::Triangle => v < 0.575 && (COS_30 * u.abs() - 0.5 * v) < 0.575,
             Self::Cross(half) => u.abs().min(v.abs()) < half && u.abs().max(v.abs()) < 1.0,
-            // The lines of a pentagram: a point of it, or of its heart, is beyond at most one of the five.
+            // The five lines of a pentagram: a point of the star lies beyond at most one of them.
             Self::Star => PENTAGON.iter().filter(|(x, y)| x * u + y * v > 0.36).count() <= 1,
             Self::Stripes(share) => fraction(u) < share,
             Self::Checkerboard => (fraction(u) < 0.5) == (fraction(v) < 0.5),
@@ -63,7 +63,7 @@ impl Region {
     }
 }
 
-/// Where the region is: centre, turn (cosine and sine) and size in pixels, and how much longer than wide it is.
+/// Where the region is: centre, rotation (cosine and sine) and size in pixels, and the factor by which it is squeezed.
 struct Place {
     centre: (f64, f64),
     turn: (f64, f64),
@@ -72,7 +72,7 @@ struct Place {
 }
 
 impl Place {
-    /// Pixel coordinates in those of the region.
+    /// Converts pixel coordinates to those of the region.
     fn local(&self, x: f64, y: f64) -> (f64, f64) {
         let (dx, dy) = ((x - self.centre.0) / self.size, (y - self.centre.1) / self.size);
         let (cos, sin) = self.turn;
@@ -125,15 +125,15 @@ fn subject(label: usize, rng: &mut Rng) -> (Region, Place) {
     } else {
         (rng.range(9.0, 13.0), rng.range(0.92, 1.08))
     };
-    // A texture goes on for ever, and is moved by up to a period; a shape stays on the picture but for its rim.
+    // A texture covers the whole picture and is shifted by up to a period; a shape stays inside but for its rim.
     let room = if texture { size } else { (17.0 - size).min(7.0) };
     let middle = SIDE as f64 / 2.0;
     let centre = (middle + rng.range(-room, room), middle + rng.range(-room, room));
-    // Stripes keep to 12 degrees of their direction: augmentation may add 15, and 45 is where they would be neither.
+    // Stripes are tilted by at most 12 degrees: augmentation may add 15, and at 45 their class could not be told.
     let turn = match label {
         6 => quarter(slant(rng, 0.105)),
         7 => slant(rng, 0.105),
-        // A shape leans by up to 25 degrees, so that augmentation does not make a diamond of a square.
+        // A shape is tilted by up to 25 degrees, so that with augmentation no square becomes a diamond.
         _ => slant(rng, 0.22),
     };
     (region, Place { centre, turn, size, stretch })
@@ -150,11 +150,11 @@ fn colours(rng: &mut Rng) -> (Colour, Colour) {
             return if a < b { (ground, other) } else { (other, ground) };
         }
     }
-    // A middling background, sixteen times: white is far enough.
+    // The background is of medium brightness and sixteen colours were too close to it; white is bright enough.
     (ground, [255.0; 3])
 }
 
-/// Noise of -1 to 1, small values being likelier: the sum of two uniform numbers, from one draw.
+/// Noise from -1 to 1 in which small values are likelier: the sum of two uniform numbers, from one draw.
 fn grain(rng: &mut Rng) -> f64 {
     let bits = rng.u32();
     (f64::from(bits & 0xffff) + f64::from(bits >> 16)) / 65535.0 - 1.0
@@ -167,12 +167,12 @@ fn slant(rng: &mut Rng, limit: f64) -> (f64, f64) {
     ((1.0 - t * t) / (1.0 + t * t), 2.0 * t / (1.0 + t * t))
 }
 
-/// A quarter turn on.
+/// A direction turned by 90 degrees.
 fn quarter((cos, sin): (f64, f64)) -> (f64, f64) {
     (-sin, cos)
 }
 
-/// The part after the point, 0 to 1, of negative numbers too.
+/// The fractional part, in [0, 1) for negative numbers too.
 fn fraction(x: f64) -> f64 {
     x - x.floor()
 }

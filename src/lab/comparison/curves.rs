@@ -11,7 +11,7 @@ use crate::{
     training::{EpochRow, LEAST_EPOCHS, loss_variance},
 };
 
-/// One panel: a number of each epoch, from the rows up to and including it.
+/// One panel: a quantity as a function of the epoch, computed from the rows up to that epoch.
 struct Curve {
     title: &'static str,
     label: &'static str,
@@ -43,7 +43,7 @@ pub(super) fn figure(comparison: &Comparison<'_>) -> Figure {
     Figure { title: String::new(), panels: CURVES.iter().map(panel).collect(), columns: 2 }
 }
 
-/// The mean over the runs that came as far as each epoch.
+/// The mean over the runs that reached each epoch.
 fn line(curve: &Curve, label: &str, runs: &[&Ended]) -> Line {
     let epochs = runs.iter().map(|run| run.epochs.len()).max().unwrap_or(0);
     let point = |epoch: usize| {

@@ -1,5 +1,5 @@
-//! What the accuracies over seeds say of the optimizers, as section 2.6 of the AMVT paper asks: every test that has enough
-//! seeds, and of the others why not.
+//! What accuracies over several seeds say about the optimizers, as section 2.6 of the AMVT paper asks: every test that
+//! has enough seeds, and for the others why not.
 
 use serde_json::{Value, json};
 
@@ -11,13 +11,13 @@ const LEVEL: f64 = 0.05;
 /// Which pairs are tested; Bonferroni's correction counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pairs {
-    /// Each optimizer with each.
+    /// Every pair of optimizers.
     All,
-    /// Each with the first, as an ablation asks.
+    /// Each optimizer with the first, as an ablation needs.
     WithFirst,
 }
 
-/// Two optimizers, over the same seeds.
+/// Two optimizers, compared over the same seeds.
 struct Pair {
     a: String,
     b: String,
@@ -32,7 +32,7 @@ struct Sample {
     interval: stats::Result<Interval>,
 }
 
-/// All of it, for accuracies in percent.
+/// All statistics of a comparison; accuracies are in percent.
 pub struct Statistics {
     samples: Vec<Sample>,
     pairs: Vec<Pair>,
@@ -40,7 +40,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Tests what the accuracies of each optimizer, in order of seeds, say of it beside the others.
+    /// Computes the statistics from the accuracies of each optimizer, in order of seeds.
     pub fn new(accuracies: &[(String, Vec<f64>)], which: Pairs) -> Self {
         let sample = |(label, values): &(String, Vec<f64>)| Sample {
             label: label.clone(),
@@ -68,7 +68,7 @@ impl Statistics {
         stats::bonferroni(p, self.pairs.len())
     }
 
-    /// The answer first, then a line per interval, pair and test.
+    /// The verdict first, then a line per interval, pair and test.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.verdict()];
         lines.extend(self.samples.iter().map(|s| match (&s.mean, &s.interval) {
@@ -114,14 +114,14 @@ impl Statistics {
         lines
     }
 
-    /// Who is best, and which differences are more than chance would make of seeds.
+    /// Which optimizer is best, and which differences are larger than chance over seeds would explain.
     fn verdict(&self) -> String {
         let means: Vec<(&str, f64)> =
             self.samples.iter().filter_map(|s| Some((s.label.as_str(), *s.mean.as_ref().ok()?))).collect();
         let Some(best) = means.iter().map(|(_, mean)| *mean).max_by(f64::total_cmp) else {
             return "No run has ended with an accuracy.".into();
         };
-        // Means of accuracies differ by rounding alone where the sums of hits are equal.
+        // If sums of hits are equal, mean accuracies differ only by rounding.
         let first: Vec<&str> = means.iter().filter(|(_, mean)| best - mean < 1e-9).map(|(label, _)| *label).collect();
         let who = match first[..] {
             [alone] if means.len() == 1 => format!("The mean accuracy of {alone} is {best:.2} %."),
@@ -153,7 +153,7 @@ impl Statistics {
         }
     }
 
-    /// The numbers, `null` with a reason where there is none.
+    /// All numbers; `null`, with a reason, for those that cannot be computed.
     pub fn to_json(&self) -> Value {
         fn or_why<T: serde::Serialize>(result: &stats::Result<T>) -> Value {
             match result {
@@ -188,7 +188,7 @@ fn probability(p: f64) -> String {
     if p < 1e-4 { format!("{p:.1e}") } else { format!("{p:.4}") }
 }
 
-/// Cohen's words for his effect sizes (1988, section 2.2.3).
+/// Cohen's names for effect sizes (1988, section 2.2.3).
 fn size(d: f64) -> &'static str {
     match d.abs() {
         d if d < 0.2 => "negligible",

@@ -1,4 +1,4 @@
-//! The settings of the VeloGrad paper's experiment, by optimizer: where rules that are compared start, whoever asks for them.
+//! The settings with which optimizers are compared: those of the VeloGrad paper's experiment, or the rules' defaults.
 
 use std::{fmt, str::FromStr};
 
@@ -7,17 +7,17 @@ use crate::{
     optim::{RuleChoice, Settings},
 };
 
-/// What the paper's notebook sets of its three optimizers. The decay of Adam and SGD is an L2 penalty.
+/// The settings of the three optimizers in the paper's notebook. The weight decay of Adam and SGD is an L2 penalty.
 const PAPER: [(&str, &[(&str, &str)]); 3] = [
     ("velograd", &[]), // its defaults are the paper's: lr 0.0015, betas 0.9 and 0.99, decay 1e-4
     ("adam", &[("lr", "0.001"), ("weight_decay", "1e-4")]),
     ("sgd", &[("lr", "0.01"), ("momentum", "0.9"), ("weight_decay", "1e-4")]),
 ];
 
-/// Where the settings of optimizers that are compared start.
+/// The settings from which a comparison starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Base {
-    /// Those of the VeloGrad paper's experiment for the optimizers that it has; for others the rule's defaults.
+    /// Those of the VeloGrad paper's experiment, for the optimizers in it; for others, the rule's defaults.
     #[default]
     Paper,
     /// The defaults of each rule.
@@ -49,7 +49,7 @@ impl fmt::Display for Base {
 }
 
 impl Base {
-    /// What of an optimizer's settings is not the rule's default.
+    /// The settings of an optimizer that are not the rule's defaults.
     pub fn settings(self, optimizer: &RuleChoice) -> Vec<(String, String)> {
         let own = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
         self.of(optimizer).map_or_else(Vec::new, own)
@@ -61,8 +61,8 @@ impl Base {
         paper.filter(|(name, _)| name.eq_ignore_ascii_case(optimizer)).map(|(_, pairs)| *pairs).next()
     }
 
-    /// One line that says what `optimizer` is compared with, for settings that began here: its learning rate (or `rates` in its place),
-    /// every setting that is not the rule's default, and where they are from.
+    /// One line about the settings with which `optimizer` is compared, if they started from these: its learning rate
+    /// (or `rates` in its place), every setting that is not the rule's default, and where they are from.
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown optimizer or setting, or a value out of its range.
@@ -94,7 +94,7 @@ impl Base {
     }
 }
 
-/// As one would write it: `1e-4` rather than `0.0001`.
+/// A number in its usual form: `1e-4` rather than `0.0001`.
 fn number(value: &serde_json::Value) -> String {
     match value.as_f64() {
         Some(v) if v != 0.0 && (v.abs() < 1e-3 || v.abs() >= 1e6) => format!("{v:e}"),

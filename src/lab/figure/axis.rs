@@ -1,8 +1,8 @@
-//! From values to places: an axis's range, its ticks and what is written at them.
+//! From values to positions: an axis's range, its ticks and their labels.
 
 use super::Axis;
 
-/// A range of values laid along a length.
+/// A range of values that is mapped to a range of positions.
 pub(super) struct Scale {
     low: f64,
     high: f64,
@@ -12,13 +12,13 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// The axis over `values`, from place `from` to place `to`, with a margin of `margin` of the length at both ends.
+    /// The axis for `values` from position `from` to position `to`, with `margin` of the range added at both ends.
     pub fn new(axis: &Axis, values: impl Iterator<Item = f64>, from: f64, to: f64, margin: f64) -> Self {
         let log = axis.log;
         let shown = values.filter(|v| shown(*v, log)).map(|v| if log { v.log10() } else { v });
         let (low, high) = shown.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         let (mut low, mut high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-        // Equal values, up to rounding, lie in the middle of a range of their own size.
+        // Values that are equal up to rounding lie in the middle of a range that suits their size.
         let least = if log { 0.1 } else { (low.abs().max(high.abs()) * 1e-6).max(f64::MIN_POSITIVE) };
         if high - low < least {
             let half = if log { 0.5 } else { (low.abs() * 0.05).max(least) };
@@ -31,18 +31,18 @@ impl Scale {
         Self { low: low - more, high: high + more, log, from, to }
     }
 
-    /// Whether a value has a place.
+    /// Whether a value can be shown.
     pub fn shows(&self, value: f64) -> bool {
         shown(value, self.log)
     }
 
-    /// The place of a value that has one.
+    /// The position of a value that can be shown.
     pub fn at(&self, value: f64) -> f64 {
         let value = if self.log { value.log10() } else { value };
         self.from + (value - self.low) / (self.high - self.low) * (self.to - self.from)
     }
 
-    /// About `count` round values within the range, and what to write at them.
+    /// About `count` round values within the range, with their labels.
     pub fn ticks(&self, count: usize, whole: bool) -> Vec<(f64, String)> {
         if !self.log {
             return linear_ticks(self.low, self.high, count, if whole { 1.0 } else { 0.0 });
@@ -54,7 +54,7 @@ impl Scale {
             let powers = (first..=last).filter(|p| p.rem_euclid(every as i32) == 0);
             return powers.map(|p| (10_f64.powi(p), power(p))).collect();
         }
-        // Less than two powers of ten: linear ticks, where they are.
+        // A range of less than two powers of ten gets linear ticks, at their logarithmic positions.
         let ticks = linear_ticks(10_f64.powf(self.low), 10_f64.powf(self.high), count, 0.0);
         ticks.into_iter().filter(|(v, _)| *v > 0.0).collect()
     }
@@ -68,13 +68,13 @@ fn power(p: i32) -> String {
     if (-3..=4).contains(&p) { 10_f64.powi(p).to_string() } else { format!("1e{p}") }
 }
 
-/// About `count` multiples of 1, 2 or 5 times a power of ten from `low` to `high`, `least` apart or more, and what to write at
-/// each.
+/// About `count` multiples of 1, 2 or 5 times a power of ten from `low` to `high`, at least `least` apart, with their
+/// labels.
 pub(crate) fn linear_ticks(low: f64, high: f64, count: usize, least: f64) -> Vec<(f64, String)> {
     let rough = ((high - low) / count.max(1) as f64).max(least);
     let magnitude = 10_f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * magnitude).into_iter().find(|s| *s >= rough).unwrap_or(rough);
-    // A multiple that rounding puts a hair outside is inside.
+    // A multiple that is outside only by rounding counts as inside.
     let (first, last) = ((low / step - 1e-9).ceil(), (high / step + 1e-9).floor());
     let digits = (-step.log10().floor()).max(0.0) as usize;
     let text = |v: f64| match v.abs().max(step) {
@@ -82,7 +82,7 @@ pub(crate) fn linear_ticks(low: f64, high: f64, count: usize, least: f64) -> Vec
         _ => format!("{v:.digits$}"),
     };
     let multiples = (0..=(last - first).clamp(0.0, 100.0) as u32).map(|i| (first + f64::from(i)) * step);
-    // The sum makes -0 a 0.
+    // Adding zero turns -0 into 0.
     multiples.map(|v| (v, text(v + 0.0))).collect()
 }
 

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use super::{Content, Figure, Line, Panel, Row, axis::Scale};
 
-/// The colours of Okabe and Ito, without yellow, which white swallows.
+/// The colours of Okabe and Ito without yellow, which is hard to see on white.
 const COLOURS: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
 
-/// One per round of colours.
+/// The dash pattern of each round of colours.
 const DASHES: [&str; 3] = ["", "7 3", "2 3"];
 
 /// Sizes in units of the drawing.
@@ -19,12 +19,12 @@ const BOTTOM: f64 = 50.0;
 const ROW: f64 = 26.0;
 const GAP: f64 = 14.0;
 
-/// About the width of a text in Noto Sans.
+/// The approximate width of a text in Noto Sans.
 fn width(text: &str) -> f64 {
     0.57 * TEXT * text.chars().count() as f64
 }
 
-/// A text as XML and HTML take it.
+/// Escapes a text for XML and HTML.
 pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -51,7 +51,7 @@ fn dash(nth: usize) -> String {
     }
 }
 
-/// A panel's space: margins for what stands beside the axes, and the axes themselves.
+/// The space of a panel: the margins beside the axes, and the axes themselves.
 struct Space {
     left: f64,
     right: f64,
@@ -63,7 +63,7 @@ impl Space {
         match &panel.content {
             Content::Lines(lines) => {
                 let label = lines.iter().map(|l| width(&l.label)).fold(0.0, f64::max);
-                // Labels need their lines; a picture of many grows.
+                // Each label needs a line of text, so a panel with many lines is higher.
                 let height = PLOT_HEIGHT.max(lines.len() as f64 * (TEXT + 3.0));
                 Self { left: 66.0, right: label + 40.0, height }
             }
@@ -120,7 +120,7 @@ pub(super) fn figure(figure: &Figure) -> String {
     svg
 }
 
-/// What a reader of the picture who does not see it hears.
+/// The description of the figure for screen readers.
 fn name(figure: &Figure) -> String {
     if !figure.title.is_empty() {
         return figure.title.clone();
@@ -169,7 +169,7 @@ fn draw_panel(svg: &mut String, panel: &Panel, space: &Space) {
     }
 }
 
-/// The lower axis: rules, numbers, name.
+/// The horizontal axis: rules, numbers and label.
 fn draw_x(svg: &mut String, panel: &Panel, x: &Scale, [left, right, top, bottom]: [f64; 4]) {
     for (value, text) in x.ticks(6, panel.x.whole) {
         let at = x.at(value);
@@ -191,7 +191,7 @@ fn draw_lines(svg: &mut String, lines: &[Line], x: &Scale, y: &Scale, [right, to
         label(svg, right - PLOT_WIDTH / 2.0, (top + bottom) / 2.0, "middle", "no values");
         return;
     }
-    // Bands below all lines.
+    // Bands are drawn first, so that they lie below all lines.
     for (nth, line) in lines.iter().enumerate() {
         for run in runs(line, x, y) {
             let edge = |p: &super::Point, side: f64| if y.shows(side) { y.at(side) } else { y.at(p.y) };
@@ -217,7 +217,7 @@ fn draw_lines(svg: &mut String, lines: &[Line], x: &Scale, y: &Scale, [right, to
                 colour(nth),
                 dash(nth)
             );
-            // Where there are few points each is marked; where there are many they would hide the line.
+            // Points are marked if there are few; many marks would hide the line.
             let radius = if line.points.len() <= 25 { 2.6 } else { 0.0 };
             for point in run.iter().filter(|_| radius > 0.0) {
                 let _ = writeln!(
@@ -233,7 +233,7 @@ fn draw_lines(svg: &mut String, lines: &[Line], x: &Scale, y: &Scale, [right, to
             }
         }
         for cross in line.crosses.iter().filter(|c| x.shows(**c)) {
-            // Side by side where several lines have one.
+            // Crosses of several lines at one position are drawn side by side.
             let (at, low) = (x.at(*cross) + 7.0 * (nth % COLOURS.len()) as f64, bottom - 7.0);
             let _ = writeln!(
                 svg,
@@ -277,7 +277,8 @@ fn draw_names(svg: &mut String, lines: &[Line], x: &Scale, y: &Scale, [right, to
     }
 }
 
-/// Places at least `apart` from each other, as near the wanted ones (ascending) as a sweep down and one back up bring them.
+/// Positions at least `apart` from each other and near the wanted ones, which ascend: one sweep down moves them apart,
+/// and one up brings them back above `bottom`.
 fn spread(wanted: &[f64], apart: f64, top: f64, bottom: f64) -> Vec<f64> {
     let mut places = wanted.to_vec();
     let mut least = top;
@@ -318,7 +319,7 @@ fn draw_row(svg: &mut String, nth: usize, row: &Row, x: &Scale, [left, right]: [
     label(svg, right + 9.0, y + 4.0, "start", &short(row.value));
 }
 
-/// A line's points without those that have no place: the stretches between gaps.
+/// The stretches of a line between its gaps, which are points that cannot be shown.
 fn runs<'a>(line: &'a Line, x: &Scale, y: &Scale) -> Vec<&'a [super::Point]> {
     line.points.split(|p| !x.shows(p.x) || !y.shows(p.y)).filter(|run| !run.is_empty()).collect()
 }
@@ -339,7 +340,7 @@ fn label(svg: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
     let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", escape(text));
 }
 
-/// Four digits.
+/// A number with four digits.
 fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),

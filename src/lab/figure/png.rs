@@ -1,4 +1,4 @@
-//! SVG to PNG, the same on every machine: the font is compiled in.
+//! Renders SVG as PNG, the same on every machine because the font is compiled in.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 /// Pixels of the picture per unit of the drawing.
 const SCALE: f32 = 2.0;
 
-/// Draws a figure's SVG, two pixels to a unit.
+/// Renders a figure's SVG as PNG, with two pixels to a unit.
 ///
 /// # Errors
-/// [`Error::Config`] if `svg` is none, or is too large to draw.
+/// [`Error::Config`] if `svg` is not valid SVG, or is too large to draw.
 pub fn to_png(svg: &str) -> Result<Vec<u8>> {
     static FONTS: OnceLock<Arc<Database>> = OnceLock::new();
     let fontdb = FONTS.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! Which activation lives where and how long, as a picture.
+//! A picture of which buffer each activation lives in, and how long.
 
 use std::fmt::Write as _;
 
@@ -12,8 +12,8 @@ const HEIGHT: f64 = 560.0;
 const LEFT: f64 = 70.0;
 const TOP: f64 = 46.0;
 
-/// The pool's buffers stacked by size, tensors in them from the dispatch that makes them to the last that reads them.
-/// `index` is the recording's number in the plan.
+/// The buffers of the pool are stacked by size, and tensors drawn in them from the dispatch that makes them to the last
+/// that reads them. `index` is the recording's index in the plan.
 pub fn memory_svg(recording: &Recording, plan: &Plan, index: usize) -> String {
     let calls = recording.calls.len().max(1) as f64;
     let total = plan.bytes().max(1) as f64;
@@ -41,7 +41,8 @@ pub fn memory_svg(recording: &Recording, plan: &Plan, index: usize) -> String {
         else {
             continue;
         };
-        // Made in the forward pass and read in the backward pass; made and gone in one of them.
+        // Three colours: made in the forward pass and read in the backward pass; used only in the forward pass; only in
+        // the backward.
         let colour = match (first < recording.forward_calls, last < recording.forward_calls) {
             (true, false) => "#0072B2",
             (true, true) => "#56B4E9",

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::Profile;
 
-/// Complete events ("X") in microseconds, one after the other: one row for the parts, one for the kernels.
+/// Complete events ("X") in microseconds, one after the other: one row for the parts of the update, one for the
+/// kernels.
 pub fn chrome_trace(profile: &Profile, device: &str) -> Value {
     let name = |tid: u32, name: &str| json!({ "name": "thread_name", "ph": "M", "pid": 1, "tid": tid, "args": { "name": name } });
     let mut events = vec![

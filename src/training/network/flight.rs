@@ -1,4 +1,4 @@
-//! Batches under way: handing them over, and hearing of them when they land. Nothing but landing waits.
+//! Batches under way: submitting them, and reading their reports when they are done. Only the latter waits.
 
 use web_time::Instant;
 
@@ -13,10 +13,10 @@ use crate::{
     },
 };
 
-/// Submissions under way at most.
+/// The most submissions under way.
 pub(crate) const RING: usize = 3;
 
-/// Byte of `Report.skipped`.
+/// The byte offset of `Report.skipped`.
 const SKIPPED_AT: u64 = std::mem::offset_of!(Report, skipped) as u64;
 
 /// A batch that is under way.
@@ -26,13 +26,13 @@ pub(super) struct Flight {
     done: fn(Report) -> Done,
     work: Vec<Stretch>,
     images: usize,
-    /// Whether its work was handed over in several submissions.
+    /// Whether its work was split over several submissions.
     cut: bool,
     start: Instant,
 }
 
 impl Network {
-    /// Hands a batch over with the work on it.
+    /// Submits a batch with the work on it.
     pub(super) fn submit(
         &mut self,
         batch: &Batch,
@@ -62,7 +62,7 @@ impl Network {
         self.during(self.runtime.gpu.check())
     }
 
-    /// A batch and the step's uniform to the device, before the next submission.
+    /// Writes a batch and the `Step` uniform to the device, before the next submission.
     pub(super) fn feed(&self, batch: &Batch, step: &Step) {
         let runtime = &self.runtime;
         runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
@@ -71,11 +71,11 @@ impl Network {
         runtime.set_step(step);
     }
 
-    /// Zeros in the buffers whose time has come.
+    /// Clears the buffers that are due to be cleared at this point.
     pub(super) fn clear(&self, submission: &mut Submission<'_>, due: &[Cleared]) {
         for kind in self.runtime.kinds().filter(|kind| kind.life().cleared.is_some_and(|time| due.contains(&time))) {
             match kind {
-                // The count of skipped updates stays.
+                // The count of skipped updates is kept, since it runs through the whole training.
                 BufferKind::Report => submission.clear_start(self.runtime.buffer(kind), SKIPPED_AT),
                 _ => submission.clear(self.runtime.buffer(kind)),
             }
@@ -90,13 +90,13 @@ impl Network {
         })
     }
 
-    /// Seconds that one submission should not exceed on any device; what is longer becomes several. The default is 0.5 on a
-    /// GPU and no bound on a software adapter, which nobody takes away.
+    /// Sets the time in seconds that one submission should not exceed on any device; longer work is split over several.
+    /// The default is 0.5 on a GPU, and no limit on a software adapter, which no system resets.
     pub fn set_longest_submission(&mut self, seconds: f64) {
         self.pace = Pace::new(seconds);
     }
 
-    /// Submissions that a training batch of `images` would take now, its update included.
+    /// The number of submissions that a training batch of `images` would take now, its update included.
     ///
     /// # Panics
     /// If no program was recorded for the batch's size.
@@ -109,8 +109,8 @@ impl Network {
             .len()
     }
 
-    /// Whether another batch may be handed over. The first one is waited for, where how long it takes decides how finely the others
-    /// are cut.
+    /// Whether another batch may be submitted. The first batch must be done before the second if its time decides how
+    /// finely later ones are split.
     pub fn ready(&self) -> bool {
         self.flights.len() < if self.pace.is_known() { RING } else { 1 }
     }
@@ -126,8 +126,8 @@ impl Network {
         let report = landed.map_err(|e| e.during(|| self.pace.describe(&self.runtime, &work, images)))?;
         let now = Instant::now();
         if cut {
-            // Where one submission is not enough, or might not be, the next batch goes by how long this one took since the device
-            // was free for it.
+            // If one submission is or may be too few, the next batch is split by how long this one took since the
+            // device was free for it.
             let free = self.landed.map_or(start, |before| before.max(start));
             self.pace.measured(&self.runtime, &work, (now - free).as_secs_f64());
         }
@@ -144,7 +144,7 @@ impl Network {
         Ok(Some(done))
     }
 
-    /// Waits until another batch may be handed over. Returns what landed.
+    /// Waits until another batch may be submitted. Returns what is done.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
@@ -156,7 +156,7 @@ impl Network {
         Ok(landed)
     }
 
-    /// Waits for everything under way.
+    /// Waits for everything under way. Returns what is done.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.

@@ -1,7 +1,8 @@
-//! Where the first number came up that is not finite: the batches of an update once more, dispatch by dispatch.
+//! Finds where the first number that is not finite comes up, by running an update's batches again, dispatch by
+//! dispatch.
 //!
-//! Slow, since everything a kernel wrote is read back, and only asked for after an update that was skipped. A skipped update
-//! leaves parameters and optimizer as they were, so the second pass computes what the first did.
+//! This is slow, since everything that a kernel writes is read back, and is only done after an update that was skipped.
+//! A skipped update leaves parameters and optimizer state as they were, so the second pass computes what the first did.
 
 use std::fmt;
 
@@ -16,28 +17,28 @@ use crate::{
 /// The first dispatch whose output is not finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotFinite {
-    /// Kernel and choices.
+    /// The kernel and its options.
     pub kernel: String,
-    /// Where in the network.
+    /// The place in the network.
     pub label: String,
-    /// Which batch of the update, from 1.
+    /// Which batch of the update, counted from 1.
     pub batch: usize,
-    /// What it wrote.
+    /// The values that it wrote.
     pub output: Values,
-    /// What it read, as far as it is numbers.
+    /// The values that it read, those of its arguments that are floating-point numbers.
     pub inputs: Vec<Values>,
 }
 
-/// What a buffer holds.
+/// A summary of the values in a buffer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Values {
     /// The variable in WGSL.
     pub name: String,
-    /// Numbers in it.
+    /// How many values there are.
     pub count: usize,
-    /// Numbers in it that are not finite.
+    /// How many of them are not finite.
     pub not_finite: usize,
-    /// The largest magnitude of the others.
+    /// The largest magnitude of the finite ones.
     pub largest: f32,
 }
 
@@ -72,9 +73,9 @@ impl fmt::Display for NotFinite {
 }
 
 impl Network {
-    /// Runs the batches of the last update again, which was skipped, and names the first kernel whose output is not finite;
-    /// `None` if all are. `batches` are all of the update's, in order, as they were given to [`Network::train`]. The running
-    /// statistics move once more, so the run should end here.
+    /// Runs the batches of the last update, which was skipped, again, and names the first kernel whose output is not
+    /// finite; `None` if all are. `batches` are all batches of the update, in order, as they were given to
+    /// [`Network::train`]. The running statistics move once more, so the run should end here.
     ///
     /// # Errors
     /// [`crate::error::Error::Device`] on a fault.
@@ -88,7 +89,7 @@ impl Network {
             images += batch.labels.len() as u32;
             self.feed(batch, &self.step_of(*place, images));
             let mut submission = self.runtime.submission();
-            // What the first pass left must not be taken for what this one writes.
+            // What the first pass left must not be mistaken for output of this one.
             self.runtime.activations().iter().for_each(|buffer| submission.clear(buffer));
             self.clear(&mut submission, if place.first { AT_UPDATE } else { &[] });
             submission.submit();
@@ -126,7 +127,7 @@ impl Network {
         Ok(None)
     }
 
-    /// What an argument holds, if it is numbers.
+    /// Summarizes the values of an argument, if they are floating-point numbers.
     async fn values(&self, argument: &Argument) -> Result<Option<Values>> {
         let Argument { binding, buffer, offset, bytes } = argument;
         let count = *bytes as usize / 4;

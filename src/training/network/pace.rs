@@ -1,24 +1,25 @@
-//! How much goes into one submission.
+//! How much work goes into one submission.
 //!
-//! Systems take a device away from who keeps it busy too long: Windows after two seconds, some Linux drivers after ten. On
-//! any usual GPU a batch takes a small part of that, and is one submission. Where it would be too long, it becomes several,
-//! between which the system gets its turn. The first batch is cut finely, because nothing is known of the device yet.
+//! Systems reset a device that is kept busy too long: Windows after two seconds, some Linux drivers after ten. On any
+//! usual GPU a batch takes a small part of that and is one submission. Where it would take too long, it is split into
+//! several, between which the system can use the device. The first batch is split finely, because nothing is known
+//! about the device yet.
 
 use crate::device::{
     Info,
     runtime::{Runtime, Stretch},
 };
 
-/// Seconds that a submission should not exceed on a GPU: a quarter of what Windows grants.
+/// The time in seconds that a submission should not exceed on a GPU: a quarter of what Windows allows.
 const LONGEST: f64 = 0.5;
 
-/// Submissions that the first batch becomes.
+/// The number of submissions that the first batch is split into.
 const FIRST: f64 = 16.0;
 
 pub(super) struct Pace {
-    /// Seconds.
+    /// The time in seconds that a submission should not exceed.
     longest: f64,
-    /// Per unit of work, as last measured.
+    /// Seconds per unit of work, as last measured.
     seconds: Option<f64>,
 }
 
@@ -31,12 +32,12 @@ impl Pace {
         Self::new(if info.is_software() { f64::INFINITY } else { LONGEST })
     }
 
-    /// Whether it is known how long work takes, or does not matter.
+    /// Whether the time that work takes is known, or does not matter.
     pub(super) fn is_known(&self) -> bool {
         self.longest.is_infinite() || self.seconds.is_some()
     }
 
-    /// What goes into each submission.
+    /// Splits work into what goes into each submission.
     pub(super) fn parts(&self, runtime: &Runtime, work: &[Stretch]) -> Vec<Vec<Stretch>> {
         let all = total(runtime, work);
         let most = match self.seconds {
@@ -61,12 +62,12 @@ impl Pace {
         parts
     }
 
-    /// Takes note of how long some work took.
+    /// Records how long some work took.
     pub(super) fn measured(&mut self, runtime: &Runtime, work: &[Stretch], seconds: f64) {
         self.seconds = Some(seconds / total(runtime, work));
     }
 
-    /// For errors: the work and the heaviest dispatch in it.
+    /// Describes the work and its heaviest dispatch, for errors.
     pub(super) fn describe(&self, runtime: &Runtime, work: &[Stretch], images: usize) -> String {
         let dispatches = || work.iter().flat_map(|(program, range)| &runtime.dispatches(*program)[range.clone()]);
         let Some(heaviest) = dispatches().max_by(|a, b| a.work.total_cmp(&b.work)) else { return String::new() };

@@ -1,4 +1,4 @@
-//! What programs a network is: one for each batch size that it trains on or evaluates, and the update.
+//! The programs that make up a network: one for each batch size that it trains on or evaluates, and the update.
 
 use std::collections::BTreeMap;
 
@@ -33,22 +33,22 @@ pub struct Recipe {
     pub smoothing: f32,
     /// Probability of dropout before the classifier; from 0 to below 1.
     pub dropout: f32,
-    /// Bounds of the gradient.
+    /// Gradient clipping.
     pub clip: Clip,
     /// Parameters that weight decay leaves out.
     pub no_decay: NoDecay,
 }
 
-/// What is recorded.
+/// What to record.
 #[derive(Clone)]
 pub struct Plans<'a> {
     /// The model.
     pub model: &'a Model,
-    /// Its size.
+    /// The size of the model.
     pub config: Config,
-    /// What else.
+    /// The other settings.
     pub recipe: Recipe,
-    /// The forms of kernels, and which products are computed in other forms than the table's.
+    /// The forms of kernels, tuned choices included.
     pub target: Target,
     /// Batch sizes to train on.
     pub train: Vec<u32>,
@@ -57,7 +57,7 @@ pub struct Plans<'a> {
 }
 
 impl Plans<'_> {
-    /// The target in the recipe's precision.
+    /// The target, in the recipe's precision.
     pub fn target(&self) -> Target {
         self.target.with(self.recipe.precision)
     }
@@ -108,7 +108,7 @@ impl Plans<'_> {
         programs
     }
 
-    /// Bytes that the same programs would take in f32; `None` where they are.
+    /// Bytes that the same programs would take in f32; `None` if they are in f32.
     pub fn planned_in_f32(&self, optimizer: Option<&dyn Optimizer>) -> Option<u64> {
         let recipe = Recipe { precision: Precision::F32, ..self.recipe };
         let wide = Plans { recipe, ..self.clone() };
@@ -116,7 +116,8 @@ impl Plans<'_> {
         Some(runtime::planned_bytes(&recordings, &Plan::new(&recordings, true)))
     }
 
-    /// The error for programs that the device cannot hold, naming the largest batch that it can; any other error as it is.
+    /// Names the largest batch that the device can hold, if `error` says that it cannot hold the programs; returns any
+    /// other error unchanged.
     pub(super) async fn does_not_fit(&self, gpu: &Gpu, error: Error) -> Error {
         if gpu.check().is_err() || !matches!(error, Error::Device { .. }) {
             return error;

@@ -1,8 +1,9 @@
-//! The programs of a network by what they are for.
+//! The programs of a network, by purpose.
 
 use std::collections::BTreeMap;
 
-/// Every program of a network: recorded (`Programs<Recording>`), or as a place in a runtime's list (`Programs<usize>`).
+/// Every program of a network, as a recording (`Programs<Recording>`) or as an index into a runtime's list
+/// (`Programs<usize>`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Programs<T> {
     /// Forward, loss and backward pass of a training batch, by the number of its images.
@@ -11,17 +12,18 @@ pub struct Programs<T> {
     pub evaluate: BTreeMap<u32, T>,
     /// The update; a network that is only evaluated has none.
     pub update: Option<T>,
-    /// The way to the optimizer's point of evaluation; `None` where that is the parameters themselves.
+    /// Moves the parameters to the optimizer's point of evaluation; `None` if that is where they are.
     pub to_evaluation: Option<T>,
 }
 
 impl<T> Programs<T> {
-    /// All programs: those of training and of evaluation, the largest batch first, the update, the way to the point of evaluation.
+    /// All programs: those of training and then of evaluation, the largest batch first; the update; the way to the
+    /// point of evaluation.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.train.values().rev().chain(self.evaluate.values().rev()).chain(&self.update).chain(&self.to_evaluation)
     }
 
-    /// The programs as a list in the order of [`Programs::iter`], and the place of each in it.
+    /// The programs as a list in the order of [`Programs::iter`], and the index of each in it.
     pub fn numbered(self) -> (Vec<T>, Programs<usize>) {
         let mut list = Vec::new();
         let mut number = |program: T| {

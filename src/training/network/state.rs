@@ -1,4 +1,4 @@
-//! What a network is between two updates, read from the device and put back: its part of a checkpoint.
+//! The state of a network between two updates, read from the device and restored: its part of a checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::{
 
 use super::Network;
 
-/// Buffers that two networks have not in common, by their names and words, a line each.
+/// The buffers that differ between two networks, by their names and numbers of words, a line each.
 fn differences(there: &BTreeMap<String, usize>, here: &BTreeMap<String, usize>) -> String {
     let words = |of: &BTreeMap<String, usize>, name: &String| {
         of.get(name).map_or("none".to_owned(), |words| format!("{words} words"))
@@ -21,24 +21,24 @@ fn differences(there: &BTreeMap<String, usize>, here: &BTreeMap<String, usize>) 
     lines.collect::<Vec<_>>().join("\n  ")
 }
 
-/// A network between two updates.
+/// The state of a network between two updates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    /// Names and words of the buffers that outlive an update.
+    /// Names and contents, in 32-bit words, of the buffers that outlive an update.
     pub buffers: Vec<(String, Vec<u32>)>,
-    /// Updates issued and skipped.
+    /// The numbers of updates issued and skipped.
     pub updates: Updates,
     /// Training batches so far.
     pub batches: i64,
-    /// Whether the parameters are where the optimizer wants them evaluated.
+    /// Whether the parameters are at the optimizer's point of evaluation.
     pub evaluating: bool,
-    /// Loss (the bits of an f32), hits and images of the batches whose gradient waits for its update, where some does.
+    /// Loss (the bits of an f32), hits and images of the batches whose gradient waits for its update, if there are any.
     pub waiting: Option<[u32; 3]>,
 }
 
 impl Network {
-    /// The buffers that a later update reads what an earlier one wrote to, in order of their names. All others are written anew: by
-    /// each batch, by each update, or by [`Network::new`].
+    /// The buffers that carry values from one update to a later one, in order of their names. All others are written
+    /// anew by each batch, by each update, or by [`Network::new`].
     pub fn lasting_buffers(&self) -> Vec<BufferKind> {
         let lasts = |kind: &&BufferKind| match kind.life().kept {
             None => false,
@@ -57,7 +57,7 @@ impl Network {
     /// [`Error::Device`] on a fault.
     ///
     /// # Panics
-    /// If submissions are under way: [`Network::drain`] comes first, so that the host has heard of every update.
+    /// If submissions are under way: [`Network::drain`] comes first, so that the host knows of every update.
     pub async fn state(&self) -> Result<State> {
         assert!(self.flights.is_empty(), "state: drain comes first");
         let mut buffers = Vec::new();
@@ -70,7 +70,7 @@ impl Network {
         Ok(State { buffers, updates: self.updates, batches: self.batches, evaluating: self.evaluating, waiting })
     }
 
-    /// Puts a network of the same plans and optimizer where the other was, to the bit.
+    /// Restores the state of a network of the same plans and optimizer, to the bit.
     ///
     /// # Errors
     /// [`Error::Config`] with the buffers in which they differ, if they do; nothing is changed then.

@@ -1,22 +1,22 @@
-//! Rules that look at one element at a time, and at sums over tensors: what they have in common. Each is a function in
+//! What rules that look at single elements, and at sums over tensors, have in common. Each rule is a function in
 //! `rules`.
 
 use std::cell::Cell;
 
 use super::{Optimizer, finite};
 
-/// What an update is to every element.
+/// The quantities of an update that are the same for every element.
 pub struct Update<'a> {
     settings: &'a [(String, String)],
     /// The number of the update, from 1.
     pub t: f64,
     /// The learning rate of this update.
     pub lr: f64,
-    /// That of the first.
+    /// The learning rate of the first update.
     pub first_lr: f64,
     /// The norm of the gradient over all tensors.
     pub norm: f64,
-    /// A number that the rule keeps from update to update; 0 at first.
+    /// A number that the rule keeps from one update to the next; 0 at first.
     pub kept: Cell<f64>,
 }
 
@@ -25,69 +25,69 @@ impl Update<'_> {
         &self.settings.iter().find(|(k, _)| k == key).unwrap_or_else(|| panic!("the table has no `{key}`")).1
     }
 
-    /// A number among the settings.
+    /// A setting that is a number.
     pub fn number(&self, key: &str) -> f64 {
         self.text(key).parse().expect("it was checked when it was set")
     }
 
-    /// Several numbers.
+    /// Several settings that are numbers.
     pub fn numbers<const N: usize>(&self, keys: [&str; N]) -> [f64; N] {
         keys.map(|key| self.number(key))
     }
 
-    /// A switch.
+    /// A setting that is a switch.
     pub fn flag(&self, key: &str) -> bool {
         self.text(key) == "true"
     }
 
-    /// Whether a choice is this word.
+    /// Whether a setting that is a choice has this word.
     pub fn is(&self, key: &str, word: &str) -> bool {
         self.text(key) == word
     }
 
-    /// `1 - beta^t`, the correction of an average that began at zero.
+    /// `1 - beta^t`, the bias correction of a moving average that began at zero.
     pub fn correction(&self, beta: f64) -> f64 {
         1.0 - beta.powf(self.t)
     }
 }
 
-/// An element: a parameter with all that a rule knows of it.
+/// An element: a parameter, with all that a rule knows about it.
 pub struct Element<'a> {
     /// The parameter.
     pub theta: &'a mut f64,
     /// Its gradient.
     pub g: f64,
-    /// What the rule remembers of it; zeros at first.
+    /// The rule's state for this element; zeros at first.
     pub state: &'a mut [f64; 4],
-    /// What the rule measures, summed over the element's tensor or over all.
+    /// The rule's measurements, summed over the element's tensor or over all tensors.
     pub sums: [f64; 2],
-    /// Set where the rounding of an f32 may decide otherwise.
+    /// Set if rounding in f32 may decide a branch otherwise.
     pub undecided: &'a mut bool,
 }
 
 /// What a rule does to an element in one update.
 pub type Step = Box<dyn Fn(&mut Element<'_>)>;
 
-/// What a rule measures of an element: parameter, gradient and state before the update.
+/// What a rule measures of an element, from the parameter, gradient and state before the update.
 pub type Measure = Box<dyn Fn(f64, f64, &[f64; 4]) -> [f64; 2]>;
 
-/// What a rule measures in an update.
+/// Creates the measurement for an update.
 pub type Measured = fn(&Update<'_>) -> Measure;
 
-/// A rule: its formula, what it measures and whether over all tensors, and its settings with their defaults. A choice lists its words,
-/// the default first.
+/// A rule: its formula, what it measures, and its settings with their defaults. A choice lists its words, the default
+/// first.
 pub struct Row {
     /// Its name.
     pub name: &'static str,
     /// The formula.
     pub step: fn(&Update<'_>) -> Step,
-    /// What it measures, and whether the sums run over all tensors.
+    /// What the rule measures, and whether the sums run over all tensors rather than each.
     pub measure: Option<(Measured, bool)>,
     /// The settings.
     pub settings: &'static str,
 }
 
-/// A rule of the table, over tensors.
+/// A rule of the table, applied to tensors.
 pub struct ElementWise {
     row: &'static Row,
     settings: Vec<(String, String)>,
@@ -164,7 +164,7 @@ impl Optimizer for ElementWise {
         fits.then(|| value.clone_into(known))
     }
 
-    /// Nesterov's momentum needs momentum, and no dampening.
+    /// Nesterov's momentum needs momentum and must not have dampening.
     fn valid(&self) -> bool {
         let zero = |key: &str| self.get(key).and_then(|v| v.parse().ok()) == Some(0.0);
         self.get("nesterov") != Some("true")

@@ -2,14 +2,15 @@
 
 use super::{Optimizer, finite};
 
-/// Lookahead: after every k updates of the inner optimizer, with slow from the parameters before the first,
+/// Lookahead, which does this after every k updates of the inner optimizer, where slow starts as the initial
+/// parameters:
 ///
 /// ```text
 /// slow  <- slow + alpha (theta - slow)
 /// theta <- slow
 /// ```
 ///
-/// The inner state stays as it is.
+/// The state of the inner optimizer does not change.
 pub struct Lookahead {
     inner: Box<dyn Optimizer>,
     k: u64,

@@ -1,10 +1,11 @@
-//! Muon: orthogonalized momentum for matrices, AdamW or SGD for the rest.
+//! Muon: orthogonalized momentum for matrices, AdamW or SGD for all other tensors.
 
 use super::{Optimizer, finite, zeros};
 
-/// Muon (Jordan et al. 2024; <https://github.com/KellerJordan/Muon>). A tensor of two or four dimensions is the matrix of its
-/// first dimension by all others; every other tensor goes by AdamW or by SGD with the `aux_` settings, at a rate that keeps its
-/// proportion to lr when a schedule moves lr. Tensors have no names here, so there are no first and last layer.
+/// Muon (Jordan et al. 2024; <https://github.com/KellerJordan/Muon>). A tensor of two or four dimensions is taken as
+/// the matrix of its first dimension by all others; every other tensor is updated by AdamW or by SGD with the `aux_`
+/// settings, at a rate that keeps its ratio to lr when a schedule changes lr. Tensors have no names here, so there are
+/// no first and last layers.
 ///
 /// ```text
 /// keller:   buf <- momentum buf + (1 - momentum) g;   d = momentum buf + (1 - momentum) g with nesterov, else buf
@@ -24,20 +25,21 @@ pub struct Muon {
     pub momentum: f64,
     /// Nesterov momentum.
     pub nesterov: bool,
-    /// Steps of Newton-Schulz.
+    /// Number of Newton-Schulz steps.
     pub ns_steps: u32,
-    /// Decoupled decay of matrices.
+    /// Decoupled weight decay of matrices.
     pub weight_decay: f64,
-    /// The variant of the CIFAR-10 speed record instead of the published one.
+    /// Whether to use the variant of the CIFAR-10 speed record (airbench) instead of the published one.
     pub airbench: bool,
-    /// The factor of the rate: `flat` (root of at least 1 and the quotient of rows and columns), `keller` (of the last two
-    /// dimensions, the rule before KellerJordan/Muon's pull request 60), `none`, `match_rms_adamw` (0.2 roots of the longer side).
+    /// The factor on the rate: `flat` (the square root of rows / columns, but at least 1), `keller` (the same for the
+    /// last two dimensions, the rule before KellerJordan/Muon's pull request 60), `none`, `match_rms_adamw` (0.2 times
+    /// the square root of the longer side).
     pub scale: String,
-    /// SGD with Nesterov momentum for the rest instead of AdamW.
+    /// Whether other tensors are updated by SGD with Nesterov momentum instead of AdamW.
     pub aux_sgd: bool,
     /// SGD's momentum.
     pub aux_momentum: f64,
-    /// The learning rate of the rest.
+    /// The learning rate of other tensors.
     pub aux_lr: f64,
     /// AdamW's decay of the first moment.
     pub aux_beta1: f64,
@@ -45,17 +47,17 @@ pub struct Muon {
     pub aux_beta2: f64,
     /// AdamW's addition to the denominator.
     pub aux_eps: f64,
-    /// AdamW's decoupled decay, SGD's L2 penalty.
+    /// AdamW's decoupled weight decay, or SGD's L2 penalty.
     pub aux_weight_decay: f64,
     /// State: dimensions of the tensors.
     pub dims: Vec<Vec<usize>>,
-    /// State: lr at the first update, from which schedules move it.
+    /// State: lr at the first update, to which later values of lr are compared.
     pub first_lr: f64,
-    /// State: updates done.
+    /// State: the number of updates done.
     pub updates: u64,
-    /// State: momentum buffers of matrices, first moments of the rest.
+    /// State: momentum buffers of matrices, first moments of other tensors.
     pub buffer: Vec<Vec<f64>>,
-    /// State: second moments of the rest.
+    /// State: second moments of other tensors.
     pub v: Vec<Vec<f64>>,
 }
 
@@ -86,7 +88,7 @@ impl Default for Muon {
     }
 }
 
-/// `a` (`rows` by `depth`) times the transpose of `b` (`cols` by `depth`).
+/// The product of `a` (`rows` by `depth`) and the transpose of `b` (`cols` by `depth`).
 fn times_transposed(a: &[f64], b: &[f64], rows: usize, cols: usize, depth: usize) -> Vec<f64> {
     let dot = |i: usize, j: usize| (0..depth).map(|k| a[i * depth + k] * b[j * depth + k]).sum();
     (0..rows * cols).map(|at| dot(at / cols, at % cols)).collect()
@@ -100,7 +102,7 @@ fn norm(a: &[f64]) -> f64 {
     a.iter().map(|x| x * x).sum::<f64>().sqrt()
 }
 
-/// The quintic Newton-Schulz iteration on a matrix of `rows` by `cols`: singular values towards 0.7 .. 1.2.
+/// The quintic Newton-Schulz iteration on a matrix of `rows` by `cols`, which brings singular values to 0.7 .. 1.2.
 pub fn newton_schulz(g: &[f64], rows: usize, cols: usize, steps: u32) -> Vec<f64> {
     if rows > cols {
         return transposed(&newton_schulz(&transposed(g, rows, cols), cols, rows, steps), cols, rows);
@@ -200,7 +202,7 @@ impl Optimizer for Muon {
             "aux_beta2" => self.aux_beta2 = value.parse().ok()?,
             "aux_eps" => self.aux_eps = value.parse().ok()?,
             "aux_weight_decay" => self.aux_weight_decay = value.parse().ok()?,
-            // Of layers, which there are none of here.
+            // Settings of particular layers, which have no effect here.
             "head_lr" | "head_weight_decay" | "first_bias_updates" => _ = value.parse::<f64>().ok()?,
             _ => return None,
         }

@@ -2,19 +2,20 @@
 
 use super::{Optimizer, finite};
 
-/// Two copies of one rule, one of them without weight decay, and of each tensor the parameters of the copy that it goes by.
-/// In no rule does a tensor see the parameters of another, so nothing else has to be known of the rule.
+/// Two copies of one rule, one of them without weight decay, and for each tensor which copy's parameters are used. This
+/// works because no rule lets the parameters of one tensor influence another.
 pub struct NoDecay {
     with: Box<dyn Optimizer>,
     without: Box<dyn Optimizer>,
     left_out: Vec<usize>,
-    /// Parameters of either copy, those that count and those that do not.
+    /// The parameters of each copy, both those that are used and those that are not.
     params: [Vec<Vec<f64>>; 2],
     evaluation: Option<Vec<Vec<f64>>>,
 }
 
 impl NoDecay {
-    /// `with` and `without` are the same rule with its decay and with none; decay leaves out the tensors of these indices.
+    /// `with` and `without` are the same rule with its weight decay and with none; `left_out` are the indices of the
+    /// tensors that weight decay leaves out.
     pub fn new(with: Box<dyn Optimizer>, without: Box<dyn Optimizer>, left_out: &[usize]) -> Self {
         Self { with, without, left_out: left_out.to_vec(), params: [vec![], vec![]], evaluation: None }
     }

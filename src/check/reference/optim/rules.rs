@@ -1,7 +1,8 @@
-//! The formulas of the rules that look at one element at a time: one function each. `shaders/optim/` has their sources.
+//! The formulas of the rules that look at one element at a time, one function each. Their sources are stated in
+//! `shaders/optim/`.
 //!
-//! A function gets what an update is to every element, and gives what is done to one: `theta` is the parameter, `ema(b, beta, x)` stands for
-//! `b <- beta b + (1 - beta) x`, and `decay(theta, by)` for `theta <- theta (1 - by)`.
+//! A function takes the quantities of an update and returns what is done to each element: `theta` is the parameter,
+//! `ema(b, beta, x)` stands for `b <- beta b + (1 - beta) x`, and `decay(theta, by)` for `theta <- theta (1 - by)`.
 
 mod adam;
 mod plain;
@@ -93,7 +94,7 @@ fn decay(theta: &mut f64, by: f64) {
     *theta *= 1.0 - by;
 }
 
-/// A step along the sign of what `parts` add up to; where they nearly cancel, an f32 may have the other sign.
+/// A step along the sign of the sum of `parts`; if they nearly cancel, the sign may be the other one in f32.
 fn along_sign(e: &mut Element<'_>, lr: f64, parts: &[f64]) {
     let direction: f64 = parts.iter().sum();
     if direction.abs() < 1e-6 * parts.iter().fold(0.0, |largest: f64, part| largest.max(part.abs())) {

@@ -2,8 +2,8 @@
 
 use super::{Optimizer, finite, zeros};
 
-/// Schedule-Free AdamW (Defazio et al. 2024, <https://arxiv.org/abs/2405.15682>), with all three points kept. The parameters
-/// of [`Optimizer::step`] are y; x, y and z start as the parameters.
+/// Schedule-Free AdamW (Defazio et al. 2024, <https://arxiv.org/abs/2405.15682>), storing all three points. The
+/// parameters of [`Optimizer::step`] are y; x, y and z start as the initial parameters.
 ///
 /// ```text
 /// lr_t   = lr min(1, t / warmup_steps);   lr_max <- max(lr_max, lr_t)
@@ -18,25 +18,25 @@ use super::{Optimizer, finite, zeros};
 pub struct ScheduleFree {
     /// Learning rate.
     pub lr: f64,
-    /// Share of x in y.
+    /// Weight of x in y.
     pub beta1: f64,
     /// Decay of the second moment.
     pub beta2: f64,
     /// Added to the denominator.
     pub eps: f64,
-    /// Decoupled decay, of y.
+    /// Decoupled weight decay, applied at y.
     pub weight_decay: f64,
-    /// Updates over which the rate rises.
+    /// Updates of the warm-up.
     pub warmup_steps: u64,
     /// Power of t in the weights.
     pub r: f64,
     /// Power of the largest rate in the weights.
     pub weight_lr_power: f64,
-    /// State: updates done.
+    /// State: the number of updates done.
     pub updates: u64,
-    /// State: the largest rate.
+    /// State: the largest rate so far.
     pub lr_max: f64,
-    /// State: sum of the weights.
+    /// State: the sum of the weights.
     pub weights: f64,
     /// State: the averages.
     pub x: Vec<Vec<f64>>,

@@ -1,8 +1,8 @@
-//! VeloGrad: Adam whose gradient scale, rate and decay follow the gradient's norm and direction and the loss.
+//! VeloGrad: Adam whose gradient scale, rate and decay depend on the gradient's norm and direction and on the loss.
 
 use super::{Optimizer, finite, zeros};
 
-/// Over what norms and similarity are taken.
+/// Over which tensors norms and similarity are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Each tensor by itself, as the published program does.
@@ -11,7 +11,7 @@ pub enum Scope {
     Global,
 }
 
-/// Which norm lowers the weight decay.
+/// The norm that lowers the weight decay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecayNorm {
     /// The norm of the direction u, as in the published program.
@@ -54,33 +54,33 @@ pub struct VeloGrad {
     pub beta2: f64,
     /// Added to denominators.
     pub eps: f64,
-    /// Weight decay before it is adapted; multiplied by the rate.
+    /// Weight decay before it is adapted; it is multiplied by the rate.
     pub weight_decay: f64,
     /// Updates between two interpolations with the slow weights; at least 1.
     pub lookahead_k: u64,
-    /// How far the slow weights move to the weights.
+    /// How far the slow weights move towards the weights.
     pub alpha_slow: f64,
-    /// How far the weights move to the slow weights.
+    /// How far the weights move towards the slow weights.
     pub alpha_interp: f64,
     /// How much the similarity of successive gradients changes the step.
     pub sim_coef: f64,
-    /// Over what norms and similarity are taken.
+    /// Over which tensors norms and similarity are taken.
     pub scope: Scope,
-    /// Which norm lowers the weight decay.
+    /// The norm that lowers the weight decay.
     pub decay_norm: DecayNorm,
-    /// Scale the gradient by its norm.
+    /// Whether to scale the gradient by its norm.
     pub use_select: bool,
-    /// Lower the rate while the average loss is above 1.
+    /// Whether to lower the rate while the average loss is above 1.
     pub use_loss: bool,
-    /// Lower the rate while the gradient's norm is above 1.
+    /// Whether to lower the rate while the gradient's norm is above 1.
     pub use_norm: bool,
-    /// Let the similarity change the step.
+    /// Whether the similarity changes the step.
     pub use_sim: bool,
-    /// Lower the weight decay by loss and norm.
+    /// Whether to lower the weight decay by loss and norm.
     pub use_adaptive_decay: bool,
-    /// Interpolate with slow weights.
+    /// Whether to interpolate with slow weights.
     pub use_lookahead: bool,
-    /// State: updates done.
+    /// State: the number of updates done.
     pub updates: u64,
     /// State: average loss l.
     pub loss_average: f64,
@@ -92,12 +92,12 @@ pub struct VeloGrad {
     pub previous: Vec<Vec<f64>>,
     /// State: slow weights.
     pub slow: Vec<Vec<f64>>,
-    /// Cosine similarity of the last two gradients, tensor by tensor, at the last update.
+    /// Cosine similarity of the last two gradients, for each tensor.
     pub similarity: Vec<f64>,
 }
 
 impl Default for VeloGrad {
-    /// The published program's hyperparameters; the paper's reading differs in `scope` and `decay_norm`.
+    /// The published program's hyperparameters; those of the paper differ in `scope` and `decay_norm`.
     fn default() -> Self {
         Self {
             lr: 1.5e-3,
@@ -133,7 +133,7 @@ impl VeloGrad {
         1.0 / (x + self.eps).max(1.0)
     }
 
-    /// `sum a b` of every tensor; with global scope that of all tensors, for each.
+    /// `sum a b` for every tensor; with global scope, the sum over all tensors for each.
     fn dots(&self, a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<f64> {
         let mut dots = vec![0.0; a.len()];
         for i in 0..a.len() {

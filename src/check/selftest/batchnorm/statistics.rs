@@ -1,4 +1,4 @@
-//! What the batch normalization's intermediate results should be: the matrices of rows by padded channels that its
+//! The expected intermediate results of batch norm: they refer to the matrices of rows by padded channels that its
 //! kernels see.
 
 use super::{
@@ -15,13 +15,13 @@ use crate::{
 };
 
 impl BatchNormCase {
-    /// The matrix of rows by padded channels that the kernels see.
+    /// The shape of the matrix of rows by padded channels that the kernels see.
     fn matrix(&self) -> Shape {
         let [n, h, w, c] = self.input;
         Shape { n: (n * h * w) as usize, c: padded(c) as usize, h: 1, w: 1, ..self.shape() }
     }
 
-    /// PyTorch's order to the matrix.
+    /// Converts values from PyTorch's order to the matrix.
     fn stored(&self, values: &[f64]) -> Vec<f64> {
         let matrix = self.matrix();
         let mut stored = vec![0.0; matrix.n * matrix.c];
@@ -29,7 +29,7 @@ impl BatchNormCase {
         stored
     }
 
-    /// `[mean, 1/sqrt(var + eps)][c]` of the batch or of the running statistics.
+    /// `[mean, 1/sqrt(var + eps)][c]`, of the batch or of the running statistics.
     pub(super) fn saved(&self, data: &Data) -> Expected {
         let (matrix, pad) = (self.matrix(), |name: &str| pad(&data[name]));
         let c = matrix.c;
@@ -50,7 +50,7 @@ impl BatchNormCase {
             let inverse = 1.0 / (variance + matrix.eps).sqrt();
             (value[i], bound[i]) = (mean, of_mean);
             value[c + i] = inverse;
-            // d(1/sqrt(v))/dv = -inverse^3 / 2; then a sum, a square root and a quotient.
+            // d(1/sqrt(v))/dv = -inverse^3 / 2; a sum, a square root and a quotient add their roundings.
             bound[c + i] = inverse.powi(3) / 2.0 * of_variance + 6.0 * EPS * inverse;
         }
         Expected { port: "saved", value, bound, exempt: 0.0 }
@@ -68,7 +68,7 @@ impl BatchNormCase {
             value.extend(&found.mean.value);
             bound.extend((0..matrix.c).map(|i| found.mean.bound(i, SPREAD)));
             value.extend(found.variance.value.iter().map(|v| v * count));
-            // The kernel's sums are over x - x_first: twice the magnitude of x - mean at most.
+            // The kernel sums x - x_first, which has at most twice the magnitude of x - mean.
             bound.extend((0..matrix.c).map(|i| 2.0 * count * found.variance.bound(i, SPREAD)));
         }
         Expected { port: "partial", value, bound, exempt: 0.0 }
@@ -97,7 +97,7 @@ impl BatchNormCase {
         [over("sums", matrix.n), over("grad_partial", Rows::of(self.input).chunk_rows as usize)]
     }
 
-    /// Adds to the bounds of gradients what comes of `of_g`, how far the gradient behind the activation may be off: all are
+    /// Widens the bounds of gradients by the effect of `of_g`, the error of the gradient behind the activation: all are
     /// linear in it.
     pub(super) fn widen(&self, data: &Data, of_g: &[f64], expected: &mut [Expected]) {
         if of_g.iter().all(|v| *v == 0.0) {
@@ -141,7 +141,7 @@ impl BatchNormCase {
         }
     }
 
-    /// `running + momentum (batch - running)` takes four roundings beyond those of the batch's statistic.
+    /// `running + momentum (batch - running)` adds four roundings to those of the batch's statistic.
     pub(super) fn running(&self, data: &Data) -> [Expected; 2] {
         let shape = self.shape();
         let (mean, variance) = (&data["running_mean_before"], &data["running_var_before"]);
@@ -162,7 +162,7 @@ impl BatchNormCase {
     }
 }
 
-/// Sums over rows of channels.
+/// Sums over the rows of each channel.
 fn by_channel(matrix: &Shape, terms: &[f64], magnitudes: &[f64]) -> Sum {
     let mut sum = Sum { value: vec![0.0; matrix.c], magnitude: vec![0.0; matrix.c], terms: matrix.n };
     for (i, (term, magnitude)) in terms.iter().zip(magnitudes).enumerate() {
@@ -172,7 +172,7 @@ fn by_channel(matrix: &Shape, terms: &[f64], magnitudes: &[f64]) -> Sum {
     sum
 }
 
-/// Zeros up to a multiple of four.
+/// Pads with zeros to a multiple of four.
 fn pad(values: &[f64]) -> Vec<f64> {
     let mut padded = values.to_vec();
     padded.resize(values.len().next_multiple_of(4), 0.0);

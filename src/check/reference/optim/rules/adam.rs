@@ -16,7 +16,7 @@ pub fn adam(at: &Update<'_>) -> Step {
     })
 }
 
-/// As [`adam`], with `theta <- theta (1 - lr weight_decay)` before the step instead of the penalty.
+/// As [`adam`], but with `theta <- theta (1 - lr weight_decay)` before the step instead of the L2 penalty.
 pub fn adamw(at: &Update<'_>) -> Step {
     let by = at.lr * at.number("weight_decay");
     let step = adam_step(at);
@@ -79,7 +79,7 @@ pub fn nadam(at: &Update<'_>) -> Step {
     })
 }
 
-/// rho and r of RAdam: `rho_inf = 2 / (1 - beta2) - 1;  rho = rho_inf - 2 t beta2^t / (1 - beta2^t);
+/// rho and r of RAdam (Liu et al. 2020): `rho_inf = 2 / (1 - beta2) - 1;  rho = rho_inf - 2 t beta2^t / (1 - beta2^t);
 /// r = sqrt((rho - 4) (rho - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho))`
 pub fn rectification(at: &Update<'_>, beta2: f64) -> (f64, f64) {
     let longest = 2.0 / (1.0 - beta2) - 1.0;
@@ -156,7 +156,7 @@ pub fn vradam_measure(at: &Update<'_>) -> Measure {
 /// `m <- ema(beta1, g), without grad_averaging beta1 m + g;  v <- ema(beta2, g^2);
 /// u = m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + eps) + weight_decay theta, without bias_correction of m and v themselves;
 /// ratio = ||theta|| / ||u||, 1 where a norm is 0, trust_clip: at most 1;  theta <- theta - lr ratio u`, the ratio 1 without weight decay
-/// but with always_adapt
+/// unless always_adapt
 pub fn lamb(at: &Update<'_>) -> Step {
     let (direction, lr) = (lamb_direction(at), at.lr);
     let (adapts, clips) = (at.number("weight_decay") != 0.0 || at.flag("always_adapt"), at.flag("trust_clip"));

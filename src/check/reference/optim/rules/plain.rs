@@ -1,4 +1,4 @@
-//! Rules of the gradient, its squares and its sign: SGD and what came of it.
+//! Rules that use the gradient, its squares or its sign: SGD and its descendants.
 
 use super::{
     super::element::{Measure, Step, Update},
@@ -39,7 +39,7 @@ pub fn rmsprop(at: &Update<'_>) -> Step {
         let g = e.g + weight_decay * *e.theta;
         ema(v, alpha, g * g);
         ema(mean, alpha, g);
-        // Of a constant gradient rounding may leave less than 0.
+        // For a constant gradient, rounding may give less than 0.
         let second = if centered { (*v - *mean * *mean).max(0.0) } else { *v };
         *buffer = momentum * *buffer + g / (second.sqrt() + eps);
         *e.theta -= lr * *buffer;
@@ -101,7 +101,7 @@ pub fn signum(at: &Update<'_>) -> Step {
 }
 
 /// `ratio = trust_coeff ||theta|| / (||g|| + weight_decay ||theta|| + eps), 1 where a norm is 0;  trust_clip: min(ratio / lr, 1);
-/// d = ratio (g + weight_decay theta)`, without weight decay `d = g` but with always_adapt; then as [`sgd`] without decay
+/// d = ratio (g + weight_decay theta)`, without weight decay `d = g` unless always_adapt; then as [`sgd`] without decay
 pub fn lars(at: &Update<'_>) -> Step {
     let ([weight_decay, trust, eps], lr) = (at.numbers(["weight_decay", "trust_coeff", "eps"]), at.lr);
     let (adapts, clips) = (weight_decay != 0.0 || at.flag("always_adapt"), at.flag("trust_clip"));

@@ -1,4 +1,4 @@
-//! Rules that divide by the variance of the gradient or by its change, and those that divide before the momentum.
+//! Rules that divide by the gradient's variance or by its change, and rules that divide before they apply momentum.
 
 use super::{
     super::element::{Step, Update},
