@@ -403,8 +403,8 @@ mod tests {
         }
         keeper.wait().unwrap();
         let second = folder.join(file_name(20));
-        let loaded = named(&second, (30, 3)).unwrap();
-        assert!(named(&second, (19, 3)).err().unwrap().to_string().contains("not all in the logs"));
+        let loaded = named(&second, (30, 3), None).unwrap();
+        assert!(named(&second, (19, 3), None).err().unwrap().to_string().contains("not all in the logs"));
         let aside = set_aside_newer(&folder, 20).unwrap();
         assert_eq!(aside, [folder.join("step-000000030.undone")]);
         assert_eq!(list(&folder).into_iter().map(|(step, _)| step).collect::<Vec<_>>(), [20, 10]);
