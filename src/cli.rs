@@ -1,4 +1,4 @@
-//! The command line: what each command takes, and which function does it.
+//! The command line: the arguments of each command, and the function that runs it.
 
 mod bench;
 mod compare;
@@ -111,7 +111,7 @@ enum Command {
 /// Parses the arguments and runs the command.
 ///
 /// # Errors
-/// Whatever the command ran into, in the words of the command line.
+/// The error of the command, in the words of the command line.
 pub fn run() -> Result<ExitCode> {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
