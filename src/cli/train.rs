@@ -95,7 +95,7 @@ fn retry_once<T>(policy: OnDeviceLost, outcome: Result<T>, go_on: impl FnOnce() 
     }
 }
 
-/// Starts a run in `folder` or, if that is empty, in the default folder, which is then stored in it.
+/// Starts a run in `folder` if `--out` was given, otherwise in a default folder, which is then stored in `folder`.
 fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Result<ExitCode> {
     let asked = Asked::new(layers, layers.preset().unwrap_or(Preset::Quick), None)?;
     asked.check()?;
