@@ -152,7 +152,7 @@ impl Command {
     }
 }
 
-/// The long flags of the command that was given, or of the command of a command.
+/// The long flags of the command that was given, or of its subcommand.
 fn flags_of(subcommand: Option<(&str, &clap::ArgMatches)>) -> Vec<String> {
     let mut command = Cli::command();
     let mut subcommand = subcommand;
@@ -170,7 +170,8 @@ fn has_flag(command: &str, flag: &str) -> bool {
         .is_some_and(|command| command.get_arguments().any(|known| known.get_long() == Some(flag)))
 }
 
-/// Whether [`run`] would take these arguments, the program's name first, as far as that needs neither device nor data.
+/// Checks whether [`run`] would accept these arguments, of which the first is the program's name, as far as that needs
+/// neither device nor data.
 ///
 /// # Errors
 /// [`Error::Config`], or [`Error::Io`] and [`Error::Data`] for a recipe that cannot be read.
@@ -179,7 +180,7 @@ pub fn check(arguments: Vec<std::ffi::OsString>) -> Result<()> {
     if let Command::Train(flags) = parsed.command { train::check(&flags) } else { Ok(()) }
 }
 
-/// Opens the device; a terminal sees how many kernels have been compiled.
+/// Opens the device; a terminal shows how many kernels have been compiled.
 fn open_device(wanted: Option<&str>) -> Result<Gpu> {
     let gpu = live::during("opening the device", || open(wanted))?;
     gpu.on_compile(progress::compiling);

@@ -114,10 +114,11 @@ enum Make {
 }
 
 impl Rule {
-    /// A rule from its text (`docs/RULES.md`): `name` is what runs and tables call it, `file` what faults call the text.
+    /// Parses a rule from its text (`docs/RULES.md`). `name` is the rule's name in runs and tables, `file` the name of
+    /// the text in errors.
     ///
-    /// The text is believed nothing. It can neither reach other memory than its element's nor run on, and what it may not have is an
-    /// error with line and column.
+    /// The text is not trusted: a rule can neither reach memory other than its own element's nor run forever, and
+    /// whatever it must not contain is an error with line and column.
     ///
     /// # Errors
     /// [`Error::Config`] with file, line and column of what is wrong.
@@ -346,7 +347,7 @@ pub fn end_evaluation(runtime: &Runtime) {
     submission.submit();
 }
 
-// Tables about the arenas.
+// Tables that describe the arenas.
 const BLOCKS: BufferKind = BufferKind::Table(Cow::Borrowed("blocks"));
 const SEGMENTS: BufferKind = BufferKind::Table(Cow::Borrowed("segments"));
 const DECAYS: BufferKind = BufferKind::Table(Cow::Borrowed("decays"));

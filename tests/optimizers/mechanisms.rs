@@ -173,7 +173,8 @@ fn decay_adapts_to_the_loss() {
     }
 }
 
-/// ||u|| of a tensor of n elements is sqrt(n) at first, which divides the decay with decay_norm=direction; the applied update is shorter than 1, so with delta the decay is whole.
+/// At first, ||u|| of a tensor of n elements is sqrt(n), which divides the decay with decay_norm=direction. The applied
+/// update is shorter than 1, so with delta the decay is whole.
 #[test]
 fn decay_adapts_to_the_update() {
     let Some(gpu) = gpu() else { return };
