@@ -1,5 +1,5 @@
-//! Lists `shaders/**/*.wgsl` into one table, so that adding a file is enough, and writes down which build this is: a hash of
-//! that table and of the code that writes WGSL, and the commit where there is one.
+//! Lists `shaders/**/*.wgsl` in one table, so that a new shader needs nothing but its file, and records the identity of
+//! the build: a hash of that table and of the code that generates WGSL, and the commit if there is one.
 
 use std::{
     env,
@@ -9,16 +9,16 @@ use std::{
     process::Command,
 };
 
-/// What the program is made of. Changes elsewhere (tests, documents) do not make a tree dirty.
+/// The sources of the program. Changes elsewhere (tests, documents) do not make a tree dirty.
 const PROGRAM: [&str; 5] = ["src", "shaders", "build.rs", "Cargo.toml", "Cargo.lock"];
 
-/// The code that writes WGSL of its own: what links shaders, and what makes kernels of a rule.
+/// The code that generates WGSL: the linker of shaders, and the generator of a rule's kernels.
 const WRITERS: [&str; 2] = ["src/program/shader.rs", "src/optim/rule"];
 
 fn main() {
     let package = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
-    // A path that is not there would have cargo run this again each time.
+    // Cargo would run this script each time if it named a path that does not exist.
     PROGRAM.iter().filter(|path| package.join(path).exists()).for_each(rerun_if_changed);
 
     let root = package.join("shaders");
@@ -59,7 +59,8 @@ fn rerun_if_changed(path: impl AsRef<Path>) {
     println!("cargo::rerun-if-changed={}", path.as_ref().display());
 }
 
-/// The files with this ending at and below `place`: their paths below `root` without the ending, and the paths to read them by.
+/// Lists the files with the extension `ending` at and below `place`: their paths below `root` without the extension,
+/// and the paths to read them by.
 fn list(root: &Path, place: &Path, ending: &str, rows: &mut Vec<(String, String)>) {
     let below = fs::read_dir(place).into_iter().flatten().map(|entry| entry.expect("a readable entry").path());
     for path in std::iter::once(place.to_owned()).filter(|path| path.is_file()).chain(below) {
@@ -73,8 +74,8 @@ fn list(root: &Path, place: &Path, ending: &str, rows: &mut Vec<(String, String)
     }
 }
 
-/// FNV-1a in 64 bits (Fowler, Noll, Vo) over names and texts, as 12 hexadecimal digits. What computes nothing does not count:
-/// comments but for a shader's header (`//!`), blank lines, the space around lines, how lines end, and the tests of code.
+/// FNV-1a in 64 bits (Fowler, Noll, Vo) over names and texts, as 12 hexadecimal digits. Only code counts: comments
+/// (except a shader's header, `//!`), blank lines, indentation, line endings and tests of Rust code are left out.
 fn hash(rows: &[(String, String)]) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut add = |text: &str| {
@@ -97,13 +98,13 @@ fn hash(rows: &[(String, String)]) -> String {
     format!("{:012x}", hash >> 16)
 }
 
-/// The commit of the working tree that the package is the top of. A package that lies in somebody else's tree (a registry's
-/// cache below a home that is kept in git, vendored sources) is not of that tree's commit.
+/// The commit of the working tree whose root is the package. A package within another project's tree (a registry's
+/// cache below a home directory that is kept in git, vendored sources) does not have that tree's commit.
 fn git_commit(package: &Path) -> Option<String> {
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
         command.args(["--no-optional-locks"]).args(arguments).current_dir(package);
-        // A hook of git that builds must not say which tree this is.
+        // If a git hook runs the build, its variables must not select another tree.
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             command.env_remove(name);
         }
@@ -115,7 +116,8 @@ fn git_commit(package: &Path) -> Option<String> {
         return None;
     }
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    // Where HEAD has been: grows with every commit and checkout. Without it, HEAD and what it may point at.
+    // The log of HEAD grows with every commit and checkout. Without a log, HEAD and the refs that it may point at are
+    // watched.
     let inside =
         |name: &str| Some(package.join(git(&["rev-parse", "--git-path", name])?)).filter(|path| path.is_file());
     match inside("logs/HEAD") {

@@ -1,11 +1,11 @@
-//! Every dispatch of an update of ResNet-18, checked first and then timed: GFLOP/s and GB/s per kernel.
+//! Checks and times every dispatch of an update of ResNet-18: GFLOP/s and GB/s per kernel.
 //!
 //! ```text
 //! cargo bench --bench kernels [-- [--stem cifar] [--width 64] [--batch-size 128] [--device NAME]]
 //! ```
 //!
-//! Device time from timestamps between dispatches, the smallest of five runs. GFLOP/s counts multiply-adds that meet no
-//! padding, as two operations; GB/s counts each buffer argument once, whole.
+//! Times are device time from timestamps between dispatches, the smallest of five runs. GFLOP/s counts each
+//! multiply-add that meets no padding as two operations; GB/s counts each buffer argument once, whole.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ fn main() -> Result<()> {
             best.iter_mut().zip(seconds).for_each(|(best, s)| *best = best.min(s));
         }
         for (call, seconds) in recording.calls.iter().zip(best) {
-            // Convolutions one by one, the rest by kernel.
+            // Convolutions are listed one by one, other dispatches by kernel.
             let name =
                 if call.flop > 0.0 { format!("{:<30} {}", call.spec.path, call.label) } else { call.spec.to_string() };
             let row =

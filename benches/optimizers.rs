@@ -1,19 +1,21 @@
-//! Every update rule over ResNet-18's 11.2 million parameters, checked first and then timed: bytes moved, GB/s, and how near
-//! that comes to a kernel that does nothing but copy.
+//! Checks and times every update rule over ResNet-18's 11.2 million parameters: bytes moved, GB/s, and how near that
+//! comes to a kernel that only copies.
 //!
 //! ```text
 //! cargo bench --bench optimizers [-- [--quick] [--optimizers NAME,...] [--device NAME]]
 //! ```
 //!
-//! An update is all of a rule's dispatches, with the norm and the guard against what is not finite before it. Its bytes are
-//! counted on paper: for each dispatch, the length of each buffer that its kernel loads from, and again of each that it
-//! stores to, as naga finds them in the WGSL. So nothing is stated by hand, and AdamW's 8 words per parameter are found, not
-//! written down: the gradient for the norm; gradient, parameter and both moments read; parameter and both moments written.
-//! Muon binds arenas of which it takes a part, and its products are bound by arithmetic: it gets GFLOP/s instead.
+//! An update is all of a rule's dispatches, including the norm and the check for non-finite values. Its bytes are
+//! computed, not measured: for each dispatch, the length of each buffer that its kernel loads from, and again of each
+//! that it stores to, as naga finds them in the WGSL. So nothing is stated by hand. AdamW's 8 words per parameter, for
+//! example, are the gradient for the norm; gradient, parameter and both moments read; parameter and both moments
+//! written. Muon binds whole arenas of which it uses a part, and its products are bound by arithmetic, so it gets
+//! GFLOP/s instead.
 //!
-//! A round times the copy kernel, AdamW and the rule one after the other, so that whatever else the machine does meets all
-//! three; of each the smallest of the rounds counts. Device time from timestamps where there are any, else that of a
-//! submission. The update timed is the tenth, in which VeloGrad's lookahead is due and everything bound is touched.
+//! A round times the copy kernel, AdamW and the rule one after the other, so that other load on the machine affects all
+//! three; the smallest time over the rounds counts for each. Times are device time from timestamps if there are any,
+//! else that of a submission. The update timed is the tenth, in which VeloGrad's lookahead is due and every bound
+//! buffer is used.
 
 use std::time::Instant;
 
@@ -48,11 +50,11 @@ struct Arguments {
     bench: bool,
 }
 
-/// The update that is timed, and one in which VeloGrad's lookahead, every fifth, is not due.
+/// The update that is timed, and one in which VeloGrad's lookahead, due every fifth update, is not due.
 const DUE: u64 = 10;
 const NOT_DUE: u64 = 9;
 
-/// Copies from buffer to buffer in one submission: one alone would time the submission too.
+/// Number of copies in one submission: with a single one, the submission itself would dominate the time.
 const COPIES: u32 = 8;
 
 fn main() -> Result<()> {
@@ -95,7 +97,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The arenas of the published network.
+/// The layout of the published network's parameters.
 fn resnet18(gpu: &Gpu) -> Result<Layout> {
     let plans = Plans {
         model: models::find("resnet18")?,
@@ -122,7 +124,8 @@ impl Rule {
         let recording = optim::record(optimizer.as_ref(), Clip::default(), Tape::over_layout(&gpu.target, layout));
         let recordings = [recording];
         let runtime = block_on(Runtime::new(gpu, &recordings, true))?;
-        // Other first weights do for gradients: numbers of ordinary size, and zeros in the padding.
+        // Another draw of initial weights serves as gradients: it has numbers of ordinary size, and zeros in the
+        // padding.
         runtime.write(runtime.buffer(&BufferKind::Params), &Weights::init(layout, 0).params);
         runtime.write(runtime.buffer(&BufferKind::Grads), &Weights::init(layout, 1).params);
         optim::start(optimizer.as_ref(), &runtime, layout);
@@ -161,10 +164,10 @@ impl Rule {
     }
 }
 
-/// Arenas of the parameters' size, one copied into the other.
+/// A copy between two buffers as long as the parameters.
 struct Copy {
     runtime: Runtime,
-    /// Read and written.
+    /// Bytes read and written.
     bytes: u64,
 }
 
@@ -187,7 +190,7 @@ impl Copy {
         block_on(program_seconds(&self.runtime, 0))
     }
 
-    /// Seconds of the device's own copy from buffer to buffer.
+    /// Seconds of wgpu's own copy from buffer to buffer.
     fn buffer_copy_seconds(&self) -> Result<f64> {
         let mut submission = self.runtime.submission();
         for _ in 0..COPIES {

@@ -1,11 +1,13 @@
-//! What the project promises of a machine with two cores and no GPU, measured: each row with its target, and whether it is met.
+//! Measures the project's targets for a machine with two cores and no GPU: each row has its target, and whether it is
+//! met.
 //!
 //! ```text
 //! cargo bench --bench targets [-- [--device NAME]]
 //! ```
 //!
-//! ResNet-18 with the ImageNet stem, batch 128, f32, VeloGrad. The targets are lavapipe's on two cores of x86-64 with AVX2, quiet
-//! ones; on another device the figures stand alone. Ratios to other programs are `benches/peers/train_step.py`'s.
+//! The network is ResNet-18 with the ImageNet stem, batch 128, f32, VeloGrad. The targets are for lavapipe on two
+//! otherwise idle cores of x86-64 with AVX2; on another device the figures have no target. Ratios to other programs are
+//! measured by `benches/peers/train_step.py`.
 
 use std::{path::Path, process::Command, time::Instant};
 
@@ -39,12 +41,13 @@ struct Arguments {
 
 const BATCH: u32 = 128;
 
-/// Whether a convolution counts as large: 0.4 GFLOP and more, and not of three colours, a quarter of whose operands is padding.
+/// Whether a convolution counts as large: at least 0.4 GFLOP, and not on three colours, where padding is a quarter of
+/// the operands.
 fn large(call: &Call) -> bool {
     call.flop > 4e8 && !call.sizes.contains(&("c4".into(), Size::U32(1)))
 }
 
-/// A figure with its unit, and the most or the least that it may be.
+/// A figure with its unit, and its upper or lower limit.
 struct Row {
     what: &'static str,
     figure: f64,
@@ -104,7 +107,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// What one process measures.
+/// The figures that one process measures.
 fn steps(gpu: &Gpu) -> Result<Vec<Row>> {
     let config = Config { stem: Stem::Imagenet, width: 64, classes: 10 };
     let recipe = Recipe { augment: Augment::Paper, ..Recipe::default() };
@@ -127,7 +130,7 @@ fn steps(gpu: &Gpu) -> Result<Vec<Row>> {
         Ok(start.elapsed().as_secs_f64())
     };
     updates(2)?;
-    // In turn, so that whatever else the machine does meets both.
+    // Alternately, so that other load on the machine affects both.
     let (mut few, mut many) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..3 {
         few = few.min(updates(4)?);
@@ -160,8 +163,8 @@ fn steps(gpu: &Gpu) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Seconds from the start of the program to the end of its first step: with no cache of kernels, and with the caches of a run
-/// before.
+/// Seconds from the start of the program to the end of its first step, without a cache of kernels and with the caches
+/// of an earlier run.
 fn starts(device: Option<&str>) -> Result<[f64; 2]> {
     let cache = std::env::temp_dir().join(format!("velograd-targets-{}", std::process::id()));
     let start = |cached: bool| -> Result<f64> {

@@ -1,4 +1,4 @@
-//! The training loop in one's own code: a network of one's own, drawn images, VeloGrad, an evaluation.
+//! A training loop in user code: a custom network, drawn images, VeloGrad, and an evaluation.
 //!
 //! ```text
 //! cargo run --release --example custom_loop
@@ -24,7 +24,7 @@ use velograd::{
 
 const BATCH: u32 = 50;
 
-/// Three convolutions of stride 2, each with batch norm and ReLU. The backward pass is recorded by itself.
+/// Three convolutions of stride 2, each with batch norm and ReLU. The backward pass is recorded automatically.
 fn three_layers(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
     let mut x = images;
     for layer in 0..3 {
@@ -44,7 +44,7 @@ fn main() -> Result<()> {
         config: Config { stem: Stem::Cifar, width: 16, classes: 10 },
         recipe: Recipe::default(), // no augmentation, dropout, clipping
         target: gpu.target.clone(),
-        train: vec![BATCH], // every batch size that will come
+        train: vec![BATCH], // every batch size that will be used
         evaluate: vec![BATCH],
     };
     let (optimizer, _) = optim::build("velograd", &[])?;
@@ -63,7 +63,7 @@ fn main() -> Result<()> {
         };
         let order = order(data.len(Split::Train), Some((0, u64::from(epoch))));
         for batch in Loader::new(data.clone(), Split::Train, order, BATCH as usize)? {
-            // One batch is one update. Handing it over never waits: a few are under way while the next is put together.
+            // One batch is one update. Submitting it never waits: a few are under way while the next is prepared.
             note(block_on(network.make_room())?);
             network.train(&batch?, Place { first: true, last: true, images: BATCH, epoch, lr: 0.003 })?;
         }

@@ -1,4 +1,4 @@
-//! The smallest use of the library: one shader, one dispatch, read back.
+//! The smallest use of the library: record one dispatch of a shader, run it, and read the result back.
 //!
 //! ```text
 //! cargo run --release --example hello_kernel
@@ -10,11 +10,11 @@ use velograd::{device::runtime::Runtime, error::Result, program::Tape};
 fn main() -> Result<()> {
     let gpu = velograd::host::device::open(None)?;
 
-    // Record: nothing runs yet, shapes are checked here. [n, h, w, c], stored with channels padded to four.
+    // Record. Nothing runs yet, but shapes are checked. Shapes are [n, h, w, c]; channels are stored padded to four.
     let mut tape = Tape::new(&gpu.target, false);
     let (x, y) = (tape.tensor([2, 1, 1, 4]), tape.tensor([2, 1, 1, 4]));
     tape.keep(y);
-    // shaders/elementwise/relu.wgsl; what it binds and its `Sizes` are checked against the WGSL.
+    // The shader is shaders/elementwise/relu.wgsl; its bindings and `Sizes` are checked against the WGSL.
     tape.call("elementwise/relu").size("len4", 2).read(x).write(y).over(2);
     let recording = tape.finish();
     print!("{recording}");

@@ -1,13 +1,13 @@
-//! One optimizer on recorded gradients: what the rule does, without a network.
+//! Runs one optimizer on recorded gradients, without a network.
 //!
 //! ```text
 //! cargo run --release --example replay_trace -- --optimizer velograd [--set K=V]... [--lookahead K,ALPHA] \
 //!     --trace IN.safetensors --out OUT.safetensors
 //! ```
 //!
-//! `IN` holds `inputs/param/<i>`, `inputs/grad/<i>` (first axis: updates) and `inputs/loss`; `OUT` gets `param/<i>`, the
-//! parameters after each update (first axis: updates), and `eval_param/<i>`, the parameters to evaluate with in the end,
-//! which differ from the last ones under Schedule-Free alone.
+//! `IN` holds `inputs/param/<i>`, `inputs/grad/<i>` (first axis: updates) and `inputs/loss`. `OUT` gets `param/<i>`,
+//! the parameters after each update (first axis: updates), and `eval_param/<i>`, the parameters to evaluate with at the
+//! end, which differ from the last ones only under Schedule-Free.
 
 use std::{path::PathBuf, process::ExitCode, str::FromStr};
 

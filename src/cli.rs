@@ -1,4 +1,4 @@
-//! The command line: what each command takes, and which function does it.
+//! The command line: the arguments of each command, and the function that runs it.
 
 mod bench;
 mod compare;
@@ -111,7 +111,7 @@ enum Command {
 /// Parses the arguments and runs the command.
 ///
 /// # Errors
-/// Whatever the command ran into, in the words of the command line.
+/// The error of the command, in the words of the command line.
 pub fn run() -> Result<ExitCode> {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -152,7 +152,7 @@ impl Command {
     }
 }
 
-/// The long flags of the command that was given, or of the command of a command.
+/// The long flags of the command that was given, or of its subcommand.
 fn flags_of(subcommand: Option<(&str, &clap::ArgMatches)>) -> Vec<String> {
     let mut command = Cli::command();
     let mut subcommand = subcommand;
@@ -170,7 +170,8 @@ fn has_flag(command: &str, flag: &str) -> bool {
         .is_some_and(|command| command.get_arguments().any(|known| known.get_long() == Some(flag)))
 }
 
-/// Whether [`run`] would take these arguments, the program's name first, as far as that needs neither device nor data.
+/// Checks whether [`run`] would accept these arguments, of which the first is the program's name, as far as that needs
+/// neither device nor data.
 ///
 /// # Errors
 /// [`Error::Config`], or [`Error::Io`] and [`Error::Data`] for a recipe that cannot be read.
@@ -179,7 +180,7 @@ pub fn check(arguments: Vec<std::ffi::OsString>) -> Result<()> {
     if let Command::Train(flags) = parsed.command { train::check(&flags) } else { Ok(()) }
 }
 
-/// Opens the device; a terminal sees how many kernels have been compiled.
+/// Opens the device; a terminal shows how many kernels have been compiled.
 fn open_device(wanted: Option<&str>) -> Result<Gpu> {
     let gpu = live::during("opening the device", || open(wanted))?;
     gpu.on_compile(progress::compiling);

@@ -1,8 +1,8 @@
-//! Optimizers: a registry, and what is common to their recording.
+//! Optimizers: the registry, and what all rules share when they are recorded.
 //!
-//! An optimizer is recorded like a layer: its calls work on the arenas `params`, `grads` and `state.*`, a block or a vec4
-//! at a time, and whether an update happens at all is decided on the device. What it needs per update (bias corrections)
-//! is a row of four numbers that the host computes in f64.
+//! An optimizer is recorded like a layer. Its calls work on the arenas `params`, `grads` and `state.*`, a block or a
+//! vec4 at a time, and the device decides whether an update happens at all. What changes from update to update (bias
+//! corrections) is a row of four numbers that the host computes in f64.
 
 mod choice;
 mod element_wise;
@@ -46,7 +46,7 @@ use crate::{
     },
 };
 
-/// How a word of state begins.
+/// The initial values of a word of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// All zeros.
@@ -57,23 +57,24 @@ pub enum Start {
 
 /// An update rule with its settings.
 pub trait Optimizer {
-    /// One arena each: name and first value.
+    /// Name and initial values of each arena of state.
     fn state(&self) -> Vec<(String, Start)>;
-    /// 4-byte words of state per parameter.
+    /// Number of 4-byte words of state per parameter.
     fn words(&self) -> usize {
         self.state().len()
     }
     /// Appends the calls of one update.
     fn record(&self, t: &mut Tape);
-    /// What the kernels read of update `t` (1 for the first), computed in f64.
+    /// The four numbers that the kernels read in update `t` (1 for the first), computed in f64.
     fn scalars(&self, t: u64) -> [f64; 4];
     /// The learning rate.
     fn lr(&self) -> f64;
-    /// A bound of the gradient's norm that belongs to the rule. It acts before the rule, and after the bounds of [`Clip`].
+    /// A bound of the gradient's norm that belongs to the rule. It is applied before the rule, and after the bounds of
+    /// [`Clip`].
     fn clip_norm(&self) -> Option<f64> {
         None
     }
-    /// Tables about the arenas that the calls read: buffer and words.
+    /// Tables about the arenas that the calls read: name of the buffer and words.
     fn tables(&self, layout: &Layout) -> Vec<(&'static str, Vec<u32>)> {
         let _ = layout;
         vec![]
@@ -85,20 +86,21 @@ pub trait Optimizer {
     fn trials(&self) -> Result<Vec<Trial>> {
         Ok(vec![])
     }
-    /// Appends the calls that turn `params`, in place, from where gradients are taken into where the network is to be
-    /// evaluated and saved. None for a rule with one point for both; the way back is a copy ([`begin_evaluation`]).
+    /// Appends the calls that move `params`, in place, from the point where gradients are taken to the point where the
+    /// network is evaluated and saved. A rule with one point for both appends none. The way back is a copy
+    /// ([`begin_evaluation`]).
     fn record_evaluation(&self, t: &mut Tape) {
         let _ = t;
     }
 }
 
-/// An optimizer that can be asked for: one of [`ALL`], or one that came as a text.
+/// An update rule that can be chosen: one of [`ALL`], or one that was parsed from a text.
 pub struct Rule {
     /// Its name.
     pub name: String,
-    /// Where it is from.
+    /// The paper or code that it is from.
     pub source: String,
-    /// What can be set.
+    /// The settings that it has.
     pub settings: Vec<Setting>,
     make: Make,
 }
@@ -112,10 +114,11 @@ enum Make {
 }
 
 impl Rule {
-    /// A rule from its text (`docs/RULES.md`): `name` is what runs and tables call it, `file` what faults call the text.
+    /// Parses a rule from its text (`docs/RULES.md`). `name` is the rule's name in runs and tables, `file` the name of
+    /// the text in errors.
     ///
-    /// The text is believed nothing. It can neither reach other memory than its element's nor run on, and what it may not have is an
-    /// error with line and column.
+    /// The text is not trusted: a rule can neither reach memory other than its own element's nor run forever, and
+    /// whatever it must not contain is an error with line and column.
     ///
     /// # Errors
     /// [`Error::Config`] with file, line and column of what is wrong.
@@ -164,7 +167,7 @@ impl PartialEq for Rule {
     }
 }
 
-/// An optimizer that is a program of its own.
+/// The registry's entry for a rule with Rust code of its own.
 struct Program {
     name: &'static str,
     source: &'static str,
@@ -172,7 +175,7 @@ struct Program {
     make: fn(Settings) -> Result<Box<dyn Optimizer>>,
 }
 
-/// The optimizers that are a file in `shaders/optim/` each.
+/// The rules that consist of one file in `shaders/optim/`.
 const FILES: [&str; 21] = [
     "sgd",
     "adam",
@@ -197,7 +200,8 @@ const FILES: [&str; 21] = [
     "lamb",
 ];
 
-/// Every optimizer of the program. To add one: its file in `shaders/optim/`, its name in `FILES`, its formula in `reference::optim`.
+/// All built-in rules. To add one: its file in `shaders/optim/`, its name in `FILES`, its formula in
+/// `reference::optim`.
 pub static ALL: LazyLock<Vec<Arc<Rule>>> = LazyLock::new(|| {
     let program = |program: &Program| {
         let (name, source) = (program.name.to_owned(), program.source.to_owned());
@@ -214,7 +218,7 @@ pub static ALL: LazyLock<Vec<Arc<Rule>>> = LazyLock::new(|| {
     first.chain(FILES.map(file)).chain(last).collect()
 });
 
-/// The rule of a name, written in letters of either case.
+/// The built-in rule of a name, regardless of upper and lower case.
 ///
 /// # Errors
 /// [`Error::Config`] with the nearest name and the list.
@@ -234,21 +238,21 @@ pub fn build(name: &str, given: &[(String, String)]) -> Result<(Box<dyn Optimize
     find(name)?.build(given)
 }
 
-/// What is done to the gradient before the rule sees it.
+/// Gradient clipping, which comes before the rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Clip {
     /// Bound of each element's magnitude: `torch.nn.utils.clip_grad_value_`.
     pub value: Option<f32>,
-    /// Bound of the norm over all parameters, applied after the other: `torch.nn.utils.clip_grad_norm_`.
+    /// Bound of the norm over all parameters, applied after `value`: `torch.nn.utils.clip_grad_norm_`.
     pub norm: Option<f32>,
 }
 
 impl Clip {
-    /// Appends what bounds the arena `grads`, and leaves in [`Tape::grad_norm`] what is then known of its norm. `own` is the
-    /// rule's own bound of the norm ([`Optimizer::clip_norm`]).
+    /// Appends the calls that clip the arena `grads`, and stores in [`Tape::grad_norm`] what is then known of its norm.
+    /// `own` is the rule's own bound of the norm ([`Optimizer::clip_norm`]).
     ///
-    /// The norm is computed once: bounding elements leaves the blocks' sums of squares, and bounding the norm does the guard's
-    /// work too, with the norm before it is bounded.
+    /// The norm is computed once: clipping by value also leaves the blocks' sums of squares, and clipping by norm also
+    /// checks for non-finite values and reports the norm before clipping.
     pub fn record(&self, own: Option<f64>, t: &mut Tape) {
         let (table, count) = blocks(t);
         let (grads, report) = (arena(t, BufferKind::Grads), report(t));
@@ -271,7 +275,7 @@ impl Clip {
     }
 }
 
-/// The blocks' sums of squares of the gradient as it is: those that are known, or else by a pass over it.
+/// The blocks' sums of squares of the current gradient: those already known, or else computed by a pass over it.
 fn squares(t: &mut Tape) -> Tensor {
     if let GradNorm::Sums(sums) = t.grad_norm {
         return sums;
@@ -282,7 +286,7 @@ fn squares(t: &mut Tape) -> Tensor {
     sums
 }
 
-/// Records one update over a network's arenas; under mixed precision the loss's scale is then adjusted.
+/// Records one update over a network's arenas. In mixed precision, the loss scale is then adjusted.
 pub fn record(optimizer: &dyn Optimizer, clip: Clip, mut t: Tape) -> Recording {
     if clip != Clip::default() || optimizer.clip_norm().is_some() {
         clip.record(optimizer.clip_norm(), &mut t);
@@ -294,8 +298,8 @@ pub fn record(optimizer: &dyn Optimizer, clip: Clip, mut t: Tape) -> Recording {
     t.finish()
 }
 
-/// Fills what updates start from: the tables of blocks, segments and decays, and state that copies the parameters. To be called
-/// once the parameters are in place.
+/// Initializes what updates start from: the tables of blocks, segments and decays, and the state. To be called once the
+/// parameters are in place.
 pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime, layout: &Layout) {
     let ((blocks, segments), decays) = (layout.tables(), layout.decays());
     let tables: [(BufferKind, &[u32]); 3] = [
@@ -320,7 +324,7 @@ pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime, layout: &Layout) {
     submission.submit();
 }
 
-/// Records the way to a rule's point of evaluation; `None` where it is the parameters themselves.
+/// Records the calls that move the parameters to the rule's point of evaluation; `None` if it has none.
 pub fn record_evaluation(optimizer: &dyn Optimizer, t: Tape) -> Option<Recording> {
     let mut t = t;
     optimizer.record_evaluation(&mut t);
@@ -328,7 +332,7 @@ pub fn record_evaluation(optimizer: &dyn Optimizer, t: Tape) -> Option<Recording
     Some(t.finish()).filter(|recording| !recording.calls.is_empty())
 }
 
-/// Runs `program`, of [`record_evaluation`], on the parameters after a copy of them.
+/// Copies the parameters aside, then runs `program`, which [`record_evaluation`] recorded, on them.
 pub fn begin_evaluation(runtime: &Runtime, program: usize) {
     let mut submission = runtime.submission();
     submission.copy(runtime.buffer(&BufferKind::Params), runtime.buffer(&BufferKind::Aside));
@@ -336,19 +340,19 @@ pub fn begin_evaluation(runtime: &Runtime, program: usize) {
     submission.submit();
 }
 
-/// Returns to training: the parameters are, to the bit, those before [`begin_evaluation`].
+/// Returns to training: restores, to the bit, the parameters from before [`begin_evaluation`].
 pub fn end_evaluation(runtime: &Runtime) {
     let mut submission = runtime.submission();
     submission.copy(runtime.buffer(&BufferKind::Aside), runtime.buffer(&BufferKind::Params));
     submission.submit();
 }
 
-// Tables about the arenas.
+// Tables that describe the arenas.
 const BLOCKS: BufferKind = BufferKind::Table(Cow::Borrowed("blocks"));
 const SEGMENTS: BufferKind = BufferKind::Table(Cow::Borrowed("segments"));
 const DECAYS: BufferKind = BufferKind::Table(Cow::Borrowed("decays"));
 
-/// A buffer as long as the parameters: those themselves, their gradients, or a word of state.
+/// A buffer as long as the parameters: the parameters, their gradients, or a word of state.
 fn arena(t: &mut Tape, kind: BufferKind) -> Slot {
     let bytes = 4 * u64::from(t.layout().param_floats());
     t.buffer(kind, bytes)
@@ -372,14 +376,14 @@ fn segments(t: &mut Tape) -> (Slot, u32) {
     (t.buffer(SEGMENTS, 12 * u64::from(count)), count)
 }
 
-/// What multiplies weight decay in each chunk.
+/// The table with the factor of weight decay in each chunk.
 fn decays(t: &mut Tape) -> Slot {
     let chunks = t.layout().param_floats() / CHUNK;
     t.buffer(DECAYS, 4 * u64::from(chunks))
 }
 
-/// The gradient's norm and the guard against what is not finite: what a rule without norms of its own begins with. Where the
-/// norm was bounded, both are in the report already.
+/// Computes the gradient's norm and checks it for non-finite values, with which a rule without norms of its own begins.
+/// If the norm was clipped, the report has both already.
 fn norm_and_guard(t: &mut Tape) {
     if t.grad_norm == GradNorm::Reported {
         return;

@@ -1,4 +1,4 @@
-//! The network of airbench94 against PyTorch, and what it is made of: whitening, frozen weights, views of an evaluation.
+//! The network of airbench94 against PyTorch, and its parts: whitening, frozen weights, test-time augmentation.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ fn list(value: &Value) -> Vec<f64> {
     value.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number")).collect()
 }
 
-/// As in `data/airbench94.py`.
+/// The same generator as in `data/airbench94.py`.
 fn bits(count: usize, seed: u64) -> Vec<u64> {
     let mut state = seed;
     let mut next = || {
@@ -64,19 +64,20 @@ fn bits(count: usize, seed: u64) -> Vec<u64> {
     (0..count).map(|_| next()).collect()
 }
 
-/// As in `data/airbench94.py`.
+/// The same values as in `data/airbench94.py`.
 fn values(count: usize, seed: u64) -> Vec<f32> {
     bits(count, seed).into_iter().map(|b| ((b % (1 << 21)) as f32 - (1 << 20) as f32) / (1 << 20) as f32).collect()
 }
 
-/// As in `data/airbench94.py`.
+/// The same images as in `data/airbench94.py`.
 fn images(count: usize, seed: u64) -> Vec<u8> {
     let noise: Vec<u64> = bits(count * IMAGE_BYTES, seed).into_iter().map(|b| b % 256).collect();
     let coarse = |i: usize| noise[i - i % 1024 + i % 1024 / 256 * 256 + i % 32 / 8 * 8];
     (0..noise.len()).map(|i| ((3 * coarse(i) + noise[i]) / 4) as u8).collect()
 }
 
-/// Every tensor within 1e-4 of its largest element: f32 through eight layers, batch norm over 54 values in the deepest.
+/// Every tensor agrees within 1e-4 of its largest element: f32 through eight layers, with batch norm over 54 values in
+/// the deepest.
 fn agree(what: &str, found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
@@ -90,8 +91,8 @@ fn read(segment: &Segment, arena: &[f32]) -> Vec<f64> {
     segment.shape.from_stored(stored).into_iter().map(f64::from).collect()
 }
 
-/// Logits, loss, every gradient and running statistic of a training step, and the logits of an evaluation after it, with every
-/// kind of kernel.
+/// Logits, loss, every gradient and running statistic of a training step, and the logits of an evaluation after it, are
+/// PyTorch's, with every kind of kernel.
 #[test]
 fn a_step_is_pytorchs() {
     let Some(gpu) = gpu() else { return };
@@ -192,7 +193,7 @@ fn layout() -> velograd::program::params::Layout {
     plans.record(4, true).layout
 }
 
-/// An eigenvector is one up to its sign, and here a filter and its negative may change places.
+/// An eigenvector is determined up to its sign, and here a filter and its negative may change places.
 #[test]
 fn whitening_is_pytorchs() {
     let spec = Spec { name: "patterns", classes: vec![] };
@@ -209,7 +210,8 @@ fn whitening_is_pytorchs() {
     }
 }
 
-/// PyTorch's `dirac_` in the first filters; the head of standard deviation 1; all else as the layers are by themselves.
+/// The first filters have PyTorch's `dirac_`, the head has standard deviation 1, and all else is as the layers
+/// initialize it.
 #[test]
 fn first_weights_are_airbenchs() {
     let layout = layout();
@@ -241,7 +243,8 @@ fn first_weights_are_airbenchs() {
     assert_eq!(named("head.weight").unwrap(), [10, 8]);
 }
 
-/// The weighted mean of the logits of six evaluations, each of images that were shifted and mirrored beforehand.
+/// The logits are the weighted mean of those of six evaluations, each of images that were shifted and mirrored
+/// beforehand.
 #[test]
 fn tta_is_the_mean_over_views() {
     let Some(gpu) = gpu() else { return };
@@ -285,7 +288,7 @@ fn tta_is_the_mean_over_views() {
     assert!((reference::VIEWS.iter().map(|(_, weight)| weight).sum::<f64>() - 1.0).abs() < 1e-15);
 }
 
-/// An evaluation with views counts every image once, whatever its batch.
+/// An evaluation with test-time augmentation counts every image once, whatever the batch size.
 #[test]
 fn tta_counts_every_image_once() {
     let Some(gpu) = gpu() else { return };
@@ -302,7 +305,7 @@ fn tta_counts_every_image_once() {
     assert!((whole.loss - small.loss).abs() < 1e-5 * small.loss, "{} {}", whole.loss, small.loss);
 }
 
-/// Every rule, with its decay on, leaves what is frozen to the bit, and moves all else.
+/// Every rule, with weight decay on, leaves frozen parameters unchanged to the bit and moves all others.
 #[test]
 fn no_optimizer_moves_what_is_frozen() {
     let Some(gpu) = gpu() else { return };
@@ -344,7 +347,7 @@ fn no_optimizer_moves_what_is_frozen() {
     }
 }
 
-/// A file says which model it is of, and how wide.
+/// The tensors of a file tell its model and width.
 #[test]
 fn weights_are_recognized() {
     let folder = Folder::new("recognized");
@@ -368,7 +371,8 @@ fn weights_are_recognized() {
     }
 }
 
-/// Trained, evaluated with and without views, trained on; and what is said where a file or a flag is of another network.
+/// Training, evaluation with and without test-time augmentation, further training; and the errors for files and flags
+/// of another network.
 #[test]
 fn by_hand() {
     if gpu().is_none() {

@@ -1,4 +1,4 @@
-//! The program as a user runs it: files it leaves, and what it says of bad input.
+//! The program as a user runs it: the files that it leaves, and its errors for bad input.
 
 use std::{fs, path::Path, process::Command};
 
@@ -47,7 +47,7 @@ fn a_run_leaves_its_files() {
     assert_eq!(eval["f1"], metrics[1]["val_f1"]);
     assert_eq!(eval["confusion"].as_array().unwrap().len(), 10);
 
-    // The same command again, elsewhere: the same bytes. Then on from these weights.
+    // The same command in another folder gives the same bytes. Another run then starts from these weights.
     folder.works(&[&train[..], &["--out", "again", "--shuffle", "off", "--augment", "none"]].concat());
     let bytes = |run: &str| fs::read(folder.0.join(run).join("model.safetensors")).unwrap();
     assert!(bytes("run") == bytes("again"), "two runs of one seed differ");
@@ -67,7 +67,7 @@ fn without_test_images_a_line_says_so() {
     says(&said, &["no validation"]);
 }
 
-/// `--no-decay` from a file and from the command line, in `run.json`, and in every run of a comparison.
+/// `--no-decay`, from a file and from the command line, is in `run.json` and in every run of a comparison.
 #[test]
 fn what_weight_decay_leaves_out_is_recorded() {
     if gpu().is_none() {
@@ -230,7 +230,8 @@ fn what_it_says_of_itself() {
     assert!(Path::new(&folder.0.join("sheet.png")).is_file());
 }
 
-/// `bench --suite`, small: every configuration with its time and its own memory, and the ceilings, as a table and as JSON.
+/// A small `bench --suite`: every configuration with its time and its own memory, and the ceilings, as a table and as
+/// JSON.
 #[test]
 fn the_suite_is_a_table() {
     let Some(gpu) = gpu() else { return };
@@ -249,7 +250,7 @@ fn the_suite_is_a_table() {
         let number = |key: &str| row[key].as_f64().unwrap_or_else(|| panic!("{row} has no {key}"));
         let rate = 1e3 * number("batch") / number("ms_per_step");
         assert!((number("images_per_second") / rate - 1.0).abs() < 1e-6, "{row}");
-        // wgpu has half a megabyte of its own; the network before took four and more, and is not counted again.
+        // wgpu has half a megabyte of its own. The network before took at least four, which must not be counted again.
         let (planned, measured) = (number("planned_device_bytes"), number("peak_device_bytes"));
         assert!((measured - planned).abs() < 1e6, "{row}");
     }
@@ -266,7 +267,7 @@ fn the_suite_is_a_table() {
     says(&folder.refused(2, &["bench", "--suite", "--width", "0"]), &["--width"]);
 }
 
-/// Everything is allocated before the first step: a thousand updates more leave the process's peak where it was.
+/// Everything is allocated before the first step: a thousand more updates do not raise the process's peak memory.
 #[test]
 fn a_thousand_updates_leave_memory_where_it_was() {
     if gpu().is_none() {
@@ -284,7 +285,7 @@ fn a_thousand_updates_leave_memory_where_it_was() {
     assert_eq!(peak("1", "peak_device_bytes"), peak("50", "peak_device_bytes"));
 }
 
-/// The driver's compiled pipelines are kept, and a file that is not as it was written is replaced.
+/// The driver's compiled pipelines are kept, and a damaged file is replaced.
 #[test]
 fn the_pipeline_cache_survives_damage() {
     if gpu().is_none() {
@@ -323,7 +324,7 @@ fn schedules_are_drawn() {
     says(&folder.refused(2, &["schedule", "--lr", "nan"]), &["--lr"]);
 }
 
-/// Mixed precision from the command line: what it leaves in the files, and that those make the run again.
+/// Mixed precision from the command line: its traces in the files, and that those files repeat the run.
 #[test]
 fn mixed_precision() {
     let Some(gpu) = gpu().filter(|gpu| gpu.features.f16) else { return };

@@ -1,4 +1,4 @@
-//! Bounds of the gradient: what they do, what the log says of them, and what they cost.
+//! Gradient clipping: what it does, what the log says of it, and what it costs.
 
 use std::{fs, sync::Arc};
 
@@ -37,7 +37,7 @@ fn set(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Two updates of two batches each: the rows, and how far the parameters have moved in the first.
+/// Two updates of two batches each: their rows, and by how much the first has moved the parameters.
 fn run(gpu: &Gpu, optimizer: &str, given: &[(&str, &str)], clip: Clip) -> (Vec<StepRow>, Vec<f32>) {
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 64, test: 0 }).unwrap());
     let recipe = Recipe { clip, ..Recipe::default() };
@@ -65,8 +65,8 @@ fn norm(values: &[f32]) -> f64 {
     values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt()
 }
 
-/// At a rate of 1, SGD moves by the gradient that it is given. The norm in the log is that before the norm is bounded, to the
-/// bit the one of a run without bounds, and the one that the free run's own gradient has.
+/// At a learning rate of 1, SGD moves by the gradient that it is given. The logged norm is that before clipping by
+/// norm: to the bit the norm of a run without clipping, which is that of its own gradient.
 #[test]
 fn the_norm_in_the_log_is_the_one_before_it_is_bounded() {
     let Some(gpu) = gpu() else { return };
@@ -74,7 +74,7 @@ fn the_norm_in_the_log_is_the_one_before_it_is_bounded() {
     let (free, gradient) = sgd(FREE);
     let length = norm(&gradient);
     assert!(length > 1.0 && free.iter().all(|row| !row.clipped), "{length} {free:?}");
-    // The difference of two parameters is rounded as they are.
+    // The difference of two parameters has their rounding.
     assert!((f64::from(free[0].grad_norm) - length).abs() < 1e-4 * length, "{} {length}", free[0].grad_norm);
 
     let (rows, moved) = sgd(by_norm(0.5));
@@ -86,7 +86,7 @@ fn the_norm_in_the_log_is_the_one_before_it_is_bounded() {
     let bits = |rows: &[StepRow]| rows.iter().map(|row| row.grad_norm.to_bits()).collect::<Vec<_>>();
     assert!(bits(&rows) == bits(&free) && rows.iter().all(|row| !row.clipped));
 
-    // Elements are bounded first: the norm is of what that leaves.
+    // Elements are clipped first: the norm is that of the result.
     let limit = 1e-3;
     let bounded: Vec<f32> = gradient.iter().map(|g| g.clamp(-limit, limit)).collect();
     let (rows, moved) = sgd(Clip { value: Some(limit), norm: None });
@@ -105,7 +105,7 @@ fn the_norm_in_the_log_is_the_one_before_it_is_bounded() {
     assert!(bits(&rows) == bits(&free) && rows.iter().all(|row| !row.clipped));
 }
 
-/// Every rule logs the norm of the gradient before it, whether or not it needs norms of its own.
+/// Every rule logs the norm of the gradient before clipping by norm, whether or not it computes norms itself.
 #[test]
 fn every_rule_logs_the_same_norm() {
     let Some(gpu) = gpu() else { return };
@@ -117,7 +117,7 @@ fn every_rule_logs_the_same_norm() {
     }
 }
 
-/// AMVT's own bound is one of the norm, after the others.
+/// AMVT's own bound is one of the norm, applied after the others.
 #[test]
 fn the_bound_of_a_rule_is_logged_like_the_others() {
     let Some(gpu) = gpu() else { return };
@@ -128,13 +128,13 @@ fn the_bound_of_a_rule_is_logged_like_the_others() {
     assert!(own.iter().all(|row| row.clipped) && !other.iter().any(|row| row.clipped));
     assert!(own[1].loss != free[1].loss, "the bound has no effect");
     assert_eq!(other[1].loss.to_bits(), free[1].loss.to_bits());
-    // The tighter of two bounds decides: 0.5 within 2, to the bit 0.5 alone.
+    // The tighter of two bounds decides: 0.5 with a bound of 2 is, to the bit, 0.5 alone.
     let (both, _) = run(gpu, "amvt", &[("clip", "0.5")], by_norm(2.0));
     let within = |a: f32, b: f32| (a - b).abs() < 1e-5 * b;
     assert!(within(both[1].loss, own[1].loss) && both[0].grad_norm == own[0].grad_norm, "{both:?} {own:?}");
 }
 
-/// A gradient that is not finite is skipped before any bound, and counted once.
+/// An update whose gradient is not finite is skipped before any clipping, and counted once.
 #[test]
 fn what_is_not_finite_is_skipped_under_a_bound() {
     let Some(gpu) = gpu() else { return };
@@ -173,7 +173,7 @@ fn what_is_not_finite_is_skipped_under_a_bound() {
     }
 }
 
-/// A bound costs one dispatch to scale the gradient; the norm is computed once, and where nothing is bounded nothing is added.
+/// Clipping costs one dispatch to scale the gradient. The norm is computed once, and without clipping nothing is added.
 #[test]
 fn a_bound_costs_one_dispatch() {
     let mut t = Tape::new(&Target::portable(), true);
@@ -195,14 +195,15 @@ fn a_bound_costs_one_dispatch() {
     for entry in optim::ALL.iter() {
         let free = kernels(&entry.name, &[], FREE);
         assert!(free.iter().all(|path| !path.contains("clip") && path != "norm/scale"), "{}: {free:?}", entry.name);
-        // Rules with norms of their own take them of the bounded gradient.
+        // Rules with norms of their own compute them of the clipped gradient.
         let own = !free.iter().any(|path| path == "norm/finish");
         let added = kernels(&entry.name, &[], by_norm(1.0)).len() - free.len();
         assert_eq!(added, if own { 3 } else { 1 }, "{}", entry.name);
     }
 }
 
-/// What a user sees of it: a field per update, a count in the result, a line at the end; nothing of it without a bound.
+/// What a user sees of clipping: a field per update, a count in the result, a line at the end; and nothing of these
+/// without it.
 #[test]
 fn a_run_says_how_often_it_clipped() {
     if gpu().is_none() {

@@ -1,4 +1,4 @@
-//! What dropout drops is a matter of seed, layer, epoch and sample: not of how layers are computed, nor of how batches are cut.
+//! Dropout's masks depend on seed, layer, epoch and sample, and neither on the kernels nor on how batches are cut.
 
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
@@ -20,7 +20,8 @@ use velograd::{
 
 use crate::support::gpu;
 
-/// A convolution, a batch norm and two dropouts in one scope, over `n` images; and the results of the dropouts.
+/// Records a convolution, a batch norm and two dropouts in one scope, over `n` images; returns the results of the
+/// dropouts too.
 fn record(target: &Target, n: u32) -> (Recording, [Tensor; 2]) {
     let mut t = Tape::new(target, true);
     let draws = ops::draw(&mut t, n, ops::Augment::None);
@@ -32,7 +33,7 @@ fn record(target: &Target, n: u32) -> (Recording, [Tensor; 2]) {
     (t.finish(), dropped)
 }
 
-/// Which elements of each sample the two dropouts drop, by the sample's index, where the samples come in these batches.
+/// Which elements of each sample the two dropouts drop, with the sample's index, if the samples come in these batches.
 fn masks(gpu: &Gpu, target: &Target, batches: &[Vec<u32>], [seed, epoch]: [u32; 2]) -> Vec<(u32, [Vec<bool>; 2])> {
     let n = batches[0].len();
     let (recording, dropped) = record(target, n as u32);
@@ -59,7 +60,7 @@ fn masks(gpu: &Gpu, target: &Target, batches: &[Vec<u32>], [seed, epoch]: [u32; 
         let read = |tensor| block_on(runtime.read::<f32>(runtime.tensor(0, tensor), h * w * n * c)).unwrap();
         let values = dropped.map(read);
         for (place, &index) in batch.iter().enumerate() {
-            // Stored as [h][w][n][c]; what batch norm has written is never exactly 0.
+            // Stored as [h][w][n][c]; the results of batch norm are never exactly 0.
             let of = |values: &Vec<f32>| {
                 let pixel = |pixel: usize| &values[(pixel * n + place) * c..][..c];
                 (0..h * w).flat_map(|p| pixel(p).iter().map(|v| *v == 0.0)).collect::<Vec<_>>()
@@ -71,12 +72,12 @@ fn masks(gpu: &Gpu, target: &Target, batches: &[Vec<u32>], [seed, epoch]: [u32; 
     found
 }
 
-/// The layers before may run in any form, with the statistics of batch norm fused into the convolution and not, and the batch
-/// may come in two halves and in another order: a sample's mask is the same.
+/// The layers before may use any kernels, with or without batch norm's statistics fused into the convolution, and the
+/// batch may come in two halves and in another order: a sample's mask is the same.
 #[test]
 fn a_mask_depends_on_nothing_but_the_sample() {
     let Some(gpu) = gpu() else { return };
-    // 32 images, which the tiles of every core divide.
+    // Every core's tiles divide 32 images.
     let all: Vec<u32> = (0..32).map(|i| i * 37 % 101).collect();
     let expected = masks(gpu, &gpu.target, std::slice::from_ref(&all), [7, 2]);
     let dropped = expected.iter().flat_map(|(_, [first, _])| first).filter(|dropped| **dropped).count() as f64;
@@ -110,7 +111,8 @@ fn a_mask_depends_on_nothing_but_the_sample() {
     assert!(expected[0].1 != expected[1].1, "two samples are masked alike");
 }
 
-/// The key of the draws in a whole network: the same for every batch, precision, device class and choice of products.
+/// The key of a layer's masks in a whole network is the same for every batch, precision, device class and choice of
+/// products.
 #[test]
 fn a_layer_has_one_key_however_it_is_recorded() {
     let key = |target: &Target, model: usize, n: u32| {

@@ -1,4 +1,4 @@
-//! Experiments from the command line: several runs in one folder, and the rules alone.
+//! Experiments from the command line: several runs in one folder, and rules without a network.
 
 use pollster::block_on;
 use std::fs;
@@ -10,7 +10,8 @@ use crate::{
     support::gpu,
 };
 
-/// Several runs in one folder: what has ended is not run again, other settings are refused, a run that diverges is a row.
+/// Several runs in one folder: one that has ended is not run again, other settings are refused, and a run that diverges
+/// is a row.
 #[test]
 fn compare_and_sweep() {
     if gpu().is_none() {
@@ -58,7 +59,8 @@ fn compare_and_sweep() {
     says(&folder.refused(2, &[&sweep[..], &["--lr", "fast"]].concat()), &["no list of rates"]);
 }
 
-/// Runs of two builds are no comparison: an experiment that was begun with other kernels is refused, and both builds are named.
+/// Runs of two builds cannot be compared: an experiment that was started with other kernels is refused, and both builds
+/// are named.
 #[test]
 fn another_build_is_refused() {
     if gpu().is_none() {
@@ -74,7 +76,7 @@ fn another_build_is_refused() {
     assert_eq!(file["build"], identity::build());
     let page = fs::read_to_string(folder.0.join("cmp/report.html")).unwrap();
     says(&page, &[&format!("velograd {}", identity::TEXT)]);
-    // Another commit with the same kernels goes on.
+    // Another commit with the same kernels is accepted.
     file["build"]["commit"] = "abcdefabcdef".into();
     fs::write(&path, file.to_string()).unwrap();
     says(&folder.works(&compare), &["ended before"]);
@@ -84,8 +86,8 @@ fn another_build_is_refused() {
     says(&folder.refused(2, &compare), &parts);
 }
 
-/// The same name has the same settings wherever it is compared: those of the VeloGrad paper, unless the defaults are asked
-/// for. A line says which before anything runs, and the page has all of them.
+/// The same optimizer has the same settings wherever it is compared: those of the VeloGrad paper, unless the defaults
+/// are asked for. A line states them before anything runs, and the page has all of them.
 #[test]
 fn a_name_has_the_same_settings_everywhere() {
     if gpu().is_none() {
@@ -130,7 +132,7 @@ fn a_name_has_the_same_settings_everywhere() {
     says(&folder.refused(2, &refused), &["did you mean `paper`"]);
 }
 
-/// `--quick` as a newcomer types it, cut short: its set, its sizes, and a page with figures at the end.
+/// `--quick` as a newcomer types it, cut short: its data set, its sizes, and a page with figures at the end.
 #[test]
 fn quick_experiments() {
     if gpu().is_none() {
@@ -152,7 +154,7 @@ fn quick_experiments() {
     }
 }
 
-/// VeloGrad with each mechanism off, each against the whole; and without all of them it is Adam, update by update.
+/// VeloGrad is compared with each mechanism off; with all of them off it is Adam, update by update.
 #[test]
 fn ablation() {
     if gpu().is_none() {
@@ -169,22 +171,22 @@ fn ablation() {
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["loss"].as_f64().unwrap()).collect()
     };
-    // The two rules differ in rounding alone; a few updates do not let that grow.
+    // The two rules differ only in rounding, which a few updates do not amplify.
     let (without, adam) = (losses("without_all__no_decay"), losses("adam__same_rate_and_betas__no_decay"));
     let whole = losses("velograd");
     assert!(without.iter().zip(&adam).all(|(a, b)| (a - b).abs() < 1e-3 * a), "{without:?} {adam:?}");
     assert!(whole.iter().zip(&adam).any(|(a, b)| (a - b).abs() > 1e-2 * a), "{whole:?} {adam:?}");
 }
 
-/// A spike moves SGD in proportion to its size, and rules that divide by it hardly; the variance of SGD's update is that of the
-/// gradient, which falls as the batch grows, while Lion's, which knows signs alone, does not fall as fast.
+/// A spike moves SGD in proportion to its size, and hardly moves rules that divide by it. The variance of SGD's update
+/// is that of the gradient, which falls as the batch grows; that of Lion, which uses only signs, does not fall as fast.
 #[test]
 fn probes() {
     let Some(gpu) = gpu() else { return };
     let spike = |name: &str, size: f64| block_on(velograd::lab::probe::spike(gpu, name, &[], size, 0)).unwrap();
     let (small, large) = (spike("sgd", 100.0), spike("sgd", 1000.0));
     assert!((large / small - 10.0).abs() < 0.01, "{small} {large}");
-    // The spike's own part is at most (1-beta1)/(beta1 sqrt(1-beta2)) = 3.5; the momentum there was comes on top.
+    // The spike's own part is at most (1-beta1)/(beta1 sqrt(1-beta2)) = 3.5; the momentum from before it is added.
     assert!(spike("mvngrad", 1e4) < 3.5 + 1.2, "{}", spike("mvngrad", 1e4));
 
     let folder = Folder::new("probe");
@@ -199,7 +201,7 @@ fn probes() {
         let line = csv.lines().find(|l| l.starts_with(start)).unwrap_or_else(|| panic!("{start} in {csv}"));
         line.rsplit(',').next().unwrap().parse().unwrap()
     };
-    // 8 times as many images: an eighth of the variance, up to the spread of 16 draws over correlated coordinates.
+    // 8 times as many images have an eighth of the variance, up to the spread of 16 draws over correlated coordinates.
     let fall = value("sgd,16,") / value("sgd,128,");
     assert!((4.0..16.0).contains(&fall), "{fall}\n{csv}");
     assert!(value("lion,16,") / value("lion,128,") < 4.0, "{csv}");

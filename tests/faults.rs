@@ -1,4 +1,4 @@
-//! Faults of the device: what is said, what was running, and that a wrong one is refused.
+//! Faults of the device: the error says what was running, and a device that computes wrongly is refused.
 
 use std::{collections::BTreeMap, fs, process::Command, sync::Arc};
 
@@ -55,7 +55,7 @@ fn reports(done: &[Done]) -> Vec<Report> {
     done.iter().filter_map(|d| if let Done::Updated(report) = d { Some(*report) } else { None }).collect()
 }
 
-/// A device that goes away in the middle of a run: an error with the kernel and the size of what was under way.
+/// If the device is lost in the middle of a run, the error has the kernel and the size of the work under way.
 #[test]
 fn a_lost_device_is_an_error_that_says_what_was_running() {
     if support::gpu().is_none() {
@@ -82,7 +82,7 @@ fn a_lost_device_is_an_error_that_says_what_was_running() {
     assert!(block_on(Runtime::new(&gpu, &[], true)).is_err(), "nothing can be made on a device that is gone");
 }
 
-/// What wgpu finds wrong becomes an error that names it and says that it is not the user's fault.
+/// wgpu's validation errors become errors that name the fault and say that it is not the user's.
 #[test]
 fn a_validation_error_is_not_the_users() {
     if support::gpu().is_none() {
@@ -99,13 +99,13 @@ fn a_validation_error_is_not_the_users() {
     }
 }
 
-/// More memory than there is: an error that says what fits, before anything runs.
+/// If a batch needs more memory than there is, an error names the batch that fits, before anything runs.
 #[test]
 fn too_large_a_batch_is_refused_with_the_one_that_fits() {
     let Some(gpu) = support::gpu() else { return };
     let limits = gpu.device.limits();
     let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
-    // The largest activation is 32 x 32 pixels of `width` channels, four bytes each.
+    // The largest activation has 32 x 32 pixels of `width` channels, four bytes each.
     let images = |width: u64| limit / (32 * 32 * width * 4) + 1;
     let width = [32, 64, 128, 256].into_iter().find(|width| images(*width) <= u64::from(LARGEST_BATCH));
     let Some(width) = width else {
@@ -127,7 +127,7 @@ fn too_large_a_batch_is_refused_with_the_one_that_fits() {
     assert!(text.contains(&format!("a batch of {n} does not fit")) && text.contains("'batch_size' "), "{text}");
 }
 
-/// However finely a batch is cut into submissions, its bits are the same; whole unless it would take too long.
+/// However finely a batch is cut into submissions, its bits are the same; it is whole unless it would take too long.
 #[test]
 fn cutting_a_batch_changes_no_bit() {
     let Some(gpu) = support::gpu() else { return };
@@ -156,7 +156,7 @@ fn cutting_a_batch_changes_no_bit() {
     assert_eq!(default[3], 1, "{default:?}: the usual batch is one submission");
 }
 
-/// The first kernel and layer that is not finite, in each half of a network, and none in a sound one.
+/// The first kernel and layer with a non-finite output is found in each half of a network, and none in a sound one.
 #[test]
 fn what_is_not_finite_first_is_named() {
     let Some(gpu) = support::gpu() else { return };
@@ -174,7 +174,7 @@ fn what_is_not_finite_first_is_named() {
     let found = found.expect("a NaN is not finite");
     assert_eq!((skipped, found.label.as_str(), found.batch), (1, "layer2.0.conv1", 1), "{found}");
     assert!(found.kernel.starts_with("conv2d/forward") && found.to_string().contains("1 of "), "{found}");
-    // A filter of one huge weight overflows where it is summed or squared, not before.
+    // A filter with one huge weight overflows where its products are summed or squared, not before.
     let (skipped, found) = run("layer3.1.conv2.weight", 0, 3e38);
     let found = found.expect("a sum beyond f32 is not finite");
     assert!(skipped == 1 && found.label.starts_with("layer3.1"), "{found}");
@@ -185,7 +185,8 @@ fn what_is_not_finite_first_is_named() {
     assert_eq!((skipped, found), (0, None), "a sound network has no such kernel");
 }
 
-/// A rate that blows up, with `debug_nan`: the run ends at the first such update and says where.
+/// A learning rate that is too large, with `debug_nan`: the run ends at the first non-finite update and says where it
+/// began.
 #[test]
 fn a_run_that_diverges_names_its_kernel() {
     let Some(gpu) = support::gpu() else { return };
@@ -212,13 +213,13 @@ fn debug_nan_from_the_command_line() {
     let train = ["train", "--data", ".", "--width", "4", "--batch-size", "16", "--epochs", "40", "--optimizer", "sgd"];
     let said = folder.refused(1, &[&train[..], &["--set", "lr=1e30", "--debug-nan", "--out", "run"]].concat());
     assert!(said.contains("is not finite: the first output that is not finite is that of "), "{said}");
-    // In a sound run it changes nothing.
+    // In a sound run `--debug-nan` changes nothing.
     let two = ["--max-steps", "3", "--set", "lr=0.01"];
     folder.works(&[&train[..], &two, &["--debug-nan", "--out", "a"]].concat());
     folder.works(&[&train[..], &two, &["--selftest", "off", "--out", "b"]].concat());
     let weights = |run: &str| fs::read(folder.0.join(run).join("model.safetensors")).unwrap();
     assert!(weights("a") == weights("b"), "--debug-nan changes the run");
-    // A weight that no file should hold is refused by its name.
+    // A weight that is not finite is refused by the name of its tensor.
     let mut bytes = weights("a");
     let table = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let names: serde_json::Value = serde_json::from_slice(&bytes[8..][..table]).unwrap();
@@ -227,7 +228,7 @@ fn debug_nan_from_the_command_line() {
     folder.write("nan.safetensors", &bytes);
     let said = folder.refused(1, &["train", "--data", ".", "--init", "nan.safetensors", "--out", "c"]);
     assert!(said.contains("finite values in `layer1.0.conv1.weight`, found NaN"), "{said}");
-    // A finite one that overflows is found where it does.
+    // A finite weight that overflows is found where it does.
     bytes[at..][..4].copy_from_slice(&3.0e38_f32.to_le_bytes());
     folder.write("huge.safetensors", &bytes);
     let init = ["train", "--data", ".", "--init", "huge.safetensors", "--debug-nan", "--max-steps", "3", "--out", "d"];
@@ -235,8 +236,8 @@ fn debug_nan_from_the_command_line() {
     assert!(said.contains("update 1 is not finite") && said.contains(" of layer1.0."), "{said}");
 }
 
-/// A device that runs one kernel wrongly is refused with the kernel's name: one pipeline exchanged for that of another constant
-/// over the same buffers, as a driver would miscompile it.
+/// A device that runs one kernel wrongly is refused with the kernel's name. One pipeline is replaced by that of another
+/// constant over the same buffers, as if a driver miscompiled it.
 #[test]
 fn a_device_with_a_wrong_kernel_is_refused() {
     if support::gpu().is_none() {
@@ -250,7 +251,7 @@ fn a_device_with_a_wrong_kernel_is_refused() {
     let cases = table().into_iter().filter(|entry| entry.short).map(|entry| entry.case.recording(&sound.target));
     let mut wrong = BTreeMap::new();
     for call in cases.chain([update]).flat_map(|recording| recording.calls) {
-        // What is on goes off; the other way round a case may lie where both forms agree.
+        // Constants that are on are turned off; the other way round, a case may be one where both forms agree.
         let on = |(name, value): &(std::borrow::Cow<'_, str>, Const)| {
             ["RELU", "ACCUMULATE", "USE_LOOKAHEAD"].contains(&&**name) && *value == Const::Bool(true)
         };
@@ -272,7 +273,7 @@ fn refuses(right: &Spec, wrong: &Spec, optimizer: &str) {
     assert!(text.contains(&*right.path) && text.contains("velograd selftest"), "{right}: {text}");
 }
 
-/// Two runs on one device at the same time end with the bits of one alone.
+/// Two runs on one device at the same time give the same bits as one alone.
 #[test]
 fn two_runs_at_once_do_not_meet() {
     if support::gpu().is_none() {

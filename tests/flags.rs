@@ -1,4 +1,5 @@
-//! Where flags come from: the command line, recipes, presets, the run that is continued; and what is said of what is wrong.
+//! Where flags come from (the command line, recipes, presets, the run that is continued), and the errors for wrong
+//! ones.
 
 use std::{fs, process::Command};
 
@@ -9,13 +10,13 @@ use crate::{
     support::gpu,
 };
 
-/// A recipe of this text, refused by `velograd train`.
+/// The error of `velograd train` for a recipe of this text.
 fn refused_recipe(folder: &Folder, text: &str) -> String {
     folder.write("r.toml", text.as_bytes());
     folder.refused(2, &["train", "--config", "r.toml", "--data", "nowhere"])
 }
 
-/// File, line and key of whatever is wrong with a recipe.
+/// Errors in a recipe name file, line and key.
 #[test]
 fn a_recipe_is_refused_by_its_line() {
     let folder = Folder::new("toml");
@@ -41,7 +42,7 @@ fn a_recipe_is_refused_by_its_line() {
     refused("no-decay = [\"norms\"]\n", &["r.toml, line 1: `no-decay`", "did you mean `norm`"]);
     refused("checkpoint-every = \"hourly\"\n", &["r.toml, line 1", "10min"]);
     refused("batch-size = 8\nbatch_size = 8\n", &["r.toml, line 2: `batch_size` is `batch-size` once more"]);
-    // Values that only the library knows to be wrong: at their line as well.
+    // Values that only the library finds wrong are reported with their line too.
     refused("epochs = 1\nbatch_size = 0\n", &["r.toml, line 2: `batch-size` is 0", "at least 1"]);
     refused("width = 5000\n", &["r.toml, line 1: `width` is 5000", "1024"]);
     refused("dropout = 1.5\n", &["r.toml, line 1: `dropout` is 1.5", "below 1"]);
@@ -55,7 +56,7 @@ fn a_recipe_is_refused_by_its_line() {
     folder.write("c.toml", b"optimizers = 'adam,sgd'\n[set.adam]\nlr = 1\n[set.sgd]\nmomentun = 0.9\n");
     let said = folder.refused(2, &["compare", "--config", "c.toml", "--data", "nowhere", "--out", "c"]);
     says(&said, &["c.toml, line 5: ", "did you mean `momentum`"]);
-    // A flag of another command, and a recipe of one.
+    // A flag of another command, and a recipe of another command.
     refused("seeds = 3\n", &["`seeds` is no flag of `velograd train`", "`velograd compare`"]);
     let said = refused_recipe(&folder, "command = \"compare\"\nseeds = 3\n");
     says(
@@ -72,7 +73,7 @@ fn a_recipe_is_refused_by_its_line() {
     assert!(!folder.0.join("s").exists());
 }
 
-/// What is cheap to refuse does not wait for the images, which are not there at all.
+/// What can be checked cheaply is reported before the images are read, which do not even exist here.
 #[test]
 fn what_is_wrong_is_said_before_the_images_are_read() {
     let folder = Folder::new("cheap");
@@ -95,7 +96,7 @@ fn what_is_wrong_is_said_before_the_images_are_read() {
     says(&refused(&["sweep", "--lr", "fast", "--out", "c"]), &["no list of rates"]);
     says(&refused(&["ablate", "--width", "0", "--out", "c"]), &["--width is 0"]);
     assert!(!folder.0.join("c").exists());
-    // An experiment that was begun with other flags: all of them are named.
+    // If an experiment was started with other flags, all of them are named.
     let begun = "{\"version\": \"0.1.0\", \"crc32\": \"0\", \"recipe\": {\"width\": 8, \"epochs\": 3, \"schedule\": \"cosine\"}}";
     let begun = begun.replace("0.1.0", env!("CARGO_PKG_VERSION"));
     folder.write("begun/experiment.json", begun.as_bytes());
@@ -109,7 +110,7 @@ fn what_is_wrong_is_said_before_the_images_are_read() {
     }
 }
 
-/// `--lr` and its like are settings of the optimizer, and refused where it has none of that name.
+/// `--lr` and the other short forms are settings of the optimizer, and refused if it has none of that name.
 #[test]
 fn short_forms_are_settings() {
     let folder = Folder::new("short");
@@ -123,7 +124,7 @@ fn short_forms_are_settings() {
         return;
     }
     folder.write("set/data_batch_1.bin", &records(20));
-    // The command line over the recipe, setting by setting.
+    // The command line overrides the recipe, setting by setting.
     folder.write("r.toml", b"data = 'set'\noptimizer = 'SGD'\nwidth = 4\nmax-steps = 1\nlr = 0.1\nmomentum = 0.5\n");
     let run = |arguments: &[&str], out: &str| -> Value {
         folder.works(&[&["train", "--config", "r.toml", "--quick", "-o", out], arguments].concat());
@@ -133,14 +134,14 @@ fn short_forms_are_settings() {
     assert_eq!((&kept["settings"]["lr"], &kept["settings"]["momentum"]), (&0.25.into(), &0.5.into()));
     assert_eq!(kept["recipe"]["set"], serde_json::json!({ "lr": 0.25, "momentum": 0.5, "weight_decay": 1e-4 }));
     assert!(kept["recipe"].get("lr").is_none());
-    // Another optimizer: the settings were not its own.
+    // With another optimizer the recipe's settings are left out, since they were not its own.
     let output = folder.velograd(&["train", "--config", "r.toml", "--quick", "-o", "b", "--optimizer", "adam"]);
     says(&String::from_utf8_lossy(&output.stderr), &["the settings of sgd are left out"]);
     let text = fs::read_to_string(folder.0.join("b/run.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["recipe"]["set"], serde_json::json!({}));
 }
 
-/// The commands that look at a network name the line of a recipe as `train` does.
+/// The commands that examine a network name the line of a recipe as `train` does.
 #[test]
 fn a_recipe_of_a_network_is_refused_by_its_line() {
     let folder = Folder::new("toml-plan");
@@ -153,7 +154,7 @@ fn a_recipe_of_a_network_is_refused_by_its_line() {
     refused("optimizer = \"adam\"\n[set]\nbeta3 = 1\n", &["r.toml, line 3", "no setting `beta3`"]);
 }
 
-/// The command line over a recipe over a preset over the defaults, and `-v` says which it was.
+/// The command line overrides a recipe, which overrides a preset, which overrides the defaults; `-v` says which it was.
 #[test]
 fn the_nearest_layer_counts() {
     if gpu().is_none() {
@@ -182,13 +183,14 @@ fn the_nearest_layer_counts() {
         let found = explained.lines().any(|line| line.split_whitespace().eq(words.iter().copied()));
         assert!(found, "`{line}` is not in:\n{explained}");
     }
-    // `--quick` is a preset: on the command line it counts more than the recipe's, and the recipe's own values more than it.
+    // `--quick` is a preset: on the command line it overrides the recipe's preset, and the recipe's own values override
+    // it.
     folder.works(&["train", "--config", "r.toml", "--quick", "-o", "quick"]);
     let run: Value = serde_json::from_str(&fs::read_to_string(folder.0.join("quick/run.json")).unwrap()).unwrap();
     assert_eq!((&run["recipe"]["preset"], &run["accumulate"], &run["width"]), (&"quick".into(), &1.into(), &4.into()));
     says(&folder.refused(2, &["train", "--quick", "--preset", "paper"]), &["cannot be used with"]);
 
-    // Results and errors alone.
+    // With `-q` only results and errors are printed.
     let said = folder.works(&["train", "--config", "r.toml", "-q", "-o", "quiet"]);
     assert_eq!(said.lines().filter(|line| !line.is_empty()).count(), 3, "{said}");
     says(&said, &["training loss", "weights: quiet/model.safetensors"]);
@@ -197,7 +199,7 @@ fn the_nearest_layer_counts() {
     assert!(output.stdout.is_empty());
 }
 
-/// A run keeps a file that makes it again, whatever lies in `data` by then, and from any folder.
+/// A run keeps a file that repeats it, from any folder and whatever `data` holds by then.
 #[test]
 fn config_toml_makes_the_run_again() {
     if gpu().is_none() {
@@ -215,7 +217,7 @@ fn config_toml_makes_the_run_again() {
             .unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     };
-    // The set was found, not named.
+    // The set was found in `data`, not named.
     run("here", &["train", "--config", "w.toml", "--out", "run"]);
     let text = fs::read_to_string(folder.0.join("here/run/config.toml")).unwrap();
     let data = folder.0.canonicalize().unwrap().join("here/data");
@@ -224,7 +226,7 @@ fn config_toml_makes_the_run_again() {
     let named = fs::canonicalize(table["data"].as_str().unwrap()).unwrap();
     assert!(named.starts_with(&data), "{text}");
     says(&text, &["# velograd train --config run/config.toml", "command = \"train\"", "[set]\nlr = 0.01"]);
-    // Elsewhere, with other images in `data`, the same.
+    // From another folder, with other images in `data`, the result is the same.
     folder.write("there/data/data_batch_1.bin", &records(10));
     run("there", &["train", "--config", "../here/run/config.toml", "--out", "run"]);
     let left = |run: &str| {
@@ -237,7 +239,7 @@ fn config_toml_makes_the_run_again() {
         fs::read_to_string(folder.0.join("there/run/config.toml")).unwrap().replace("run/", "")
     );
 
-    // Drawn images by their seed, those held out too; a seed that TOML's numbers do not reach.
+    // Drawn images, and those held out, are repeated by their seed; this seed exceeds TOML's integers.
     let seed = u64::MAX.to_string();
     let drawn =
         ["train", "--dataset", "Shapes10", "--width", "2", "-b", "16", "--max-steps", "2", "--val-split", "9970"];
@@ -245,7 +247,7 @@ fn config_toml_makes_the_run_again() {
     run("there", &["train", "--config", "drawn/config.toml", "--out", "drawn-again"]);
     assert!(left("there/drawn") == left("there/drawn-again"), "config.toml draws other images");
 
-    // An experiment, and a run of one.
+    // The same for an experiment, and for one of its runs.
     let compare = ["compare", "--data", "data", "--width", "2", "-b", "5", "-e", "1", "--seeds", "2"];
     run("there", &[&compare[..], &["--optimizers", "SGD", "--set", "Sgd:momentum=0.5", "--out", "cmp"]].concat());
     run("there", &["compare", "--config", "cmp/config.toml", "--out", "cmp-again"]);
@@ -265,7 +267,7 @@ fn config_toml_makes_the_run_again() {
     );
 }
 
-/// A recipe may write settings as a table of tables, and what it has of one optimizer goes when others are named.
+/// A recipe may write settings as a table of tables. Those of one optimizer are left out when others are named.
 #[test]
 fn settings_of_several_optimizers() {
     if gpu().is_none() {
@@ -281,7 +283,7 @@ fn settings_of_several_optimizers() {
     says(&said, &["--set lion:lr=1: `lion` is not compared", "adam, sgd"]);
 }
 
-/// `-h` is short, `--help` is whole; both are under headings, and what they say of defaults is so.
+/// `-h` is short, `--help` is complete; both have headings, and the defaults that they state are true.
 #[test]
 fn help_is_under_headings() {
     let folder = Folder::new("help");
@@ -310,7 +312,7 @@ fn help_is_under_headings() {
     for flag in ["-b, --batch-size", "-e, --epochs", "-o, --out", "-q, --quiet", "-v, --verbose"] {
         says(&short, &[flag]);
     }
-    // What is said of a default is what holds.
+    // The stated defaults are those that hold.
     folder.write("none.toml", b"");
     if gpu().is_some() {
         folder.write("data_batch_1.bin", &records(4));
@@ -348,7 +350,7 @@ fn help_is_under_headings() {
     }
 }
 
-/// One rule by its name, in any case; an unknown one with the nearest.
+/// A rule is found by its name in any case; for an unknown one the nearest name is suggested.
 #[test]
 fn a_rule_by_its_name() {
     let folder = Folder::new("rules");
@@ -359,7 +361,7 @@ fn a_rule_by_its_name() {
     says(&folder.refused(2, &["optimizers", "adamm"]), &["did you mean `adam`"]);
 }
 
-/// Network, batch and optimizer of a recipe serve for looking at them.
+/// The network, batch and optimizer of a recipe can be used to examine them.
 #[test]
 fn a_recipe_serves_to_plan() {
     if gpu().is_none() {
@@ -378,7 +380,7 @@ fn a_recipe_serves_to_plan() {
     says(&folder.refused(2, &["plan", "--config", "r.toml"]), &["r.toml, line 1", "did you mean `width`"]);
 }
 
-/// Variables of the environment that mean nothing are named; the adapter's name is honoured, and a flag counts more.
+/// Environment variables with meaningless values are named. The adapter's name is used, and a flag overrides it.
 #[test]
 fn the_environment_is_checked() {
     let folder = Folder::new("environment");
@@ -415,12 +417,13 @@ fn the_environment_is_checked() {
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = with("WGPU_ADAPTER_NAME", "0", &plan);
     assert_eq!(code, Some(0), "{said}");
-    // What takes longer than two seconds may be said.
+    // A stage that takes longer than two seconds may be printed.
     let lines: Vec<&str> = said.lines().filter(|line| *line != "opening the device").collect();
     assert!(lines.is_empty(), "nothing is said of XDG_RUNTIME_DIR either: {said}");
 }
 
-/// Adapters of one name are told apart, and forms of kernels are called that.
+/// Adapters of the same name are listed so that they can be told apart, and the line about kernels is called
+/// `kernel forms`.
 #[test]
 fn devices_are_told_apart() {
     if gpu().is_none() {

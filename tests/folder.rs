@@ -1,4 +1,4 @@
-//! The program in a folder of its own, and files for it.
+//! Runs the program in a temporary folder, and makes files for it.
 
 use std::{
     fs,
@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// A folder of its own for a test, removed at the end.
+/// A temporary folder for one test, removed at the end.
 pub struct Folder(pub PathBuf);
 
 impl Folder {
@@ -33,7 +33,7 @@ impl Folder {
             .unwrap()
     }
 
-    /// Runs, expects an error with this exit code, and returns what it said.
+    /// Runs the program, expects an error with this exit code, and returns its output.
     pub fn refused(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.velograd(arguments);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -56,12 +56,12 @@ impl Drop for Folder {
     }
 }
 
-/// `count` records of CIFAR-10's format, every class in turn, the image a shade of its class.
+/// `count` records in CIFAR-10's format, with every class in turn; each image is a shade of its class.
 pub fn records(count: usize) -> Vec<u8> {
     (0..count).flat_map(|i| [vec![(i % 10) as u8], vec![(i % 10 * 25) as u8; 3072]].concat()).collect()
 }
 
-/// Every part is in the text.
+/// Asserts that the text contains every part.
 pub fn says(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "`{part}` is not in:\n{text}");

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 
-/// The golden file of that name: in the folder VELOGRAD_GOLDEN, else in `../shared/golden` beside the checkout. Where
-/// it is missing a line says so and the test returns.
+/// The path of the golden file of that name: in the folder VELOGRAD_GOLDEN, else in `../shared/golden` beside the
+/// checkout. If it is missing, a line says so and `None` is returned.
 pub fn golden(name: &str) -> Option<PathBuf> {
     let folder = match std::env::var_os("VELOGRAD_GOLDEN") {
         Some(folder) => PathBuf::from(folder),
@@ -20,7 +20,7 @@ pub fn golden(name: &str) -> Option<PathBuf> {
     None
 }
 
-/// A safetensors file, every tensor widened to f64.
+/// A safetensors file with every tensor widened to f64.
 pub struct Golden {
     tensors: BTreeMap<String, (Vec<usize>, Vec<f64>)>,
     /// The file's free-form metadata.
@@ -63,7 +63,7 @@ impl Golden {
     }
 }
 
-/// Reads the golden file of that name, or says that it is skipped.
+/// Reads the golden file of that name, or prints that the test is skipped.
 pub fn open(name: &str) -> Option<Golden> {
     let bytes = std::fs::read(golden(name)?).unwrap_or_else(|fault| panic!("{name}: {fault}"));
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap_or_else(|fault| panic!("{name}: {fault}"));
@@ -91,8 +91,8 @@ fn widen(dtype: Dtype, data: &[u8]) -> Option<Vec<f64>> {
     }
 }
 
-/// Settings of an optimizer that the golden traces leave out, because they were the default of the code that made them. Muon's are of the
-/// commit before its scale for filters was changed.
+/// Settings of an optimizer that the golden traces leave out, because they were the defaults of the code that made
+/// them. For Muon that code is the commit before the scale of filters was changed.
 pub fn defaults(optimizer: &str) -> Option<(String, String)> {
     (optimizer == "muon").then(|| ("scale".to_owned(), "keller".to_owned()))
 }

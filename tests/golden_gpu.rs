@@ -1,4 +1,4 @@
-//! Kernels and the whole network against the golden files, with the bounds that come with those.
+//! Kernels and the whole network against the golden files, within the bounds that come with those.
 
 use pollster::block_on;
 use velograd::models::{Config, Stem, resnet::resnet18};
@@ -20,7 +20,7 @@ use velograd::{
 use crate::golden_files::{Golden, open};
 use crate::support;
 
-/// Runs a case with every target on the file's inputs, and compares all its outputs that the file has under `prefix`.
+/// Runs a case on every target with the file's inputs, and compares all its outputs that the file has under `prefix`.
 fn compare(gpu: &Gpu, golden: &Golden, prefix: &str, case: &dyn Case, outputs: &[&'static str]) {
     let inputs = ["x", "other", "weight", "bias", "gamma", "beta", "grad_out", "logits", "target"];
     let stored = |name: &str| Some(format!("{prefix}/{name}")).filter(|key| golden.names().any(|name| name == key));
@@ -34,7 +34,7 @@ fn compare(gpu: &Gpu, golden: &Golden, prefix: &str, case: &dyn Case, outputs: &
     }
 }
 
-/// Within 1e-4 + 1e-4 |ref|, both times `scale`.
+/// Asserts agreement within 1e-4 + 1e-4 |ref|, times `scale`.
 fn agree(prefix: &str, outcome: &Outcome, port: &'static str, value: &[f64], scale: f64) {
     let bound = value.iter().map(|value| scale * (1e-4 + 1e-4 * value.abs())).collect();
     let expected = Expected { port, value: value.to_vec(), bound, exempt: 0.0 };
@@ -51,7 +51,7 @@ fn setting(case: &str, key: &str) -> f64 {
     value.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{case} names no {key}"))
 }
 
-/// The case prefixes that start so.
+/// The prefixes of cases that begin with `start`.
 fn prefixes<'a>(golden: &'a Golden, start: &str, count: usize) -> Vec<&'a str> {
     let all = golden.names().filter_map(|name| name.strip_suffix("/grad_out"));
     let found: Vec<_> = all.filter(|case| case.starts_with(start)).collect();
@@ -59,7 +59,7 @@ fn prefixes<'a>(golden: &'a Golden, start: &str, count: usize) -> Vec<&'a str> {
     found
 }
 
-/// `[n, c, h, w]` or `[n, c]` of a tensor as the tape's `[n, h, w, c]`.
+/// The shape `[n, c, h, w]` or `[n, c]` of a tensor as the tape's `[n, h, w, c]`.
 fn shape(golden: &Golden, name: &str) -> [u32; 4] {
     match golden.shape(name) {
         &[n, c, h, w] => [n, h, w, c].map(|d| d as u32),
@@ -96,7 +96,7 @@ fn batch_normalizations() {
             data.insert(name, get(&format!("{prefix}/{name}")));
         }
         for (target, training) in targets(gpu).iter().flat_map(|target| [(target, true), (target, false)]) {
-            let mean_range = [0.0, 1.0]; // of the inputs that are not used
+            let mean_range = [0.0, 1.0]; // for the inputs that are not used
             let case = BatchNormCase {
                 input,
                 training,
@@ -154,12 +154,12 @@ fn cross_entropy() {
         let get = |name: &str| golden.values(&format!("{prefix}/{name}")).to_vec();
         let data = Data::from([("logits", get("logits")), ("target", get("target"))]);
         let outcome = block_on(execute(gpu, &gpu.target, &case, &data)).expect("the device runs the case");
-        // The report holds the sum over the images, the file the mean.
+        // The report holds the sum over the images, the file their mean.
         agree(prefix, &outcome, "loss", &[get("out")[0] * f64::from(n)], f64::from(n));
     }
 }
 
-/// At least 99.9 % of the bytes are those of torchvision.
+/// At least 99.9 % of the bytes are equal to torchvision's.
 #[test]
 fn augmentation() {
     let (Some(gpu), Some(golden)) = (support::gpu(), open("augment.safetensors")) else { return };
@@ -204,7 +204,8 @@ fn arena(golden: &Golden, floats: u32, segments: &[Segment]) -> Vec<f32> {
     arena
 }
 
-/// Logits and loss within 1e-4, gradients within 1e-5 of the tensor's largest element and 1e-3 of their own.
+/// Logits and loss agree within 1e-4, gradients within 1e-5 of the tensor's largest element and 1e-3 of their own
+/// value.
 fn first_step(file: &str, stem: Stem) {
     let (Some(gpu), Some(golden)) = (support::gpu(), open(file)) else { return };
     for target in targets(gpu) {

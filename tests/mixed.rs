@@ -1,4 +1,4 @@
-//! Mixed precision: what it changes is rounding and memory, and the scale finds itself.
+//! Mixed precision changes only rounding and memory, and the loss scale adjusts itself.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ const BATCH: u32 = 64;
 
 const PLACE: Place = Place { first: true, last: true, images: BATCH, epoch: 1, lr: 0.0015 };
 
-/// The device, if its shaders have f16.
+/// The device, if its shaders support f16.
 fn gpu() -> Option<&'static Gpu> {
     support::gpu().filter(|gpu| {
         if !gpu.features.f16 {
@@ -67,7 +67,7 @@ fn batch() -> Batch {
     Loader::new(shapes(size, 0), Split::Train, order(size, None), size).unwrap().next().unwrap().unwrap()
 }
 
-/// One update, waited for.
+/// Makes one update and waits for it.
 fn update(network: &mut Network, batch: &Batch) -> Report {
     crate::support::train(network, batch, PLACE).unwrap();
     match block_on(network.drain()).unwrap()[..] {
@@ -91,7 +91,8 @@ fn shapes(train: usize, test: usize) -> Arc<dyn Dataset> {
     Arc::new(Shapes10::new(1, Sizes { train, test }).unwrap())
 }
 
-/// A scale far too large: every update is skipped and leaves no trace but a halved scale, until one is not.
+/// With a scale that is far too large, every update is skipped and changes nothing but the scale, which is halved,
+/// until one is not skipped.
 #[test]
 fn an_overflow_is_skipped_and_halves_the_scale() {
     let Some(gpu) = gpu() else { return };
@@ -116,16 +117,16 @@ fn an_overflow_is_skipped_and_halves_the_scale() {
     };
     assert!((2..30).contains(&skips), "{skips} updates were skipped from a scale of 2^30");
     assert!(report.grad_norm.is_finite() && report.skipped as i32 == skips);
-    // All but the slow weights, which move with every fifth update.
+    // All but the slow weights have moved; those move with every fifth update.
     assert!((0..5).all(|i| floats(&network, names[i]) != before[i]), "the update that was not skipped moved nothing");
     assert!(floats(&network, "state.scalars")[0] > before[4][0]);
     assert_eq!(network.updates().skipped as i32, skips);
 }
 
-/// What the optimizer sees is the gradient itself: the scale changes nothing of it but what is lost below f16's smallest number,
-/// and it is as far from f32's as rounding must take it. A rounding moves some ReLUs across their kink, so that the gradient
-/// of a deep network moves by the root of what moved it; how far, f32 itself tells, with its weights rounded to f16 instead:
-/// one rounding per convolution, where mixed precision stores two results.
+/// The optimizer sees the gradient itself: the scale changes nothing but what is lost below f16's smallest number, and
+/// the gradient differs from f32's as much as rounding must make it. Rounding moves some ReLUs across their kink, so
+/// the gradient of a deep network changes by the root of the rounding. How much that is, f32 itself shows, with its
+/// weights rounded to f16: one rounding per convolution, where mixed precision stores two results.
 #[test]
 fn the_gradient_is_that_of_f32() {
     let Some(gpu) = gpu() else { return };
@@ -158,7 +159,7 @@ fn the_gradient_is_that_of_f32() {
     assert!(off <= 4.0 * rounded, "mixed {off}, f32 with rounded weights {rounded}");
 }
 
-/// A first scale that takes more than twenty skips is no divergence; a loss that is not finite is, as in f32.
+/// A first scale that takes more than twenty skips is no divergence; a loss that is not finite is one, as in f32.
 #[test]
 fn the_search_for_the_scale_is_no_divergence() {
     let Some(gpu) = gpu() else { return };
@@ -197,7 +198,7 @@ fn a_run_repeats_itself_to_the_bit() {
     assert!(run() == run(), "two runs of one seed differ");
 }
 
-/// The training images once more as test images.
+/// The training images, which are the test images too.
 struct Memorized(Arc<dyn Dataset>);
 
 impl Dataset for Memorized {
@@ -218,7 +219,8 @@ impl Dataset for Memorized {
     }
 }
 
-/// Width 16 ends within a percentage point of f32, on images that it has seen: those it can have learnt in seconds.
+/// A network of width 16 ends within a percentage point of f32, on images that it has seen, since it learns those in
+/// seconds.
 #[test]
 fn a_small_network_ends_as_accurate_as_in_f32() {
     let Some(gpu) = gpu() else { return };
@@ -239,7 +241,7 @@ fn a_small_network_ends_as_accurate_as_in_f32() {
     assert!(wide > 95.0 && (wide - mixed).abs() <= 1.0, "f32 {wide} %, mixed {mixed} %");
 }
 
-/// Activations take half the memory, and nothing else takes more than the sixteen bytes of the scale.
+/// Activations take half the memory, and nothing else takes more except the sixteen bytes of the scale.
 #[test]
 fn activations_take_half_the_memory() {
     let record = |precision| -> Recording {
@@ -258,7 +260,7 @@ fn activations_take_half_the_memory() {
     assert!((0.45..0.55).contains(&share), "activations take {share} of f32's memory");
 }
 
-/// A device without f16 is told so, with what to do.
+/// On a device without f16, the error says so, and what to do.
 #[test]
 fn without_f16_mixed_precision_is_refused() {
     if support::gpu().is_none() {
@@ -280,8 +282,8 @@ fn without_f16_mixed_precision_is_refused() {
     assert!(error.contains(&gpu.info.name) && error.contains("f16") && error.contains("'precision' f32"), "{error}");
 }
 
-/// A core is taken if it is right and faster. Plain arithmetic in place of cooperative matrices is right, and slower than the
-/// core that is made for the device.
+/// A matrix core is used if it is right and faster. Plain arithmetic in place of cooperative matrices is right, but
+/// slower than the core that is made for the device.
 #[test]
 fn a_slower_core_is_not_taken() {
     let Some(gpu) = gpu() else { return };

@@ -1,4 +1,4 @@
-//! Muon's properties; `ops` compares it with its f64 reference, `optimizers` with golden traces.
+//! Muon's properties. `ops` compares it with its f64 reference, `optimizers` with golden traces.
 
 use std::collections::BTreeMap;
 
@@ -24,8 +24,8 @@ fn muon(gpu: &Gpu, set: &[(&str, &str)], dims: &[Vec<usize>], params: &[Vec<f32>
     block_on(Stepper::shaped(gpu, &gpu.target, optimizer, dims, params)).unwrap()
 }
 
-/// Singular values of a matrix with no more rows than columns: roots of the eigenvalues of its Gram matrix, by Jacobi's
-/// rotations.
+/// Singular values of a matrix with no more rows than columns: the roots of the eigenvalues of its Gram matrix, by
+/// Jacobi rotations.
 fn singular_values(x: &[f64], rows: usize) -> Vec<f64> {
     let cols = x.len() / rows;
     let dot = |i: usize, j: usize| (0..cols).map(|k| x[i * cols + k] * x[j * cols + k]).sum::<f64>();
@@ -49,7 +49,7 @@ fn singular_values(x: &[f64], rows: usize) -> Vec<f64> {
 }
 
 /// The first step is lr times a matrix whose singular values Newton-Schulz has brought near 1, whatever the gradient's
-/// scale; filters and matrices, wide and tall.
+/// scale; for filters and matrices, wide and tall.
 #[test]
 fn muon_steps_are_nearly_orthogonal() {
     let Some(gpu) = gpu() else { return };
@@ -75,7 +75,8 @@ fn muon_steps_are_nearly_orthogonal() {
     }
 }
 
-/// The factor of the rate is that of the matrix that a filter is, by default, and of its height and width with `scale=keller`.
+/// The factor of a filter's learning rate is by default that of the matrix it is, and with `scale=keller` that of its
+/// height and width.
 #[test]
 fn muon_scales_filters_as_matrices() {
     let Some(gpu) = gpu() else { return };
@@ -89,7 +90,7 @@ fn muon_scales_filters_as_matrices() {
         block_on(stepper.params()).unwrap()
     };
     let (default, keller, none) = (step(&[]), step(&[("scale", "keller")]), step(&[("scale", "none")]));
-    // 72 rows of 18 columns, 8 of 81, 36 of 9: roots of 4, of at least 1, of 4.
+    // Matrices of 72 rows by 18 columns, 8 by 81 and 36 by 9 have the roots of 4, 1 (the least) and 4.
     for (tensor, factors) in [[2.0, 1.0], [1.0, 1.0], [2.0, 2.0]].into_iter().enumerate() {
         for (found, factor) in [(&default, factors[0]), (&keller, factors[1])] {
             for (found, plain) in found[tensor].iter().zip(&none[tensor]) {
@@ -102,7 +103,7 @@ fn muon_scales_filters_as_matrices() {
     }
 }
 
-/// Without a gradient, nothing moves; with airbench's, weights get their norm and no more.
+/// Without a gradient nothing moves; with `variant=airbench`, weights are only rescaled to their norm.
 #[test]
 fn muon_leaves_what_has_no_gradient() {
     let Some(gpu) = gpu() else { return };
@@ -123,7 +124,7 @@ fn muon_leaves_what_has_no_gradient() {
     assert_eq!(block_on(stepper.params()).unwrap(), none);
 }
 
-/// In a network the first layer and the last go by AdamW, as do norms and biases; every matrix of a shape shares a dispatch.
+/// In a network, AdamW updates the first and last layer, norms and biases; all matrices of a shape share a dispatch.
 #[test]
 fn muon_takes_the_hidden_layers() {
     let Some(gpu) = gpu() else { return };
@@ -147,8 +148,8 @@ fn muon_takes_the_hidden_layers() {
     assert_eq!(recording.calls.len(), 2 + 3 + 5 * 3 + 1 + 1);
 }
 
-/// With `aux=sgd` vectors, the first layer's bias and the matrices at the ends each have the rate and decay of their group, as a
-/// run of SGD alone has; what is frozen stays.
+/// With `aux=sgd`, vectors, the first layer's bias and the matrices of the first and last layer each have the learning
+/// rate and decay of their group, as a run of SGD alone has; frozen tensors stay.
 #[test]
 fn muon_moves_each_group_at_its_own_rate() {
     let Some(gpu) = gpu() else { return };
@@ -180,7 +181,7 @@ fn muon_moves_each_group_at_its_own_rate() {
     let (optimizer, _) = optim::build("muon", &owned).unwrap();
     let first = narrow(&inputs.params);
     let mut stepper = block_on(Stepper::over(gpu, &gpu.target, optimizer, layout, &first)).unwrap();
-    // Of each tensor: its rate in update t at a factor of the schedule, and its decay.
+    // For each tensor: its learning rate in update t at a factor of the schedule, and its decay.
     let group = |name: &str, t: usize, factor: f64| match name {
         "whiten.bias" => (0.5 * (1.0 - t as f64 / 4.0).max(0.0), "0.01"),
         "head.weight" => (2.0 * factor, "0.003"),

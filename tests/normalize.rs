@@ -1,4 +1,4 @@
-//! What images are normalized by: asked for, recorded, read back, and said.
+//! The normalization of images: asked for, recorded, read back, and stated.
 
 use std::{fs, process::Output};
 
@@ -40,12 +40,12 @@ fn set(folder: &Folder) {
 
 const TRAIN: &[&str] = &["train", "--data", "set", "--width", "4", "--batch-size", "16", "--epochs", "1"];
 
-/// `velograd train` with these flags beside the usual; it must succeed.
+/// Runs `velograd train` with these flags beside the usual ones; it must succeed.
 fn train(folder: &Folder, flags: &[&str]) -> String {
     folder.works(&[TRAIN, &["--selftest", "off", "--augment", "none", "--set", "lr=0.01"], flags].concat())
 }
 
-/// What was said beside the output, and the output's object.
+/// The remarks of `velograd eval`, and the object that it prints.
 fn eval(folder: &Folder, flags: &[&str]) -> (String, Value) {
     let Output { status, stdout, stderr } = folder.velograd(&[&["eval", "--json"], flags].concat());
     let said = String::from_utf8(stderr).unwrap();
@@ -61,21 +61,22 @@ fn normalize_of(value: &Value) -> Normalize {
     serde_json::from_value(value["normalize"].clone()).unwrap()
 }
 
-/// The same, but for the order in which batches of another size add up.
+/// Asserts that two results agree, up to the order of sums in batches of another size.
 fn close(found: &Value, row: &Value) {
     let (found, expected) = (found["loss"].as_f64().unwrap(), row["val_loss"].as_f64().unwrap());
     assert!((found - expected).abs() < 1e-6 * expected, "{found} {expected}");
 }
 
-/// A file's tensors without what it says of itself.
+/// Copies a file's tensors without its metadata.
 fn stripped(folder: &Folder, from: &str, to: &str) {
     let bytes = fs::read(folder.0.join(from)).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     fs::write(folder.0.join(to), safetensors::serialize(file.tensors(), None).unwrap()).unwrap();
 }
 
-/// Mean and deviation of the training images go into `run.json` and into the files; `eval` takes them from there and gets the
-/// validation of the run, from weights and from the checkpoint. Without them a line says what is assumed.
+/// Mean and deviation of the training images are recorded in `run.json` and in the files. `eval` takes them from there
+/// and gets the run's validation result, from weights and from the checkpoint. Without them a line states what is
+/// assumed.
 #[test]
 fn what_was_used_is_recorded_and_read_back() {
     if gpu().is_none() {
@@ -103,7 +104,7 @@ fn what_was_used_is_recorded_and_read_back() {
         assert_eq!(normalize_of(&found), own);
         assert_eq!(said.lines().filter(|line| line.contains("normal")).count(), 1, "{said}");
     }
-    // What is asked for holds, and what is given up is said.
+    // What is asked for is used, and a line states the weights' own that is not.
     let (said, half) = eval(&folder, &["--weights", "run/model.safetensors", "--data", "set", "--normalize", "half"]);
     says(&said, &["normalized: mean 0.5 0.5 0.5, std 0.5 0.5 0.5 (half)", "the weights' own is mean 0.6"]);
     let far = half["loss"].as_f64().unwrap() - row["val_loss"].as_f64().unwrap();
@@ -124,8 +125,8 @@ fn what_was_used_is_recorded_and_read_back() {
     }
 }
 
-/// Weights bring their normalization along when they are trained on, and the run keeps it when it is resumed and extended; a flag
-/// holds before both. Every run of a comparison has what the comparison was asked for.
+/// Weights bring their normalization along when they are trained further, and the run keeps it when it is resumed and
+/// extended; a flag overrides both. Every run of a comparison has the normalization that the comparison was asked for.
 #[test]
 fn it_goes_with_the_weights() {
     if gpu().is_none() {
@@ -147,7 +148,7 @@ fn it_goes_with_the_weights() {
     stripped(&folder, "first/model.safetensors", "bare.safetensors");
     says(&train(&folder, &["--init", "bare.safetensors", "--out", "fourth"]), &["assumed; --normalize sets it"]);
 
-    // The recipe of a run makes the run again, whatever becomes of the images.
+    // The recipe of a run repeats the run, whatever happens to the images.
     let recipe = fs::read_to_string(folder.0.join("second/config.toml")).unwrap();
     says(&recipe, &["normalize = \"0.485,0.456,0.406/0.229,0.224,0.225\""]);
     let compare =
@@ -162,7 +163,8 @@ fn it_goes_with_the_weights() {
     );
 }
 
-/// airbench's whitened filters are those of images normalized as the run's are; its default is CIFAR-10's numbers.
+/// airbench's whitening filters are computed from images normalized as the run's are; its default is CIFAR-10's
+/// numbers.
 #[test]
 fn whitening_sees_the_same_images() {
     if gpu().is_none() {
@@ -191,7 +193,7 @@ fn whitening_sees_the_same_images() {
     }
 }
 
-/// What cannot be a normalization is refused before anything is opened, and images that give none are named.
+/// An invalid normalization is refused before anything is opened, and images from which none can be computed are named.
 #[test]
 fn what_is_no_normalization() {
     let folder = Folder::new("normalize-wrong");
@@ -220,7 +222,8 @@ fn what_is_no_normalization() {
     says(&said, &["of the training images: the data set has none", "give the numbers"]);
 }
 
-/// The sheet goes through the device with the normalization asked for, and says what the network would see.
+/// The sheet goes through the device with the normalization asked for, and the range of values that a network would see
+/// is printed.
 #[test]
 fn a_preview_says_what_the_network_sees() {
     if gpu().is_none() {
@@ -234,15 +237,15 @@ fn a_preview_says_what_the_network_sees() {
         (said, fs::read(folder.0.join("x.png")).unwrap())
     };
     let (half, usual) = sheet(&[]);
-    // From 0 to 1 they would be from -1 to 1; these are from 0 to 239.
+    // With black and white they would be from -1 to 1; these images are from 0 to 239.
     says(&half, &["normalized by mean 0.5 0.5 0.5, std 0.5 0.5 0.5", "values from -1.000 to 0.875"]);
     let (own, same) = sheet(&["--normalize", "0,0,0/1,1,1"]);
     says(&own, &["values from 0.000 to 0.937"]);
     assert!(usual == same, "the sheet shows the images, whatever they are normalized by");
 }
 
-/// Weights of one data set on the images of another: a loud remark where the classes have other names, an error where there are
-/// others in number. Without a flag the set that the weights were trained on is taken, drawn from the same seed.
+/// Weights of one data set on images of another: a prominent remark if the classes have other names, an error if their
+/// number differs. Without a flag, the set that the weights were trained on is used, drawn from the same seed.
 #[test]
 fn weights_of_another_data_set() {
     if gpu().is_none() {
@@ -270,7 +273,7 @@ fn weights_of_another_data_set() {
     let init = ["--init", "shapes/model.safetensors", "--max-steps", "1"];
     says(&train(&folder, &[&init[..], &["--out", "on"]].concat()), &["ANOTHER DATA SET"]);
 
-    // Seven classes: evaluated they are refused, trained on with a last layer of their own.
+    // Weights for seven classes are refused for evaluation, and can be trained further with a new last layer.
     let model = models::find("resnet18").unwrap();
     let config = Config { stem: Stem::Imagenet, width: 4, classes: 7 };
     let (recipe, target) = (Recipe::default(), Target::portable());

@@ -1,4 +1,4 @@
-//! Every kernel against its f64 value.
+//! Every kernel against its f64 reference.
 
 use std::collections::BTreeSet;
 
@@ -22,14 +22,14 @@ fn every_kernel_is_within_its_bounds() {
     assert!(failed.is_empty(), "\n{}", Table(&failed));
 
     let tested: BTreeSet<&str> = rows.iter().map(|row| row.kernel.as_str()).collect();
-    // Those of bench/ measure what the device can do; nobody uses what they compute.
+    // The kernels in bench/ measure the device's ceilings; their results are not used.
     let no_kernel = |path: &&str| ["shared/", "bench/"].iter().any(|folder| path.starts_with(folder));
     let kernels = SHADERS.iter().map(|(path, _)| *path).filter(|path| !no_kernel(path));
     let missing: Vec<_> = kernels.filter(|path| !tested.contains(path)).collect();
     assert!(missing.is_empty(), "no case compares {missing:?}");
 }
 
-/// Sizes nobody thought of: 60 convolutions drawn at random, up to 9 a side, 40 channels and 40 images.
+/// Unforeseen sizes: 60 random convolutions, with up to 9 a side, 40 channels and 40 images.
 #[test]
 fn random_convolutions_are_within_their_bounds() {
     let Some(gpu) = support::gpu() else { return };
@@ -52,7 +52,7 @@ fn random_convolutions_are_within_their_bounds() {
     }
 }
 
-/// Pipelines are made without run-time checks (see `Gpu::checked`); with them the same results must come.
+/// Pipelines are compiled without run-time checks (see `Gpu::checked`); with checks the results must be the same.
 #[test]
 fn every_kernel_is_within_its_bounds_with_checks() {
     let Some(shared) = support::gpu() else { return };
@@ -63,13 +63,13 @@ fn every_kernel_is_within_its_bounds_with_checks() {
     assert!(failed.is_empty(), "\n{}", Table(&failed));
 }
 
-/// One element twice its bound off, a NaN, and one changed guard word: each makes its row fail, and no other.
+/// An element that is off by twice its bound, a NaN, and a changed guard word each make their row fail, and no other.
 #[test]
 fn a_wrong_result_is_reported() {
     let Some(gpu) = support::gpu() else { return };
     let short: Vec<_> = table().into_iter().filter(|entry| entry.short).collect();
     for (entry, precision) in precisions(gpu).into_iter().flat_map(|p| short.iter().map(move |entry| (entry, p))) {
-        // The least step that the type of the middle element may show.
+        // The smallest step that the type of the middle element can show.
         let (relative, absolute) = if precision == Precision::F32 { (1e-6, 1e-30) } else { (2e-3, 1e-3) };
         let case: &dyn Case = entry.case.as_ref();
         let target = Target::portable().with(precision);
@@ -84,7 +84,7 @@ fn a_wrong_result_is_reported() {
             let off = part.value[middle] + step.max(absolute);
             for wrong in [off, f64::NAN] {
                 if part.exempt > 0.0 || (integer && wrong.is_nan()) {
-                    continue; // a share may differ; a u32 cannot be NaN
+                    continue; // a share of the elements may differ; a u32 cannot be NaN
                 }
                 let mut outcome = run();
                 outcome.disturb(part.port, middle, wrong);
@@ -100,7 +100,7 @@ fn a_wrong_result_is_reported() {
     }
 }
 
-/// A whole wrong block of rotated images is more than the share that may differ.
+/// A whole wrong block of rotated images exceeds the share of pixels that may differ.
 #[test]
 fn a_share_of_wrong_pixels_is_reported() {
     let Some(gpu) = support::gpu() else { return };

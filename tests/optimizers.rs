@@ -12,13 +12,13 @@ use crate::{golden_files, no_gpu::rule_values::Values, support::gpu};
 /// VeloGrad's mechanisms.
 mod mechanisms;
 
-/// Identities, zero gradients, rates of zero, decay.
+/// Identities, zero gradients, learning rates of zero, decay.
 mod properties;
 
 /// The registry: what can be set, and what is refused.
 mod settings;
 
-/// What single rules do, step by step.
+/// The behaviour of single rules, step by step.
 mod steps;
 
 fn pairs(settings: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -29,13 +29,13 @@ fn has(set: &[(&str, &str)], key: &str) -> bool {
     set.iter().any(|(k, _)| *k == key)
 }
 
-/// Largest error over its bound.
+/// The largest ratio of an error to its bound.
 fn worst(found: &[Vec<f32>], expected: &[Vec<f64>]) -> f64 {
     let pairs = found.iter().flatten().zip(expected.iter().flatten());
     pairs.map(|(f, e)| (f64::from(*f) - *e).abs() / optimizer_bound(*e)).fold(0.0, f64::max)
 }
 
-/// The norm that goes into the log, of every optimizer's own reduction.
+/// The logged norm is right, whichever reduction an optimizer uses for it.
 #[test]
 fn the_norm_is_that_of_all_gradients() {
     let Some(gpu) = gpu() else { return };
@@ -49,7 +49,8 @@ fn the_norm_is_that_of_all_gradients() {
     }
 }
 
-/// A gradient or loss that is not finite leaves no trace but a count: what follows is as if it had not been.
+/// A gradient or loss that is not finite changes nothing but a count: the updates after it are as if it had not
+/// occurred.
 #[test]
 fn what_is_not_finite_is_skipped() {
     let Some(gpu) = gpu() else { return };
@@ -63,7 +64,7 @@ fn what_is_not_finite_is_skipped() {
             let mut skipped = 0;
             for (update, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
                 if poison && update == 2 {
-                    stepper.drop_reports(5); // these three and two more
+                    stepper.drop_reports(5); // these three, and two more
                     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                         let mut bad = narrow(grads);
                         bad[1][1029] = value;
@@ -93,7 +94,7 @@ fn what_is_not_finite_is_skipped() {
     }
 }
 
-/// With every mechanism off and no decay, VeloGrad is Adam; written out here, independent of the reference.
+/// With every mechanism off and no decay, VeloGrad is Adam, which is written out here independently of the reference.
 #[test]
 fn velograd_without_its_mechanisms_is_adam() {
     let Some(gpu) = gpu() else { return };
@@ -156,7 +157,7 @@ fn trace(gpu: &Gpu, golden: &golden_files::Golden, name: &str, recipe: &serde_js
         };
         let grads: Vec<_> = (0..count).map(slice).collect();
         block_on(stepper.step(&narrow(&grads), loss as f32)).unwrap();
-        // The small file holds every update, the large one the last alone.
+        // The small file holds every update, the large one only the last.
         let every = golden.values(&format!("{name}/param/0")).len() > params[0].len();
         if every || update + 1 == losses.len() {
             let row = if every { update } else { 0 };
@@ -179,7 +180,7 @@ fn trace(gpu: &Gpu, golden: &golden_files::Golden, name: &str, recipe: &serde_js
     }
 }
 
-/// The rules that the golden files lack, against the code that others use.
+/// The rules that the golden files lack, against other implementations.
 #[test]
 fn values_of_others() {
     let Some(gpu) = gpu() else { return };
@@ -196,7 +197,7 @@ fn values_of_others() {
     }
 }
 
-/// The rate of each update, not that of the settings, is what every rule takes; as the reference takes it.
+/// Every rule uses the learning rate of each update, not that of the settings, as the reference does.
 #[test]
 fn a_scheduled_rate_reaches_every_rule() {
     let Some(gpu) = gpu() else { return };

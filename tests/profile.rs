@@ -14,7 +14,8 @@ use velograd::{
 
 use crate::{folder::Folder, support::gpu};
 
-/// One pass for all dispatches or one for each: the same dispatches in the same order, and a long one is seen to be long.
+/// Timed in one pass or in one pass each, the dispatches are the same and in the same order, and a long one is seen to
+/// be long.
 #[test]
 fn dispatches_are_timed_in_either_way() {
     let Some(gpu) = gpu() else { return };
@@ -45,7 +46,7 @@ fn dispatches_are_timed_in_either_way() {
 fn ceilings_are_rates() {
     let Some(gpu) = gpu() else { return };
     let ceilings = block_on(Ceilings::measure(gpu)).unwrap();
-    // The slowest device that runs this, and more than any there is.
+    // From below the slowest device that runs this to above any that exists.
     assert!((1e8..1e14).contains(&ceilings.bytes_per_second), "{ceilings:?}");
     assert!((1e9..1e16).contains(&ceilings.flop_per_second), "{ceilings:?}");
     assert!((1e-8..1e-2).contains(&ceilings.dispatch_seconds), "{ceilings:?}");
@@ -72,7 +73,7 @@ fn a_profile_names_every_dispatch() {
     let parts: Vec<_> = spans.iter().filter(|e| e["tid"] == 1).map(|e| e["name"].as_str().unwrap()).collect();
     assert_eq!(parts, ["forward", "backward", "optimizer"]);
     assert_eq!(kernels.len(), csv.lines().count() - 1);
-    // One after the other, without gaps.
+    // They follow each other without gaps.
     let number = |e: &serde_json::Value, key: &str| e[key].as_f64().unwrap();
     for pair in kernels.windows(2) {
         let end = number(pair[0], "ts") + number(pair[0], "dur");

@@ -1,4 +1,4 @@
-//! The recipes that come with the program: each runs by the command on its first line.
+//! The recipes that come with the program: the command on the first line of each works.
 
 use std::fs;
 
@@ -25,11 +25,11 @@ fn every_recipe_runs() {
         assert_eq!(command[..2], ["#", "velograd"], "{file} begins with its command");
         assert_eq!(command[3..5], ["--config", &format!("recipes/{file}")], "{file} names itself");
         let mut arguments = vec![command[2], "--config", path.to_str().unwrap()];
-        // Another command says whose recipe it is, before anything else.
+        // Another command first of all refuses the recipe and says whose it is.
         let other = if command[2] == "train" { "compare" } else { "train" };
         let said = folder.refused(2, &[other, "--config", path.to_str().unwrap()]);
         assert!(said.contains(&format!("a recipe of `velograd {}`", command[2])), "{file}: {said}");
-        // The recipe's own settings, on few images and a small network.
+        // The recipe's own settings, with few images and a small network.
         arguments.extend(["--data", "set", "--width", "4", "--batch-size", "16", "--epochs", "1", "--max-steps", "1"]);
         if command[2] == "train" {
             let split: &[&str] = if text.contains("val-split") { &["--val-split", "10"] } else { &[] };
@@ -62,7 +62,7 @@ fn every_recipe_runs() {
     assert!(seen >= 6, "{seen} recipes");
 }
 
-/// What a file says of one optimizer goes when the command line names others.
+/// A recipe's settings for one optimizer are left out if the command line names others.
 #[test]
 fn flags_override_a_recipe() {
     if gpu().is_none() {

@@ -1,4 +1,4 @@
-//! What becomes of an epoch's images that do not fill an update: a smaller update, nothing, or a part of the next epoch's first.
+//! The images of an epoch that do not fill an update: a smaller update, nothing, or a part of the next epoch's first.
 
 use std::{fs, sync::Arc};
 
@@ -27,7 +27,7 @@ const CONFIG: Config = Config { stem: Stem::Imagenet, width: 6, classes: 10 };
 const BATCH: usize = 16;
 const SEED: u64 = 11;
 
-/// 100 images in batches of 16 are seven, the last of 4.
+/// 100 images in batches of 16 make seven batches, the last of 4.
 fn data() -> Arc<dyn Dataset> {
     Arc::new(Shapes10::new(1, Sizes { train: 100, test: 40 }).unwrap())
 }
@@ -54,9 +54,9 @@ fn trained(gpu: &Gpu, options: &Options) -> (Vec<StepRow>, Vec<EpochRow>, Weight
     (rows.steps, rows.epochs, block_on(trainer.network.weights()).unwrap())
 }
 
-/// The loop that each way stands for, written out over a network: no evaluation, no trainer. `carry` is the VeloGrad notebook's:
-/// each batch's mean loss over `accumulate`, a step after every `accumulate`-th batch of an epoch, and a gradient that stays where
-/// it is until a step clears it.
+/// Each way written out as a loop over a network, without evaluation and trainer. `carry` is the VeloGrad notebook's:
+/// each batch's mean loss over `accumulate`, a step after every `accumulate`-th batch of an epoch, and a gradient that
+/// is kept until a step clears it.
 fn by_hand(gpu: &Gpu, options: &Options) -> (Vec<f32>, Vec<f32>) {
     let (optimizer, _) = options.optimizer.build(&options.set).unwrap();
     let lr = optimizer.lr();
@@ -110,14 +110,14 @@ fn by_hand(gpu: &Gpu, options: &Options) -> (Vec<f32>, Vec<f32>) {
     (block_on(network.weights()).unwrap().params, done.into_iter().filter_map(loss).collect())
 }
 
-/// The trainer does what the loops do, to the bit, with evaluations in between that the loops do not have.
+/// The trainer does what the loops do, to the bit, though it evaluates in between.
 #[test]
 fn each_way_is_the_loop_that_it_stands_for() {
     let Some(gpu) = gpu() else { return };
     for (optimizer, accumulate, updates) in [
         ("sgd", 3, [3, 2, 2]),      // 6 batches fill two updates; 4 images are left
         ("velograd", 4, [2, 1, 1]), // three batches are left
-        ("velograd", 1, [7, 6, 7]), // every batch is an update: only the smaller one does not fill it
+        ("velograd", 1, [7, 6, 7]), // every batch is an update; only the smaller one does not fill it
         ("schedulefree", 2, [4, 3, 3]),
         ("adam", 7, [1, 0, 1]), // the smaller batch completes the only update
     ] {
@@ -130,14 +130,14 @@ fn each_way_is_the_loop_that_it_stands_for() {
             assert_eq!(steps.len(), 3 * updates, "{name}");
             assert_eq!(steps.iter().map(|row| row.loss).collect::<Vec<_>>(), losses, "{name}");
             assert!(epochs.len() == 3 && epochs.iter().all(|row| row.val_acc.is_some()), "{name}");
-            // Schedule-Free ends at its average, which is not where it trains.
+            // Schedule-Free ends at its average, which is not the point where it trains.
             assert!(optimizer == "schedulefree" || weights.params == params, "{name}: other weights");
         }
     }
 }
 
-/// What is carried is the gradient of the mean loss over `accumulate`: as much for each image of a small batch as for others of
-/// theirs. The sum over the batches of an update is compared with gradients that were taken one by one.
+/// A carried batch's gradient is that of its mean loss over `accumulate`, so an image of a small batch counts more. The
+/// sum over the batches of an update is compared with gradients that were computed one by one.
 #[test]
 fn a_carried_batch_counts_as_a_whole_one() {
     let Some(gpu) = gpu() else { return };
@@ -174,7 +174,7 @@ fn a_carried_batch_counts_as_a_whole_one() {
         crate::support::train(&mut carried, batch, Place { first: i == 0, last: i == 2, images, epoch: 1, lr: 0.0 })
             .unwrap();
         if i == 0 {
-            // The next epoch comes after an evaluation, which takes the report.
+            // The next epoch comes after an evaluation, which overwrites the report.
             carried.evaluate(&Batch::noise(8), true).unwrap();
             assert!(
                 block_on(carried.drain()).unwrap().len() == 2 && carried.waiting().is_some_and(|sums| sums.images == 4)
@@ -190,7 +190,7 @@ fn a_carried_batch_counts_as_a_whole_one() {
     }
 }
 
-/// Where nothing learns, each way sees the same images: each counts once, in the epoch that saw it, however updates lie.
+/// At a learning rate of 0, each way sees the same images: each counts once, in its own epoch, wherever updates end.
 #[test]
 fn every_image_counts_once_in_its_epoch() {
     let Some(gpu) = gpu() else { return };
@@ -203,14 +203,14 @@ fn every_image_counts_once_in_its_epoch() {
     let (step, carry, drop) = (run(Remainder::Step), run(Remainder::Carry), run(Remainder::Drop));
     assert_eq!((step.1, carry.1, drop.1), (21, 21, 18));
     for (step, carry) in step.0.iter().zip(&carry.0) {
-        // Sums of an update are f32.
+        // The sums over an update are f32.
         assert!((step.0 - carry.0).abs() < 1e-6 * step.0, "{step:?} {carry:?}");
         assert_eq!((step.1, step.2), (carry.1, carry.2), "accuracy, and the statistics of all batches");
     }
     assert!(drop.0.iter().zip(&step.0).all(|(drop, step)| drop.0 != step.0), "the last four images were seen");
 }
 
-/// The end of a run by its number of updates, before, at and after the end of an epoch.
+/// A run ends by its number of updates, before, at and after the end of an epoch.
 #[test]
 fn a_run_ends_after_its_updates() {
     let Some(gpu) = gpu() else { return };
@@ -221,8 +221,8 @@ fn a_run_ends_after_its_updates() {
     }
 }
 
-/// A gradient that is not finite and was carried over: the update that it is part of is skipped, and the search for its kernel
-/// finds the batch of the epoch before, in this process and in the next.
+/// If a carried gradient is not finite, the update that it is part of is skipped, and the search for its kernel finds
+/// the batch of the previous epoch, in this process and in the next.
 #[test]
 fn what_is_not_finite_is_found_across_epochs() {
     let Some(gpu) = gpu() else { return };
@@ -247,7 +247,7 @@ fn what_is_not_finite_is_found_across_epochs() {
         assert_eq!((trainer.position().step, trainer.network.updates().skipped), (3, 3));
         let found = block_on(trainer.find_not_finite()).unwrap().expect("a NaN is not finite");
         assert_eq!((found.label.as_str(), found.batch), ("layer2.0.conv1", 1), "{found}");
-        // Of the images that were carried over, whose last batch is the smaller one.
+        // They are the carried images, whose last batch is the smaller one.
         assert_eq!(found.output.count % 4, 0);
     }
     let epoch = &first.position().epochs[0];
@@ -267,7 +267,8 @@ fn a_set_that_fills_no_update_is_refused() {
     }
 }
 
-/// From the command line, in run.json and its recipe; and a run of one epoch and one more is a run of two.
+/// From the command line, the flag is in run.json and its recipe, and a run of one epoch extended by one is a run of
+/// two.
 #[test]
 fn the_flag_is_kept_and_a_run_goes_on_with_what_it_carries() {
     if gpu().is_none() {
@@ -289,7 +290,7 @@ fn the_flag_is_kept_and_a_run_goes_on_with_what_it_carries() {
     for file in ["model.safetensors", "steps.jsonl"] {
         assert!(read("short", file) == read("long", file), "{file}: one epoch and one more are not two");
     }
-    // 60 images are four batches: one update of three, and one batch that is left.
+    // 60 images are four batches: one update of three, and one batch left over.
     for (name, updates) in [("long", 2), ("drop", 2), ("step", 4)] {
         assert_eq!(run(name)["result"]["updates"], updates, "{name}");
     }

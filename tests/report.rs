@@ -1,4 +1,4 @@
-//! `report.html` as a reader sees it: in a browser, without a network.
+//! `report.html` in a browser, without a network.
 
 use std::{fs, process::Command};
 
@@ -7,7 +7,7 @@ use crate::{
     support::gpu,
 };
 
-/// A browser, if there is one; where there is none a line says so, unless VELOGRAD_REQUIRE_BROWSER=1.
+/// A browser, if there is one; otherwise a line says so, or the test fails if VELOGRAD_REQUIRE_BROWSER=1.
 fn browser() -> Option<&'static str> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let found = names.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
@@ -45,7 +45,7 @@ fn the_page_stands_alone_and_shows_its_figures() {
         .unwrap();
     assert!(picture.is_file(), "{}", String::from_utf8_lossy(&output.stderr));
     let pixels = image::open(&picture).unwrap().to_rgb8();
-    // Both optimizers' colours are there, in lines and names; black text too.
+    // Both optimizers' colours are in lines and names, and text is black.
     for (colour, least) in [([0x00, 0x72, 0xb2], 500), ([0xd5, 0x5e, 0x00], 500), ([0x22, 0x22, 0x22], 1000)] {
         let found = pixels.pixels().filter(|p| p.0 == colour).count();
         assert!(found >= least, "{found} pixels of {colour:?}");

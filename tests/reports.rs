@@ -1,4 +1,4 @@
-//! What one sees of runs: the list, the page, what is unfinished, and that everything fits a terminal.
+//! What a user sees of runs: the list, the page, unfinished runs, and that everything fits a terminal.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ use crate::{
     support::gpu,
 };
 
-/// A run's list and its page, two runs in the same axes, and a run that has not ended.
+/// A list of runs, the page of one, two runs in the same axes, and a run that has not ended.
 #[test]
 fn runs_are_listed_and_drawn() {
     if gpu().is_none() {
@@ -49,7 +49,7 @@ fn runs_are_listed_and_drawn() {
     says(&both, &["Runs: adam, sgd", "Settings of adam", "Settings of sgd"]);
     assert!(fs::read(folder.0.join("both/curves.png")).unwrap().starts_with(b"\x89PNG"));
 
-    // A run that was killed within its second epoch, in the middle of a line.
+    // A run that was killed in its second epoch, in the middle of a line.
     let mut run: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.0.join("runs/one/run.json")).unwrap()).unwrap();
     run["result"].take();
@@ -73,7 +73,7 @@ fn runs_are_listed_and_drawn() {
     says(&String::from_utf8_lossy(&output.stderr), &["broken/run.json"]);
 }
 
-/// Scripts for shells and pages for `man` are made from the flags.
+/// Completion scripts and manual pages are generated from the flags.
 #[test]
 fn completions_and_manual() {
     let folder = Folder::new("shell");
@@ -84,7 +84,7 @@ fn completions_and_manual() {
     says(&fs::read_to_string(folder.0.join("man1/velograd-train.1")).unwrap(), &["velograd\\-train", "batch\\-size"]);
 }
 
-/// `eval` names the columns of its confusion matrix, and its lines fit a terminal of 80.
+/// `eval` names the columns of its confusion matrix, and its lines fit 80 columns.
 #[test]
 fn a_confusion_matrix_has_headings() {
     if gpu().is_none() {
@@ -125,7 +125,8 @@ fn ended(label: &str, seed: u64, accuracies: &[f64]) -> Ended {
     Ended { label: label.into(), seed, epochs, diverged: None, device_bytes: 1_000_000, run: serde_json::Value::Null }
 }
 
-/// A comparison says that runs are missing, in its table and first; that two are equal; and gives no variance of two epochs.
+/// A comparison says first that runs are missing, and in its table; it says that two are equal, and gives no variance
+/// of two epochs.
 #[test]
 fn an_unfinished_or_tied_comparison_says_so() {
     let variants = ["adam", "sgd", "lion"].map(variant);
@@ -155,7 +156,7 @@ fn an_unfinished_or_tied_comparison_says_so() {
     says(&sweep.lines()[0], &["Unfinished: 1 of 2 runs"]);
 }
 
-/// A whole comparison says which run it makes.
+/// A comparison says which of its runs it makes.
 #[test]
 fn a_comparison_counts_its_runs() {
     if gpu().is_none() {

@@ -1,15 +1,15 @@
-//! Nothing is lost: a run that is taken apart between any two updates, or killed anywhere, and continued ends with the same
-//! bits as one that nobody disturbed.
+//! Nothing is lost: a run that is interrupted between any two updates, or killed anywhere, and then continued ends with
+//! the same bits as one that was not.
 
-/// Files that were damaged in every way.
+/// Damaged checkpoint files.
 mod damage;
-/// What `--resume` may name; and how a run is made longer.
+/// What `--resume` may name, and how a run is made longer.
 mod named;
-/// The program: damaged checkpoints, other settings, out of space, twice in one folder.
+/// The program with damaged checkpoints, other settings, a full disk, and two processes in one folder.
 mod process;
-/// A run as a process, and what it leaves.
+/// A run as a process, and its results.
 mod run;
-/// The program killed and interrupted.
+/// The program killed or interrupted.
 mod stops;
 
 use std::{path::PathBuf, sync::Arc};
@@ -34,10 +34,10 @@ use velograd::{
 
 use crate::support::{Rows, gpu};
 
-/// 100 images in batches of 16 are seven, the last of 4; three of them make an update, the last is one of 4 images alone.
+/// 100 images in batches of 16 make seven batches, the last of 4; three make an update, and the last makes one alone.
 fn options(optimizer: &str, set: &[(&str, &str)]) -> Options {
     Options {
-        // Six channels are stored as eight: padding has to survive too.
+        // Six channels are stored as eight, so padding is tested too.
         config: Config { stem: Stem::Imagenet, width: 6, classes: 10 },
         optimizer: optimizer.into(),
         set: set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
@@ -60,7 +60,7 @@ fn trainer(gpu: &Gpu, options: &Options) -> Trainer {
     crate::support::trainer(gpu, data(), options.clone(), |layout| Ok(Weights::init(layout, options.seed))).unwrap()
 }
 
-/// All that a run leaves, less its times; text, so that NaN equals NaN and every bit of a number counts.
+/// All results of a run but its times; as text, so that NaN equals NaN and every bit of a number counts.
 #[derive(PartialEq)]
 struct Outcome {
     rows: Vec<String>,
@@ -75,7 +75,7 @@ fn outcome(trainer: &Trainer, steps: &[StepRow], epochs: &[EpochRow]) -> Outcome
     Outcome { rows, weights: block_on(trainer.network.weights()).unwrap(), diverged: trainer.diverged() }
 }
 
-/// Through a file, as a run is continued by another process.
+/// Writes a checkpoint to a file and reads it, as when another process continues the run.
 fn through_file(checkpoint: Checkpoint) -> Loaded {
     static SERIAL: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let serial = SERIAL.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -88,7 +88,7 @@ fn through_file(checkpoint: Checkpoint) -> Loaded {
     loaded
 }
 
-/// Runs undisturbed, and again with a new trainer at each point that `at` names.
+/// Runs uninterrupted, and again with a new trainer at each point where `at` holds.
 fn compare(gpu: &Gpu, options: &Options, mut at: impl FnMut(Point) -> bool) -> Outcome {
     let mut whole = Rows::default();
     let mut undisturbed = trainer(gpu, options);
@@ -118,8 +118,8 @@ fn compare(gpu: &Gpu, options: &Options, mut at: impl FnMut(Point) -> bool) -> O
     found
 }
 
-/// With a schedule, accumulation, augmentation, dropout, smoothing, early stop and a smaller last batch: taken apart after
-/// every update and every epoch.
+/// With a schedule, accumulation, augmentation, dropout, smoothing, early stopping and a smaller last batch, the run is
+/// interrupted after every update and every epoch.
 #[test]
 fn in_as_many_pieces_as_there_are_updates() {
     let Some(gpu) = gpu() else { return };
@@ -127,7 +127,7 @@ fn in_as_many_pieces_as_there_are_updates() {
         options.lookahead = Some(Lookahead { k: 2, alpha: 0.5 });
         options
     };
-    // A frozen layer, a bias that stops after update 4, alternating flip, evaluation of six views.
+    // A frozen layer, a bias that stops after update 4, alternating flip, and test-time augmentation.
     let airbench = |mut options: Options| {
         (options.model, options.config.width) = ("airbench94".into(), 3);
         (options.recipe.augment, options.recipe.tta) = (Augment::Airbench, true);
@@ -144,11 +144,11 @@ fn in_as_many_pieces_as_there_are_updates() {
         options("schedulefree", &[("warmup_steps", "3")]),
         around(options("adam", &[])),
         carry(options("velograd", &[("lookahead_k", "2")])),
-        // One epoch is not evaluated, so what is carried over stays where the device adds to it.
+        // One epoch is not evaluated, so the carried gradient stays where the device adds to it.
         Options { validate_every: 2, ..carry(options("schedulefree", &[("warmup_steps", "3")])) },
     ] {
-        // Updates and epochs, and between the two the moment before an evaluation; where a batch is carried over there are as many
-        // points, since the moment after it takes the place of an update.
+        // Points after updates and after epochs, and between them the point before an evaluation. If a batch is carried
+        // over, there are as many points, since the one after it takes the place of an update.
         let points = std::cell::RefCell::new(vec![]);
         compare(gpu, &options, |at| {
             let new = !points.borrow().contains(&at);
@@ -159,7 +159,7 @@ fn in_as_many_pieces_as_there_are_updates() {
     }
 }
 
-/// Every rule of the registry, at its defaults, in the middle of an epoch.
+/// Every rule of the registry, with its defaults, is interrupted in the middle of an epoch.
 #[test]
 fn every_optimizer_goes_on_where_it_was() {
     let Some(gpu) = gpu() else { return };
@@ -170,7 +170,8 @@ fn every_optimizer_goes_on_where_it_was() {
     }
 }
 
-/// The scale of mixed precision and its count of good updates are part of the run. A large rate makes the scale overflow.
+/// The loss scale of mixed precision and its count of good updates are part of the run. A large learning rate makes the
+/// scale overflow.
 #[test]
 fn mixed_precision_goes_on_where_it_was() {
     let Some(gpu) = gpu() else { return };
@@ -187,7 +188,7 @@ fn mixed_precision_goes_on_where_it_was() {
     assert!(outcome.rows.iter().any(|row| row.contains("\"scale\":")), "no row names the scale");
 }
 
-/// Takes a checkpoint after update 4 and loses the device after update 6.
+/// Takes a checkpoint after update 4 and destroys the device after update 6.
 struct Breaks<'a> {
     gpu: &'a Gpu,
     taken: Option<Checkpoint>,
@@ -211,8 +212,8 @@ impl Watch for Breaks<'_> {
     }
 }
 
-/// What `--on-device-lost resume` does: the loss is known for one, and from the checkpoint before it another device comes to
-/// the same bits.
+/// `--on-device-lost resume`: the loss is recognized, and from the checkpoint before it another device reaches the same
+/// bits.
 #[test]
 fn a_lost_device_costs_no_bit() {
     let Some(sound) = gpu() else { return };
@@ -231,7 +232,7 @@ fn a_lost_device_costs_no_bit() {
     assert!(block_on(whole.network.weights()).unwrap() == block_on(again.network.weights()).unwrap());
 }
 
-/// A run ends after the same update whether or not it happened to wait for the device meanwhile.
+/// A run that diverges ends after the same update, whether or not it happened to wait for the device meanwhile.
 #[test]
 fn a_run_that_diverges_ends_at_the_same_update() {
     let Some(gpu) = gpu() else { return };
@@ -250,8 +251,8 @@ fn a_run_that_diverges_ends_at_the_same_update() {
     }
 }
 
-/// What a checkpoint does not hold must be written anew before it is read: every buffer is kept, cleared or filled, and every word of
-/// state is one that the rule declares, since that is how it gets its first value.
+/// What a checkpoint does not hold must be written before it is read: every buffer is kept, cleared or filled, and
+/// every word of state is declared by its rule, which gives it its initial value.
 #[test]
 fn every_buffer_is_kept_or_made_anew() {
     let config = Config { stem: Stem::Imagenet, width: 4, classes: 10 };
@@ -287,7 +288,7 @@ fn every_buffer_is_kept_or_made_anew() {
     }
 }
 
-/// A checkpoint of another network, optimizer or run changes nothing but to be refused.
+/// A checkpoint of another network, optimizer or run is refused and changes nothing.
 #[test]
 fn another_run_is_refused() {
     let Some(gpu) = gpu() else { return };
@@ -307,7 +308,7 @@ fn another_run_is_refused() {
         assert!(!error.contains("`running`") || buffer.contains("params"), "what is the same is not listed: {error}");
         assert!(block_on(trainer.network.weights()).unwrap() == before && trainer.position().step == 0);
     }
-    // One with a gradient that waits is of a run that carries over.
+    // A checkpoint with a carried gradient belongs to a run that carries over.
     let mut watcher = Rows::until(|at| at.epochs == 1);
     let carry = Options { remainder: Remainder::Carry, ..options.clone() };
     block_on(trainer(gpu, &carry).run(&mut watcher)).unwrap();

@@ -30,14 +30,14 @@ fn record(target: &Target) -> Recording {
     t.finish()
 }
 
-/// Some words, the same at every call; as floats between -0.5 and 0.5 if asked.
+/// Pseudo-random words, the same at every call; as floats between -0.5 and 0.5 if asked.
 fn some(count: usize, floats: bool) -> Vec<u32> {
     let word = |i: u32| (i ^ 0x2545_f491).wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(0x9e37_79b1);
     let float = |word: u32| (f64::from(word) / 4_294_967_296.0 - 0.5) as f32;
     (0..count as u32).map(|i| if floats { float(word(i)).to_bits() } else { word(i) }).collect()
 }
 
-/// Two steps on the same buffers, so that the second starts from what the first left behind; gradients, running
+/// Two steps on the same buffers, so that the second starts from what the first left behind; returns gradients, running
 /// statistics and report as words.
 fn two_steps(gpu: &Gpu, precision: Precision, share: bool) -> Vec<Vec<u32>> {
     let recording = record(&gpu.target.with(precision));
@@ -45,7 +45,7 @@ fn two_steps(gpu: &Gpu, precision: Precision, share: bool) -> Vec<Vec<u32>> {
     let runtime = block_on(Runtime::new(gpu, &[recording], share)).expect("the device holds the network");
     let mut params = vec![0; layout.param_floats() as usize];
     for segment in &layout.params {
-        // Only elements: what pads a tensor is zero in training.
+        // Only elements are written: padding is zero in training.
         let values: Vec<f32> = some(segment.shape.elements(), true).into_iter().map(f32::from_bits).collect();
         let stored = segment.shape.to_stored(&values).into_iter().map(f32::to_bits);
         params[segment.offset as usize..].iter_mut().zip(stored).for_each(|(param, value)| *param = value);

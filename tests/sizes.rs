@@ -1,4 +1,5 @@
-//! Networks, batches and data sets of any size that the flags allow: an update or two, or an error before the first.
+//! Networks, batches and data sets of any size that the flags allow: there is an update or two, or an error before the
+//! first.
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ impl Watch for Count {
     }
 }
 
-/// Mostly small, sometimes at or beyond an edge.
+/// Mostly a small number, sometimes one at or beyond an edge.
 fn number(rng: &mut Rng, usual: u32, edges: &[u32]) -> u32 {
     if rng.below(24) == 0 { edges[rng.below(edges.len() as u32) as usize] } else { 1 + rng.below(usual) }
 }
@@ -41,7 +42,7 @@ fn share(rng: &mut Rng) -> f32 {
     }
 }
 
-/// In mixed precision too where the device has it (`mixed`).
+/// Random options, in mixed precision too if the device supports it (`mixed`).
 fn options(rng: &mut Rng, mixed: bool) -> Options {
     let one_of = |rng: &mut Rng, list: &[&'static str]| list[rng.below(list.len() as u32) as usize];
     let optimizer = optim::ALL[rng.below(optim::ALL.len() as u32) as usize].name.as_str();
@@ -94,7 +95,7 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
     options
 }
 
-/// A network of this data set and these options, trained for up to two updates.
+/// Trains a network on a data set of these sizes for up to two updates; returns their number.
 fn train(gpu: &Gpu, options: &Options, train: usize, test: usize, held_out: Option<usize>) -> Result<u64> {
     let mut dataset: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train, test })?);
     if let Some(count) = held_out {

@@ -1,6 +1,6 @@
-//! Memory, file handles and time over many updates: what grows with the number of updates would end a long run.
+//! Memory, open files and time over many updates: whatever grows with the number of updates would end a long run.
 //!
-//! In the suite some hundred updates; `VELOGRAD_SOAK=N` makes N times as many, `scripts/soak.sh` the long form.
+//! In the suite these are some hundred updates; `VELOGRAD_SOAK=N` makes N times as many, which `scripts/soak.sh` does.
 
 use std::{
     fs,
@@ -22,13 +22,13 @@ use crate::support::gpu;
 /// What must not grow.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
-    /// Bytes of memory of the process; 0 where the system does not tell.
+    /// Resident bytes of the process; 0 if the system does not report them.
     resident: u64,
     /// Bytes of the device's buffers.
     device: u64,
     /// Open files.
     files: usize,
-    /// The median update since the last sample.
+    /// The median time of an update since the last sample.
     update: Duration,
 }
 
@@ -59,7 +59,8 @@ impl<'a> Meter<'a> {
         self.times.clear();
     }
 
-    /// Compares the last quarter with the second: the first warms up. `slack` is what other tests in this process may take.
+    /// Compares the last quarter with the second, since the first warms up. Memory and files are compared only if no
+    /// other test runs in this process (`alone`).
     fn judge(&self, name: &str, alone: bool) {
         let quarter = self.samples.len() / 4;
         assert!(quarter > 0, "{name}: {} samples", self.samples.len());
@@ -86,7 +87,8 @@ impl<'a> Meter<'a> {
             median(late)
         );
         if alone {
-            // An allocator keeps what it once had in use: 4 MiB are its play, far less than a leak of the long form.
+            // An allocator keeps what was once in use: it may do so with 4 MiB, far less than a leak would take in the
+            // long form.
             assert!(resident.1 <= resident.0 + (4 << 20), "{name}: the process grows: {resident:?}");
             assert!(device.1 <= device.0, "{name}: the device's memory grows: {device:?}");
             assert!(files.1 <= files.0, "{name}: open files grow: {files:?}");
@@ -126,20 +128,20 @@ fn soak(name: &str, width: u32, sizes: Sizes, batch: u32, epochs: u32, alone: bo
     meter.judge(name, alone);
 }
 
-/// How many times the short form, and whether this process runs nothing else.
+/// How often the short form is repeated, and whether this process runs nothing else.
 fn times() -> (u32, bool) {
     let times = std::env::var("VELOGRAD_SOAK").ok().and_then(|text| text.parse().ok());
     (times.unwrap_or(1), times.is_some())
 }
 
-/// Many short epochs: what an epoch leaves behind.
+/// Many short epochs show what an epoch leaves behind.
 #[test]
 fn epochs_leave_nothing() {
     let (times, alone) = times();
     soak("epochs", 2, Sizes { train: 12, test: 4 }, 8, 20 * times, alone);
 }
 
-/// Many updates: what an update leaves behind.
+/// Many updates show what an update leaves behind.
 #[test]
 fn updates_leave_nothing() {
     let (times, alone) = times();

@@ -3,22 +3,22 @@
 /// The network of airbench94 and its parts.
 mod airbench;
 
-/// The program: what it writes, and what it says of bad input.
+/// The program: the files that it writes, and its errors for bad input.
 mod cli;
 
-/// Bounds of the gradient.
+/// Gradient clipping.
 mod clipping;
 
-/// Experiments: several runs in one folder, and the rules alone.
+/// Experiments: several runs in one folder, and rules without a network.
 mod experiments;
 
-/// What dropout drops.
+/// Masks of dropout.
 mod dropout;
 
-/// Where flags come from, and what is said of wrong ones.
+/// Where flags come from, and the errors for wrong ones.
 mod flags;
 
-/// The program in a folder of its own.
+/// The program in a temporary folder.
 mod folder;
 
 /// Opens files of values that were computed elsewhere.
@@ -27,18 +27,18 @@ mod golden_files;
 /// Kernels and the whole network against the golden files.
 mod golden_gpu;
 
-/// Faults of the device: what is said, what was running, and that a wrong one is refused.
+/// Faults of the device, and devices that compute wrongly.
 mod faults;
 
-/// What needs no device: references, shaders as text, planning.
+/// Tests without a device: references, shaders as text, planning.
 mod no_gpu {
     /// Data sets, readers, order.
     mod data;
 
-    /// Which tensors weight decay leaves out.
+    /// Which tensors are excluded from weight decay.
     mod decay;
 
-    /// Where CIFAR-10 may lie, and what else may lie there.
+    /// Where CIFAR-10 may be, and what else may be there.
     mod finding;
 
     /// Files that are damaged, forged or endless.
@@ -46,13 +46,13 @@ mod no_gpu {
 
     /// Which build this is.
     mod identity;
-    /// The rooms of the sources, and what they may take from each other.
+    /// The rooms of the sources, and what they may import from each other.
     mod rooms;
 
-    /// Rules as files: what is read, and what is refused.
+    /// Rules in files: what is read, and what is refused.
     mod rules;
 
-    /// What the sources keep to.
+    /// Conventions of the sources.
     mod sources;
 
     /// Gradients of the references against differences of their values.
@@ -61,47 +61,47 @@ mod no_gpu {
     /// References against the golden files.
     mod golden_reference;
 
-    /// References of the rules that the golden files lack, against the code that others use.
+    /// References of the rules that the golden files lack, against other implementations.
     pub mod rule_values;
 
-    /// Files of weights: what is taken, made right, and refused.
+    /// Files of weights: what is read, converted, and refused.
     mod pretrained;
 
     /// Which tensors share a buffer.
     mod plan;
 
-    /// Every shader in every form that is ever recorded, through every back end.
+    /// Every shader in every form that is ever recorded, in every back end.
     mod shaders;
 
     /// Statistics against SciPy's.
     mod stats;
 }
 
-/// Mixed precision: rounding, memory, the scale of the loss.
+/// Mixed precision: rounding, memory, the loss scale.
 mod mixed;
 
-/// What images are normalized by, and which images weights are of.
+/// The normalization of images, and which data set weights were trained on.
 mod normalize;
 
-/// What holds of Muon whatever the numbers.
+/// Muon's properties.
 mod muon;
 
 /// Every optimizer against its f64 reference and its golden traces.
 mod optimizers;
 
-/// Every kernel against its f64 value, and that a wrong one would be noticed.
+/// Every kernel against its f64 reference, and that a wrong one would be noticed.
 mod ops;
 
-/// Times of dispatches, and what a device can do at most.
+/// Times of dispatches, and the ceilings of a device.
 mod profile;
 
-/// What one sees of runs: lists, pages, progress.
+/// What a user sees of runs: lists, pages, progress.
 mod reports;
 
 /// The recipes that come with the program.
 mod recipes;
 
-/// What becomes of images that do not fill an update.
+/// Images that do not fill an update.
 mod remainder;
 
 /// The page of a comparison, in a browser.
@@ -110,7 +110,7 @@ mod report;
 /// A run that is interrupted anywhere and continued ends with the same bits as one that is not.
 mod resume;
 
-/// Rules as files: trained, resumed, compared.
+/// Rules in files: trained, resumed, compared.
 mod rules;
 
 /// Networks and data sets of any size that the flags allow.

@@ -1,4 +1,4 @@
-//! What several tests share: one device for all, and who keeps what a run tells.
+//! What several tests share: one device for all, and a watch that keeps what a run reports.
 
 use pollster::block_on;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use velograd::{
     },
 };
 
-/// The device; where there is none a line says so and the test returns, unless VELOGRAD_REQUIRE_GPU=1.
+/// The device. If there is none, a line says so and `None` is returned, or the test fails if VELOGRAD_REQUIRE_GPU=1.
 pub fn gpu() -> Option<&'static Gpu> {
     static DEVICE: OnceLock<std::result::Result<Gpu, String>> = OnceLock::new();
     match DEVICE.get_or_init(|| velograd::host::device::open(None).map_err(|fault| fault.to_string())) {
@@ -31,19 +31,19 @@ pub fn gpu() -> Option<&'static Gpu> {
     }
 }
 
-/// The forms of kernels that suit the device.
+/// The target that suits the device.
 pub fn target() -> Target {
     gpu().map_or_else(Target::portable, |gpu| gpu.target.clone())
 }
 
-/// Hands a batch over once there is room for it. Returns what landed meanwhile.
+/// Submits a batch once there is room for it. Returns what was finished meanwhile.
 pub fn train(network: &mut Network, batch: &Batch, place: Place) -> Result<Vec<Done>> {
     let landed = block_on(network.make_room())?;
     network.train(batch, place)?;
     Ok(landed)
 }
 
-/// A trainer with the kernels that suit the device.
+/// A trainer with the target that suits the device.
 pub fn trainer(
     gpu: &Gpu,
     dataset: Arc<dyn Dataset>,
@@ -53,7 +53,7 @@ pub fn trainer(
     block_on(Trainer::new(gpu, &gpu.target, Arc::new(ReadAhead(dataset)), options, weights))
 }
 
-/// Keeps the rows; stops the run, and keeps its checkpoint, at the next point that `stop_at` names.
+/// Keeps the rows; stops the run, and keeps its checkpoint, at the first point where `stop_at` holds.
 #[derive(Default)]
 pub struct Rows<'a> {
     pub steps: Vec<StepRow>,

@@ -1,4 +1,4 @@
-//! The whole trainer: it learns, it repeats itself to the bit, and a batch's size is a matter of speed alone.
+//! The whole trainer: it learns, it repeats itself to the bit, and how a batch is cut matters for speed alone.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::{
     support::{Rows, gpu},
 };
 
-/// What `Place` carries: the rate of the optimizer under test.
+/// The learning rate of the optimizer under test, which `Place` carries.
 const LR: f64 = 0.01;
 
 const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
@@ -82,7 +82,8 @@ fn one_batch_overfits() {
     }
 }
 
-/// Same seed, same device: the same bytes in the weights and the same rows, whatever the loader's thread did.
+/// The same seed on the same device gives the same bytes of weights and the same rows, whatever the loader's thread
+/// does.
 #[test]
 fn a_run_repeats_itself_to_the_bit() {
     let Some(gpu) = gpu() else { return };
@@ -99,14 +100,14 @@ fn a_run_repeats_itself_to_the_bit() {
     let ((first, losses, rows), (second, again, _), (other, ..)) = (run(7), run(7), run(8));
     assert!(first == second && losses == again, "two runs of one seed differ");
     assert!(first != other, "the seed has no effect");
-    // 300 images are 10 batches of 32 and less, 5 updates; none is dropped.
+    // 300 images are 10 batches of at most 32, and 5 updates; none is dropped.
     assert_eq!(rows.steps.len(), 5);
     assert_eq!(first.batches, 10);
     assert!(rows.epochs[0].val_acc.is_some_and(|a| (0.0..=100.0).contains(&a)));
 }
 
-/// Schedule-Free is evaluated and saved at its average, with the batch-norm statistics of that point, and trains on from
-/// where it was, to the bit.
+/// Schedule-Free is evaluated and saved at its average, with the batch-norm statistics of that point, and continues
+/// training from where it was, to the bit.
 #[test]
 fn evaluation_at_an_average_leaves_no_trace() {
     let Some(gpu) = gpu() else { return };
@@ -140,7 +141,7 @@ fn evaluation_at_an_average_leaves_no_trace() {
     let ((plain, ..), (evaluated, average, mut network)) = (run(false), run(true));
     assert!(plain == evaluated, "evaluation changed the run");
 
-    // The statistics of one batch three times are those of one batch once: a mean, not a moving average.
+    // The statistics of one batch taken three times are those of it taken once: they are a mean, not a moving average.
     let (x, layout) = (average.unwrap(), network.layout.clone());
     let (optimizer, _) = optim::build("sgd", &[("lr".to_owned(), "0".to_owned())]).unwrap();
     let at_x = |_: &_| Ok(Weights { running: vec![7.0; layout.running_floats() as usize], ..x.clone() });
@@ -165,8 +166,8 @@ fn evaluation_at_an_average_leaves_no_trace() {
     assert!(rows.epochs.iter().all(|row| row.val_loss.is_some_and(f64::is_finite)));
 }
 
-/// The mean over an effective batch does not depend on how it is cut, if batch norm is out of the picture: with a
-/// one-image batch repeated, each cut has the same statistics.
+/// Without batch norm, the mean over an effective batch does not depend on how it is cut. One image is repeated here,
+/// so that every cut has the same batch statistics.
 #[test]
 fn accumulation_takes_the_mean_of_the_effective_batch() {
     let Some(gpu) = gpu() else { return };
@@ -190,7 +191,7 @@ fn accumulation_takes_the_mean_of_the_effective_batch() {
     assert!((remainder.grad_norm - cut.grad_norm).abs() <= 1e-3 * cut.grad_norm, "{remainder:?} {cut:?}");
 }
 
-/// An evaluation in batches of 32 with a rest of 18 counts every image once and equals one in single images.
+/// An evaluation in batches of 32, the last of 18, counts every image once and equals one in single images.
 #[test]
 fn evaluation_does_not_depend_on_the_batch() {
     let Some(gpu) = gpu() else { return };
@@ -226,7 +227,7 @@ fn weights_survive_the_disk() {
     std::fs::remove_file(&path).unwrap();
 }
 
-/// Width 16 learns to tell drawn shapes apart, far above the one in ten of guessing.
+/// A network of width 16 learns to distinguish drawn shapes, far above the one in ten of guessing.
 #[test]
 fn a_small_network_learns() {
     let Some(gpu) = gpu() else { return };
@@ -242,7 +243,7 @@ fn a_small_network_learns() {
     assert!(rows.epochs[5].train_loss < rows.epochs[0].train_loss);
 }
 
-/// Five updates of SGD from torchvision's weights: the losses, weights and evaluation that PyTorch computed in f64.
+/// Five updates of SGD from torchvision's weights give the losses, weights and evaluation that PyTorch computed in f64.
 #[test]
 fn five_updates_as_in_pytorch() {
     let Some(gpu) = gpu() else { return };
@@ -277,7 +278,7 @@ fn five_updates_as_in_pytorch() {
     }
 }
 
-/// `load_state_dict(strict=True)`: every name of torchvision's state dict, no other, each of its shape.
+/// As `load_state_dict(strict=True)`: every name of torchvision's state dict and no other, each with its shape.
 fn same_names_and_shapes(golden: &golden_files::Golden, weights: &Weights, layout: &velograd::program::params::Layout) {
     let path = std::env::temp_dir().join(format!("velograd-strict-{}.safetensors", std::process::id()));
     save(weights, &path, layout, None).unwrap();
@@ -306,7 +307,7 @@ fn golden_weights(golden: &golden_files::Golden, layout: &velograd::program::par
     weights
 }
 
-/// Within 1e-3 of the tensor's largest element after five updates, the bound of the golden gradients.
+/// Agreement within 1e-3 of the tensor's largest element after five updates, the bound of the golden gradients.
 fn compare(name: &str, segments: &[velograd::program::params::Segment], found: &[f32], expected: &[f32]) {
     for segment in segments {
         let range = segment.offset as usize..(segment.offset + segment.shape.stored()) as usize;
@@ -319,7 +320,7 @@ fn compare(name: &str, segments: &[velograd::program::params::Segment], found: &
     }
 }
 
-/// The test split is empty: no validation, and nothing else changes.
+/// If the test split is empty, there is no validation and nothing else changes.
 #[test]
 fn no_validation_without_test_images() {
     let Some(gpu) = gpu() else { return };
@@ -345,7 +346,7 @@ fn shapes(train: usize, test: usize) -> Arc<dyn Dataset> {
     Arc::new(Shapes10::new(1, Sizes { train, test }).unwrap())
 }
 
-/// A scheduled rate is the one in the log and the one that is applied: at a rate of 0 nothing moves.
+/// A scheduled learning rate is the one that is logged and applied: at a rate of 0 nothing moves.
 #[test]
 fn a_schedule_reaches_the_update() {
     let schedule = Schedule::parse("linear:end=0", 2).unwrap();
@@ -361,7 +362,7 @@ fn a_schedule_reaches_the_update() {
     assert!(weights.params == Weights::init(&layout, 1).params, "weights moved at a rate of 0");
 }
 
-/// Smoothing and dropout change training, and leave evaluation alone.
+/// Label smoothing and dropout change training and leave evaluation alone.
 #[test]
 fn smoothing_and_dropout_act_in_training_alone() {
     let data = shapes(64, 50);
@@ -378,12 +379,12 @@ fn smoothing_and_dropout_act_in_training_alone() {
     }
 }
 
-/// At a rate of 0 the validation loss comes to rest, and the run ends after its patience.
+/// At a learning rate of 0 the validation loss becomes constant, and the run ends after its patience.
 #[test]
 fn a_run_stops_early() {
     let data = shapes(32, 20);
     let set = vec![("lr".to_owned(), "0".to_owned())];
-    // Running statistics settle within 60 batches to f32's last digit or not at all; the first rise counts.
+    // Running statistics converge to f32's last digit within 60 batches, or not at all; the first rise counts.
     let base = Options { epochs: 40, batch: 16, early_stop: Some(2), set, recipe: Recipe::default(), ..options(TINY) };
     let Some((rows, _)) = rows_of(base.clone(), &data) else { return };
     let losses: Vec<f64> = rows.epochs.iter().map(|e| e.val_loss.unwrap()).collect();
@@ -392,7 +393,7 @@ fn a_run_stops_early() {
     assert!(losses[losses.len() - 2..].iter().all(|l| *l >= best), "{losses:?}");
 }
 
-/// A rate that blows up ends as a diverged run with its step, not as an error.
+/// A learning rate that is too large ends as a diverged run with its step, not as an error.
 #[test]
 fn a_run_that_diverges_says_where() {
     let Some(gpu) = gpu() else { return };

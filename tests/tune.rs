@@ -1,4 +1,4 @@
-//! Choosing the form of a matrix product: measured, remembered, recorded, and without effect beyond rounding.
+//! Choosing the kernel of a matrix product: measured, remembered, recorded, and without effect beyond rounding.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -54,7 +54,8 @@ fn every_candidate_is_measured_once() {
         assert_eq!((tried[0], *whole), (*table, true), "{}", product.name);
         assert!(seconds.iter().all(|(_, s)| *s > 0.0 && s.is_finite()), "{}: {seconds:?}", product.name);
     }
-    // 20 convolutions and the linear layer, three passes of a batch of 8 but for the gradient of the images, and one of 6.
+    // 20 convolutions and the linear layer have three passes at batch 8, except for the gradient of the images, and one
+    // at batch 6.
     let times: u32 = found.iter().map(|m| m.times).sum();
     assert_eq!(times, 3 * 21 - 1 + 21);
 
@@ -66,7 +67,7 @@ fn every_candidate_is_measured_once() {
     }
     assert!(begun.iter().any(|measured| !measured.whole), "every product has one candidate");
 
-    // What is known is not measured again.
+    // Products with known choices are not measured again.
     let known: Choices = products.into_iter().skip(1).map(|(product, choice)| (product.name, choice)).collect();
     let rest = block_on(measure(gpu, &plans(), &known, Effort::FAST)).unwrap();
     assert_eq!(rest.iter().map(|m| &m.product.name).collect::<Vec<_>>(), [&found[0].product.name]);
@@ -83,7 +84,7 @@ fn what_is_not_clearly_faster_does_not_replace_the_table() {
     assert_eq!(best(vec![(first, 1.0), (second, 0.9), (third, 0.8)]), third);
 }
 
-/// Sums are only split where there are too few workgroups, and the estimate prefers what it should at the ends.
+/// Sums are split only if there are too few workgroups, and at the extremes the estimate prefers what it should.
 #[test]
 fn the_table_follows_the_shape() {
     let target = Target { units: 256, ..Target::portable() };
@@ -96,18 +97,18 @@ fn the_table_follows_the_shape() {
         terms,
         half: false,
     };
-    // Many large matrices: the largest block, nothing to split.
+    // Many large matrices: the largest block, and nothing to split.
     let Choice { gemm, parts } = target.choose(&product(128, 256, 1024, 576));
     assert_eq!((gemm.rows(), gemm.cols(), parts), (128, 128, 1));
     // One deep product of few tiles: workgroups share its sums.
     assert!(target.choose(&product(128, 512, 1, 4608)).parts > 1);
-    // A small one is not worth a second dispatch.
+    // A small product is not worth a second dispatch.
     assert_eq!(target.choose(&product(128, 64, 1, 64)).parts, 1);
-    // A software device has nothing to gain.
+    // A software device gains nothing from splitting.
     assert!(Target::software(8).candidates(&product(128, 512, 1, 4608)).iter().all(|choice| choice.parts == 1));
 }
 
-/// Every form is named by its text.
+/// Every form has a name, by which it is found.
 #[test]
 fn a_form_is_found_by_its_name() {
     for target in [Target::portable(), Target::software(8), Target::software(4)] {
@@ -139,7 +140,7 @@ fn a_choice_changes_rounding_alone() {
     let Some(gpu) = gpu() else { return };
     let table = losses(gpu, &plans());
     assert_eq!(table.len(), 3);
-    // Every core in turn, and every sum in parts: other sums.
+    // Every core in turn, and every sum in parts, which changes the order of sums.
     let cores = gpu.target.gemm.clone().into_iter().cycle();
     let other: Choices = plans()
         .products()
@@ -161,7 +162,7 @@ fn a_choice_changes_rounding_alone() {
 
 const SMALL: [&str; 9] = ["train", "--data", "set", "--width", "8", "--epochs", "1", "--batch-size", "16"];
 
-/// A run keeps its choices, its recipe has them again, and a run that goes on computes as it began.
+/// A run keeps its choices, its recipe has them too, and a continued run uses those that it was started with.
 #[test]
 fn a_run_keeps_its_choices() {
     if gpu().is_none() {
@@ -187,7 +188,7 @@ fn a_run_keeps_its_choices() {
     let bytes = |name: &str| fs::read(folder.0.join(name).join("model.safetensors")).unwrap();
     assert!(bytes("chosen") != bytes("table"), "the choice was not looked at");
     assert!(bytes("chosen") == bytes("again"), "two runs with the same choices differ");
-    // What is left of a run that was extended is computed as it began.
+    // The rest of a run that is extended uses the same choices.
     says(&folder.works(&["train", "--resume", "chosen", "--extend", "1"]), &["continued from"]);
     let longer = recipe.replace("epochs = 1", "epochs = 2");
     assert_ne!(longer, recipe);
@@ -200,14 +201,15 @@ fn a_run_keeps_its_choices() {
         remarks(&folder, &[&SMALL[..], &["--choice", &foreign, "--max-steps", "1", "--out", "foreign"]].concat());
     says(&said, &["1 products are computed otherwise than given"]);
     assert!(folder.velograd(&[&SMALL[..], &["--choice", "nonsense", "--out", "x"]].concat()).status.code() == Some(2));
-    // A product that the network has not: refused where it was typed, passed over where a recipe of another network has it.
+    // A product that the network does not have is refused if it was typed, and passed over if a recipe of another
+    // network has it.
     let unknown = format!("{}0={form}", &name[..name.len() - 1]);
     let said = folder.refused(2, &[&SMALL[..], &["--choice", &unknown, "--out", "x"]].concat());
     says(&said, &["--choice", "the network has no such product", "did you mean `", "there are", &name]);
     folder.works(&["train", "--config", "chosen/config.toml", "--width", "4", "--max-steps", "1", "--out", "narrow"]);
 }
 
-/// An experiment goes on as it was begun whatever has become of the choices since: they are in its folder.
+/// An experiment continues with the choices in its folder, whatever has become of the remembered ones since.
 #[test]
 fn an_experiment_goes_on_as_it_was_begun() {
     if gpu().is_none() {
@@ -237,7 +239,7 @@ fn an_experiment_goes_on_as_it_was_begun() {
     says(&said, &["begun with another recipe", &format!("--choice {name}: there {form}, here another")]);
 }
 
-/// A product of [`SMALL`], and a form that the table does not give it: another order of its sums.
+/// A product of [`SMALL`], and a form that is not the table's, with another order of sums.
 fn in_parts() -> (String, String) {
     let products = Plans { train: vec![16], evaluate: vec![], ..plans() }.products();
     let deep = |(product, choice): &(Product, Choice)| product.terms >= 64 && choice.parts == 1;
@@ -245,7 +247,7 @@ fn in_parts() -> (String, String) {
     (product.name, Choice { parts: 2, ..choice }.to_string())
 }
 
-/// What a command that works says on standard error.
+/// What a command that succeeds prints to standard error.
 fn remarks(folder: &Folder, arguments: &[&str]) -> String {
     let output = folder.velograd(arguments);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -253,7 +255,7 @@ fn remarks(folder: &Folder, arguments: &[&str]) -> String {
     said
 }
 
-/// What was measured is kept, used, and replaced where it is damaged.
+/// Measurements are kept, used, and replaced if they are damaged.
 #[test]
 fn what_was_measured_is_remembered() {
     if gpu().is_none() {
@@ -277,7 +279,7 @@ fn what_was_measured_is_remembered() {
         fs::write(path, damage).unwrap();
         says(&remarks(&folder, &bench), &["tuned "]);
     }
-    // What was measured of other kernels says nothing of these.
+    // Measurements of other kernels say nothing about these.
     let name = path.file_name().unwrap().to_str().unwrap();
     assert!(name.contains(identity::KERNELS), "{name}");
     fs::write(path.with_file_name(name.replace(identity::KERNELS, "0123456789ab")), &whole).unwrap();

@@ -1,4 +1,5 @@
-//! The `.tar.gz`: raw bytes, or a tar that is packed here with its checksums made right, since no fuzzer finds those.
+//! Fuzzes the reader of archives: with raw bytes, or with a tar whose checksums are corrected here, since a fuzzer
+//! would not find them.
 #![no_main]
 
 mod file;
@@ -7,8 +8,8 @@ use flate2::Crc;
 use libfuzzer_sys::fuzz_target;
 use velograd::host::data::Cifar10;
 
-/// Bytes that an archive may unpack to: a few kilobytes of gzip stand for any number, and to inflate more of the same finds
-/// nothing but takes the time of a thousand other inputs.
+/// Most bytes that an archive may unpack to. A few kilobytes of gzip can expand to any number, and to inflate more of
+/// the same finds nothing and takes the time of a thousand other inputs.
 const LIMIT: u64 = 1 << 18;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -29,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = Cifar10::open_archive(&file::file("a.tar.gz", &packed), LIMIT);
 });
 
-/// A gzip member of stored blocks (RFC 1952, RFC 1951 section 3.2.4): an encoder's tables cost more than the reader does.
+/// A gzip member of stored blocks (RFC 1952, RFC 1951 section 3.2.4): compressing would take longer than reading.
 fn stored(plain: &[u8]) -> Vec<u8> {
     let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     for block in plain.chunks(usize::from(u16::MAX)) {

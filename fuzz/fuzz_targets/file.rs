@@ -1,4 +1,4 @@
-//! A folder for the readers, which take paths: in memory where the system has such a place.
+//! A folder for inputs, since the readers take paths; in memory where the system has such a place.
 
 use std::{
     fs,

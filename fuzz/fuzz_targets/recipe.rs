@@ -1,4 +1,4 @@
-//! Recipes in TOML, and with them every flag of `train` and every setting of an optimizer.
+//! Fuzzes the reader of recipes in TOML, and with it every flag of `train` and every setting of an optimizer.
 #![no_main]
 
 mod file;

@@ -1,4 +1,4 @@
-//! CIFAR-10's files of records: the input is repeated to whole records where it is short, and read as it is.
+//! Fuzzes the reader of CIFAR-10's files of records, with the input as it is or padded to whole records.
 #![no_main]
 
 mod file;
@@ -9,7 +9,7 @@ use velograd::{data::{Dataset, IMAGE_BYTES, Split}, host::data::Cifar10};
 fuzz_target!(|bytes: &[u8]| {
     let Some((&form, bytes)) = bytes.split_first() else { return };
     let mut records = bytes.to_vec();
-    // Few inputs grow to 3,073 bytes by themselves.
+    // A fuzzer seldom makes inputs of 3,073 bytes.
     if form & 1 == 1 && !bytes.is_empty() {
         records.resize(3073 * (1 + bytes.len() / 3073), bytes[0]);
     }

@@ -1,4 +1,5 @@
-//! Rules as files: header, expressions, and the WGSL around and in them; and what a rule that is taken computes per update.
+//! Fuzzes rules in files: header, expressions, and the WGSL around and in them; and what an accepted rule computes per
+//! update.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! What a comparison reads back: `run.json`, `metrics.jsonl`, `experiment.json`.
+//! Fuzzes the readers of a comparison's files: `run.json`, `metrics.jsonl`, `experiment.json`.
 #![no_main]
 
 mod file;
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use velograd::lab::experiment::{Variant, begin, read_ended};
 
-/// A `run.json` that is accepted, so that the metrics behind it are read.
+/// A `run.json` that is accepted, so that the metrics beside it are read.
 fn sound() -> &'static str {
     static RUN: OnceLock<String> = OnceLock::new();
     RUN.get_or_init(|| {

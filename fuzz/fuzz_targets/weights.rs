@@ -1,4 +1,5 @@
-//! safetensors: the input is a table of tensors, to which the data that it asks for is added, or a whole file.
+//! Fuzzes the readers of safetensors: the input is a header, to which the data that it describes are added, or a whole
+//! file.
 #![no_main]
 
 mod file;

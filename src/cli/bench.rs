@@ -1,4 +1,4 @@
-//! `velograd bench`
+//! `velograd bench`: times one update of one batch, or a suite of configurations.
 
 mod suite;
 
@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     tune: TuneFlags,
 }
 
-/// What is timed where nobody says how many.
+/// Number of timed updates if none is given.
 const STEPS: u32 = 10;
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.suite {
         return suite::run(arguments);
     }
-    let subject = arguments.model.subject()?; // what is wrong is said before the device is opened
+    let subject = arguments.model.subject()?; // wrong arguments are reported before the device is opened
     let (gpu, plans) = subject.open(&arguments.tune)?;
     let mut row = measure(&gpu, &plans, &subject, arguments.steps.unwrap_or(STEPS), start)?;
     row["peak_host_bytes"] = json!(peak_host_bytes());
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The row of one configuration: two updates, then `steps` that are timed, then each dispatch alone.
+/// Measures one configuration: two updates to warm up, then `steps` timed ones, then each dispatch alone.
 fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: Instant) -> Result<Value> {
     let (optimizer, _) = subject.optimizer.build(&subject.set)?;
     let lr = optimizer.lr();
@@ -97,8 +97,9 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
     }
     block_on(network.drain())?;
     let step = begin.elapsed().as_secs_f64() / f64::from(steps);
-    // What the host's thread computed. A software driver may do the device's work inside the calls, while the thread
-    // waits: the time of the calls would count that too, and serves only where the system does not tell.
+    // The processor time of this thread is the host's own work. A software driver may do the device's work inside the
+    // calls while the thread waits; the duration of the calls would include that, and serves only where the system
+    // gives no processor time.
     let computed = thread_seconds().zip(processor).map(|(end, start)| end - start);
     let host = computed.unwrap_or(calls.as_secs_f64()) / f64::from(steps);
 
@@ -129,7 +130,7 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
     }))
 }
 
-/// Device seconds of one update of one batch.
+/// Seconds of device time in one update of one batch.
 struct Split {
     forward: f64,
     backward: f64,
@@ -143,13 +144,13 @@ fn split(network: &Network, forward: usize) -> Result<Option<Split>> {
     Ok(Some(Split { forward: sum(&batch[..forward]), backward: sum(&batch[forward..]), optimizer: sum(&update) }))
 }
 
-/// Processor seconds of this thread, where the system tells (Linux).
+/// Processor seconds of this thread, where the system reports them (Linux).
 fn thread_seconds() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_whitespace().next()?.parse::<u64>().ok().map(|nanoseconds| nanoseconds as f64 * 1e-9)
 }
 
-/// The most resident memory this process ever had, where the system tells (Linux).
+/// The largest resident memory that this process ever had, in bytes, where the system reports it (Linux).
 fn peak_host_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;

@@ -1,4 +1,5 @@
-//! `velograd compare`, `sweep` and `ablate`: several runs from the same weights and data order, and their table.
+//! `velograd compare`, `sweep` and `ablate`: several runs from the same initial weights and data order, and their
+//! comparison.
 
 mod make;
 
@@ -40,7 +41,7 @@ impl Shown {
         self.files.push((name.to_owned(), content.into()));
     }
 
-    /// `table.md`, `table.csv`, `table.json`.
+    /// Adds `table.md`, `table.csv` and `table.json`.
     fn table(&mut self, table: &Table, remarks: &[String], csv: String, json: &serde_json::Value) {
         let remarks: String = remarks.iter().map(|line| format!("- {line}\n")).collect();
         self.file("table.md", format!("{}\n{remarks}", table.markdown()));
@@ -48,7 +49,7 @@ impl Shown {
         self.file("table.json", serde_json::to_string_pretty(json).unwrap_or_default() + "\n");
     }
 
-    /// `NAME.svg` and `NAME.png`.
+    /// Adds `NAME.svg` and `NAME.png`.
     fn figure(&mut self, name: &str, figure: &Figure) -> Result<()> {
         let svg = figure.svg();
         self.file(&format!("{name}.png"), to_png(&svg)?);
@@ -57,7 +58,7 @@ impl Shown {
     }
 }
 
-/// VeloGrad's mechanisms, each a switch.
+/// The flags that switch VeloGrad's mechanisms.
 const MECHANISMS: [&str; 6] = ["use_select", "use_loss", "use_norm", "use_sim", "use_adaptive_decay", "use_lookahead"];
 
 fn owned(set: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -85,7 +86,7 @@ pub(super) fn compare(flags: &CompareFlags) -> Result<ExitCode> {
     )
 }
 
-/// Table, statistics and curves; what `compare` shows, and `ablate` in part.
+/// The table, statistics and curves that `compare` shows, and `ablate` in part.
 fn compared(title: &str, comparison: &Comparison<'_>, runs: &[Ended], of: &Experiment<'_>) -> Result<Shown> {
     let (table, lines) = (comparison.table(), comparison.lines());
     let mut shown = Shown::new(table.clone(), lines.clone());
@@ -154,13 +155,14 @@ pub(super) fn ablate(flags: &AblateFlags) -> Result<ExitCode> {
         |_, target| {
             let off =
                 |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect::<Vec<_>>();
-            // VeloGrad is that of `compare`; what is switched off comes on top.
+            // VeloGrad's settings are those of `compare`, and what is switched off is added.
             let velograd = |label: String, more: Vec<(String, String)>| {
                 variant(label, "velograd", [Base::Paper.settings(&"velograd".into()), more].concat())
             };
             let mut variants = vec![velograd("velograd".into(), vec![])];
             variants.extend(MECHANISMS.map(|key| velograd(format!("without {}", &key[4..]), off(&[key]))));
-            // Without all of them and without decay the rule is Adam, which runs beside it at the same rate and betas.
+            // Without any mechanism and without decay the rule is Adam, which runs beside it at the same learning rate
+            // and betas.
             let mut nothing = off(&MECHANISMS);
             nothing.push(("weight_decay".into(), "0".into()));
             variants.push(velograd("without all, no decay".into(), nothing));
@@ -180,14 +182,14 @@ pub(super) fn ablate(flags: &AblateFlags) -> Result<ExitCode> {
     )
 }
 
-/// What is said of a variant's settings before the runs.
+/// The line that states a variant's settings before the runs.
 fn line_of(v: &Variant) -> Result<String> {
     let line = Base::Paper.line(&v.optimizer, &v.set, None)?;
     Ok(if v.label == v.optimizer.name() { line } else { format!("{}, {line}", v.label) })
 }
 
-/// The optimizers as they are compared in this folder, and the lines that say with which settings; `rates` are the learning rates where
-/// those are swept.
+/// The optimizers as they are compared in this folder, and the lines that state their settings. `rates` are the
+/// learning rates if those are swept.
 fn variants(
     flags: &ComparedFlags,
     out: Option<&Path>,
@@ -212,7 +214,7 @@ fn variants(
     Ok((variants, lines))
 }
 
-/// Gives each optimizer its settings.
+/// Adds each `NAME:KEY=VALUE` to the settings of the variant of that name.
 fn apply(variants: &mut [Variant], set: &[(String, String)]) -> Result<()> {
     for (key, value) in set {
         let (name, setting) = key.rsplit_once(':').unwrap_or(("", key));
@@ -226,13 +228,13 @@ fn apply(variants: &mut [Variant], set: &[(String, String)]) -> Result<()> {
     Ok(())
 }
 
-/// What is compared.
+/// What an experiment runs, and what it shows.
 struct Compared {
     variants: Vec<Variant>,
-    /// Says with which settings.
+    /// The lines that state the settings of the variants.
     lines: Box<dyn Fn() -> Result<Vec<String>>>,
     show: Show,
 }
 
-/// What is made of the runs so far.
+/// Builds what is shown from the runs that have ended.
 type Show = Box<dyn Fn(&[Ended], &Experiment<'_>) -> Result<Shown>>;

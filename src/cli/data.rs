@@ -1,4 +1,4 @@
-//! `velograd data`
+//! `velograd data`: says what a data set holds, and draws a sheet of its images.
 
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ use crate::{
 };
 use pollster::block_on;
 
-/// Images of the sheet: ten rows of each image as it is, then as training sees it.
+/// Images per row, and rows of the sheet. Each image is followed by its augmented form.
 const COLUMNS: usize = 20;
 const ROWS: usize = 10;
 
@@ -78,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Writes the sheet. Returns the least and the largest normalized value.
+/// Writes the sheet. Returns the smallest and the largest normalized value.
 fn preview(
     arguments: &Arguments,
     dataset: &std::sync::Arc<dyn Dataset>,
@@ -107,7 +107,7 @@ fn preview(
     Ok(range)
 }
 
-/// `[n][32][32][3]`, normalized.
+/// The images, `[n][32][32][3]`, after augmentation and normalization.
 fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment, by: Normalize) -> Result<Vec<f32>> {
     let n = batch.labels.len();
     let mut t = Tape::new(&gpu.target, false);

@@ -1,4 +1,4 @@
-//! `velograd devices`
+//! `velograd devices`: lists the adapters of this machine.
 
 use clap::Args;
 use pollster::block_on;
@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         json_line(&rows);
         return Ok(());
     }
-    // What the first line says need not be said again.
+    // The first line has shown these already.
     let shown = |key: &str| !["index", "name", "backend", "type", "driver"].contains(&key);
     for (row, adapter) in rows.iter().zip(&adapters) {
         say!("{}: {}", row["index"], adapter.info.describe());

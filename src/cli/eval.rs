@@ -1,4 +1,4 @@
-//! `velograd eval`
+//! `velograd eval`: evaluates weights on the test images.
 
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ use crate::{
 };
 use pollster::block_on;
 
-/// Images of a batch; the numbers do not depend on it.
+/// Images per batch; the results do not depend on it.
 const BATCH: u32 = 128;
 
 #[derive(Args)]
@@ -73,7 +73,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// What `--json` prints.
+/// The object that `--json` prints.
 #[derive(Serialize)]
 struct Report<'a> {
     #[serde(flatten)]
@@ -85,7 +85,7 @@ struct Report<'a> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let wanted = arguments.model.as_deref().map(models::find).transpose()?;
-    // A file outside the folder of a run is one of weights.
+    // A file that is not in the folder of a run is a file of weights.
     let alone = |path: &&PathBuf| path.is_file() && !arguments.best && resume::find(path).is_err();
     let file = arguments.weights.as_ref().or(arguments.run.as_ref().filter(alone));
     let run = arguments.run.as_ref().filter(|_| file.is_none());
@@ -98,7 +98,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let (expected, found) = (format!("weights of {}", wanted.name), format!("those of {}", model.name));
         return Err(Error::data(&path, expected, found, format!("'model' {}, or no 'model'", model.name)));
     }
-    // With --json, standard output is the object alone.
+    // With --json, standard output has the object alone; remarks go to standard error.
     weights.remarks.iter().for_each(|line| remark(line));
     let elsewhere = arguments.data.data.is_some() || arguments.data.dataset.is_some();
     let Opened { dataset, notes, .. } = match of_run.filter(|_| !elsewhere) {
@@ -164,7 +164,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl Arguments {
-    /// The data set asked for, or where none is, the one that the weights say they were trained on.
+    /// Opens the data set that was asked for, or else the one that the weights were trained on, if they say so.
     fn open(&self, weights: &Pretrained) -> Result<Opened> {
         let trained_on = weights.provenance.as_ref().map(|provenance| &provenance.dataset);
         let seed = self.seed.or(trained_on.and_then(|set| set.seed)).unwrap_or(0);

@@ -1,11 +1,12 @@
 //! The flags of the commands, each stated once.
 //!
-//! A group is a struct whose fields may all be missing. clap reads it from the command line, serde from a recipe in TOML and
-//! from the `run.json` of a run, and writes it there; [`layers`](super::layers) merges what came from where. A value that is
-//! missing everywhere is what [`Flags::defaults`] says.
+//! A group is a struct whose fields are all optional. clap reads it from the command line; serde reads it from a recipe
+//! in TOML and from the `run.json` of a run, and writes it to the latter. [`layers`](super::layers) merges these
+//! sources. A flag that none of them has takes its value from [`Flags::defaults`].
 //!
-//! To add a flag: a field in its group with the text for `--help`, its default in that group's `defaults` where it has one, and
-//! what it means where the group is turned into [`Options`](crate::training::Options). Nothing else needs to know of it.
+//! To add a flag, add a field with its text for `--help` to a group, its default, if any, to the `defaults` of that
+//! group, and its meaning where the group is turned into [`Options`](crate::training::Options). No other place needs to
+//! change.
 
 pub mod data;
 pub mod device;
@@ -36,23 +37,23 @@ pub trait Flags: Args + Clone + Default + Serialize + DeserializeOwned {
     /// The command's name.
     const COMMAND: &'static str;
 
-    /// Whether a recipe of another command serves for the flags that both have.
+    /// Whether a recipe of another command may be used for the flags that both commands have.
     const IN_PART: bool = false;
 
-    /// Those that hold where nobody says otherwise.
+    /// The default values.
     fn defaults() -> Self;
 
-    /// Those that a preset says.
+    /// The values that a preset sets.
     fn of_preset(preset: Preset) -> Self {
         let _ = preset;
         Self::default()
     }
 
-    /// Where the others come from.
+    /// The recipe and the preset that the flags name.
     fn sources(&self) -> Sources;
 }
 
-/// Where every other flag starts.
+/// A set of values from which all flags start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
@@ -71,15 +72,15 @@ impl Preset {
     }
 }
 
-/// A value of a flag that has one by now: [`Flags::defaults`] gives every flag that is read by this one.
+/// The value of a flag that has one once layers are merged, since [`Flags::defaults`] has one for it.
 pub fn given<T>(value: Option<T>) -> T {
     value.expect("a flag with a default")
 }
 
-/// Flags as JSON, those without a value as null.
+/// Flags as JSON; those without a value are null.
 ///
 /// # Errors
-/// [`Error::Config`] if a path is no text.
+/// [`Error::Config`] if a path is not UTF-8.
 pub fn recipe_of(flags: &impl Serialize) -> Result<Recipe> {
     match serde_json::to_value(flags) {
         Ok(Value::Object(recipe)) => Ok(recipe),
@@ -91,7 +92,7 @@ pub fn recipe_of(flags: &impl Serialize) -> Result<Recipe> {
     }
 }
 
-/// Without what has no value.
+/// Removes entries without a value.
 pub fn present(recipe: Recipe) -> Recipe {
     let empty = |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
     recipe.into_iter().filter(|(_, value)| !empty(value)).collect()

@@ -1,6 +1,6 @@
-//! Where the flags of a command come from, one layer over the other, merged flag by flag: the command line over `--config
-//! FILE.toml` over a preset that either of them names over the recipe of the run that is continued over the preset of the device
-//! over the defaults.
+//! Merges the flags of a command, flag by flag, from layers. From the strongest to the weakest these are the command
+//! line, `--config FILE.toml`, a preset that either of them names, the recipe of the run that is continued, the preset
+//! of the device, and the defaults.
 
 use std::{fmt, path::PathBuf};
 
@@ -18,13 +18,13 @@ use crate::{
     models,
 };
 
-/// Where a layer comes from.
+/// The source of a layer.
 #[derive(Clone, Debug)]
 pub enum Origin {
     CommandLine,
     File(TomlFile),
     Preset(Preset),
-    /// The `run.json` or `experiment.json` of what is continued.
+    /// The `run.json` or `experiment.json` of the run or experiment that is continued.
     Begun(PathBuf),
     Defaults,
 }
@@ -41,7 +41,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Flags by their names, and where they come from.
+/// Flags by name, and their source.
 #[derive(Clone, Debug)]
 pub struct Layer {
     pub origin: Origin,
@@ -54,16 +54,16 @@ impl Layer {
     }
 }
 
-/// Layers, the one that counts most first.
+/// Layers, from the strongest to the weakest.
 #[derive(Clone, Debug)]
 pub struct Layers(Vec<Layer>);
 
 impl Layers {
-    /// Those that the user gave: the command line, and what `--config` names.
+    /// The layers that the user gave: the command line, and the recipe that `--config` names.
     ///
     /// # Errors
-    /// [`Error::Config`], [`Error::Data`] or [`Error::Io`] if the recipe cannot be read, is not of this command, or has a key or a
-    /// value that is none.
+    /// [`Error::Config`], [`Error::Data`] or [`Error::Io`] if the recipe cannot be read, belongs to another command, or
+    /// has an unknown key or an invalid value.
     pub fn given<F: Flags>(flags: &F) -> Result<Self> {
         let mut layer = Layer::new(Origin::CommandLine, flags)?;
         let sources = flags.sources();
@@ -82,25 +82,26 @@ impl Layers {
         Ok(Self(layers))
     }
 
-    /// One layer alone.
+    /// A single layer.
     pub fn only(layer: Layer) -> Self {
         Self(vec![layer])
     }
 
-    /// Below the others: what was begun before, and is continued.
+    /// Adds, below the others, the layer of the run or experiment that is continued.
     pub fn push(&mut self, layer: Layer) {
         self.0.push(layer);
     }
 
-    /// The preset that one of the layers names.
+    /// The preset in the strongest layer that names one.
     pub fn preset(&self) -> Option<Preset> {
         self.0.iter().find_map(|layer| serde_json::from_value(layer.recipe.get("preset")?.clone()).ok())
     }
 
-    /// With what a preset says, and the defaults below everything. A preset that the user named goes over what was begun before.
+    /// Adds the layers of a preset and, below everything, of the defaults. If the user named a preset, it goes above
+    /// the run that is continued.
     ///
     /// # Errors
-    /// None, as far as the program's own flags can be written.
+    /// [`Error::Config`] if flags cannot be written as JSON.
     pub fn complete<F: Flags>(&self, preset: Preset) -> Result<Self> {
         let mut layers = self.0.clone();
         let asked = layers.iter().filter(|layer| !matches!(layer.origin, Origin::Begun(_)));
@@ -111,10 +112,10 @@ impl Layers {
         Ok(Self(layers))
     }
 
-    /// The flags that come of it, and a line for each part of a layer that another has made void.
+    /// The merged flags, and a remark for each part of a layer that a stronger one makes void.
     ///
     /// # Errors
-    /// [`Error::Config`] if a value is none of its flag.
+    /// [`Error::Config`] if a value is not valid for its flag.
     pub fn flags<F: DeserializeOwned>(&self) -> Result<(F, Vec<String>)> {
         let (recipe, remarks) = self.merged();
         let flags = serde_json::from_value(Value::Object(recipe)).map_err(|e| Error::config(e.to_string(), ""))?;
@@ -135,12 +136,12 @@ impl Layers {
         (merged, remarks)
     }
 
-    /// What the command line says of a flag.
+    /// The value that a flag has on the command line.
     pub fn on_command_line(&self, key: &str) -> Option<&Value> {
         self.0.iter().find(|layer| matches!(layer.origin, Origin::CommandLine))?.recipe.get(key)
     }
 
-    /// Every flag that has a value, with where that comes from.
+    /// Every flag that has a value, with the source of that value.
     pub fn explained(&self) -> Vec<String> {
         let (merged, _) = self.merged();
         let whence = |key: &str| self.0.iter().find(|layer| layer.recipe.contains_key(key)).map(|layer| &layer.origin);
@@ -155,7 +156,7 @@ impl Layers {
         merged.iter().filter_map(of).collect()
     }
 
-    /// The error with the file and line of the setting that it is about, where a recipe has it.
+    /// Adds to an error the file and line of the setting that it is about, if that is in a recipe.
     pub fn locate(&self, error: Error) -> Error {
         let Error::Config { setting: Some(setting), .. } = error else { return error };
         let key = setting.replace('_', "-");
@@ -172,10 +173,11 @@ impl Layers {
         }
     }
 
-    /// The error about a setting of an optimizer with the file and line of it, where a recipe has it: the first of `set` that `wrong`
-    /// says it is about. The recipe may have it under another name, of `set adam:lr` for `lr`.
+    /// Adds to an error about a setting of the optimizer `name` the file and line of that setting, if it is in a
+    /// recipe: the first one in `set` for which `wrong` holds. A recipe may have it under another key, `set adam:lr`
+    /// instead of `lr`.
     pub fn locate_set(&self, error: Error, name: &str, wrong: impl Fn(&str, &str) -> bool) -> Error {
-        // Its own name in a set of several rules; `None` of a setting of another.
+        // The setting's own name in settings of several rules; `None` for a setting of another rule.
         let own = |key: &str| match key.rsplit_once(':') {
             Some((rule, setting)) => (rule == name).then(|| setting.to_owned()),
             None => Some(key.to_owned()),
@@ -196,7 +198,8 @@ impl Layers {
     }
 }
 
-/// Writes names as they are known, whatever their case. Those that are not known stay, to be refused where they are looked up.
+/// Writes names in their usual spelling, whatever their case. Unknown names stay, and are refused where they are looked
+/// up.
 fn name_as_known(recipe: &mut Recipe) {
     type AsKnown = fn(&str) -> Option<String>;
     let known: [(&str, AsKnown); 4] = [
@@ -224,13 +227,13 @@ fn name_as_known(recipe: &mut Recipe) {
     }
 }
 
-/// Flags that are short for a setting of the optimizer, and that setting.
+/// Flags that are short forms of a setting of the optimizer, with the setting's name.
 pub const SHORT_FORMS: [(&str, &str); 3] = [("lr", "lr"), ("weight-decay", "weight_decay"), ("momentum", "momentum")];
 
-/// Puts what short forms say among the settings.
+/// Moves the values of short forms into the settings.
 fn fold_short_forms(layer: &mut Layer, command: &str) -> Result<()> {
     if command == "sweep" {
-        return Ok(()); // its --lr names many
+        return Ok(()); // its --lr is a list
     }
     for (flag, setting) in SHORT_FORMS {
         let Some(value) = layer.recipe.remove(flag) else { continue };
@@ -250,7 +253,8 @@ fn fold_short_forms(layer: &mut Layer, command: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes out of the layers below what means nothing beside this one: settings of another optimizer, and the place of other images.
+/// Removes from the layers below what has no meaning beside this one: settings of another optimizer, and the path of
+/// other images.
 fn make_room(below: &mut Recipe, layer: &Layer, remarks: &mut Vec<String>) {
     let differs = |key: &str, below: &Recipe| {
         let (above, below) = (layer.recipe.get(key)?.as_str()?, below.get(key)?.as_str()?);

@@ -1,27 +1,27 @@
-//! How much is said.
+//! How much the program prints.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// How much is said.
+/// How much the program prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
-    /// Results and errors alone: `--quiet`.
+    /// Only results and errors: `--quiet`.
     Quiet,
-    /// How things go.
+    /// Progress and remarks too.
     Usual,
-    /// What was chosen, and why: `--verbose`.
+    /// Also what was chosen, and why: `--verbose`.
     Verbose,
 }
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Usual as u8);
 
-/// Chooses how much is said from here on.
+/// Sets how much is printed from here on.
 pub fn choose(level: Level) {
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
-/// Whether what belongs to `level` is said.
+/// Whether messages of this level are printed.
 pub fn says(level: Level) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }

@@ -1,7 +1,8 @@
-//! The line at the lower end of a terminal that says what is going on, so that nothing is silent for long.
+//! The line at the bottom of a terminal that shows the current stage of work, so that the program is never silent for
+//! long.
 //!
-//! There is one such line at most. On a terminal it moves while nothing else does, and whatever is printed goes above it. Without a
-//! terminal a stage that lasts longer than [`PATIENCE`] is said in a line of its own, and again every [`AGAIN`].
+//! There is at most one such line. On a terminal it is animated, and other output is printed above it. Without a
+//! terminal, a stage that lasts longer than [`PATIENCE`] is printed as a line of its own, and again every [`AGAIN`].
 
 use std::{
     io::{IsTerminal as _, Write as _, stderr},
@@ -15,22 +16,22 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::level::{Level, says};
 
-/// How long a stage may last before it is said without a terminal.
+/// Without a terminal: how long a stage may last before it is printed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often it is said from then on.
+/// Without a terminal: how often it is printed from then on.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// Characters of the line that belong to its moving sign.
+/// Width of the spinner in characters.
 const SIGN: usize = 2;
 
-/// What is going on.
+/// The current stage of work.
 struct Stage {
     text: String,
     begun: Instant,
-    /// When it was last said without a terminal.
+    /// When it was last printed without a terminal.
     said: Option<Instant>,
-    /// The line, on a terminal.
+    /// The line on a terminal.
     bar: Option<ProgressBar>,
 }
 
@@ -40,17 +41,17 @@ fn stage() -> MutexGuard<'static, Option<Stage>> {
     STAGE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether there is a line at all: on a terminal, where the user has not asked for quiet.
+/// Whether there is a line: on a terminal, unless the user asked for quiet.
 pub(super) fn is_seen() -> bool {
     stderr().is_terminal() && says(Level::Usual)
 }
 
-/// Characters that a text of [`show`] may have.
+/// Number of characters that [`show`] has room for.
 pub(super) fn width() -> usize {
     usize::from(Term::stderr().size().1).saturating_sub(SIGN + 1)
 }
 
-/// Says what is going on from now on, in place of what was said before.
+/// Shows a stage from now on, in place of the previous one.
 pub(super) fn show(text: impl Into<String>) {
     if !says(Level::Usual) {
         return;
@@ -77,7 +78,7 @@ pub(super) fn show(text: impl Into<String>) {
     *stage = Some(Stage { text, begun: Instant::now(), said: None, bar });
 }
 
-/// Says what is going on while `work` lasts.
+/// Shows a stage while `work` runs.
 pub(super) fn during<T>(text: &str, work: impl FnOnce() -> T) -> T {
     show(text);
     let done = work();
@@ -85,14 +86,14 @@ pub(super) fn during<T>(text: &str, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Takes the line away.
+/// Removes the line.
 pub(super) fn clear() {
     if let Some(Stage { bar: Some(bar), .. }) = stage().take() {
         bar.finish_and_clear();
     }
 }
 
-/// Prints above the line.
+/// Prints something above the line.
 pub(super) fn above(print: impl FnOnce()) {
     let bar = stage().as_ref().and_then(|stage| stage.bar.clone());
     match bar {
@@ -101,7 +102,7 @@ pub(super) fn above(print: impl FnOnce()) {
     }
 }
 
-/// Says a stage that lasts, where there is no terminal.
+/// Prints stages that last long, for as long as the program runs without a terminal.
 fn tell() {
     loop {
         thread::sleep(PATIENCE / 8);

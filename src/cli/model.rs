@@ -1,4 +1,4 @@
-//! The network that `bench`, `plan`, `profile` and `tune` look at: the published one, where nobody says otherwise.
+//! The network that `bench`, `plan`, `profile` and `tune` examine; by default that of the published experiment.
 
 use std::path::PathBuf;
 
@@ -73,33 +73,33 @@ impl Flags for ModelFlags {
     }
 }
 
-/// What they mean.
+/// The values of [`ModelFlags`], with defaults.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// The network's name.
+    /// The model.
     pub model: &'static str,
-    /// Its first layers, if that was said.
+    /// Its stem, if one was given.
     pub stem: Option<StemFlag>,
-    /// Channels of its first stage.
+    /// Channels of the first stage.
     pub width: u32,
-    /// Images of a batch.
+    /// Images per batch.
     pub batch_size: u32,
-    /// What activations are stored as.
+    /// The type in which activations are stored.
     pub precision: PrecisionFlag,
     /// The update rule.
     pub optimizer: RuleChoice,
-    /// Its settings as given.
+    /// The settings of the rule that were given.
     pub set: Vec<(String, String)>,
-    /// The adapter.
+    /// The adapter, by its index or part of its name.
     pub device: Option<String>,
 }
 
 impl ModelFlags {
-    /// What the flags mean, with the defaults.
+    /// Merges these flags with a recipe and the defaults.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown network, optimizer or setting, or a size out of its range; as for a recipe that cannot
-    /// be read.
+    /// [`Error::Config`] for an unknown network, optimizer or setting, or a size out of its range; the errors of
+    /// reading a recipe.
     pub fn subject(&self) -> Result<Subject> {
         let layers = Layers::given(self)?;
         let (flags, remarks) = layers.complete::<Self>(super::flags::Preset::Paper)?.flags::<Self>()?;
@@ -129,22 +129,22 @@ impl ModelFlags {
 }
 
 impl Subject {
-    /// The device, and one training program of this batch size, no evaluation.
+    /// Opens the device, and plans one training program of this batch size, without evaluation.
     ///
     /// # Errors
-    /// As [`open`](crate::host::device::open) and that of the precision.
+    /// As [`open`](crate::host::device::open), or if the device does not support the precision.
     pub fn open(&self, tune: &TuneFlags) -> Result<(Gpu, Plans<'static>)> {
         let gpu = self.open_gpu()?;
         let plans = self.on(&gpu, tune)?;
         Ok((gpu, plans))
     }
 
-    /// The device alone.
+    /// Opens the device alone.
     pub(super) fn open_gpu(&self) -> Result<Gpu> {
         open_device(self.device.as_deref())
     }
 
-    /// That program for a device that is open.
+    /// The plans of [`Subject::open`] for a device that is open.
     pub(super) fn on(&self, gpu: &Gpu, tune: &TuneFlags) -> Result<Plans<'static>> {
         let (model, config) = self.network()?;
         let (precision, target) = self.precision.on(gpu)?;
@@ -155,7 +155,7 @@ impl Subject {
         Ok(plans)
     }
 
-    /// The network and its size.
+    /// The model and its configuration.
     fn network(&self) -> Result<(&'static Model, Config)> {
         let model = models::find(self.model)?;
         check_width(self.width)?;

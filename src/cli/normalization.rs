@@ -1,4 +1,4 @@
-//! The lines about what images are normalized by.
+//! Chooses the normalization of images, and states it.
 
 use super::print::note;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     training::{Normalization, Origin, choose_normalize},
 };
 
-/// What images are normalized by, and the lines that say so; `weights` are those that the network begins from.
+/// The normalization of images, and the lines that state it; `weights` are those that the network starts from.
 pub(super) fn choose(
     asked: Option<Normalization>,
     weights: Option<&Pretrained>,
@@ -23,7 +23,7 @@ pub(super) fn choose(
         Origin::Asked(Normalization::Given(_)) => "as given".to_owned(),
         Origin::Asked(asked) => asked.to_string(),
         Origin::Weights => "the weights' own".to_owned(),
-        // Said in one line, with what to do about it.
+        // This is stated in one line, with the flag that changes it.
         Origin::Model if weights.is_some() => "assumed; --normalize sets it".to_owned(),
         Origin::Model => "default".to_owned(),
     };
@@ -34,7 +34,7 @@ pub(super) fn choose(
     Ok((by, lines))
 }
 
-/// Prints what images are normalized by, and returns it.
+/// Chooses the normalization of images and prints it.
 pub(super) fn choose_and_say(
     asked: Option<Normalization>,
     weights: Option<&Pretrained>,
@@ -46,7 +46,7 @@ pub(super) fn choose_and_say(
     Ok(by)
 }
 
-/// Four digits of each number.
+/// Mean and standard deviation with four decimals.
 pub(super) fn words(normalize: Normalize) -> String {
     let list = |values: [f64; 3]| values.map(|v| format!("{}", (v * 1e4).round() / 1e4)).join(" ");
     format!("mean {}, std {}", list(normalize.mean), list(normalize.std))

@@ -1,4 +1,4 @@
-//! What a run left, for commands that look at it afterwards: its weights, and the images that it was made with.
+//! The weights of an existing run and the images it was trained on, for commands that examine it afterwards.
 
 use std::path::{Path, PathBuf};
 
@@ -20,22 +20,22 @@ use crate::{
 /// The weights of a run, and its images.
 pub struct OfRun {
     pub folder: PathBuf,
-    /// Its weights: a file of them alone, or a checkpoint.
+    /// A file of weights or a checkpoint.
     pub weights: PathBuf,
     pub data: DataFlags,
-    /// What its images are drawn by.
+    /// The seed of drawn images.
     pub data_seed: u64,
-    /// Whether it was validated on six views of each image.
+    /// Whether the run was validated with test-time augmentation.
     pub tta: bool,
     run: Value,
 }
 
 impl OfRun {
-    /// Finds what was left: the weights that the run ended with, or while it goes on those of its newest checkpoint; with `best`
-    /// the checkpoint with the best accuracy on validation.
+    /// Finds the weights of a run: those that it ended with or, while it is under way, those of its newest checkpoint;
+    /// with `best`, the checkpoint with the best validation accuracy.
     ///
     /// # Errors
-    /// As [`resume::find`]; [`Error::Data`] if it has left no weights yet.
+    /// As [`resume::find`]; [`Error::Data`] if the run has no weights yet.
     pub fn find(what: &Path, best: bool) -> Result<Self> {
         let Target { folder, checkpoint, .. } = resume::find(what)?;
         let run = read_run(&folder)?;
@@ -72,7 +72,7 @@ impl OfRun {
         Ok(Self { folder, weights, data, data_seed, tta, run })
     }
 
-    /// In what way these images are not those that the run was made with.
+    /// States how these images differ from those of the run, if they do.
     pub fn other_images(&self, dataset: &dyn Dataset) -> Option<String> {
         let there = self.run["dataset"]["crc32"].as_str()?;
         let here = format!("{:08x}", dataset.checksum());

@@ -1,4 +1,4 @@
-//! `velograd optimizers`
+//! `velograd optimizers`: lists the update rules, or writes a template of one.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         rule_file::write_new(path)?;
         let shown = path.display();
         say!("wrote {shown}, a rule to start from; docs/RULES.md explains the format");
-        // Without a separator it would be a name.
         say!("velograd optimizers {shown} shows it, velograd train --optimizer {shown} trains with it");
         return Ok(());
     }
@@ -61,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// A rule in lines that fit a terminal of 80 columns.
+/// Prints a rule in lines that fit a terminal of 80 columns.
 fn show(rule: &Rule, words: usize, starts: bool) {
     wrap(&format!("{}: ", rule.name), &rule.source);
     let (number, plural) = if words == 0 {
@@ -84,7 +83,7 @@ fn show(rule: &Rule, words: usize, starts: bool) {
     }
 }
 
-/// Says `text` behind `first`, with further lines below where it begins.
+/// Prints `text` after `first`; further lines are indented to where it starts.
 fn wrap(first: &str, text: &str) {
     let indent = first.chars().count();
     let room = 79_usize.saturating_sub(indent).max(20);

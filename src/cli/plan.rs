@@ -1,4 +1,4 @@
-//! `velograd plan`
+//! `velograd plan`: prints the recorded program of an update.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     tune: TuneFlags,
 }
 
-/// Percent by which `bytes` are fewer than `of`.
+/// By how many percent `bytes` is less than `of`.
 fn percent_saved(bytes: u64, of: u64) -> f64 {
     100.0 * (1.0 - bytes as f64 / of as f64)
 }

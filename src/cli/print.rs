@@ -1,4 +1,4 @@
-//! Printing that survives a reader who has gone (`velograd plan | head`), and as much of it as was asked for.
+//! Prints as much as was asked for, and survives a closed pipe (`velograd plan | head`).
 
 use std::{
     fmt,
@@ -12,12 +12,13 @@ pub use super::level::{Level, choose, says};
 use super::live;
 use crate::lab::table::Table;
 
-/// A line of the result: `println!` without the panic. A reader who has gone is no error; a full disk is, and ends the program.
+/// Prints a line of the result, like `println!` without the panic: a closed pipe is no error; a full disk is, and ends
+/// the program.
 macro_rules! say {
     ($($argument:tt)*) => { $crate::cli::print::line(format_args!($($argument)*)) };
 }
 
-/// A line about how things go, which `--quiet` leaves out.
+/// Prints a line about progress, which `--quiet` leaves out.
 macro_rules! note {
     ($($argument:tt)*) => {
         if $crate::cli::print::says($crate::cli::print::Level::Usual) {
@@ -38,20 +39,20 @@ pub fn line(text: fmt::Arguments<'_>) {
     }
 }
 
-/// A line of [`note`]'s kind beside the output, which may be a table or JSON: to standard error.
+/// Prints a line like [`note`]'s to standard error, beside output that may be a table or JSON.
 pub fn remark(text: &str) {
     if says(Level::Usual) {
         live::above(|| drop(writeln!(stderr(), "{text}")));
     }
 }
 
-/// A table in lines as long as the terminal allows; whole where there is none.
+/// Prints a table in lines that fit the terminal, or whole without one.
 pub fn table(table: &Table) {
     let terminal = stdout().is_terminal().then(|| usize::from(Term::stdout().size().1));
     line(format_args!("{}", table.text_within(terminal.unwrap_or(usize::MAX)).trim_end()));
 }
 
-/// Lines that `--verbose` asks for.
+/// Prints lines that `--verbose` asks for.
 pub fn explain(lines: impl IntoIterator<Item = String>) {
     if says(Level::Verbose) {
         lines.into_iter().for_each(|line| remark(&line));

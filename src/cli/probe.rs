@@ -1,4 +1,4 @@
-//! `velograd probe`
+//! `velograd probe`: measures update rules alone.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,13 +94,14 @@ struct VarianceFlags {
     batch_size: u32,
 }
 
-/// Sizes of a spike in standard deviations.
+/// Sizes of a spike in standard deviations of the gradient.
 const SPIKES: [f64; 9] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4];
 
-/// Mini-batches of a batch.
+/// Sizes of a batch, in multiples of `--batch-size`.
 const GROUPS: [usize; 4] = [1, 2, 4, 8];
 
-/// Batches that make the optimizer's state, and batches whose updates vary.
+/// Number of batches that build up the optimizer's state, and number of batches over whose updates the variance is
+/// taken.
 const BATCHES: [usize; 2] = [20, 16];
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -211,7 +212,7 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     show(flags, "variance", title, Axis::log("images of a batch"), &rules, &sizes, value)
 }
 
-/// A file of weights of resnet18.
+/// Opens weights of resnet18.
 fn resnet18(path: &Path) -> Result<Pretrained> {
     let weights = Pretrained::open(path)?;
     if weights.model.name != "resnet18" {
@@ -222,7 +223,7 @@ fn resnet18(path: &Path) -> Result<Pretrained> {
     Ok(weights)
 }
 
-/// Adam, before the network is frozen.
+/// The options of the training, by Adam, before the network is frozen.
 fn training(config: Config, max_steps: u64, seed: u64) -> Options {
     let (optimizer, max_steps) = ("adam".into(), Some(max_steps));
     Options { config, optimizer, epochs: u32::MAX, max_steps, batch: 64, accumulate: 1, seed, ..Options::default() }

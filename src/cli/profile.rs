@@ -1,4 +1,4 @@
-//! `velograd profile`
+//! `velograd profile`: times every dispatch of an update.
 
 use std::{fs, path::PathBuf};
 
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let first = |layout: &_| Ok(Weights::init(layout, 0));
     let ready = || block_on(Network::new(&gpu, &plans, Some(optimizer), first, 0));
     let mut network = live::during("preparing the network", ready)?;
-    // Two updates before: memory is touched, and numbers are as in training.
+    // Two updates come first, so that memory has been touched and numbers are as in training.
     let place = Place { first: true, last: true, images: subject.batch_size, epoch: 1, lr };
     for _ in 0..2 {
         block_on(network.make_room())?;

@@ -1,4 +1,4 @@
-//! How a run looks: a live line on a terminal, plain lines elsewhere, one line per epoch in both.
+//! Shows the progress of a run: a live line on a terminal, plain lines elsewhere, one line per epoch in both.
 
 use std::{
     cell::RefCell,
@@ -13,32 +13,33 @@ use crate::{
     training::{EpochRow, Options, Position, StepRow, Watch},
 };
 
-/// Without a terminal, a line at the first update and then about this often.
+/// Without a terminal, a line is printed at the first update and then about this often.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// Counts compiled kernels in the live line.
+/// Shows the number of compiled kernels in the live line.
 pub(super) fn compiling(done: usize, total: usize) {
     live::show(format!("compiling kernels: {done} of {total}"));
 }
 
-/// The runs of an experiment, made one after another.
+/// Counts the runs of an experiment, which are made one after another.
 #[derive(Clone, Default)]
 pub(super) struct Runs(Rc<RefCell<Count>>);
 
 #[derive(Default)]
 struct Count {
-    /// All of them.
+    /// Number of all runs.
     all: usize,
-    /// The number of the run under way, from 1.
+    /// Number of the current run, from 1.
     nth: usize,
-    /// When it began in this process.
+    /// When it started in this process.
     begun: Option<Instant>,
-    /// Seconds of each run that this process has made, its preparation included.
+    /// Seconds of each run that this process has made, including its preparation.
     made: Vec<f64>,
 }
 
 impl Count {
-    /// Seconds of the runs after the one under way, if each takes as long as those made so far, or as `otherwise` where there are none.
+    /// Estimated seconds of the runs after the current one, if each takes the mean of those made so far, or `otherwise`
+    /// if there are none.
     fn later(&self, otherwise: Option<f64>) -> Option<f64> {
         let made = (!self.made.is_empty()).then(|| self.made.iter().sum::<f64>() / self.made.len() as f64);
         Some(made.or(otherwise)? * self.to_come() as f64)
@@ -50,12 +51,12 @@ impl Count {
 }
 
 impl Runs {
-    /// An experiment of so many runs.
+    /// An experiment of `all` runs.
     pub(super) fn new(all: usize) -> Self {
         Self(Rc::new(RefCell::new(Count { all, ..Count::default() })))
     }
 
-    /// The next run begins, or was made before; its place, as in `run 3 of 6`.
+    /// Counts the next run, which starts now (`begins`) or was made before. Returns its place, as in `run 3 of 6`.
     pub(super) fn next(&self, begins: bool) -> String {
         let mut count = self.0.borrow_mut();
         count.nth += 1;
@@ -63,7 +64,7 @@ impl Runs {
         format!("run {} of {}", count.nth, count.all)
     }
 
-    /// The run under way has ended; says how much time the others will take.
+    /// Counts the current run as ended, and prints how much time the others will take.
     pub(super) fn ended(&self) {
         let mut count = self.0.borrow_mut();
         let seconds = count.begun.take().map(|begun| begun.elapsed().as_secs_f64());
@@ -73,7 +74,7 @@ impl Runs {
         }
     }
 
-    /// Seconds that the runs after this one will take, where it takes `this` of its own.
+    /// Estimated seconds of the runs after this one; `this` is that of this run.
     fn later(&self, this: f64) -> f64 {
         self.0.borrow().later(Some(this)).unwrap_or(0.0)
     }
@@ -84,7 +85,8 @@ impl Runs {
     }
 }
 
-/// How long a run takes, from what this process has seen of it. The first update is left out: kernels and caches are cold then.
+/// Times that this process has measured, from which the time left is estimated. The first update is left out, since
+/// kernels and caches are cold then.
 #[derive(Default)]
 struct Pace {
     /// When the last update or evaluation ended.
@@ -96,7 +98,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// An update of `images` images has ended.
+    /// Adds an update of `images` images that has ended.
     fn update(&mut self, images: u64, now: Instant) {
         if let Some(last) = self.last.replace(now) {
             self.training.0 += (now - last).as_secs_f64();
@@ -104,7 +106,7 @@ impl Pace {
         }
     }
 
-    /// An epoch's evaluation has ended.
+    /// Adds an epoch's evaluation that has ended.
     fn evaluated(&mut self, now: Instant) {
         if let Some(last) = self.last.replace(now) {
             self.evaluation.0 += (now - last).as_secs_f64();
@@ -118,7 +120,7 @@ impl Pace {
         (images > 0 && seconds > 0.0).then(|| images as f64 / seconds)
     }
 
-    /// Seconds for so many training images and evaluations.
+    /// Estimated seconds of so many training images and evaluations.
     fn left(&self, images: u64, evaluations: u32) -> Option<f64> {
         let (seconds, count) = self.evaluation;
         let each = if count > 0 { seconds / f64::from(count) } else { 0.0 };
@@ -129,15 +131,15 @@ impl Pace {
 pub(super) struct Progress {
     runs: Option<Runs>,
     epochs: u32,
-    /// Images that are trained on in an epoch, and updates that they make.
+    /// Number of training images in an epoch, and of updates that they make.
     train: u64,
     updates: u64,
     validate_every: u32,
-    /// Images the run will see, as far as is known now.
+    /// Number of images that the run will train on, as far as is known now.
     images: u64,
-    /// Images of the epoch under way at the last update.
+    /// Number of images of the current epoch up to the last update.
     seen: u64,
-    /// The epoch under way, and its updates so far.
+    /// The current epoch, and its updates so far.
     epoch: (u32, u64),
     begun: Instant,
     pace: Pace,
@@ -166,14 +168,14 @@ impl Progress {
         }
     }
 
-    /// As one of several runs, whose time it counts as well.
+    /// Makes this the progress of one of several runs, whose time it includes.
     pub(super) fn of(self, runs: &Runs) -> Self {
         Self { runs: Some(runs.clone()), ..self }
     }
 
-    /// Seconds to the end of the run and of those after it, once this process has made more than one update.
+    /// Estimated seconds to the end of this run and of those after it, once this process has made more than one update.
     fn left(&self, done: u64) -> Option<f64> {
-        // Of all epochs, those that the run comes to: it may end by its updates.
+        // Only the epochs that the run reaches count: it may end by its number of updates.
         let last = self.images.div_ceil(self.train.max(1)) as u32;
         let epochs = last.saturating_sub(self.epoch.0) + 1;
         let left = self.pace.left(self.images.saturating_sub(done), epochs.div_ceil(self.validate_every.max(1)))?;
@@ -261,7 +263,7 @@ impl Watch for Progress {
     }
 }
 
-/// What the live line can say of an update.
+/// The parts of the live line about an update.
 struct Parts {
     run: Option<String>,
     epoch: String,
@@ -277,9 +279,10 @@ struct Parts {
 }
 
 impl Parts {
-    /// As much as fits in `width` characters, in order of reading; what matters least goes first. What room is left is a bar.
+    /// The parts that fit in `width` characters, in reading order; the least important are left out first. A bar fills
+    /// the remaining room.
     fn line(&self, width: usize) -> String {
-        // In order of reading, each with its rank: parts of a higher rank go first.
+        // Each part has a rank: parts of a higher rank are left out first.
         let parts = [
             (self.run.as_deref(), 2),
             (Some(self.epoch.as_str()), 0),
@@ -307,7 +310,7 @@ impl Parts {
         self.step.chars().take(width).collect()
     }
 
-    /// All of it.
+    /// All parts.
     fn plain(&self) -> String {
         let run = self.run.as_ref().map_or(String::new(), |run| format!("{run} "));
         let mut text =
@@ -324,7 +327,7 @@ fn bar(share: f64, width: usize) -> String {
     "━".repeat(full) + &"─".repeat(width - full)
 }
 
-/// Three digits of a learning rate.
+/// A learning rate with three digits.
 fn rate(lr: f64) -> String {
     if lr == 0.0 || (1e-3..1e3).contains(&lr) {
         let digits = (2 - lr.max(1e-3).log10().floor() as i32).max(0) as usize;
@@ -335,7 +338,7 @@ fn rate(lr: f64) -> String {
     }
 }
 
-/// A duration in few characters.
+/// A duration in a few characters.
 fn short(seconds: f64) -> String {
     let whole = seconds.clamp(0.0, 1e9).round() as u64;
     match (whole / 3600, whole / 60 % 60, whole % 60) {
@@ -374,7 +377,7 @@ mod tests {
         }
     }
 
-    /// Step, rate and time left are there in 80 columns and in 60; nothing is wider than it may be.
+    /// Step, rate and time left are shown in 80 columns and in 60, and no line is too wide.
     #[test]
     fn the_line_fits() {
         for (width, run) in [(80, None), (80, Some("run 3/6")), (60, None)] {
@@ -394,10 +397,10 @@ mod tests {
         assert_eq!(bar(0.25, 8), "━━──────");
     }
 
-    /// Columns of the sign before the line, and the one that stays free.
+    /// Columns of the spinner before the line, and the one that stays free.
     const SPINNER: usize = 3;
 
-    /// The first update is slow and counts for nothing; evaluation is a time of its own.
+    /// The first update is slow and does not count; evaluation is timed separately.
     #[test]
     fn time_left_is_of_what_this_process_has_done() {
         let start = Instant::now();
@@ -414,13 +417,13 @@ mod tests {
         assert_eq!(pace.left(1000, 2), Some(16.0));
     }
 
-    /// A run that ends by its updates has the evaluations of the epochs that it comes to, not of all.
+    /// A run that ends by its number of updates has only the evaluations of the epochs that it reaches.
     #[test]
     fn a_run_that_ends_early_has_fewer_evaluations() {
         let options = Options { epochs: 20, max_steps: Some(25), batch: 10, accumulate: 1, ..Options::default() };
         let mut progress = Progress::new(&options, 100);
         progress.pace = Pace { last: None, training: (1.0, 10), evaluation: (100.0, 1) };
-        // 250 images are two epochs and a half: three evaluations, at 100 seconds each.
+        // 250 images are two and a half epochs: three evaluations, at 100 seconds each.
         assert_eq!(progress.left(0), Some(25.0 + 300.0));
         progress.epoch = (3, 0);
         assert_eq!(progress.left(200), Some(5.0 + 100.0));

@@ -1,4 +1,4 @@
-//! What the flags of a run mean that `train`, `compare`, `sweep` and `ablate` share.
+//! Interprets the flags of a run that `train`, `compare`, `sweep` and `ablate` share.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::{
 };
 
 impl<R: Args + Default> RunFlags<R> {
-    /// Refuses what can be refused without a device or data.
+    /// Checks what can be checked without a device or data.
     ///
     /// # Errors
     /// [`Error::Config`] with the setting and its range.
@@ -35,10 +35,11 @@ impl<R: Args + Default> RunFlags<R> {
         self.options(Precision::F32, None)?.check()
     }
 
-    /// A run of these flags, complete as they are, its optimizer and seed aside; `init` is the size of weights to start from.
+    /// The options of a run with these flags, which must be complete, but for its optimizer and seed. `init` is the
+    /// configuration of weights to start from.
     ///
     /// # Errors
-    /// [`Error::Config`] for a name that is not known, or a schedule that is none.
+    /// [`Error::Config`] for an unknown name or an invalid schedule.
     pub fn options(&self, precision: Precision, init: Option<Config>) -> Result<Options> {
         let Self { images, network, batch, schedule, regularization, validation, reliability, .. } = self;
         let model = models::find(&given(network.model.clone())).map_err(|error| error.of_setting("model"))?;
@@ -57,7 +58,7 @@ impl<R: Args + Default> RunFlags<R> {
             recipe: Recorded {
                 precision,
                 augment: given(images.augment).into(),
-                normalize: None, // it may need the images: `normalize` below
+                normalize: None, // set by `normalize` below, which may need the images
                 tta: given(validation.tta),
                 smoothing: single(regularization.label_smoothing),
                 dropout: single(regularization.dropout),
@@ -77,7 +78,7 @@ impl<R: Args + Default> RunFlags<R> {
         })
     }
 
-    /// Refuses flags that weights to start from contradict. These are the flags as they were given, without defaults.
+    /// Refuses flags that contradict the weights to start from. These must be the flags as given, without defaults.
     ///
     /// # Errors
     /// [`Error::Config`] with what the file has.
@@ -100,14 +101,15 @@ impl<R: Args + Default> RunFlags<R> {
         Ok(())
     }
 
-    /// The data set, with its remarks printed; `seed` is what images are drawn and held out by.
+    /// Opens the data set and prints its remarks; `seed` is the seed of drawn images and of the choice of held-out
+    /// ones.
     ///
     /// # Errors
     /// As [`data::open`] and [`Holdout::new`].
     pub fn open(&self, seed: u64) -> Result<Arc<dyn Dataset>> {
         let (name, path) = (self.data.dataset.as_deref(), self.data.data.as_deref());
         let opened = live::during("opening the images", || data::open(name, path, seed))?;
-        // With images held out there is validation, whatever the set says of its own.
+        // If images are held out, there is validation even if the set has no test images.
         let count = self.validation.val_split;
         let kept = |text: &&String| count.is_none() || !text.contains("no validation");
         opened.notes.iter().filter(kept).for_each(|text| note!("{text}"));
@@ -121,10 +123,11 @@ impl<R: Args + Default> RunFlags<R> {
         Ok(Arc::new(Holdout::new(opened.dataset, count as usize, seed)?))
     }
 
-    /// Settles what images are normalized by, and says it; `weights` are those that the run begins from.
+    /// Chooses the normalization of images and prints it; `weights` are those that the run starts from.
     ///
     /// # Errors
-    /// [`Error::Config`] for images that give no normalization, where theirs was asked for; as reading them.
+    /// [`Error::Config`] if the images' own normalization was asked for and cannot be computed; the errors of reading
+    /// the images.
     pub fn normalize(&self, options: &mut Options, dataset: &dyn Dataset, weights: Option<&Pretrained>) -> Result<()> {
         let model = models::find(&options.model)?;
         options.recipe.normalize = Some(choose_and_say(self.images.normalize, weights, model, dataset)?);
@@ -132,7 +135,7 @@ impl<R: Args + Default> RunFlags<R> {
     }
 }
 
-/// The preset that suits the device, which a line then says.
+/// The preset that suits the device. Prints which it is.
 pub fn preset_of(gpu: &Gpu) -> Preset {
     if gpu.info.backend == "gl" {
         note!("no Vulkan driver was found; OpenGL on {} is many times slower: {}", gpu.info.name, NO_ADAPTER);
@@ -146,10 +149,10 @@ pub fn preset_of(gpu: &Gpu) -> Preset {
     preset
 }
 
-/// Flags that are about this start of the program, and no part of what makes a run again.
+/// Flags that concern only this start of the program and are not part of a recipe.
 pub const OF_THIS_START: [&str; 7] = ["out", "resume", "extend", "selftest", "debug-nan", "on-device-lost", "device"];
 
-/// Leaves of flags what makes the run again, and states what was chosen where they did not.
+/// Reduces flags to the recipe that repeats the run, and adds what was chosen where the flags left it open.
 pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: &dyn Dataset, data_seed: u64) {
     let drawn = dataset.spec().name == shapes10::NAME || recipe.get("val-split").is_some_and(|v| !v.is_null());
     let stems = models::find(&options.model).is_ok_and(|model| model.stems);
@@ -161,7 +164,7 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
         ("dataset", json!(dataset.spec().name)),
         ("data", json!(path)),
         ("data-seed", json!(drawn.then_some(data_seed))),
-        // As numbers: they hold whatever becomes of the images or the weights they came from.
+        // Written as numbers, which remain valid whatever happens to the images or weights that they come from.
         ("normalize", json!(normalize.map(|by| by.to_string()))),
         ("model", json!(options.model)),
         ("stem", json!(stems.then(|| options.config.stem.name()))),
@@ -175,7 +178,7 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
     }
 }
 
-/// The names that a table among the flags of the command line has.
+/// The names in a table on the command line.
 pub fn names_in(value: Option<&Value>) -> Vec<String> {
     value.and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.clone()).collect()
 }

@@ -1,4 +1,4 @@
-//! `velograd report`: runs drawn as a page.
+//! `velograd report`: draws runs as an HTML page.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Where the page of several runs goes.
+/// The default folder of the page of several runs.
 const SEVERAL: &str = "report";
 
 #[derive(Args)]

@@ -1,4 +1,5 @@
-//! What `--resume` names: a run, the newest of several, or one of its checkpoints; and what of it is asked for again.
+//! Finds what `--resume` names (a run, the newest of several, or one of a run's checkpoints), and compares the run with
+//! what is asked for.
 
 use std::{
     fs,
@@ -26,21 +27,21 @@ use crate::{
 /// The word for the newest run.
 pub const LATEST: &str = "latest";
 
-/// Where runs go that are told no folder.
+/// The default folder of runs.
 const RUNS: &str = "runs";
 
-/// A run that was begun.
+/// A run that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub folder: PathBuf,
-    /// The checkpoint to go on from, if not the newest.
+    /// The checkpoint to continue from; if `None`, the newest.
     pub checkpoint: Option<PathBuf>,
-    /// Whether it was found, and not named.
+    /// Whether it was found in a folder of several runs, and not named.
     pub found: bool,
 }
 
-/// Finds the run that is meant: by its folder, by a folder with several runs or the word `latest` (the one that was written to
-/// last), or by one of its checkpoints.
+/// Finds the run that `what` means: by its folder, by a folder with several runs or the word `latest` (the run that was
+/// written to last), or by one of its checkpoints.
 ///
 /// # Errors
 /// [`Error::Data`] if there is none.
@@ -54,7 +55,7 @@ pub fn find(what: &Path) -> Result<Target> {
     }
     let of_checkpoints = |folder: &Path| {
         let run = folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == CHECKPOINTS))?;
-        // The parent of `checkpoints` is the folder that one stands in.
+        // The parent of `checkpoints` is the current folder.
         let run = if run.as_os_str().is_empty() { Path::new(".") } else { run };
         is_run(run).then(|| run.to_owned())
     };
@@ -86,17 +87,17 @@ pub fn find(what: &Path) -> Result<Target> {
     Err(Error::data(below, "the folder of a run, or one with runs in it", "no run.json", hint))
 }
 
-/// When a run was last written to; `None` of a folder that holds none.
+/// When a run was last written to; `None` if the folder holds no run.
 fn written(run: &Path) -> Option<SystemTime> {
     let time = |name: &str| fs::metadata(run.join(name)).and_then(|data| data.modified()).ok();
     let begun = time("run.json")?;
     Some(["steps.jsonl", "metrics.jsonl"].into_iter().filter_map(time).fold(begun, SystemTime::max))
 }
 
-/// The layer of flags that a run was begun with.
+/// The layer of flags that a run was started with.
 ///
 /// # Errors
-/// [`Error::Data`] if its `run.json` has no recipe, or a value in it is none of its flag.
+/// [`Error::Data`] if its `run.json` has no recipe, or if a value in it is not valid for its flag.
 pub fn begun<F: Flags>(run: &Value, path: &Path) -> Result<Layer> {
     let mut recipe = run::recipe(run, path)?;
     let read = serde_json::from_value::<F>(Value::Object(present(recipe.clone())));
@@ -107,15 +108,16 @@ pub fn begun<F: Flags>(run: &Value, path: &Path) -> Result<Layer> {
     Ok(Layer { origin: Origin::Begun(path.to_owned()), recipe: present(recipe) })
 }
 
-/// The settings in which what was begun differs from what is asked for now, complete flags of `F`, but for those in `but`.
+/// The settings in which an existing run or experiment differs from what is asked for now, the complete flags of `F`,
+/// except those in `but`.
 ///
 /// # Errors
-/// [`Error::Config`] if the recipe of what was begun has a value that is none of its flag.
+/// [`Error::Config`] if the existing recipe has a value that is not valid for its flag.
 pub fn differences<F: Flags>(begun: &Layer, mut asked: Recipe, but: &[&str]) -> Result<Vec<String>> {
-    // Complete, so that what was not written down is what it was by default.
+    // Completed with the defaults, which settings that were not written down had.
     let preset = Layers::only(begun.clone()).preset().unwrap_or(super::flags::Preset::Paper);
     let (begun, _) = Layers::only(begun.clone()).complete::<F>(preset)?.flags::<F>()?;
-    // What `auto` is on this device is found out there.
+    // What `auto` means on this device is compared once that is known.
     asked.retain(|key, value| !OF_THIS_START.contains(&key.as_str()) && (key != "precision" || value != "auto"));
     let mut begun = recipe_of(&begun)?;
     for recipe in [&mut begun, &mut asked] {
@@ -152,7 +154,7 @@ mod tests {
         assert_eq!(folder(find(&of("runs"))), of("runs/cmp/runs/adam/seed-0"));
         assert!(find(&of("runs")).unwrap().found);
         wait();
-        write("runs/old/steps.jsonl"); // it goes on
+        write("runs/old/steps.jsonl"); // this run continues
         assert_eq!(folder(find(&of("runs"))), of("runs/old"));
         let named = |checkpoint: Option<PathBuf>| Target { folder: of("runs/old"), checkpoint, found: false };
         assert_eq!(find(&of("runs/old")).unwrap(), named(None));

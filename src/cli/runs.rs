@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut read = vec![];
     for path in runs::find(folder) {
-        // One that is damaged is no reason to be silent about the others.
+        // A damaged run must not hide the others.
         let mut run = match Run::read(&path) {
             Ok(run) => run,
             Err(error) => {
@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
                 continue;
             }
         };
-        // Below the folder that was asked for, the path tells runs of one name apart.
+        // Below the given folder, the path distinguishes runs of the same name.
         run.label = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
         if run.label.is_empty() {
             run.label = path.display().to_string();

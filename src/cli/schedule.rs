@@ -1,4 +1,4 @@
-//! `velograd schedule`
+//! `velograd schedule`: prints and draws a schedule of the learning rate.
 
 use std::path::{Path, PathBuf};
 
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
 /// Rows of the table.
 const ROWS: u64 = 10;
 
-/// Points of the drawing at most.
+/// Most points of the drawing.
 const POINTS: u64 = 2000;
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -70,20 +70,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The first update, the last, and at most `count` - 1 between them.
+/// The first update, the last, and at most `count` - 1 between them, evenly spaced.
 fn spaced(last: u64, count: u64) -> Vec<u64> {
     let between = last.min(count + 1) - 1;
-    // In 128 bits: a run may have as many updates as 64 bits count.
+    // In 128 bits, since the number of updates may take all of 64.
     let at = |i: u64| u128::from(last - 1) * u128::from(i) / u128::from(between.max(1));
     let mut updates: Vec<u64> = (0..=between).map(|i| 1 + at(i) as u64).collect();
     updates.dedup();
     updates
 }
 
-/// Writes a figure in the form its file's name asks for.
+/// Writes a figure in the format that its file's extension names.
 ///
 /// # Errors
-/// [`Error::Config`] for another ending than `.svg` or `.png`, [`Error::Io`] if it cannot be written.
+/// [`Error::Config`] for an extension other than `.svg` or `.png`, [`Error::Io`] if it cannot be written.
 pub(super) fn draw(figure: &Figure, path: &Path) -> Result<()> {
     let svg = figure.svg();
     match path.extension().and_then(|e| e.to_str()) {

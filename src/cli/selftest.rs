@@ -1,4 +1,4 @@
-//! `velograd selftest`
+//! `velograd selftest`: compares every kernel with its CPU reference on this device.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `velograd completions` and `velograd man`: what a shell and a reader of manuals want.
+//! `velograd completions` and `velograd man`: completion scripts for shells, and manual pages.
 
 use std::{
     fs,
@@ -37,7 +37,7 @@ pub(super) struct ManArguments {
     out: Option<PathBuf>,
 }
 
-/// Prints the manual's page of the program, or writes a page per command.
+/// Prints the manual page of the program, or writes a page per command.
 pub(super) fn man(arguments: &ManArguments, program: Command) -> Result<()> {
     let page = |command: Command| -> Vec<u8> {
         let mut page = vec![];
@@ -50,7 +50,7 @@ pub(super) fn man(arguments: &ManArguments, program: Command) -> Result<()> {
     write_atomically(&out.join("velograd.1"), &page(program))?;
     for command in &commands {
         let name = format!("velograd-{}", command.get_name());
-        // The page is called by its command, which lives as long as the program.
+        // The title of a page is the name of its command.
         let command = command.clone().name(name.clone());
         write_atomically(&out.join(format!("{name}.1")), &page(command))?;
     }
@@ -58,7 +58,7 @@ pub(super) fn man(arguments: &ManArguments, program: Command) -> Result<()> {
     Ok(())
 }
 
-/// To standard output, whose reader may have gone.
+/// Writes to standard output; a closed pipe is no error.
 fn write(bytes: &[u8]) -> Result<()> {
     match stdout().lock().write_all(bytes) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

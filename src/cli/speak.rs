@@ -1,13 +1,13 @@
-//! The library's errors in the words of the command line: it speaks of settings, and here they are flags.
+//! Rewords the library's errors for the command line: the library speaks of settings, which are flags here.
 
 use crate::error::Error;
 
-/// The error with `--batch-size` where it says `'batch_size'`, if that is one of `flags` (long names, without `--`).
+/// Replaces `'batch_size'` in an error by `--batch-size`, if that is one of `flags` (long names, without `--`).
 pub fn in_flags(error: Error, flags: &[String]) -> Error {
     error.map_words(|text| flagged(&text, flags))
 }
 
-/// A text with flags for settings in single quotes.
+/// Replaces settings in single quotes by flags.
 pub fn flagged(text: &str, flags: &[String]) -> String {
     let mut spoken = String::with_capacity(text.len());
     let mut rest = text;

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// A recipe's file, and where in it each flag stands.
+/// The file of a recipe, and the line of each flag in it.
 #[derive(Clone, Debug)]
 pub struct TomlFile {
     pub path: PathBuf,
@@ -26,7 +26,7 @@ pub struct TomlFile {
 }
 
 impl TomlFile {
-    /// Where a flag, or as `set lr` a setting in it, stands, for the beginning of a message.
+    /// The place of a flag (or of a setting in it, as `set lr`), for the beginning of a message.
     pub fn place(&self, key: &str) -> String {
         place(&self.path, self.lines.get(key).copied())
     }
@@ -39,11 +39,11 @@ fn place(path: &Path, line: Option<usize>) -> String {
     }
 }
 
-/// Reads the flags of a command from a file. `_` and `-` are the same in their names.
+/// Reads the flags of a command from a file. Their names may be written with `_` or `-`.
 ///
 /// # Errors
-/// [`Error::Io`] or [`Error::Data`] if it cannot be read; [`Error::Config`] with file, line and key if it is no TOML, of another
-/// command, or has a flag or a value that is none.
+/// [`Error::Io`] or [`Error::Data`] if it cannot be read; [`Error::Config`] with file, line and key if it is not TOML,
+/// belongs to another command, or has an unknown flag or an invalid value.
 pub fn read<F: Flags>(path: &Path) -> Result<(TomlFile, Recipe)> {
     let text = read_text(path, TEXT_LIMIT)?;
     let line = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
@@ -79,7 +79,7 @@ pub fn read<F: Flags>(path: &Path) -> Result<(TomlFile, Recipe)> {
             return wrong(format!("`{name}` is no flag of `velograd {}`", F::COMMAND), hint::<F>(&flag, &known));
         }
         let one = Recipe::from_iter([(flag.clone(), json)]);
-        // Read and written: whatever way a value was given, it is kept in one.
+        // Parsed and serialized again, so that a value has one form however it was written.
         let flags: F = match serde_json::from_value(Value::Object(one)) {
             Ok(flags) => flags,
             Err(error) => return wrong(format!("`{name}`: {}", plain(&error.to_string())), String::new()),
@@ -97,7 +97,7 @@ pub fn read<F: Flags>(path: &Path) -> Result<(TomlFile, Recipe)> {
     Ok((TomlFile { path: path.to_owned(), lines }, recipe))
 }
 
-/// Rules that are files lie where they do as seen from the recipe's folder.
+/// Makes the paths of rules, which are relative to the recipe's folder, relative to the current one.
 fn rules_beside(path: &Path, value: &mut Value) {
     match value {
         Value::String(argument) => *argument = rule_file::beside(path, argument),
@@ -106,7 +106,7 @@ fn rules_beside(path: &Path, value: &mut Value) {
     }
 }
 
-/// Where the settings of a table stand, as `set lr`, or `set adam:lr` in a table of it.
+/// Notes the lines of the settings in a table, as `set lr`, or as `set adam:lr` for a nested table.
 fn note_lines(of: &str, table: &DeTable<'_>, line: &dyn Fn(usize) -> usize, lines: &mut BTreeMap<String, usize>) {
     let separator = if of.contains(' ') { ':' } else { ' ' };
     for (key, value) in table {
@@ -129,10 +129,10 @@ fn of_another_command<F: Flags>(path: &Path, command: &str) -> Error {
     Error::config(message, format!("velograd {command} --config {file}{out}"))
 }
 
-/// The commands that recipes are of.
+/// The commands that have recipes.
 const COMMANDS: [&str; 4] = ["train", "compare", "sweep", "ablate"];
 
-/// What may be meant by a flag that this command has not.
+/// The hint for a flag that this command does not have.
 fn hint<F: Flags>(flag: &str, known: &Recipe) -> String {
     match flag {
         "quick" => return "write preset = \"quick\"".into(),
@@ -149,7 +149,7 @@ fn hint<F: Flags>(flag: &str, known: &Recipe) -> String {
     }
 }
 
-/// A TOML value as JSON, which has every number that is finite.
+/// A TOML value as JSON, which has only finite numbers.
 fn json(value: &DeValue<'_>) -> std::result::Result<Value, String> {
     Ok(match value {
         DeValue::String(text) => text.as_ref().into(),
@@ -177,7 +177,7 @@ fn json(value: &DeValue<'_>) -> std::result::Result<Value, String> {
     })
 }
 
-/// What serde says, without the names of Rust's types.
+/// serde's message without the names of Rust types.
 fn plain(said: &str) -> String {
     let types = [
         ("expected u32", "expected a whole number of at least 0"),

@@ -1,4 +1,4 @@
-//! `velograd train`
+//! `velograd train`: starts a run or continues one.
 
 mod asked;
 mod go_on;
@@ -41,7 +41,7 @@ use crate::{
 use asked::{Asked, Setup};
 use go_on::go_on;
 
-/// Refuses what can be refused without a device or data.
+/// Checks what can be checked without a device or data.
 ///
 /// # Errors
 /// [`Error::Config`], or [`Error::Io`] and [`Error::Data`] for a recipe that cannot be read.
@@ -67,7 +67,7 @@ fn start(layers: &Layers) -> Result<ExitCode> {
         let outcome = begin(layers, &given, &mut folder);
         return retry_once(lost, outcome, || match folder.join("run.json").exists() {
             true => go_on(layers, &mut Target { folder, checkpoint: None, found: false }, &mut None),
-            // The device was lost before the run had begun.
+            // The device was lost before the run had started.
             false => begin(layers, &given, &mut folder),
         });
     };
@@ -83,7 +83,8 @@ fn start(layers: &Layers) -> Result<ExitCode> {
     retry_once(lost, outcome, || go_on(layers, &mut target, &mut extend))
 }
 
-/// The outcome, or that of going on where the device was lost: once, as a device that is lost again would be lost for ever.
+/// The outcome or, if the device was lost and may be opened again, that of `go_on`. There is one such attempt, since a
+/// device that is lost twice may be lost each time.
 fn retry_once<T>(policy: OnDeviceLost, outcome: Result<T>, go_on: impl FnOnce() -> Result<T>) -> Result<T> {
     match outcome {
         Err(error @ Error::Lost { .. }) if policy == OnDeviceLost::Resume => {
@@ -94,7 +95,7 @@ fn retry_once<T>(policy: OnDeviceLost, outcome: Result<T>, go_on: impl FnOnce() 
     }
 }
 
-/// Begins a run in `folder`, or in one of its own, which is then put there.
+/// Starts a run in `folder` if `--out` was given, otherwise in a default folder, which is then stored in `folder`.
 fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Result<ExitCode> {
     let asked = Asked::new(layers, layers.preset().unwrap_or(Preset::Quick), None)?;
     asked.check()?;
@@ -139,7 +140,7 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
     train(&setup, trainer, run, record, folder, stop)
 }
 
-/// What there is to know of the weights that a run begins from.
+/// Prints what is known of the weights that a run starts from.
 fn say_of(weights: &Pretrained, head: InitHead, setup: &Setup) {
     weights.remarks.iter().for_each(|text| note!("{text}"));
     if head == InitHead::Skip {
@@ -150,7 +151,7 @@ fn say_of(weights: &Pretrained, head: InitHead, setup: &Setup) {
     }
 }
 
-/// From where the trainer stands to the end, or to a signal.
+/// Trains from where the trainer is to the end, or until a signal.
 fn train(
     setup: &Setup,
     mut trainer: Trainer,
@@ -220,12 +221,12 @@ fn train(
     Ok(if trainer.diverged().is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The checksum of the weights that a run begins from, as `run.json` has it.
+/// The checksum of the weights that a run starts from, for `run.json`.
 fn checksum(path: &Path) -> Result<String> {
     Ok(format!("{:08x}", crc32(path)?))
 }
 
-/// The columns of the paper's table 1.
+/// Prints the columns of the VeloGrad paper's table 1.
 fn print_table(optimizer: &str, rows: &[EpochRow], last: &EpochRow) {
     let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
     let seconds: f64 = rows.iter().map(|r| r.seconds).sum();

@@ -1,4 +1,4 @@
-//! `velograd tune`, and `--tune` of the commands that train.
+//! `velograd tune`, and `--tune` of the commands that train: measures which kernels are fastest.
 
 use pollster::block_on;
 use std::{sync::Arc, time::Instant};
@@ -30,12 +30,13 @@ use crate::{
 };
 
 impl TuneFlags {
-    /// Without measuring, unless that was asked for.
+    /// These flags, with tuning off unless it was asked for.
     pub(super) fn or_off(&self) -> Self {
         Self { tune: self.tune.or(Some(TuneFlag::Off)), choice: self.choice.clone() }
     }
 
-    /// Those of an experiment that was begun with `recipe`, and what was given beside them: nothing is measured again.
+    /// The flags for an experiment that was started with `recipe`: its choices, and those given now. Nothing is
+    /// measured again.
     pub(super) fn begun(&self, recipe: &Recipe) -> Self {
         let known = recipe.get("choice").and_then(Value::as_object).into_iter().flatten();
         let word = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
@@ -43,11 +44,11 @@ impl TuneFlags {
         Self { tune: Some(TuneFlag::Off), choice }
     }
 
-    /// The target of `plans` with its products computed as given, as found before, or as found now. Of the choices, those for the
-    /// products in `typed` were typed by the user.
+    /// The target of `plans` with a choice for each product: as given, as found before, or as measured now. `typed` are
+    /// the products whose choice the user typed.
     ///
     /// # Errors
-    /// [`Error::Config`] if a product that was typed is none of the network; as [`measure`].
+    /// [`Error::Config`] if a typed product does not belong to the network; the errors of [`measure`].
     pub(super) fn apply(&self, gpu: &Gpu, plans: &Plans<'_>, typed: &[String]) -> Result<Target> {
         if !typed.is_empty() {
             let products = plans.products();
@@ -93,7 +94,8 @@ impl TuneFlags {
         Ok(Target { tuned: Arc::new(choices), ..plans.target.clone() })
     }
 
-    /// Puts into a recipe what makes these choices again: forms that are not the table's, and such as were given.
+    /// Adds to a recipe what repeats these choices: those that differ from the target's first candidate, and those that
+    /// were given.
     pub(super) fn keep(&self, target: &Target, chosen: &[(Product, Choice)], recipe: &mut Recipe) {
         recipe.insert("tune".into(), "off".into());
         let mut words: Recipe = self.choice.iter().map(|(name, word)| (name.clone(), word.clone().into())).collect();
@@ -150,7 +152,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What a candidate took.
+/// The measurement of one candidate.
 #[derive(Serialize)]
 struct Row {
     product: String,
@@ -174,7 +176,7 @@ fn rows(measured: &Measured) -> impl Iterator<Item = Row> {
     })
 }
 
-/// The product is named where the table's form begins it.
+/// The cells of a row. The product is named only in its first row, that of the table's form.
 fn cells(row: &Row) -> Vec<String> {
     let Row { product, times, form, ms, gflops, table, chosen } = row;
     let remarks = [(*table, "the table's"), (*chosen, "chosen")];

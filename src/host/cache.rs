@@ -1,8 +1,9 @@
-//! The driver's compiled pipelines on disk, so that the next start need not compile them again.
+//! Keeps the driver's compiled pipelines on disk, so that the next start does not compile them again.
 //!
-//! One file per device and driver in the user's cache folder (`VELOGRAD_CACHE=DIR` names another, `off` none). It is the
-//! driver's own data behind a checksum; what is torn, changed or of another driver is left alone and made anew. Vulkan
-//! alone has such caches. Nothing depends on the file but the time to the first step.
+//! There is one file per device and driver in the user's cache folder (`VELOGRAD_CACHE=DIR` names another folder,
+//! `VELOGRAD_CACHE=off` disables the cache). It holds the driver's own data (`wgpu::PipelineCache`) behind a checksum.
+//! A file that is incomplete, changed or of another driver is ignored and written anew. wgpu has pipeline caches on
+//! Vulkan only. Nothing but the time to the first step depends on the file.
 
 use std::{env, fs, path::PathBuf};
 
@@ -11,21 +12,21 @@ use etcetera::base_strategy::{BaseStrategy as _, choose_native_strategy};
 use super::files::{read, write_atomically};
 use crate::device::PipelineStore;
 
-/// Begins the file; the number changes with its form.
+/// The first bytes of the file. [`VERSION`], which changes with the format, follows them.
 const MAGIC: &[u8; 8] = b"velograd";
 const VERSION: u32 = 1;
 const HEADER: usize = 16;
 
-/// A larger file is none of ours.
+/// Larger files are not read.
 const LARGEST: u64 = 256 << 20;
 
-/// Files of pipelines in a folder, one for each device and driver.
+/// A [`PipelineStore`] that keeps a file per device and driver in one folder.
 pub struct PipelineFiles {
     folder: PathBuf,
 }
 
 impl PipelineFiles {
-    /// Those in the user's cache folder; `None` if the user wants none or there is no such folder.
+    /// The store in the user's cache folder; `None` if the user disabled it or there is no such folder.
     pub fn of_the_user() -> Option<Self> {
         folder().map(|folder| Self { folder })
     }
@@ -42,13 +43,13 @@ impl PipelineStore for PipelineFiles {
 
     fn save(&self, key: &str, data: &[u8]) {
         if fs::create_dir_all(&self.folder).is_ok() {
-            // The next start is slower, that is all.
+            // Without the file the next start is only slower.
             let _ = write_atomically(&self.path(key), &wrap(data));
         }
     }
 }
 
-/// Where what can be had again is kept; `None` if the user wants none or there is no such folder.
+/// The folder for what can be computed again; `None` if the user disabled it or there is no such folder.
 pub(crate) fn folder() -> Option<PathBuf> {
     match env::var_os("VELOGRAD_CACHE") {
         Some(value) if value == "off" || value.is_empty() => return None,
@@ -63,7 +64,7 @@ fn wrap(data: &[u8]) -> Vec<u8> {
     [MAGIC.as_slice(), &VERSION.to_le_bytes(), &crc32fast::hash(data).to_le_bytes(), data].concat()
 }
 
-/// The driver's data, if they are as they were written.
+/// The driver's data, if the header's checksum matches.
 fn unwrap(file: &[u8]) -> Option<Vec<u8>> {
     let (header, data) = file.split_at_checked(HEADER)?;
     (header == &wrap(data)[..HEADER]).then(|| data.to_vec())

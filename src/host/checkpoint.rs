@@ -1,8 +1,8 @@
-//! Checkpoints as files: one safetensors file each, with everything that a run depends on from there.
+//! Checkpoints as safetensors files. Each holds all the state that the rest of a run depends on.
 //!
-//! The tensors are the device's buffers as they lie there, whole. The metadata, one JSON object, hold what the host knows
-//! and the `run.json` of the run, so that a file says which run it is of. The last tensor, and the last four bytes of the
-//! file, is the CRC-32 of all bytes before: nothing of a file is believed that was cut, torn or flipped anywhere.
+//! The tensors are the device's buffers, whole and in the device's layout. The metadata hold one JSON object with the
+//! host's state and the `run.json` that identifies the run. The last tensor, and so the last four bytes of the file, is
+//! the CRC-32 of all bytes before it: a file that was cut short or changed anywhere is refused.
 
 pub mod keeper;
 
@@ -33,18 +33,19 @@ const FORMAT: u32 = 1;
 /// Key of the JSON object in the metadata.
 pub(crate) const KEY: &str = "velograd.checkpoint";
 
-/// Name of the tensor that ends the file. Bytes come after wider types, so it is the last whatever the others are called.
+/// Name of the checksum's tensor. safetensors writes wider types first, so a tensor of bytes is the last one whatever
+/// its name.
 const CHECKSUM: &str = "crc32";
 
-/// A header is a few hundred bytes per epoch and tensor. What claims to be larger is no file of ours.
+/// Most bytes of a header that are read; a checkpoint's has a few hundred bytes per epoch and tensor.
 pub(crate) const MOST_HEADER: u64 = 64 << 20;
 
-/// The best validation accuracy at a checkpoint so far.
+/// The checkpoint with the best validation accuracy so far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// Updates before it, which names the file.
+    /// Number of updates before it; its file is named after it.
     pub step: u64,
-    /// Percent.
+    /// Validation accuracy in percent.
     pub accuracy: f64,
 }
 
@@ -57,26 +58,26 @@ struct Meta {
     skipped: u32,
     batches: i64,
     evaluating: bool,
-    /// Since `carry` there are gradients that wait.
+    /// The sums of [`State::waiting`]. Files written before `remainder = carry` existed have none.
     #[serde(default)]
     waiting: Option<[u32; 3]>,
     best: Option<Best>,
 }
 
-/// A file's content.
+/// A checkpoint that was read from a file.
 pub struct Loaded {
     /// Where it was read from.
     pub path: PathBuf,
-    /// What to restore.
+    /// The state to restore.
     pub checkpoint: Checkpoint,
-    /// `run.json` when it was taken.
+    /// The run's `run.json` at the time of the checkpoint.
     pub run: Value,
-    /// The best so far.
+    /// The best checkpoint so far, this one included.
     pub best: Option<Best>,
 }
 
 impl Loaded {
-    /// The network that its run trained.
+    /// The model that the checkpoint's run trained, and its configuration.
     pub(crate) fn network(&self) -> Result<(&'static Model, Config)> {
         let number = |key: &str| self.run[key].as_u64().and_then(|n| u32::try_from(n).ok());
         let stem = [Stem::Imagenet, Stem::Cifar].into_iter().find(|stem| self.run["stem"] == stem.name());
@@ -90,7 +91,7 @@ impl Loaded {
         }
     }
 
-    /// Its weights, as they lie in a network of this layout.
+    /// The checkpoint's weights, for a network of this layout.
     pub(crate) fn weights(&self, layout: &Layout) -> Result<Weights> {
         let State { buffers, batches, .. } = &self.checkpoint.network;
         let arena = |wanted: &str, len: u32| {
@@ -107,10 +108,10 @@ impl Loaded {
     }
 }
 
-/// The file's bytes.
+/// Serializes a checkpoint to the bytes of its file.
 ///
 /// # Panics
-/// If the checkpoint is no state of a network: two buffers of one name.
+/// If two buffers have the same name, which those of a network never have.
 pub fn to_bytes(checkpoint: Checkpoint, run: &Value, best: Option<Best>) -> Vec<u8> {
     let Checkpoint { position, network: State { buffers, updates, batches, evaluating, waiting } } = checkpoint;
     let Updates { issued, skipped } = updates;
@@ -131,15 +132,15 @@ pub fn to_bytes(checkpoint: Checkpoint, run: &Value, best: Option<Best>) -> Vec<
     bytes
 }
 
-/// Reads a file, and believes it only if all of it is as it was written.
+/// Reads a checkpoint and verifies its checksum.
 ///
 /// # Errors
-/// [`Error::Io`] if it cannot be read, [`Error::Data`] if it is no whole checkpoint of this format.
+/// [`Error::Io`] if it cannot be read, [`Error::Data`] if it is not a complete checkpoint of this format.
 pub fn load(path: &Path) -> Result<Loaded> {
     load_all(Tensors::open(path, MOST_HEADER)?)
 }
 
-/// As [`load`], of a file whose table has been read.
+/// [`load`] for a file whose header has been read.
 pub(crate) fn load_all(tensors: Tensors) -> Result<Loaded> {
     let path = &tensors.path().to_owned();
     let (table, bytes) = tensors.read(TENSORS_LIMIT)?;

@@ -1,8 +1,8 @@
-//! Which data set, from where.
+//! Chooses and opens a data set.
 //!
-//! [`open`] chooses it. CIFAR-10 is not ours to ship, so where its files are missing the program still has to do
-//! something useful on a first run: it draws [`shapes10`] instead, and says so loudly, since an accuracy on drawn shapes
-//! must never be mistaken for one on CIFAR-10. Asked for by name, CIFAR-10 is either found or an error.
+//! CIFAR-10 is not shipped with the program. So that a first run without its files does something useful, [`open`] then
+//! falls back on the synthetic set [`shapes10`], and says so prominently, since an accuracy on drawn shapes must never
+//! be mistaken for one on CIFAR-10. If CIFAR-10 was asked for by name, missing files are an error.
 
 pub mod cifar10;
 
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Opened {
     }
 }
 
-/// The set that `name` means, in any case.
+/// The name in [`NAMES`] that equals `name`, regardless of upper and lower case.
 ///
 /// # Errors
 /// [`Error::Config`] with the nearest name and the list.
@@ -52,18 +52,21 @@ pub fn known(name: &str) -> Result<&'static str> {
     found.ok_or_else(|| Error::config(format!("no data set is called `{name}`"), hint(name, &NAMES)))
 }
 
-/// Opens the set called `name`; CIFAR-10 from `path` (a folder, an archive, or a file in a folder), or from wherever it lies in
-/// the folder `data` for `None`. Without a name it is CIFAR-10 if that is there, and otherwise [`shapes10`], unless `data` holds
-/// something else that looks like images. `seed` is what drawn images are drawn from.
+/// Opens the data set called `name`.
+///
+/// CIFAR-10 is read from `path` (a folder, an archive, or a file in a folder), or, if that is `None`, from wherever it
+/// is in the folder `data`. Without a name, CIFAR-10 is opened if it is there, and otherwise [`shapes10`], unless
+/// `data` holds something else that looks like images. `seed` is the seed of the drawn images.
 ///
 /// # Errors
-/// [`Error::Config`] for an unknown name and for a path together with `shapes10`; [`Error::Data`] and [`Error::Io`]
-/// if CIFAR-10 was asked for, by name or by path, and is not there or not sound, and if `data` holds what cannot be read.
+/// [`Error::Config`] for an unknown name and for a path together with `shapes10`; [`Error::Data`] and [`Error::Io`] if
+/// CIFAR-10 was asked for, by name or by path, and is missing or damaged, and if `data` holds images that cannot be
+/// read.
 pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened> {
     open_in(Path::new("data"), name, path, seed, Sizes::default())
 }
 
-/// [`open`] with another folder than `data` to look in, and other sizes for a drawn set.
+/// [`open`] with the folder `home` in place of `data`, and with `sizes` for a drawn set.
 ///
 /// # Errors
 /// As [`open`].
@@ -82,7 +85,7 @@ pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, 
         return Ok(Opened::drawn(Shapes10::spread(seed, sizes, on_all_cores)?, Vec::new()));
     }
     if name.is_some() {
-        // Asked for, it is there or an error says where it was looked for.
+        // CIFAR-10 was asked for by name, so it is an error if it is missing.
         if home.is_dir() {
             return Ok(Opened::read(Cifar10::open(home)?));
         }

@@ -1,4 +1,4 @@
-//! Opening a device with what the machine has beside it: the environment's wishes, processor cores, a cache of pipelines.
+//! Opens a device with what only a host has: environment variables, threads and a pipeline cache on disk.
 
 use pollster::block_on;
 
@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Opens an adapter, chosen as [`choose`] does, as the environment wants it.
+/// Opens the adapter that [`choose`] selects, with the options that the environment sets ([`opening`]).
 ///
 /// # Errors
 /// [`Error::Device`] if there is no such adapter or the driver refuses; [`Error::Config`] as [`environment::check`].
@@ -16,14 +16,14 @@ pub fn open(wanted: Option<&str>) -> Result<Gpu> {
     open_as(wanted, opening()?)
 }
 
-/// Opens an adapter, chosen likewise, in this way.
+/// [`open`] with these options instead of the environment's.
 ///
 /// # Errors
 /// As [`open`].
 pub fn open_as(wanted: Option<&str>, opening: Opening) -> Result<Gpu> {
     environment::check()?;
     let few = block_on(adapters(false));
-    // A name or an index that the native APIs do not have may be GL's.
+    // OpenGL's adapters are enumerated only if no other adapter fits, since that is slow.
     let (adapters, index) = match choose(&few, wanted) {
         Ok(index) => (few, index),
         Err(_) => {
@@ -35,11 +35,11 @@ pub fn open_as(wanted: Option<&str>, opening: Opening) -> Result<Gpu> {
     block_on(Gpu::open(&adapters[index], opening))
 }
 
-/// The adapter to use: the first, or the one that `wanted` names by index or by part of its name, or where nobody does
-/// `WGPU_ADAPTER_NAME`.
+/// The index of the adapter to use: the one that `wanted` names by its index or a part of its name, else the one that
+/// `WGPU_ADAPTER_NAME` names, else the first.
 ///
 /// # Errors
-/// [`Error::Device`] if there is none, with what to install or what there is to choose from.
+/// [`Error::Device`] if there is no such adapter, with what to install or what there is to choose from.
 pub fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<usize> {
     if let (true, Some(backend)) = (adapters.is_empty(), environment::backend()) {
         let hint = format!("unset WGPU_BACKEND to look for every kind of adapter, or {NO_ADAPTER}");
@@ -54,11 +54,11 @@ pub fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<usize> {
     }
 }
 
-/// How the environment wants a device to be opened: `VELOGRAD_CHECKED=1` has shaders check bounds and loops, `VELOGRAD_MATRIX=1` asks
-/// for cooperative matrices.
+/// The options that the environment sets: `VELOGRAD_CHECKED=1` has shaders check array bounds and bound loops,
+/// `VELOGRAD_MATRIX=1` requests cooperative matrices.
 ///
 /// # Errors
-/// [`Error::Config`] if either is neither 1 nor 0.
+/// [`Error::Config`] if either variable is set to something other than 0 or 1.
 pub fn opening() -> Result<Opening> {
     Ok(Opening {
         checked: environment::checked()?,

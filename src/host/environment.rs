@@ -1,31 +1,31 @@
-//! Variables of the environment that choose the device, and how its kernels are built.
+//! Environment variables that choose the device and how its shaders are compiled.
 //!
-//! | variable | what it does |
+//! | variable | meaning |
 //! |---|---|
-//! | `WGPU_BACKEND` | the graphics APIs to look for adapters in, by their names with commas |
-//! | `WGPU_ADAPTER_NAME` | the adapter, by its index or part of its name, where the program is not told otherwise |
-//! | `VELOGRAD_CHECKED` | 1: shaders check bounds and loops |
-//! | `VELOGRAD_MATRIX` | 1: cooperative matrices are tried |
-//! | `LP_NUM_THREADS` | threads of Mesa's software adapter, which would read a value that is no number as if it were not there |
+//! | `WGPU_BACKEND` | the graphics APIs in which adapters are looked for, separated by commas |
+//! | `WGPU_ADAPTER_NAME` | the adapter to use if the caller names none: its index or a part of its name |
+//! | `VELOGRAD_CHECKED` | 1: shaders check array bounds and bound loops |
+//! | `VELOGRAD_MATRIX` | 1: cooperative matrices are requested |
+//! | `LP_NUM_THREADS` | number of threads of Mesa's software adapter lavapipe, which ignores a value that is no number |
 
 use std::env::var_os;
 
 use crate::error::{Error, Result, suggest};
 
-/// What `WGPU_BACKEND` may name, as wgpu knows it.
+/// The names that `WGPU_BACKEND` may hold, as wgpu defines them.
 const BACKENDS: [&str; 10] = ["vulkan", "vk", "metal", "mtl", "dx12", "d3d12", "gl", "gles", "opengl", "noop"];
 
-/// The adapter to use where the program is not told otherwise.
+/// The value of `WGPU_ADAPTER_NAME`: the adapter to use if the caller names none.
 pub fn adapter_name() -> Option<String> {
     text("WGPU_ADAPTER_NAME")
 }
 
-/// What was asked for in `WGPU_BACKEND`, if anything.
+/// The value of `WGPU_BACKEND`, if it is set.
 pub(super) fn backend() -> Option<String> {
     text("WGPU_BACKEND")
 }
 
-/// Whether shaders are built with their checks.
+/// Whether shaders check array bounds and bound loops (`VELOGRAD_CHECKED`).
 ///
 /// # Errors
 /// [`Error::Config`] if the variable is neither 1 nor 0.
@@ -33,7 +33,7 @@ pub(super) fn checked() -> Result<bool> {
     switch("VELOGRAD_CHECKED", text("VELOGRAD_CHECKED"))
 }
 
-/// Whether cooperative matrices are tried.
+/// Whether cooperative matrices are requested (`VELOGRAD_MATRIX`).
 ///
 /// # Errors
 /// As [`checked`].
@@ -41,10 +41,10 @@ pub(super) fn matrix() -> Result<bool> {
     switch("VELOGRAD_MATRIX", text("VELOGRAD_MATRIX"))
 }
 
-/// Refuses a value of any of them that means nothing.
+/// Checks the variables above, since wgpu and Mesa silently ignore wrong values.
 ///
 /// # Errors
-/// [`Error::Config`] with the variable, its value and what it may be.
+/// [`Error::Config`] with the variable, its value and the values that it may have.
 pub fn check() -> Result<()> {
     backends("WGPU_BACKEND", backend())?;
     checked()?;
@@ -52,7 +52,7 @@ pub fn check() -> Result<()> {
     threads("LP_NUM_THREADS", text("LP_NUM_THREADS"))
 }
 
-/// A variable's value; one that is empty is as good as none.
+/// The value of a variable; `None` if it is unset or blank.
 fn text(name: &str) -> Option<String> {
     var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.trim().is_empty())
 }

@@ -1,13 +1,13 @@
-//! What a file is, by its first bytes: for the error about one that is of another kind than was expected.
+//! Recognizes the type of a file by its first bytes, for messages about a file of an unexpected type.
 
-/// A kind of file that people have where weights or images are expected.
+/// A type of file that may be given where weights or images are expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileType {
-    /// RFC 1952.
+    /// gzip (RFC 1952).
     Gzip,
-    /// A POSIX or GNU archive that is not compressed.
+    /// A POSIX or GNU tar archive that is not compressed.
     Tar,
-    /// What `torch.save` writes: a ZIP archive around a Python pickle, or before PyTorch 1.6 the pickle alone.
+    /// What `torch.save` writes: a ZIP archive around a Python pickle or, before PyTorch 1.6, the pickle alone.
     Torch,
     /// A Python pickle.
     Pickle,
@@ -21,24 +21,24 @@ pub enum FileType {
     Xz,
     /// Zstandard.
     Zstd,
-    /// HDF5, as Keras writes weights.
+    /// HDF5, in which Keras saves weights.
     Hdf5,
-    /// GGUF, as llama.cpp reads weights.
+    /// GGUF, llama.cpp's format of weights.
     Gguf,
-    /// A web page, as a download that failed leaves.
+    /// A web page, which a failed download often leaves.
     Html,
-    /// The text that stands in a Git repository for a large file.
+    /// The text file that a Git repository holds in place of a large file.
     LfsPointer,
 }
 
-/// Bytes from the start of a file that [`FileType::of`] looks at.
+/// Number of bytes from the start of a file that [`FileType::of`] looks at.
 pub const FIRST_BYTES: usize = 512;
 
 /// The first record of a pickle that `torch.save` wrote before PyTorch 1.6: a magic number.
 const OLD_TORCH: &[u8] = &[0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 impl FileType {
-    /// The kind of a file that begins with `first`; `None` for any other.
+    /// The type of a file that begins with `first`; `None` if it is of no known type.
     pub fn of(first: &[u8]) -> Option<Self> {
         let starts: [(&[u8], Self); 7] = [
             (&[0x1f, 0x8b], Self::Gzip),
@@ -76,7 +76,7 @@ impl FileType {
         html.then_some(Self::Html)
     }
 
-    /// What it is, in words.
+    /// A description for messages, with its article.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gzip => "a gzip-compressed file",

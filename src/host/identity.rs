@@ -1,7 +1,8 @@
-//! Which build of the program this is: what a run's bits depend on beside its settings, its data and its device.
+//! Identifies the build of the program, on which a run's bits depend besides its settings, its data and its device.
 //!
-//! The version is not enough: between two releases kernels change. So a build is known by a hash of all its shaders and of the
-//! code that writes WGSL, and by its commit where it was built from a git tree or a package of one. `build.rs` finds both.
+//! The version is not enough, since kernels change between releases. So a build is identified by a hash of all its
+//! shaders and of the code that generates WGSL, and by its commit if it was built from a git tree or a package of one.
+//! `build.rs` finds both.
 
 use serde_json::{Value, json};
 
@@ -10,12 +11,12 @@ include!(concat!(env!("OUT_DIR"), "/identity.rs"));
 /// The version of the crate.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Commit and kernels, as `run.json` has them beside the version.
+/// The commit and the hash of the kernels, which `run.json` holds beside the version.
 pub fn build() -> Value {
     json!({ "commit": COMMIT, "kernels": KERNELS })
 }
 
-/// A `run.json`'s or `experiment.json`'s build in words.
+/// Describes the build that a `run.json` or an `experiment.json` holds.
 pub fn in_words(file: &Value) -> String {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let build = &file["build"];
@@ -26,7 +27,7 @@ pub fn in_words(file: &Value) -> String {
     format!("velograd {version} ({parts})")
 }
 
-/// What to say where a run that another build has worked on goes on with this one; `None` where it was this one.
+/// A remark for a run that another build worked on last and this build continues; `None` if it was this build.
 pub fn other_build(run: &Value) -> Option<String> {
     let last = last_build(run);
     if last["build"] == build() && last["version"] == VERSION {
@@ -40,14 +41,14 @@ pub fn other_build(run: &Value) -> Option<String> {
     Some(format!("so far by {}, from here by velograd {TEXT}: {kernels}", in_words(&last)))
 }
 
-/// Version and build of the program that worked on a run last.
+/// The version and build that worked on a run last.
 fn last_build(run: &Value) -> Value {
     let last = run["continued_by"].as_array().and_then(|list| list.last()).unwrap_or(run);
     json!({ "version": last["version"], "build": last["build"] })
 }
 
-/// Takes over from `before`, the same run's `run.json` so far, which builds have worked on it, and adds this one if it is new, with
-/// the update after which it went on.
+/// Copies from `before`, the run's previous `run.json`, which builds have worked on the run, and appends this build if
+/// it was not the last, with the number of updates after which it continued.
 pub fn continued(before: &Value, run: &mut Value, update: u64) {
     run["build"] = before["build"].clone();
     let mut list = before["continued_by"].as_array().cloned().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Reading ahead: a thread that has the next batch ready while the device works on this one.
+//! A thread that reads the next batches while the device works on the current one.
 //!
-//! The order of an epoch is decided beforehand from (seed, epoch) alone, so that a run which is stopped and resumed
-//! sees what it would have seen. The channel holds two batches: enough to hide the reading, and a bound on the memory
-//! that a slow device lets pile up.
+//! The order of an epoch is decided beforehand from (seed, epoch) alone, so that a resumed run sees the same images as
+//! an uninterrupted one. The channel holds two batches: enough to hide the reading, and a bound on the memory that
+//! batches take when the device is slow.
 
 use std::{
     sync::{
@@ -17,10 +17,10 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Batches that wait in the channel at most.
+/// Most batches that wait in the channel.
 const DEPTH: usize = 2;
 
-/// A data set that is read ahead by a thread per pass.
+/// A data set that a thread reads ahead, one thread for each pass.
 #[derive(Clone)]
 pub struct ReadAhead(pub Arc<dyn Dataset>);
 
@@ -34,19 +34,19 @@ impl Source for ReadAhead {
     }
 }
 
-/// An iterator over the batches of one pass. The last one has what is left and may be smaller. After an error it
-/// ends. Dropping it early ends its thread.
+/// An iterator over the batches of one pass. The last batch has the remaining images and may be smaller. The iterator
+/// ends after an error. Dropping it early ends its thread.
 pub struct Loader {
-    /// `None` only while dropping.
+    /// `None` only while the loader is dropped.
     receiver: Option<Receiver<Result<Batch>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Loader {
-    /// Starts to read the images of `split` that `order` names, `batch` at a time.
+    /// Starts reading the images of `split` that `order` lists, `batch` at a time.
     ///
     /// # Errors
-    /// [`Error::Config`] if `batch` is 0; [`Error::Device`] if the system starts no thread.
+    /// [`Error::Config`] if `batch` is 0; [`Error::Device`] if the thread cannot be started.
     ///
     /// # Panics
     /// While iterating, if `order` names an image that `split` does not have.
@@ -71,7 +71,7 @@ impl Iterator for Loader {
             && let Some(thread) = self.thread.take()
             && let Err(panic) = thread.join()
         {
-            // Otherwise a fault in the thread would look like a short epoch.
+            // Otherwise a panic in the thread would look like a short epoch.
             std::panic::resume_unwind(panic);
         }
         received
@@ -86,16 +86,16 @@ impl Batches for Loader {
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        // Without a receiver the thread's next send fails, and it ends; only then can it be waited for.
+        // Without a receiver the thread's next send fails and the thread ends; only then can it be joined.
         self.receiver = None;
         if let Some(thread) = self.thread.take() {
-            // A panic in there concerns a batch that nobody wants any more.
+            // A panic there concerns a batch that nobody reads any more.
             let _ = thread.join();
         }
     }
 }
 
-/// Sends the pass; stops at the first error and when nobody listens any more.
+/// Sends the batches of the pass; stops at the first error or when the receiver is gone.
 fn send_all(dataset: &dyn Dataset, split: Split, batches: &[Vec<u32>], sender: &SyncSender<Result<Batch>>) {
     for indices in batches {
         let read = Batch::read(dataset, split, indices);

@@ -1,7 +1,7 @@
-//! Weights that were trained before, by this program or by PyTorch: a file of weights as safetensors, or a checkpoint.
+//! Pretrained weights, from this program or from PyTorch: a safetensors file of weights, or a checkpoint.
 //!
-//! [`Pretrained::open`] reads no more of a file of weights than its table of tensors, and says which network it is of;
-//! [`Pretrained::weights`] reads the tensors, one at a time, once their shapes are known to be right.
+//! [`Pretrained::open`] reads only the header of a file of weights and recognizes its network; [`Pretrained::weights`]
+//! reads the tensors, one at a time, once their shapes are known to be right.
 
 mod dtype;
 mod recognize;
@@ -34,31 +34,31 @@ use crate::{
 };
 use recognize::Names;
 
-/// Most bytes of a file's table of tensors; ResNet-18's takes 12,000.
+/// Most bytes of the header of a file of weights; ResNet-18's has 12,000.
 const MOST_TABLE: u64 = 1 << 20;
 
-/// Most characters of the reason why metadata are ignored.
+/// Most characters that are shown of the reason why metadata are ignored.
 const LONGEST_REASON: usize = 200;
 
-/// What becomes of a file's last layer, whose rows are its classes.
+/// What is done with the file's last layer, which has a row per class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Head {
-    /// It is read like every other layer.
+    /// It is loaded like every other layer.
     #[default]
     Load,
-    /// It is left out: the network begins with one that is drawn, for classes of its own.
+    /// It is left out: the network starts with a randomly initialized one, for classes of its own.
     Skip,
 }
 
-/// A file of trained weights that has been recognized.
+/// Pretrained weights whose network has been recognized.
 pub struct Pretrained {
-    /// The network that the tensors are of.
+    /// The model that the tensors belong to.
     pub model: &'static Model,
-    /// Its size.
+    /// Its stem, width and number of classes.
     pub config: Config,
-    /// Where the weights come from, if the file says so and its tensors do not contradict.
+    /// Where the weights come from, if the file says so and its tensors do not contradict it.
     pub provenance: Option<Provenance>,
-    /// What was done to names and values and what was not believed, a line each.
+    /// How names and values were converted and which metadata were ignored, a line each.
     pub remarks: Vec<String>,
     path: PathBuf,
     content: Content,
@@ -69,18 +69,18 @@ enum Content {
     Checkpoint(Box<Loaded>),
 }
 
-/// A file of weights, and what its tensors are called.
+/// A file of weights and the names of its tensors.
 struct File {
     tensors: Tensors,
     names: Names,
 }
 
 impl Pretrained {
-    /// Reads the table of a file of weights, or a whole checkpoint.
+    /// Reads the header of a file of weights, or a whole checkpoint.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, [`Error::Data`] if it is of no network that is known here; what it is instead
-    /// is said where that can be told.
+    /// [`Error::Io`] if the file cannot be read, [`Error::Data`] if its tensors are those of no known network; the
+    /// message says what the file is instead, where that can be told.
     pub fn open(path: &Path) -> Result<Self> {
         let inside = path.join("model.safetensors");
         if inside.is_file() {
@@ -129,7 +129,7 @@ impl Pretrained {
         Self { model, config, provenance: None, remarks: vec![], path: path.to_owned(), content }
     }
 
-    /// Takes what the file says of itself, unless it cannot be or the tensors say otherwise.
+    /// Adopts the origin that the metadata state, unless they are malformed or contradict the tensors.
     fn believe(&mut self, said: Option<std::result::Result<Provenance, String>>) {
         let refused = match said {
             None => return,
@@ -142,25 +142,25 @@ impl Pretrained {
                 }
             },
         };
-        // It may quote what it was about, which may be as long as the file.
+        // The reason may quote the metadata, which may be as long as the file.
         let refused: String = refused.chars().take(LONGEST_REASON).collect();
         self.remarks.push(format!("{}: what it says of itself is ignored: {refused}", self.path.display()));
     }
 
-    /// What the weights' images were normalized by, if the file says so.
+    /// The normalization of the images that the weights were trained on, if the file states it.
     pub fn normalize(&self) -> Option<Normalize> {
         self.provenance.as_ref()?.normalize
     }
 
-    /// The weights for a network of this layout. What is skipped of them is drawn from `seed`, as in [`Weights::init`].
+    /// The weights for a network of this layout. A head that is skipped is drawn from `seed`, as in [`Weights::init`].
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Data`] with the name of the tensor that is missing, has another shape or type or a value that is
-    /// not finite, or that the network does not have.
+    /// [`Error::Io`], or [`Error::Data`] naming a tensor that is missing, has another shape or type, has a value that
+    /// is not finite, or does not belong to the network.
     pub fn weights(&self, layout: &Layout, head: Head, seed: u64) -> Result<Weights> {
         let mut weights = match head {
             Head::Skip => Weights::init(layout, seed),
-            Head::Load => Weights::zeros(layout), // each tensor is filled, or missing
+            Head::Load => Weights::zeros(layout), // each tensor is either filled or an error
         };
         let wanted = |segment: &Segment| head == Head::Load || !segment.name.starts_with(self.model.head());
         match &self.content {
@@ -179,7 +179,7 @@ impl Pretrained {
         Ok(weights)
     }
 
-    /// The layout of the network in the file.
+    /// The layout of the file's network.
     fn layout(&self) -> Layout {
         let Self { model, config, .. } = *self;
         let (recipe, target) = (Recipe::default(), Target::portable());
@@ -187,7 +187,7 @@ impl Pretrained {
         plans.record(1, false).layout
     }
 
-    /// A tensor of a checkpoint, whose arenas have the layout `own`.
+    /// The values of one tensor of a checkpoint whose arenas have the layout `own`.
     fn of_arenas(&self, own: &Layout, stored: &Weights, wanted: &Segment) -> Result<Vec<f32>> {
         let expected = || format!("`{}` of shape {:?}", wanted.name, wanted.shape.dims());
         for (segments, arena) in [(&own.params, &stored.params), (&own.running, &stored.running)] {
@@ -218,7 +218,7 @@ impl Pretrained {
     }
 }
 
-/// Puts the values of each wanted tensor in their place.
+/// Writes the values of each wanted tensor to its place in the arenas.
 fn fill(
     weights: &mut Weights,
     layout: &Layout,
@@ -234,7 +234,8 @@ fn fill(
 }
 
 impl File {
-    /// Training batches that the running statistics have seen: the first batch norm's counter, 0 where the file has none.
+    /// Number of training batches in the running statistics: the first batch norm's `num_batches_tracked`, 0 if the
+    /// file has none.
     fn batches(&self, layout: &Layout) -> Result<i64> {
         let found = counters(layout).find_map(|name| Some((self.names.in_file(&name)?.to_owned(), name)));
         let Some((in_file, name)) = found else { return Ok(0) };
@@ -249,7 +250,7 @@ impl File {
         if count < 0 { Err(wrong(count.to_string())) } else { Ok(count) }
     }
 
-    /// The values of a tensor.
+    /// The values of one tensor, converted to f32.
     fn floats(&self, segment: &Segment) -> Result<Vec<f32>> {
         let Segment { name, shape, .. } = segment;
         let path = self.tensors.path();

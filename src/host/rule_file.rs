@@ -1,4 +1,4 @@
-//! Rules as files: what an argument that names a rule means, and the file to start a rule from.
+//! Update rules in files: finds the rule that an argument names, and writes a template for a new one.
 
 use std::{
     fs::{self, OpenOptions},
@@ -15,16 +15,16 @@ use crate::{
     optim::{LONGEST_RULE, Rule, RuleChoice, TEMPLATE},
 };
 
-/// Whether an argument names a file rather than a rule of the program: it ends in `.wgsl`, or has a separator of folders in it.
+/// Whether an argument names a file rather than a built-in rule: it ends in `.wgsl` or contains a path separator.
 pub fn is_path(argument: &str) -> bool {
     argument.to_ascii_lowercase().ends_with(".wgsl") || argument.contains(['/', std::path::MAIN_SEPARATOR])
 }
 
-/// The rule that an argument names: one of the program, or that of a file ([`is_path`]).
+/// The rule that an argument names: a built-in one, or the one in a file ([`is_path`]).
 ///
 /// # Errors
-/// [`Error::Config`] for an unknown name, or a text that is no rule, with line and column; [`Error::Io`] and [`Error::Data`] for a file
-/// that cannot be read or is too long.
+/// [`Error::Config`] for an unknown name, or for a text that is not a rule, with line and column; [`Error::Io`] and
+/// [`Error::Data`] for a file that cannot be read or is too long.
 pub fn choose(argument: &str) -> Result<RuleChoice> {
     if !is_path(argument) {
         return crate::optim::find(argument).map(|rule| RuleChoice::Named(rule.name.clone()));
@@ -33,33 +33,33 @@ pub fn choose(argument: &str) -> Result<RuleChoice> {
     own(argument, &read_text(path, LONGEST_RULE as u64)?)
 }
 
-/// The rule of a text that a file has, or had.
+/// The rule in `text`, which is or was the content of the file that `argument` names.
 fn own(argument: &str, text: &str) -> Result<RuleChoice> {
     let rule = Arc::new(Rule::parse(&name_of(argument)?, argument, text)?);
-    // The path stands in run.json, and must be found from any folder.
+    // `run.json` keeps the path, which must be valid from any folder.
     Ok(RuleChoice::Own { rule, path: absolute(argument) })
 }
 
-/// What the rule of an argument is called, if there is one: that of a file by the file's name.
+/// The name of the rule that an argument names, whether or not the rule exists; one in a file is named after its file.
 pub fn called(argument: &str) -> String {
     let of_file = is_path(argument).then(|| name_of(argument).ok()).flatten();
     of_file.unwrap_or_else(|| argument.to_owned())
 }
 
-/// Whether two arguments name one file.
+/// Whether two arguments name the same file.
 pub fn same_file(one: &str, other: &str) -> bool {
     is_path(one) && is_path(other) && absolute(one) == absolute(other)
 }
 
-/// The argument with the path of a file made right from any folder.
+/// The argument, with the path of a file made absolute.
 pub fn absolute(argument: &str) -> String {
     if is_path(argument) { files::absolute(Path::new(argument)) } else { argument.to_owned() }
 }
 
-/// What the rule of a file is called.
+/// The name of the rule in a file.
 fn name_of(argument: &str) -> Result<String> {
     let stem = Path::new(argument).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    // A name stands in tables, between commas and before colons.
+    // Names appear in tables and in lists that commas, colons and equals signs separate.
     let unfit = |c: char| c.is_control() || c.is_whitespace() || ",:=".contains(c);
     if stem.is_empty() || stem.chars().count() > 60 || stem.contains(unfit) {
         let message = format!(
@@ -70,13 +70,14 @@ fn name_of(argument: &str) -> Result<String> {
     Ok(stem)
 }
 
-/// What `run.json` keeps of a rule that is not the program's; null for one that is.
+/// The path and text of a rule in a file, for `run.json`; null for a built-in rule.
 pub fn to_json(choice: &RuleChoice) -> Value {
     choice.text().map_or(Value::Null, |text| json!({ "file": choice.argument(), "text": text }))
 }
 
-/// The rule of a run that goes on, by its `run.json`: that of the text it keeps, though the file be changed or gone by now. `argument`
-/// is what was asked for; where that is not what the run was begun with, it is what counts, and the difference is found later.
+/// The rule of a run that is resumed: the text kept in its `run.json`, even if the file has changed or is gone. If
+/// `argument` names another rule than the run was started with, that one is returned, and the comparison of the two
+/// runs reports the difference.
 ///
 /// # Errors
 /// As [`choose`].
@@ -87,11 +88,11 @@ pub fn resumed(run: &Value, argument: &str) -> Result<RuleChoice> {
     }
 }
 
-/// The folder of an experiment with the rules that it was begun with.
+/// Name of the folder, within an experiment's, that keeps the rules which the experiment was started with.
 const KEPT: &str = "rules";
 
-/// As [`choose`], for an experiment in `folder`: where the file is gone, the text that the experiment was begun with. That a file which
-/// is there still has that text is for [`keep`] to check.
+/// [`choose`] for an experiment in `folder`: if the file is gone, the text that the experiment was started with is
+/// used. If the file exists, [`keep`] checks that it still has that text.
 ///
 /// # Errors
 /// As [`choose`].
@@ -106,10 +107,10 @@ pub fn choose_in(folder: &Path, argument: &str) -> Result<RuleChoice> {
     choose(argument)
 }
 
-/// Keeps the texts of an experiment's rules in its `folder`, or compares them with those that are there.
+/// Keeps the texts of an experiment's rules in its `folder`, or compares them with those kept there.
 ///
 /// # Errors
-/// [`Error::Config`] if one has changed since the experiment was begun; [`Error::Io`] if it cannot be written.
+/// [`Error::Config`] if a text has changed since the experiment was started; [`Error::Io`] if it cannot be written.
 pub fn keep<'a>(folder: &Path, rules: impl Iterator<Item = &'a RuleChoice>) -> Result<()> {
     for rule in rules {
         let Some(text) = rule.text() else { continue };
@@ -128,10 +129,10 @@ pub fn keep<'a>(folder: &Path, rules: impl Iterator<Item = &'a RuleChoice>) -> R
     Ok(())
 }
 
-/// Writes a commented rule to start from. A file that is there is left alone.
+/// Writes a commented template of a rule to a new file. An existing file is left alone.
 ///
 /// # Errors
-/// [`Error::Config`] if there is such a file already, or its name is none of a rule; [`Error::Io`] if it cannot be written.
+/// [`Error::Config`] if the file exists or a rule cannot have its name; [`Error::Io`] if it cannot be written.
 pub fn write_new(path: &Path) -> Result<()> {
     let shown = path.display().to_string();
     if !is_path(&shown) {
@@ -148,7 +149,7 @@ pub fn write_new(path: &Path) -> Result<()> {
     }
 }
 
-/// A path as a recipe has it, relative to the recipe's folder, as seen from here.
+/// The path of a rule in a recipe, which is relative to the recipe's folder, made relative to the current one.
 pub fn beside(recipe: &Path, argument: &str) -> String {
     let folder = recipe.parent().map(PathBuf::from).unwrap_or_default();
     if is_path(argument) { folder.join(argument).display().to_string() } else { argument.to_owned() }

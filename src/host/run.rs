@@ -1,5 +1,5 @@
-//! What a run leaves behind: `run.json`, `config.toml`, `steps.jsonl`, `metrics.jsonl`, `model.safetensors`, `checkpoints/`; and
-//! how it is continued from there.
+//! The files of a run, `run.json`, `config.toml`, `steps.jsonl`, `metrics.jsonl`, `model.safetensors` and
+//! `checkpoints/`, and how a run is continued from them.
 
 mod begun;
 mod folder;
@@ -34,16 +34,16 @@ use crate::{
 
 use begun::date_time;
 
-/// The folder of the checkpoints within that of the run.
+/// Name of the folder of checkpoints within a run's folder.
 pub const CHECKPOINTS: &str = "checkpoints";
 
-/// The file of the weights of a run that has ended.
+/// Name of the file with the weights of a run that has ended.
 pub const WEIGHTS: &str = "model.safetensors";
 
 /// Removes the checkpoints of a run that has ended.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Io`] if they cannot be removed.
 pub fn drop_checkpoints(folder: &Path) -> Result<()> {
     let folder = folder.join(CHECKPOINTS);
     match fs::remove_dir_all(&folder) {
@@ -52,11 +52,11 @@ pub fn drop_checkpoints(folder: &Path) -> Result<()> {
     }
 }
 
-/// The recipe of a run or an experiment as a file.
+/// Name of the file with the recipe of a run or an experiment.
 pub const CONFIG: &str = "config.toml";
 
-/// The text of the [`CONFIG`] in `folder`, which makes the same again by `velograd COMMAND`; `more` is what has to be added to
-/// that command.
+/// The text of [`CONFIG`] in `folder`, with which `velograd COMMAND` repeats the run or experiment; its first line
+/// shows that command, followed by `more`.
 pub fn config_toml(command: &str, recipe: &Recipe, folder: &Path, more: &str) -> String {
     let file = folder.join(CONFIG);
     format!(
@@ -70,7 +70,7 @@ pub fn config_toml(command: &str, recipe: &Recipe, folder: &Path, more: &str) ->
 /// Reads the `run.json` of a folder.
 ///
 /// # Errors
-/// [`Error::Io`] or [`Error::Data`] if there is none, or it is none.
+/// [`Error::Data`] if there is none or it is not JSON, [`Error::Io`] if it cannot be read.
 pub fn read_run(folder: &Path) -> Result<Value> {
     let path = folder.join("run.json");
     if !path.exists() {
@@ -83,11 +83,11 @@ pub(crate) fn read_json(path: &Path) -> Result<Value> {
     serde_json::from_slice(&read(path, TEXT_LIMIT)?).map_err(|e| Error::data(path, "a JSON object", e.to_string(), ""))
 }
 
-/// `runs/<date-time>-<optimizer>`, in UTC.
+/// The default folder of a run: `runs/<date-time>-<optimizer>`, in UTC, with a number appended if that exists.
 pub fn default_folder(optimizer: &str) -> PathBuf {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let name = format!("{}-{optimizer}", date_time(seconds));
-    // Two runs may begin in the same second.
+    // Two runs may start in the same second.
     let names = std::iter::once(name.clone()).chain((2..).map(|n| format!("{name}-{n}")));
     let mut folders = names.map(|name| Path::new("runs").join(name));
     folders.find(|folder| !folder.exists()).unwrap_or_else(|| Path::new("runs").join(name))

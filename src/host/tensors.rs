@@ -1,4 +1,4 @@
-//! safetensors files, read no further than their table of tensors and their length allow.
+//! Reads safetensors files, and checks lengths before it allocates memory.
 
 use std::{
     fs::File,
@@ -16,23 +16,24 @@ use crate::{
     },
 };
 
-/// A file whose table of tensors has been read and agrees with its length; the data have not been read yet.
+/// A file whose header has been read and agrees with the file's length; the data have not been read yet.
 pub struct Tensors {
-    /// Names, types, shapes and places, and what else the file says of itself.
+    /// The header: names, types, shapes and offsets of the tensors, and the metadata.
     pub table: Metadata,
     path: PathBuf,
     file: File,
-    /// The bytes up to the data.
+    /// The bytes before the data.
     start: Vec<u8>,
 }
 
 impl Tensors {
-    /// Reads the table, of at most `most` bytes. Lengths are compared here, before memory is asked for the data and before
-    /// the safetensors crate compares them: its sum is not checked, which is a panic where the build checks for overflow.
+    /// Reads the header, of at most `most` bytes. Lengths are compared here, before memory is allocated for the data
+    /// and before the safetensors crate compares them: the crate's sum may overflow, which is a panic in builds that
+    /// check for it.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, [`Error::Data`] if it is no whole safetensors file; a file that is known to be
-    /// of another kind is named as that.
+    /// [`Error::Io`] if the file cannot be read, [`Error::Data`] if it is not a complete safetensors file; a file of
+    /// another known type is named as such.
     pub fn open(path: &Path, most: u64) -> Result<Self> {
         let (mut file, length) = open(path)?;
         let mut start = Vec::new();
@@ -41,7 +42,7 @@ impl Tensors {
             Ok(read as u64 == bytes)
         };
         more(FIRST_BYTES as u64, &mut start)?;
-        // The table of every safetensors file begins with a brace, behind its length.
+        // The header of every safetensors file begins with a brace, after its length in eight bytes.
         if let (false, Some(kind)) = (start.get(8) == Some(&b'{'), FileType::of(&start)) {
             return Err(of_another_kind(path, kind));
         }
@@ -64,10 +65,10 @@ impl Tensors {
         Ok(Self { table, path: path.to_owned(), file, start })
     }
 
-    /// Reads the data too: the table and all bytes of the file, `most` of them at most.
+    /// Reads the data too, and returns the header and all bytes of the file, at most `most`.
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::Data`] if it is longer.
+    /// [`Error::Io`], and [`Error::Data`] if the file is longer or has become shorter.
     pub fn read(mut self, most: u64) -> Result<(Metadata, Vec<u8>)> {
         let (data, start) = (self.table.data_len() as u64, self.start.len() as u64);
         if start + data > most {
@@ -94,22 +95,23 @@ impl Tensors {
         Ok(bytes)
     }
 
-    /// Refuses a table of tensors of more than `most` bytes, that of a file whose kind is known by now.
+    /// Refuses a header of more than `most` bytes. This limit is stricter than that of [`Tensors::open`], for a file
+    /// whose kind is known by its header.
     ///
     /// # Errors
-    /// [`Error::Data`].
+    /// [`Error::Data`] if the header is longer.
     pub fn check_table(&self, most: u64) -> Result<()> {
         let bytes = self.start.len() as u64 - 8;
         if bytes > most { Err(none(&self.path, &format!("a table of tensors of {bytes} bytes"))) } else { Ok(()) }
     }
 
-    /// Where the file is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// The error for a file that is none of this kind.
+/// The error for a file that is not a safetensors file.
 fn none(path: &Path, found: &dyn std::fmt::Display) -> Error {
     let hint = "the file is cut short, damaged or of another format; PyTorch writes this one by \
                 safetensors.torch.save_file(model.state_dict(), path)";

@@ -7,7 +7,7 @@ pub fn on_all_cores(most: usize, work: &(dyn Fn() + Sync)) {
     thread::scope(|scope| {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         for _ in 1..threads.min(most) {
-            // A thread that does not start is no loss but of time: this one takes all pieces that are left.
+            // If a thread cannot be started, only time is lost: this thread takes all pieces that are left.
             let _ = thread::Builder::new().spawn_scoped(scope, work);
         }
         work();

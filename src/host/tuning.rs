@@ -1,4 +1,4 @@
-//! Which forms of matrix products were found fastest on a device before, kept in the user's cache folder.
+//! Remembers in the user's cache folder which kernels tuning found fastest for the matrix products on a device.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -13,15 +13,16 @@ use crate::{
     training::tune::{Choices, Measured},
 };
 
-/// What was found on a device before.
+/// The choices that tuning has found on a device.
 pub struct Memory {
     path: Option<PathBuf>,
-    /// Choices as text: another version may know others.
+    /// Choices as text by the name of the product, since another version may have written ones unknown here.
     words: BTreeMap<String, String>,
 }
 
 impl Memory {
-    /// What the user's cache folder has on this device, driver and kernels; nothing, if it has nothing or that cannot be read.
+    /// The choices that the user's cache folder has for this device, driver and kernels; none if there is no file or it
+    /// cannot be read.
     pub fn of(gpu: &Gpu) -> Self {
         let device = format!("{} {gpu}", gpu.info.backend);
         let path = cache::folder().map(|folder| folder.join(file_name(&device, identity::KERNELS)));
@@ -29,14 +30,14 @@ impl Memory {
         Self { path, words: words.unwrap_or_default() }
     }
 
-    /// The choices that this target can make.
+    /// The remembered choices that are valid for this target.
     pub fn choices(&self, target: &Target) -> Choices {
         let known = self.words.iter().filter_map(|(name, word)| Some((name.clone(), target.choice(word)?)));
         known.collect()
     }
 
-    /// Keeps what was found of products that were measured whole. That it cannot be written is no fault: the next start
-    /// measures again.
+    /// Stores the choices for products whose measurement is complete. A file that cannot be written is no error: the
+    /// next start measures again.
     pub fn keep(&mut self, found: &[Measured]) {
         let whole = found.iter().filter(|measured| measured.whole);
         self.words.extend(whole.map(|m| (m.product.name.clone(), m.best().0.to_string())));
@@ -47,7 +48,7 @@ impl Memory {
     }
 }
 
-/// What was measured of other kernels, or by a version with other forms, says nothing of these.
+/// The name holds version and kernels, since measurements of other kernels say nothing about these.
 fn file_name(device: &str, kernels: &str) -> String {
     format!("tuned_{}_{kernels}_{:08x}.json", identity::VERSION, crc32fast::hash(device.as_bytes()))
 }
@@ -66,7 +67,7 @@ mod tests {
         assert!(names[0] != names[1] && names[0] != names[2], "{names:?}");
     }
 
-    /// What was begun is measured again at the next start; what was measured whole is not.
+    /// A product whose measurement is incomplete is measured again at the next start.
     #[test]
     fn only_what_was_measured_whole_is_remembered() {
         let [table, other] = [0, 1].map(|nth| Choice { gemm: Gemm::TILES[nth], parts: 1 });

@@ -1,5 +1,5 @@
-//! Weights written as safetensors, with torchvision's names, shapes and layouts. [`Pretrained`](super::pretrained::Pretrained)
-//! reads them.
+//! Writes weights as safetensors, with torchvision's names, shapes and layouts.
+//! [`Pretrained`](super::pretrained::Pretrained) reads them.
 
 use std::{collections::HashMap, path::Path};
 
@@ -15,10 +15,10 @@ use crate::{
     },
 };
 
-/// Writes the file, all or nothing, with what there is to say of where the weights come from.
+/// Writes the file atomically; its metadata hold the origin of the weights, if that is known.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Io`] if the file cannot be written.
 pub fn save(weights: &Weights, path: &Path, layout: &Layout, provenance: Option<&Provenance>) -> Result<()> {
     let batches = [weights.batches];
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
@@ -33,7 +33,7 @@ pub fn save(weights: &Weights, path: &Path, layout: &Layout, provenance: Option<
         .map(|(name, shape, values)| (name.clone(), view(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))))
         .collect();
     views.extend(counters(layout).map(|name| (name, view(Dtype::I64, vec![], bytemuck::cast_slice(&batches)))));
-    // One key: of several the order would be another in each file, and equal weights are equal files.
+    // There is one key only: the order of several would vary, and equal weights must give equal files.
     let metadata = provenance.map(|from| HashMap::from([(provenance::KEY.to_owned(), from.to_text())]));
     let bytes = safetensors::serialize(views, metadata).map_err(|e| Error::Io {
         action: "write",

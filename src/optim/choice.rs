@@ -1,11 +1,11 @@
-//! Which rule a run goes by.
+//! Selects the update rule of a run: a built-in one by its name, or one parsed from a text.
 
 use std::{fmt, sync::Arc};
 
 use super::{Optimizer, Rule, Settings, find};
 use crate::error::Result;
 
-/// One of the program's rules by its name, or one that came as a text.
+/// A built-in rule by its name, or a rule that was parsed from a text.
 ///
 /// ```
 /// use velograd::optim::RuleChoice;
@@ -14,19 +14,19 @@ use crate::error::Result;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum RuleChoice {
-    /// The rule of this name, known when it is built.
+    /// The built-in rule of this name, which is looked up when the optimizer is built.
     Named(String),
-    /// A rule at hand.
+    /// A rule that was parsed from a text.
     Own {
         /// The rule.
         rule: Arc<Rule>,
-        /// What names it where a run is described: the path of its file.
+        /// The path of its file, by which the description of a run names it.
         path: String,
     },
 }
 
 impl RuleChoice {
-    /// What runs and tables call it: a rule of the program by its name, whatever letters it was asked for in.
+    /// Its name in runs and tables; that of a built-in rule in its usual spelling, whatever case it was asked for in.
     pub fn name(&self) -> &str {
         match self {
             Self::Named(name) => {
@@ -36,7 +36,7 @@ impl RuleChoice {
         }
     }
 
-    /// What asks for it: its name, or the path of its file.
+    /// The argument that selects it: its name, or the path of its file.
     pub fn argument(&self) -> &str {
         match self {
             Self::Named(_) => self.name(),
@@ -44,7 +44,7 @@ impl RuleChoice {
         }
     }
 
-    /// The text of a rule that is not the program's.
+    /// The text of a rule that is not built in.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Named(_) => None,
@@ -52,7 +52,7 @@ impl RuleChoice {
         }
     }
 
-    /// The rule.
+    /// The rule itself.
     ///
     /// # Errors
     /// As [`find`].
@@ -63,7 +63,7 @@ impl RuleChoice {
         }
     }
 
-    /// The optimizer with these `KEY=VALUE` settings, and all its settings.
+    /// Builds the optimizer from `KEY=VALUE` settings, and returns it with all its settings.
     ///
     /// # Errors
     /// As [`find`] and [`Rule::build`].

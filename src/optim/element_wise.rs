@@ -1,4 +1,5 @@
-//! Rules that are files ([`Rule`](super::Rule)): the norm and guard, or the sums of a rule that measures, and one dispatch.
+//! Records rules that are files ([`Rule`](super::Rule)): the gradient's norm and the check for non-finite values, or
+//! the sums of a rule that measures; then one dispatch for the update.
 
 use std::sync::Arc;
 
@@ -12,10 +13,10 @@ use crate::{
     program::{BufferKind, CallBuilder, GradNorm, Slot, Tape, shader::Spec},
 };
 
-/// The state with the numbers that the device keeps.
+/// Name of the state buffer with the numbers that the rule keeps on the device.
 const KEPT: &str = "kept";
 
-/// A rule that looks at one element at a time, and at sums over tensors.
+/// A rule that updates each element from that element alone and from sums over tensors.
 pub(super) struct ElementWise {
     variant: Variant,
 }
@@ -29,7 +30,8 @@ impl ElementWise {
         Ok(Self { variant: Variant::new(file, name, settings)? })
     }
 
-    /// The sums of what the rule measures per block, then per tensor or over all, and the guard, where it is not known yet.
+    /// Records the sums of what the rule measures, per block and then per tensor or over all, and the check for
+    /// non-finite values if that has not been recorded. Returns the totals.
     fn measure(&self, t: &mut Tape, spec: &Spec, over: Over, words: &[Slot], kept: Option<Slot>) -> Slot {
         let ((table, count), (tensors, tensor_count)) = (blocks(t), segments(t));
         let (sums, totals) = (t.scratch(4 * count), t.scratch(4 * tensor_count));
@@ -48,7 +50,7 @@ impl ElementWise {
         totals.into()
     }
 
-    /// The fields of `Sizes` behind the first.
+    /// Sets the fields of the kernel's `Sizes` after the first.
     fn sizes<'t>(&self, call: CallBuilder<'t>) -> CallBuilder<'t> {
         let decay = self.variant.weight_decay().map(|value| ("weight_decay", value));
         let all = decay.into_iter().chain(self.variant.sizes());

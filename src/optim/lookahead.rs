@@ -1,4 +1,4 @@
-//! Zhang's Lookahead, around any rule: one more call and one more word of state.
+//! Lookahead around any update rule: one more dispatch, and one more word of state per parameter.
 
 use std::{fmt, str::FromStr};
 
@@ -8,8 +8,9 @@ use crate::{
     program::{BufferKind, Tape, params::Layout},
 };
 
-/// Every k updates the slow weights move by `alpha` towards the fast ones, which restart from there (Zhang, Lucas, Hinton,
-/// Ba 2019, Algorithm 1). The rule's own state stays as it is; skipped updates do not count.
+/// Every `k` updates the slow weights move by `alpha` towards the fast ones, which restart from there (Zhang, Lucas,
+/// Hinton, Ba 2019, "Lookahead Optimizer: k steps forward, 1 step back", Algorithm 1). The rule's own state stays as it
+/// is; skipped updates do not count.
 ///
 /// Written `K,ALPHA`:
 ///
@@ -20,9 +21,9 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lookahead {
-    /// Updates between two lookaheads, at least 1.
+    /// Number of updates from one move of the slow weights to the next, at least 1.
     pub k: u32,
-    /// How far the slow weights move, from 0 to 1; with 1 the rule is as without.
+    /// Step size of the slow weights, from 0 to 1; with 1, Lookahead changes nothing.
     pub alpha: f64,
 }
 
@@ -50,7 +51,7 @@ impl fmt::Display for Lookahead {
 }
 
 impl Lookahead {
-    /// `inner` with this around it.
+    /// Wraps `inner` in Lookahead.
     pub fn around(self, inner: Box<dyn Optimizer>) -> Box<dyn Optimizer> {
         Box::new(Around { inner, lookahead: self })
     }
@@ -61,7 +62,7 @@ struct Around {
     lookahead: Lookahead,
 }
 
-/// VeloGrad has slow weights of its own.
+/// Name of the slow weights in the state. VeloGrad has slow weights of its own under another name.
 pub(super) const SLOW: &str = "lookahead_slow";
 
 impl Optimizer for Around {

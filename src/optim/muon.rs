@@ -1,5 +1,6 @@
-//! Muon: momentum whose matrices are made nearly orthogonal by Newton-Schulz before the step; AdamW or SGD for what is not a
-//! matrix. Some thirty dispatches whatever the network, nothing read back; `shaders/optim/muon_*.wgsl` have the formulas.
+//! Muon: the momentum of each matrix is approximately orthogonalized by Newton-Schulz before the step, and AdamW or SGD
+//! updates the other tensors. An update is some thirty dispatches whatever the network, and reads nothing back. The
+//! formulas are in `shaders/optim/muon_*.wgsl`.
 
 mod tables;
 
@@ -14,7 +15,7 @@ use crate::{
 };
 use tables::{Matrix, Rest};
 
-/// The registry's row, with the defaults of the published code.
+/// The registry's entry, with the defaults of the published code.
 pub(super) static PROGRAM: Program = Program {
     name: "muon",
     source: "Jordan et al. 2024, github.com/KellerJordan/Muon; variant=airbench: github.com/KellerJordan/cifar10-airbench",
@@ -66,7 +67,7 @@ pub struct Muon {
     settings: Settings,
 }
 
-/// The buffers that the products work on.
+/// The buffers of the Newton-Schulz iteration.
 struct Work {
     table: Slot,
     x: Tensor,
@@ -84,7 +85,7 @@ impl Muon {
         self.settings.choice("variant") == "airbench"
     }
 
-    /// What multiplies the rate of a matrix; for airbench, the norm that the weights get.
+    /// The factor of a matrix's learning rate; for `variant=airbench`, the norm that its weights are rescaled to.
     fn factor(&self, shape: Shape) -> f64 {
         let dims: Vec<f64> = shape.dims().iter().map(|&d| d as f64).collect();
         let (rows, cols) = (dims[0], dims[1..].iter().product::<f64>());
@@ -92,8 +93,8 @@ impl Muon {
             return rows.sqrt();
         }
         match self.settings.choice("scale") {
-            // Until KellerJordan/Muon's pull request 60 (merged in January 2026), which calls it a bug, the published code took the
-            // last two of PyTorch's dimensions: of a filter, its height and width.
+            // Until January 2026, when pull request 60 of KellerJordan/Muon called it a bug, the published code took
+            // the last two of PyTorch's dimensions: for a filter, its height and width.
             "keller" => (dims[dims.len() - 2] / dims[dims.len() - 1]).max(1.0).sqrt(),
             "none" => 1.0,
             "match_rms_adamw" => 0.2 * rows.max(cols).sqrt(),
@@ -101,7 +102,8 @@ impl Muon {
         }
     }
 
-    /// How a tensor that is not taken moves. The rate that a kernel sees is lr; at lr = 0 nothing moves.
+    /// How a tensor is updated that Muon does not update as a matrix. Kernels scale lr by its rate, so at lr = 0
+    /// nothing moves.
     fn rest(&self, kind: tables::Kind) -> Rest {
         let number = |key| self.settings.number(key);
         let lr = number("lr");
@@ -182,7 +184,7 @@ impl Muon {
     }
 }
 
-/// One step of Newton-Schulz on every matrix, from `work.x` to `work.next`.
+/// One iteration of Newton-Schulz on every matrix, from `work.x` to `work.next`.
 fn newton_schulz(t: &mut Tape, matrices: &[Matrix], work: &Work) {
     let wide = matrices.partition_point(|m| !m.tall());
     let side = |m: &Matrix| (m.side(), m.side());
@@ -191,7 +193,7 @@ fn newton_schulz(t: &mut Tape, matrices: &[Matrix], work: &Work) {
     let flop = |list: &[Matrix], of: fn(&Matrix) -> [u32; 3]| -> f64 {
         list.iter().map(|m| 2.0 * of(m).iter().map(|&d| f64::from(d)).product::<f64>()).sum()
     };
-    // A product that is symmetric is half computed.
+    // Only half of a symmetric product is computed.
     let widest = matrices.iter().map(Matrix::side).max().unwrap_or(4);
     for (tall, first, last) in runs() {
         let list = &matrices[first..last];
@@ -231,12 +233,12 @@ impl Optimizer for Muon {
     }
 
     fn words(&self) -> usize {
-        1 // the second moment is kept for the tensors of AdamW alone
+        1 // the second moment is kept only for the tensors that AdamW updates
     }
 
     fn scalars(&self, t: u64) -> [f64; 4] {
         let correction = |key| correction(self.settings.number(key), t);
-        // Of the rate of the first layer's bias: a straight line from 1 to 0.
+        // The learning rate of the first layer's bias falls linearly: its factor goes from 1 to 0.
         let share = 1.0 - (t - 1) as f64 / f64::from(self.settings.whole("first_bias_updates")).max(1.0);
         [correction("aux_beta1"), correction("aux_beta2"), share.max(0.0), 0.0]
     }

@@ -1,5 +1,5 @@
-//! Schedule-Free AdamW: gradients at one point, evaluation at another, an average that needs no schedule.
-//! `shaders/optim/schedulefree.wgsl` has the formula.
+//! Schedule-Free AdamW: gradients are taken at one point and the network is evaluated at another, the average that
+//! replaces a schedule. The formula is in `shaders/optim/schedulefree.wgsl`.
 
 use super::{Optimizer, Program, Setting, Settings, Start, arena, decays, norm_and_guard, report, state};
 use crate::{
@@ -8,10 +8,10 @@ use crate::{
     program::{BufferKind, Tape},
 };
 
-/// The state that is no arena: what the weights of the average have come to.
+/// Name of the state that is not per parameter: four numbers about the weights of the average.
 const AVERAGE: &str = "average";
 
-/// The registry's row, with the defaults of the published code.
+/// The registry's entry, with the defaults of the published code.
 pub(super) static PROGRAM: Program = Program {
     name: "schedulefree",
     source: "Schedule-Free AdamW: Defazio et al. 2024, github.com/facebookresearch/schedule_free",
@@ -58,7 +58,7 @@ impl Optimizer for ScheduleFree {
     }
 
     fn words(&self) -> usize {
-        2 // the average's weights are four numbers
+        2 // [`AVERAGE`] is four numbers
     }
 
     fn record(&self, t: &mut Tape) {

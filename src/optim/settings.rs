@@ -1,4 +1,4 @@
-//! `KEY=VALUE` settings: typed, with defaults and ranges, the same for every optimizer.
+//! The `KEY=VALUE` settings of optimizers, with types, defaults and ranges.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Rule;
 use crate::error::{Error, Result, suggest};
 
-/// What a setting may be.
+/// The type of a setting, with its default and its range.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// A number.
@@ -45,7 +45,7 @@ pub enum Bound {
     Excluded(f64),
 }
 
-/// The numbers that a setting allows. An end that is absent is open: any number is allowed there that an f32 holds.
+/// The numbers that a setting allows. If an end is absent, any number beyond it is allowed that an f32 holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Range {
     /// The lower end.
@@ -55,11 +55,11 @@ pub struct Range {
 }
 
 impl Range {
-    /// From 0 on.
+    /// At least 0.
     pub const FROM_ZERO: Self = Self { low: Some(Bound::Included(0.0)), high: None };
 
-    /// Whether the range allows this number. The kernels compute in f32: what an f32 does not hold, or holds as a subnormal that a
-    /// device may flush to zero, is not allowed.
+    /// Whether the range allows this number. Kernels compute in f32, so a number is refused that an f32 does not hold,
+    /// or holds as a subnormal, which a device may flush to zero.
     pub fn contains(&self, value: f64) -> bool {
         let single = value as f32;
         let held = single.is_finite() && (value == 0.0 || single.abs() >= f32::MIN_POSITIVE);
@@ -78,7 +78,7 @@ impl Range {
 }
 
 impl fmt::Display for Range {
-    /// The range behind "a number": "from 0 to below 1", "above 0".
+    /// The words that follow "a number": " from 0 to below 1", " above 0".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Bound::{Excluded, Included};
         match (self.low, self.high) {
@@ -112,7 +112,7 @@ pub struct Setting {
     pub key: String,
     /// Type, default and range.
     pub kind: Kind,
-    /// What it is.
+    /// Its description.
     pub doc: String,
 }
 
@@ -141,15 +141,15 @@ impl fmt::Display for Value {
     }
 }
 
-/// All settings of an optimizer, the ones not given at their defaults.
+/// All settings of an optimizer; those that were not given have their defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings(Vec<(String, Value)>);
 
 impl Settings {
-    /// Checks and completes what was given. A key given twice takes its last value.
+    /// Checks the settings that were given, and adds the defaults. If a key is given twice, its last value counts.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown key, or a value that is none or out of its range.
+    /// [`Error::Config`] for an unknown key, or for a value of another type or out of range.
     pub fn parse(rule: &Rule, given: &[(String, String)]) -> Result<Self> {
         let Self(mut values) = Self::defaults(&rule.settings);
         for (key, text) in given {
@@ -175,17 +175,17 @@ impl Settings {
     /// The value of a key.
     ///
     /// # Panics
-    /// If the optimizer's table has no such key.
+    /// If the optimizer declares no such key.
     pub fn get(&self, key: &str) -> &Value {
         &self.0.iter().find(|(k, _)| k == key).unwrap_or_else(|| panic!("no setting `{key}` is declared")).1
     }
 
-    /// Keys and values, in the order of the optimizer's table.
+    /// Keys and values, in the order in which the optimizer declares them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    /// A number. Like the other accessors, panics if the optimizer's table has no such key of this kind.
+    /// The value of a number. Like the other accessors, it panics if the optimizer declares no key of this type.
     pub fn number(&self, key: &str) -> f64 {
         match self.get(key) {
             Value::Number(v) => *v,
@@ -193,7 +193,7 @@ impl Settings {
         }
     }
 
-    /// A whole number.
+    /// The value of a whole number.
     pub fn whole(&self, key: &str) -> u32 {
         match self.get(key) {
             Value::Whole(v) => *v,
@@ -201,7 +201,7 @@ impl Settings {
         }
     }
 
-    /// A switch.
+    /// The value of a flag.
     pub fn flag(&self, key: &str) -> bool {
         match self.get(key) {
             Value::Flag(v) => *v,
@@ -209,7 +209,7 @@ impl Settings {
         }
     }
 
-    /// A word.
+    /// The value of a choice.
     pub fn choice(&self, key: &str) -> &str {
         match self.get(key) {
             Value::Choice(v) => v,
@@ -217,7 +217,7 @@ impl Settings {
         }
     }
 
-    /// As a JSON object, for `run.json`.
+    /// The settings as a JSON object, for `run.json`.
     pub fn to_json(&self) -> serde_json::Value {
         let value = |v: &Value| match v {
             Value::Number(v) => json!(v),
@@ -230,7 +230,7 @@ impl Settings {
 }
 
 impl Setting {
-    /// The default.
+    /// The default value.
     pub fn default(&self) -> Value {
         match &self.kind {
             Kind::Number { default, .. } => Value::Number(*default),
@@ -240,7 +240,7 @@ impl Setting {
         }
     }
 
-    /// The value that a text stands for; `None` if it is none, or out of its range.
+    /// The value that a text stands for; `None` if it is of another type or out of range.
     pub fn read(&self, text: &str) -> Option<Value> {
         match &self.kind {
             Kind::Number { range, .. } => text.parse().ok().filter(|v| range.contains(*v)).map(Value::Number),
@@ -254,7 +254,7 @@ impl Setting {
         }
     }
 
-    /// The range in words.
+    /// The allowed values in words.
     pub fn range(&self) -> String {
         match &self.kind {
             Kind::Number { range, .. } if range.low.is_none() || range.high.is_none() => {
@@ -268,7 +268,7 @@ impl Setting {
     }
 }
 
-// What the tables of the registry are written with.
+// Constructors, with which the tables of the registry are written.
 impl Setting {
     fn new(key: &str, kind: Kind, doc: &str) -> Self {
         Self { key: key.into(), kind, doc: doc.into() }
@@ -297,7 +297,7 @@ impl Setting {
         Self::new(key, Kind::Number { default, range }, doc)
     }
 
-    /// A whole number from `low` on, to `high` where there is one.
+    /// A whole number of at least `low`, and at most `high` if that is given.
     pub(super) fn whole(key: &str, default: u32, low: u32, high: Option<u32>, doc: &str) -> Self {
         let included = |end: u32| Bound::Included(f64::from(end));
         let range = Range { low: Some(included(low)), high: high.map(included) };
@@ -309,8 +309,8 @@ impl Setting {
         Self::number("lr", default, "the learning rate")
     }
 
-    /// What a denominator is kept from zero by. It cannot be 0: an element whose gradient is always 0 must stay where it is,
-    /// and an f32 flushed to zero would make its step 0/0.
+    /// A term that keeps a denominator from zero. It cannot be 0, or flushed to 0: an element whose gradient is always
+    /// 0 must stay where it is, and its step would be 0/0.
     pub(super) fn above_zero(key: &str, default: f64, doc: &str) -> Self {
         let range = Range { low: Some(Bound::Excluded(0.0)), high: None };
         Self::new(key, Kind::Number { default, range }, doc)
@@ -321,7 +321,7 @@ impl Setting {
         Self::above_zero("eps", default, doc)
     }
 
-    /// A switch.
+    /// true or false.
     pub(super) fn flag(key: &str, default: bool, doc: &str) -> Self {
         Self::new(key, Kind::Flag { default }, doc)
     }

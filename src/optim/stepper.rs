@@ -1,4 +1,5 @@
-//! An optimizer alone, on parameters and gradients of one's own: what `replay_trace` and the tests drive.
+//! Runs an optimizer alone, on parameters and gradients that the caller gives. Example `replay_trace` and the tests use
+//! it.
 
 use super::{
     Clip, Optimizer, Trial, Updates, begin_evaluation, end_evaluation, inert, record, record_evaluation, start,
@@ -14,22 +15,22 @@ use crate::{
     },
 };
 
-/// Parameters on a device under one optimizer.
+/// Parameters on a device, and the optimizer that updates them.
 pub struct Stepper {
     runtime: Runtime,
     layout: Layout,
     optimizer: Box<dyn Optimizer>,
     updates: Updates,
     lr: Option<f64>,
-    /// On the device, whether or not the host has heard.
+    /// Number of updates that the device has skipped, including those whose reports were dropped.
     skipped: u32,
-    /// Updates more before the host hears.
+    /// Number of further reports to drop.
     unread: u32,
     kernels: Vec<(String, String)>,
     evaluation: bool,
 }
 
-/// What a [`Stepper`] was at some update.
+/// The state of a [`Stepper`] at some update.
 pub struct Snapshot {
     buffers: Vec<(BufferKind, Vec<u32>)>,
     updates: Updates,
@@ -37,15 +38,15 @@ pub struct Snapshot {
 }
 
 impl Stepper {
-    /// Puts the tensors on the device; each is a flat list of values, and a tensor of its own for per-tensor norms.
+    /// Uploads the tensors to the device. Each is a flat list of values, and one tensor for per-tensor norms.
     ///
     /// # Errors
-    /// [`Error::Config`] for an empty tensor or none, [`Error::Device`] if they do not fit.
+    /// [`Error::Config`] if there is no tensor or one is empty, [`Error::Device`] if they do not fit.
     pub async fn new(gpu: &Gpu, optimizer: Box<dyn Optimizer>, params: &[Vec<f32>]) -> Result<Self> {
         Self::on_target(gpu, &gpu.target, optimizer, params).await
     }
 
-    /// As [`Stepper::new`], with kernels in the forms of another device class.
+    /// [`Stepper::new`] with the kernels that `target` chooses.
     ///
     /// # Errors
     /// As [`Stepper::new`].
@@ -59,11 +60,11 @@ impl Stepper {
         Self::shaped(gpu, target, optimizer, &dims, params).await
     }
 
-    /// As [`Stepper::on_target`], with PyTorch's dimensions of each tensor ([`Shape::of`]) for rules that treat a matrix as
-    /// one; values stay in PyTorch's order.
+    /// [`Stepper::on_target`] with PyTorch's dimensions of each tensor ([`Shape::of`]), for rules that treat matrices
+    /// differently; values are in PyTorch's order.
     ///
     /// # Errors
-    /// As [`Stepper::new`], and [`Error::Config`] where dimensions and values disagree.
+    /// As [`Stepper::new`], and [`Error::Config`] if dimensions and values disagree.
     pub async fn shaped(
         gpu: &Gpu,
         target: &Target,
@@ -74,7 +75,7 @@ impl Stepper {
         Self::excluding(gpu, target, optimizer, dims, params, &[]).await
     }
 
-    /// As [`Stepper::shaped`]; weight decay leaves out the tensors of these indices.
+    /// [`Stepper::shaped`] without weight decay for the tensors whose indices are in `left_out`.
     ///
     /// # Errors
     /// As [`Stepper::shaped`].
@@ -99,13 +100,13 @@ impl Stepper {
         Self::over(gpu, target, optimizer, layout, params).await
     }
 
-    /// As [`Stepper::on_target`], over the arenas of a network: for rules that go by the names of layers.
+    /// [`Stepper::on_target`] over the layout of a network, for rules that depend on the names of layers.
     ///
     /// # Errors
-    /// [`Error::Device`] if it does not fit, [`Error::Config`] for a rule from outside that [`try_out`] refuses.
+    /// [`Error::Device`] if it does not fit, [`Error::Config`] for a rule that [`try_out`] refuses.
     ///
     /// # Panics
-    /// If the values are not as many as the layout's.
+    /// If the tensors' lengths are not those of the layout.
     pub async fn over(
         gpu: &Gpu,
         target: &Target,
@@ -147,10 +148,10 @@ impl Stepper {
         Ok(Self { runtime, layout, optimizer, updates, lr: None, skipped: 0, unread: 0, kernels, evaluation })
     }
 
-    /// One update with these gradients and this loss; waits for it.
+    /// Makes one update with these gradients and this loss, and waits for it.
     ///
     /// # Errors
-    /// [`Error::Config`] if the gradients are not shaped as the parameters, [`Error::Device`] on a fault.
+    /// [`Error::Config`] if the gradients' lengths are not the parameters', [`Error::Device`] if the device fails.
     pub async fn step(&mut self, grads: &[Vec<f32>], loss: f32) -> Result<Report> {
         let lens = |list: &[Vec<f32>]| list.iter().map(Vec::len).collect::<Vec<_>>();
         let expected: Vec<_> = self.layout.params.iter().map(|s| s.shape.elements()).collect();
@@ -179,10 +180,10 @@ impl Stepper {
         Ok(report)
     }
 
-    /// Parameters, state and counters as they are, for [`Stepper::restore`].
+    /// Copies parameters, state and counters, for [`Stepper::restore`].
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`] if the device fails.
     pub async fn snapshot(&self) -> Result<Snapshot> {
         let state = self.optimizer.state().into_iter().map(|(name, _)| BufferKind::state(name));
         let mut buffers = Vec::new();
@@ -194,7 +195,7 @@ impl Stepper {
         Ok(Snapshot { buffers, updates: self.updates, skipped: self.skipped })
     }
 
-    /// Goes back to a snapshot of this stepper.
+    /// Returns to a snapshot of this stepper.
     pub fn restore(&mut self, snapshot: &Snapshot) {
         for (kind, words) in &snapshot.buffers {
             self.runtime.write(self.runtime.buffer(kind), words);
@@ -202,18 +203,19 @@ impl Stepper {
         (self.updates, self.skipped) = (snapshot.updates, snapshot.skipped);
     }
 
-    /// The learning rate from the next update on: how a schedule is replayed.
+    /// Sets the learning rate from the next update on, as a schedule does.
     pub fn set_lr(&mut self, lr: f64) {
         self.lr = Some(lr);
     }
 
-    /// Does not read the reports of the next `updates`, at most [`IN_FLIGHT`](super::IN_FLIGHT) of them, as in training, where the
-    /// host hears of a skipped update some submissions late.
+    /// Drops the reports of the next `updates`, at most [`IN_FLIGHT`](super::IN_FLIGHT), as in training, where the host
+    /// learns of a skipped update some submissions late.
     pub fn drop_reports(&mut self, updates: u32) {
         self.unread = updates;
     }
 
-    /// Path and form of each kernel of an update, and of the way to where the parameters are evaluated; each once.
+    /// Path and form of each kernel of an update, and of those that move the parameters to the point of evaluation;
+    /// each once.
     pub fn kernels(&self) -> &[(String, String)] {
         &self.kernels
     }
@@ -229,10 +231,10 @@ impl Stepper {
         Ok(self.layout.params.iter().map(tensor).collect())
     }
 
-    /// The parameters to evaluate with: those of [`Stepper::params`], except under a rule with a point of its own for it.
+    /// The parameters to evaluate with: [`Stepper::params`], unless the rule evaluates at another point.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`] if the device fails.
     pub async fn evaluation_params(&self) -> Result<Vec<Vec<f32>>> {
         if !self.evaluation {
             return self.params().await;

@@ -1,13 +1,14 @@
-//! Counting updates while the device may skip some.
+//! Counts updates while the device may skip some.
 //!
-//! The device skips an update whose loss or gradient is not finite, and the host hears of it a few submissions later. Bias
-//! corrections depend on the number of updates that really happened, so the host sends the rows of the last eight
-//! possible counts and the device picks by how many skips the host has not heard of.
+//! The device skips an update whose loss or gradient is not finite, and the host learns of it a few submissions later.
+//! Bias corrections depend on the number of updates that really happened. So the host sends the rows of the last eight
+//! possible counts, and the device picks one by the number of skips that the host did not know of.
 
 use super::Optimizer;
 use crate::program::step::{Report, Step};
 
-/// Updates that may be under way before the host has heard how they ended: the rows of `Step`, less the current one.
+/// Most updates that may be under way before the host has read their reports: the number of rows in `Step`, less the
+/// current one.
 pub const IN_FLIGHT: usize = 7;
 
 /// The host's count of updates.
@@ -20,9 +21,9 @@ pub struct Updates {
 }
 
 impl Updates {
-    /// The step uniform of the next update at rate `lr`, which is thereby issued.
+    /// The step uniform of the next update, at learning rate `lr`; counts that update as issued.
     ///
-    /// The caller lets no more than [`IN_FLIGHT`] updates go unreported.
+    /// The caller must let no more than [`IN_FLIGHT`] updates go unreported.
     pub fn next(&mut self, optimizer: &dyn Optimizer, lr: f64) -> Step {
         self.issued += 1;
         let newest = self.issued - u64::from(self.skipped);
@@ -33,13 +34,13 @@ impl Updates {
         Step { lr: lr as f32, skipped_known: self.skipped, update: newest as u32, rows, ..Step::default() }
     }
 
-    /// Takes note of a report.
+    /// Records the number of skipped updates in a report.
     pub fn heard(&mut self, report: &Report) {
         self.skipped = report.skipped;
     }
 }
 
-/// `1 / (1 - beta^t)`: what makes a moving average that began at zero unbiased (Kingma, Ba 2015, section 3).
+/// `1 / (1 - beta^t)`: the bias correction of a moving average that starts at zero (Kingma, Ba 2015, section 3).
 pub(super) fn correction(beta: f64, t: u64) -> f64 {
     // -expm1(t ln beta) keeps the digits that 1 - beta^t loses when beta is near 1.
     if beta == 0.0 { 1.0 } else { -1.0 / (t as f64 * beta.ln()).exp_m1() }

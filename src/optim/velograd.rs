@@ -1,5 +1,6 @@
-//! VeloGrad: Adam's moments of a norm-scaled gradient, a rate that falls with loss and norm, cosine-similarity momentum,
-//! adaptive decay and a lookahead. Five dispatches, nothing read back; `shaders/optim/velograd_*.wgsl` have the formulas.
+//! VeloGrad: Adam's moments of a norm-scaled gradient, a learning rate that falls with loss and norm, cosine-similarity
+//! momentum, adaptive weight decay and Lookahead. An update is five dispatches and reads nothing back. The formulas are
+//! in `shaders/optim/velograd_*.wgsl`.
 
 use super::{Optimizer, Program, Setting, Settings, Start, arena, blocks, correction, report, segments, state};
 use crate::{
@@ -7,8 +8,8 @@ use crate::{
     program::{BufferKind, GradNorm, Tape},
 };
 
-/// The registry's row. The defaults are those of the published notebook; `scope=global decay_norm=delta` is the paper read
-/// literally.
+/// The registry's entry. The defaults are those of the published notebook; `scope=global decay_norm=delta` is the paper
+/// taken literally.
 pub(super) static PROGRAM: Program = Program {
     name: "velograd",
     source: "the VeloGrad paper and its notebook",
@@ -49,7 +50,7 @@ impl VeloGrad {
         Ok(Self { settings })
     }
 
-    /// Whether anything remains to do after the step.
+    /// Whether weight decay or Lookahead follows the step.
     fn decays(&self) -> bool {
         self.settings.number("weight_decay") != 0.0 || self.settings.flag("use_lookahead")
     }

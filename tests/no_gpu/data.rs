@@ -40,7 +40,7 @@ impl Drop for Folder {
     }
 }
 
-/// Records whose image says which one it is: `first`, `first + 1`, ...
+/// Records whose image tells their number: `first`, `first + 1`, ...
 fn records(first: usize, count: usize) -> Vec<u8> {
     let record = |i: usize| [vec![(i % 10) as u8], vec![(i % 251) as u8; IMAGE_BYTES]].concat();
     (first..first + count).flat_map(record).collect()
@@ -57,7 +57,7 @@ fn archive(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
     builder.into_inner().unwrap().finish().unwrap()
 }
 
-/// A sound checksum over a size of 8 GiB, and one record behind it.
+/// A header with a correct checksum that states a size of 8 GiB, and one record after it.
 fn archive_that_promises_8_gib() -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.set_path("data_batch_1.bin").unwrap();
@@ -80,7 +80,8 @@ fn refused(path: &Path) -> String {
     }
 }
 
-/// Files by number, not by name; images and labels by index; a line for what differs from the official set.
+/// Files are ordered by number, not by name, images and labels by index; a note states what differs from the official
+/// set.
 #[test]
 fn a_folder_is_read_in_order() {
     let folder = Folder::new("order");
@@ -141,13 +142,13 @@ fn what_is_wrong_is_named() {
     cut.truncate(cut.len() / 2);
     refused(&folder.file("cut.tar.gz", &cut));
     refused(&folder.file("empty.tar.gz", b""));
-    // A header that promises far more than there is must not be believed.
+    // A header that states far more than there is must not be believed.
     refused(&folder.file("lying.tar.gz", &archive_that_promises_8_gib()));
     fs::create_dir_all(folder.0.join("dir/data_batch_1.bin")).unwrap();
     refused(&folder.0.join("dir"));
 }
 
-/// Bytes flipped anywhere in a small archive give a set or an error, never a panic.
+/// A changed byte anywhere in a small archive give a set or an error, never a panic.
 #[test]
 fn a_damaged_archive_is_no_panic() {
     let folder = Folder::new("damaged-data");
@@ -209,7 +210,7 @@ fn the_loader_reads_every_image_in_order() {
             assert_eq!(image, batch.images[i * IMAGE_BYTES..][..IMAGE_BYTES]);
         }
     }
-    // Dropped early, the thread ends: this returns.
+    // If the loader is dropped early, its thread ends: this returns.
     let mut dropped = Loader::new(set, Split::Train, order, 1).unwrap();
     dropped.next();
     drop(dropped);
@@ -233,7 +234,7 @@ fn drawn_images_are_a_function_of_seed_and_index() {
     assert!(numbers.count == 200 && numbers.mean.iter().all(|m| (0.2..0.8).contains(m)), "{numbers:?}");
 }
 
-/// Softmax regression on pixels, trained until it hardly improves: a set that it solves would show nothing.
+/// Softmax regression on pixels, trained until it hardly improves: if it solved the set, the set would show nothing.
 #[test]
 fn a_linear_model_stays_under_sixty_percent() {
     const INPUTS: usize = IMAGE_BYTES;
@@ -293,7 +294,7 @@ fn files_are_replaced_whole_or_not_at_all() {
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "a temporary file is left");
 }
 
-/// Held-out images are no longer trained on; together they are the training set.
+/// Held-out images are no longer trained on; both parts together are the training set.
 #[test]
 fn a_holdout_takes_images_from_training_alone() {
     let inner: Arc<dyn Dataset> = Arc::new(Shapes10::new(3, Sizes { train: 60, test: 10 }).unwrap());

@@ -1,4 +1,4 @@
-//! Which tensors of a network weight decay leaves out.
+//! Which tensors of a network are excluded from weight decay.
 
 use velograd::models::{Config, Stem, resnet::resnet18};
 use velograd::ops::{self, Augment, Normalize};
@@ -15,7 +15,7 @@ fn layout(no_decay: &str) -> Layout {
     t.finish().layout
 }
 
-/// By name, as torchvision's ResNet-18 has them.
+/// The names of the excluded tensors, as in torchvision's ResNet-18.
 fn left_out(no_decay: &str) -> Vec<String> {
     let mut names: Vec<_> = layout(no_decay).params.into_iter().filter(|s| !s.decays).map(|s| s.name).collect();
     names.sort();
@@ -31,17 +31,17 @@ fn tensors_of_resnet18_that_decay_leaves_out() {
     norm.sort();
     assert_eq!(norm.len(), 40);
     assert_eq!(left_out("norm"), norm);
-    assert_eq!(left_out("bias"), ["fc.bias"]); // a ResNet's convolutions have none
+    assert_eq!(left_out("bias"), ["fc.bias"]); // a ResNet's convolutions have no bias
     let mut both = [&["fc.bias".to_owned()][..], &norm].concat();
     both.sort();
     assert_eq!(left_out("norm,bias"), both);
-    // Both words together: every tensor of one dimension, and no other.
+    // With both words, exactly the tensors of one dimension are excluded.
     let vectors = layout("none").params.into_iter().filter(|s| s.shape.dims().len() == 1).count();
     assert_eq!(both.len(), vectors);
     assert!(left_out("none").is_empty());
 }
 
-/// The table has one number for each chunk of 1,024 floats that a tensor reaches into.
+/// The table has one number for each chunk of 1,024 floats that a tensor occupies at least in part.
 #[test]
 fn the_table_of_decays_follows_the_tensors() {
     let layout = layout("norm");

@@ -1,4 +1,4 @@
-//! Where CIFAR-10 may lie and is found; and what is said of everything else that lies there.
+//! Where CIFAR-10 may be and is found, and the errors for everything else that may be there.
 
 use std::{fs, path::Path};
 
@@ -23,14 +23,14 @@ fn header(bytes: &[u8]) -> tar::Header {
     header
 }
 
-/// A tar of these files; GNU's entries for names beyond a hundred characters.
+/// A tar of these files; names beyond a hundred characters are in GNU's entries.
 fn tar_of(files: &[File<'_>]) -> Vec<u8> {
     let mut builder = Tar::new(vec![]);
     files.iter().for_each(|(name, bytes)| builder.append_data(&mut header(bytes), name, *bytes).unwrap());
     builder.into_inner().unwrap()
 }
 
-/// The same with names in pax records alone; the header's is of no use.
+/// The same with names only in pax records; the header's name is of no use.
 fn pax_of(files: &[File<'_>]) -> Vec<u8> {
     let mut builder = Tar::new(vec![]);
     for (name, bytes) in files {
@@ -47,7 +47,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What a first run opens in the folder `data`, or a run that asks for a set by name or by path.
+/// Opens what a first run opens in the folder `data`, or what a run opens that asks for a set by name or by path.
 fn open(folder: &Folder, name: Option<&str>, path: Option<&str>) -> Result<Opened> {
     let path = path.map(|path| folder.0.join(path));
     open_in(&folder.0.join("data"), name, path.as_deref(), 0, Sizes { train: 10, test: 0 })
@@ -58,8 +58,8 @@ fn train_images(opened: &Opened) -> usize {
     opened.dataset.len(Split::Train)
 }
 
-/// Each of these alone is found by a first run, by name, and by the path of the folder that was searched; and it is known from
-/// where it was read.
+/// Each of these alone is found by a first run, by name, and by the path of the folder searched; and it is known where
+/// it was read from.
 #[test]
 fn whatever_can_be_read_is_found() {
     let set = records(3);
@@ -80,7 +80,7 @@ fn whatever_can_be_read_is_found() {
         ("data/cifar-10-binary.tar.gz", &packed, "data/cifar-10-binary.tar.gz"),
         ("data/cifar-10-binary.tgz", &packed, "data/cifar-10-binary.tgz"),
         ("data/cifar-10-binary.tar", &plain, "data/cifar-10-binary.tar"),
-        // A browser that unpacked and kept the name, and one that did the opposite.
+        // One browser unpacked the archive and kept the name, another did the opposite.
         ("data/cifar-10-binary.tar.gz", &plain, "data/cifar-10-binary.tar.gz"),
         ("data/cifar-10-binary.tar", &packed, "data/cifar-10-binary.tar"),
         ("data/downloads/cifar-10-binary.tar.gz", &packed, "data/downloads/cifar-10-binary.tar.gz"),
@@ -99,7 +99,7 @@ fn whatever_can_be_read_is_found() {
     }
 }
 
-/// The nearest is taken, and of what is equally near the unpacked before the archive; an empty folder is passed over.
+/// The nearest set is used; of equally near ones, unpacked files before an archive; an empty folder is passed over.
 #[test]
 fn the_nearest_is_taken() {
     let folder = Folder::new("nearest");
@@ -137,7 +137,7 @@ fn a_path_names_what_is_there() {
     says(&open(&folder, None, Some("two")).unwrap_err().to_string(), &["one data set", "two/a", "two/b"]);
 }
 
-/// Names that do not fit a header's hundred characters, by GNU's way and by pax's, with the folders that make them long.
+/// Names beyond a header's hundred characters, in GNU's and pax's way, with the folders that make them long.
 #[test]
 fn long_names_in_archives() {
     let folder = Folder::new("long");
@@ -150,7 +150,7 @@ fn long_names_in_archives() {
         let set = Cifar10::open(&path).unwrap();
         assert_eq!((set.len(Split::Train), set.len(Split::Test)), (3, 2), "{name}");
     }
-    // tar -S writes what has holes so; its data are not the file's.
+    // `tar -S` writes sparse files so; the data are not those of the file.
     let mut builder = Tar::new(vec![]);
     builder.append_pax_extensions([("GNU.sparse.major", &b"1"[..])]).unwrap();
     builder.append_data(&mut header(&three), "data_batch_1.bin", &three[..]).unwrap();
@@ -158,7 +158,7 @@ fn long_names_in_archives() {
     says(&Cifar10::open(&path).err().unwrap().to_string(), &["data_batch_1.bin as a sparse file", "--sparse"]);
     let within = folder.write("outer.tar", &tar_of(&[("x/cifar-10-binary.tar.gz", &gzip(&tar_of(files)))]));
     says(&Cifar10::open(&within).err().unwrap().to_string(), &["another archive, cifar-10-binary.tar.gz", "unpack it"]);
-    // A link is no file, and that is said.
+    // A link is not a file, and a note says so.
     let mut link = tar::Header::new_gnu();
     link.set_size(0);
     link.set_entry_type(tar::EntryType::Symlink);
@@ -169,7 +169,8 @@ fn long_names_in_archives() {
     says(&set.notes().join("\n"), &["data_batch_2.bin is a link"]);
 }
 
-/// Where `data` holds what looks like images and cannot be read, that is an error and no reason for drawn ones.
+/// If `data` holds something that looks like images and cannot be read, that is an error and no reason to use drawn
+/// ones.
 #[test]
 fn what_cannot_be_read_is_named() {
     let pickle = b"\x80\x02}q\x01".as_slice();
@@ -212,7 +213,7 @@ fn what_cannot_be_read_is_named() {
     assert_eq!(open(&folder, None, None).unwrap().dataset.spec().name, "shapes10");
 }
 
-/// A first run without images goes on with drawn ones, and says so in two lines of a terminal's width.
+/// A first run without images uses drawn ones, and says so in two lines that fit a terminal.
 #[test]
 fn without_images_two_lines_say_so() {
     let folder = Folder::new("first-run");
@@ -226,7 +227,7 @@ fn without_images_two_lines_say_so() {
     says(&folder.works(&["data", "--dataset", "shapes10"]), &["shapes10, CRC-32"]);
 }
 
-/// The error lists what was searched and how to get the images, by commands that put them where they are looked for.
+/// The error lists what was searched, and the commands that put the images where they are looked for.
 #[test]
 fn what_was_searched_is_listed() {
     let folder = Folder::new("searched");
@@ -250,13 +251,13 @@ fn what_was_searched_is_listed() {
         &Cifar10::open(&cut).err().unwrap().to_string(),
         &["cut short", "curl -L -o ", "cut/cifar-10-binary.tar.gz https://"],
     );
-    // Followed, the hint leads to a set.
+    // Following the hint leads to a set.
     let archive = gzip(&tar_of(&[("cifar-10-batches-bin/data_batch_1.bin", &records(2))]));
     folder.write("data/cifar-10-binary.tar.gz", &archive);
     assert_eq!(train_images(&open(&folder, None, None).unwrap()), 2);
 }
 
-/// Many folders and many files are looked at within bounds; links in a circle come to an end.
+/// Searching many folders and many files is bounded, and circular links come to an end.
 #[test]
 fn a_search_ends() {
     let folder = Folder::new("many");

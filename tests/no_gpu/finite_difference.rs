@@ -1,5 +1,5 @@
-//! Every backward function of the reference against central differences of its forward function, in f64, and the
-//! rules that a difference cannot show: relu'(0) = 0, ties, one value per channel.
+//! Every backward function of the reference against central differences of its forward function, in f64, and the rules
+//! that a difference cannot show: relu'(0) = 0, ties, batch norm over one value per channel.
 
 use velograd::check::reference::batchnorm::{self, BatchNorm};
 use velograd::check::reference::conv2d::{self, Conv};
@@ -8,7 +8,7 @@ use velograd::check::reference::loss::{self, CrossEntropy};
 use velograd::check::reference::pool::{self, GlobalAvgPool, MaxPool};
 use velograd::check::reference::{Sum, elementwise};
 
-/// Half the distance of the two points; truncation and rounding are then both near 1e-9 of the gradient.
+/// Half the distance of the two points, at which truncation and rounding are both near 1e-9 of the gradient.
 const STEP: f64 = 1e-4;
 
 /// Numbers in [-1, 1) from a linear congruential generator.
@@ -22,7 +22,7 @@ fn random(len: usize, seed: u64) -> Vec<f64> {
     (0..len).map(|_| next()).collect()
 }
 
-/// `len` different numbers in random order, 0.1 apart and at least 0.05 from zero: no kink within a step.
+/// `len` different numbers in random order, 0.1 apart and at least 0.05 from zero, so that no kink is within a step.
 fn apart(len: usize, seed: u64) -> Vec<f64> {
     let keys = random(len, seed);
     let rank = |i: usize| (0..len).filter(|&j| (keys[j], j) < (keys[i], i)).count();
@@ -34,7 +34,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Compares `gradient` with the differences of `objective` at `at`, within 1e-6 of the largest element.
+/// Compares `gradient` with the differences of `objective` at `at`, within 1e-6 of the gradient's largest element.
 #[track_caller]
 fn check(what: &str, gradient: &[f64], at: &[f64], objective: impl Fn(&[f64]) -> f64) {
     assert_eq!(gradient.len(), at.len(), "{what}: length");
@@ -52,7 +52,7 @@ fn check(what: &str, gradient: &[f64], at: &[f64], objective: impl Fn(&[f64]) ->
     }
 }
 
-/// Magnitudes are what they claim: at least the value, and some term.
+/// Asserts that a sum has terms and that its magnitude is at least its absolute value.
 #[track_caller]
 fn plausible(what: &str, sum: &Sum) {
     assert!(sum.terms > 0, "{what}: no terms");
@@ -129,7 +129,7 @@ fn rectified_linear() {
     for len in [1, 2, 17, 64] {
         let (x, d_y) = (apart(len, 8), random(len, 9));
         check("relu", &elementwise::relu_backward(&x, &d_y), &x, |x| dot(&elementwise::relu(x), &d_y));
-        // A multiple of 0.1, so that the sum stays as far from zero.
+        // Multiples of 0.1, so that the sum stays as far from zero.
         let other: Vec<f64> = (0..len).map(|i| 0.1 * (i % 5) as f64).collect();
         let d = elementwise::add_relu_backward(&x, &other, &d_y);
         check("add_relu x", &d, &x, |x| dot(&elementwise::add_relu(x, &other), &d_y));

@@ -1,7 +1,7 @@
 //! The f64 reference against values that PyTorch, torchvision and NumPy computed.
 //!
-//! The files store inputs and results rounded to float32, so agreement is to a few float32 roundings: 1e-6 of the
-//! tensor's largest element; for sums also each element within the roundings of its own terms; for optimizers, whose
+//! The files store inputs and results rounded to float32, so agreement is within a few float32 roundings: 1e-6 of the
+//! tensor's largest element; for sums, also each element within the roundings of its own terms; for optimizers, whose
 //! inputs are exact in float32, within the rounding of the stored result alone.
 
 use velograd::check::reference::augment::{self, Draw, Image, Padding};
@@ -15,7 +15,7 @@ use velograd::optim::ALL;
 
 use crate::golden_files::{Golden, defaults, open};
 
-/// Half a unit in the last place of float32, relative.
+/// Half a unit in the last place of float32, as a relative error.
 const ROUNDING: f64 = 1.0 / 16_777_216.0;
 
 #[track_caller]
@@ -28,7 +28,7 @@ fn agree(what: &str, found: &[f64], expected: &[f64]) {
     }
 }
 
-/// Both factors of every term were rounded, and the result.
+/// Allows for the rounding of both factors of every term, and of the result.
 #[track_caller]
 fn agree_sum(what: &str, found: &Sum, expected: &[f64]) {
     agree(what, &found.value, expected);
@@ -39,7 +39,7 @@ fn agree_sum(what: &str, found: &Sum, expected: &[f64]) {
     }
 }
 
-/// The case prefixes of the layer file that start so, each with the settings in its name.
+/// The prefixes of the layer file's cases that begin with `start`, each with the settings in its name.
 fn cases<'a>(golden: &'a Golden, start: &str) -> Vec<&'a str> {
     let cases = golden.names().filter_map(|name| name.strip_suffix("/grad_out"));
     cases.filter(|case| case.starts_with(start)).collect()

@@ -1,6 +1,8 @@
-//! Files that are damaged, forged or endless: an error, never a panic, never more memory than the file is worth.
+//! Files that are damaged, forged or endless give an error, never a panic, and never take more memory than the file
+//! justifies.
 //!
-//! A seeded generator bends valid files, a few thousand times per reader; `fuzz/` has the same readers for cargo-fuzz.
+//! A seeded generator mutates valid files, a few thousand times per reader; `fuzz/` has the same readers for
+//! cargo-fuzz.
 
 use std::{
     fs,
@@ -30,7 +32,7 @@ use velograd::{
 
 use crate::folder::{Folder, records};
 
-/// Bends `bytes` in one to four places within the first `reach`.
+/// Mutates `bytes` in one to four places within the first `reach`.
 fn bend(rng: &mut Rng, bytes: &[u8], reach: usize) -> Vec<u8> {
     let mut bent = bytes.to_vec();
     for _ in 0..=rng.below(4) {
@@ -49,7 +51,7 @@ fn bend(rng: &mut Rng, bytes: &[u8], reach: usize) -> Vec<u8> {
             }
             4 => bent.truncate(at),
             5 => drop(bent.splice(at..at, (0..len).map(|_| rng.u32() as u8).collect::<Vec<_>>())),
-            // Numbers as text, where there are any: longer, negative, not a number.
+            // Numbers in text become longer, negative, or no numbers.
             6 => {
                 let digit = bent[at..].iter().position(u8::is_ascii_digit).map_or(at, |i| at + i);
                 let number =
@@ -66,7 +68,7 @@ fn bend(rng: &mut Rng, bytes: &[u8], reach: usize) -> Vec<u8> {
     bent
 }
 
-/// What a reader may answer. Returns whether it took the file.
+/// Whether a reader accepted the file. Panics if its error is none that a reader may give.
 fn taken<T>(answer: Result<T>) -> bool {
     match answer {
         Ok(_) => true,
@@ -75,7 +77,7 @@ fn taken<T>(answer: Result<T>) -> bool {
     }
 }
 
-/// Bends `valid` `times` times, and says how many were taken: some, and not all, or the bending tests nothing.
+/// Mutates `valid` `times` times. Some of the files must be accepted, and not all, or the mutations test nothing.
 fn bent(path: &Path, valid: &[u8], times: u32, reach: usize, mut reader: impl FnMut() -> bool) {
     fs::write(path, valid).unwrap();
     assert!(reader(), "{}: the valid file is refused", path.display());
@@ -94,7 +96,7 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     for (name, bytes) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
-        // Written as it is: the crate refuses names that lead out of a folder.
+        // The name is written directly, since the crate refuses names that lead out of a folder.
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_cksum();
         builder.append(&header, *bytes).unwrap();
@@ -127,7 +129,8 @@ fn records_and_archives() {
     let packed = gzip(&plain);
     let path = folder.0.join("raw.tar.gz");
     bent(&path, &packed, 2000, packed.len(), || taken(Cifar10::open(&path)));
-    // gzip's checksum stops most of these; so the tar is bent before it is packed, with its headers' checksums made right.
+    // gzip's checksum stops most of these. So the tar is mutated before it is packed, and its headers' checksums are
+    // corrected.
     let path = folder.0.join("inner.tar.gz");
     let mut taken_at_all = 0;
     for _ in 0..2000 {
@@ -143,7 +146,7 @@ fn records_and_archives() {
     println!("{taken_at_all} of 2000 bent archives taken");
     assert!((1..2000).contains(&taken_at_all));
 
-    // Names in entries of their own, and no gzip around.
+    // Names in entries of their own, without gzip around them.
     let long = "folder/".repeat(30);
     let [first, test] = ["data_batch_1.bin", "test_batch.bin"].map(|name| format!("{long}{name}"));
     let mut gnu = tar::Builder::new(Vec::new());
@@ -160,7 +163,7 @@ fn records_and_archives() {
     for (name, bytes) in [("gnu.tar", gnu.into_inner().unwrap()), ("pax.tar", pax.into_inner().unwrap())] {
         let path = folder.0.join(name);
         bent(&path, &bytes, 2000, 1600, || taken(Cifar10::open(&path)));
-        // Past the checksums of headers too.
+        // The same with the headers' checksums corrected.
         let mut rng = Rng::new(6);
         for _ in 0..1000 {
             let mut bent = bend(&mut rng, &bytes, 1600);
@@ -206,7 +209,7 @@ fn weights() {
         bent(&path, &valid, 500, valid.len(), || taken(load(&path, layout)));
     }
 
-    // Offsets whose sum does not fit a word, and tables longer than their file.
+    // Offsets whose sum overflows, and headers longer than their file.
     let half =
         |from: u64, to: u64| format!("\"shape\":[{}],\"data_offsets\":[{from},{to}],\"dtype\":\"U8\"", to - from);
     let forged = format!("{{\"a\":{{{}}},\"b\":{{{}}}}}", half(0, 1 << 63), half(1 << 63, u64::MAX));
@@ -267,7 +270,7 @@ fn folders_of_runs() {
     assert!(!begin());
 }
 
-/// Runs the program with at most `megabytes` of address space, and expects an error that says `what`.
+/// Runs the program with at most `megabytes` of address space, and expects an error that contains `what`.
 fn refused_within(folder: &Folder, megabytes: u32, arguments: &str, what: &str) {
     let script = format!("ulimit -v {}; exec \"$0\" {arguments}", megabytes * 1024);
     let program = env!("CARGO_BIN_EXE_velograd");
@@ -277,8 +280,8 @@ fn refused_within(folder: &Folder, megabytes: u32, arguments: &str, what: &str) 
     assert!(said.contains(what) && !said.contains("panicked"), "{arguments}: {said}");
 }
 
-/// A gigabyte of zeros in a megabyte of gzip is refused after 64 MiB; a header that promises 8 GiB, and files of no content
-/// and any length, at once.
+/// A gigabyte of zeros in a megabyte of gzip is refused after 64 MiB. A header that states 8 GiB, and sparse files of
+/// any length, are refused at once.
 #[cfg(target_os = "linux")]
 #[test]
 fn little_memory_for_large_promises() {
@@ -295,7 +298,7 @@ fn little_memory_for_large_promises() {
     assert_eq!(unpacked, 1 << 20);
     folder.write("bomb.tar.gz", &bomb);
     refused_within(&folder, 400, "data --data bomb.tar.gz", "a hundred times its size");
-    // The same as the name of an entry, which tar's extensions would have read whole.
+    // The same bytes as the name of an entry, which the tar crate would have read whole.
     for kind in [tar::EntryType::GNULongName, tar::EntryType::XHeader] {
         let mut long = tar::Header::new_gnu();
         long.set_path("././@LongLink").unwrap();
@@ -318,7 +321,7 @@ fn little_memory_for_large_promises() {
     refused_within(&folder, 200, "train --config r.toml", "at most 4194304 bytes");
 }
 
-/// Names that lead out of the folder, links and devices: what is in an archive is read, nothing is ever written.
+/// Names that lead out of the folder, links and devices: an archive is read, and nothing is ever written.
 #[test]
 fn an_archive_writes_nothing() {
     let folder = Folder::new("hostile-paths");

@@ -1,4 +1,5 @@
-//! Which build this is: the hash of all shaders, and the commit as the build script finds it in trees and packages of all kinds.
+//! Which build this is: the hash of all shaders, and the commit as the build script finds it in various trees and
+//! packages.
 
 use std::{
     fs,
@@ -10,7 +11,7 @@ use velograd::{host::identity, program::shader::SHADERS};
 
 use crate::folder::Folder;
 
-/// FNV-1a as its authors state it, over each shader's name and the lines that compute something.
+/// FNV-1a as its authors define it, over each shader's name and its lines of code.
 #[test]
 fn the_hash_is_of_all_shaders() {
     let mut text = String::new();
@@ -31,13 +32,13 @@ fn the_hash_is_of_all_shaders() {
     assert!(SHADERS.len() > 80, "{} shaders", SHADERS.len());
 }
 
-/// The build script as a program of its own, in a package with one shader.
+/// The build script as a separate program, in a package with one shader.
 struct Script {
     folder: Folder,
     program: PathBuf,
 }
 
-/// What it leaves: kernels and commit, and the paths that make it run again.
+/// The script's results: kernels and commit, and the paths whose changes make it run again.
 #[derive(Debug, PartialEq)]
 struct Found {
     kernels: String,
@@ -84,7 +85,7 @@ impl Script {
         let watched = String::from_utf8(output.stdout).unwrap();
         let path = |line: &str| self.package().join(line.strip_prefix("cargo::rerun-if-changed=").unwrap());
         let watched: Vec<PathBuf> = watched.lines().map(path).collect();
-        // Cargo runs a script again each time if a path that it names is not there.
+        // Cargo would run a script again each time if it named a path that does not exist.
         assert!(watched.iter().all(|path| path.exists()), "{watched:?}");
         let identity = fs::read_to_string(out.join("identity.rs")).unwrap();
         let value = |name: &str| {
@@ -113,7 +114,7 @@ fn a_commit_is_found_where_there_is_one() {
     assert_eq!(plain.commit, None, "no tree at all");
     assert_eq!(plain, script.run(), "the same again");
 
-    // Sources within somebody else's tree are not of its commit; a package that cargo made says its own.
+    // Sources within another project's tree do not have its commit; a package that cargo made states its own.
     git(&script.folder.0, &["init", "-q"]);
     git(&script.folder.0, &["commit", "-q", "--allow-empty", "-m", "another project"]);
     assert_eq!(script.run().commit, None);
@@ -127,7 +128,7 @@ fn a_commit_is_found_where_there_is_one() {
     assert_eq!(script.run().commit, None);
     fs::remove_file(package.join(".cargo_vcs_info.json")).unwrap();
 
-    // A tree of its own: the commit, dirty by what the program is made of alone.
+    // In a tree of its own the package has the commit, dirty only if the program's sources have changed.
     git(&package, &["init", "-q"]);
     git(&package, &["add", "."]);
     git(&package, &["commit", "-q", "-m", "first"]);
@@ -139,7 +140,7 @@ fn a_commit_is_found_where_there_is_one() {
     script.write("package/src/more.rs", "");
     assert_eq!(script.run().commit, Some(head() + "-dirty"));
 
-    // The next commit is heard of, by what is watched: something that git writes with it.
+    // The script runs again after the next commit: git writes one of the watched files with it.
     let modified = |found: &Found| {
         let time = |path: &PathBuf| fs::metadata(path).unwrap().modified().unwrap();
         found.watched.iter().filter(|path| path.components().any(|part| part.as_os_str() == ".git")).map(time).max()
@@ -152,7 +153,7 @@ fn a_commit_is_found_where_there_is_one() {
     assert!(second.commit == Some(head()) && second.commit != clean.commit, "{second:?}");
     assert!(modified(&second).unwrap() > before, "a commit changes nothing that is watched");
 
-    // A linked worktree, and a tree whose git keeps no log of where HEAD was.
+    // A linked worktree, and a tree whose git keeps no log of HEAD.
     git(&package, &["worktree", "add", "-q", "../linked"]);
     fs::remove_dir_all(package.join(".git/logs")).unwrap();
     git(&package, &["config", "core.logAllRefUpdates", "false"]);

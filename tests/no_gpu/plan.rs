@@ -1,4 +1,4 @@
-//! Which tensors share a buffer: never two that are alive together, found by comparing every pair.
+//! Tensors that share a buffer are never alive at the same time, which is checked for every pair.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use velograd::program::shader::{Access, Const};
 use velograd::program::target::Target;
 use velograd::program::{Recording, Slot, Tape, Tensor, plan::Plan};
 
-/// First and last call that mention a tensor; a kept one is mentioned for ever after.
+/// The first and last call that mention each tensor; a kept one lives to the end.
 fn lives(recording: &Recording) -> Vec<(Tensor, usize, usize)> {
     let mut lives: HashMap<Tensor, (usize, usize)> = HashMap::new();
     for (at, call) in recording.calls.iter().enumerate() {
@@ -41,7 +41,7 @@ fn check(recordings: &[Recording], what: &str) {
     }
 }
 
-/// What adds to a tensor, or reads it, comes after what wrote it.
+/// A tensor must be written before it is read or added to.
 fn written_before_read(recording: &Recording, what: &str) {
     let mut written = Vec::new();
     for call in &recording.calls {
@@ -81,7 +81,7 @@ fn networks_never_share_live_buffers() {
     }
 }
 
-/// The pool is at most half as large again as what is alive at the worst moment, which no plan can go below.
+/// The pool is at most half as large again as the largest size of tensors alive at once, which no plan can go below.
 #[test]
 fn the_pool_is_close_to_what_is_alive() {
     for stem in [Stem::Imagenet, Stem::Cifar] {
@@ -96,7 +96,7 @@ fn the_pool_is_close_to_what_is_alive() {
     }
 }
 
-/// Calls of kernels that do not exist, over tensors of all sizes, some kept.
+/// Calls of kernels that do not exist, over tensors of various sizes, some kept.
 fn synthetic(seed: u32) -> Recording {
     let mut state = seed;
     let mut random = |below: usize| {

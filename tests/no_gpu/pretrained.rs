@@ -1,4 +1,4 @@
-//! Files of weights: what is taken from them, what is made right, and what is refused by its name.
+//! Files of weights: what is read from them, what is converted, and which errors name what is wrong.
 
 use std::{collections::HashMap, fs, path::Path};
 
@@ -47,7 +47,7 @@ fn drawn(layout: &Layout) -> Weights {
     Weights { batches: 41, ..Weights::init(layout, 3) }
 }
 
-/// The tensors of a file that the program writes.
+/// The tensors of a file as the program writes it.
 fn tensors(folder: &Folder, layout: &Layout) -> Vec<Stored> {
     let path = folder.0.join("own.safetensors");
     save(&drawn(layout), &path, layout, None).unwrap();
@@ -77,13 +77,13 @@ fn refused(path: &Path, layout: &Layout) -> String {
     }
 }
 
-/// Every value as it would be if it had gone through `through`.
+/// The weights with `through` applied to every value.
 fn converted(weights: &Weights, through: fn(f32) -> f32) -> Weights {
     let each = |arena: &[f32]| arena.iter().map(|&v| through(v)).collect();
     Weights { params: each(&weights.params), running: each(&weights.running), batches: weights.batches }
 }
 
-/// Weights of half, brain and double precision are read as what they are, the counters beside them too, and a line says so.
+/// Weights of half, bfloat16 and double precision are converted, the counters are read too, and a remark says so.
 #[test]
 fn types_are_converted() {
     let folder = Folder::new("types");
@@ -123,8 +123,8 @@ fn types_are_converted() {
     assert!(Pretrained::open(&path).unwrap().remarks.is_empty(), "nothing was converted, nothing is said");
 }
 
-/// What PyTorch's wrappers put before names is dropped, in any order and number; a name that is there twice then is refused,
-/// and other prefixes are named.
+/// Prefixes that PyTorch's wrappers add to names are dropped, in any order and number. A name that then occurs twice is
+/// refused, and other prefixes are named.
 #[test]
 fn prefixes_of_wrappers_are_dropped() {
     let folder = Folder::new("prefixes");
@@ -158,8 +158,8 @@ fn head(layout: &Layout, weights: &Weights, prefix: &str) -> Vec<Vec<f32>> {
     layout.params.iter().filter(|s| s.name.starts_with(prefix)).map(of).collect()
 }
 
-/// A last layer of other classes is refused, or left out: then it is the one that the seed draws, and all else is the file's. Of
-/// a file of weights and of a checkpoint.
+/// A last layer for other classes is refused, or left out: then it is the one that the seed draws, and all else is the
+/// file's. This holds for a file of weights and for a checkpoint.
 #[test]
 fn a_head_of_other_classes_is_skipped() {
     let folder = Folder::new("head");
@@ -183,7 +183,7 @@ fn a_head_of_other_classes_is_skipped() {
                 let len = segment.shape.stored() as usize;
                 assert!(found.params[at..at + len] == trained.params[from..from + len], "{}", segment.name);
             }
-            // With as many classes, they are left out all the same.
+            // It is left out even if the number of classes is the same.
             let again = file.weights(&seven, Head::Skip, 5).unwrap();
             assert!(head(&seven, &again, model.head()) == head(&seven, &Weights::init(&seven, 5), model.head()));
         }
@@ -205,7 +205,7 @@ fn checkpoint_of(model: &Model, classes: u32, weights: &Weights) -> Vec<u8> {
     checkpoint::to_bytes(Checkpoint { position: Position::default(), network }, &run, None)
 }
 
-/// Networks that share names with one of ours are named as what they are.
+/// Networks that share names with one of this program are recognized.
 #[test]
 fn other_networks_are_named() {
     let folder = Folder::new("networks");
@@ -236,7 +236,7 @@ fn other_networks_are_named() {
         says(&said, &["weights of resnet18 or airbench94", name]);
         assert!(!said.contains("hint"), "there is nothing to be done: {said}");
     }
-    // Of the right depth, but with another number of channels behind the last stage.
+    // The depth is right, but the last stage has another number of channels.
     let mut wrong = resnet(&[2, 2, 2, 2], false);
     wrong[1] = tensor("fc.weight".into(), &[10, 33]);
     write(&path, &wrong, &[]);
@@ -255,7 +255,8 @@ fn other_networks_are_named() {
     says(&refused(&path, &self::resnet(10)), &["`layer1.0.bn1.bias` of shape [2]", "no such tensor"]);
 }
 
-/// Files of other kinds are named; of PyTorch's the line that writes the tensors as a file that can be read.
+/// Files of other types are named; for PyTorch's, the error has the command that converts the tensors to a file that
+/// can be read.
 #[test]
 fn other_files_are_named() {
     let folder = Folder::new("files");
@@ -280,7 +281,7 @@ fn other_files_are_named() {
     }
 }
 
-/// The folder of a run is none, and the file in it is named.
+/// The folder of a run is not a file of weights; the error names the file in it.
 #[test]
 fn a_folder_is_no_file() {
     let folder = Folder::new("run-folder");
@@ -289,7 +290,7 @@ fn a_folder_is_no_file() {
     says(&refused(&folder.0, &resnet(10)), &["an ordinary file", "a folder"]);
 }
 
-/// Values that are no weights are refused by the name of their tensor, in every type.
+/// Invalid values are refused by the name of their tensor, in every type.
 #[test]
 fn values_that_are_no_weights() {
     let folder = Folder::new("values");
@@ -315,13 +316,13 @@ fn values_that_are_no_weights() {
         write(&path, &wrong, &[]);
         says(&refused(&path, &layout), &[name, what]);
     }
-    // Of a checkpoint too.
+    // The same for a checkpoint.
     let mut weights = drawn(&layout);
     let bias = layout.params.iter().find(|s| s.name == "layer2.0.bn1.bias").unwrap();
     weights.params[bias.offset as usize] = f32::NAN;
     fs::write(&path, checkpoint_of(&models::ALL[0], 10, &weights)).unwrap();
     says(&refused(&path, &layout), &["layer2.0.bn1.bias", "NaN"]);
-    // Counters are counts.
+    // Counters must not be negative.
     let mut wrong = sound.clone();
     let counter = wrong.iter_mut().find(|(n, ..)| n == "bn1.num_batches_tracked").unwrap();
     counter.3 = (-1_i64).to_le_bytes().to_vec();
@@ -329,7 +330,7 @@ fn values_that_are_no_weights() {
     says(&refused(&path, &layout), &["bn1.num_batches_tracked", "-1"]);
 }
 
-/// Tables that lie about the type, the length or the place of a tensor.
+/// Headers with a false type, length or offset of a tensor.
 #[test]
 fn tables_that_lie() {
     let folder = Folder::new("lies");
@@ -378,7 +379,7 @@ fn provenance(classes: u32) -> Provenance {
     }
 }
 
-/// What a file says of itself comes back to the bit, beside tensors that are the same without it.
+/// The provenance in a file comes back to the bit, and the tensors are the same without it.
 #[test]
 fn files_say_where_they_come_from() {
     let folder = Folder::new("metadata");
@@ -401,12 +402,13 @@ fn files_say_where_they_come_from() {
     names.sort();
     found.sort();
     assert_eq!(found, names, "metadata are no tensors");
-    // Of a checkpoint it is what its run says.
+    // That of a checkpoint is what its run says.
     fs::write(&path, checkpoint_of(&models::ALL[0], 10, &drawn(&layout))).unwrap();
     assert_eq!(Pretrained::open(&path).unwrap().provenance, Some(provenance(10)));
 }
 
-/// Metadata that cannot be read, cannot be or contradict the tensors are ignored, and that is said; the weights are read.
+/// Metadata that cannot be parsed, are impossible or contradict the tensors are ignored with a remark, and the weights
+/// are read.
 #[test]
 fn metadata_are_not_believed_blindly() {
     let folder = Folder::new("doubt");
@@ -445,13 +447,14 @@ fn metadata_are_not_believed_blindly() {
         assert!(file.remarks.iter().all(|r| !r.contains('\u{1b}') && r.len() < 400), "{:?}", file.remarks);
         assert!(file.weights(&layout, Head::Load, 0).unwrap() == drawn(&layout));
     }
-    // Somebody else's metadata are nothing to remark on.
+    // Another program's metadata need no remark.
     write(&path, &own, &[("format", "pt"), ("model", "airbench94")]);
     let file = Pretrained::open(&path).unwrap();
     assert!(file.provenance.is_none() && file.remarks.is_empty());
 }
 
-/// Whether images are those that weights were trained on: by the names of the classes, and then by the checksum.
+/// Whether images are those that weights were trained on is decided by the names of the classes, and then by the
+/// checksum.
 #[test]
 fn other_images_are_told_apart() {
     let shapes = Shapes10::new(4, Sizes { train: 10, test: 0 }).unwrap();
@@ -464,7 +467,7 @@ fn other_images_are_told_apart() {
     says(&own.other_images(set).unwrap(), &["other images of shapes10", "CRC-32", "00000000"]);
     own.dataset.classes[2] = "cat".into();
     says(&own.other_images(set).unwrap(), &["ANOTHER DATA SET", "disc, ring, cat", "disc, ring, square"]);
-    // Older files do not have the names.
+    // Older files do not have the names of the classes.
     own.dataset.classes.clear();
     own.dataset.name = "cifar10".into();
     says(&own.other_images(set).unwrap(), &["ANOTHER DATA SET", "cifar10", "shapes10"]);

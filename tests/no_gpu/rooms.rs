@@ -1,4 +1,4 @@
-//! The rooms of `src/` and their walls: which may take from which, read from the sources' own imports.
+//! The rooms of `src/` and which may import from which, checked by the sources' own imports.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,10 +11,11 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// A path of names below the crate: a module's, or an item's.
+/// The path of a module or an item below the crate.
 type Names = Vec<String>;
 
-/// What lies at the root of `src/`, and on which floor. A file may take from files of its own room and of lower floors.
+/// The files and folders at the root of `src/`, each with its floor. A file may import from its own room and from lower
+/// floors.
 const ROOMS: [(&str, u32); 14] = [
     ("error", 0),
     ("random", 0),
@@ -35,24 +36,24 @@ const ROOMS: [(&str, u32); 14] = [
 /// The highest floor that builds for a browser.
 const CORE: u32 = 6;
 
-/// What the core leaves to the host.
+/// What the core may not use and leaves to the host.
 const OF_THE_HOST: [&str; 7] =
     ["std::fs", "std::thread", "std::env", "std::process", "std::net", "std::time::Instant", "std::time::SystemTime"];
 
-/// Modules that are not taken whole: what is used of them behind their name would not be seen.
+/// Modules that may not be imported whole, since what is used through their name would not be seen.
 const NOT_WHOLE: [&str; 2] = ["std", "std::time"];
 
 struct File {
     module: Names,
-    /// Paths that begin at the crate, as they are written in the file.
+    /// Paths that begin at the crate, as written in the file.
     inside: BTreeSet<Names>,
     /// Paths that begin at another crate.
     outside: BTreeSet<Names>,
-    /// What the file hands on under its own name.
+    /// What the file re-exports, by its name here.
     exports: BTreeMap<String, Names>,
 }
 
-/// Collects the paths of a file. Tests are left out: they may look at anything.
+/// Collects the paths in a file. Tests are left out: they may use anything.
 struct Paths<'a> {
     file: &'a mut File,
     children: BTreeSet<String>,
@@ -109,7 +110,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
         }
     }
 
-    /// Most macros take expressions. Of others, what looks like a path of the standard library is one.
+    /// Most macros take expressions. In the others, what looks like a path of the standard library counts as one.
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
         let list = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
         let tokens = item.tokens.to_string().replace(' ', "");
@@ -171,7 +172,7 @@ fn floor(module: &[String]) -> u32 {
     room.unwrap_or_else(|| panic!("src/{} is no room: {ROOMS:?}", module[0])).1
 }
 
-/// The module that defines what a path names, through what modules hand on.
+/// The module that defines what a path names, found through re-exports.
 fn home<'a>(files: &'a [File], path: &[String]) -> Option<&'a [String]> {
     let mut path = path.to_vec();
     for _ in 0..10 {
@@ -185,7 +186,7 @@ fn home<'a>(files: &'a [File], path: &[String]) -> Option<&'a [String]> {
     panic!("{path:?} is handed on in a circle");
 }
 
-/// From each file to the files that it takes from.
+/// For each file, the files that it imports from.
 fn arrows(files: &[File]) -> BTreeMap<&[String], BTreeSet<&[String]>> {
     let of = |file: &File| file.inside.iter().filter_map(|path| home(files, path)).collect::<BTreeSet<_>>();
     let mut arrows: BTreeMap<_, _> = files.iter().map(|file| (&file.module[..], of(file))).collect();
@@ -207,7 +208,7 @@ fn no_file_takes_from_a_higher_floor() {
         let higher = to.into_iter().filter(|to| to[0] != from[0] && floor(to) >= floor(from));
         wrong.extend(higher.map(|to| format!("{} takes from {}", text(from), text(to))));
     }
-    // What `lib.rs` hands on is for users of the library: it may be of any room.
+    // `lib.rs` re-exports for users of the library, from any room.
     for File { module, inside, .. } in &files {
         let handed_on =
             inside.iter().filter(|path| path.first().is_some_and(|name| ROOMS.iter().all(|room| room.0 != name)));
@@ -233,7 +234,7 @@ fn the_device_alone_names_wgpu_and_the_core_has_no_files_threads_or_clock() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Files that need each other are one file, or lack a third. A module and those inside it count as one idea.
+/// No two files need each other: they would be one file, or lack a third. A module and those inside it count as one.
 #[test]
 fn no_two_files_need_each_other() {
     let files = sources();

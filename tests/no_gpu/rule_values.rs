@@ -1,4 +1,5 @@
-//! NAdamW, Signum, AdEMAMix, LARS and LAMB against timm, pytorch_optimizer and the authors of AdEMAMix: `tests/data/rules.py`.
+//! NAdamW, Signum, AdEMAMix, LARS and LAMB against timm, pytorch_optimizer and AdEMAMix's authors, whose values
+//! `tests/data/rules.py` computed.
 
 use serde_json::Value;
 use velograd::check::reference::optim;
@@ -6,23 +7,23 @@ use velograd::check::reference::optim;
 /// The elements of each tensor.
 type Tensors = Vec<Vec<f64>>;
 
-/// Rule, settings, and the parameters after the updates that are kept.
+/// Rule, settings, and the parameters after the updates that the file keeps.
 type Case = (String, Vec<(String, String)>, Vec<Tensors>);
 
-/// What `tests/data/rules.py` has computed.
+/// The values that `tests/data/rules.py` has computed.
 pub struct Values {
-    /// The first parameters.
+    /// The initial parameters.
     pub params: Tensors,
     /// Gradients of each update.
     pub grads: Vec<Tensors>,
-    /// The updates after which the cases have parameters.
+    /// The updates after which the cases' parameters are kept.
     pub updates: Vec<usize>,
     /// Rule, settings, and the parameters after those updates.
     pub cases: Vec<Case>,
 }
 
 impl Values {
-    /// Reads them.
+    /// Reads the file of values.
     pub fn read() -> Self {
         let file: Value = serde_json::from_str(include_str!("../data/rules.json")).unwrap();
         let case = |case: &Value| {
@@ -40,7 +41,7 @@ impl Values {
     }
 }
 
-/// To the digits of f64: what the two do in another order rounds otherwise.
+/// The values agree to the digits of f64; what the two compute in another order is rounded differently.
 #[test]
 fn references_have_the_values_of_others() {
     let values = Values::read();

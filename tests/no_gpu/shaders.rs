@@ -1,4 +1,5 @@
-//! Every shader in every form that is ever recorded: valid, within its target's limits, and written by every back end.
+//! Every shader in every form that is ever recorded is valid, within its target's limits, and translated by every back
+//! end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +26,7 @@ fn resnet(target: &Target, stem: Stem, width: u32, training: bool) -> Recording 
     t.finish()
 }
 
-/// No bound of the gradient, both, and each alone: what follows has other forms.
+/// No clipping, both kinds, and each alone: the calls that follow have other forms.
 const CLIPS: [Clip; 4] = [
     Clip { value: None, norm: None },
     Clip { value: Some(1.0), norm: Some(1.0) },
@@ -33,7 +34,7 @@ const CLIPS: [Clip; 4] = [
     Clip { value: None, norm: Some(1.0) },
 ];
 
-/// One update of every optimizer: with its defaults, with momentum, and with each choice made otherwise.
+/// One update of every optimizer: with its defaults, with momentum, and with each choice and flag at its other values.
 fn updates(target: &Target) -> Vec<Recording> {
     let mut t = Tape::new(target, true);
     t.param("weight", Shape::Filter { k: 40, c: 60, r: 3, s: 3 }, Init::KaimingFanOut, Role::Weight);
@@ -54,7 +55,7 @@ fn updates(target: &Target) -> Vec<Recording> {
         let before = recordings.len();
         for variant in variants {
             let given: Vec<_> = variant.iter().map(|(key, word)| (key.to_string(), word.to_string())).collect();
-            // Not every optimizer has momentum, and some choices need another.
+            // Not every optimizer has momentum, and some choices need another setting.
             if let Ok((optimizer, _)) = entry.build(&given) {
                 let tape = || Tape::over_layout(target, t.layout());
                 recordings.extend(CLIPS[..2].iter().map(|&clip| optim::record(optimizer.as_ref(), clip, tape())));
@@ -70,7 +71,7 @@ fn updates(target: &Target) -> Vec<Recording> {
     recordings
 }
 
-/// All forms by name that a target's recordings use.
+/// All forms that a target's recordings use, by name.
 fn forms(target: &Target) -> BTreeMap<String, Spec> {
     let mut recordings: Vec<Recording> = table().iter().map(|entry| entry.case.recording(target)).collect();
     for (stem, width) in [(Stem::Imagenet, 16), (Stem::Imagenet, 64), (Stem::Cifar, 16), (Stem::Cifar, 64)] {
@@ -102,7 +103,8 @@ fn every_form_is_written_by_every_back_end() {
     for (name, spec) in forms {
         let linked = link(&spec);
         for (back_end, write) in BACK_ENDS {
-            // OpenGL has no f16 in buffers and its devices do not claim any; cooperative matrices are Vulkan's and Metal's.
+            // OpenGL has no f16 in buffers and its devices do not claim it; only Vulkan and Metal have cooperative
+            // matrices.
             let matrix = spec.imports.iter().any(|(_, file)| COOPERATIVE.contains(file));
             if (spec.half && back_end == GLSL) || (matrix && back_end == HLSL) {
                 continue;
@@ -118,7 +120,7 @@ const GLSL: &str = "GLSL ES 3.10";
 const HLSL: &str = "HLSL";
 const BACK_ENDS: [(&str, Write); 4] = [("SPIR-V", to_spirv), ("MSL", to_msl), (HLSL, to_hlsl), (GLSL, to_glsl)];
 
-/// Version 1.3 is Vulkan 1.1's, the first with subgroups.
+/// SPIR-V 1.3 is that of Vulkan 1.1, the first version with subgroups.
 fn to_spirv(linked: &Linked) -> Result<usize, String> {
     let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
     let entry = spv::PipelineOptions { shader_stage: naga::ShaderStage::Compute, entry_point: "main".into() };
@@ -151,14 +153,14 @@ fn to_glsl(linked: &Linked) -> Result<usize, String> {
     Ok(text.len())
 }
 
-/// Bytes that a workgroup shares.
+/// Bytes of workgroup memory.
 fn workgroup_bytes(linked: &Linked) -> u32 {
     let shared = linked.module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
     shared.map(|(_, v)| linked.module.types[v.ty].inner.size(linked.module.to_ctx())).sum()
 }
 
-/// WebGPU's core and nothing else, but f16 where that is stored: naga's validator without another capability, and the
-/// default limits.
+/// The portable forms need only WebGPU's core, and f16 where that is stored: they pass naga's validator without other
+/// capabilities, within the default limits.
 #[test]
 fn portable_forms_need_nothing_optional() {
     let portable = Target::portable();
@@ -175,7 +177,7 @@ fn portable_forms_need_nothing_optional() {
     }
 }
 
-/// The check above would notice a subgroup operation.
+/// The test above would notice a subgroup operation.
 #[test]
 fn subgroup_forms_are_not_portable() {
     let subgroup = forms(&Target::software(8)).into_values().filter(|spec| {
@@ -186,7 +188,7 @@ fn subgroup_forms_are_not_portable() {
     assert!(paths.contains("conv2d/forward") && paths.contains("loss/finish"), "{paths:?}");
 }
 
-/// The files a form consists of, itself included.
+/// The files that a form consists of, itself included.
 fn files(spec: &Spec, path: &str, found: &mut BTreeSet<String>) {
     if !found.insert(path.to_owned()) {
         return;
@@ -206,11 +208,11 @@ fn imports(spec: &Spec, text: &str, found: &mut BTreeSet<String>) {
 fn every_file_is_part_of_a_recorded_form() {
     let mut used = BTreeSet::new();
     for spec in all_forms().values() {
-        // Each form afresh: the mapping of imports differs.
+        // Each form is collected separately, since imports may map to other files.
         let mut found = BTreeSet::new();
         match &spec.source {
             None => files(spec, &spec.path, &mut found),
-            // A rule's kernel is written around its file.
+            // A rule's kernel is generated around its file.
             Some(source) => {
                 let rule = spec.path.split('.').next().unwrap_or_default();
                 found.insert(rule.to_owned());
@@ -227,7 +229,7 @@ fn every_file_is_part_of_a_recorded_form() {
 #[test]
 fn files_keep_the_house_rules() {
     for (path, text) in SHADERS {
-        // A rule begins with its header, and says behind it what it is.
+        // A rule begins with its header, whose first line is its source, and describes itself after that.
         let rule = text.starts_with("//! source = ");
         let first = text.lines().find(|line| !line.starts_with("//!")).unwrap_or_default();
         assert!(

@@ -1,4 +1,4 @@
-//! What the sources keep to.
+//! Conventions of the sources.
 
 use std::{fs, path::Path};
 
@@ -13,8 +13,8 @@ fn rust_files(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// The crate denies `unsafe`, and lifts that in one file of the library and where the program begins. A reason stands before each
-/// call.
+/// The crate denies `unsafe`, which is allowed in one file of the library and in `main.rs` alone. A reason stands
+/// before each block.
 #[test]
 fn unsafe_is_in_two_places() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -23,7 +23,7 @@ fn unsafe_is_in_two_places() {
     let mut files = vec![];
     ["src", "tests", "benches", "examples"].iter().for_each(|folder| rust_files(&root.join(folder), &mut files));
     assert!(files.len() > 100);
-    // Not written out here, or this file would be found too.
+    // Not written out, or this file would be found too.
     let (lifted, block) = (concat!("(unsafe", "_code"), concat!("unsafe", " {"));
     let having = |text: &str| -> Vec<&str> {
         files.iter().filter(|(_, source)| source.contains(text)).map(|(path, _)| path.as_str()).collect()

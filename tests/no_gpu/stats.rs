@@ -1,4 +1,4 @@
-//! Statistics against the values SciPy gave (`tests/data/scipy_stats.py`), and what is refused.
+//! Statistics against values from SciPy (`tests/data/scipy_stats.py`), and what is refused.
 
 use serde_json::Value;
 
@@ -20,8 +20,8 @@ fn list<'a>(file: &'a Value, key: &str) -> &'a Vec<Value> {
     file[key].as_array().unwrap()
 }
 
-/// Both compute in f64 from the same numbers. A sample of n values of size x has its sums rounded by up to n x 2^-53 and
-/// the differences from the mean lose the digits that x has over the spread: 1e-11 leaves room for x / spread of 1e4.
+/// Both compute in f64 from the same numbers. For n values of size x, the sums are rounded by up to n x 2^-53, and the
+/// differences from the mean lose the digits of x / spread: 1e-11 leaves room for x / spread of 1e4.
 fn near(ours: f64, theirs: &Value, relative: f64, what: &str) {
     let theirs = theirs.as_f64().unwrap();
     assert!((ours - theirs).abs() <= relative * theirs.abs(), "{what}: {ours:e}, SciPy has {theirs:e}");
@@ -59,13 +59,13 @@ fn analysis_of_variance_is_scipys() {
     for case in list(&file, "groups") {
         let groups: Vec<_> = list(case, "samples").iter().map(|name| sample(&file, name)).collect();
         let test = anova(&groups.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
-        // `f_oneway` takes differences of sums of squares, and so keeps fewer digits.
+        // `f_oneway` subtracts sums of squares, and so keeps fewer digits.
         near(test.f, &case["f"], 1e-9, "F");
         near(test.p, &case["p"], 1e-8, "p of F");
     }
 }
 
-/// Two samples: F is the square of the unpaired t, and d is t over the root of n / 2.
+/// For two samples, F is the square of the unpaired t, and Cohen's d is t over the root of n / 2.
 #[test]
 fn two_groups_agree_with_cohens_d() {
     let (a, b) = ([80.79, 81.02, 80.41], [78.95, 79.21, 78.80]);
@@ -73,8 +73,8 @@ fn two_groups_agree_with_cohens_d() {
     approx::assert_relative_eq!(anova(&[&a, &b]).unwrap().f, d * d * 1.5, max_relative = 1e-12);
 }
 
-/// 10,000 resamples put the ends of the interval at ranks 250 and 9750 with a standard deviation of 16: five of them are
-/// the percentiles 2.5 and 97.5 ± 0.8 of the million resamples that SciPy drew.
+/// With 10,000 resamples the ends of the interval are at ranks 250 and 9750, with a standard deviation of 16. Five of
+/// these are the percentiles 2.5 and 97.5 ± 0.8 of the million resamples that SciPy drew.
 #[test]
 fn intervals_are_scipys() {
     let file = scipy();
@@ -83,7 +83,7 @@ fn intervals_are_scipys() {
         let interval = bootstrap_mean(&values, RESAMPLES, 0).unwrap();
         for (ours, key) in [(interval.low, "around_low"), (interval.high, "around_high")] {
             let (from, to) = (case[key][0].as_f64().unwrap(), case[key][1].as_f64().unwrap());
-            // Sums in another order: the last digits differ.
+            // Sums are taken in another order, so the last digits differ.
             let rounding = 1e-14 * to.abs();
             assert!(from - rounding <= ours && ours <= to + rounding, "{}: {ours} and {case}", case["sample"]);
         }
@@ -118,7 +118,7 @@ fn too_few_seeds_are_a_reason() {
 
 #[test]
 fn no_variance_is_a_reason() {
-    // 0.1 + 0.2 - 0.2 is not 0.1: equal up to rounding counts as equal.
+    // 0.1 + 0.2 - 0.2 is not 0.1: values that are equal up to rounding count as equal.
     let shifted: Vec<_> = [0.2, 0.3, 0.7].iter().map(|v| v + 0.1).collect();
     let reason = paired_t(&shifted, &[0.2, 0.3, 0.7]).unwrap_err();
     assert_eq!(reason.to_string(), "the differences have no variance");
@@ -127,7 +127,7 @@ fn no_variance_is_a_reason() {
     assert_eq!(sample_sd(&[2.0, 2.0]), Ok(0.0));
 }
 
-/// Whatever comes in, no NaN and no panic.
+/// Whatever the input, there is no NaN and no panic.
 #[test]
 fn never_nan() {
     let odd = [f64::NAN, f64::INFINITY, -f64::INFINITY, f64::MAX, -f64::MAX, f64::MIN_POSITIVE, 5e-324, 0.0, -0.0, 1.0];

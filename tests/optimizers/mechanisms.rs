@@ -1,4 +1,4 @@
-//! VeloGrad's mechanisms one by one, each seen in what it does to a step.
+//! VeloGrad's mechanisms one by one, each by its effect on a step.
 
 use pollster::block_on;
 use velograd::{check::selftest::OptimizerInputs, optim::Stepper};
@@ -11,13 +11,13 @@ use crate::support::gpu;
 
 const MECHANISMS: [&str; 6] = ["use_select", "use_loss", "use_norm", "use_sim", "use_adaptive_decay", "use_lookahead"];
 
-/// Settings under which these mechanisms alone work; no decay, and no memory but the mechanism's own.
+/// Settings under which only these mechanisms act, without decay and without any memory but theirs.
 fn only<'a>(on: &[&str]) -> Vec<(&'a str, &'a str)> {
     let off = MECHANISMS.into_iter().filter(|key| !on.contains(key)).map(|key| (key, "false"));
     [("weight_decay", "0"), ("beta1", "0"), ("beta2", "0")].into_iter().chain(off).collect()
 }
 
-/// The steps of one update after the other, tensor by tensor, in units of the rate.
+/// The steps of successive updates, tensor by tensor, in units of the learning rate.
 fn steps(set: Set, updates: &[[Vec<f32>; 2]], losses: &[f32]) -> Vec<Vec<Vec<f64>>> {
     let zeros: Vec<Vec<f32>> = updates[0].iter().map(|tensor| vec![0.0; tensor.len()]).collect();
     let rule = build("velograd", set);
@@ -39,8 +39,8 @@ fn close(found: f64, expected: f64) -> bool {
     (found - expected).abs() <= 1e-4 * expected.abs()
 }
 
-/// The cosine is 0 at first, 1 for a repeated gradient and -1 for a negated one, whatever the length; `scope=global` takes all
-/// tensors together. Without memory the step is 1 + 0.1 cos.
+/// The cosine is 0 at first, 1 for a repeated gradient and -1 for a negated one, whatever the length; `scope=global`
+/// takes all tensors together. Without memory the step is 1 + 0.1 cos.
 #[test]
 fn similarity_is_the_cosine() {
     let Some(_) = gpu() else { return };
@@ -73,11 +73,12 @@ fn similarity_with_a_zero_gradient_is_zero() {
     }
 }
 
-/// s = 1 + 0.5 (1 - n) up to n = 1 and 1/n beyond: s n is what the step of a plain average is made of, and continuous at 1.
+/// s = 1 + 0.5 (1 - n) up to n = 1 and 1/n beyond. The step of a plain average is made of s n, which is continuous at
+/// 1.
 #[test]
 fn selection_is_continuous_at_norm_one() {
     let Some(_) = gpu() else { return };
-    // With beta1 = 0, beta2 = 0.5 the second step is s g2 / sqrt(((s g1)^2 0.25 + (s g2)^2 0.5) / 0.75).
+    // With beta1 = 0 and beta2 = 0.5, the second step is s g2 / sqrt(((s g1)^2 0.25 + (s g2)^2 0.5) / 0.75).
     let mut set = only(&["use_select"]);
     set.retain(|(key, _)| *key != "beta2");
     set.push(("beta2", "0.5"));
@@ -97,7 +98,7 @@ fn selection_is_continuous_at_norm_one() {
     assert!((below - at).abs() < 1e-3 && (above - at).abs() < 1e-3, "{below} {at} {above}");
 }
 
-/// The rate falls with the norm above 1 and never rises: 1/max(1, n).
+/// The learning rate falls with a norm above 1 and never rises: its factor is 1/max(1, n).
 #[test]
 fn the_norm_lowers_the_rate() {
     let Some(_) = gpu() else { return };
@@ -107,8 +108,9 @@ fn the_norm_lowers_the_rate() {
     }
 }
 
-/// The loss average starts at 0, without correction: a loss of ln 10 lowers the rate from update 57 on, when
-/// (1 - 0.99^t) ln 10 passes 1. A negative loss leaves the rate alone; the notebook would climb.
+/// The average of the loss starts at 0 and is not corrected: a loss of ln 10 lowers the learning rate from update 57
+/// on, when (1 - 0.99^t) ln 10 passes 1. A negative loss leaves the learning rate alone, where the notebook would
+/// climb.
 #[test]
 fn the_loss_lowers_the_rate() {
     let Some(_) = gpu() else { return };
@@ -135,7 +137,7 @@ fn the_loss_lowers_the_rate() {
     assert!(with(500.0) != with(0.0), "a high loss did not");
 }
 
-/// With alpha_interp = 0 nothing comes back from the slow weights: not one bit is different, wherever they are.
+/// With alpha_interp = 0 nothing flows back from the slow weights: not one bit differs, wherever they are.
 #[test]
 fn without_interpolation_the_slow_weights_have_no_effect() {
     let Some(_) = gpu() else { return };
@@ -148,7 +150,7 @@ fn without_interpolation_the_slow_weights_have_no_effect() {
     assert!(after(build("velograd", &[]), &inputs) != without);
 }
 
-/// Global norms over one tensor are that tensor's own. (Each scope takes its sums in its own order.)
+/// Global norms over one tensor are that tensor's own. (Each scope sums in its own order.)
 #[test]
 fn a_global_scope_over_one_tensor_is_that_tensor() {
     let Some(_) = gpu() else { return };
@@ -157,8 +159,8 @@ fn a_global_scope_over_one_tensor_is_that_tensor() {
     assert!(worst(&one, &widen(&other)) <= 1.0);
 }
 
-/// lambda_t = weight_decay cap(l) cap(||u||): seen where there is no gradient, so that u is 0 and the decay whole, and where the
-/// average of the loss is above 1.
+/// lambda_t = weight_decay cap(l) cap(||u||), tested without a gradient, so that u is 0 and only the loss matters, and
+/// with an average of the loss above 1.
 #[test]
 fn decay_adapts_to_the_loss() {
     let Some(gpu) = gpu() else { return };
@@ -171,8 +173,8 @@ fn decay_adapts_to_the_loss() {
     }
 }
 
-/// ||u|| of a tensor of n elements is sqrt(n) at first: that much less decay with decay_norm=direction; the applied update is
-/// shorter than 1, and delta leaves the decay whole.
+/// At first, ||u|| of a tensor of n elements is sqrt(n), which divides the decay with decay_norm=direction. The applied
+/// update is shorter than 1, so with delta the decay is whole.
 #[test]
 fn decay_adapts_to_the_update() {
     let Some(gpu) = gpu() else { return };

@@ -1,4 +1,5 @@
-//! What must hold of the rules whatever the numbers: identities between them, first steps, zero gradients, spikes.
+//! What holds for the rules whatever the numbers: identities between them, zero gradients, learning rates of zero,
+//! decay.
 
 use pollster::block_on;
 use velograd::{
@@ -38,7 +39,7 @@ fn identities() {
         ("laprop", &[("beta1", "0"), ("lr", "0.001"), ("eps", "1e-8")], "adam", &[("beta1", "0")]),
         ("laprop", &[("official", "true")], "laprop", &[]),
         ("adamw", &[("weight_decay", "0")], "adam", &[]),
-        // Without gamma the bounds are 0 and infinity; tiny, eps may stand before or after the correction.
+        // With gamma = 0 the bounds are 0 and infinity; a tiny eps may be before or after the correction.
         ("adabound", &[("gamma", "0"), ("eps", "1e-20")], "adam", &[("eps", "1e-20")]),
         (
             "adabound",
@@ -46,13 +47,13 @@ fn identities() {
             "adam",
             &[("eps", "1e-20"), ("amsgrad", "true")],
         ),
-        // The mean is the gradient and has no variance around it.
+        // The mean is the gradient, so there is no variance around it.
         ("amvt", &[("beta1", "0"), ("eps", "1e-24")], "adam", &[("beta1", "0"), ("eps", "1e-12")]),
         // (1 + s/(v+eps))^(-1/2) / sqrt(v+eps) is 1 / sqrt(v + s + eps), which is what the kernel has for `inside`.
         ("amvt", &[("eps", "1e-20")], "amvt", &[("eps", "1e-20"), ("eps_mode", "outside")]),
         ("radam", &[("beta2", "0.5")], "adabelief", &[("beta2", "0.5"), ("rectify", "true")]),
         ("adan", &[("beta2", "0"), ("beta3", "0.999"), ("beta1", "0.9")], "adam", &[]),
-        // What is no matrix goes by AdamW.
+        // AdamW updates what is not a matrix.
         (
             "muon",
             &[("aux_lr", "0.001"), ("aux_eps", "1e-8"), ("aux_weight_decay", "0.1")],
@@ -73,7 +74,7 @@ fn identities() {
     }
 }
 
-/// With alpha = 1 the slow weights are the fast ones: not one bit is different.
+/// With alpha = 1 the slow weights are the fast ones: not one bit differs.
 #[test]
 fn a_whole_lookahead_is_none() {
     let Some(_) = gpu() else { return };
@@ -95,8 +96,9 @@ fn a_lookahead_of_zero_returns() {
     }
 }
 
-/// Where a rule multiplies its step and its decay by the rate, a rate of 0 moves nothing, though the settings' is another. Three
-/// decays are written without it: AMVT's as printed, AdaBelief's fixed one, that of LaProp's authors.
+/// Rules that multiply both step and decay by the learning rate move nothing at a rate of 0, though the settings have
+/// another. Three decays do not have that factor: AMVT's as printed, AdaBelief's fixed one, and that of LaProp's
+/// authors.
 #[test]
 fn a_rate_of_zero_moves_nothing() {
     let Some(gpu) = gpu() else { return };
@@ -126,7 +128,7 @@ fn a_rate_of_zero_moves_nothing() {
     }
 }
 
-/// VeloGrad's lookahead resets the weights to the slow ones with alpha_interp = 1.
+/// With alpha_interp = 1, VeloGrad's lookahead resets the weights to the slow ones.
 #[test]
 fn velograd_contains_lookahead() {
     let Some(_) = gpu() else { return };
@@ -137,7 +139,7 @@ fn velograd_contains_lookahead() {
     assert!(worst(&after(build("velograd", &set), &inputs), &widen(&after(wrapped, &inputs))) <= 1.0);
 }
 
-/// The defaults, momentum, and each flag and each word of a choice other than by default, alone and with momentum.
+/// The defaults, momentum, and each flag and choice at a value other than the default, alone and with momentum.
 pub(super) fn variants(rule: &Rule) -> impl Iterator<Item = Vec<(&str, &str)>> {
     let momentum = rule.settings.iter().any(|s| s.key == "momentum").then_some(("momentum", "0.9"));
     let others = rule.settings.iter().flat_map(|setting| {
@@ -153,7 +155,7 @@ pub(super) fn variants(rule: &Rule) -> impl Iterator<Item = Vec<(&str, &str)>> {
     all.into_iter().chain(with)
 }
 
-/// A parameter that never gets a gradient stays where it is, to the bit, but for decay.
+/// A parameter that never gets a gradient stays where it is, to the bit, except for decay.
 #[test]
 fn zero_gradients_move_nothing() {
     let Some(_) = gpu() else { return };
@@ -170,7 +172,7 @@ fn zero_gradients_move_nothing() {
             let decays =
                 entry.settings.iter().filter(|s| s.key.ends_with("weight_decay") && s.key != "decoupled_weight_decay");
             let set: Vec<_> = set.into_iter().chain(decays.map(|s| (s.key.as_str(), "0"))).collect();
-            let Ok((rule, _)) = entry.build(&pairs(&set)) else { continue }; // Nesterov's without momentum
+            let Ok((rule, _)) = entry.build(&pairs(&set)) else { continue }; // Nesterov's variant needs momentum
             for (tensor, values) in after(rule, &inputs).iter().enumerate() {
                 for (i, value) in values.iter().enumerate().filter(|(i, _)| dead(tensor, *i)) {
                     assert!(*value == start[tensor][i], "{} {set:?}: [{tensor}][{i}]", entry.name);
@@ -178,7 +180,7 @@ fn zero_gradients_move_nothing() {
             }
         }
     }
-    // With decay: the factor of one update.
+    // With decay: the factor that one update applies.
     let decays: &[(&str, Set, f64)] = &[
         ("adamw", &[], 1.0 - 0.01 * 0.1),
         ("laprop", &[], 1.0 - 0.01 * 0.1),
@@ -208,8 +210,8 @@ fn zero_gradients_move_nothing() {
     }
 }
 
-/// A tensor that weight decay leaves out moves as without decay, to the bit, and the others as with it. Where the decay of a
-/// rule is no more than its bound this would say nothing: in every case it is.
+/// A tensor that is excluded from weight decay moves as without decay, to the bit, and the others as with it. The test
+/// would say nothing if decay changed less than the error bound, so it asserts that decay changes more in every case.
 #[test]
 fn decay_leaves_out_what_it_is_told_to() {
     let Some(gpu) = gpu() else { return };

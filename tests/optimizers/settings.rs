@@ -1,4 +1,4 @@
-//! The registry: which settings a rule has, which of them are compared with f64, and what is refused.
+//! The registry: which settings a rule has, which of them are compared with the f64 reference, and what is refused.
 
 use pollster::block_on;
 use velograd::{
@@ -22,7 +22,7 @@ fn every_entry_has_a_case() {
     }
 }
 
-/// Every flag and every word of a choice is compared with f64 in some case, not by default alone.
+/// Every flag and every word of a choice is compared with f64 in some case, not only the defaults.
 #[test]
 fn every_variant_has_a_case() {
     for entry in optim::ALL.iter() {
@@ -46,7 +46,7 @@ fn every_variant_has_a_case() {
     }
 }
 
-/// What the papers' and codes' variants need, by the names that they have there.
+/// The rules have what the variants in papers and published code need, under the names used there.
 #[test]
 fn rules_have_the_settings_of_their_papers() {
     let table = [
@@ -79,7 +79,8 @@ fn rules_have_the_settings_of_their_papers() {
     }
 }
 
-/// Numbers that a range allows, at its ends or as near to them as a text needs, and numbers that it does not.
+/// Numbers that a range allows, at its ends or as close to them as text can express, and numbers that it does not
+/// allow.
 fn ends(range: Range) -> (Vec<f64>, Vec<f64>) {
     let (mut inside, mut outside) = (vec![], vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e39, -1e39, 1e-40]);
     let just = |value: f64, by: f64| if value == 0.0 { by * 1.2e-38 } else { value * (1.0 + by * 1e-9) };
@@ -99,7 +100,7 @@ fn ends(range: Range) -> (Vec<f64>, Vec<f64>) {
     (inside, outside)
 }
 
-/// Texts that a setting takes, and texts that it refuses.
+/// Texts that a setting accepts, and texts that it refuses.
 fn texts(kind: &Kind) -> (Vec<String>, Vec<String>) {
     let text = |values: Vec<f64>| values.iter().map(f64::to_string).collect::<Vec<_>>();
     let (inside, mut outside) = match kind {
@@ -119,13 +120,13 @@ fn texts(kind: &Kind) -> (Vec<String>, Vec<String>) {
     (inside, outside)
 }
 
-/// One setting, and what else the rule needs with it: Nesterov's needs momentum.
+/// One setting, together with what the rule needs for it: Nesterov's variant needs momentum.
 fn alone<'a>(rule: &Rule, key: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
     let momentum = ["sgd", "lars"].contains(&rule.name.as_str()) && key == "nesterov";
     std::iter::once((key, value)).chain(momentum.then_some(("momentum", "0.9"))).collect()
 }
 
-/// Every setting of every rule refuses what is out of its range, names itself and the range, and takes its ends.
+/// Every setting of every rule refuses values out of its range with an error that names both, and accepts the ends.
 #[test]
 fn values_out_of_range_are_refused() {
     for rule in optim::ALL.iter() {
@@ -147,8 +148,8 @@ fn values_out_of_range_are_refused() {
     }
 }
 
-/// At the ends of every setting's range every number stays a number, and what has no gradient stays where it is: no
-/// denominator may become zero.
+/// At the ends of every setting's range every number stays finite, and parameters without a gradient stay where they
+/// are: no denominator may become zero.
 #[test]
 fn the_ends_of_ranges_divide_by_nothing() {
     let Some(gpu) = gpu() else { return };
@@ -168,9 +169,9 @@ fn the_ends_of_ranges_divide_by_nothing() {
                 let others = rule.settings.iter().filter(|s| decays(&s.key) && s.key != setting.key);
                 set.extend(others.map(|s| (s.key.as_str(), "0")));
                 if set.contains(&("variant", "airbench")) || (decays(&setting.key) && value != "0") {
-                    continue; // they move what has no gradient
+                    continue; // they move parameters without a gradient
                 }
-                // As a matrix, so that Muon's own part meets its settings too.
+                // As a matrix, so that Muon's matrix part is tested too.
                 let dims = [vec![3, 4], vec![6]];
                 let mut stepper =
                     block_on(Stepper::shaped(gpu, &gpu.target, build(&rule.name, &set), &dims, &start)).unwrap();
@@ -190,7 +191,7 @@ fn the_ends_of_ranges_divide_by_nothing() {
     }
 }
 
-/// Letters of either case name a rule; its own name is what a run is called by.
+/// A rule is found in any case of letters, and a run has the rule's own spelling.
 #[test]
 fn names_are_known_in_any_case() {
     for rule in optim::ALL.iter() {
@@ -199,7 +200,7 @@ fn names_are_known_in_any_case() {
     assert_eq!(optim::find("AdamW").unwrap().name, "adamw");
 }
 
-/// A setting that does not exist or fit is an error that names it, its range, and the nearest name.
+/// A setting that does not exist, or is invalid, is an error that names it, its range, and the nearest name.
 #[test]
 fn settings_are_checked() {
     let refused = |name: &str, key: &str, value: &str| {
@@ -242,7 +243,7 @@ fn settings_are_checked() {
     }
 }
 
-/// Words of state per parameter: no more than the rule, as it is set, has use for.
+/// Words of state per parameter: no more than the rule needs with its settings.
 #[test]
 fn words_of_state() {
     let table: &[(&str, Set, usize)] = &[

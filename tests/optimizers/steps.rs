@@ -1,4 +1,4 @@
-//! What single rules do: first steps, spikes, constant gradients, what their papers say of a rate or a bound.
+//! Single rules: first steps, spikes, constant gradients, and what their papers say of a learning rate or a bound.
 
 use pollster::block_on;
 use velograd::{
@@ -9,7 +9,7 @@ use velograd::{
 use super::properties::{Set, build};
 use crate::support::gpu;
 
-/// The steps of parameters that begin at zero, in units of the rate: update by update, element by element.
+/// The steps of parameters that start at zero, in units of the learning rate: update by update, element by element.
 fn steps(optimizer: Box<dyn Optimizer>, grads: &[Vec<f32>]) -> Vec<Vec<f64>> {
     let lr = optimizer.lr();
     let mut before = vec![0.0; grads[0].len()];
@@ -28,7 +28,7 @@ fn near(found: f64, expected: f64) -> bool {
     (found - expected).abs() <= 1e-3 * expected.abs()
 }
 
-/// The first update in units of the rate, against the gradient's sign and whatever its size.
+/// The first update in units of the learning rate, opposite to the gradient's sign whatever its size.
 #[test]
 fn first_steps() {
     let Some(gpu) = gpu() else { return };
@@ -66,7 +66,7 @@ fn first_steps() {
     }
 }
 
-/// First steps that depend on the gradient's size, in units of the rate.
+/// First steps that depend on the gradient's size, in units of the learning rate.
 #[test]
 fn first_steps_that_follow_the_gradient() {
     let Some(_) = gpu() else { return };
@@ -77,18 +77,20 @@ fn first_steps_that_follow_the_gradient() {
         // The buffer starts as the gradient, without dampening.
         ("sgd", &[("momentum", "0.9"), ("dampening", "0.5")], |g| g),
         ("sgd", &[("momentum", "0.9"), ("nesterov", "true")], |g| 1.9 * g),
-        // Both eps are inside, and the mean squared step is that before this one: 0.
+        // Both eps are inside the roots, and the mean squared step is that before this step: 0.
         ("adadelta", &[], |g| 1e-6_f64.sqrt() / (0.1 * g * g + 1e-6).sqrt() * g),
-        // Not rectified yet.
+        // The first update is not rectified yet.
         ("radam", &[], |g| g),
-        // A tensor of zeros has no norm to take a share of.
+        // A tensor of zeros has no norm, so the trust ratio is 1.
         ("lars", &[("weight_decay", "0.1")], |g| g),
-        // eps inside the root is a floor of 1e-4 below it: 10 g at a rate of 0.001, whatever is smaller.
+        // eps inside the root is a floor of 1e-4: the step is 10 g at a learning rate of 0.001, for all smaller
+        // gradients.
         ("amvt", &[], |g| g / ((1.0 + 0.81) * g * g + 1e-8).sqrt()),
         ("amvt", &[("eps_mode", "outside")], |g| g / (1.0 + 0.81 * g * g / (g * g + 1e-8)).sqrt() / (g.abs() + 1e-8)),
         ("amvt", &[("bias_corrected", "false")], |g| 0.1 * g / ((1.0 + 0.81) * g * g + 1e-8).sqrt()),
         ("schedulefree", &[("warmup_steps", "4")], |g| 0.25 * g / (g.abs() + 1e-8)),
-        // A rate of lr/|g|, times ten for m, between the bounds of t = 1: a third of final_lr, and three times it.
+        // The rate is 10 lr/|g|, for m = 0.1 g, clamped to the bounds at t = 1: a third of final_lr, and three times
+        // it.
         ("adabound", &[("gamma", "0.5"), ("final_lr", "0.01")], |g| {
             (1e-2 / g.abs()).clamp(1e-2 / 3.0, 3e-2) * 0.1 * g / 1e-3
         }),
@@ -102,7 +104,8 @@ fn first_steps_that_follow_the_gradient() {
     }
 }
 
-/// rho passes 5 at the sixth update with beta2 = 0.999: five steps in proportion to the gradient, then steps of r.
+/// With beta2 = 0.999, rho passes 5 at the sixth update: five steps are proportional to the gradient, the next ones
+/// have size r.
 #[test]
 fn radam_is_rectified_from_the_sixth_update_on() {
     let Some(_) = gpu() else { return };
@@ -118,7 +121,8 @@ fn radam_is_rectified_from_the_sixth_update_on() {
     }
 }
 
-/// eta = lr / (1 + min(beta3 ||m||^2, alpha1)), m uncorrected and over all tensors; or ||g||^2.
+/// eta = lr / (1 + min(beta3 ||m||^2, alpha1)), where m is uncorrected and the norm is over all tensors; or with
+/// ||g||^2.
 #[test]
 fn vradam_slows_down_with_the_norm_over_all_tensors() {
     let Some(gpu) = gpu() else { return };
@@ -146,8 +150,8 @@ fn vradam_slows_down_with_the_norm_over_all_tensors() {
     }
 }
 
-/// The rate of AdaBound stays between its bounds, whatever the gradient's size, and these close on final_lr: in the end it is
-/// momentum without correction.
+/// The rate of AdaBound stays between its bounds, whatever the gradient's size. The bounds converge to final_lr, so in
+/// the end the rule is momentum without bias correction.
 #[test]
 fn adabound_ends_as_momentum_at_its_final_rate() {
     let Some(_) = gpu() else { return };
@@ -161,19 +165,20 @@ fn adabound_ends_as_momentum_at_its_final_rate() {
         for i in 0..3 {
             m[i] = 0.9 * m[i] + 0.1 * f64::from(grads[i]);
             let rate = -steps[i] * 1e-3 / m[i] / 0.05;
-            // p has come four hundred steps: its rounding is that share larger in one of them.
+            // p has moved by four hundred steps, so its rounding is that much larger relative to one of them.
             assert!(rate >= bounds[0] - 1e-4 && rate <= bounds[1] + 1e-4, "update {t}: {rate} outside {bounds:?}");
         }
     }
 }
 
-/// The sign of 0 is 0, of beta1 m + (1-beta1) g: a momentum outweighs a gradient of a ninth of it, and beta1 = 0 is the
-/// gradient's sign. m follows with beta2, after the step.
+/// The step is the sign of beta1 m + (1-beta1) g, and the sign of 0 is 0: momentum outweighs a gradient of a ninth of
+/// it, and with beta1 = 0 the step is the gradient's sign. m is updated with beta2 after the step.
 #[test]
 fn lion_takes_signs() {
     let Some(_) = gpu() else { return };
     let grads = [vec![1.0, 1.0, 0.0], vec![-0.05, -0.2, 0.0], vec![0.0, 0.0, 0.0]];
-    // m is 0.01 after the first, so 0.9 m = 0.009 against 0.1 g = -0.005 and -0.02; then m = 0.0094 and 0.0079.
+    // m is 0.01 after the first update, so 0.9 m = 0.009 is added to 0.1 g = -0.005 and -0.02; then m is 0.0094 and
+    // 0.0079.
     let found = steps(build("lion", &[("lr", "0.01")]), &grads);
     assert_eq!(
         found.iter().map(|s| s.iter().map(|v| v.round()).collect::<Vec<_>>()).collect::<Vec<_>>(),
@@ -184,8 +189,8 @@ fn lion_takes_signs() {
     assert!(found[2].iter().all(|v| *v == 0.0), "{:?}", found[2]);
 }
 
-/// Evaluation is at the mean of the points z that steps have led to (r = 0, one rate), and gradients are taken at
-/// beta1 x + (1-beta1) z. After one update the three are one.
+/// The evaluation point x is the mean of the points z that the steps have reached (for r = 0 and a constant rate), and
+/// gradients are taken at y = beta1 x + (1-beta1) z. After one update the three are equal.
 #[test]
 fn schedulefree_is_evaluated_at_the_mean() {
     let Some(gpu) = gpu() else { return };
@@ -200,15 +205,15 @@ fn schedulefree_is_evaluated_at_the_mean() {
             let (x, y) = (f64::from(x[0][i]), f64::from(y[0][i]));
             sum[i] += (y - 0.9 * x) / 0.1;
             let mean = sum[i] / f64::from(t);
-            // z is found from y with ten times its error.
+            // z is computed from y with ten times its error.
             assert!((x - mean).abs() <= 10.0 * optimizer_bound(mean), "update {t}: {x} for {mean}");
             assert!(t > 1 || (x - y).abs() <= 1e-6, "after one update: {x} and {y}");
         }
     }
 }
 
-/// One spike moves MVN-Grad by at most (1-beta1) / (beta1*sqrt(1-beta2)) = 3.51 times the rate beyond what moves it
-/// anyway, however large it is (section 4 of the paper: momentum after normalization).
+/// One spike moves MVN-Grad by at most (1-beta1) / (beta1*sqrt(1-beta2)) = 3.51 times the learning rate more than its
+/// usual steps, however large the spike is (section 4 of the paper: momentum after normalization).
 #[test]
 fn a_spike_moves_mvngrad_by_a_bounded_step() {
     let Some(gpu) = gpu() else { return };
@@ -232,8 +237,8 @@ fn a_spike_moves_mvngrad_by_a_bounded_step() {
     }
 }
 
-/// Under a constant gradient the distance from the mean vanishes and the step grows, in multiples of the rate; eps_s, which is added
-/// at every update, ends that: section 4 of the paper. AdaBelief does the same.
+/// Under a constant gradient the distance from the mean vanishes and the step grows, in multiples of the learning rate,
+/// until eps_s, which is added at every update, stops it (section 4 of the paper). AdaBelief does the same.
 #[test]
 fn a_constant_gradient_lets_steps_grow() {
     let Some(gpu) = gpu() else { return };
@@ -253,7 +258,7 @@ fn a_constant_gradient_lets_steps_grow() {
             block_on(stepper.step(&[vec![0.1]], 1.0)).unwrap();
             if let Some((_, size)) = sizes.iter().find(|(at, _)| *at == t) {
                 let found = (before - f64::from(block_on(stepper.params()).unwrap()[0][0])) / 1e-3;
-                // The sizes have one decimal; beside it stands what the rounding of p to f32 does to one step.
+                // The sizes are given to one decimal; the other term is the effect of rounding p to f32 on one step.
                 let bound = 0.05 + 1e-3 * size;
                 assert!((found - size).abs() <= bound, "{name} {set:?}, update {t}: {found}, not {size}");
             }

@@ -9,7 +9,7 @@ use crate::{
     support::{Rows, gpu},
 };
 
-/// A checkpoint in the middle of an epoch, as it lies on the disk.
+/// The bytes of a checkpoint in the middle of an epoch.
 fn sound(gpu: &velograd::device::Gpu) -> Vec<u8> {
     let mut watcher = Rows::until(|at| at.updates == 2);
     block_on(trainer(gpu, &options("sgd", &[])).run(&mut watcher)).unwrap();
@@ -17,7 +17,7 @@ fn sound(gpu: &velograd::device::Gpu) -> Vec<u8> {
     checkpoint::to_bytes(watcher.taken.unwrap(), &run, None)
 }
 
-/// Must be refused, by name; whatever it is, no panic and no memory that the file does not have.
+/// The error for these bytes, which must name the file; there must be no panic, and no more memory than the file has.
 fn refused(folder: &Folder, bytes: &[u8], what: &str) -> String {
     let path: PathBuf = folder.write("step-000000002.safetensors", bytes);
     let Err(error) = checkpoint::load(&path) else { panic!("{what}: was believed") };
@@ -26,7 +26,7 @@ fn refused(folder: &Folder, bytes: &[u8], what: &str) -> String {
     error
 }
 
-/// The checksum that a forger would write.
+/// Corrects the checksum, as a forger would.
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let end = bytes.len() - 4;
     let sum = crc32fast::hash(&bytes[..end]).to_le_bytes();
@@ -34,7 +34,7 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// With another header in place of the true one; the data stay.
+/// Replaces the header; the data stay.
 fn with_header(bytes: &[u8], change: impl FnOnce(String) -> String) -> Vec<u8> {
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header = change(String::from_utf8(bytes[8..8 + length].to_vec()).unwrap());
@@ -73,7 +73,7 @@ fn a_flipped_bit() {
     let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let mut rng = Rng::new(2);
     let anywhere = (0..60).map(|_| (rng.u32() as usize % bytes.len(), rng.u32() % 8)).collect::<Vec<_>>();
-    // Every bit of the length, and some of header, data and checksum.
+    // Every bit of the length, and some bits of header, data and checksum.
     let length = (0..8).flat_map(|byte| (0..8).map(move |bit| (byte, bit)));
     let rest = (8..header).step_by(23).map(|byte| (byte, (byte % 8) as u32));
     let checksum = (bytes.len() - 4..bytes.len()).map(|byte| (byte, 0));
@@ -84,7 +84,7 @@ fn a_flipped_bit() {
     }
 }
 
-/// Headers that say what is not so, under a checksum that is right.
+/// Headers with false content, under a correct checksum.
 #[test]
 fn a_header_that_lies() {
     let Some(gpu) = gpu() else { return };
@@ -119,7 +119,7 @@ fn a_header_that_lies() {
         lie[..8].copy_from_slice(&length.to_le_bytes());
         refused(&folder, &sealed(lie), &format!("a header of {length} bytes"));
     }
-    // A terabyte that is not there: a file may have holes.
+    // A terabyte that is not stored, since a file may have holes.
     let path = folder.write("step-000000002.safetensors", &bytes);
     fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
     let error = checkpoint::load(&path).err().expect("a terabyte").to_string();

@@ -30,8 +30,8 @@ fn read(run: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(run.join("run.json")).unwrap()).unwrap()
 }
 
-/// A run that was begun with the images of `data` goes on from any folder, whatever lies in `data` there; what has moved is asked
-/// for by name.
+/// A run that was started with the images in `data` can be continued from any folder, whatever `data` holds there;
+/// images that have been moved must be named.
 #[test]
 fn a_run_knows_its_images() {
     if gpu().is_none() {
@@ -44,7 +44,7 @@ fn a_run_knows_its_images() {
     says(&works_at(&folder, "elsewhere", &["train", "--resume", "../run"]), &["continued from"]);
     same(&folder.0.join("run"), "from another folder");
 
-    // Found, and not named: another set has come in its way since.
+    // The images were found, not named, and another set has since been put in front of them.
     fs::create_dir(folder.0.join("data")).unwrap();
     fs::rename(folder.0.join("set"), folder.0.join("data/cifar-10-batches-bin")).unwrap();
     let train = ["train", "--width", "4", "-b", "16", "--quick", "--epochs", "2", "--max-steps", "4", "--out", "found"];
@@ -71,7 +71,7 @@ fn a_run_knows_its_images() {
     says(&fs::read_to_string(folder.0.join("found/config.toml")).unwrap(), &["moved", "max-steps = 8"]);
 }
 
-/// Drawn images are drawn again from their seed, though CIFAR-10 has been put into `data` since.
+/// Drawn images are drawn again from their seed, even if CIFAR-10 has been put into `data` since.
 #[test]
 fn drawn_images_are_drawn_again() {
     if gpu().is_none() {
@@ -86,7 +86,7 @@ fn drawn_images_are_drawn_again() {
     assert_eq!(read(&folder.0.join("run"))["dataset"]["name"], "shapes10");
 }
 
-/// `latest`, a folder of runs, the folder of checkpoints.
+/// `--resume` with `latest`, a folder of runs, and the folder of checkpoints.
 #[test]
 fn the_newest_run_is_found() {
     if gpu().is_none() {
@@ -107,7 +107,7 @@ fn the_newest_run_is_found() {
     says(&folder.works(&["train", "--resume", "latest"]), &["-sgd has ended", "2 epochs"]);
 }
 
-/// A checkpoint that is named is the one: newer ones are set aside, the logs cut back, and the run comes to the same end.
+/// A named checkpoint is used: newer ones are set aside, the logs are cut back, and the run has the same result.
 #[test]
 fn from_a_checkpoint_that_is_named() {
     if gpu().is_none() {
@@ -137,7 +137,7 @@ fn from_a_checkpoint_that_is_named() {
         (all, all - 2),
         "steps 2 and 4 stayed, and the rest was made again"
     );
-    // A copy elsewhere is of no run; one that is damaged is not passed over.
+    // A copy elsewhere belongs to no run; a damaged checkpoint that is named is not passed over.
     fs::copy(folder.0.join(file), folder.0.join("copy.safetensors")).unwrap();
     says(&folder.refused(1, &["train", "--resume", "copy.safetensors"]), &["in the folder of its run", "--init"]);
     fs::write(folder.0.join(file), b"{}").unwrap();
@@ -145,7 +145,7 @@ fn from_a_checkpoint_that_is_named() {
     same(&run, "after refusals");
 }
 
-/// Runs of before kept their recipe as a TOML text, without what was off by default: they go on.
+/// Older runs, whose recipe is a TOML text without settings that are off by default, can be continued.
 #[test]
 fn a_run_of_before_goes_on() {
     if gpu().is_none() {
@@ -176,8 +176,8 @@ fn a_run_of_before_goes_on() {
     assert!(now["recipe"]["width"] == 4 && now.get("config").is_none(), "{now}");
 }
 
-/// A run that `--max-steps` ended in the middle of an epoch, made longer: by epochs or by updates it is the run that it would have
-/// been.
+/// A run that `--max-steps` ended in the middle of an epoch, extended by epochs or by updates, is the run that it would
+/// have been.
 #[test]
 fn longer_after_max_steps() {
     if gpu().is_none() {
@@ -191,7 +191,7 @@ fn longer_after_max_steps() {
         folder.works(&recipe);
         left(&folder.0.join(out))
     };
-    // Seven updates an epoch: the second is cut after three.
+    // An epoch has seven updates: the second is cut short after three.
     train("run", &["--max-steps", "10", "--epochs", "8"]);
     let eleven = train("eleven", &["--max-steps", "11", "--epochs", "8"]);
     let twelve = train("twelve", &["--max-steps", "12", "--epochs", "8"]);
@@ -206,12 +206,13 @@ fn longer_after_max_steps() {
     equal(&folder.0.join("run"), &eleven, "eleven updates");
     resume(&["--max-steps", "12"]);
     equal(&folder.0.join("run"), &twelve, "twelve updates");
-    // The epoch that was cut is the second of two; one more is three.
+    // The epoch that was cut short is the second of two; one more makes three.
     resume(&["--extend", "1"]);
     equal(&folder.0.join("run"), &whole, "three epochs");
     assert!(read(&folder.0.join("run"))["max_steps"].is_null());
 
-    // The longer run is killed before its first checkpoint: its run.json is written, its logs may be cut back or not.
+    // The longer run is killed before its first checkpoint: its run.json is written, and its logs may or may not be cut
+    // back.
     train("killed", &["--max-steps", "10", "--epochs", "8"]);
     let run = folder.0.join("killed");
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
@@ -234,7 +235,7 @@ fn longer_after_max_steps() {
     says(&folder.refused(2, &["train", "--resume", "run", "--max-steps", "99"]), &["--max-steps: there none, here 99"]);
 }
 
-/// A schedule that is stretched says where the rate jumps; a warm-up that the run does not outlast says so.
+/// A remark says if a stretched schedule makes the learning rate jump, and if a warm-up is longer than the run.
 #[test]
 fn what_becomes_of_the_rate_is_said() {
     if gpu().is_none() {
@@ -246,7 +247,8 @@ fn what_becomes_of_the_rate_is_said() {
     assert!(!said.contains("warm-up"), "{said}");
     let said = folder.works(&["train", "--resume", "run", "--extend", "1"]);
     let line = said.lines().find(|line| line.contains("the schedule is stretched over 14 updates")).expect(&said);
-    // Of five updates after the warm-up the last has 0.5 (1 + cos(0.8 pi))/2; of twelve, the sixth has 0.5 (1 + cos(5/12 pi))/2.
+    // Of five updates after the warm-up, the last has 0.5 (1 + cos(0.8 pi))/2; of twelve, the sixth has 0.5 (1 +
+    // cos(5/12 pi))/2.
     let rate = |share: f64| 0.25 * (1.0 + (std::f64::consts::PI * share).cos());
     says(line, &[&format!("{:.3e} at update 7", rate(0.8)), &format!("{:.3e} at the next", rate(5.0 / 12.0))]);
     let steps = fs::read_to_string(folder.0.join("run/steps.jsonl")).unwrap();
@@ -265,7 +267,7 @@ fn what_becomes_of_the_rate_is_said() {
     says(&folder.works(&free), &["the warm-up of 7 updates (warmup_steps) is not shorter"]);
 }
 
-/// `eval` of a run: its weights, its images, its way of validating.
+/// `eval` of a run uses its weights, its images and its way of validating.
 #[test]
 fn a_run_is_evaluated() {
     if gpu().is_none() {
@@ -288,7 +290,8 @@ fn a_run_is_evaluated() {
     assert_eq!(json(&["../run", "--best"])["accuracy"].as_f64(), Some(best));
     let checkpoint = "../run/checkpoints/step-000000021.safetensors";
     assert_eq!(json(&[checkpoint])["accuracy"], metrics[2]["val_acc"]);
-    // Weights alone know nothing of a run: evaluated without its six views, on images that are named.
+    // A file of weights alone knows nothing of a run: it is evaluated without test-time augmentation, on images that
+    // are named.
     fs::copy(folder.0.join("run/model.safetensors"), folder.0.join("other/w.safetensors")).unwrap();
     let alone = works_at(&folder, "other", &["eval", "w.safetensors", "--data", "../set"]);
     assert!(alone.contains("width 4, on 30 test images"), "{alone}");

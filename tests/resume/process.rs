@@ -13,7 +13,7 @@ use crate::{
     support::gpu,
 };
 
-/// A newest checkpoint that is damaged is named, and the one before it taken; without any the run begins anew.
+/// If the newest checkpoint is damaged, it is named and the one before it is used; without any, the run starts over.
 #[test]
 fn a_damaged_checkpoint_is_skipped() {
     if gpu().is_none() {
@@ -44,7 +44,7 @@ fn a_damaged_checkpoint_is_skipped() {
     says(&folder.works(&["train", "--resume", "run"]), &["skipped", "begins anew"]);
     same(&run, "no checkpoint");
 
-    // Rows that a power failure took along, though the checkpoint after them is there.
+    // A power failure has lost rows before a checkpoint that is on the disk.
     fs::remove_dir_all(&run).unwrap();
     killed(&folder, 7);
     let steps = fs::read_to_string(run.join("steps.jsonl")).unwrap();
@@ -55,7 +55,7 @@ fn a_damaged_checkpoint_is_skipped() {
     same(&run, "torn logs");
 }
 
-/// What would not be the same run is refused, and every difference named.
+/// A run that would not be the same is refused, and every difference is named.
 #[test]
 fn another_configuration_is_refused() {
     if gpu().is_none() {
@@ -92,7 +92,7 @@ fn another_configuration_is_refused() {
     says(&refused(&[]), &["version: there 0.0.1"]);
     folder.write("run/run.json", text.as_bytes());
 
-    // The same images elsewhere are the same; others are not.
+    // The same images in another place are accepted; others are not.
     folder.write("moved/data_batch_1.bin", &fs::read(folder.0.join("set/data_batch_1.bin")).unwrap());
     folder.write("set/data_batch_1.bin", &records(112));
     says(&refused(&[]), &["data set, crc32"]);
@@ -100,7 +100,8 @@ fn another_configuration_is_refused() {
     same(&folder.0.join("run"), "after many refusals");
 }
 
-/// A run that another build began goes on, and says so once: in a line and in run.json. What is the same in both keeps its bits.
+/// A run that another build started can be continued, with one remark and one entry in run.json. A build that differs
+/// only in name gives the same bits.
 #[test]
 fn another_build_goes_on_and_says_so() {
     if gpu().is_none() {
@@ -119,7 +120,7 @@ fn another_build_goes_on_and_says_so() {
         folder.write("run/run.json", serde_json::to_string_pretty(&other).unwrap().as_bytes());
     };
     of("0123456789ab", "abcdefabcdef");
-    killed(&folder, 4); // a checkpoint lies between
+    killed(&folder, 4); // there is a checkpoint in between
     let half = read();
     assert_eq!(half["build"]["kernels"], "0123456789ab", "what began the run stays");
     let list = half["continued_by"].as_array().expect("a build went on");
@@ -127,7 +128,7 @@ fn another_build_goes_on_and_says_so() {
     let newest = files(&run.join("checkpoints")).filter(|name| name.ends_with(".safetensors")).max().unwrap();
     let loaded = checkpoint::load(&run.join("checkpoints").join(newest)).unwrap();
     assert_eq!(loaded.run["continued_by"], half["continued_by"], "a checkpoint says it too");
-    killed(&folder, 3); // this build has worked on it already
+    killed(&folder, 3); // this build has worked on the run before
     let newest = files(&run.join("checkpoints")).filter(|name| name.ends_with(".safetensors")).max().unwrap();
     let later = checkpoint::load(&run.join("checkpoints").join(newest)).unwrap();
     assert!(later.checkpoint.position.step > loaded.checkpoint.position.step);
@@ -152,7 +153,7 @@ fn another_build_goes_on_and_says_so() {
     says(&folder.works(&["--version"]), &["velograd ", identity::TEXT]);
 }
 
-/// A run that has ended says so. Trained on, it is the longer run. Its checkpoints are weights to evaluate.
+/// Resuming a run that has ended says so. Extended, it is the longer run. Its checkpoints can be evaluated.
 #[test]
 fn ended_and_extended() {
     if gpu().is_none() {
@@ -182,7 +183,7 @@ fn ended_and_extended() {
     folder.works(&[&["train", "--data", "set", "--preset", "quick"], &from[..]].concat());
 }
 
-/// The second process in a folder is refused; the lock goes with the first, however it ends.
+/// A second process in a folder is refused; the lock ends with the first, however that ends.
 #[test]
 fn two_in_one_folder() {
     if gpu().is_none() {
@@ -190,7 +191,7 @@ fn two_in_one_folder() {
     }
     let folder = place("lock");
     let mut child = begun(&folder, 1);
-    // It may not end meanwhile.
+    // The first process must not end meanwhile.
     #[cfg(unix)]
     signal(&child, "STOP");
     let again = [&["train", "--out", "run"], &recipe()[..]].concat();
@@ -202,7 +203,7 @@ fn two_in_one_folder() {
     same(&folder.0.join("run"), "after a lock");
 }
 
-/// A limit on the size of files stands for a full disk: the run says what it needs, and the good checkpoint stays.
+/// A limit on the size of files stands for a full disk: the error says what is needed, and the good checkpoint stays.
 #[cfg(unix)]
 #[test]
 fn no_room_for_a_checkpoint() {
@@ -211,7 +212,7 @@ fn no_room_for_a_checkpoint() {
     }
     let folder = place("full");
     let run = folder.0.join("run");
-    // In blocks of 512 bytes: the logs fit, a checkpoint of 2 MB does not. (The driver's cache is a file as well.)
+    // In blocks of 512 bytes: the logs fit, a checkpoint of 2 MB does not. (The driver's cache is a file too.)
     let limited = |blocks: u32, flags: &[&str]| {
         let script = format!("ulimit -f {blocks} && exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
@@ -225,7 +226,7 @@ fn no_room_for_a_checkpoint() {
     let strays = files(&run.join("checkpoints")).count();
     assert_eq!(strays, 0, "something was left of a checkpoint that was not written");
 
-    // With a good one there: it is as it was, and the run goes on from it once there is room.
+    // A good checkpoint stays as it was, and the run can be continued from it once there is room.
     killed(&folder, 5);
     let newest = || files(&run.join("checkpoints")).filter(|n| n.ends_with(".safetensors")).max().unwrap();
     let (name, bytes) = (newest(), fs::read(run.join("checkpoints").join(newest())).unwrap());
@@ -233,7 +234,7 @@ fn no_room_for_a_checkpoint() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(newest() == name && fs::read(run.join("checkpoints").join(name)).unwrap() == bytes);
 
-    // Logs that cannot grow: the torn line is cut.
+    // If the logs cannot grow, the partial line is cut off.
     let output = limited(1, &["--resume", "run", "--checkpoint-every", "off"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     says(&said(&output), &[".jsonl: expected room for", "File too large"]);
@@ -249,7 +250,7 @@ fn no_room_for_a_checkpoint() {
     same(&run, "without room for checkpoints");
 }
 
-/// A place for checkpoints that is none is an error of the same kind.
+/// If the checkpoints' folder cannot be created, the error is of the same kind.
 #[test]
 fn checkpoints_that_cannot_be_placed() {
     if gpu().is_none() {
@@ -261,7 +262,8 @@ fn checkpoints_that_cannot_be_placed() {
     says(&said, &["run/checkpoints", "room for a checkpoint"]);
 }
 
-/// A rate that blows up: the run ends with exit code 1 by either `--on-nan`, and its weights are nobody's best.
+/// A learning rate that is too large: with either `--on-nan` the run ends with exit code 1, and none of its weights
+/// counts as the best.
 #[test]
 fn a_run_that_diverges_fails() {
     if gpu().is_none() {
@@ -281,7 +283,8 @@ fn a_run_that_diverges_fails() {
     says(&folder.works(&["train", "--resume", "run"]), &["has ended", "It diverged at update"]);
 }
 
-/// A rate that blows up: with `--on-nan stop` the run ends at the first update that is not finite, and says which and where.
+/// A learning rate that is too large: with `--on-nan stop` the run ends at the first non-finite update, and says which
+/// and where.
 #[test]
 fn on_nan_stop() {
     if gpu().is_none() {

@@ -1,4 +1,4 @@
-//! A run as a process, and what it leaves.
+//! A run as a process, and its results.
 
 use std::{
     fs,
@@ -27,14 +27,14 @@ pub fn recipe() -> Vec<&'static str> {
 pub fn place(name: &str) -> Folder {
     let folder = Folder::new(name);
     let mut images = records(112);
-    // Not all images of a class alike.
+    // The images of a class are not all alike.
     let mut rng = Rng::new(9);
     images.chunks_mut(3073).for_each(|record| record[1..].iter_mut().for_each(|v| *v ^= rng.u32() as u8 & 31));
     folder.write("set/data_batch_1.bin", &images);
     folder
 }
 
-/// What a run leaves that must be the same, less its times.
+/// The results of a run that must be the same, without its times.
 #[derive(PartialEq)]
 pub struct Left {
     pub weights: Vec<u8>,
@@ -56,14 +56,14 @@ pub fn left(run: &Path) -> Left {
     Left { weights: fs::read(run.join("model.safetensors")).unwrap(), steps: text("steps.jsonl"), metrics, result }
 }
 
-/// What the recipe leaves where nobody disturbs it.
+/// The results of the recipe in an uninterrupted run.
 pub fn whole(optimizer: &str) -> Left {
     let folder = place(&format!("undisturbed-{optimizer}"));
     folder.works(&[&["train", "--out", "run", "--optimizer", optimizer], &recipe()[..]].concat());
     left(&folder.0.join("run"))
 }
 
-/// The same under VeloGrad, made once.
+/// The same under VeloGrad, computed once.
 pub fn undisturbed() -> &'static Left {
     static LEFT: OnceLock<Left> = OnceLock::new();
     LEFT.get_or_init(|| whole("velograd"))
@@ -87,7 +87,7 @@ pub fn files(folder: &Path) -> impl Iterator<Item = String> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned())
 }
 
-/// The run in `folder/run`: begun, or continued if it was.
+/// Starts the run in `folder/run`, or continues it.
 pub fn start(folder: &Folder) -> Child {
     start_under(folder, "velograd")
 }
@@ -107,7 +107,7 @@ pub fn rows(run: &Path) -> usize {
     fs::read(run.join("steps.jsonl")).map_or(0, |bytes| bytes.iter().filter(|&&b| b == b'\n').count())
 }
 
-/// Waits for something about the run in `folder/run`. False if the process ended before.
+/// Waits until something has happened to the run in `folder/run`; false if the process ended before.
 pub fn wait_for(child: &mut Child, mut happened: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !happened() {
@@ -120,7 +120,7 @@ pub fn wait_for(child: &mut Child, mut happened: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// Begins a run, or continues it, and waits for so many rows more than there were.
+/// Starts or continues a run, and waits for `more` rows than there were.
 pub fn begun(folder: &Folder, more: usize) -> Child {
     let run = folder.0.join("run");
     let until = rows(&run) + more;

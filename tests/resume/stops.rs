@@ -10,8 +10,9 @@ use velograd::{host::checkpoint, random::Rng};
 use super::run::{begun, equal, files, left, place, rows, said, same, signal, start, start_under, wait_for, whole};
 use crate::{folder::says, support::gpu};
 
-/// SIGKILL at random moments: at a time, after a row, at the sight of a checkpoint that is half written. As often as
-/// `VELOGRAD_KILLS` says under each optimizer, a dozen times by default; every run that ends is compared, and another begins.
+/// SIGKILL at random moments: after some time, after a row, or when a checkpoint is partly written. There are as many
+/// as `VELOGRAD_KILLS` says for each optimizer, a dozen by default; every run that ends is compared, and another is
+/// started.
 #[test]
 fn killed_anywhere() {
     if gpu().is_some() {
@@ -39,7 +40,7 @@ fn killed_anywhere_under(optimizer: &str) {
                 wait_for(&mut child, || rows(&run) >= until)
             }
             _ => {
-                // The leftovers of the last kill go when the run is continued.
+                // The leftovers of the last kill are removed when the run is continued.
                 let old: Vec<_> = files(&checkpoints).collect();
                 let fresh = |name: &String| name.ends_with(".part") && !old.contains(name);
                 wait_for(&mut child, || files(&checkpoints).any(|name| fresh(&name)))
@@ -65,7 +66,8 @@ fn killed_anywhere_under(optimizer: &str) {
     println!("{optimizer}: {done} kills, {torn} of them within a checkpoint; {} runs ended the same", ended + 1);
 }
 
-/// The update is finished and a checkpoint written; the exit code is the signal's. A second signal leaves at once.
+/// On a signal the update is finished and a checkpoint written; the exit code is the signal's. A second signal ends the
+/// process at once.
 #[cfg(unix)]
 #[test]
 fn signals_stop_a_run() {
@@ -79,7 +81,7 @@ fn signals_stop_a_run() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{}", said(&output));
         says(&said(&output), &["stopping", "stopped after update", "velograd train --resume run"]);
-        // All that was logged is in the checkpoint.
+        // The checkpoint covers all that was logged.
         let newest = files(&folder.0.join("run/checkpoints")).max().unwrap();
         let loaded = checkpoint::load(&folder.0.join("run/checkpoints").join(newest)).unwrap();
         assert_eq!(loaded.checkpoint.position.step as usize, rows(&folder.0.join("run")));
@@ -91,7 +93,7 @@ fn signals_stop_a_run() {
     same(&folder.0.join("run"), "after three signals");
 }
 
-/// `compare` goes on within the run that was interrupted.
+/// `compare` continues within the run that was interrupted.
 #[cfg(unix)]
 #[test]
 fn an_experiment_goes_on_within_a_run() {

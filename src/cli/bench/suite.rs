@@ -1,4 +1,4 @@
-//! `velograd bench --suite`: several configurations, and what the device can do at most.
+//! `velograd bench --suite`: times several configurations, and measures the device's ceilings.
 
 use std::time::Instant;
 
@@ -25,10 +25,10 @@ use crate::{
 };
 use pollster::block_on;
 
-/// Stem, what activations are stored as, images of a batch, update rule.
+/// Stem, storage of activations, images per batch, update rule.
 type Configuration = (StemFlag, PrecisionFlag, u32, &'static str);
 
-/// For a GPU.
+/// The suite for a GPU.
 const FULL: [Configuration; 12] = [
     (Imagenet, F32, 128, "velograd"),
     (Imagenet, F32, 512, "velograd"),
@@ -44,7 +44,8 @@ const FULL: [Configuration; 12] = [
     (Imagenet, F32, 128, "muon"),
 ];
 
-/// For a processor, within a minute or two on two cores: behind the CIFAR stem an image costs many times as much.
+/// The suite for a processor, within a minute or two on two cores. With the CIFAR stem an image costs many times as
+/// much.
 const SMALL: [Configuration; 6] = [
     (Imagenet, F32, 128, "velograd"),
     (Imagenet, F32, 32, "velograd"),
@@ -91,12 +92,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What `velograd bench` says of one configuration, or why it cannot be.
+/// The results of `velograd bench` for one configuration, or the reason why it cannot run.
 fn row(gpu: &Gpu, subject: &Subject, tune: &TuneFlags, steps: u32) -> Result<Value> {
     let start = Instant::now();
     let measured = subject.on(gpu, tune).and_then(|plans| measure(gpu, &plans, subject, steps, start));
     let row = match measured {
-        // More than this device holds, and nothing was asked of it yet: others may fit.
+        // It needs more memory than the device has, and nothing was submitted yet: other configurations may fit.
         Err(Error::Device { message, .. }) if gpu.check().is_ok() => json!({
             "stem": subject.stem.map(|stem| Stem::from(stem).name()),
             "precision": if subject.precision == Mixed { "mixed" } else { "f32" },
@@ -117,7 +118,7 @@ fn head(gpu: &Gpu, ceilings: &Ceilings) {
     say!("{:<34}{:>10.1} us", "from one dispatch to the next", 1e6 * ceilings.dispatch_seconds);
 }
 
-/// Milliseconds from `step ms` to `update`; the parts are of dispatches timed alone.
+/// `step ms` to `update` are in milliseconds; `forward`, `backward` and `update` are sums of dispatches timed alone.
 const HEADER: [&str; 10] =
     ["stem", "precision", "batch", "optimizer", "images/s", "step ms", "forward", "backward", "update", "memory MB"];
 
@@ -137,7 +138,7 @@ fn line(row: &Value) {
         say!("{:<9} {:<9} {:>5}  {:<12} {first}", text("stem"), text("precision"), text("batch"), text("optimizer"));
         return;
     }
-    // Null where the device has no timestamps.
+    // Null if the device has no timestamps.
     let number =
         |key: &str, unit: f64| row[key].as_f64().map_or_else(|| "-".to_owned(), |n| format!("{:.1}", n / unit));
     columns([

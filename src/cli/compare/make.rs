@@ -1,4 +1,4 @@
-//! Makes the runs of an experiment, from its flags to what is shown of them.
+//! Makes the runs of an experiment, from its flags to what is shown.
 
 use std::{
     path::{Path, PathBuf},
@@ -34,8 +34,8 @@ use crate::{
 
 use super::{Compared, Shown};
 
-/// Makes the runs of the variants that `variants` makes of the flags and of the accuracy whose first epoch is of interest; whenever
-/// one has ended, writes what is to be shown of those so far.
+/// Makes the runs of the variants that `variants` derives from the flags and from the target accuracy. Whenever a run
+/// has ended, what is to be shown of those so far is written.
 pub fn run<F: Flags, R: Args + Default + Clone + Serialize>(
     flags: &F,
     experiment: impl Fn(&F) -> &ExperimentFlags<R>,
@@ -43,7 +43,7 @@ pub fn run<F: Flags, R: Args + Default + Clone + Serialize>(
 ) -> Result<ExitCode> {
     let given = Layers::given(flags)?;
     let mut layers = given.clone();
-    // The same command again goes on, from any folder and whatever lies in `data` by now.
+    // The same command continues the experiment, from any folder and whatever `data` holds by now.
     let out = experiment(&given.flags::<F>()?.0).out.clone();
     let begun = out.as_deref().map(experiment::begun).transpose()?.flatten();
     if let Some((path, begun)) = &begun {
@@ -60,7 +60,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     experiment: impl Fn(&F) -> &ExperimentFlags<R>,
     variants_of: impl Fn(&F, Option<f64>) -> Result<Compared>,
 ) -> Result<ExitCode> {
-    // What can be found out before the device and the data are opened.
+    // Checks what can be checked before the device and the data are opened.
     let (early, remarks) = layers.complete::<F>(layers.preset().unwrap_or(Preset::Quick))?.flags::<F>()?;
     let out = check(layers, experiment(&early), &variants_of(&early, None)?.variants)?;
     remarks.iter().for_each(|text| remark(text));
@@ -78,14 +78,14 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
         let begun = Layer { origin: Origin::Begun(path.clone()), recipe: recipe.clone() };
         same_recipe(out, &begun, &flags, &options)?;
     }
-    // One set of images for all seeds: what differs is weights, order and augmentation.
+    // All seeds use the same images: they differ in weights, order and augmentation.
     let data_seed = run.images.data_seed.unwrap_or(0);
     let dataset = run.open(data_seed)?;
     run.normalize(&mut options, dataset.as_ref(), None)?;
     options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
     let train = dataset.len(Split::Train);
     let mut plans = options.plans(dataset.as_ref(), &kernels)?;
-    // An experiment that goes on computes as it was begun.
+    // An experiment that is continued uses the choices that it was started with.
     let tune = begun.map_or_else(|| run.tune.clone(), |(_, recipe)| run.tune.begun(&recipe));
     plans.target = tune.apply(&gpu, &plans, &names_in(layers.on_command_line("choice")))?;
     let products = plans.products();
@@ -147,7 +147,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses what can be refused without a device or data, and gives the folder.
+/// Checks what can be checked without a device or data, and returns the folder.
 fn check<'a, R: Args + Default>(
     layers: &Layers,
     flags: &'a ExperimentFlags<R>,
@@ -172,13 +172,14 @@ fn check<'a, R: Args + Default>(
     Ok(out)
 }
 
-/// Refuses an experiment that was begun with another recipe.
+/// Refuses to continue an experiment that was started with another recipe.
 fn same_recipe<F: Flags>(out: &Path, begun: &Layer, flags: &F, options: &Options) -> Result<()> {
     let mut asked = recipe_of(flags)?;
     let stems = models::find(&options.model)?.stems;
     asked.insert("stem".into(), json!(stems.then(|| options.config.stem.name())));
     asked.insert("precision".into(), options.recipe.precision.name().into());
-    // What images are normalized by may need the images, and is compared with them. Choices are added to those that were made; the rest is not part of what all runs have in common.
+    // The normalization may need the images, and is compared once they are open. Choices are added to those made
+    // before; the other settings are not common to all runs.
     let but = ["normalize", "choice", "seeds", "target", "optimizers", "settings", "lr"];
     experiment::refuse_differences(out, &resume::differences::<F>(begun, asked, &but)?)
 }

@@ -1,4 +1,4 @@
-//! Which images, and what is done to them.
+//! Which images are used, and what is done to them.
 
 use std::path::PathBuf;
 
@@ -51,7 +51,7 @@ impl ImageFlags {
     }
 }
 
-/// What may be done to training images.
+/// The kinds of augmentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AugmentFlag {

@@ -1,4 +1,4 @@
-//! Where a command computes, and by which kernels.
+//! The device that computes, and the choice of its kernels.
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};

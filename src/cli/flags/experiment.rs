@@ -38,7 +38,7 @@ impl<R: Args + Default> ExperimentFlags<R> {
         Self { run: RunFlags::defaults(), seeds: Some(3), ..Self::default() }
     }
 
-    /// Small runs to see how it works.
+    /// Small runs, for a first look.
     fn quick() -> Self {
         let mut run = RunFlags::small(8, 3);
         run.batch.batch_size = Some(64);

@@ -1,4 +1,4 @@
-//! The network and what it is fed.
+//! The network and its batches.
 
 use clap::{Args, ValueEnum};
 use pollster::block_on;
@@ -99,11 +99,11 @@ pub enum PrecisionFlag {
 }
 
 impl PrecisionFlag {
-    /// What it means on this device, and the target that computes in it; of `auto`, and of cooperative matrices where they were
-    /// asked for, a line says it.
+    /// The precision on this device and the target that computes in it. For `auto`, and if cooperative matrices were
+    /// requested, a line states the choice.
     ///
     /// # Errors
-    /// [`Error::Device`](crate::error::Error::Device) if the device has not what was asked for.
+    /// [`Error::Device`](crate::error::Error::Device) if the device does not support what was asked for.
     pub fn on(self, gpu: &Gpu) -> Result<(Precision, Target)> {
         let precision = match self {
             Self::F32 => Precision::F32,

@@ -42,13 +42,14 @@ impl RuleFlags {
     }
 }
 
-/// A rule's name as it is known, whatever its case; one that is not known stays as it is, to be refused where the rule is built, as
-/// does the path of a file.
+/// A rule's name in its usual spelling, whatever its case. An unknown name, which is refused where the rule is built,
+/// stays as it is, as does the path of a file.
 pub fn canonical(name: &str) -> String {
     optim::find(name).map_or_else(|_| name.to_owned(), |rule| rule.name.clone())
 }
 
-/// The rule that an argument names, for an experiment in this folder: where a rule's file is gone by now, as the experiment was begun.
+/// The rule that an argument names, for an experiment in the folder `out`: if the rule's file is gone, as the
+/// experiment was started.
 ///
 /// # Errors
 /// As [`rule_file::choose_in`].
@@ -60,7 +61,8 @@ pub fn chosen(argument: &str, out: Option<&Path>) -> Result<RuleChoice> {
     rule.map_err(|error| of_setting(error, argument, "optimizers"))
 }
 
-/// An error about the rule that an argument names as one of the setting that it came by; what is wrong with a file is said of the file.
+/// Marks an error about the rule that an argument names as one about the setting that named it. Errors about a file
+/// stay as they are.
 pub fn of_setting(error: Error, argument: &str, setting: &'static str) -> Error {
     if rule_file::is_path(argument) { error } else { error.of_setting(setting) }
 }

@@ -1,4 +1,4 @@
-//! What keeps weights and gradients in bounds, and the network from learning images by heart.
+//! Regularization and gradient clipping.
 
 use clap::Args;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! What is kept of a run, and what happens when something goes wrong. None of these changes a number of a run that goes well.
+//! Checkpoints, and what happens when something goes wrong. None of these flags changes a number of a run that goes
+//! well.
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -41,10 +42,10 @@ impl ReliabilityFlags {
         }
     }
 
-    /// What the run wants of its checkpoints.
+    /// When checkpoints are taken and which are kept.
     ///
     /// # Errors
-    /// [`Error::Config`] if none is to be kept.
+    /// [`Error::Config`] if no checkpoint is to be kept.
     pub fn policy(&self) -> Result<Policy> {
         let keep = given(self.keep);
         if keep == 0 {

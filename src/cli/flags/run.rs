@@ -95,7 +95,7 @@ impl<R: Args + Default> RunFlags<R> {
         }
     }
 
-    /// A network of this width for so many epochs, an update of one batch.
+    /// A network of this width trained for so many epochs, with updates of one batch.
     pub fn small(width: u32, epochs: u32) -> Self {
         Self {
             network: NetworkFlags { width: Some(width), ..NetworkFlags::default() },

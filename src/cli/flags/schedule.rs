@@ -1,4 +1,4 @@
-//! How long a run is, how batches become updates, and how the learning rate moves.
+//! The length of a run, how batches become updates, and the schedule of the learning rate.
 
 use clap::Args;
 use serde::{Deserialize, Serialize};

@@ -120,7 +120,7 @@ pub enum InitHead {
 }
 
 impl InitHead {
-    /// The size of the network that begins from these weights.
+    /// The configuration of the network that starts from these weights.
     pub fn config(self, weights: &Pretrained) -> Config {
         match self {
             Self::Load => weights.config,

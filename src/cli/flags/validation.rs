@@ -1,4 +1,4 @@
-//! What a run is judged on, and when.
+//! Which images a run is validated on, and when.
 
 use clap::Args;
 use serde::{Deserialize, Serialize};

@@ -1,16 +1,16 @@
-//! Values that a recipe may write in more than one way, for serde's `with`, and for clap's `value_parser`.
+//! Parsers of values that a recipe may write in more than one way, for serde's `with` and for clap's `value_parser`.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de};
 use serde_json::{Map, Value};
 
-/// A finite number: JSON, in which flags are kept, has no other.
+/// Parses a finite number: JSON, in which flags are kept, has no others.
 pub fn number(text: &str) -> Result<f64, String> {
     text.trim().parse().ok().filter(|v: &f64| v.is_finite()).ok_or_else(|| "expected a number".to_owned())
 }
 
-/// `on` or `off`.
+/// Parses `on` or `off`.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {
         "on" | "true" => Ok(true),
@@ -19,12 +19,12 @@ pub fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// What is read from text by the library, whose errors have a hint of their own.
+/// Parses a value with the library's `FromStr`, whose errors have hints.
 pub fn parsed<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|e: T::Err| e.to_string())
 }
 
-/// A value as a word: a list is its words with commas.
+/// A value as a word; a list becomes its words with commas.
 fn word(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -35,12 +35,12 @@ fn word(value: &Value) -> Option<String> {
     }
 }
 
-/// A text as the value that it would be in a recipe: a number where it is one, as which it reads the same.
+/// A text as the value that it would be in a recipe: a number if that reads back as the same text.
 fn natural(text: &str) -> Value {
     if let Ok(whole) = text.parse::<i64>().map_err(drop).and_then(|n| (n.to_string() == text).then_some(n).ok_or(())) {
         return whole.into();
     }
-    // A whole number that is too long for 64 bits has more digits than a number with a point keeps.
+    // An integer too long for 64 bits has more digits than an f64 keeps.
     let real = text.contains(['.', 'e', 'E']).then(|| text.parse::<f64>().ok()).flatten();
     let number = real.and_then(serde_json::Number::from_f64);
     match (number, text) {
@@ -72,7 +72,7 @@ pub mod text {
     }
 }
 
-/// Names with commas, or a list of them.
+/// Names separated by commas, or a list of them.
 pub mod names {
     use super::*;
 
@@ -103,7 +103,7 @@ pub mod on_off {
     }
 }
 
-/// A whole number of up to 64 bits, which TOML may have to write as text: its own end at 63.
+/// A whole number of up to 64 bits. TOML's integers end at 63 bits, so a larger one is written as text.
 pub mod whole {
     use super::*;
 
@@ -120,7 +120,7 @@ pub mod whole {
     }
 }
 
-/// The word of a value, none of null; what is no single value is refused.
+/// The word of a value, `None` for null; lists and tables are refused.
 fn one<E: de::Error>(value: &Value, expected: &str) -> Result<Option<String>, E> {
     if value.is_null() {
         return Ok(None);
@@ -128,8 +128,7 @@ fn one<E: de::Error>(value: &Value, expected: &str) -> Result<Option<String>, E>
     word(value).map(Some).ok_or_else(|| E::custom(format!("expected {expected}, found {value}")))
 }
 
-/// Settings of something by their names: a table, which may have tables (`[set.adam]` with `lr` is `adam:lr`), or a list of
-/// `KEY=VALUE`.
+/// Settings by name: a table, which may hold tables (`[set.adam]` with `lr` is `adam:lr`), or a list of `KEY=VALUE`.
 pub mod pairs {
     use super::*;
 

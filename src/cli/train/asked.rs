@@ -1,4 +1,4 @@
-//! What the flags of `velograd train` ask for: on paper, and on a device.
+//! What the flags of `velograd train` ask for, before and after a device is opened.
 
 use std::sync::Arc;
 
@@ -37,19 +37,19 @@ use crate::{
 
 use super::images::{moved, same_images};
 
-/// What the flags ask for, complete.
+/// The complete flags.
 pub struct Asked {
     layers: Layers,
     preset: Preset,
     pub flags: TrainFlags,
     /// The update rule.
     pub rule: RuleChoice,
-    /// What of a recipe was left out.
+    /// Remarks on parts of a recipe that were left out.
     remarks: Vec<String>,
 }
 
 impl Asked {
-    /// A run that goes on was `begun` with this `run.json`, and keeps the rule that it has there.
+    /// Completes the flags. A run that is continued keeps the rule in `begun`, its `run.json`.
     pub fn new(layers: &Layers, preset: Preset, begun: Option<&Value>) -> Result<Self> {
         let layers = layers.complete::<TrainFlags>(preset)?;
         let (flags, remarks) = layers.flags::<TrainFlags>()?;
@@ -62,7 +62,7 @@ impl Asked {
         Ok(Self { layers, preset, flags, rule, remarks })
     }
 
-    /// Refuses what can be refused without a device or data.
+    /// Checks what can be checked without a device or data.
     pub fn check(&self) -> Result<()> {
         let rule = &self.rule;
         let wrong = |key: &str, value: &str| rule.build(&[(key.into(), value.into())]).is_err();
@@ -71,7 +71,7 @@ impl Asked {
         self.flags.run.check()
     }
 
-    /// What they are on a device, with the data. A run that goes on was `begun` with this `run.json`.
+    /// Sets up the run on a device and opens the data. `begun` is a run that is continued, with its `run.json`.
     pub fn on(self, gpu: Gpu, init: Option<&Pretrained>, begun: Option<(&resume::Target, &Value)>) -> Result<Setup> {
         let Self { layers, preset, flags, rule: optimizer, remarks } = self;
         remarks.iter().for_each(|text| remark(text));
@@ -112,16 +112,16 @@ impl Asked {
     }
 }
 
-/// What was asked for, on a device.
+/// A run that is set up on a device.
 pub struct Setup {
     pub gpu: Gpu,
-    /// The forms of kernels.
+    /// The choice of kernels.
     target: Target,
     pub dataset: Arc<dyn Dataset>,
     pub options: Options,
     pub settings: Settings,
     pub flags: TrainFlags,
-    /// What makes the run again.
+    /// The recipe that repeats the run.
     recipe: Recipe,
 }
 
@@ -141,7 +141,7 @@ impl Setup {
         first_weights(layout, self.options.seed, self.dataset.as_ref(), self.options.normalize()?)
     }
 
-    /// Makes the run one of so many epochs, and of no fewer updates than these have.
+    /// Makes the run one of so many epochs, without a limit on its updates.
     pub fn extend(&mut self, epochs: u32) {
         (self.options.epochs, self.options.max_steps) = (epochs, None);
         self.recipe.insert("epochs".into(), json!(epochs));

@@ -1,4 +1,4 @@
-//! `velograd train --resume`: the same run, from a checkpoint on.
+//! `velograd train --resume`: continues a run from a checkpoint.
 
 use std::process::ExitCode;
 
@@ -29,20 +29,20 @@ use super::{
     checksum, train,
 };
 
-/// A run that was begun, and by how much more it is to go on.
+/// A run that is continued, and by how much it is extended.
 struct Begun {
     /// Its `run.json`.
     run: Value,
-    /// The updates after which it was to end.
+    /// The number of updates after which it was to end.
     max_steps: Option<u64>,
-    /// Epochs more.
+    /// Number of additional epochs.
     extend: Option<u32>,
-    /// Whether it is to have more updates than it was to have.
+    /// Whether it is to have more updates than planned.
     longer: bool,
 }
 
-/// Continues a run, with `extend` epochs more. Once the folder is that of the run as it is asked for, neither these epochs nor the
-/// checkpoint that was named are to be asked for again, and both become `None`.
+/// Continues a run, with `extend` additional epochs. Once the folder describes the run as asked for, a second attempt
+/// must not ask for these epochs or for the named checkpoint again, and both become `None`.
 pub fn go_on(layers: &Layers, target: &mut Target, extend: &mut Option<u32>) -> Result<ExitCode> {
     let lock = Lock::take(&target.folder)?;
     let (begun, asked) = Begun::new(layers, target, *extend)?;
@@ -55,7 +55,7 @@ pub fn go_on(layers: &Layers, target: &mut Target, extend: &mut Option<u32>) -> 
         return Ok(ExitCode::SUCCESS);
     }
     let gpu = open_device(asked.flags.run.device.device.as_deref())?;
-    // Sizes are in the recipe: the first weights need not be there any more.
+    // The recipe has the network's size, so the file of initial weights need not exist any more.
     let mut setup = asked.on(gpu, None, Some((target, &begun.run)))?;
     let (trainer, run, record, stop) = begun.reopen(&mut setup, target, lock)?;
     (target.checkpoint, *extend) = (None, None);
@@ -63,7 +63,8 @@ pub fn go_on(layers: &Layers, target: &mut Target, extend: &mut Option<u32>) -> 
 }
 
 impl Begun {
-    /// Reads what was begun and refuses what differs from it, as far as that can be found out without the device and the data.
+    /// Reads the run and refuses flags that differ from it, as far as that can be found without the device and the
+    /// data.
     fn new(layers: &Layers, target: &Target, extend: Option<u32>) -> Result<(Self, Asked)> {
         let run = read_run(&target.folder)?;
         let path = target.folder.join("run.json");
@@ -78,7 +79,7 @@ impl Begun {
         let mut layers = layers.clone();
         layers.push(begun.clone());
         let asked = Asked::new(&layers, layers.preset().unwrap_or(Preset::Paper), Some(&run))?;
-        // What images are normalized by may need the images, and is compared with them.
+        // The normalization may need the images, and is compared once they are open.
         let but: &[&str] = if more_steps { &["normalize", "max-steps", "preset"] } else { &["normalize", "preset"] };
         let (_, settings) = asked.rule.build(&asked.flags.run.rules.set)?;
         let facts = json!({
@@ -100,7 +101,7 @@ impl Begun {
         Ok((Self { run, max_steps, extend, longer }, asked))
     }
 
-    /// Opens the run's folder and stands where the checkpoint that was named does, or the newest.
+    /// Opens the run's folder and restores the checkpoint that was named, or the newest.
     fn reopen(self, setup: &mut Setup, target: &Target, lock: Lock) -> Result<(Trainer, Value, Folder, Stop)> {
         let Target { folder, checkpoint, .. } = target;
         let before = &self.run;
@@ -129,7 +130,7 @@ impl Begun {
         let stop = Stop::on_signals()?;
         let (record, loaded) = Folder::resume(folder, how, &mut run, &mut |text| note!("{text}"))?;
         let mut trainer = setup.trainer(|layout| match &setup.flags.init {
-            // They will be the checkpoint's.
+            // The checkpoint's weights will replace them.
             _ if loaded.is_some() => Ok(Weights::init(layout, setup.options.seed)),
             None => setup.first_weights(layout),
             Some(path) => {
@@ -171,10 +172,10 @@ fn how_it_ended(result: &Value) -> String {
     )
 }
 
-/// The epochs that a run was to have, the last of them perhaps cut short.
+/// The number of epochs that a run was to have, including a last one that is cut short.
 ///
 /// # Errors
-/// [`Error::Config`] if it did not end for its length.
+/// [`Error::Config`] if something else than its length ended it.
 fn planned_epochs(was: &Options, dataset: &dyn Dataset, result: &Value) -> Result<u64> {
     let by_steps = was.max_steps.map_or(u64::MAX, |steps| steps.div_ceil(was.updates_per_epoch(dataset).max(1)));
     let planned = by_steps.min(was.epochs.into());
@@ -185,7 +186,7 @@ fn planned_epochs(was: &Options, dataset: &dyn Dataset, result: &Value) -> Resul
     Ok(planned)
 }
 
-/// The epochs of a run that gets `more` than it was to have.
+/// The number of epochs of a run that gets `more` than planned.
 fn extended(planned: u64, more: u32) -> Result<u32> {
     if more == 0 {
         return Err(Error::setting("extend", 0, "at least 1"));
@@ -194,7 +195,7 @@ fn extended(planned: u64, more: u32) -> Result<u32> {
     epochs.ok_or_else(|| Error::setting("extend", more, format!("at most {}", u64::from(u32::MAX) - planned)))
 }
 
-/// Says where the learning rate jumps because a schedule is stretched over a longer run.
+/// A remark if the learning rate jumps because its schedule is stretched over a longer run.
 fn rate_moves(was: &Options, setup: &Setup, done: u64) -> Option<String> {
     let dataset = setup.dataset.as_ref();
     let (before, total) = (was.updates(dataset), setup.options.updates(dataset));

@@ -1,4 +1,4 @@
-//! The images of a run that goes on: those that it was begun with, or none.
+//! Ensures that a run that is continued uses the images that it was started with.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::{
     host::run,
 };
 
-/// The error of data that a run was begun with, and that are not where they were.
+/// The error for data that a run was started with and that are no longer where they were.
 pub fn moved(error: Error, target: &Target, before: &Value) -> Error {
     let text = |key: &str| before["dataset"][key].as_str().unwrap_or("unknown").to_owned();
     let hint = format!(
@@ -26,7 +26,7 @@ pub fn moved(error: Error, target: &Target, before: &Value) -> Error {
     }
 }
 
-/// Refuses other images than those that a run was begun with.
+/// Refuses images other than those that a run was started with.
 pub fn same_images(target: &Target, before: &Value, dataset: &dyn Dataset) -> Result<()> {
     let here = json!({ "dataset": {
         "name": dataset.spec().name,

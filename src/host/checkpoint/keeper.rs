@@ -1,4 +1,4 @@
-//! When checkpoints are taken, how they get to the disk beside the training, and which are kept.
+//! When checkpoints are taken, how they are written while training goes on, and which are kept.
 
 use std::{
     fmt, fs,
@@ -17,7 +17,7 @@ use crate::{
     training::{After, Checkpoint, EpochRow, Point},
 };
 
-/// How often a checkpoint is taken; one at the end of the run comes on top, except with `Off`.
+/// How often a checkpoint is taken. Except with `Off`, one is also taken at the end of the run.
 ///
 /// ```
 /// use velograd::host::checkpoint::keeper::Every;
@@ -27,11 +27,11 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Every {
-    /// After so many epochs, once they are evaluated.
+    /// After every so many epochs, once they have been evaluated.
     Epochs(u32),
-    /// After so many updates.
+    /// After every so many updates.
     Steps(u64),
-    /// After the first update once this much time has passed.
+    /// After the first update once this much time has passed since the last checkpoint.
     Time(Duration),
     /// Never, unless the run is stopped.
     Off,
@@ -73,24 +73,25 @@ impl fmt::Display for Every {
     }
 }
 
-/// What a checkpoint that cannot be written does to the run.
+/// What happens to the run if a checkpoint cannot be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDiskFull {
-    /// Ends it with an error.
+    /// The run ends with an error.
     #[default]
     Stop,
-    /// Nothing but a remark; the next one is tried.
+    /// The run continues with a remark, and the next checkpoint is tried.
     Continue,
 }
 
-/// What a run wants of its checkpoints.
+/// When checkpoints are taken and which are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// How often.
+    /// How often one is taken.
     pub every: Every,
-    /// The newest so many are kept, and of those at the end of an epoch the one with the best validation accuracy.
+    /// How many of the newest are kept. Of those at the end of an epoch, the one with the best validation accuracy is
+    /// kept too.
     pub keep: usize,
-    /// What if one cannot be written.
+    /// What to do if one cannot be written.
     pub on_disk_full: OnDiskFull,
 }
 
@@ -100,30 +101,31 @@ impl Default for Policy {
     }
 }
 
-/// The checkpoints of a run under way. One is written at a time, by a thread; the next waits for it, which bounds the
-/// memory to two of them.
+/// Writes the checkpoints of a run and removes old ones. A thread writes one at a time; the next waits for it, which
+/// bounds the memory to two checkpoints.
 pub struct Keeper {
     folder: PathBuf,
     policy: Policy,
     run: Value,
-    /// Updates at the last one, and when it was.
+    /// Number of updates at the last checkpoint, and the time when it was taken.
     last: (u64, Instant),
     best: Option<Best>,
     writing: Option<JoinHandle<Result<Option<Best>>>>,
 }
 
 impl Keeper {
-    /// The keeper of a run that begins, or goes on at a checkpoint. `run` is its `run.json`.
+    /// The keeper of a run that starts, or that continues from the checkpoint `from`. `run` is its `run.json`.
     pub fn new(folder: PathBuf, policy: Policy, run: Value, from: Option<&Loaded>) -> Self {
         let step = from.map_or(0, |loaded| loaded.checkpoint.position.step);
-        // The best of then may have given way to one that was set aside since.
+        // The best checkpoint recorded in `from` may have been removed in favour of a newer one that was set aside
+        // since.
         let best = from.and_then(|loaded| loaded.best).filter(|best| folder.join(file_name(best.step)).exists());
         let mut keeper = Self { folder, policy, run, last: (step, Instant::now()), best, writing: None };
         keeper.best = from.and_then(|loaded| keeper.best_with(&loaded.checkpoint));
         keeper
     }
 
-    /// Whether the time has come.
+    /// Whether a checkpoint is due at this point.
     pub fn due(&self, at: Point) -> bool {
         match (self.policy.every, at.after) {
             (Every::Off, _) | (_, After::LastUpdate) => false,
@@ -134,10 +136,11 @@ impl Keeper {
         }
     }
 
-    /// Begins to write a checkpoint, after the one before has been written.
+    /// Starts writing a checkpoint once the one before has been written; returns the remark of [`Keeper::wait`] for
+    /// that one.
     ///
     /// # Errors
-    /// As [`Keeper::wait`]; [`Error::Device`] if the system starts no thread.
+    /// As [`Keeper::wait`]; [`Error::Device`] if the thread cannot be started.
     pub fn save(&mut self, checkpoint: Checkpoint) -> Result<Option<String>> {
         let remark = self.wait()?;
         self.last = (checkpoint.position.step, Instant::now());
@@ -155,10 +158,11 @@ impl Keeper {
         Ok(remark)
     }
 
-    /// Waits until what was handed over is on the disk. Returns a remark if it is not, and the run is to go on.
+    /// Waits until the checkpoint under way is on the disk. Returns a remark if it could not be written and the run is
+    /// to continue.
     ///
     /// # Errors
-    /// [`Error::Data`] with the path and the bytes that are needed, unless the run goes on all the same.
+    /// [`Error::Data`] with the path and the number of bytes needed, if the run is not to continue.
     pub fn wait(&mut self) -> Result<Option<String>> {
         let Some(thread) = self.writing.take() else { return Ok(None) };
         match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
@@ -173,7 +177,7 @@ impl Keeper {
         }
     }
 
-    /// As [`Keeper::wait`], if there is nothing to wait for.
+    /// [`Keeper::wait`] if a checkpoint has been written by now; never blocks.
     ///
     /// # Errors
     /// As [`Keeper::wait`].
@@ -181,16 +185,16 @@ impl Keeper {
         if self.writing.as_ref().is_some_and(JoinHandle::is_finished) { self.wait() } else { Ok(None) }
     }
 
-    /// The checkpoint with the best validation accuracy among those at the end of an epoch: the file and what is in it.
+    /// The checkpoint with the best validation accuracy among those at the end of an epoch: its path and its values.
     pub fn best(&self) -> Option<(PathBuf, Best)> {
         self.best.map(|best| (self.folder.join(file_name(best.step)), best))
     }
 
-    /// The best once this one is on the disk.
+    /// The best checkpoint once this one has been written.
     fn best_with(&self, checkpoint: &Checkpoint) -> Option<Best> {
         let position = &checkpoint.position;
         let evaluated = position.epochs.last().filter(|_| position.batch == 0);
-        // The logits of a network that is not finite still have a largest, and that an accuracy.
+        // Logits that are not finite still have an argmax, and so an accuracy.
         let sound = |row: &&EpochRow| position.diverged.is_none() && row.val_loss.is_some_and(f64::is_finite);
         let new = evaluated.filter(sound);
         let new = new.and_then(|row| Some(Best { step: position.step, accuracy: row.val_acc? }));
@@ -203,7 +207,7 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        // After an error elsewhere, what is being written is still worth its place.
+        // After an error elsewhere, the checkpoint being written is still worth completing.
         if let Some(thread) = self.writing.take() {
             let _ = thread.join();
         }
@@ -240,23 +244,23 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// Removes what is no longer kept, now that `newest` is on the disk.
+/// Removes the checkpoints that are no longer kept now that `newest` is on the disk.
 fn prune(newest: &Path, keep: usize, best: Option<Best>) {
     let folder = newest.parent().unwrap_or(Path::new("."));
     for (step, path) in list(folder).into_iter().skip(keep.max(1)) {
         if best.is_none_or(|best| best.step != step) {
-            // One too many is no reason to end a run.
+            // A checkpoint that cannot be removed is no reason to end a run.
             let _ = fs::remove_file(path);
         }
     }
 }
 
-/// The newest checkpoint in a folder that is whole and has all its rows in logs of `rows` updates and epochs, for a run that is to
-/// end after `max_steps` updates. What is newer and is not gets another name, so that it is neither read nor counted again, and
-/// `on_remark` gets a line with its fault.
+/// The newest checkpoint in a folder that is complete and has all its rows in logs of `rows` (updates, epochs), for a
+/// run that is to end after `max_steps` updates. Newer files that are not so are renamed, so that they are neither read
+/// nor counted again, and `on_remark` gets a line with the fault of each.
 ///
 /// # Errors
-/// [`Error::Io`] if a name cannot be changed.
+/// [`Error::Io`] if a file cannot be renamed.
 pub fn newest(
     folder: &Path,
     rows: (u64, usize),
@@ -276,11 +280,12 @@ pub fn newest(
     Ok(None)
 }
 
-/// This checkpoint, if it is whole and has all its rows in logs of `rows` updates and epochs. The row of an epoch that the run,
-/// which is to end after `max_steps` updates, now goes on with is not needed.
+/// Reads this checkpoint and checks that it is complete and has all its rows in logs of `rows` (updates, epochs). If
+/// the last epoch was cut short and the run, which is to end after `max_steps` updates, now continues it, its row is
+/// not needed.
 ///
 /// # Errors
-/// As [`load`]; [`Error::Data`] if the logs have fewer.
+/// As [`load`]; [`Error::Data`] if the logs have fewer rows.
 pub fn named(path: &Path, rows: (u64, usize), max_steps: Option<u64>) -> Result<Loaded> {
     let mut loaded = load(path)?;
     let position = &mut loaded.checkpoint.position;
@@ -292,12 +297,12 @@ pub fn named(path: &Path, rows: (u64, usize), max_steps: Option<u64>) -> Result<
     Err(Error::data(path, expected, format!("{} and {}: they are not all in the logs", rows.0, rows.1), ""))
 }
 
-/// The newest checkpoint in a folder, by its name.
+/// The newest checkpoint in a folder, by the step in its name.
 pub fn newest_file(folder: &Path) -> Option<PathBuf> {
     list(folder).into_iter().next().map(|(_, path)| path)
 }
 
-/// The checkpoint with the best validation accuracy in a folder, as the newest there knows it.
+/// The checkpoint with the best validation accuracy in a folder, as recorded in the newest one.
 ///
 /// # Errors
 /// As [`load`].
@@ -306,10 +311,10 @@ pub fn best_in(folder: &Path) -> Result<Option<(PathBuf, Best)>> {
     Ok(Keeper::new(folder.to_owned(), Policy::default(), Value::Null, Some(&load(&newest)?)).best())
 }
 
-/// Gives checkpoints of more than `step` updates another name, so that they are not counted any more, and returns the names.
+/// Renames checkpoints taken after more than `step` updates, so that they no longer count, and returns their new paths.
 ///
 /// # Errors
-/// [`Error::Io`] if a name cannot be changed.
+/// [`Error::Io`] if a file cannot be renamed.
 pub fn set_aside_newer(folder: &Path, step: u64) -> Result<Vec<PathBuf>> {
     let newer = list(folder).into_iter().filter(|(other, _)| *other > step);
     newer
@@ -336,7 +341,7 @@ mod tests {
         Keeper::new(PathBuf::new(), policy, Value::Null, None)
     }
 
-    /// After `epoch` epochs of ten updates, the last with this accuracy.
+    /// A checkpoint after `epoch` epochs of ten updates each, the last epoch with this validation accuracy.
     fn checkpoint(epoch: u64, accuracy: f64) -> Checkpoint {
         let row = json!({ "epoch": epoch, "train_loss": 1.0, "train_acc": 1.0, "val_loss": 1.0, "val_acc": accuracy,
                           "seconds": 1.0, "images_per_second": 1.0 });
@@ -360,7 +365,7 @@ mod tests {
         keeper.wait().unwrap();
         assert_eq!(steps(), [40, 20], "the first of two that are equally good");
 
-        // The next process knows it from the file.
+        // The next process reads the best one from the file.
         let loaded = newest(&folder, (40, 1), None, &mut |fault| panic!("{fault}")).unwrap().unwrap();
         assert_eq!((loaded.best, loaded.checkpoint.position.step), (Some(Best { step: 20, accuracy: 50.0 }), 40));
         let mut keeper = Keeper::new(folder.clone(), policy, Value::Null, Some(&loaded));
@@ -374,7 +379,7 @@ mod tests {
         fs::remove_dir_all(&folder).unwrap();
     }
 
-    /// Logits that are not finite still have a largest: their accuracy counts for nothing, nor does what comes after them.
+    /// Logits that are not finite still have an argmax: neither their accuracy counts nor any after them.
     #[test]
     fn what_is_not_finite_is_not_the_best() {
         let keeper = keeper("1epoch");
@@ -391,7 +396,7 @@ mod tests {
         assert_eq!(with(1.0, Some(3)), None);
     }
 
-    /// Going back to a checkpoint: the newer ones are kept under another name, and a best that is gone is none.
+    /// On going back to a checkpoint, newer ones are renamed, and a best one whose file is gone no longer counts.
     #[test]
     fn newer_ones_are_set_aside() {
         let folder = std::env::temp_dir().join(format!("velograd-aside-{}", std::process::id()));

@@ -1,13 +1,13 @@
 //! CIFAR-10 from its binary files (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009).
 //!
-//! A file is records of 3,073 bytes without any header: the label, then 1,024 bytes each of red, green and blue. That
-//! leaves little to recognise a wrong or damaged file by, so opening reads everything once and checks
-//! what can be checked: whole records, labels from 0 to 9, and a checksum that goes into the run's report. After that
-//! images are read where they lie, one positioned read each; the system's file cache is a better judge of what to
-//! keep in memory than we are. Only an archive is held in memory, as its records cannot be reached in place.
+//! A file consists of records of 3,073 bytes without a header: the label, then 1,024 bytes each of red, green and blue.
+//! That leaves little by which a wrong or damaged file could be recognized, so opening reads everything once and checks
+//! that records are whole and that labels are from 0 to 9; a checksum goes into the run's report. After that each image
+//! is read from its file by one positioned read, as the system's page cache judges better than this program what to
+//! keep in memory. Only an archive is held in memory, as its records cannot be read in place.
 //!
-//! The official set is five files of 10,000 images and a test file of 10,000. Fewer, more or smaller files are
-//! welcome (a slice of the set for a quick trial, or a set of one's own in the same format), but are remarked upon.
+//! The official set is five files of 10,000 images and a test file of 10,000. Fewer, more or smaller files are accepted
+//! with a remark (a part of the set for a quick trial, or another set in the same format).
 
 mod archive;
 mod find;
@@ -24,27 +24,27 @@ use std::path::{Path, PathBuf};
 
 /// The name of the set.
 pub const NAME: &str = "cifar10";
-/// The official archive's name.
+/// Name of the official archive.
 pub const ARCHIVE: &str = "cifar-10-binary.tar.gz";
-/// The folder in it.
+/// Name of the folder in the official archive.
 pub const FOLDER: &str = "cifar-10-batches-bin";
-/// Where the official archive is.
+/// URL of the official archive.
 pub const URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 /// Bytes of a record: a label and an image.
 pub const RECORD_BYTES: usize = 1 + IMAGE_BYTES;
 /// Most bytes an archive may unpack to, eleven times the official set; they are held in memory.
 pub const ARCHIVE_LIMIT: u64 = 2 << 30;
 
-/// The file of the test images.
+/// Name of the file of test images.
 const TEST_FILE: &str = "test_batch.bin";
-/// The file of the class names, a line each.
+/// Name of the file of class names, one per line.
 const NAMES_FILE: &str = "batches.meta.txt";
 /// The classes in the order of their labels.
 const OFFICIAL_NAMES: [&str; CLASSES] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
-/// Images of each official file.
+/// Number of images in each official file.
 const OFFICIAL_RECORDS: usize = 10_000;
-/// Official training files.
+/// Number of official training files.
 const OFFICIAL_FILES: usize = 5;
 
 /// CIFAR-10, or another set in its format.
@@ -58,13 +58,14 @@ pub struct Cifar10 {
 }
 
 impl Cifar10 {
-    /// Opens an archive (a tar, compressed by gzip or not), a folder, or the folder of a file `data_batch_*.bin`. In a folder
-    /// the files may lie as such, in [`FOLDER`] or in an archive, up to two levels below. Reads everything once (180 MB of the
-    /// official set).
+    /// Opens an archive (a tar, compressed by gzip or not), a folder, or the folder of a file `data_batch_*.bin`. In a
+    /// folder, the files may lie directly, in [`FOLDER`] or in an archive, up to two levels deep. Reads everything once
+    /// (180 MB for the official set).
     ///
     /// # Errors
-    /// [`Error::Data`] if `path` is none of these, if a file is not whole records with labels of 0 to 9, or if the
-    /// archive is damaged or unpacks to more than [`ARCHIVE_LIMIT`]; [`Error::Io`] if something cannot be read.
+    /// [`Error::Data`] if `path` is none of these, if a file does not consist of whole records with labels of 0 to 9,
+    /// or if the archive is damaged or unpacks to more than [`ARCHIVE_LIMIT`]; [`Error::Io`] if something cannot be
+    /// read.
     pub fn open(path: &Path) -> Result<Self> {
         let kind = fs::metadata(path).map_err(Error::io("read", path))?;
         if kind.is_dir() {
@@ -88,11 +89,12 @@ impl Cifar10 {
         }
     }
 
-    /// Opens what the folder `home` holds, searched as by [`Cifar10::open`]. `None` if there is neither the set nor anything else
-    /// that looks like images, or no such folder.
+    /// Opens the set in the folder `home`, searched as by [`Cifar10::open`]. `None` if there is no such folder, or if
+    /// it holds nothing that looks like images.
     ///
     /// # Errors
-    /// As [`Cifar10::open`], and [`Error::Data`] if there is something that looks like images and cannot be read.
+    /// As [`Cifar10::open`], and [`Error::Data`] if the folder holds something that looks like images and cannot be
+    /// read.
     pub(super) fn find(home: &Path) -> Result<Option<Self>> {
         if !home.is_dir() {
             return Ok(None);
@@ -108,7 +110,7 @@ impl Cifar10 {
         }
     }
 
-    /// Opens what was found for `asked`, and says so where it is elsewhere than one would look.
+    /// Opens `source`, which was found for the path `asked`, and adds a note if it is not where one would expect it.
     fn open_source(asked: &Path, source: &Source) -> Result<Self> {
         let path = source.path();
         let mut set = match source {
@@ -127,7 +129,7 @@ impl Cifar10 {
         &self.path
     }
 
-    /// Opens an archive of any name that unpacks to at most `limit` bytes.
+    /// Opens an archive of any name; it may unpack to at most `limit` bytes.
     ///
     /// # Errors
     /// As [`Cifar10::open`].
@@ -157,7 +159,7 @@ impl Cifar10 {
         Self::assemble(folder, parts, names)
     }
 
-    /// Puts the files in order and remarks on what is unusual about them.
+    /// Sorts the files and notes what is unusual about them.
     fn assemble(path: &Path, mut parts: Vec<(String, Part)>, names: Option<Vec<u8>>) -> Result<Self> {
         parts.sort_by_cached_key(|(name, _)| natural(name));
         let (test, train): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(name, _)| name == TEST_FILE);
@@ -226,14 +228,15 @@ impl Dataset for Cifar10 {
     }
 }
 
-/// Most bytes of the file of class names that are looked at; the official one has 61.
+/// Most bytes that are read of the file of class names; the official one has 61.
 const NAMES_LIMIT: u64 = 4096;
 
 fn records(parts: &[Part]) -> usize {
     parts.iter().fold(0, |sum, part| sum.saturating_add(part.records))
 }
 
-/// Whether a file of this name holds records. Control characters are for terminals, and the name may get to one.
+/// Whether a file of this name holds records. Names with control characters are refused, as a name may be printed to a
+/// terminal.
 fn is_batch(name: &str) -> bool {
     let train = name.starts_with("data_batch_") && name.ends_with(".bin") && !name.contains(char::is_control);
     train || name == TEST_FILE
@@ -252,14 +255,14 @@ fn no_batches(path: &Path, found: &str) -> Error {
     Error::data(path, expected, found, how_to_get(folder))
 }
 
-/// The two shell commands that put CIFAR-10 where it is found in `home`.
+/// The shell commands that fetch CIFAR-10 to where it is found in `home`.
 pub(super) fn how_to_get(home: &Path) -> String {
     let archive = shell_word(&home.join(ARCHIVE));
     let make = if home.is_dir() { String::new() } else { format!("    mkdir -p {}\n", shell_word(home)) };
     format!("this fetches the binary version (163 MB):\n{make}    curl -L -o {archive} {URL}")
 }
 
-/// The ten class names, if that is what `text` is. They end up on terminals, so nothing unprintable.
+/// The ten class names in `text`, if it has ten. They are printed to terminals, so control characters are refused.
 fn class_names(text: &[u8]) -> Option<Vec<String>> {
     let text = std::str::from_utf8(text).ok()?;
     let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
@@ -267,7 +270,7 @@ fn class_names(text: &[u8]) -> Option<Vec<String>> {
     (names.len() == CLASSES && names.iter().all(sound)).then_some(names)
 }
 
-/// How the files differ from the official ones.
+/// Notes on how the files differ from the official ones.
 fn unusual(train: &[Part], test: &[Part]) -> Vec<String> {
     let mut notes = Vec::new();
     let official = |parts: &[Part]| parts.iter().all(|part| part.records == OFFICIAL_RECORDS);

@@ -1,4 +1,4 @@
-//! Floating-point types of files of weights, converted to f32.
+//! Converts the floating-point types of weight files to f32.
 
 use safetensors::Dtype;
 
@@ -7,11 +7,11 @@ pub fn is_float(dtype: Dtype) -> bool {
     matches!(dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64)
 }
 
-/// The values of a tensor, little-endian as safetensors has them. Each f16, bf16 and f32 is converted exactly, each f64 to the
-/// nearest f32; what is not finite stays so.
+/// The values of a tensor, little-endian as in safetensors, as f32. Each f16, bf16 and f32 is converted exactly, each
+/// f64 to the nearest f32; infinities and NaNs remain.
 ///
 /// # Errors
-/// The first f64 that is finite and beyond every f32, in words.
+/// A text with the first finite f64 that is beyond the range of f32.
 ///
 /// # Panics
 /// If the type is none of these four ([`is_float`]).

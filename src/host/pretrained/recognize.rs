@@ -1,4 +1,4 @@
-//! Which network a file's tensors are of, by their names and shapes.
+//! Recognizes the network that a file's tensors belong to, by their names and shapes.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -9,22 +9,23 @@ use crate::{
     models::{self, Config, MOST_CLASSES, Model, check_width},
 };
 
-/// What PyTorch's wrappers put in front of a module's names: `DataParallel` (and its distributed kin), and `torch.compile`.
+/// Prefixes that PyTorch's wrappers add to a module's names: `DataParallel` and `DistributedDataParallel`, and
+/// `torch.compile`.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
-/// The names of a file's tensors, without wrappers' prefixes, and what they are called in the file.
+/// The names of a file's tensors without the wrappers' prefixes, and their names in the file.
 pub(super) struct Names {
-    /// From the one to the other.
+    /// Maps each name without prefixes to the name in the file.
     in_file: BTreeMap<String, String>,
-    /// The prefixes that were dropped, as they stood.
+    /// The prefixes that were dropped, as in the file.
     pub(super) dropped: Vec<String>,
 }
 
 impl Names {
-    /// Drops the prefixes.
+    /// Drops the wrappers' prefixes.
     ///
     /// # Errors
-    /// [`Error::Data`] if two tensors have one name then.
+    /// [`Error::Data`] if two tensors then have the same name.
     pub(super) fn new(path: &Path, table: &Metadata) -> Result<Self> {
         let mut names = Self { in_file: BTreeMap::new(), dropped: vec![] };
         let mut all = table.offset_keys();
@@ -46,21 +47,21 @@ impl Names {
         Ok(names)
     }
 
-    /// What a tensor is called in the file.
+    /// The name of a tensor in the file.
     pub(super) fn in_file(&self, name: &str) -> Option<&str> {
         self.in_file.get(name).map(String::as_str)
     }
 
-    /// Every name, in order.
+    /// Every name without prefixes, sorted.
     pub(super) fn all(&self) -> impl Iterator<Item = &str> {
         self.in_file.keys().map(String::as_str)
     }
 }
 
-/// The model and its size.
+/// The model that the tensors belong to, and its configuration.
 ///
 /// # Errors
-/// [`Error::Data`] if the tensors are no model's, with what they are instead where that can be told.
+/// [`Error::Data`] if they belong to no known model; the message says what they are instead, where that can be told.
 pub(super) fn network(path: &Path, table: &Metadata, names: &Names) -> Result<(&'static Model, Config)> {
     let shape = |name: &str| -> Option<Vec<u32>> {
         let dims = table.info(names.in_file(name)?)?.shape.iter().map(|&d| u32::try_from(d).unwrap_or(u32::MAX));
@@ -85,12 +86,13 @@ pub(super) fn network(path: &Path, table: &Metadata, names: &Names) -> Result<(&
     Err(Error::data(path, expected, format!("{} and {}", word(first), word(last)), ""))
 }
 
-/// Whether a size is one that a network can have.
+/// Whether a network can have this configuration.
 pub(super) fn is_sound(config: &Config) -> bool {
     check_width(config.width).is_ok() && (1..=MOST_CLASSES).contains(&config.classes)
 }
 
-/// The error for a file without any model's first weight. One that has it behind some prefix is a part of a larger module.
+/// The error for a file without any model's first weight. If the file has it behind some prefix, the network is a part
+/// of a larger module, and the hint names that part.
 fn unknown(path: &Path, names: &Names) -> Error {
     let first: Vec<String> = models::ALL.iter().map(|m| format!("`{}` ({})", m.known_by[0], m.name)).collect();
     let expected = format!("a tensor {}", first.join(" or "));

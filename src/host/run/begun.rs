@@ -1,4 +1,4 @@
-//! When, where and by which command a run was begun: what people ask of a run months later.
+//! When, where and by which command a run was started, which people want to know months later.
 
 use std::{
     path::Path,
@@ -22,7 +22,8 @@ pub(super) fn begun() -> Value {
     })
 }
 
-/// `2026-01-31-235959` of seconds since 1970: Hinnant's `civil_from_days`.
+/// The date and time in UTC of `seconds` since 1970, as `2026-01-31-235959`, by H. Hinnant's `civil_from_days`
+/// (<https://howardhinnant.github.io/date_algorithms.html>).
 pub(super) fn date_time(seconds: u64) -> String {
     let (days, time) = (seconds / 86_400, seconds % 86_400);
     let shifted = days + 719_468; // days since 0000-03-01

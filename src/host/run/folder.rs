@@ -1,4 +1,4 @@
-//! The folder of a run: begun, continued and ended.
+//! The folder of a run: it is created, resumed and completed here.
 
 use std::{
     fs::File,
@@ -28,7 +28,7 @@ use crate::{
     training::{Checkpoint, EpochRow, Trainer, provenance::Provenance},
 };
 
-/// What a run writes and another must not write over, the first of it first.
+/// The files that a run writes and another must not overwrite. The one that is written first comes first.
 const FILES: [&str; 4] = ["run.json", "steps.jsonl", "metrics.jsonl", "model.safetensors"];
 
 /// The folder of a run, its open logs and its checkpoints.
@@ -37,33 +37,33 @@ pub struct Folder {
     pub(super) steps: Log,
     pub(super) metrics: Log,
     pub(super) keeper: Keeper,
-    /// Held as long as the run.
+    /// Held as long as the folder is open.
     _lock: Lock,
 }
 
-/// How a run is continued.
+/// How a run is resumed.
 pub struct Resume<'a> {
-    /// Its folder, which nobody else writes to.
+    /// The lock on the run's folder.
     pub lock: Lock,
-    /// Its `run.json` so far.
+    /// The run's `run.json` so far.
     pub before: &'a Value,
-    /// What it wants of its checkpoints.
+    /// When checkpoints are taken and which are kept.
     pub policy: Policy,
-    /// Whether there must be a checkpoint: the run has ended before, or one was named.
+    /// Whether a checkpoint is required, because the run has ended before or because a checkpoint was named.
     pub needs_checkpoint: bool,
-    /// The checkpoint to continue from; otherwise the newest that is whole.
+    /// The checkpoint to continue from; if `None`, the newest complete one.
     pub checkpoint: Option<&'a Path>,
 }
 
 impl Folder {
-    /// Refuses a folder that a run cannot be begun in, before anything is made.
+    /// Checks, before anything is written, that a run can be started in a folder.
     ///
     /// # Errors
-    /// [`Error::Config`] if it is in use, or holds a run already.
+    /// [`Error::Config`] if it is in use or already holds a run.
     pub fn check_free(path: &Path) -> Result<()> {
         let has = Self::check_empty(path);
         if has.is_err() {
-            Lock::take(path)?; // of a run that is under way nobody needs to hear how to go on with it
+            Lock::take(path)?; // while a run is under way, the hint to resume it would be wrong
         }
         has
     }
@@ -78,30 +78,30 @@ impl Folder {
         Err(Error::about("out", message, hint))
     }
 
-    /// Takes the folder and writes `run.json` and `config.toml`.
+    /// Locks the folder and writes `run.json` and `config.toml`.
     ///
     /// # Errors
-    /// [`Error::Config`] if the folder is in use or holds a run already, [`Error::Io`] if it cannot be written.
+    /// [`Error::Config`] if the folder is in use or already holds a run, [`Error::Io`] if it cannot be written.
     pub fn create(path: &Path, run: &Value, policy: Policy) -> Result<Self> {
         let lock = Lock::take(path)?;
         Self::check_empty(path)?;
-        // A run that was killed here has no other file than these, or not even these.
+        // A run that was killed within these two lines has left no files but these, or none.
         write_run(path, run)?;
         write_config(path, run)?;
         Self::open(path, lock, run, policy, None)
     }
 
-    /// Opens the folder of a run that was begun: finds its newest whole checkpoint, writes `run` as its `run.json` from now on, and
-    /// then cuts the logs back to the checkpoint; to nothing where there is none, and the run begins anew. `run` gains from
-    /// `before` how the run was begun, and which builds of the program have worked on it. An epoch that `max_steps` once cut
-    /// short is gone on with where the run now has more updates. `on_remark` gets a line for each checkpoint that was skipped or
-    /// set aside, and for another build.
+    /// Opens the folder of an existing run: finds its newest complete checkpoint, writes `run` as the new `run.json`,
+    /// and then cuts the logs back to the checkpoint. If there is none, the logs become empty and the run starts over.
+    /// `run` takes over from `before` how the run was started and which builds of the program have worked on it. An
+    /// epoch that `max_steps` once cut short is continued if the run now has more updates. `on_remark` gets a line for
+    /// each checkpoint that was skipped or set aside, for logs that are cut back, and for another build.
     ///
-    /// A process that is killed anywhere in here leaves a run that goes on in the same way the next time.
+    /// A process that is killed anywhere in here leaves a run that can be resumed in the same way.
     ///
     /// # Errors
-    /// [`Error::Config`] if the checkpoint is of another run, [`Error::Data`] if there must be one and is none, otherwise
-    /// [`Error::Io`].
+    /// [`Error::Config`] if the checkpoint belongs to another run, [`Error::Data`] if a checkpoint is required and
+    /// there is none, otherwise [`Error::Io`].
     pub fn resume(
         path: &Path,
         resume: Resume<'_>,
@@ -127,7 +127,7 @@ impl Folder {
         }
         match &loaded {
             Some(loaded) => {
-                // More of it is what was asked for.
+                // A longer run is what resuming may ask for.
                 same_run(&loaded.path, &loaded.run, run, &["epochs", "max-steps"])?;
                 identity::continued(before, run, loaded.checkpoint.position.step);
                 identity::other_build(before).into_iter().for_each(&mut *on_remark);
@@ -137,7 +137,7 @@ impl Folder {
             }
             None => {}
         }
-        // First of all: what comes next makes sense only of the run as it is from now on.
+        // `run.json` comes first: the changes below make sense only for the run as it is from now on.
         write_run(path, run)?;
         write_config(path, run)?;
         if let Some(loaded) = loaded.as_ref().filter(|_| checkpoint.is_some()) {
@@ -168,7 +168,7 @@ impl Folder {
         })
     }
 
-    /// Waits for the checkpoint that is being written; a remark says why there is none.
+    /// Waits for the checkpoint under way; the remark says why it could not be written.
     ///
     /// # Errors
     /// As [`Keeper::wait`].
@@ -176,10 +176,10 @@ impl Folder {
         self.keeper.wait()
     }
 
-    /// Writes what a run leaves when it has ended: its weights, and its result in `run.json`.
+    /// Writes the outcome of a run that has ended: its weights, and its result in `run.json`.
     ///
     /// # Errors
-    /// [`Error::Io`], or as [`Network::weights`](crate::training::network::Network::weights).
+    /// [`Error::Io`] if they cannot be written, or as [`Network::weights`](crate::training::network::Network::weights).
     pub async fn end(&self, trainer: &Trainer, rows: &[EpochRow], run: &mut Value) -> Result<()> {
         let (weights, provenance) = (trainer.network.weights().await?, Provenance::of_run(run).ok());
         weights::save(&weights, &self.weights(), &trainer.network.layout, provenance.as_ref())?;
@@ -187,7 +187,7 @@ impl Folder {
         write_run(&self.path, run)
     }
 
-    /// Where the weights go.
+    /// The path of the file of weights.
     pub fn weights(&self) -> PathBuf {
         self.path.join(WEIGHTS)
     }

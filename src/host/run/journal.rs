@@ -1,4 +1,4 @@
-//! The watcher of a run that writes its logs and checkpoints.
+//! Writes the logs and checkpoints of a run while the trainer reports to it.
 
 use super::folder::Folder;
 use crate::{
@@ -7,13 +7,13 @@ use crate::{
     training::{After, Checkpoint, EpochRow, Point, Request, StepRow, Watch},
 };
 
-/// Writes a run's logs and checkpoints, and passes on what it hears.
+/// A [`Watch`] that writes a run's logs and checkpoints and forwards every call to another [`Watch`].
 pub struct Journal<'a> {
-    /// Where to.
+    /// The folder that is written to.
     pub folder: Folder,
-    /// Who else is told.
+    /// The watch that calls are forwarded to.
     pub watch: &'a mut dyn Watch,
-    /// Whether to stop.
+    /// Whether the run has been asked to stop.
     pub stop: Stop,
 }
 
@@ -43,7 +43,7 @@ impl Watch for Journal<'_> {
     fn request(&mut self, at: Point) -> Result<Request> {
         let remark = self.folder.keeper.look()?;
         self.pass_on(remark);
-        // A run that has ended anyway ends as one that nobody stopped.
+        // A run that has ended anyway does not count as stopped.
         let stops = self.stop.exit_code().is_some() && at.after != After::Run;
         if stops {
             self.watch.remark("stopping: a checkpoint is being written; the signal again leaves at once, without it");
@@ -51,14 +51,14 @@ impl Watch for Journal<'_> {
         if !stops && !self.folder.keeper.due(at) {
             return Ok(Request::Continue);
         }
-        // Before the next one takes memory.
+        // Wait here, before the next checkpoint takes memory.
         let remark = self.folder.wait()?;
         self.pass_on(remark);
         Ok(if stops { Request::Stop } else { Request::Checkpoint })
     }
 
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        // A checkpoint counts on the rows before it.
+        // A checkpoint relies on the rows before it.
         self.folder.steps.sync()?;
         self.folder.metrics.sync()?;
         let remark = self.folder.keeper.save(checkpoint)?;

@@ -1,4 +1,4 @@
-//! `steps.jsonl` and `metrics.jsonl`: rows that are whole or not there.
+//! `steps.jsonl` and `metrics.jsonl`: logs that resuming cuts back to whole rows.
 
 use std::{
     fs::{File, OpenOptions},
@@ -13,14 +13,14 @@ use crate::{
     host::files::read_text,
 };
 
-/// Most bytes of `metrics.jsonl`: some two hundred thousand epochs.
+/// Most bytes of `metrics.jsonl` that are read: some two hundred thousand epochs.
 pub const EPOCHS_LIMIT: u64 = 64 << 20;
 
-/// A log that grows by a line per row.
+/// A log of rows, one line each.
 pub(super) struct Log {
     path: PathBuf,
     file: File,
-    /// Bytes of the rows so far.
+    /// Length of the rows so far in bytes.
     len: u64,
 }
 
@@ -38,7 +38,8 @@ impl Log {
         Ok(Self { path, file, len })
     }
 
-    /// One line in one write: whatever happens to the process, no line is torn. What a full disk has left of a line is cut.
+    /// Writes a line in one write, so that no line is torn if the process ends. The part of a line that a full disk
+    /// took is cut off.
     pub(super) fn row(&mut self, row: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_string(row).expect("rows hold numbers");
         line.push('\n');
@@ -57,11 +58,12 @@ impl Log {
     }
 }
 
-/// The rows of a log, at most `limit` bytes of them. A line that is not whole, as a process that was killed leaves it at the end, is no
-/// row.
+/// Reads the rows of a log of at most `limit` bytes. A last line without a line feed, which a killed process may leave,
+/// is not a row.
 ///
 /// # Errors
-/// [`Error::Io`] or [`Error::Data`], with the line, if the file cannot be read, is longer, or has a line that is no such row.
+/// [`Error::Io`] or [`Error::Data`] if the file cannot be read or is longer; [`Error::Data`] with the line's number if
+/// a line is not such a row.
 pub fn read_rows<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Vec<T>> {
     let text = read_text(path, limit)?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -72,7 +74,7 @@ pub fn read_rows<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Vec<T>>
     whole.lines().enumerate().map(row).collect()
 }
 
-/// Complete lines from the start of a file, at most so many, and their bytes.
+/// Number of complete lines at the start of a file, at most `most`, and their length in bytes.
 pub(super) fn whole_rows(file: &File, most: u64) -> std::io::Result<(u64, u64)> {
     let (mut reader, mut line) = (BufReader::new(file), Vec::new());
     let (mut rows, mut bytes) = (0, 0);

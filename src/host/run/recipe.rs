@@ -1,5 +1,5 @@
-//! What makes a run again: its settings by the names that the command line has for them, as JSON in `run.json` and as TOML in
-//! `config.toml`.
+//! A recipe, from which a run can be repeated: its settings by their names on the command line, as JSON in `run.json`
+//! and as TOML in `config.toml`.
 
 use std::path::Path;
 
@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 
-/// Settings by name, words joined by `-`. One without a value is null.
+/// Settings by name, words joined by `-`. A setting without a value is null.
 pub type Recipe = serde_json::Map<String, Value>;
 
-/// Settings that change nothing of what a run computes. The data may lie elsewhere: they are known by their checksum.
+/// Settings that do not change what a run computes. The data may be moved, as they are identified by their checksum.
 const FREE: [&str; 5] = ["data", "checkpoint-every", "keep", "on-disk-full", "tune"];
 
-/// The recipe of a run or an experiment, out of its JSON file at `path`.
+/// The recipe of a run or an experiment, from its JSON file at `path`.
 ///
 /// # Errors
-/// [`Error::Data`] if it has none.
+/// [`Error::Data`] if the file has none.
 pub fn of(file: &Value, path: &Path) -> Result<Recipe> {
     let found = match (&file["recipe"], &file["config"]) {
         (Value::Object(recipe), _) => return Ok(recipe.clone()),
@@ -30,7 +30,8 @@ pub fn of(file: &Value, path: &Path) -> Result<Recipe> {
     Err(Error::data(path, "a recipe, as a table of settings", found, ""))
 }
 
-/// Before recipes were JSON they were a text in TOML, which named what was off by default only where it was on.
+/// Parses a recipe in the older form, a text in TOML, in which settings that are off by default were left out unless
+/// they were on.
 fn from_text(text: &str) -> Option<Recipe> {
     let table: toml::Table = text.parse().ok()?;
     let mut recipe = Recipe::from_iter([
@@ -53,16 +54,16 @@ fn from_text(text: &str) -> Option<Recipe> {
     for (key, value) in table {
         recipe.insert(key, serde_json::to_value(value).ok()?);
     }
-    // A seed that TOML's numbers do not reach was a text.
+    // A seed beyond TOML's integers was written as text.
     if let Some(seed) = recipe.get("seed").and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok()) {
         recipe.insert("seed".into(), seed.into());
     }
     Some(recipe)
 }
 
-/// The settings in which two recipes differ, a line for each, but for those in `but` and those that change nothing of a run. What
-/// one of them does not know is no difference: it was written before that setting was there. Settings of the optimizer are
-/// compared where they are complete, with their defaults.
+/// The settings in which two recipes differ, a line each, except those in `but` and those that do not change what a run
+/// computes. A setting that only one recipe has is no difference: the other was written before the setting existed. The
+/// optimizer's settings are compared elsewhere, where they are complete with their defaults.
 pub fn differences(there: &Recipe, here: &Recipe, but: &[&str]) -> Vec<String> {
     let compared = |key: &str| key != "set" && !FREE.contains(&key) && !but.contains(&key);
     let mut lines = Vec::new();
@@ -79,7 +80,7 @@ pub fn differences(there: &Recipe, here: &Recipe, but: &[&str]) -> Vec<String> {
     lines
 }
 
-/// The keys in which two tables differ, a line for each; what only one of them has counts.
+/// The keys in which two tables differ, a line each; a key that only one of them has counts.
 pub fn table_differences(name: &str, there: &Value, here: &Value) -> Vec<String> {
     let empty = Recipe::new();
     let (there, here) = (there.as_object().unwrap_or(&empty), here.as_object().unwrap_or(&empty));
@@ -88,9 +89,10 @@ pub fn table_differences(name: &str, there: &Value, here: &Value) -> Vec<String>
     keys.filter_map(|key| difference(&format!("{name}{key}"), &at(there, key), &at(here, key))).collect()
 }
 
-/// A line, if the two differ.
+/// A line that names both values, if they differ.
 pub fn difference(name: &str, there: &Value, here: &Value) -> Option<String> {
-    // Whole numbers reach further than those of f64 tell apart; one that is not whole may be another's other spelling.
+    // Two integers are compared exactly, since f64 cannot tell large ones apart; otherwise 1 and 1.0 are the same
+    // number.
     let whole = |value: &Value| value.is_u64() || value.is_i64();
     let equal = || there.as_f64().is_some_and(|number| here.as_f64() == Some(number));
     let same = there == here || !(whole(there) && whole(here)) && equal();
@@ -105,7 +107,7 @@ fn word(value: &Value) -> String {
     }
 }
 
-/// A recipe as TOML, without what has no value; tables come last.
+/// A recipe as TOML, without settings that have no value; tables come last, as TOML requires.
 pub fn to_toml(recipe: &Recipe) -> String {
     let (mut plain, mut tables) = (toml::Table::new(), Vec::new());
     let mut lines = String::new();
@@ -128,7 +130,7 @@ pub fn to_toml(recipe: &Recipe) -> String {
     lines
 }
 
-/// JSON's whole numbers reach further than TOML's: a larger one is written as text, as which it is read.
+/// A JSON value as TOML. JSON's integers may exceed TOML's; a larger one is written, and read again, as text.
 fn toml_value(value: &Value) -> Option<toml::Value> {
     Some(match value {
         Value::Null => return None,
@@ -173,7 +175,7 @@ mod tests {
             ]
         );
         assert_eq!(differences(&there, &here, &["width", "schedule", "choice"]).len(), 1);
-        // f64 has one number for both.
+        // Both seeds are the same f64.
         assert!(difference("seed", &json!(u64::MAX), &json!(u64::MAX - 1)).is_some());
         assert_eq!(difference("dropout", &json!(0), &json!(0.0)), None);
     }

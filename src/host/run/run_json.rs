@@ -1,4 +1,4 @@
-//! What `run.json` says of a run: before it and, under `result`, when it has ended.
+//! The content of `run.json`: the facts known before the run and, under `result`, its outcome.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::{
     training::{EpochRow, Options, Trainer, loss_variance},
 };
 
-/// What `run.json` says before the run. `common` is the recipe that makes the run again, but for its optimizer, settings and seed.
+/// The content of `run.json` before the run. `common` is the run's recipe without its optimizer, settings and seed.
 pub fn run_json(
     gpu: &Gpu,
     target: &Target,
@@ -69,7 +69,7 @@ pub fn run_json(
     run
 }
 
-/// The settings that were given, with the values that they were read as.
+/// The settings of the optimizer that were given, with their values as parsed.
 fn given_settings(given: &[(String, String)], read: &Settings) -> Value {
     let all = read.to_json();
     given
@@ -79,7 +79,7 @@ fn given_settings(given: &[(String, String)], read: &Settings) -> Value {
         .into()
 }
 
-/// What `run.json` gains when the run has ended.
+/// The `result` in `run.json` of a run that has ended.
 pub(super) fn result_json(trainer: &Trainer, rows: &[EpochRow]) -> Value {
     let last = rows.last();
     json!({

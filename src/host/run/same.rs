@@ -1,4 +1,4 @@
-//! Whether two runs are the same run, by their `run.json`.
+//! Decides by their `run.json` whether two runs are the same run.
 
 use std::path::Path;
 
@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::recipe::{self, difference, differences, table_differences};
 use crate::error::{Error, Result};
 
-/// The facts in which two runs differ, by their `run.json`: version, data set, a rule's text, settings of the optimizer. A line for each.
+/// The facts in which two runs differ by their `run.json`, a line each: version, data set, text of the rule, the
+/// optimizer's settings.
 pub fn other_facts(there: &Value, here: &Value) -> Vec<String> {
     let mut lines = Vec::from_iter(difference("version", &there["version"], &here["version"]));
     for key in ["name", "crc32", "train", "test"] {
@@ -26,8 +27,8 @@ pub fn other_facts(there: &Value, here: &Value) -> Vec<String> {
     lines
 }
 
-/// Refuses to mix two runs: `there` is of the file `path`, `here` is what was asked for. Neither settings that change nothing
-/// nor those in `but` are compared.
+/// Refuses to continue one run as another: `there` is from the file `path`, `here` is what was asked for. Neither
+/// settings that do not change what a run computes nor those in `but` are compared.
 ///
 /// # Errors
 /// [`Error::Config`] naming every difference.
@@ -38,15 +39,15 @@ pub fn same_run(path: &Path, there: &Value, here: &Value, but: &[&str]) -> Resul
     refuse_differences(path, &lines)
 }
 
-/// Whether two runs go by rules from files: those are known by their texts, wherever the files lie by now.
+/// Whether both runs use rules from files. Those are identified by their texts, wherever the files are now.
 pub fn by_text(there: &Value, here: &Value) -> bool {
     there["rule"]["text"].is_string() && here["rule"]["text"].is_string()
 }
 
-/// Refuses a run that differs from what was asked for in these ways.
+/// Refuses a run that differs from what was asked for, with a line for each difference.
 ///
 /// # Errors
-/// [`Error::Config`], if there are any.
+/// [`Error::Config`] if there are any differences.
 pub fn refuse_differences(path: &Path, lines: &[String]) -> Result<()> {
     if lines.is_empty() {
         return Ok(());

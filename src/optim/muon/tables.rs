@@ -1,11 +1,12 @@
-//! What Muon's kernels know of the arenas: which tensors are matrices to it, where they lie, and in which blocks.
+//! The tables that Muon's kernels read: which tensors are updated as matrices, where they are in the arenas, and in
+//! which blocks.
 
 use crate::program::{
     params::{Layout, Segment, Shape, padded},
     product::Gemm,
 };
 
-/// A matrix as it is stored, the twin of `Matrix` in `shaders/shared/matrices.wgsl`.
+/// A matrix as it is stored; it mirrors `Matrix` in `shaders/shared/matrices.wgsl`.
 pub(super) struct Matrix {
     /// Index of its tensor.
     pub segment: usize,
@@ -16,7 +17,7 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    /// More rows than columns: its Gram matrix is that of the columns.
+    /// Whether it has more rows than columns; its Gram matrix is then that of the columns.
     pub fn tall(&self) -> bool {
         self.rows > self.cols
     }
@@ -27,8 +28,9 @@ impl Matrix {
     }
 }
 
-/// Which tensors Muon takes: matrices and filters, but of a network's layers (`conv1.weight`; a bare tensor belongs to
-/// none) neither the first, which sees images, nor the last, which makes logits. Jordan et al. 2024. Nor what is frozen.
+/// Which tensors Muon updates as matrices (Jordan et al. 2024): linear weights and filters that are not frozen. Of a
+/// network's layers (named as in `conv1.weight`; a bare tensor belongs to none) the first, which sees images, and the
+/// last, which computes logits, are excluded.
 pub(super) fn taken(layout: &Layout) -> Vec<bool> {
     let ends = ends(layout);
     let taken = |(i, segment): (usize, &Segment)| matrix(segment) && !segment.frozen && !ends.contains(&Some(i));
@@ -39,7 +41,7 @@ fn matrix(segment: &Segment) -> bool {
     !matches!(segment.shape, Shape::Vector { .. })
 }
 
-/// The first matrix of a layer, and the last.
+/// Indices of the first and the last matrix that belong to a layer.
 fn ends(layout: &Layout) -> [Option<usize>; 2] {
     let of_layer = |&i: &usize| matrix(&layout.params[i]) && layout.params[i].name.contains('.');
     let mut layers = (0..layout.params.len()).filter(of_layer);
@@ -47,19 +49,19 @@ fn ends(layout: &Layout) -> [Option<usize>; 2] {
     [first, layers.next_back().or(first)]
 }
 
-/// How a tensor that is not taken moves.
+/// How a tensor is updated that Muon does not update as a matrix.
 pub(super) struct Rest {
-    /// Its rate over Muon's, or its rate.
+    /// Its learning rate as a multiple of Muon's, or itself if `own`.
     pub rate: f64,
-    /// Weight decay where that reaches it.
+    /// Weight decay, if the tensor is not excluded from it.
     pub weight_decay: f64,
-    /// The rate is not Muon's times something: it has a schedule of its own.
+    /// Whether the learning rate has a schedule of its own instead of following Muon's.
     pub own: bool,
 }
 
-/// What a tensor that is not taken is.
+/// The kinds of tensors that Muon does not update as matrices.
 pub(super) enum Kind {
-    /// A matrix: the first or last of a network.
+    /// The matrix of the first or last layer.
     Matrix,
     /// The bias of the first layer.
     FirstBias,
@@ -82,7 +84,8 @@ fn kind(layout: &Layout, index: usize) -> Kind {
     }
 }
 
-/// The matrices: wide ones first, then tall ones, the costliest of each first so that it does not end last.
+/// The matrices, wide ones before tall ones. Within each group the most expensive come first, so that none of them
+/// starts last.
 pub(super) fn matrices(layout: &Layout) -> Vec<Matrix> {
     let stored = |shape| match shape {
         Shape::Filter { k, c, r, s } => (padded(k), r * s * padded(c)),
@@ -102,7 +105,8 @@ pub(super) fn matrices(layout: &Layout) -> Vec<Matrix> {
     list
 }
 
-/// Blocks of the tensors that are `taken`, or of the others: index of the block in the layout's table, and of its tensor.
+/// The blocks of the tensors that Muon updates as matrices, or of the others: each block's row of the layout's table,
+/// and the index of its tensor.
 pub(super) fn blocks(layout: &Layout, of_matrices: bool) -> Vec<([u32; 4], usize)> {
     let taken = taken(layout);
     let (blocks, _) = layout.tables();
@@ -110,17 +114,17 @@ pub(super) fn blocks(layout: &Layout, of_matrices: bool) -> Vec<([u32; 4], usize
     with.filter(|(_, segment)| taken[*segment] == of_matrices).collect()
 }
 
-/// Floats of all Gram matrices.
+/// Number of floats of all Gram matrices.
 pub(super) fn gram_floats(matrices: &[Matrix]) -> u32 {
     matrices.iter().map(|m| m.side() * m.side()).sum()
 }
 
-/// Floats of the second moment that the other tensors need.
+/// Number of floats of the second moments that the other tensors need.
 pub(super) fn rest_floats(layout: &Layout) -> u32 {
     blocks(layout, false).iter().map(|(block, _)| 4 * block[1]).sum()
 }
 
-/// Words of the table of matrices, of that of their blocks, and of that of the other tensors' blocks.
+/// The words of three tables: the matrices, their blocks, and the other tensors' blocks.
 pub(super) fn words(layout: &Layout, factor: impl Fn(Shape) -> f64, rest_of: impl Fn(Kind) -> Rest) -> [Vec<u32>; 3] {
     let (mut table, mut own) = (Vec::new(), Vec::new());
     let mut gram4 = 0;
@@ -147,7 +151,7 @@ pub(super) fn words(layout: &Layout, factor: impl Fn(Shape) -> f64, rest_of: imp
     [table, own, rest]
 }
 
-/// Workgroups of one product over several matrices, `size` giving rows and columns of each result.
+/// Number of workgroups of one product over several matrices; `size` gives the rows and columns of each result.
 pub(super) fn tiles(matrices: &[Matrix], core: Gemm, size: impl Fn(&Matrix) -> (u32, u32)) -> u32 {
     let of = |m| {
         let (rows, cols) = size(m);

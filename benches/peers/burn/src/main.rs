@@ -1,4 +1,4 @@
-//! ResNet-18 for images of 32x32 trained by burn: `train_step.py`'s third peer. Prints one line of JSON.
+//! Trains burn's ResNet-18 on images of 32x32, as the third peer in `train_step.py`. Prints one line of JSON.
 
 mod resnet;
 
@@ -51,7 +51,7 @@ enum On {
     Flex,
 }
 
-/// What is trained on: the same batch, again and again.
+/// The batch, which is trained on again and again.
 struct Fixed {
     images: Tensor<4>,
     labels: Tensor<1, Int>,
@@ -64,7 +64,7 @@ struct Trainer {
 }
 
 impl Trainer {
-    /// One update; the loss before it, which nothing waits for.
+    /// Makes one update; returns the loss before it, without waiting for it.
     fn step(&mut self) -> Tensor<1> {
         let Fixed { images, labels } = &self.batch;
         let logits = self.model.forward(images.clone());
@@ -132,7 +132,7 @@ fn main() {
     }
 }
 
-/// Parameters that are trained: burn counts running statistics too.
+/// Counts trainable parameters, since burn counts running statistics too.
 struct Count(usize);
 
 impl ModuleVisitor for Count {
@@ -143,7 +143,7 @@ impl ModuleVisitor for Count {
     }
 }
 
-/// The device with gradients, and what it is called.
+/// The device, with autodiff, and its name.
 fn open(backend: On) -> (Device, String) {
     match backend {
         On::Wgpu => {
@@ -159,7 +159,7 @@ fn open(backend: On) -> (Device, String) {
     }
 }
 
-/// The network's weights into `model`, and the batch.
+/// Loads the network's weights into `model`; returns the batch.
 fn load(path: &Path, model: &mut ResNet, device: &Device) -> Fixed {
     let mut store = SafetensorsStore::from_file(path)
         .with_from_adapter(PyTorchToBurnAdapter)
@@ -177,7 +177,7 @@ fn load(path: &Path, model: &mut ResNet, device: &Device) -> Fixed {
     Fixed { images, labels }
 }
 
-/// The most resident memory this process ever had, where the system tells (Linux).
+/// The largest resident memory that this process ever had, in bytes, where the system reports it (Linux).
 fn peak_host_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;

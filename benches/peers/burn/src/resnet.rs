@@ -1,4 +1,4 @@
-//! torchvision's ResNet-18, ten classes, by its names.
+//! torchvision's ResNet-18 with ten classes and torchvision's names.
 
 use burn::{
     module::Module,

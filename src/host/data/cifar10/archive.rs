@@ -1,10 +1,10 @@
-//! The archive that CIFAR-10 comes as, unpacked to memory: a tar, compressed by gzip or not, whatever it is called.
+//! Reads the archive that CIFAR-10 comes as into memory: a tar, compressed by gzip or not, whatever its name.
 //!
-//! Nothing is written to the disk, and no length that a header states is believed: memory grows with the bytes that
-//! came, and stops growing at a limit, since a few kilobytes of gzip can stand for terabytes: at [`ARCHIVE_LIMIT`] bytes,
-//! and long before where they are a hundred times what was read for them ([`Limits`]). Only ordinary files count (a sparse
-//! one could claim any size without a byte behind it). Names beyond a header's hundred characters come in entries of their
-//! own ([`long_name`]), which are read here, since the tar crate would read them whole however long they are.
+//! Nothing is written to the disk, and no length in a header is trusted: memory grows with the bytes actually read, up
+//! to a limit, since a few kilobytes of gzip can expand to terabytes. The limit is [`ARCHIVE_LIMIT`] bytes, or a
+//! hundred times the bytes read from the file if that is less ([`Limits`]). Only regular files count (a sparse file
+//! could claim any size without data behind it). Names longer than a header's hundred characters come in entries of
+//! their own ([`long_name`]), which are read here, since the tar crate would read them whole however long they are.
 //!
 //! [`ARCHIVE_LIMIT`]: super::ARCHIVE_LIMIT
 
@@ -22,20 +22,20 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use tar::EntryType;
 
-/// What was taken from an archive.
+/// What was read from an archive.
 #[derive(Default)]
 pub(super) struct Contents {
-    /// The files of records, by name.
+    /// The files of records, each with its name.
     pub(super) parts: Vec<(String, Part)>,
     /// The start of the file of class names, if there is one.
     pub(super) names: Option<Vec<u8>>,
-    /// What was left out, a line each.
+    /// Notes on what was left out, a line each.
     pub(super) notes: Vec<String>,
     /// The first entry that looks like images of another kind.
     suspect: Option<(String, Suspect)>,
 }
 
-/// Reads the archive at `path`, which may unpack to `limit` bytes.
+/// Reads the archive at `path`, which may unpack to at most `limit` bytes.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Contents> {
     let (file, length) = crate::host::files::open(path)?;
     let limits = Limits { limit, packed: Cell::new(0), unpacked: Cell::new(0) };
@@ -49,9 +49,9 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Contents> {
         Some(other) => return Err(Error::data(path, EXPECTED, other.name(), "")),
     };
     let contents = contents.map_err(|error| match error {
-        // What the tar crate makes of the reader's error is its own affair, so the reader is asked.
+        // The tar crate may wrap the reader's error, so the limits themselves are asked.
         _ if limits.exceeded() => too_large(path, limit),
-        // Past opening, what fails is the decoding: the file is not what it should be.
+        // The file could be opened, so what fails is decoding: the file is not what it should be.
         Error::Io { .. } if kind.is_none() => neither(path, length),
         Error::Io { source, .. } => {
             Error::data(path, EXPECTED, format!("something else, or damage ({source})"), again(path))
@@ -64,13 +64,13 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Contents> {
             Err(Error::data(path, "data_batch_*.bin files", format!("another archive, {name}"), hint))
         }
         ([], Some((name, suspect))) => Err(no_batches(path, &format!("{name}: {}", suspect.words()))),
-        // A block of zeros ends an archive, so a file that begins with zeros is one of nothing.
+        // A block of zeros ends a tar archive, so a file that begins with zeros looks like an empty archive.
         ([], None) if kind.is_none() => Err(neither(path, length)),
         _ => Ok(contents),
     }
 }
 
-/// The error for a file of unknown kind.
+/// The error for a file of unknown type.
 fn neither(path: &Path, length: u64) -> Error {
     if length > 0 && length.is_multiple_of(RECORD_BYTES as u64) {
         let found = "a file as long as whole records are, under another name";
@@ -81,7 +81,7 @@ fn neither(path: &Path, length: u64) -> Error {
 
 const EXPECTED: &str = "a tar archive, compressed by gzip or not";
 
-/// What to do about an archive that is not whole.
+/// The hint for an archive that is incomplete.
 fn again(path: &Path) -> String {
     let folder = path.parent().filter(|_| path.file_name().is_some_and(|name| name == ARCHIVE));
     let hint = "the download may have been cut short";
@@ -109,13 +109,13 @@ fn unpack(path: &Path, reader: impl Read) -> Result<Contents> {
             _ => {}
         }
     }
-    // The archive ends before the compressed stream does: only the stream's own end holds its checksum.
+    // The archive ends before the compressed stream does, and the checksum is at the end of the stream.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(fault())?;
     Ok(contents)
 }
 
 impl Contents {
-    /// Keeps an ordinary file of this name if it is one of the set's.
+    /// Keeps a regular file of this name if it belongs to the set.
     fn take(&mut self, path: &Path, name: &str, file: &mut impl Read) -> Result<()> {
         if is_batch(name) {
             if self.parts.iter().any(|(known, _)| known == name) {
@@ -139,8 +139,8 @@ fn sparse(path: &Path, name: &str) -> Error {
     Error::data(path, "ordinary files", format!("{name} as a sparse file"), hint)
 }
 
-/// What may come out of a stream. Packed photographs grow about twofold and drawn shapes some tenfold; what grows more than
-/// a hundredfold, beyond the first 64 MiB, is no set of images.
+/// Limits on the bytes that come out of a stream. Compressed photographs expand about twofold and drawn shapes some
+/// tenfold; data that expand more than a hundredfold, beyond the first 64 MiB, are no set of images.
 struct Limits {
     limit: u64,
     packed: Cell<u64>,
@@ -157,7 +157,7 @@ impl Limits {
     }
 }
 
-/// Counts the bytes that come.
+/// A reader that counts the bytes read.
 struct Counted<'a> {
     inner: File,
     count: &'a Cell<u64>,
@@ -171,7 +171,7 @@ impl Read for Counted<'_> {
     }
 }
 
-/// A reader that fails once more bytes came than may come.
+/// A reader that fails once the limits are exceeded.
 struct Limited<'a, R> {
     inner: R,
     limits: &'a Limits,

@@ -1,7 +1,8 @@
-//! Where in a folder CIFAR-10's binary files are, and what else is there that looks like images.
+//! Finds CIFAR-10's binary files in a folder, and what else is there that looks like images.
 //!
-//! People unpack archives beside, into or around the folder that was meant, take the wrong one of three versions, or have a
-//! browser that unpacks halfway. What can be read is found, two folders deep, the nearest first; what cannot be read is named.
+//! Users unpack archives beside, into or around the folder that was meant, download the wrong one of the three
+//! versions, or have a browser that unpacks only the gzip layer. What can be read is found up to two levels deep, the
+//! nearest first; what cannot be read is named in the error.
 
 use super::{ARCHIVE, FOLDER, is_batch};
 use crate::error::{Error, Result};
@@ -9,7 +10,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Most files and folders that are looked at in all: a folder of links to everything must not take minutes.
+/// Most files and folders that are looked at in total, so that a folder of links to everything does not take minutes.
 const MOST_ENTRIES: usize = 100_000;
 /// Most folders that are looked into.
 const MOST_FOLDERS: usize = 1_000;
@@ -18,17 +19,17 @@ const DEPTH: usize = 2;
 /// The endings of archives that can be read.
 pub(super) const ENDINGS: [&str; 3] = [".tar.gz", ".tgz", ".tar"];
 
-/// Something that can be opened.
+/// A set of images that can be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// A folder with `data_batch_*.bin` files.
     Folder(PathBuf),
-    /// An archive that is called as one of CIFAR-10 would be.
+    /// An archive whose name suggests that it holds CIFAR-10.
     Archive(PathBuf),
 }
 
 impl Source {
-    /// Where it is.
+    /// The path of the folder or archive.
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Folder(path) | Self::Archive(path) => path,
@@ -36,24 +37,24 @@ impl Source {
     }
 }
 
-/// What looks like images and cannot be read, by the name of its file or folder.
+/// Something that looks like images and cannot be read, recognized by the name of its file or folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Suspect {
     /// CIFAR-10 as Python pickles.
     Python,
     /// CIFAR-100.
     Cifar100,
-    /// What browsers and download programs call a file until it is whole.
+    /// An incomplete download, by the endings that browsers and download programs use.
     Unfinished,
-    /// The official folder, where it has no files of records.
+    /// The official folder without any files of records.
     Empty,
-    /// MNIST and its kin.
+    /// IDX, the format of MNIST.
     Idx,
-    /// Pictures, one file each.
+    /// Image files, one per image.
     Images,
     /// An archive that CIFAR-10 does not come as.
     Archive,
-    /// Tables and arrays of some other library.
+    /// Tables and arrays in another library's format.
     Arrays,
 }
 
@@ -81,7 +82,7 @@ impl Suspect {
         }
     }
 
-    /// What it is, for an error.
+    /// A description for messages.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Python => "the Python version of CIFAR-10: pickles, which are programs and not run here",
@@ -96,10 +97,10 @@ impl Suspect {
     }
 }
 
-/// What is in a folder, and below it.
+/// What was found in a folder and below it.
 #[derive(Debug, Default)]
 pub(super) struct Search {
-    /// What can be opened, all equally near; more than one is for the user to choose from.
+    /// The sources at the nearest level that has one. If there are several, the user has to choose.
     pub(super) sources: Vec<Source>,
     /// What looks like images and cannot be read.
     pub(super) suspects: Vec<(PathBuf, Suspect)>,
@@ -108,7 +109,7 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Looks into `folder` and two levels below, and stops at the first level that has something to open.
+    /// Looks into `folder` and up to two levels below, and stops at the first level that has a source.
     ///
     /// # Errors
     /// [`Error::Io`] if `folder` itself cannot be listed.
@@ -122,7 +123,7 @@ impl Search {
             }
             let listing = match Listing::new(&folder, &mut left) {
                 Ok(listing) => listing,
-                // One that may not be listed holds nothing for this user.
+                // A subfolder that may not be listed holds nothing for this user.
                 Err(_) if depth > 0 => continue,
                 Err(error) => return Err(error),
             };
@@ -139,7 +140,7 @@ impl Search {
         Ok(search)
     }
 
-    /// The one thing to open; `None` if there is nothing.
+    /// The only source; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Data`] if there are several.
@@ -154,7 +155,7 @@ impl Search {
         }
     }
 
-    /// The error where there is nothing to open: what was searched, what is there instead, and how to get the images.
+    /// The error if there is no source: what was searched, what is there instead, and `hint`.
     pub(super) fn nothing(&self, folder: &Path, hint: String) -> Error {
         let expected = format!("CIFAR-10's binary version: data_batch_*.bin, or {ARCHIVE}");
         let mut found = String::new();
@@ -175,7 +176,7 @@ impl Search {
     }
 }
 
-/// Most paths in one message.
+/// Most paths that one message shows.
 const SHOWN: usize = 4;
 
 /// The names in a folder, sorted.
@@ -185,17 +186,17 @@ struct Listing {
 }
 
 impl Listing {
-    /// Lists a folder, as far as there is something `left` of what may be looked at.
+    /// Lists a folder, up to `left` entries, and subtracts their number from `left`.
     fn new(folder: &Path, left: &mut usize) -> Result<Self> {
         let (mut files, mut folders) = (vec![], vec![]);
         for entry in fs::read_dir(folder).map_err(Error::io("list", folder))?.take(*left).flatten() {
             *left -= 1;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            // Hidden ones are tools' own: `._data_batch_1.bin` is macOS's, `.git` a repository.
+            // Hidden files belong to tools: `._data_batch_1.bin` is one of macOS's, `.git` a repository.
             if name.starts_with('.') || name.contains(char::is_control) {
                 continue;
             }
-            // Links are followed; of everything else the listing itself says what it is.
+            // Links are followed; for everything else the directory entry states the type.
             let is_folder =
                 entry.file_type().is_ok_and(|kind| kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()));
             let list = if is_folder { &mut folders } else { &mut files };
@@ -206,7 +207,7 @@ impl Listing {
         Ok(Self { files, folders })
     }
 
-    /// Files of records here come first, then those in the folder of the official archive, then an archive.
+    /// The source in this folder: its files of records, else those in the official archive's folder, else an archive.
     fn source(&self, folder: &Path, left: &mut usize) -> Option<Source> {
         if self.files.iter().any(|name| is_batch(name)) {
             return Some(Source::Folder(folder.to_owned()));
@@ -228,7 +229,7 @@ impl Listing {
         let files = self.files.iter().filter(|name| !is_batch(name) && !is_archive(name));
         let mut suspects: Vec<(PathBuf, Suspect)> = files.filter_map(|name| named(name, false)).collect();
         suspects.extend(self.folders.iter().filter_map(|name| named(name, true)));
-        // Of many files of one kind, the folder is enough; and a few pictures are no data set.
+        // Many files of one kind are reported as their folder, and a few pictures are not taken for a data set.
         for (kind, few) in [(Suspect::Python, 1), (Suspect::Images, 9), (Suspect::Idx, 1), (Suspect::Arrays, 1)] {
             let count = suspects.iter().filter(|(_, suspect)| *suspect == kind).count();
             if count > few || kind == Suspect::Images {

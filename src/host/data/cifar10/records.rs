@@ -9,27 +9,27 @@ use std::path::{Path, PathBuf};
 
 /// What is expected of a file's length.
 const WHOLE: &str = "whole records of 3,073 bytes (a label and 3 x 32 x 32 colours)";
-/// How to mend a file of the wrong content.
+/// The hint for a file with the wrong content.
 const HINT: &str = "the file is damaged or not CIFAR-10's binary version: fetch or unpack it again";
 
 /// The records of one file.
 pub(super) struct Part {
-    /// The file, for messages; of an archive the path within it as well.
+    /// The file's path, for messages; for an archive, followed by the path within it.
     path: PathBuf,
     store: Store,
-    /// How many records.
+    /// Number of records.
     pub(super) records: usize,
     /// CRC-32 over all bytes.
     pub(super) checksum: crc32fast::Hasher,
 }
 
 enum Store {
-    /// Opened for each read: a set may have more files than a process may hold open.
+    /// The file is opened for each read: a set may have more files than a process may hold open.
     File,
     Memory(Vec<u8>),
 }
 
-/// What a pass over records found.
+/// The result of one pass over a file's records.
 #[derive(Default)]
 struct Tally {
     records: usize,
@@ -39,14 +39,14 @@ struct Tally {
 impl Part {
     /// Checks the file at `path`.
     pub(super) fn from_file(path: &Path) -> Result<Self> {
-        // Asked before opening: opening a pipe would wait for a writer.
+        // Checked before opening, since opening a pipe would wait for a writer.
         let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
         if !metadata.is_file() {
             return Err(Error::data(path, "a file", "a folder or a device", "remove or rename it"));
         }
         let length = metadata.len();
         if length % RECORD_BYTES as u64 != 0 {
-            // Said first: it tells more than a label that is wrong because something is missing before it.
+            // Checked first: it tells more than a wrong label does, which may be due to missing bytes before it.
             return Err(ragged(path, length));
         }
         let file = File::open(path).map_err(Error::io("open", path))?;
@@ -56,7 +56,7 @@ impl Part {
         Ok(Self::new(path, Store::File, tally))
     }
 
-    /// Reads a file of an archive, of unknown length, to its end; `path` is for messages.
+    /// Reads a file in an archive to its end; `path` is for messages.
     pub(super) fn from_stream(path: &Path, stream: &mut impl Read) -> Result<Self> {
         let mut bytes = Vec::new();
         let tally = scan(stream, path, |record| bytes.extend_from_slice(record))?;
@@ -80,7 +80,7 @@ impl Part {
             Store::Memory(bytes) => record.copy_from_slice(&bytes[offset..offset + RECORD_BYTES]),
         }
         image.copy_from_slice(&record[1..=IMAGE_BYTES]);
-        // Checked again: the file may have been changed since it was opened.
+        // The label is checked again, since the file may have changed after it was opened.
         label(&record, &self.path, index)
     }
 }
@@ -102,7 +102,7 @@ fn scan(stream: &mut impl Read, path: &Path, mut keep: impl FnMut(&[u8])) -> Res
     }
 }
 
-/// Reads until `buffer` is full or the stream ends; returns how many bytes came.
+/// Reads until `buffer` is full or the stream ends; returns the number of bytes read.
 fn fill(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -116,7 +116,7 @@ fn fill(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// The label of a record, if it is one.
+/// The label of a record, checked to be a class.
 fn label(record: &[u8; RECORD_BYTES], path: &Path, index: usize) -> Result<u8> {
     let label = record[0];
     if usize::from(label) < CLASSES {
@@ -126,7 +126,7 @@ fn label(record: &[u8; RECORD_BYTES], path: &Path, index: usize) -> Result<u8> {
     Err(Error::data(path, "a label of 0 to 9", found, HINT))
 }
 
-/// The error for a file of `length` bytes that are not one or more whole records.
+/// The error for a file whose length in bytes is not that of one or more whole records.
 fn ragged(path: &Path, length: u64) -> Error {
     let (whole, rest) = (length / RECORD_BYTES as u64, length % RECORD_BYTES as u64);
     let found = match length {

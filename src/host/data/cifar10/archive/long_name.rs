@@ -6,10 +6,10 @@ use std::io::Read;
 use std::path::Path;
 use tar::{Entry, EntryType};
 
-/// Most bytes of such an entry: the longest path of Linux has 4,096.
+/// Most bytes of such an entry; the longest path on Linux has 4,096.
 const LIMIT: u64 = 1 << 16;
 
-/// What entries before a file say of it.
+/// What the entries before a file's entry say about it.
 #[derive(Default)]
 pub(super) struct Announced {
     name: Option<Vec<u8>>,
@@ -18,29 +18,30 @@ pub(super) struct Announced {
 }
 
 impl Announced {
-    /// Reads an entry that is about the next; whether it was one.
+    /// Reads an entry if it describes the next one; returns whether it does.
     ///
     /// # Errors
-    /// [`Error::Data`] if it is longer than a name can be, or no list of records; [`Error::Io`] if it cannot be read.
+    /// [`Error::Data`] if it is longer than a name can be or is not a list of records; [`Error::Io`] if it cannot be
+    /// read.
     pub(super) fn hears(&mut self, path: &Path, entry: &mut Entry<'_, impl Read>) -> Result<bool> {
         match entry.header().entry_type() {
             EntryType::GNULongName => {
                 let text = read(path, entry)?;
-                // It ends with a zero byte.
+                // The name ends with a zero byte.
                 self.name = text.split(|&byte| byte == 0).next().map(<[u8]>::to_vec);
             }
             EntryType::XHeader => self.records(&read(path, entry)?).ok_or_else(|| damaged(path))?,
-            // Of a link, and of the whole archive: nothing here depends on them.
+            // These describe a link and the whole archive; nothing here depends on them.
             EntryType::GNULongLink | EntryType::XGlobalHeader => {}
             _ => return Ok(false),
         }
         Ok(true)
     }
 
-    /// The name of the entry that they were about, within the archive.
+    /// The name, within the archive, of the entry that was described.
     ///
     /// # Errors
-    /// [`Error::Data`] if they say another size than its header, or that it is sparse.
+    /// [`Error::Data`] if the description gives another size than the entry's header, or says that the file is sparse.
     pub(super) fn name(self, path: &Path, entry: &Entry<'_, impl Read>) -> Result<String> {
         let name = self.name.unwrap_or_else(|| entry.header().path_bytes().into_owned());
         let name = String::from_utf8_lossy(&name).into_owned();
@@ -54,7 +55,8 @@ impl Announced {
         Ok(name)
     }
 
-    /// Records of the form `LENGTH KEY=VALUE` and a line feed, the length that of the whole record; `None` if they are not.
+    /// Parses records of the form `LENGTH KEY=VALUE` and a line feed, where the length is that of the whole record;
+    /// `None` if they have another form.
     fn records(&mut self, mut text: &[u8]) -> Option<()> {
         while !text.is_empty() {
             let space = text.iter().position(|&byte| byte == b' ')?;
@@ -73,7 +75,7 @@ impl Announced {
     }
 }
 
-/// The whole entry, if it is no longer than it may be.
+/// Reads the whole entry, if it is no longer than [`LIMIT`].
 fn read(path: &Path, entry: &mut Entry<'_, impl Read>) -> Result<Vec<u8>> {
     let size = entry.size();
     if size > LIMIT {
