@@ -55,7 +55,8 @@ impl Run {
     /// Reads a run's folder: its settings and epochs, without its updates.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Data`] if there is no `run.json`, or a file is not what it should be.
+    /// [`Error::Io`](crate::error::Error::Io) or [`Error::Data`](crate::error::Error::Data) if there is no `run.json`, or a file is not
+    /// what it should be.
     pub fn read(folder: &Path) -> Result<Self> {
         let run = read_run(folder)?;
         let epochs = log(folder, "metrics.jsonl", EPOCHS_LIMIT)?;

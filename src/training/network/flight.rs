@@ -118,7 +118,7 @@ impl Network {
     /// Waits for the oldest batch under way; `None` if there is none.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`](crate::error::Error::Device) on a fault.
     pub async fn landed(&mut self) -> Result<Option<Done>> {
         let Some(flight) = self.flights.pop_front() else { return Ok(None) };
         let Flight { landing, slot, done, work, images, cut, start } = flight;
@@ -147,7 +147,7 @@ impl Network {
     /// Waits until another batch may be submitted. Returns what is done.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`](crate::error::Error::Device) on a fault.
     pub async fn make_room(&mut self) -> Result<Vec<Done>> {
         let mut landed = Vec::new();
         while !self.ready() {
@@ -159,7 +159,7 @@ impl Network {
     /// Waits for everything under way. Returns what is done.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`](crate::error::Error::Device) on a fault.
     pub async fn drain(&mut self) -> Result<Vec<Done>> {
         let mut landed = Vec::new();
         while let Some(done) = self.landed().await? {
