@@ -82,29 +82,19 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
     let mut network = live::during("preparing the network", ready)?;
     let batch = Batch::noise(subject.batch_size);
     let place = Place { first: true, last: true, images: subject.batch_size, epoch: 1, lr };
-    network.train(&batch, place)?;
-    block_on(network.drain())?;
-    let first_step = start.elapsed();
-    network.train(&batch, place)?;
-    block_on(network.drain())?;
-
-    let (begin, processor, mut calls) = (Instant::now(), thread_seconds(), Duration::ZERO);
-    for _ in 0..steps {
-        block_on(network.make_room())?; // waits for the device
-        let call = Instant::now();
+    let warm_up = || -> Result<Duration> {
         network.train(&batch, place)?;
-        calls += call.elapsed();
-    }
-    block_on(network.drain())?;
-    let step = begin.elapsed().as_secs_f64() / f64::from(steps);
-    // The processor time of this thread is the host's own work. A software driver may do the device's work inside the
-    // calls while the thread waits; the duration of the calls would include that, and serves only where the system
-    // gives no processor time.
-    let computed = thread_seconds().zip(processor).map(|(end, start)| end - start);
-    let host = computed.unwrap_or(calls.as_secs_f64()) / f64::from(steps);
-
+        block_on(network.drain())?;
+        let first_step = start.elapsed();
+        network.train(&batch, place)?;
+        block_on(network.drain())?;
+        Ok(first_step)
+    };
+    let first_step = live::during("running the first two updates", warm_up)?;
+    let timing = format!("timing {steps} updates");
+    let (step, host) = live::during(&timing, || seconds_per_update(&mut network, &batch, place, steps))?;
     let device_bytes = gpu.allocated_bytes();
-    let split = split(&network, forward)?;
+    let split = live::during("timing every dispatch", || split(&network, forward))?;
     let milliseconds = |of: fn(&Split) -> f64| split.as_ref().map(|s| 1e3 * of(s));
     Ok(json!({
         "device": gpu.info.name,
@@ -128,6 +118,24 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
         "planned_device_bytes_in_f32": planned_in_f32.unwrap_or(network.runtime.planned_bytes),
         "peak_device_bytes": device_bytes.unwrap_or(network.runtime.planned_bytes),
     }))
+}
+
+/// Seconds per update, and of them the host's own work.
+fn seconds_per_update(network: &mut Network, batch: &Batch, place: Place, steps: u32) -> Result<(f64, f64)> {
+    let (begin, processor, mut calls) = (Instant::now(), thread_seconds(), Duration::ZERO);
+    for _ in 0..steps {
+        block_on(network.make_room())?; // waits for the device
+        let call = Instant::now();
+        network.train(batch, place)?;
+        calls += call.elapsed();
+    }
+    block_on(network.drain())?;
+    let step = begin.elapsed().as_secs_f64() / f64::from(steps);
+    // The processor time of this thread is the host's own work. A software driver may do the device's work inside the
+    // calls while the thread waits; the duration of the calls would include that, and serves only where the system
+    // gives no processor time.
+    let computed = thread_seconds().zip(processor).map(|(end, start)| end - start);
+    Ok((step, computed.unwrap_or(calls.as_secs_f64()) / f64::from(steps)))
 }
 
 /// Seconds of device time in one update of one batch.

@@ -46,11 +46,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut network = live::during("preparing the network", ready)?;
     // Two updates come first, so that memory has been touched and numbers are as in training.
     let place = Place { first: true, last: true, images: subject.batch_size, epoch: 1, lr };
-    for _ in 0..2 {
-        block_on(network.make_room())?;
-        network.train(&Batch::noise(subject.batch_size), place)?;
-    }
-    block_on(network.drain())?;
+    let warm_up = || -> Result<()> {
+        for _ in 0..2 {
+            block_on(network.make_room())?;
+            network.train(&Batch::noise(subject.batch_size), place)?;
+        }
+        block_on(network.drain())?;
+        Ok(())
+    };
+    live::during("running the first two updates", warm_up)?;
     let update = network.update_program();
     let timed = || block_on(Profile::new(&network.runtime, &recordings[0], [update, arguments.rounds], &recordings[1]));
     let profile = live::during("timing every dispatch", timed)?;

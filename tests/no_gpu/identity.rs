@@ -11,15 +11,37 @@ use velograd::{host::identity, program::shader::SHADERS};
 
 use crate::folder::Folder;
 
-/// FNV-1a as its authors define it, over each shader's name and its lines of code.
+/// The Rust files at and below a path of the package: paths without the suffix, and texts up to their tests.
+fn rust_files(place: &str, found: &mut Vec<(String, String)>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(place);
+    if let Some(name) = place.strip_suffix(".rs") {
+        let text = fs::read_to_string(path).unwrap();
+        let code = text.split("#[cfg(test)]\n").next().unwrap();
+        found.push((name.to_owned(), code.to_owned()));
+    } else {
+        for entry in fs::read_dir(path).into_iter().flatten() {
+            rust_files(&format!("{place}/{}", entry.unwrap().file_name().to_str().unwrap()), found);
+        }
+    }
+}
+
+/// FNV-1a as its authors define it, over the name and the lines of code of each shader and of each file that writes WGSL.
 #[test]
 fn the_hash_is_of_all_shaders() {
+    let mut files = vec![];
+    rust_files("src/program/shader.rs", &mut files);
+    rust_files("src/optim/rule", &mut files);
+    assert!(files.len() > 5, "{} files write WGSL", files.len());
+    // Only a shader's header counts, in which a rule says what it is.
+    let mut files: Vec<_> = files.into_iter().map(|(name, code)| (name, code, false)).collect();
+    files.extend(SHADERS.iter().map(|(name, wgsl)| ((*name).to_owned(), (*wgsl).to_owned(), true)));
+    files.sort();
     let mut text = String::new();
-    for (name, wgsl) in SHADERS {
+    for (name, code, has_header) in files {
         text += &format!("{name}\n");
-        for line in wgsl.lines() {
-            let comment =
-                if line.trim_start().starts_with("//!") { line.len() } else { line.find("//").unwrap_or(line.len()) };
+        for line in code.lines() {
+            let is_header = has_header && line.trim_start().starts_with("//!");
+            let comment = if is_header { line.len() } else { line.find("//").unwrap_or(line.len()) };
             let code = line[..comment].trim();
             if !code.is_empty() {
                 text += &format!("{code}\n");
@@ -61,6 +83,8 @@ impl Script {
         fs::create_dir(folder.0.join("out")).unwrap();
         let script = Self { folder, program };
         script.write("package/src/main.rs", "fn main() {}");
+        script.write("package/src/program/shader.rs", "fn link() {}");
+        script.write("package/src/optim/rule/kernel.rs", "fn kernel() {}");
         script.write("package/shaders/one.wgsl", "// A comment.\nfn one() -> u32 { return 1u; }\n");
         script.write("package/Cargo.toml", "[package]");
         Some(script)
@@ -169,6 +193,8 @@ fn a_commit_is_found_where_there_is_one() {
 fn what_computes_nothing_does_not_count() {
     let Some(script) = Script::compile("build-script-hash") else { return };
     let kernels = |text: &str| {
+        script.write("package/src/program/shader.rs", "fn link() {}");
+        script.write("package/src/optim/rule/kernel.rs", "fn kernel() {}");
         script.write("package/shaders/one.wgsl", text);
         script.run().kernels
     };
@@ -178,6 +204,13 @@ fn what_computes_nothing_does_not_count() {
     let header = kernels("//! default = 1\nfn one() -> u32 { return 1u; }\n");
     assert_ne!(header, first);
     assert_ne!(header, kernels("//! default = 2\nfn one() -> u32 { return 1u; }\n"), "a header says what a rule is");
+    let writes = |text: &str| {
+        script.write("package/src/optim/rule/kernel.rs", text);
+        script.run().kernels
+    };
+    let code = writes("fn kernel() {}");
+    assert_ne!(code, writes("fn kernel() { one() }"), "code that writes WGSL");
+    assert_eq!(code, writes("//! Of a file.\nfn kernel() {} // a comment\n#[cfg(test)]\nmod tests {}\n"));
     let moved = script.run().kernels;
     fs::rename(script.package().join("shaders/one.wgsl"), script.package().join("shaders/two.wgsl")).unwrap();
     assert_ne!(moved, script.run().kernels);

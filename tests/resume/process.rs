@@ -234,8 +234,13 @@ fn no_room_for_a_checkpoint() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(newest() == name && fs::read(run.join("checkpoints").join(name)).unwrap() == bytes);
 
-    // If the logs cannot grow, the partial line is cut off.
-    let output = limited(1, &["--resume", "run", "--checkpoint-every", "off"]);
+    // If the logs cannot grow, the partial line is cut off. Nothing else is written: the run is as it was begun, without checkpoints.
+    let begun = fs::read_to_string(run.join("run.json")).unwrap();
+    let without = begun.replace("\"checkpoint-every\": \"2steps\"", "\"checkpoint-every\": \"off\"");
+    assert_ne!(begun, without);
+    folder.write("run/run.json", without.as_bytes());
+    let output = limited(1, &["--resume", "run"]);
+    folder.write("run/run.json", begun.as_bytes());
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     says(&said(&output), &[".jsonl: expected room for", "File too large"]);
     for name in ["steps.jsonl", "metrics.jsonl"] {

@@ -118,7 +118,9 @@ impl Begun {
             let (there, here) = (&before[key], &run[key]);
             note!("begun with {key} {there}, continued with {here}: results agree to rounding, not to the bit");
         }
-        run["init"] = before["init"].clone();
+        if !before["init"].is_null() {
+            run["init"] = before["init"].clone();
+        }
 
         let how = Resume {
             lock,

@@ -138,8 +138,10 @@ impl Folder {
             None => {}
         }
         // `run.json` comes first: the changes below make sense only for the run as it is from now on.
-        write_run(path, run)?;
-        write_config(path, run)?;
+        if run != before || !path.join(CONFIG).exists() {
+            write_run(path, run)?;
+            write_config(path, run)?;
+        }
         if let Some(loaded) = loaded.as_ref().filter(|_| checkpoint.is_some()) {
             let Checkpoint { position, .. } = &loaded.checkpoint;
             let (step, epochs) = (position.step, position.epochs.len());
