@@ -251,7 +251,7 @@ impl Stepper {
 /// [`Error::Config`], naming the rule and what became of a parameter; [`Error::Device`] on a fault.
 pub async fn try_out(gpu: &Gpu, optimizer: &dyn Optimizer) -> Result<()> {
     let tensors = |values: [f32; 2]| values.map(|value| vec![value; 4]);
-    for Trial { rule, settings, optimizer } in optimizer.trials()? {
+    for Trial { rule, settings, optimizer } in optimizer.trials() {
         let mut layout = Layout::default();
         for (i, values) in tensors(inert::PARAMS).iter().enumerate() {
             layout.param(i.to_string(), Shape::Vector { c: values.len() as u32 }, Init::Constant(0.0), true);

@@ -2,10 +2,7 @@
 //! adaptive decay and a lookahead. Five dispatches, nothing read back; `shaders/optim/velograd_*.wgsl` have the formulas.
 
 use super::{Optimizer, Program, Setting, Settings, Start, arena, blocks, correction, report, segments, state};
-use crate::{
-    error::Result,
-    program::{BufferKind, GradNorm, Tape},
-};
+use crate::program::{BufferKind, GradNorm, Tape};
 
 /// The registry's row. The defaults are those of the published notebook; `scope=global decay_norm=delta` is the paper read
 /// literally.
@@ -36,7 +33,7 @@ pub(super) static PROGRAM: Program = Program {
             Setting::flag("use_lookahead", true, "the lookahead"),
         ]
     },
-    make: |settings| Ok(Box::new(VeloGrad::new(settings)?)),
+    make: |settings| Box::new(VeloGrad { settings }),
 };
 
 /// The rule with its settings.
@@ -45,10 +42,6 @@ pub struct VeloGrad {
 }
 
 impl VeloGrad {
-    fn new(settings: Settings) -> Result<Self> {
-        Ok(Self { settings })
-    }
-
     /// Whether anything remains to do after the step.
     fn decays(&self) -> bool {
         self.settings.number("weight_decay") != 0.0 || self.settings.flag("use_lookahead")
