@@ -20,7 +20,7 @@
 //! begins = "t == 1"
 // LARS: SGD with momentum whose rate is a share of each tensor's norm.
 //
-//   ratio  = trust_coeff * ||p|| / (||g|| + weight_decay*||p|| + eps), 1 where a norm is 0;  TRUST_CLIP: min(ratio/lr, 1)
+//   ratio  = trust_coeff * ||p|| / (||g|| + weight_decay*||p|| + eps), 1 where a norm is 0;  TRUST_CLIP: min(ratio/lr, 1), at lr = 0: 1
 //   d      = ratio * (g + weight_decay*p);  d = g in a tensor without weight decay, but with ALWAYS_ADAPT
 //   buf    = d at t = 1, else momentum*buf + (1-dampening)*d;  d = buf, or with NESTEROV d + momentum*buf
 //   p     <- p - lr*d
