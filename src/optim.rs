@@ -31,7 +31,7 @@ use std::{
 };
 
 use element_wise::ElementWise;
-use rule::RuleFile;
+use rule::{RuleFile, Variants};
 use updates::correction;
 
 use crate::{
@@ -80,11 +80,8 @@ pub trait Optimizer {
         vec![]
     }
     /// What [`try_out`] runs of a rule that came from outside the program.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for a rule that cannot be built under its own default settings.
-    fn trials(&self) -> Result<Vec<Trial>> {
-        Ok(vec![])
+    fn trials(&self) -> Vec<Trial> {
+        vec![]
     }
     /// Appends the calls that move `params`, in place, from the point where gradients are taken to the point where the
     /// network is evaluated and saved. A rule with one point for both appends none. The way back is a copy
@@ -108,9 +105,9 @@ pub struct Rule {
 /// How a rule becomes an optimizer.
 enum Make {
     /// By a program of its own.
-    Program(fn(Settings) -> Result<Box<dyn Optimizer>>),
+    Program(fn(Settings) -> Box<dyn Optimizer>),
     /// From a file that states it.
-    File(Arc<RuleFile>),
+    File(Variants),
 }
 
 impl Rule {
@@ -123,13 +120,12 @@ impl Rule {
     /// # Errors
     /// [`Error::Config`] with file, line and column of what is wrong.
     pub fn parse(name: &str, file: &str, text: &str) -> Result<Self> {
-        let rule = Self::of_file(name, RuleFile::parse(&format!("rule/{name}"), file, text, true)?);
-        rule.build(&[]).map(|_| rule)
+        Self::of_file(name, RuleFile::parse(&format!("rule/{name}"), file, text, true)?)
     }
 
-    fn of_file(name: &str, file: RuleFile) -> Self {
-        let (name, source, settings) = (name.to_owned(), file.source().to_owned(), file.settings().to_vec());
-        Self { name, source, settings, make: Make::File(Arc::new(file)) }
+    fn of_file(name: &str, file: RuleFile) -> Result<Self> {
+        let (source, settings) = (file.source().to_owned(), file.settings().to_vec());
+        Ok(Self { name: name.to_owned(), source, settings, make: Make::File(Variants::new(name, file)?) })
     }
 
     /// The optimizer with these `KEY=VALUE` settings, and all its settings.
@@ -139,8 +135,8 @@ impl Rule {
     pub fn build(&self, given: &[(String, String)]) -> Result<(Box<dyn Optimizer>, Settings)> {
         let settings = Settings::parse(self, given)?;
         let optimizer = match &self.make {
-            Make::Program(make) => make(settings.clone())?,
-            Make::File(file) => Box::new(ElementWise::new(file, &self.name, settings.clone())?),
+            Make::Program(make) => make(settings.clone()),
+            Make::File(variants) => Box::new(ElementWise::new(variants.of(&settings)?, variants.default.clone())),
         };
         Ok((optimizer, settings))
     }
@@ -148,7 +144,7 @@ impl Rule {
     /// The text of a rule that [`Rule::parse`] made.
     pub fn text(&self) -> Option<&str> {
         match &self.make {
-            Make::File(file) if file.is_foreign() => Some(file.text()),
+            Make::File(Variants { file, .. }) if file.is_foreign() => Some(file.text()),
             _ => None,
         }
     }
@@ -172,7 +168,7 @@ struct Program {
     name: &'static str,
     source: &'static str,
     settings: fn() -> Vec<Setting>,
-    make: fn(Settings) -> Result<Box<dyn Optimizer>>,
+    make: fn(Settings) -> Box<dyn Optimizer>,
 }
 
 /// The rules that consist of one file in `shaders/optim/`.
@@ -211,7 +207,8 @@ pub static ALL: LazyLock<Vec<Arc<Rule>>> = LazyLock::new(|| {
         let path = format!("optim/{name}");
         let (_, text) = SHADERS.iter().find(|(known, _)| *known == path).expect("the file is there");
         let file = RuleFile::parse(&path, &format!("shaders/{path}.wgsl"), text, false);
-        Arc::new(Rule::of_file(name, file.unwrap_or_else(|fault| panic!("{fault}"))))
+        let rule = file.and_then(|file| Rule::of_file(name, file));
+        Arc::new(rule.unwrap_or_else(|fault| panic!("{fault}")))
     };
     let first = std::iter::once(program(&velograd::PROGRAM));
     let last = [&muon::PROGRAM, &schedulefree::PROGRAM].map(program);

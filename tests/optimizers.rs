@@ -197,7 +197,7 @@ fn values_of_others() {
     }
 }
 
-/// Every rule uses the learning rate of each update, not that of the settings, as the reference does.
+/// Every rule uses the learning rate of each update, not that of the settings, as the reference does, also where it is 0.
 #[test]
 fn a_scheduled_rate_reaches_every_rule() {
     let Some(gpu) = gpu() else { return };
@@ -209,7 +209,7 @@ fn a_scheduled_rate_reaches_every_rule() {
         let mut stepper = block_on(Stepper::excluding(gpu, &gpu.target, optimizer, &dims, &start, &left_out)).unwrap();
         let mut expected = inputs.params.clone();
         for (t, (grads, &loss)) in inputs.grads.iter().zip(&inputs.losses).enumerate() {
-            let lr = first * [1.0, 0.7, 1.3, 0.1][t % 4];
+            let lr = first * [1.0, 0.7, 0.0, 1.3, 0.1][t % 5];
             stepper.set_lr(lr);
             reference.set("lr", &lr.to_string()).unwrap();
             block_on(stepper.step(&narrow(grads), loss as f32)).unwrap();

@@ -74,17 +74,7 @@ fn a_copy_of_a_rule_has_its_bits() {
 #[test]
 fn what_moves_padding_is_refused() {
     let Some(gpu) = gpu() else { return };
-    let inputs = OptimizerInputs::new(&[7], 1);
-    let refused = |body: &str, set: &[(&str, &str)], parts: &[&str]| {
-        let given: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let (optimizer, _) = rule(body).build(&given).unwrap();
-        let lookahead = optim::Lookahead { k: 2, alpha: 0.5 }.around(optimizer);
-        let fault = block_on(Stepper::new(gpu, lookahead, &narrow(&inputs.params)))
-            .err()
-            .unwrap_or_else(|| panic!("{body} is taken"));
-        assert_eq!(fault.exit_code(), 2);
-        says(&fault.to_string(), parts);
-    };
+    let refused = |body: &str, set: &[(&str, &str)], parts: &[&str]| is_refused(gpu, &rule(body), set, parts);
     refused(
         "    e.p -= at.lr * e.g / sqrt(e.m);",
         &[],
@@ -108,7 +98,92 @@ fn what_moves_padding_is_refused() {
         &[],
         &["a parameter of 1 without a gradient becomes"],
     );
-    stepper(gpu, &rule("    e.p -= at.lr * e.g / (abs(e.g) + settings.eps);"), &[], &inputs);
+    stepper(gpu, &rule("    e.p -= at.lr * e.g / (abs(e.g) + settings.eps);"), &[], &OptimizerInputs::new(&[7], 1));
+}
+
+#[track_caller]
+fn is_refused(gpu: &Gpu, rule: &Rule, set: &[(&str, &str)], parts: &[&str]) {
+    let given: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let lookahead = optim::Lookahead { k: 2, alpha: 0.5 }.around(rule.build(&given).unwrap().0);
+    let fault = block_on(Stepper::new(gpu, lookahead, &[vec![1.0; 7]])).err();
+    let fault = fault.unwrap_or_else(|| panic!("{} is taken", rule.text().unwrap()));
+    assert_eq!(fault.exit_code(), 2);
+    says(&fault.to_string(), parts);
+}
+
+/// What moves an element by the gradient of another, by a norm or by a sum is refused, though it leave zeros alone where nothing has a
+/// gradient; in the first update alone, by what it remembers, and where weight decay is left out.
+#[test]
+fn what_goes_by_others_is_refused() {
+    let Some(gpu) = gpu() else { return };
+    let parts =
+        ["mine.wgsl: with its default settings", "of 0 without a gradient, beside others that have one, becomes"];
+    for body in [
+        "    e.p -= at.lr * vec4(e.g.x);",
+        "    if at.t == 1.0 { e.p -= at.lr * e.g.wxyz; }",
+        "    e.m = e.g;\n    e.p -= at.lr * old.m.wxyz;",
+        "    e.p += vec4(at.lr * at.grad_norm);",
+    ] {
+        is_refused(gpu, &rule(body), &[], &parts);
+    }
+    let whole = |header: &str, head: &str, rest: &str| {
+        let body = "    var e = old;\n    e.m *= settings.eps;";
+        let text = format!("{header}{head}{rest}fn update(old: Element) -> Element {{\n{body}\n");
+        move |step: &str| Rule::parse("mine", "mine.wgsl", &format!("{text}    {step}\n    return e;\n}}\n")).unwrap()
+    };
+    let measure = "fn measure(e: Element) -> vec3<f32> { return vec3(dot(e.g, e.g), 0.0, 0.0); }\n";
+    for over in ["tensor", "all"] {
+        let measured = whole(&format!("//! measure = {{ over = \"{over}\" }}\n"), HEAD, measure);
+        is_refused(gpu, &measured("e.p -= at.lr * vec4(e.sums.x);"), &[], &parts);
+        stepper(gpu, &measured("e.p -= at.lr * e.sums.x * e.g;"), &[], &OptimizerInputs::new(&[7], 1));
+    }
+    let decayed =
+        HEAD.replace("//! [state]", "//! weight_decay = { default = 0.1, min = 0, doc = \"decay\" }\n//! [state]");
+    let decayed = whole("", &decayed, "");
+    is_refused(gpu, &decayed("e.p -= at.lr * select(e.g, e.g.wxyz, e.weight_decay == 0.0);"), &[], &parts);
+    stepper(gpu, &decayed("e.p -= at.lr * (e.g + e.weight_decay * e.p);"), &[], &OptimizerInputs::new(&[7], 1));
+}
+
+/// Numbers that the device keeps have the values that the header says: a setting is not a constant whose name is the same in capitals, and
+/// operators are those of the host where WGSL's are not.
+#[test]
+fn what_is_kept_is_computed() {
+    let Some(gpu) = gpu() else { return };
+    let cases = [
+        ("q0 + momentum", 0.5),
+        ("MOMENTUM + momentum", 1.5),
+        ("2 * nag + slow", 2.0),
+        ("100 * initial_lr + 100 * lr", 2.0),
+        ("mod(mod(mod(17, 10), 5), 3)", 2.0),
+        ("mod(-5, 3) + mod(5, -3)", 0.0),
+        ("(-2)^3 + (-2)^2 + 2^-1 + 0^0 + 0^2", -2.5),
+        ("-2^2 + 2^3^2", 508.0),
+        ("if(t > 0, 3, 1 / 0)", 3.0),
+        ("if(MOMENTUM, 7, 1e38 * 10)", 7.0),
+        ("(t < 2) + (t <= 1) + (t > 2) + (t >= 1) + (t == 1) + (t != 1)", 4.0),
+        ("(not slow and nag) + (slow or t - 1) + (not (slow or nag))", 1.0),
+        ("min(3, 4) + max(3, 4) + abs(-2) + floor(-2.5)", 6.0),
+        ("sqrt(16) + exp(0) + ln(1) - -t", 6.0),
+        ("grad_norm - 1 / 4", 1.75),
+        ("k * 4", 3.0),
+    ];
+    for four in cases.chunks(4) {
+        let kept: String = (0..).zip(four).map(|(i, (next, _))| format!("//! q{i} = \"{next}\"\n")).collect();
+        let text = format!(
+            "//! source = \"a test\"\n//! [settings]\n//! lr = {{ default = 0.01, min = 0, doc = \"rate\" }}\n\
+             //! momentum = {{ default = 0.5, doc = \"number\" }}\n//! nag = {{ default = true, doc = \"flag\" }}\n\
+             //! slow = {{ default = false, doc = \"flag\" }}\n//! [constants]\n//! MOMENTUM = \"momentum != 0\"\n\
+             //! [scalars]\n//! k = \"1 - 0.5^(2 * t)\"\n//! [kept]\n{kept}fn update(old: Element) -> Element {{\n    \
+             var e = old;\n    if MOMENTUM && (NAG || SLOW) {{ e.p *= vec4(at.q0, at.q1, at.q2, at.q3); }}\n    \
+             return e;\n}}\n"
+        );
+        let rule = Rule::parse("mine", "mine.wgsl", &text).unwrap_or_else(|fault| panic!("{fault}"));
+        let mut stepper = block_on(Stepper::new(gpu, rule.build(&[]).unwrap().0, &[vec![1.0; 4]])).unwrap();
+        block_on(stepper.step(&[vec![1.0; 4]], 1.0)).unwrap();
+        for (found, (next, expected)) in block_on(stepper.params()).unwrap()[0].iter().zip(four) {
+            assert!((found - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{next}: {found} is not {expected}");
+        }
+    }
 }
 
 /// An index of a rule's own array that is out of range reaches nothing: its neighbours have the bits that they have without.
@@ -171,7 +246,8 @@ fn arguments_name_rules_or_files() {
     says(&refused(folder.0.join("bytes.wgsl").to_str().unwrap()), &["UTF-8"]);
 }
 
-/// The same run, whole and in two parts between which the file is changed and then removed: the same bits, of the text in `run.json`.
+/// The same run, whole and in parts between which the file is changed and then removed, the last of them from another folder: the same
+/// bits, of the text in `run.json`.
 #[test]
 fn a_run_goes_on_with_the_text_it_began_with() {
     if gpu().is_none() {
@@ -201,7 +277,7 @@ fn a_run_goes_on_with_the_text_it_began_with() {
     folder.works(&["train", "--resume", "parts", "--extend", "1"]);
     fs::remove_file(&file).unwrap();
     fs::create_dir(folder.0.join("elsewhere")).unwrap();
-    folder.works(&["train", "--resume", "parts", "--extend", "1"]);
+    Folder(folder.0.join("elsewhere")).works(&["train", "--resume", "../parts", "--extend", "1"]);
     let weights = |run: &str| fs::read(folder.0.join(run).join("model.safetensors")).unwrap();
     assert!(weights("whole") == weights("parts"), "not the same bits");
     let run: serde_json::Value =

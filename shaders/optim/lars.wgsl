@@ -20,7 +20,7 @@
 //! begins = "t == 1"
 // LARS: SGD with momentum whose rate is in each tensor follows the ratio of ||p|| to ||g||.
 //
-//   ratio  = trust_coeff * ||p|| / (||g|| + weight_decay*||p|| + eps), 1 where a norm is 0;  TRUST_CLIP: min(ratio/lr, 1)
+//   ratio  = trust_coeff * ||p|| / (||g|| + weight_decay*||p|| + eps), 1 where a norm is 0;  TRUST_CLIP: min(ratio/lr, 1), 1 at lr = 0
 //   d      = ratio * (g + weight_decay*p);  d = g in a tensor without weight decay unless ALWAYS_ADAPT
 //   buf    = d at t = 1, else momentum*buf + (1-dampening)*d;  d = buf, or with NESTEROV d + momentum*buf
 //   p     <- p - lr*d

@@ -1,33 +1,31 @@
 //! Records rules that are files ([`Rule`](super::Rule)): the gradient's norm and the check for non-finite values, or
 //! the sums of a rule that measures; then one dispatch for the update.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use super::{
-    Optimizer, Settings, Start, Trial, arena, blocks, decays, norm_and_guard, report,
-    rule::{Over, RuleFile, Variant},
+    Optimizer, Start, Trial, arena, blocks, decays, norm_and_guard, report,
+    rule::{Over, Products, Variant},
     segments, state,
 };
-use crate::{
-    error::Result,
-    program::{BufferKind, CallBuilder, GradNorm, Slot, Tape, shader::Spec},
-};
+use crate::program::{BufferKind, CallBuilder, GradNorm, Slot, Tape, shader::Spec};
 
 /// Name of the state buffer with the numbers that the rule keeps on the device.
 const KEPT: &str = "kept";
 
 /// A rule that updates each element from that element alone and from sums over tensors.
 pub(super) struct ElementWise {
-    variant: Variant,
+    variant: Arc<Variant>,
+    default: Option<Arc<Variant>>,
+    products: RefCell<Vec<Products>>,
 }
 
 impl ElementWise {
-    /// The rule of a file under these settings.
-    ///
-    /// # Errors
-    /// As [`Variant::new`].
-    pub fn new(file: &Arc<RuleFile>, name: &str, settings: Settings) -> Result<Self> {
-        Ok(Self { variant: Variant::new(file, name, settings)? })
+    /// The rule of a file. `default` is that under its default settings, where the text came from outside the program and is to be tried
+    /// with both.
+    pub fn new(variant: Arc<Variant>, default: Option<Arc<Variant>>) -> Self {
+        let products = RefCell::new(variant.products());
+        Self { variant, default, products }
     }
 
     /// Records the sums of what the rule measures, per block and then per tensor or over all, and the check for
@@ -100,7 +98,7 @@ impl Optimizer for ElementWise {
     }
 
     fn scalars(&self, t: u64) -> [f64; 4] {
-        self.variant.row(t)
+        self.variant.row(t, &mut self.products.borrow_mut())
     }
 
     fn clip_norm(&self) -> Option<f64> {
@@ -111,12 +109,14 @@ impl Optimizer for ElementWise {
         self.variant.lr()
     }
 
-    fn trials(&self) -> Result<Vec<Trial>> {
-        let Some(default) = self.variant.untrusted_default()? else { return Ok(vec![]) };
-        let of = |variant: Variant, settings| {
-            let rule = variant.file().to_owned();
-            Trial { rule, settings, optimizer: Box::new(Self { variant }) }
+    fn trials(&self) -> Vec<Trial> {
+        let Some(default) = &self.default else { return vec![] };
+        let of = |variant: &Arc<Variant>, settings| Trial {
+            rule: variant.file().to_owned(),
+            settings,
+            optimizer: Box::new(Self::new(variant.clone(), None)),
         };
-        Ok(vec![of(default, "with its default settings"), of(self.variant.again()?, "with these settings")])
+        let own = (!Arc::ptr_eq(default, &self.variant)).then(|| of(&self.variant, "with these settings"));
+        std::iter::once(of(default, "with its default settings")).chain(own).collect()
     }
 }

@@ -97,7 +97,7 @@ impl Optimizer for Around {
         self.inner.record_evaluation(t);
     }
 
-    fn trials(&self) -> Result<Vec<Trial>> {
+    fn trials(&self) -> Vec<Trial> {
         self.inner.trials()
     }
 

@@ -6,7 +6,6 @@ mod tables;
 
 use super::{Optimizer, Program, Setting, Settings, Start, arena, norm_and_guard, report, state};
 use crate::{
-    error::Result,
     optim::updates::correction,
     program::{
         BufferKind, Slot, Tape, Tensor,
@@ -59,7 +58,7 @@ pub(super) static PROGRAM: Program = Program {
             ),
         ]
     },
-    make: |settings| Ok(Box::new(Muon::new(settings)?)),
+    make: |settings| Box::new(Muon { settings }),
 };
 
 /// The rule with its settings.
@@ -77,10 +76,6 @@ struct Work {
 }
 
 impl Muon {
-    fn new(settings: Settings) -> Result<Self> {
-        Ok(Self { settings })
-    }
-
     fn airbench(&self) -> bool {
         self.settings.choice("variant") == "airbench"
     }

@@ -5,14 +5,17 @@
 //! hold at all ([`vet`]), and the kernels that are written around it ([`kernel`]), which naga then validates. A text from outside
 //! the program is believed nothing.
 
-pub mod expression;
+mod expression;
 mod header;
 mod kernel;
 mod variant;
+mod variants;
 mod vet;
 
+pub use expression::Products;
 pub use header::Over;
 pub use variant::Variant;
+pub use variants::Variants;
 
 use std::sync::Arc;
 

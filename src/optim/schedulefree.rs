@@ -3,7 +3,6 @@
 
 use super::{Optimizer, Program, Setting, Settings, Start, arena, decays, norm_and_guard, report, state};
 use crate::{
-    error::Result,
     optim::updates::correction,
     program::{BufferKind, Tape},
 };
@@ -31,7 +30,7 @@ pub(super) static PROGRAM: Program = Program {
             Setting::number("weight_lr_power", 2.0, "the power of the largest rate so far in those weights"),
         ]
     },
-    make: |settings| Ok(Box::new(ScheduleFree::new(settings)?)),
+    make: |settings| Box::new(ScheduleFree { settings }),
 };
 
 /// The rule with its settings.
@@ -40,10 +39,6 @@ pub struct ScheduleFree {
 }
 
 impl ScheduleFree {
-    fn new(settings: Settings) -> Result<Self> {
-        Ok(Self { settings })
-    }
-
     fn warmup(&self, t: u64) -> f64 {
         let steps = f64::from(self.settings.whole("warmup_steps"));
         if (t as f64) < steps { t as f64 / steps } else { 1.0 }

@@ -225,10 +225,14 @@ impl Stepper {
     /// # Errors
     /// [`Error::Device`] on a fault.
     pub async fn params(&self) -> Result<Vec<Vec<f32>>> {
-        let len = self.layout.param_floats() as usize;
-        let flat: Vec<f32> = self.runtime.read(self.runtime.buffer(&BufferKind::Params), len).await?;
+        let flat = self.flat().await?;
         let tensor = |s: &Segment| s.shape.from_stored(&flat[s.offset as usize..][..s.shape.stored() as usize]);
         Ok(self.layout.params.iter().map(tensor).collect())
+    }
+
+    /// The arena of the parameters now, with its padding.
+    async fn flat(&self) -> Result<Vec<f32>> {
+        self.runtime.read(self.runtime.buffer(&BufferKind::Params), self.layout.param_floats() as usize).await
     }
 
     /// The parameters to evaluate with: [`Stepper::params`], unless the rule evaluates at another point.
@@ -246,27 +250,24 @@ impl Stepper {
     }
 }
 
-/// Tries a rule that came from outside the program on parameters without gradients, which it has to leave alone. A rule of the program
-/// is left untried.
+/// Tries a rule that came from outside the program on parameters without gradients, alone and beside others that have one: it has to leave
+/// them alone. A rule of the program is left untried.
 ///
 /// # Errors
 /// [`Error::Config`], naming the rule and what became of a parameter; [`Error::Device`] on a fault.
 pub async fn try_out(gpu: &Gpu, optimizer: &dyn Optimizer) -> Result<()> {
-    let tensors = |values: [f32; 2]| values.map(|value| vec![value; 4]);
-    for Trial { rule, settings, optimizer } in optimizer.trials()? {
-        let mut layout = Layout::default();
-        for (i, values) in tensors(inert::PARAMS).iter().enumerate() {
-            layout.param(i.to_string(), Shape::Vector { c: values.len() as u32 }, Init::Constant(0.0), true);
-        }
-        let mut stepper = Stepper::laid_out(gpu, &gpu.target, optimizer, layout, &tensors(inert::PARAMS)).await?;
-        for (rate, updates) in inert::STAGES {
-            if let Some(rate) = rate {
-                stepper.set_lr(rate);
+    for Trial { rule, settings, optimizer } in optimizer.trials() {
+        let mut stepper = Stepper::laid_out(gpu, &gpu.target, optimizer, inert::layout(), &inert::params()).await?;
+        let (start, before) = (stepper.snapshot().await?, stepper.flat().await?);
+        for any in [false, true] {
+            stepper.restore(&start);
+            for (rate, updates) in inert::STAGES {
+                stepper.lr = rate;
+                for update in 0..updates {
+                    stepper.step(&inert::gradients(update, any), 1.0).await?;
+                }
+                inert::judge((&rule, settings), rate, any, &before, &stepper.flat().await?)?;
             }
-            for _ in 0..updates {
-                stepper.step(&tensors([0.0; 2]), 1.0).await?;
-            }
-            inert::judge(&rule, settings, rate, &stepper.params().await?)?;
         }
     }
     Ok(())

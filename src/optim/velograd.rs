@@ -3,10 +3,7 @@
 //! in `shaders/optim/velograd_*.wgsl`.
 
 use super::{Optimizer, Program, Setting, Settings, Start, arena, blocks, correction, report, segments, state};
-use crate::{
-    error::Result,
-    program::{BufferKind, GradNorm, Tape},
-};
+use crate::program::{BufferKind, GradNorm, Tape};
 
 /// The registry's entry. The defaults are those of the published notebook; `scope=global decay_norm=delta` is the paper
 /// taken literally.
@@ -37,7 +34,7 @@ pub(super) static PROGRAM: Program = Program {
             Setting::flag("use_lookahead", true, "the lookahead"),
         ]
     },
-    make: |settings| Ok(Box::new(VeloGrad::new(settings)?)),
+    make: |settings| Box::new(VeloGrad { settings }),
 };
 
 /// The rule with its settings.
@@ -46,10 +43,6 @@ pub struct VeloGrad {
 }
 
 impl VeloGrad {
-    fn new(settings: Settings) -> Result<Self> {
-        Ok(Self { settings })
-    }
-
     /// Whether weight decay or Lookahead follows the step.
     fn decays(&self) -> bool {
         self.settings.number("weight_decay") != 0.0 || self.settings.flag("use_lookahead")

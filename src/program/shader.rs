@@ -226,7 +226,7 @@ pub fn lines(spec: &Spec) -> Result<Vec<(String, String, usize)>, Fault> {
 }
 
 fn assemble(spec: &Spec) -> Result<Linker<'_>, Fault> {
-    let mut linker = Linker { spec, lines: Vec::new(), imported: Vec::new() };
+    let mut linker = Linker { spec, lines: Vec::new(), imported: Vec::new(), met: (0, 0) };
     if spec.imports.iter().any(|(_, file)| COOPERATIVE.contains(file)) {
         linker.prelude("enable wgpu_cooperative_matrix;".into());
     }
@@ -252,17 +252,26 @@ fn assemble(spec: &Spec) -> Result<Linker<'_>, Fault> {
     Ok(linker)
 }
 
-/// The most lines to which a text from outside the program may unroll.
+/// The most lines to which a text from outside the program may unroll. Directives count as often as they are met, so that
+/// repetitions of nothing end too.
 const MOST_LINES: usize = 20_000;
+
+/// The most bytes of these lines.
+const MOST_BYTES: usize = 1 << 20;
 
 /// The most repetitions of an `#unroll` in such a text.
 const MOST_TURNS: u32 = 64;
+
+/// `#unroll`s of such a text within each other, at most; each is a recursion.
+const DEEPEST: usize = 8;
 
 struct Linker<'a> {
     spec: &'a Spec,
     /// The text of each line, the file that it is from and its number there.
     lines: Vec<(String, String, usize)>,
     imported: Vec<&'static str>,
+    /// Lines from outside the program that were met, and their bytes.
+    met: (usize, usize),
 }
 
 /// Where lines come from.
@@ -302,6 +311,9 @@ impl Linker<'_> {
         let mut at = 0;
         while let Some(&(number, line)) = lines.get(at) {
             at += 1;
+            if from.foreign {
+                self.meet(from, number, line)?;
+            }
             let trimmed = line.trim();
             if let (Some(name), false) = (trimmed.strip_prefix("#import "), from.foreign) {
                 let mapped = self.spec.imports.iter().find(|(from, _)| *from == name).map_or(name, |(_, to)| to);
@@ -312,6 +324,9 @@ impl Linker<'_> {
                     self.file(&format!("shared/{mapped}"));
                 }
             } else if let Some(rest) = trimmed.strip_prefix("#unroll ") {
+                if from.foreign && bound.len() == DEEPEST {
+                    return Err(from.fault(number, format!("#unroll is nested more than {DEEPEST} deep")));
+                }
                 let mut words = rest.split_whitespace();
                 let (variable, count) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
                 let body = &lines[at..];
@@ -324,15 +339,24 @@ impl Linker<'_> {
                 let known = if from.foreign { "a rule knows #unroll NAME COUNT and #end" } else { "unknown directive" };
                 return Err(from.fault(number, format!("`{trimmed}`: {known}")));
             } else {
-                if from.foreign && self.lines.len() >= MOST_LINES {
-                    return Err(from.fault(number, format!("#unroll makes more than {MOST_LINES} lines")));
-                }
                 let mut text = line.to_owned();
                 for (variable, value) in bound {
                     text = text.replace(&format!("${variable}"), &value.to_string());
                 }
                 self.lines.push((text, from.file.to_owned(), number));
             }
+        }
+        Ok(())
+    }
+
+    /// Bounds what a text from outside the program becomes.
+    fn meet(&mut self, from: &Origin<'_>, number: usize, line: &str) -> Result<(), Fault> {
+        self.met = (self.met.0 + 1, self.met.1 + line.len());
+        if self.met.0 > MOST_LINES {
+            return Err(from.fault(number, format!("#unroll makes more than {MOST_LINES} lines")));
+        }
+        if self.met.1 > MOST_BYTES {
+            return Err(from.fault(number, format!("#unroll makes more than {MOST_BYTES} bytes")));
         }
         Ok(())
     }

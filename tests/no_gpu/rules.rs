@@ -3,8 +3,13 @@
 use std::time::{Duration, Instant};
 
 use velograd::{
-    optim::{Kind, Rule, TEMPLATE},
-    program::shader::SHADERS,
+    optim::{self, Clip, Kind, Rule, TEMPLATE},
+    program::{
+        Tape,
+        params::{Init, Role, Shape},
+        shader::{SHADERS, link},
+        target::Target,
+    },
     random::Rng,
 };
 
@@ -121,6 +126,11 @@ fn a_rule_reaches_no_memory() {
         ("const LANES = 3;", ""),
         ("const index = 3;", "10:7: `index`"),
         ("const FAST = true;", "10:7: `FAST`"),
+        ("const A = array<f32, 1000000>();", "10:1: a constant of 4000000 bytes"),
+        ("const A = array<array<f32, 65536>, 4096>();", "10:1: a constant of 1073741824 bytes"),
+        ("const A = array<f32, 1000000>()[3];", "mine.wgsl:10:"),
+        ("struct S { a: array<f32, 1000000> }\nconst A = S();", "11:1: a constant of 4000000 bytes"),
+        ("fn f(a: array<f32, 1000000>) {}", "10:4: `f` takes or gives a value of 4000000 bytes"),
         ("fn r(x: f32) -> f32 { return r(x); }", "10:4: declaration of `r` is recursive"),
     ] {
         refused(&before(text), if part.is_empty() { &[] } else { std::slice::from_ref(&part) });
@@ -140,6 +150,7 @@ fn a_rule_reaches_no_memory() {
         ("    e.p.x += subgroupAdd(e.g.x);", "mine.wgsl:12:"),
         ("    var a: array<vec4<f32>, 10000000>; a[0] = e.p;", "12:5: a variable of 160000000 bytes"),
         ("    let a = array<array<f32, 1000>, 1000>(); e.p.x += a[0][1];", "12:13: a value of 4000000 bytes"),
+        ("    const A = array<f32, 1000000>(); e.p.x += A[3];", "mine.wgsl:12:"),
         ("    var a: array<f32, 4>; a[9] = 1.0;", "mine.wgsl:12:"),
         ("    var a: atomic<u32>;", "12:5: "),
     ] {
@@ -148,6 +159,8 @@ fn a_rule_reaches_no_memory() {
     // Seventeen variables of a kilobyte.
     let many: String = (0..17).map(|i| format!("    var a{i}: array<f32, 256>; a{i}[0] = e.p.x;\n")).collect();
     refused(&within(&many), &["27:5: a variable of 1024 bytes", "16384 for all"]);
+    let many: String = (0..17).map(|i| format!("const A{i} = array<f32, 256>();\n")).collect();
+    refused(&before(&many), &["a constant of 1024 bytes", "16384 for all"]);
 }
 
 /// Nothing runs on: loops end where one can see it, and what is called often costs as often.
@@ -168,6 +181,19 @@ fn a_rule_ends() {
         (
             "#unroll i 64\n#unroll j 64\n#unroll k 64\n    e.p.x += 1.0;\n#end\n#end\n#end",
             "15:1: #unroll makes more than 20000",
+        ),
+        // Repetitions of nothing.
+        (
+            "#unroll i 64\n#unroll j 64\n#unroll k 64\n#unroll l 9\n#end\n#end\n#end\n#end",
+            "#unroll makes more than 20000 lines",
+        ),
+        (
+            &format!("{}{}", "#unroll i 1\n".repeat(1500), "#end\n".repeat(1500)),
+            "20:1: #unroll is nested more than 8 deep",
+        ),
+        (
+            &format!("#unroll i 64\n#unroll j 9\n    // {}\n#end\n#end", "long".repeat(1000)),
+            "14:1: #unroll makes more than 1048576 bytes",
         ),
         ("#unroll i 8\n    e.p.x += $i.0;", "12:1: #unroll without #end"),
         ("#unroll i COUNT\n    e.p.x += $i.0;\n#end", "12:1: `COUNT` is no whole number"),
@@ -296,6 +322,10 @@ fn faults_have_places() {
             &["11:9: the device computes no products"],
         ),
         (
+            said(&format!("{HEAD}//! [kept]\n//! q = \"q + 1e39\"\n{BODY}")),
+            &["11:9: the device computes in f32, which does not hold this large a number"],
+        ),
+        (
             said(&format!(
                 "//! measure = {{ over = \"tensor\" }}\n{HEAD}fn measure(e: Element) -> vec3f {{ return e.p.xyz * at.grad_norm; }}\n{BODY}"
             )),
@@ -318,6 +348,57 @@ fn faults_have_places() {
         &said(&format!("//! source = \"x\"\n//! [settings]\n{settings}{BODY}")),
         &["at most 64 settings, this one has 1000"],
     );
+}
+
+/// What a rule has the device keep is valid WGSL wherever it is taken, on a quarter of a thread's stack: what naga would compute
+/// itself and refuse, what would be nested deep, and any expressions.
+#[test]
+fn what_is_kept_is_valid() {
+    let target = Target::portable();
+    let mut t = Tape::new(&target, true);
+    t.param("weight", Shape::Vector { c: 10 }, Init::Constant(0.0), Role::Weight);
+    let layout = t.layout().clone();
+    let kernels = move |next: &str| {
+        let head = format!("{HEAD}//! [kept]\n//! q = \"{next}\"\n");
+        let rule = Rule::parse("mine", "mine.wgsl", &format!("{head}{}", BODY.replace("at.lr", "at.q")))?;
+        let recording =
+            optim::record(rule.build(&[])?.0.as_ref(), Clip::default(), Tape::over_layout(&target, &layout));
+        let kernels = recording.calls.iter().filter(|call| call.spec.path.starts_with("rule/"));
+        Ok::<_, velograd::error::Error>(kernels.inspect(|call| drop(link(&call.spec))).count())
+    };
+    let look = move || {
+        let nested = |call: &str| format!("{}q{}", format!("{call}(").repeat(39), ", 3)".repeat(39));
+        let sum = vec!["q"; 240].join(" + ");
+        for next in ["1e38 * 10 + 1 / 0 + sqrt(-1) + ln(0) + (-8)^0.5", &nested("mod"), &nested("max"), &sum] {
+            assert_eq!(kernels(next).unwrap(), 2, "{next}");
+        }
+        let mut rng = Rng::new(5);
+        for _ in 0..300 {
+            let next = any_expression(&mut rng, 4);
+            assert_eq!(kernels(&next).unwrap_or_else(|fault| panic!("{fault}")), 2, "{next}");
+        }
+    };
+    std::thread::Builder::new().stack_size(512 << 10).spawn(look).unwrap().join().unwrap();
+}
+
+/// An expression of `[kept]`, nested so deep.
+fn any_expression(rng: &mut Rng, depth: u32) -> String {
+    const LEAVES: [&str; 12] =
+        ["q", "k", "t", "lr", "initial_lr", "fast", "MODE_TWO", "grad_norm", "0", "2", "1e38", "1e-44"];
+    const SIGNS: [&str; 13] = ["+", "-", "*", "/", "^", "<", "<=", ">", ">=", "==", "!=", "and", "or"];
+    const ONE: [&str; 7] = ["-", "not ", "sqrt", "exp", "ln", "abs", "floor"];
+    const TWO: [&str; 3] = ["min", "max", "mod"];
+    if depth == 0 || rng.below(6) == 0 {
+        return LEAVES[rng.below(12) as usize].to_owned();
+    }
+    let mut part = || any_expression(rng, depth - 1);
+    let [a, b, c] = [part(), part(), part()];
+    match rng.below(8) {
+        0 => format!("{}({a})", ONE[rng.below(7) as usize]),
+        1 => format!("{}({a}, {b})", TWO[rng.below(3) as usize]),
+        2 => format!("if({a}, {b}, {c})"),
+        _ => format!("({a}) {} ({b})", SIGNS[rng.below(13) as usize]),
+    }
 }
 
 /// The scalars of a rule in update `t`.

@@ -131,7 +131,16 @@ pub static OPTIMIZER_CASES: &[(&str, &[(&str, &str)])] = &[
         "lars",
         &[("lr", "0.1"), ("momentum", "0.9"), ("nesterov", "true"), ("always_adapt", "true"), ("trust_coeff", "0.01")],
     ),
-    ("lars", &[("lr", "0.01"), ("trust_clip", "true"), ("always_adapt", "true"), ("lookahead", "3,0.5")]),
+    (
+        "lars",
+        &[
+            ("lr", "0.01"),
+            ("momentum", "0.9"),
+            ("trust_clip", "true"),
+            ("always_adapt", "true"),
+            ("lookahead", "3,0.5"),
+        ],
+    ),
     ("lamb", &[("weight_decay", "0.02"), ("no_decay", LEFT_OUT)]),
     (
         "lamb",

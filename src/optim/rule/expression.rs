@@ -15,6 +15,8 @@
 mod parse;
 mod wgsl;
 
+pub use wgsl::Lines;
+
 /// Why a text is no expression, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {

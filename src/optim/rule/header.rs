@@ -6,12 +6,17 @@ mod setting;
 
 pub use scope::constants_of;
 
+use std::collections::BTreeSet;
+
 use toml::{
     Spanned,
     de::{DeString, DeTable, DeValue},
 };
 
-use super::{Fault, expression::Expression};
+use super::{
+    Fault,
+    expression::{Expression, Lines},
+};
 use crate::{
     error::suggest,
     optim::{
@@ -159,29 +164,34 @@ impl Reader<'_> {
         if source.is_empty() || source.chars().any(char::is_control) {
             return self.fault(0, "source is a line of text");
         }
-        let settings = section("settings")?;
-        self.few(&settings, MOST, "settings", 0)?;
-        let settings = settings.iter().map(|(key, value)| self.setting(key, value)).collect::<Result<Vec<_>, _>>()?;
+        let table = section("settings")?;
+        self.few(&table, MOST, "settings", 0)?;
+        let settings = table.iter().map(|(key, value)| self.setting(key, value)).collect::<Result<Vec<_>, _>>()?;
         match settings.iter().find(|s| s.key == "lr") {
             Some(Setting { kind: Kind::Number { .. }, .. }) => {}
             _ => return self.fault(0, "[settings] has no number `lr`, the learning rate"),
         }
-        let mut scope = Scope::new(&settings);
-        self.no_clash(&scope, &section("settings")?)?;
+        let mut scope = Scope { settings: &settings, constants: BTreeSet::new(), scalars: vec![], kept: vec![] };
+        for (setting, (key, _)) in settings.iter().zip(&table) {
+            for name in constants_of(setting) {
+                if !scope.constants.insert(name.clone()) {
+                    let message = format!("two settings make the constant `{name}`: one of them needs another name");
+                    return self.fault(key.span().start, message);
+                }
+            }
+        }
 
-        let constants = section("constants")?;
-        self.few(&constants, MOST, "constants", 0)?;
-        let mut stated = Vec::new();
-        for (key, value) in constants {
+        let table = section("constants")?;
+        self.few(&table, MOST, "constants", 0)?;
+        let mut constants = Vec::new();
+        for (key, value) in table {
             let name = self.name(key, true)?;
-            let expression = self.expression(value, "a constant")?;
-            self.names_known(&expression, value, &scope, Context::Settings)?;
-            if !scope.constants.insert_new(name.clone()) {
+            let expression = self.expression_in(value, "a constant", &scope, Context::Settings)?;
+            if !scope.constants.insert(name.clone()) {
                 return self.fault(key.span().start, format!("there is a constant `{name}` already"));
             }
-            stated.push((name, expression));
+            constants.push((name, expression));
         }
-        let constants = stated;
         let requirements = match get("require") {
             Some(value) => self.requirements(value, &scope)?,
             None => vec![],
@@ -220,11 +230,7 @@ impl Reader<'_> {
             let (mut that, mut otherwise) = (None, None);
             for (key, value) in table {
                 match &**key.get_ref() {
-                    "that" => {
-                        let expression = self.expression(value, "that")?;
-                        self.names_known(&expression, value, scope, Context::Settings)?;
-                        that = Some(expression);
-                    }
+                    "that" => that = Some(self.expression_in(value, "that", scope, Context::Settings)?),
                     "otherwise" => otherwise = Some(self.string(value, "otherwise")?.to_owned()),
                     _ => return self.unknown(key, "[[require]]", &["that", "otherwise"]),
                 }
@@ -240,12 +246,6 @@ impl Reader<'_> {
         Ok(requirements)
     }
 
-    fn condition(&self, value: &Spanned<DeValue<'_>>, scope: &Scope<'_>) -> Result<Expression, Fault> {
-        let condition = self.expression(value, "if")?;
-        self.names_known(&condition, value, scope, Context::Settings)?;
-        Ok(condition)
-    }
-
     fn state(
         &self,
         key: &Spanned<DeString<'_>>,
@@ -259,7 +259,7 @@ impl Reader<'_> {
         let mut state = State { name, condition: None, start: Start::Zero };
         for (key, value) in self.table(value, "a word of state")? {
             match &**key.get_ref() {
-                "if" => state.condition = Some(self.condition(value, scope)?),
+                "if" => state.condition = Some(self.expression_in(value, "if", scope, Context::Settings)?),
                 "start" => {
                     state.start = match self.string(value, "start")? {
                         "zero" => Start::Zero,
@@ -283,8 +283,7 @@ impl Reader<'_> {
         let mut names = Vec::new();
         for (key, _) in table {
             let name = self.name(key, false)?;
-            let taken = UPDATE.contains(&name.as_str()) || name == INITIAL_LR || scope.is_known(&name, Context::Kept);
-            if taken {
+            if scope.is_known(&name, Context::Kept) || scope.settings.iter().any(|s| s.key == name) {
                 return self.fault(key.span().start, format!("there is a `{name}` already"));
             }
             names.push(name);
@@ -295,8 +294,7 @@ impl Reader<'_> {
     fn scalars(&self, table: &Table<'_>, scope: &Scope<'_>) -> Result<Vec<Scalar>, Fault> {
         let mut waiting: Vec<(Scalar, &Spanned<DeValue<'_>>)> = Vec::new();
         for ((key, value), name) in table.iter().zip(&scope.scalars) {
-            let expression = self.expression(value, "a scalar")?;
-            self.names_known(&expression, value, scope, Context::Scalar)?;
+            let expression = self.expression_in(value, "a scalar", scope, Context::Scalar)?;
             let place = self.place(key.span().start);
             waiting.push((Scalar { name: name.clone(), expression, of_t: false, place }, value));
         }
@@ -331,10 +329,9 @@ impl Reader<'_> {
     ) -> Result<Kept, Fault> {
         let (mut next, mut condition) = (None, None);
         let mut read = |value: &Spanned<DeValue<'_>>| -> Result<(), Fault> {
-            let expression = self.expression(value, "the next value")?;
-            self.names_known(&expression, value, scope, Context::Kept)?;
-            if expression.wgsl(&|_| "1.0".into()).is_none() {
-                return self.fault(value.span().start, "the device computes no products: make it a scalar");
+            let expression = self.expression_in(value, "the next value", scope, Context::Kept)?;
+            if let Err(why) = expression.wgsl(&|_| "1.0".into(), &mut Lines::default()) {
+                return self.fault(value.span().start, why);
             }
             next = Some(expression);
             Ok(())
@@ -345,7 +342,7 @@ impl Reader<'_> {
                 for (key, value) in self.table(value, "a number that the device keeps")? {
                     match &**key.get_ref() {
                         "next" => read(value)?,
-                        "if" => condition = Some(self.condition(value, scope)?),
+                        "if" => condition = Some(self.expression_in(value, "if", scope, Context::Settings)?),
                         _ => return self.unknown(key, "a number that the device keeps", &["next", "if"]),
                     }
                 }

@@ -65,15 +65,14 @@ impl Parts<'_> {
                 let total = reduce_sum(lane, sum);\n    if lane == 0u { sums[number] = total; }\n}\n"
     }
 
-    /// The numbers that the device keeps, each from its `next` in WGSL. Arguments: the report, and the numbers.
-    pub fn keep(&self, next: &[String]) -> String {
+    /// The numbers that the device keeps: `lines` compute them from those before, `next` is what they are called there. Arguments: the
+    /// report, and the numbers.
+    pub fn keep(&self, lines: &str, next: &[String]) -> String {
         let mut text = self.beginning(Kernel::Keep);
         text += "@compute @workgroup_size(1)\nfn main() {\n    if report.skip != 0u { return; }\n    prepare();\n";
+        text += lines;
         for (i, next) in next.iter().enumerate() {
-            writeln!(text, "    let next_{i} = {next};").expect("writing to a string");
-        }
-        for i in 0..next.len() {
-            writeln!(text, "    kept[{i}] = next_{i};").expect("writing to a string");
+            writeln!(text, "    kept[{i}] = {next};").expect("writing to a string");
         }
         text + "}\n"
     }
@@ -89,7 +88,7 @@ impl Parts<'_> {
         kernel == Kernel::Update || self.measured.contains(&"p")
     }
 
-    /// The bytes that come before the element's own fields in `Sizes`.
+    /// The first field of `Sizes`: how much the kernel works on.
     fn counter(&self, kernel: Kernel) -> Option<&'static str> {
         match kernel {
             Kernel::Keep => None,
@@ -102,9 +101,7 @@ impl Parts<'_> {
         let blocks = kernel == Kernel::Measure || (kernel == Kernel::Update && self.over.is_some());
         let decays = kernel == Kernel::Update && self.over.is_none() && self.weight_decay;
         let mut imports = vec!["report", "update"];
-        if kernel != Kernel::Keep {
-            imports.extend(["grid", "average"]);
-        }
+        imports.extend(if kernel == Kernel::Keep { &["expression"][..] } else { &["grid", "average"] });
         imports.extend(blocks.then_some("blocks"));
         imports.extend((kernel == Kernel::Measure).then_some("reduce"));
         imports.extend(decays.then_some("decay"));

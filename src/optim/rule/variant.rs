@@ -2,7 +2,7 @@
 
 mod kernels;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::{
     Fault, RuleFile,
@@ -20,7 +20,6 @@ use crate::{
 #[derive(Debug)]
 pub struct Variant {
     file: Arc<RuleFile>,
-    name: String,
     settings: Settings,
     constants: Vec<(String, bool)>,
     /// Which words of state there are.
@@ -29,8 +28,6 @@ pub struct Variant {
     kept: Vec<bool>,
     /// Which scalars a kernel reads.
     read: Vec<bool>,
-    /// What is known of each scalar's products.
-    products: Mutex<Vec<Products>>,
     /// Fields of `Sizes`, apart from the number of elements.
     sizes: Vec<(String, f32)>,
     /// The kernel of the update.
@@ -59,18 +56,15 @@ impl Variant {
         };
         let state = header.state.iter().map(|state| holds(&state.condition)).collect();
         let kept: Vec<bool> = header.kept.iter().map(|kept| holds(&kept.condition)).collect();
-        let products = Mutex::new(header.scalars.iter().map(|_| Products::default()).collect());
         let spec = Spec::new(file.kernel.clone());
         let (file, update) = (file.clone(), spec.clone());
         let mut variant = Self {
             file,
-            name: name.to_owned(),
             settings,
             constants,
             state,
             kept,
             read: vec![],
-            products,
             sizes: vec![],
             update,
             measure: None,
@@ -91,9 +85,10 @@ impl Variant {
             let fault = Fault::new(scalar.place, message).hint("a scalar that other scalars alone read is not counted");
             return Err(self.file.fault(&fault));
         }
+        let mut products = self.products();
         // Early updates and late ones: a correction that divides by zero does so at once.
         for t in [1, 2, 3, 10, 100, 1000, 100_000] {
-            for ((scalar, value), read) in header.scalars.iter().zip(self.scalars(t)).zip(&self.read) {
+            for ((scalar, value), read) in header.scalars.iter().zip(self.scalars(t, &mut products)).zip(&self.read) {
                 if *read && !(value as f32).is_finite() {
                     let message = format!("with these settings `{}` is {value} in update {t}", scalar.name);
                     return Err(self.file.fault(&Fault::new(scalar.place, message)));
@@ -102,7 +97,7 @@ impl Variant {
         }
         let settings = header.settings.iter().filter(|setting| self.reads_setting(setting));
         let settings = settings.map(|s| (kernel::setting_field(&s.key), number(&self.settings, &s.key) as f32));
-        let fixed = header.scalars.iter().zip(self.scalars(1)).zip(&self.read);
+        let fixed = header.scalars.iter().zip(self.scalars(1, &mut products)).zip(&self.read);
         let fixed = fixed.filter(|((scalar, _), read)| !scalar.of_t && **read);
         let fixed = fixed.map(|((scalar, value), _)| (kernel::scalar_field(&scalar.name), value as f32));
         self.sizes = settings.chain(fixed).collect();
@@ -131,10 +126,14 @@ impl Variant {
         self.kept().any(|kept| kept.next.names().any(|(used, _)| used == name))
     }
 
+    /// What is known of each scalar's products before the first update.
+    pub fn products(&self) -> Vec<Products> {
+        self.file.header.scalars.iter().map(|_| Products::default()).collect()
+    }
+
     /// Every scalar of the header in update `t`.
-    fn scalars(&self, t: u64) -> Vec<f64> {
+    fn scalars(&self, t: u64, products: &mut [Products]) -> Vec<f64> {
         let scalars = &self.file.header.scalars;
-        let mut products = self.products.lock().unwrap_or_else(|e| e.into_inner());
         let mut values: Vec<f64> = Vec::with_capacity(scalars.len());
         for (scalar, products) in scalars.iter().zip(products.iter_mut()) {
             let of = |name: &str| match scalars[..values.len()].iter().position(|s| s.name == name) {
@@ -156,9 +155,9 @@ impl Variant {
         scalars.filter(|(_, (scalar, read))| scalar.of_t && **read).map(|(index, _)| index)
     }
 
-    /// What the kernels read of update `t`, in f64.
-    pub fn row(&self, t: u64) -> [f64; 4] {
-        let (values, mut row) = (self.scalars(t), [0.0; 4]);
+    /// What the kernels read of update `t`, in f64; `products` are those of updates before, of [`Variant::products`] at first.
+    pub fn row(&self, t: u64, products: &mut [Products]) -> [f64; 4] {
+        let (values, mut row) = (self.scalars(t, products), [0.0; 4]);
         row.iter_mut().zip(self.rows()).for_each(|(number, index)| *number = values[index]);
         row
     }
@@ -168,21 +167,9 @@ impl Variant {
         self.settings.number("lr")
     }
 
-    /// The rule under its default settings, for one whose text came from outside the program.
-    ///
-    /// # Errors
-    /// As [`Variant::new`].
-    pub fn untrusted_default(&self) -> Result<Option<Self>> {
-        let settings = Settings::defaults(&self.file.header.settings);
-        self.file.foreign.then(|| Self::new(&self.file, &self.name, settings)).transpose()
-    }
-
-    /// The rule anew under the same settings.
-    ///
-    /// # Errors
-    /// As [`Variant::new`].
-    pub fn again(&self) -> Result<Self> {
-        Self::new(&self.file, &self.name, self.settings.clone())
+    /// Whether the settings are these.
+    pub fn is_under(&self, settings: &Settings) -> bool {
+        self.settings == *settings
     }
 
     /// What faults call the rule: its file.

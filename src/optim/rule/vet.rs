@@ -13,7 +13,10 @@ pub use scan::{characters, is_unfit};
 
 use scan::{Token, scan};
 
-use super::{Fault, header::Header};
+use super::{
+    Fault,
+    header::{self, Header},
+};
 use crate::{
     error::suggest,
     program::shader::{Piece, Source, Spec, lines},
@@ -138,13 +141,12 @@ fn loops(tokens: &[Token<'_>]) -> Result<(), Fault> {
             }
             _ => ("", None),
         };
-        let Some(turns) = turns.filter(|turns| *turns <= MOST_TURNS) else {
+        if turns.is_none_or(|turns| turns > MOST_TURNS) {
             let message = format!(
                 "a loop is `for (var i = 0; i < 8; i++) {{ ... }}`, with numbers, of at most {MOST_TURNS} turns"
             );
             return Err(Fault::new(token.place, message));
-        };
-        let _ = turns;
+        }
         let open = at + tokens[at..].iter().position(|token| token.text == "{").expect("it was just matched");
         let mut depth = 0;
         for (i, token) in tokens.iter().enumerate().skip(open) {
@@ -185,9 +187,9 @@ fn uses(tokens: &[Token<'_>], header: &Header) -> Result<Uses, Fault> {
             list.push(name.to_owned());
         }
     };
-    let numbers = header.settings.iter().filter(|s| super::header::constants_of(s).is_empty() && s.key != "lr");
-    let numbers: Vec<&str> = numbers.map(|s| s.key.as_str()).filter(|key| *key != "weight_decay").collect();
-    let mut update: Vec<&str> = super::header::UPDATE.to_vec();
+    let numbers = header.settings.iter().filter(|s| header::constants_of(s).is_empty()).map(|s| s.key.as_str());
+    let numbers: Vec<&str> = numbers.filter(|key| !["lr", "weight_decay"].contains(key)).collect();
+    let mut update: Vec<&str> = header::UPDATE.to_vec();
     // `measure` comes before the gradient's norm is known.
     update.retain(|name| *name != "grad_norm" || header.measure.is_none());
     update.extend(header.scalars.iter().map(|s| s.name.as_str()).chain(header.kept.iter().map(|k| k.name.as_str())));
@@ -206,9 +208,7 @@ fn uses(tokens: &[Token<'_>], header: &Header) -> Result<Uses, Fault> {
                     "a variable outside of functions: a rule has no memory but variables of its functions, and [state]";
                 return Err(Fault::new(token.place, message));
             }
-            "." if behind(1).is_some_and(|field| field.text == "weight_decay") && tokens[..i].last().is_some() => {
-                uses.weight_decay = true;
-            }
+            "." if behind(1).is_some_and(|field| field.text == "weight_decay") => uses.weight_decay = true,
             "settings" | "at" if behind(1).is_some_and(|dot| dot.text == ".") => {
                 let Some(field) = behind(2).filter(|field| field.is_name()) else { continue };
                 let (known, list, what) = match token.text {
@@ -234,8 +234,7 @@ fn uses(tokens: &[Token<'_>], header: &Header) -> Result<Uses, Fault> {
             _ => {}
         }
     }
-    let has = |key: &str| header.settings.iter().any(|s| s.key == key);
-    if uses.weight_decay && !has("weight_decay") {
+    if uses.weight_decay && header.settings.iter().all(|s| s.key != "weight_decay") {
         let place = tokens.iter().find(|token| token.text == "weight_decay").map_or((1, 1), |token| token.place);
         return Err(Fault::new(place, "weight decay is read, and there is no such setting"));
     }
@@ -270,7 +269,7 @@ fn unread(tokens: &[Token<'_>], header: &Header) -> Result<(), Fault> {
     let in_text = |name: &str| tokens.iter().any(|token| token.text == name);
     let in_header = |name: &str| header.expressions().any(|e| e.names().any(|(used, _)| used == name));
     for setting in header.settings.iter().filter(|s| s.key != "lr") {
-        let constants = super::header::constants_of(setting);
+        let constants = header::constants_of(setting);
         let by_constant = constants.iter().any(|name| in_text(name) || in_header(name));
         let by_name = header.clip_norm.as_ref() == Some(&setting.key)
             || in_header(&setting.key)

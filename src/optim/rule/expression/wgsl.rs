@@ -4,122 +4,125 @@ use std::fmt::Write as _;
 
 use super::{Binary, Expression, Node, UNARY, Unary};
 
-impl Expression {
-    /// The expression in WGSL's f32, its names replaced by what `of` gives; `None` where it has a product, which kernels do
-    /// not compute.
-    pub fn wgsl(&self, of: &dyn Fn(&str) -> String) -> Option<String> {
-        let mut text = String::new();
-        self.root.wgsl(&self.names, of, &mut text).then_some(text)
+/// Statements of WGSL, a `let` for each operation. So the text is as long as the expression, no bracket is nested, which naga would
+/// follow by recursion, and no operation is one of constants, which naga would carry out and refuse where it has no finite value.
+#[derive(Debug, Default)]
+pub struct Lines {
+    /// The statements.
+    pub text: String,
+    count: usize,
+}
+
+impl Lines {
+    /// States a value, and gives what it is called.
+    fn state(&mut self, value: &str) -> String {
+        let name = format!("x{}", self.count);
+        self.count += 1;
+        writeln!(self.text, "    let {name} = {value};").expect("writing to a string");
+        name
     }
 }
 
-impl Node {
-    fn wgsl(&self, names: &[(String, usize)], of: &dyn Fn(&str) -> String, text: &mut String) -> bool {
-        let mut call = |name: &str, parts: &[&Node]| {
-            text.push_str(name);
-            let mut between = '(';
-            let all = parts.iter().all(|part| {
-                text.push(std::mem::replace(&mut between, ','));
-                part.wgsl(names, of, text)
-            });
-            text.push(')');
-            all
-        };
-        match self {
-            Self::Number(v) => write!(text, "{:e}f", *v as f32).is_ok(),
-            Self::Name(index) => {
-                text.push_str(&of(&names[*index].0));
-                true
-            }
-            Self::Unary(Unary::Negative, a) => call("-", &[a]),
-            Self::Unary(Unary::Not, _) | Self::Binary(Binary::Or | Binary::And, ..) => self.choice(names, of, text),
-            Self::Unary(op, a) => {
-                let (name, _) = UNARY.iter().find(|(_, known)| known == op).expect("the others have names");
-                call(if *name == "ln" { "log" } else { name }, &[a])
-            }
-            Self::Binary(Binary::Power, a, b) => call("pow", &[a, b]),
-            Self::Binary(Binary::Min, a, b) => call("min", &[a, b]),
-            Self::Binary(Binary::Max, a, b) => call("max", &[a, b]),
-            Self::Binary(op, a, b) => {
-                let operator = match op {
-                    Binary::Plus => '+',
-                    Binary::Minus => '-',
-                    Binary::Times => '*',
-                    Binary::Over => '/',
-                    Binary::Mod => return mod_wgsl(a, b, names, of, text),
-                    _ => return self.choice(names, of, text),
-                };
-                text.push('(');
-                let first = a.wgsl(names, of, text);
-                write!(text, " {operator} ").expect("writing to a string");
-                let second = b.wgsl(names, of, text);
-                text.push(')');
-                first && second
-            }
-            Self::If(parts) => {
-                let [condition, a, b] = &**parts;
-                text.push_str("select(");
-                let all = b.wgsl(names, of, text)
-                    && {
-                        text.push_str(", ");
-                        a.wgsl(names, of, text)
-                    }
-                    && {
-                        text.push_str(", ");
-                        condition.condition(names, of, text)
-                    };
-                text.push(')');
-                all
-            }
-            Self::Product(_) => false,
-        }
+impl Expression {
+    /// Computes the expression in WGSL's f32, its names replaced by what `of` gives, and gives what the value is called. What it calls is
+    /// in `shaders/shared/expression.wgsl`.
+    ///
+    /// # Errors
+    /// Why the device cannot compute it.
+    pub fn wgsl(&self, of: &dyn Fn(&str) -> String, lines: &mut Lines) -> Result<String, &'static str> {
+        Writer { names: &self.names, of, lines }.number(&self.root)
     }
+}
 
-    /// A condition as the number 1 or 0.
-    fn choice(&self, names: &[(String, usize)], of: &dyn Fn(&str) -> String, text: &mut String) -> bool {
-        text.push_str("select(0.0, 1.0, ");
-        let all = self.condition(names, of, text);
-        text.push(')');
-        all
+struct Writer<'a> {
+    names: &'a [(String, usize)],
+    of: &'a dyn Fn(&str) -> String,
+    lines: &'a mut Lines,
+}
+
+impl Writer<'_> {
+    fn number(&mut self, node: &Node) -> Result<String, &'static str> {
+        let value = match node {
+            Node::Number(v) if !(*v as f32).is_finite() => {
+                return Err("the device computes in f32, which does not hold this large a number");
+            }
+            Node::Number(v) => format!("{:e}f", *v as f32),
+            Node::Name(index) => (self.of)(&self.names[*index].0),
+            Node::Unary(Unary::Negative, a) => format!("-{}", self.number(a)?),
+            Node::Unary(op, a) if *op != Unary::Not => {
+                let (name, _) = UNARY.iter().find(|(_, known)| known == op).expect("the others have names");
+                format!("{}({})", if *name == "ln" { "log" } else { name }, self.number(a)?)
+            }
+            Node::Binary(op, a, b) if !is_condition(*op) => {
+                let (a, b) = (self.number(a)?, self.number(b)?);
+                match op {
+                    Binary::Plus => format!("{a} + {b}"),
+                    Binary::Minus => format!("{a} - {b}"),
+                    Binary::Times => format!("{a} * {b}"),
+                    Binary::Over => format!("{a} / {b}"),
+                    Binary::Power => format!("power({a}, {b})"),
+                    Binary::Min => format!("min({a}, {b})"),
+                    Binary::Max => format!("max({a}, {b})"),
+                    _ => format!("modulo({a}, {b})"),
+                }
+            }
+            Node::If(parts) => {
+                let [condition, a, b] = &**parts;
+                let (condition, a, b) = (self.condition(condition)?, self.number(a)?, self.number(b)?);
+                format!("select({b}, {a}, {condition})")
+            }
+            Node::Product(_) => return Err("the device computes no products: make it a scalar"),
+            _ => format!("select(0.0, 1.0, {})", self.condition(node)?),
+        };
+        Ok(self.lines.state(&value))
     }
 
     /// A condition as WGSL's bool.
-    fn condition(&self, names: &[(String, usize)], of: &dyn Fn(&str) -> String, text: &mut String) -> bool {
-        type Write = fn(&Node, &[(String, usize)], &dyn Fn(&str) -> String, &mut String) -> bool;
-        let (a, operator, b, write): (_, _, _, Write) = match self {
-            Self::Unary(Unary::Not, a) => {
-                text.push_str("!(");
-                let all = a.condition(names, of, text);
-                text.push(')');
-                return all;
+    fn condition(&mut self, node: &Node) -> Result<String, &'static str> {
+        let value = match node {
+            Node::Unary(Unary::Not, a) => format!("!{}", self.condition(a)?),
+            Node::Binary(op @ (Binary::Or | Binary::And), a, b) => {
+                let (a, b) = (self.condition(a)?, self.condition(b)?);
+                format!("{a} {} {b}", if *op == Binary::Or { "||" } else { "&&" })
             }
-            Self::Binary(Binary::Or, a, b) => (a, "||", b, Node::condition),
-            Self::Binary(Binary::And, a, b) => (a, "&&", b, Node::condition),
-            Self::Binary(Binary::Equal, a, b) => (a, "==", b, Node::wgsl),
-            Self::Binary(Binary::Unequal, a, b) => (a, "!=", b, Node::wgsl),
-            Self::Binary(Binary::Below, a, b) => (a, "<", b, Node::wgsl),
-            Self::Binary(Binary::AtMost, a, b) => (a, "<=", b, Node::wgsl),
-            Self::Binary(Binary::Above, a, b) => (a, ">", b, Node::wgsl),
-            Self::Binary(Binary::AtLeast, a, b) => (a, ">=", b, Node::wgsl),
-            _ => {
-                text.push('(');
-                let all = self.wgsl(names, of, text);
-                text.push_str(" != 0.0)");
-                return all;
+            Node::Binary(op, a, b) if is_condition(*op) => {
+                let (a, b) = (self.number(a)?, self.number(b)?);
+                let sign = match op {
+                    Binary::Equal => "==",
+                    Binary::Unequal => "!=",
+                    Binary::Below => "<",
+                    Binary::AtMost => "<=",
+                    Binary::Above => ">",
+                    _ => ">=",
+                };
+                format!("{a} {sign} {b}")
             }
+            _ => format!("{} != 0.0", self.number(node)?),
         };
-        text.push('(');
-        let first = write(a, names, of, text);
-        write!(text, " {operator} ").expect("writing to a string");
-        let second = write(b, names, of, text);
-        text.push(')');
-        first && second
+        Ok(self.lines.state(&value))
     }
 }
 
-fn mod_wgsl(a: &Node, b: &Node, names: &[(String, usize)], of: &dyn Fn(&str) -> String, text: &mut String) -> bool {
-    let (mut x, mut y) = (String::new(), String::new());
-    let both = a.wgsl(names, of, &mut x) && b.wgsl(names, of, &mut y);
-    write!(text, "({x} - {y} * floor({x} / {y}))").expect("writing to a string");
-    both
+/// Whether the value is 1 or 0.
+fn is_condition(op: Binary) -> bool {
+    use Binary::{Above, And, AtLeast, AtMost, Below, Equal, Or, Unequal};
+    matches!(op, Or | And | Equal | Unequal | Below | AtMost | Above | AtLeast)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As long as the expression, however deep it is nested, and as flat.
+    #[test]
+    fn the_text_grows_with_the_expression() {
+        let nested = |call: &str| format!("{}q{}", format!("{call}(").repeat(12), ", 3)".repeat(12));
+        for text in [nested("mod"), nested("max"), vec!["q"; 140].join(" + "), vec!["q"; 140].join(" and ")] {
+            let mut lines = Lines::default();
+            Expression::parse(&text).unwrap().wgsl(&|name| format!("at.{name}"), &mut lines).unwrap();
+            assert!(lines.text.len() < 60 * text.len(), "{text}: {}", lines.text);
+            let deepest = lines.text.lines().map(|line| line.matches('(').count()).max();
+            assert!(deepest <= Some(1), "{text}: {}", lines.text);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The names that a rule's expressions may read.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use toml::{Spanned, de::DeValue};
 
@@ -35,42 +35,20 @@ pub fn constants_of(setting: &Setting) -> Vec<String> {
     }
 }
 
-/// Names, and how often each was given.
-#[derive(Default)]
-pub struct Names(pub BTreeMap<String, usize>);
-
-impl Names {
-    /// Adds a name; false if it was there.
-    pub fn insert_new(&mut self, name: String) -> bool {
-        let count = self.0.entry(name).or_default();
-        *count += 1;
-        *count == 1
-    }
-}
-
 /// The names that expressions may read.
 pub struct Scope<'a> {
     pub settings: &'a [Setting],
-    pub constants: Names,
+    pub constants: BTreeSet<String>,
     pub scalars: Vec<String>,
     pub kept: Vec<String>,
 }
 
-impl<'a> Scope<'a> {
-    /// The names of the settings, and of the constants that they make.
-    pub fn new(settings: &'a [Setting]) -> Self {
-        let mut constants = Names::default();
-        for name in settings.iter().flat_map(constants_of) {
-            constants.insert_new(name);
-        }
-        Self { settings, constants, scalars: vec![], kept: vec![] }
-    }
-
+impl Scope<'_> {
     fn known(&self, context: Context) -> Vec<String> {
         let readable = self.settings.iter().filter(|s| !matches!(s.kind, Kind::Choice { .. }) && s.key != "lr");
         let decay = |key: &str| key == "weight_decay" && context != Context::Settings;
         let mut known: Vec<String> = readable.map(|s| s.key.clone()).filter(|key| !decay(key)).collect();
-        known.extend(self.constants.0.keys().cloned());
+        known.extend(self.constants.iter().cloned());
         match context {
             Context::Settings => known.push(INITIAL_LR.into()),
             Context::Scalar => {
@@ -79,6 +57,7 @@ impl<'a> Scope<'a> {
             }
             Context::Kept => {
                 known.extend(UPDATE.map(str::to_owned));
+                known.push(INITIAL_LR.into());
                 known.extend(self.scalars.iter().chain(&self.kept).cloned());
             }
         }
@@ -92,14 +71,15 @@ impl<'a> Scope<'a> {
 }
 
 impl Reader<'_> {
-    /// Refuses names that mean nothing here.
-    pub fn names_known(
+    /// An expression whose names all mean something here.
+    pub fn expression_in(
         &self,
-        expression: &Expression,
         value: &Spanned<DeValue<'_>>,
+        what: &str,
         scope: &Scope<'_>,
         context: Context,
-    ) -> Result<(), Fault> {
+    ) -> Result<Expression, Fault> {
+        let expression = self.expression(value, what)?;
         for (name, at) in expression.names() {
             let place = self.place(self.within(value, at));
             if name == "lr" && context != Context::Kept {
@@ -113,11 +93,11 @@ impl Reader<'_> {
                 let hint = "a tensor that weight decay leaves out has 0 there";
                 return Err(Fault::new(place, message).hint(hint));
             }
-            if scope.settings.iter().any(|s| s.key == name && matches!(s.kind, Kind::Choice { .. })) {
-                let constants = scope.constants.0.keys().filter(|c| c.starts_with(&name.to_uppercase())).cloned();
-                let constants: Vec<String> = constants.collect();
+            let choice = scope.settings.iter().find(|s| s.key == name && matches!(s.kind, Kind::Choice { .. }));
+            if let Some(choice) = choice {
                 let message = format!("`{name}` is a word, not a number");
-                return Err(Fault::new(place, message).hint(format!("its words are {}", constants.join(", "))));
+                let hint = format!("its words are {}", constants_of(choice).join(", "));
+                return Err(Fault::new(place, message).hint(hint));
             }
             if !scope.is_known(name, context) {
                 let known = scope.known(context);
@@ -125,6 +105,6 @@ impl Reader<'_> {
                 return Err(Fault::new(place, format!("`{name}` is not known here")).hint(suggest::hint(name, &known)));
             }
         }
-        Ok(())
+        Ok(expression)
     }
 }

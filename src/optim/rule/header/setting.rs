@@ -8,8 +8,7 @@ use toml::{
 use super::{
     super::Fault,
     INITIAL_LR, MOST, UPDATE,
-    reader::{LONGEST, Reader, Table},
-    scope::Scope,
+    reader::{LONGEST, Reader},
 };
 use crate::optim::settings::{Bound, Kind, Range, Setting};
 
@@ -96,13 +95,5 @@ impl Reader<'_> {
             return self.fault(at, format!("words has from 2 to {MOST} words"));
         }
         Ok(words)
-    }
-
-    /// Flags and words of choices become constants, which must not be called the same.
-    pub fn no_clash(&self, scope: &Scope<'_>, settings: &Table<'_>) -> Result<(), Fault> {
-        let twice = scope.constants.0.iter().find(|(_, count)| **count > 1);
-        let Some((name, _)) = twice else { return Ok(()) };
-        let at = settings.first().map_or(0, |(key, _)| key.span().start);
-        self.fault(at, format!("two settings make the constant `{name}`: one of them needs another name"))
     }
 }

@@ -8,11 +8,12 @@ use std::{
 use super::{
     super::{
         Fault,
-        expression::Expression,
+        expression::{Expression, Lines},
+        header::INITIAL_LR,
         kernel::{self, Parts},
         vet,
     },
-    Variant,
+    Variant, is_number, known,
 };
 use crate::{
     error::Result,
@@ -51,35 +52,35 @@ impl Variant {
         }
         let spec = |suffix: &str, written: String, own: bool| {
             let linker = Piece { file: LINKER.into(), text: written, foreign: false };
-            let Piece { file, text, foreign } = self.file.piece();
-            let own = own.then_some(Piece { file, text, foreign });
+            let own = own.then(|| self.file.piece());
             let consts = self.constants.iter().map(|(name, value)| (name.clone().into(), Const::Bool(*value)));
             let source = Some(Arc::new(Source { pieces: std::iter::once(linker).chain(own).collect() }));
             Spec { consts: consts.collect(), source, ..Spec::new(format!("{}{suffix}", self.file.kernel)) }
         };
-        let next: Vec<String> = self.kept().map(|kept| self.next(&kept.next)).collect();
-        let keep = (!next.is_empty()).then(|| spec(".keep", parts.keep(&next), false));
+        let mut lines = Lines::default();
+        let next: Vec<String> = self.kept().map(|kept| self.next(&kept.next, &mut lines)).collect();
+        let keep = (!next.is_empty()).then(|| spec(".keep", parts.keep(&lines.text, &next), false));
         let measure = header.measure.map(|_| spec(".measure", parts.measure(), true));
         let update = spec("", parts.update(), true);
         (self.update, self.measure, self.keep) = (update, measure, keep);
         if self.file.foreign { self.check() } else { Ok(()) }
     }
 
-    /// The next value of a number that the device keeps, in WGSL.
-    fn next(&self, next: &Expression) -> String {
-        let header = &self.file.header;
+    /// What the next value of a number that the device keeps is called, in the `lines` that compute it.
+    fn next(&self, next: &Expression, lines: &mut Lines) -> String {
         let of = |name: &str| {
-            let setting = header.settings.iter().find(|s| s.key == name && name != "lr");
-            match (setting, self.constants.iter().find(|(constant, _)| *constant == name.to_uppercase())) {
-                (_, Some((_, value))) => if *value { "1.0" } else { "0.0" }.to_owned(),
-                (Some(_), None) => format!("settings.{name}"),
-                (None, None) => format!("at.{name}"),
+            let setting = self.file.header.settings.iter().find(|s| s.key == name && name != "lr");
+            let decided = name == INITIAL_LR || self.constants.iter().any(|(constant, _)| constant == name);
+            match setting {
+                Some(setting) if is_number(setting) => format!("settings.{name}"),
+                None if !decided => format!("at.{name}"),
+                _ => format!("{:e}f", known(&self.settings, &self.constants, name) as f32),
             }
         };
-        next.wgsl(&of).expect("the header has no products there")
+        next.wgsl(&of, lines).expect("the header refused what the device cannot compute")
     }
 
-    /// Links the kernels, and looks at what the rule's functions do in them.
+    /// Links the kernels with the rule's functions, and looks at what these do.
     fn check(&self) -> Result<()> {
         let target = Target::portable();
         for spec in [Some(&self.update), self.measure.as_ref()].into_iter().flatten() {

@@ -11,10 +11,10 @@ use crate::program::shader::{Linked, innermost};
 /// Most operations on four parameters, loops and calls counted as often as they may run.
 const MOST_OPERATIONS: u64 = 10_000;
 
-/// Most bytes of a variable or value.
+/// Most bytes of a variable, constant or value.
 const MOST_BYTES: u32 = 1024;
 
-/// Most bytes of all variables of a rule.
+/// Most bytes of all variables and constants of a rule.
 const MOST_IN_ALL: u64 = 16 << 10;
 
 /// Refuses names that the linker's own text uses: what a rule declares would stand for them there too. `lines` are the linked ones.
@@ -43,6 +43,31 @@ pub fn module(file: &str, linked: &Linked, lines: &[Line], declared: &[(String, 
     };
     let size = |ty: naga::Handle<naga::Type>| module.types[ty].inner.size(module.to_ctx());
     let (mut costs, mut in_all): (Vec<u64>, u64) = (Vec::new(), 0);
+    let mut fits = |what: &str, ty: naga::Handle<naga::Type>| {
+        let bytes = size(ty);
+        in_all += u64::from(bytes);
+        let message = || {
+            format!("{what} of {bytes} bytes: at most {MOST_BYTES} are possible, and {MOST_IN_ALL} for all of a rule's")
+        };
+        if bytes > MOST_BYTES || in_all > MOST_IN_ALL { Err(message()) } else { Ok(()) }
+    };
+    // A function that indexes a constant has a copy of it.
+    for (handle, constant) in module.constants.iter() {
+        let at = place(module.constants.get_span(handle)).unwrap_or((1, 1));
+        fits("a constant", constant.ty).map_err(|message| Fault::new(at, message))?;
+    }
+    let large = |expressions: &naga::Arena<Expression>| {
+        expressions.iter().find_map(|(handle, expression)| match expression {
+            Expression::ZeroValue(ty) | Expression::Compose { ty, .. } if size(*ty) > MOST_BYTES => {
+                let message = format!("a value of {} bytes: at most {MOST_BYTES} are possible", size(*ty));
+                Some((expressions.get_span(handle), message))
+            }
+            _ => None,
+        })
+    };
+    if let Some((span, message)) = large(&module.global_expressions) {
+        return Err(Fault::new(place(span).unwrap_or((1, 1)), message));
+    }
     for (_, function) in module.functions.iter() {
         let name = function.name.as_deref().unwrap_or_default();
         let cost = cost(&function.body, &costs);
@@ -57,32 +82,25 @@ pub fn module(file: &str, linked: &Linked, lines: &[Line], declared: &[(String, 
         if let Some((what, span)) = unfit(&function.body) {
             return fault(span, format!("{what}, which a rule has no use for"));
         }
+        let passed = function.arguments.iter().map(|argument| argument.ty).chain(function.result.iter().map(|r| r.ty));
+        if let Some(bytes) = passed.map(size).find(|bytes| *bytes > MOST_BYTES) {
+            let message =
+                format!("`{name}` takes or gives a value of {bytes} bytes: at most {MOST_BYTES} are possible");
+            return fault(nowhere, message);
+        }
         for (handle, variable) in function.local_variables.iter() {
-            let bytes = size(variable.ty);
-            in_all += u64::from(bytes);
-            if bytes > MOST_BYTES || in_all > MOST_IN_ALL {
-                let message = format!(
-                    "a variable of {bytes} bytes: at most {MOST_BYTES} are possible, and {MOST_IN_ALL} for all of a rule's"
-                );
-                return fault(function.local_variables.get_span(handle), message);
-            }
+            let span = function.local_variables.get_span(handle);
+            fits("a variable", variable.ty).or_else(|message| fault(span, message))?;
+        }
+        if let Some((span, message)) = large(&function.expressions) {
+            return fault(span, message);
         }
         for (handle, expression) in function.expressions.iter() {
-            let span = function.expressions.get_span(handle);
-            match expression {
-                Expression::GlobalVariable(variable) => {
-                    let variable = module.global_variables[*variable].name.as_deref().unwrap_or_default();
-                    if !["settings", "at"].contains(&variable) {
-                        let message =
-                            format!("`{variable}`: a rule sees an element, `settings` and `at`, and nothing else");
-                        return fault(span, message);
-                    }
-                }
-                Expression::ZeroValue(ty) | Expression::Compose { ty, .. } if size(*ty) > MOST_BYTES => {
-                    let message = format!("a value of {} bytes: at most {MOST_BYTES} are possible", size(*ty));
-                    return fault(span, message);
-                }
-                _ => {}
+            let Expression::GlobalVariable(variable) = expression else { continue };
+            let variable = module.global_variables[*variable].name.as_deref().unwrap_or_default();
+            if !["settings", "at"].contains(&variable) {
+                let message = format!("`{variable}`: a rule sees an element, `settings` and `at`, and nothing else");
+                return fault(function.expressions.get_span(handle), message);
             }
         }
     }

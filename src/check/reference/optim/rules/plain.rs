@@ -100,8 +100,8 @@ pub fn signum(at: &Update<'_>) -> Step {
     })
 }
 
-/// `ratio = trust_coeff ||theta|| / (||g|| + weight_decay ||theta|| + eps), 1 where a norm is 0;  trust_clip: min(ratio / lr, 1);
-/// d = ratio (g + weight_decay theta)`, without weight decay `d = g` unless always_adapt; then as [`sgd`] without decay
+/// `ratio = trust_coeff ||theta|| / (||g|| + weight_decay ||theta|| + eps), 1 where a norm is 0;  trust_clip: min(ratio / lr, 1), 1 at a
+/// learning rate of 0;  d = ratio (g + weight_decay theta)`, without weight decay `d = g` unless always_adapt; then as [`sgd`] without decay
 pub fn lars(at: &Update<'_>) -> Step {
     let ([weight_decay, trust, eps], lr) = (at.numbers(["weight_decay", "trust_coeff", "eps"]), at.lr);
     let (adapts, clips) = (weight_decay != 0.0 || at.flag("always_adapt"), at.flag("trust_clip"));
@@ -112,8 +112,8 @@ pub fn lars(at: &Update<'_>) -> Step {
         if adapts && theta > 0.0 && g > 0.0 {
             ratio = trust * theta / (g + theta * weight_decay + eps);
         }
-        if adapts && clips && lr > 0.0 {
-            ratio = (ratio / lr).min(1.0);
+        if adapts && clips {
+            ratio = if lr > 0.0 { (ratio / lr).min(1.0) } else { 1.0 };
         }
         *e.theta -= lr * momentum(&mut e.state[0], ratio * (e.g + weight_decay * *e.theta));
     })
