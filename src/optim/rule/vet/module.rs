@@ -56,18 +56,6 @@ pub fn module(file: &str, linked: &Linked, lines: &[Line], declared: &[(String, 
         let at = place(module.constants.get_span(handle)).unwrap_or((1, 1));
         fits("a constant", constant.ty).map_err(|message| Fault::new(at, message))?;
     }
-    let large = |expressions: &naga::Arena<Expression>| {
-        expressions.iter().find_map(|(handle, expression)| match expression {
-            Expression::ZeroValue(ty) | Expression::Compose { ty, .. } if size(*ty) > MOST_BYTES => {
-                let message = format!("a value of {} bytes: at most {MOST_BYTES} are possible", size(*ty));
-                Some((expressions.get_span(handle), message))
-            }
-            _ => None,
-        })
-    };
-    if let Some((span, message)) = large(&module.global_expressions) {
-        return Err(Fault::new(place(span).unwrap_or((1, 1)), message));
-    }
     for (_, function) in module.functions.iter() {
         let name = function.name.as_deref().unwrap_or_default();
         let cost = cost(&function.body, &costs);
@@ -92,15 +80,22 @@ pub fn module(file: &str, linked: &Linked, lines: &[Line], declared: &[(String, 
             let span = function.local_variables.get_span(handle);
             fits("a variable", variable.ty).or_else(|message| fault(span, message))?;
         }
-        if let Some((span, message)) = large(&function.expressions) {
-            return fault(span, message);
-        }
         for (handle, expression) in function.expressions.iter() {
-            let Expression::GlobalVariable(variable) = expression else { continue };
-            let variable = module.global_variables[*variable].name.as_deref().unwrap_or_default();
-            if !["settings", "at"].contains(&variable) {
-                let message = format!("`{variable}`: a rule sees an element, `settings` and `at`, and nothing else");
-                return fault(function.expressions.get_span(handle), message);
+            let span = function.expressions.get_span(handle);
+            match expression {
+                Expression::GlobalVariable(variable) => {
+                    let variable = module.global_variables[*variable].name.as_deref().unwrap_or_default();
+                    if !["settings", "at"].contains(&variable) {
+                        let message =
+                            format!("`{variable}`: a rule sees an element, `settings` and `at`, and nothing else");
+                        return fault(span, message);
+                    }
+                }
+                Expression::ZeroValue(ty) | Expression::Compose { ty, .. } if size(*ty) > MOST_BYTES => {
+                    let message = format!("a value of {} bytes: at most {MOST_BYTES} are possible", size(*ty));
+                    return fault(span, message);
+                }
+                _ => {}
             }
         }
     }

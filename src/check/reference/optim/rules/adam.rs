@@ -108,15 +108,17 @@ pub fn radam(at: &Update<'_>) -> Step {
     })
 }
 
-/// `g <- g + weight_decay theta;  m <- ema(beta1, g);  v <- ema(beta2, g^2);  v_max <- max(v_max, v);  f = final_lr lr / first lr;
+/// `g <- g + weight_decay theta;  m <- ema(beta1, g);  v <- ema(beta2, g^2);  v_max <- max(v_max, v);  f = final_lr / first lr;
 /// low = f (1 - 1 / (gamma t + 1));  high = f (1 + 1 / (gamma t));
-/// theta <- theta - clamp(lr sqrt(1 - beta2^t) / (1 - beta1^t) / (sqrt(v) + eps), low, high) m`, v_max for v with amsbound
+/// theta <- theta - lr clamp(sqrt(1 - beta2^t) / (1 - beta1^t) / (sqrt(v) + eps), low, high) m`, v_max for v with amsbound. The authors
+/// have lr within the clamp, in all three: at a rate of 0 without gamma that is 0 times infinity.
 pub fn adabound(at: &Update<'_>) -> Step {
     let [beta1, beta2, final_lr, gamma, eps, weight_decay] =
         at.numbers(["beta1", "beta2", "final_lr", "gamma", "eps", "weight_decay"]);
-    let (amsbound, size) = (at.flag("amsbound"), at.lr * at.correction(beta2).sqrt() / at.correction(beta1));
-    let end = final_lr * at.lr / at.first_lr;
-    let (low, high) = (end * (1.0 - 1.0 / (gamma * at.t + 1.0)), end * (1.0 + 1.0 / (gamma * at.t)));
+    let (amsbound, size, lr) = (at.flag("amsbound"), at.correction(beta2).sqrt() / at.correction(beta1), at.lr);
+    let end = if at.first_lr > 0.0 { final_lr / at.first_lr } else { 0.0 };
+    let upper = (1.0 + 1.0 / (gamma * at.t)).min(f64::MAX);
+    let (low, high) = (end * (1.0 - 1.0 / (gamma * at.t + 1.0)), end * upper);
     Box::new(move |e| {
         let [m, v, v_max, _] = e.state;
         let g = e.g + weight_decay * *e.theta;
@@ -124,7 +126,7 @@ pub fn adabound(at: &Update<'_>) -> Step {
         ema(v, beta2, g * g);
         *v_max = v_max.max(*v);
         let second = if amsbound { *v_max } else { *v };
-        *e.theta -= (size / (second.sqrt() + eps)).clamp(low, high) * *m;
+        *e.theta -= lr * (size / (second.sqrt() + eps)).clamp(low, high) * *m;
     })
 }
 
