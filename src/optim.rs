@@ -46,7 +46,7 @@ use crate::{
     },
 };
 
-/// The initial values of a word of state.
+/// The initial values of a state buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// All zeros.
@@ -57,29 +57,29 @@ pub enum Start {
 
 /// An update rule with its settings.
 pub trait Optimizer {
-    /// Name and initial values of each arena of state.
+    /// The name and the initial values of each state buffer.
     fn state(&self) -> Vec<(String, Start)>;
     /// Number of 4-byte words of state per parameter.
     fn words(&self) -> usize {
         self.state().len()
     }
-    /// Appends the calls of one update.
+    /// Appends the calls of one update to the recording.
     fn record(&self, t: &mut Tape);
     /// The four numbers that the kernels read in update `t` (1 for the first), computed in f64.
     fn scalars(&self, t: u64) -> [f64; 4];
     /// The learning rate.
     fn lr(&self) -> f64;
-    /// A bound of the gradient's norm that belongs to the rule. It is applied before the rule, and after the bounds of
-    /// [`Clip`].
+    /// The norm to which the rule itself clips the gradient. This clipping comes after that of [`Clip`] and before the
+    /// rule.
     fn clip_norm(&self) -> Option<f64> {
         None
     }
-    /// Tables about the arenas that the calls read: name of the buffer and words.
+    /// The tables about the layout that the calls read: the name of each one's buffer, and its contents.
     fn tables(&self, layout: &Layout) -> Vec<(&'static str, Vec<u32>)> {
         let _ = layout;
         vec![]
     }
-    /// What [`try_out`] runs of a rule that came from outside the program.
+    /// The trials that [`try_out`] makes of a rule from outside the program; none for a built-in rule.
     fn trials(&self) -> Vec<Trial> {
         vec![]
     }
@@ -93,20 +93,20 @@ pub trait Optimizer {
 
 /// An update rule that can be chosen: one of [`ALL`], or one that was parsed from a text.
 pub struct Rule {
-    /// Its name.
+    /// Its name in runs and tables, by which a built-in rule is also chosen.
     pub name: String,
     /// The paper or code that it is from.
     pub source: String,
-    /// The settings that it has.
+    /// Its settings, with their defaults and ranges.
     pub settings: Vec<Setting>,
     make: Make,
 }
 
 /// How a rule becomes an optimizer.
 enum Make {
-    /// By a program of its own.
+    /// By Rust code of its own.
     Program(fn(Settings) -> Box<dyn Optimizer>),
-    /// From a file that states it.
+    /// From the rule's file, under the given settings.
     File(Variants),
 }
 
@@ -115,7 +115,7 @@ impl Rule {
     /// the text in errors.
     ///
     /// The text is not trusted: a rule can neither reach memory other than its own element's nor run forever, and
-    /// whatever it must not contain is an error with line and column.
+    /// anything that it must not contain is an error with line and column.
     ///
     /// # Errors
     /// [`Error::Config`] with file, line and column of what is wrong.
@@ -128,10 +128,11 @@ impl Rule {
         Ok(Self { name: name.to_owned(), source, settings, make: Make::File(Variants::new(name, file)?) })
     }
 
-    /// The optimizer with these `KEY=VALUE` settings, and all its settings.
+    /// Builds the optimizer with these `KEY=VALUE` settings, and returns it with the values of all its settings.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown key, a value out of its range, or settings that do not fit together.
+    /// [`Error::Config`] for an unknown key, a value out of its range, settings that do not fit together, or a rule
+    /// that is not valid under them.
     pub fn build(&self, given: &[(String, String)]) -> Result<(Box<dyn Optimizer>, Settings)> {
         let settings = Settings::parse(self, given)?;
         let optimizer = match &self.make {
@@ -141,7 +142,7 @@ impl Rule {
         Ok((optimizer, settings))
     }
 
-    /// The text of a rule that [`Rule::parse`] made.
+    /// The text that [`Rule::parse`] parsed; `None` for a built-in rule.
     pub fn text(&self) -> Option<&str> {
         match &self.make {
             Make::File(Variants { file, .. }) if file.is_foreign() => Some(file.text()),
@@ -157,7 +158,7 @@ impl fmt::Debug for Rule {
 }
 
 impl PartialEq for Rule {
-    /// The same name and the same text.
+    /// Rules are equal if they have the same name and the same text.
     fn eq(&self, other: &Self) -> bool {
         (&self.name, self.text()) == (&other.name, other.text())
     }
@@ -196,7 +197,7 @@ const FILES: [&str; 21] = [
     "lamb",
 ];
 
-/// All built-in rules. To add one: its file in `shaders/optim/`, its name in `FILES`, its formula in
+/// All built-in rules. To add one, put its file into `shaders/optim/`, its name into `FILES` and its formula into
 /// `reference::optim`.
 pub static ALL: LazyLock<Vec<Arc<Rule>>> = LazyLock::new(|| {
     let program = |program: &Program| {
@@ -215,10 +216,10 @@ pub static ALL: LazyLock<Vec<Arc<Rule>>> = LazyLock::new(|| {
     first.chain(FILES.map(file)).chain(last).collect()
 });
 
-/// The built-in rule of a name, regardless of upper and lower case.
+/// Finds a built-in rule by its name, regardless of upper and lower case.
 ///
 /// # Errors
-/// [`Error::Config`] with the nearest name and the list.
+/// [`Error::Config`] for an unknown name, with the nearest known name and the list of all.
 pub fn find(name: &str) -> Result<Arc<Rule>> {
     let unknown = || {
         let names: Vec<_> = ALL.iter().map(|rule| rule.name.as_str()).collect();
@@ -227,10 +228,10 @@ pub fn find(name: &str) -> Result<Arc<Rule>> {
     ALL.iter().find(|rule| rule.name.eq_ignore_ascii_case(name)).cloned().ok_or_else(unknown)
 }
 
-/// Builds the optimizer `name` from `KEY=VALUE` settings.
+/// Builds the optimizer `name` with `KEY=VALUE` settings, and returns it with the values of all its settings.
 ///
 /// # Errors
-/// [`Error::Config`] for an unknown name or key, or a value out of its range.
+/// As [`find`] and [`Rule::build`].
 pub fn build(name: &str, given: &[(String, String)]) -> Result<(Box<dyn Optimizer>, Settings)> {
     find(name)?.build(given)
 }
@@ -246,7 +247,7 @@ pub struct Clip {
 
 impl Clip {
     /// Appends the calls that clip the arena `grads`, and stores in [`Tape::grad_norm`] what is then known of its norm.
-    /// `own` is the rule's own bound of the norm ([`Optimizer::clip_norm`]).
+    /// `own` is the bound of the norm that belongs to the rule ([`Optimizer::clip_norm`]).
     ///
     /// The norm is computed once: clipping by value also leaves the blocks' sums of squares, and clipping by norm also
     /// checks for non-finite values and reports the norm before clipping.
@@ -295,8 +296,8 @@ pub fn record(optimizer: &dyn Optimizer, clip: Clip, mut t: Tape) -> Recording {
     t.finish()
 }
 
-/// Initializes what updates start from: the tables of blocks, segments and decays, and the state. To be called once the
-/// parameters are in place.
+/// Initializes what updates start from: the tables of blocks, segments and decays, and the state buffers. Call it after
+/// the parameters are in place.
 pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime, layout: &Layout) {
     let ((blocks, segments), decays) = (layout.tables(), layout.decays());
     let tables: [(BufferKind, &[u32]); 3] = [
@@ -321,7 +322,8 @@ pub fn start(optimizer: &dyn Optimizer, runtime: &Runtime, layout: &Layout) {
     submission.submit();
 }
 
-/// Records the calls that move the parameters to the rule's point of evaluation; `None` if it has none.
+/// Records the calls that move the parameters to the rule's point of evaluation; `None` if that is where gradients are
+/// taken.
 pub fn record_evaluation(optimizer: &dyn Optimizer, t: Tape) -> Option<Recording> {
     let mut t = t;
     optimizer.record_evaluation(&mut t);
@@ -349,7 +351,7 @@ const BLOCKS: BufferKind = BufferKind::Table(Cow::Borrowed("blocks"));
 const SEGMENTS: BufferKind = BufferKind::Table(Cow::Borrowed("segments"));
 const DECAYS: BufferKind = BufferKind::Table(Cow::Borrowed("decays"));
 
-/// A buffer as long as the parameters: the parameters, their gradients, or a word of state.
+/// A buffer as long as the parameters: the parameters, their gradients, or a state buffer.
 fn arena(t: &mut Tape, kind: BufferKind) -> Slot {
     let bytes = 4 * u64::from(t.layout().param_floats());
     t.buffer(kind, bytes)
@@ -379,8 +381,8 @@ fn decays(t: &mut Tape) -> Slot {
     t.buffer(DECAYS, 4 * u64::from(chunks))
 }
 
-/// Computes the gradient's norm and checks it for non-finite values, with which a rule without norms of its own begins.
-/// If the norm was clipped, the report has both already.
+/// Computes the gradient's norm and checks it for non-finite values. A rule without norms of its own begins with this.
+/// If the norm was clipped, the report has both results already.
 fn norm_and_guard(t: &mut Tape) {
     if t.grad_norm == GradNorm::Reported {
         return;

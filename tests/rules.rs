@@ -1,4 +1,4 @@
-//! Rules as files on a device: they compute what the program's do, go on to the bit, and do no harm.
+//! Rules in files on a device: they compute what the built-in ones do, resume to the bit, and do no harm.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ use crate::{
     support::gpu,
 };
 
-/// The rule of docs/RULES.md.
+/// The text of the example rule in docs/RULES.md.
 fn calm() -> String {
     let text = include_str!("../docs/RULES.md");
     let from = text.find("```wgsl\n").unwrap() + 8;
@@ -43,8 +43,8 @@ fn stepper(gpu: &Gpu, rule: &Rule, set: &[(&str, &str)], inputs: &OptimizerInput
     block_on(Stepper::new(gpu, rule.build(&given).unwrap().0, &narrow(&inputs.params))).unwrap()
 }
 
-/// A copy of a program's rule, which is compiled with every check, has its bits: element-wise, with a number that the device keeps, and
-/// with sums over tensors.
+/// A copy of a built-in rule is compiled with every run-time check, and has the bits of the built-in one: element-wise,
+/// with a number that the device keeps, and with sums over tensors.
 #[test]
 fn a_copy_of_a_rule_has_its_bits() {
     let Some(gpu) = gpu() else { return };
@@ -69,8 +69,8 @@ fn a_copy_of_a_rule_has_its_bits() {
     }
 }
 
-/// What does not leave zeros, or makes a number of a weight that has no gradient into none, is refused on the device, under the
-/// settings that were given and by default.
+/// A rule that does not leave zeros alone, or does not keep a weight without a gradient finite, is refused on the
+/// device, under the settings that were given and under the default ones.
 #[test]
 fn what_moves_padding_is_refused() {
     let Some(gpu) = gpu() else { return };
@@ -111,8 +111,9 @@ fn is_refused(gpu: &Gpu, rule: &Rule, set: &[(&str, &str)], parts: &[&str]) {
     says(&fault.to_string(), parts);
 }
 
-/// What moves an element by the gradient of another, by a norm or by a sum is refused, though it leave zeros alone where nothing has a
-/// gradient; in the first update alone, by what it remembers, and where weight decay is left out.
+/// A rule that moves an element by the gradient of another, by a norm or by a sum is refused, even if it leaves zeros
+/// alone while nothing has a gradient, and even if it does so only in the first update, only by its state, or only in
+/// tensors without weight decay.
 #[test]
 fn what_goes_by_others_is_refused() {
     let Some(gpu) = gpu() else { return };
@@ -144,8 +145,8 @@ fn what_goes_by_others_is_refused() {
     stepper(gpu, &decayed("e.p -= at.lr * (e.g + e.weight_decay * e.p);"), &[], &OptimizerInputs::new(&[7], 1));
 }
 
-/// Numbers that the device keeps have the values that the header says: a setting is not a constant whose name is the same in capitals, and
-/// operators are those of the host where WGSL's are not.
+/// Numbers that the device keeps have the values that the header states: a setting is not taken for a constant with the
+/// same name in capitals, and operators give the host's values where WGSL's are different.
 #[test]
 fn what_is_kept_is_computed() {
     let Some(gpu) = gpu() else { return };
@@ -186,7 +187,8 @@ fn what_is_kept_is_computed() {
     }
 }
 
-/// An index of a rule's own array that is out of range reaches nothing: its neighbours have the bits that they have without.
+/// An index out of range in a rule's own array reaches no other memory: the parameters have the same bits as without
+/// it.
 #[test]
 fn indices_out_of_range_reach_nothing() {
     let Some(gpu) = gpu() else { return };
@@ -205,11 +207,11 @@ fn indices_out_of_range_reach_nothing() {
     assert!(run(plain) == run(wild));
 }
 
-/// A rule that comes at every keystroke leaves no kernel behind.
+/// Rules that are loaded one after the other, as at every keystroke in an editor, leave no kernels behind.
 #[test]
 fn rules_leave_no_kernels() {
     let Some(_) = gpu() else { return };
-    // A device of its own: other tests compile on the shared one.
+    // This test needs a device of its own, because other tests compile kernels on the shared one.
     let gpu = velograd::host::device::open(None).unwrap();
     let inputs = OptimizerInputs::new(&[7], 1);
     let load = |i: usize| {
@@ -221,7 +223,7 @@ fn rules_leave_no_kernels() {
     assert!(counts[10] <= counts[1] && counts[10] < 12, "{counts:?}");
 }
 
-/// What an argument names: a rule of the program in any case, or a file, by its suffix or a separator.
+/// An argument names a built-in rule in upper or lower case, or, by its suffix or a separator, a file.
 #[test]
 fn arguments_name_rules_or_files() {
     let folder = Folder::new("arguments");
@@ -236,7 +238,7 @@ fn arguments_name_rules_or_files() {
     says(&refused("missing.wgsl"), &["cannot read missing.wgsl"]);
     folder.write("a,b.wgsl", calm().as_bytes());
     says(&refused(folder.0.join("a,b.wgsl").to_str().unwrap()), &["rename the file"]);
-    // A file that claims a gigabyte, and one that never ends.
+    // A file of a gigabyte and a file that never ends are refused.
     let sparse = folder.0.join("sparse.wgsl");
     fs::File::create(&sparse).unwrap().set_len(1 << 30).unwrap();
     says(&refused(sparse.to_str().unwrap()), &["at most 65536 bytes"]);
@@ -246,8 +248,8 @@ fn arguments_name_rules_or_files() {
     says(&refused(folder.0.join("bytes.wgsl").to_str().unwrap()), &["UTF-8"]);
 }
 
-/// The same run, whole and in parts between which the file is changed and then removed, the last of them from another folder: the same
-/// bits, of the text in `run.json`.
+/// A run in parts has the bits of the same run as a whole, even if the rule's file is changed and then removed between
+/// the parts and the last part runs from another folder: the text in `run.json` counts.
 #[test]
 fn a_run_goes_on_with_the_text_it_began_with() {
     if gpu().is_none() {
@@ -285,13 +287,13 @@ fn a_run_goes_on_with_the_text_it_began_with() {
     assert_eq!(run["optimizer"], "calm");
     assert_eq!(run["rule"]["text"], calm());
     assert_eq!(run["settings"]["beta3"], 0.5);
-    // Another rule is another run.
+    // A run cannot be resumed with another rule.
     folder.write("other.wgsl", calm().as_bytes());
     let said = folder.refused(2, &["train", "--resume", "parts", "--extend", "1", "--optimizer", "./other.wgsl"]);
     says(&said, &["another run", "optimizer"]);
 }
 
-/// Beside a rule of the program, resumed, swept, probed, planned, from a recipe beside it.
+/// A rule in a file is compared with a built-in one, resumed, swept, probed, planned, and used from a recipe beside it.
 #[test]
 fn a_rule_is_compared() {
     if gpu().is_none() {
@@ -314,13 +316,13 @@ fn a_rule_is_compared() {
     assert_eq!((&run["rule"]["text"], &run["settings"]["beta3"]), (&calm().into(), &0.5.into()));
     assert!(read("c/runs/adamw/seed-0/run.json")["rule"].is_null());
     assert!(fs::read_to_string(folder.0.join("c/table.md")).unwrap().contains("| calm |"));
-    // The same again with more seeds, while the file is gone; and with another text of it, which is another rule.
+    // The comparison continues with more seeds while the file is gone; it refuses another text, which is another rule.
     fs::remove_file(&file).unwrap();
     says(&folder.works(&[&compare[..], &["--seeds", "2"]].concat()), &["calm, seed 0: ended before", "calm, seed 1"]);
     fs::write(&file, calm().replace("0.95", "0.9")).unwrap();
     says(&folder.refused(2, &compare), &["calm.wgsl has changed since", "c/rules/calm.wgsl"]);
     fs::write(&file, calm()).unwrap();
-    // Two of one name.
+    // Two rules of one name are refused.
     folder.write("adamw.wgsl", calm().as_bytes());
     let twice = ["compare", "--optimizers", "adamw,./adamw.wgsl", "--out", "d"];
     says(&folder.refused(2, &twice), &["`adamw` is there twice", "file's name"]);
@@ -348,7 +350,8 @@ fn a_rule_is_compared() {
     assert!(folder.0.join("l/runs/calm/seed-0").exists());
 }
 
-/// `velograd optimizers`: all, one, a file, a new file; and what is said of a wrong one.
+/// `velograd optimizers` shows all rules, one by its name, or one in a file, writes a new file, and says what is wrong
+/// with a file.
 #[test]
 fn optimizers_shows_and_writes_rules() {
     let folder = Folder::new("rule-show");
@@ -382,7 +385,7 @@ fn optimizers_shows_and_writes_rules() {
     optim::ALL.iter().for_each(|rule| says(&all, &[&format!("{}: ", rule.name)]));
 }
 
-/// The commands of docs/RULES.md, on a small network.
+/// The commands of docs/RULES.md run, on a small network.
 #[test]
 fn the_commands_of_the_guide_run() {
     if gpu().is_none() {

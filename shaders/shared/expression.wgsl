@@ -1,9 +1,9 @@
-// What the expressions in a rule's header have and WGSL has not, as the host computes it.
+// Operators of the expressions in a rule's header that WGSL lacks, with the values that the host computes.
 
-// a - b*floor(a/b): it has the sign of b.
+// a - b*floor(a/b), which has the sign of b.
 fn modulo(a: f32, b: f32) -> f32 { return a - b * floor(a / b); }
 
-// WGSL leaves open what `pow` is below zero, where a whole power has a value, and at 0^0.
+// WGSL does not define `pow` below zero, where whole exponents have values, nor at 0^0.
 fn power(a: f32, b: f32) -> f32 {
     if b == 0.0 { return 1.0; }
     if a >= 0.0 || floor(b) != b { return pow(a, b); }

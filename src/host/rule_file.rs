@@ -23,8 +23,8 @@ pub fn is_path(argument: &str) -> bool {
 /// The rule that an argument names: a built-in one, or the one in a file ([`is_path`]).
 ///
 /// # Errors
-/// [`Error::Config`] for an unknown name, or for a text that is not a rule, with line and column; [`Error::Io`] and
-/// [`Error::Data`] for a file that cannot be read or is too long.
+/// [`Error::Config`] for an unknown name, a file whose name cannot be a rule's, or a text that is not a rule, with line
+/// and column; [`Error::Io`] and [`Error::Data`] for a file that cannot be read or is too long.
 pub fn choose(argument: &str) -> Result<RuleChoice> {
     if !is_path(argument) {
         return crate::optim::find(argument).map(|rule| RuleChoice::Named(rule.name.clone()));
@@ -40,7 +40,8 @@ fn own(argument: &str, text: &str) -> Result<RuleChoice> {
     Ok(RuleChoice::Own { rule, path: absolute(argument) })
 }
 
-/// The name of the rule that an argument names, whether or not the rule exists; one in a file is named after its file.
+/// The name of the rule that an argument names, whether or not the rule exists. A rule in a file is named after its
+/// file.
 pub fn called(argument: &str) -> String {
     let of_file = is_path(argument).then(|| name_of(argument).ok()).flatten();
     of_file.unwrap_or_else(|| argument.to_owned())
@@ -88,7 +89,7 @@ pub fn resumed(run: &Value, argument: &str) -> Result<RuleChoice> {
     }
 }
 
-/// Name of the folder, within an experiment's, that keeps the rules which the experiment was started with.
+/// The name of the folder, within that of an experiment, that keeps the rules with which the experiment was started.
 const KEPT: &str = "rules";
 
 /// [`choose`] for an experiment in `folder`: if the file is gone, the text that the experiment was started with is
@@ -110,7 +111,8 @@ pub fn choose_in(folder: &Path, argument: &str) -> Result<RuleChoice> {
 /// Keeps the texts of an experiment's rules in its `folder`, or compares them with those kept there.
 ///
 /// # Errors
-/// [`Error::Config`] if a text has changed since the experiment was started; [`Error::Io`] if it cannot be written.
+/// [`Error::Config`] if a text has changed since the experiment was started; [`Error::Io`] or [`Error::Data`] if one
+/// cannot be written or read.
 pub fn keep<'a>(folder: &Path, rules: impl Iterator<Item = &'a RuleChoice>) -> Result<()> {
     for rule in rules {
         let Some(text) = rule.text() else { continue };

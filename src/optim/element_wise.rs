@@ -1,5 +1,6 @@
-//! Records rules that are files ([`Rule`](super::Rule)): the gradient's norm and the check for non-finite values, or
-//! the sums of a rule that measures; then one dispatch for the update.
+//! Records rules that are files ([`Rule`](super::Rule)). First come the gradient's norm and the check for non-finite
+//! values, or the sums of a rule that has `measure`; then the numbers that the device keeps; then one dispatch for the
+//! update.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -21,14 +22,14 @@ pub(super) struct ElementWise {
 }
 
 impl ElementWise {
-    /// The rule of a file. `default` is that under its default settings, where the text came from outside the program and is to be tried
-    /// with both.
+    /// The rule of a file under some settings. If its text came from outside the program, `default` is the rule under
+    /// its default settings, because it is tried under both.
     pub fn new(variant: Arc<Variant>, default: Option<Arc<Variant>>) -> Self {
         let products = RefCell::new(variant.products());
         Self { variant, default, products }
     }
 
-    /// Records the sums of what the rule measures, per block and then per tensor or over all, and the check for
+    /// Records the sums of what the rule measures, per block and then per tensor or over all tensors, and the check for
     /// non-finite values if that has not been recorded. Returns the totals.
     fn measure(&self, t: &mut Tape, spec: &Spec, over: Over, words: &[Slot], kept: Option<Slot>) -> Slot {
         let ((table, count), (tensors, tensor_count)) = (blocks(t), segments(t));
@@ -48,7 +49,7 @@ impl ElementWise {
         totals.into()
     }
 
-    /// Sets the fields of the kernel's `Sizes` after the first.
+    /// Sets all fields of the kernel's `Sizes` except the first.
     fn sizes<'t>(&self, call: CallBuilder<'t>) -> CallBuilder<'t> {
         let decay = self.variant.weight_decay().map(|value| ("weight_decay", value));
         let all = decay.into_iter().chain(self.variant.sizes());

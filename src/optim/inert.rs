@@ -1,4 +1,5 @@
-//! Whether a rule from outside leaves alone what has no gradient: padding, above all.
+//! Checks what a rule from outside the program does to elements without a gradient: zeros, such as padding, have to
+//! stay zeros, and other values have to stay finite.
 
 use super::Optimizer;
 use crate::{
@@ -8,19 +9,20 @@ use crate::{
 
 /// A rule from outside the program under some of its settings.
 pub struct Trial {
-    /// The file that the rule is from.
+    /// The rule's file, as errors name it.
     pub rule: String,
-    /// Which settings these are, for an error to say.
+    /// The words with which an error names the settings.
     pub settings: &'static str,
-    /// The rule.
+    /// The optimizer of the rule under these settings.
     pub optimizer: Box<dyn Optimizer>,
 }
 
-/// A tensor of a trial: its shape, the parameters that it is full of, whether it ever has a gradient, and whether weight decay reaches it.
+/// A tensor of a trial: its shape, the initial value of all its elements, whether it ever has a gradient, and whether
+/// weight decay applies to it.
 struct Tensor(Shape, f32, bool, bool);
 
-/// Zeros without a gradient have to stay, as padding has, and ones a number. Beside them are parameters that have one, with padding behind
-/// their channels, filters and ends.
+/// The first two tensors never have a gradient: the zeros have to stay zeros, as padding has, and the ones have to stay
+/// finite. The others have gradients, and padding after their channels, their filters and their ends.
 const TENSORS: [Tensor; 4] = [
     Tensor(Shape::Vector { c: 4 }, 0.0, false, true),
     Tensor(Shape::Vector { c: 4 }, 1.0, false, true),
@@ -28,11 +30,12 @@ const TENSORS: [Tensor; 4] = [
     Tensor(Shape::Vector { c: 5 }, 0.5, true, false),
 ];
 
-/// What is run: updates at the rate of the settings, and then at a rate of 0, with which schedules end. All of it without any gradient, and
-/// from the beginning again with those that there are.
+/// The stages of a trial: a learning rate (`None` for that of the settings) and a number of updates. A rate of 0 is
+/// tried because schedules end with it. All stages run without any gradient, and then again from the start with
+/// gradients.
 pub(super) const STAGES: [(Option<f64>, usize); 2] = [(None, 8), (Some(0.0), 2)];
 
-/// Where the tensors lie.
+/// The layout of the tensors.
 pub(super) fn layout() -> Layout {
     let mut layout = Layout::default();
     for (i, Tensor(shape, value, _, decays)) in TENSORS.iter().enumerate() {
@@ -41,12 +44,13 @@ pub(super) fn layout() -> Layout {
     layout
 }
 
-/// Their parameters.
+/// The initial values of the tensors.
 pub(super) fn params() -> Vec<Vec<f32>> {
     TENSORS.iter().map(|Tensor(shape, value, ..)| vec![*value; shape.elements()]).collect()
 }
 
-/// Their gradients in an update: of either sign and several sizes, and none in every fourth, which what a rule remembers outlasts.
+/// The gradients of the tensors in an update: with `any`, values of either sign and several sizes. Every fourth update
+/// has zeros only, in which the rule's state alone moves the parameters.
 pub(super) fn gradients(update: usize, any: bool) -> Vec<Vec<f32>> {
     let of = |i: usize| [0.1, -0.2, 0.3, -0.4, 0.5][(i + update) % 5];
     let tensor = |Tensor(shape, _, has, _): &Tensor| {
@@ -56,15 +60,17 @@ pub(super) fn gradients(update: usize, any: bool) -> Vec<Vec<f32>> {
     TENSORS.iter().map(tensor).collect()
 }
 
-/// Judges what has become of the arena `before` after updates of this rate; `beside` says that some parameters had gradients.
+/// Compares the arena `found` after updates at the learning rate `rate` with the arena `before` them; `beside` says
+/// whether some parameters had gradients.
 ///
 /// # Errors
-/// [`Error::Config`], naming the `rule`, its `settings` and what became of a parameter.
+/// [`Error::Config`] if a zero did not stay zero or a one did not stay finite. It names the rule and the settings of
+/// the `trial`, and what became of the parameter.
 pub(super) fn judge(trial: (&str, &str), rate: Option<f64>, beside: bool, before: &[f32], found: &[f32]) -> Result<()> {
     let wrong = |(from, to): &(&f32, &f32)| match **from {
         0.0 => **to != 0.0,
         1.0 => !to.is_finite(),
-        _ => false, // it has a gradient: its way is the rule's affair
+        _ => false, // it has a gradient, so the rule may change it
     };
     let Some((from, to)) = before.iter().zip(found).find(wrong) else { return Ok(()) };
     let (rule, settings) = trial;
@@ -73,11 +79,11 @@ pub(super) fn judge(trial: (&str, &str), rate: Option<f64>, beside: bool, before
     let message = format!("{rule}: {settings}{at}, a parameter of {from} without a gradient{others} becomes {to}");
     let hint = match (*from == 0.0, beside) {
         (true, true) => {
-            "tensors are padded with zeros, which have to stay: the four of a vec4 are parameters of their own, and what comes of \
-             norms and sums is to be multiplied with what is the parameter's own"
+            "tensors are padded with zeros, which must stay zero: the four elements of a vec4 are different parameters, \
+             and a norm or a sum may only be a factor of the element's own gradient, parameter or state"
         }
-        (true, false) => "tensors are padded with zeros, which have to stay: an eps in the denominator keeps 0/0 away",
-        (false, _) => "weights without a gradient are common: an eps in the denominator keeps 0/0 away",
+        (true, false) => "tensors are padded with zeros, which must stay zero: an eps in the denominator prevents 0/0",
+        (false, _) => "weights without a gradient are common: an eps in the denominator prevents 0/0",
     };
     Err(Error::config(message, hint))
 }

@@ -1,9 +1,10 @@
-//! A rule in one file: its settings, its state and its numbers per update in TOML, its formula as a function of an element in WGSL.
-//! `docs/RULES.md` teaches the format; the files in `shaders/optim/` that begin with `//!` are such rules.
+//! A rule in one file: its settings, its state and its numbers per update in TOML, and its formula as a WGSL function
+//! of one element. `docs/RULES.md` teaches the format; the files in `shaders/optim/` that begin with `//!` are such
+//! rules.
 //!
-//! Reading checks all that can be checked without a device: header and expressions ([`header`], [`expression`]), what the text may
-//! hold at all ([`vet`]), and the kernels that are written around it ([`kernel`]), which naga then validates. A text from outside
-//! the program is believed nothing.
+//! All that can be checked without a device is checked before a rule is used: the header and its expressions
+//! ([`header`], [`expression`]), what the WGSL contains ([`vet`]), and the kernels that are written around it
+//! ([`kernel`]), which naga then validates. Nothing in a text from outside the program is trusted.
 
 mod expression;
 mod header;
@@ -27,10 +28,10 @@ use crate::{
     program::shader::Piece,
 };
 
-/// Most bytes of a rule's file; the longest of ours has three thousand.
+/// The most bytes of a rule's file; the longest built-in one has less than 3,000.
 pub const LONGEST: usize = 64 << 10;
 
-/// A commented rule to start one's own from.
+/// A commented rule from which to start a new one.
 pub const TEMPLATE: &str = include_str!("rule/template.wgsl");
 
 /// What is wrong with a rule's file.
@@ -40,7 +41,7 @@ pub struct Fault {
     pub place: (usize, usize),
     /// What is wrong there.
     pub message: String,
-    /// How to mend it; may be empty.
+    /// How to mend it. It may be empty.
     pub hint: String,
 }
 
@@ -58,9 +59,9 @@ impl Fault {
 #[derive(Debug)]
 pub struct RuleFile {
     header: Header,
-    /// What its kernels are called.
+    /// The name of its update kernel; the names of its other kernels begin with it.
     kernel: String,
-    /// The file, as faults name it.
+    /// The name of the file in errors.
     file: String,
     text: Arc<str>,
     foreign: bool,
@@ -68,8 +69,8 @@ pub struct RuleFile {
 }
 
 impl RuleFile {
-    /// Reads a rule. `kernel` is what its kernels are called, `file` what faults call the file; `foreign` says that the text came
-    /// from outside the program.
+    /// Parses the file of a rule. `kernel` is the name of its update kernel, `file` the name of the file in errors;
+    /// `foreign` says whether the text came from outside the program.
     ///
     /// # Errors
     /// [`Error::Config`] with file, line and column of what is wrong.
@@ -89,17 +90,16 @@ impl RuleFile {
         Ok(Self { header, kernel, file, text, foreign, uses })
     }
 
-    /// Where the rule is from.
+    /// The paper or code that the rule is from.
     pub fn source(&self) -> &str {
         &self.header.source
     }
 
-    /// What can be set.
     pub fn settings(&self) -> &[Setting] {
         &self.header.settings
     }
 
-    /// The whole text.
+    /// The text of the file.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -118,12 +118,12 @@ impl RuleFile {
     }
 }
 
-/// A fault with the line that it is in.
+/// The error for a fault, with the line that the fault is in.
 fn located(file: &str, text: &str, fault: &Fault) -> Error {
     let (line, column) = fault.place;
     let mut message = format!("{file}:{line}:{column}: {}", fault.message);
     if let Some(source) = text.lines().nth(line.saturating_sub(1)).filter(|source| !source.trim().is_empty()) {
-        // A window of it, so that a line of any length fits a terminal.
+        // Only the part around the column is shown, so that a line of any length fits a terminal.
         let before = column.saturating_sub(1).min(source.chars().count());
         let skip = before.saturating_sub(40);
         let plain = |c: char| if c == '\t' || vet::is_unfit(c) { ' ' } else { c };

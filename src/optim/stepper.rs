@@ -1,5 +1,5 @@
-//! Runs an optimizer alone, on parameters and gradients that the caller gives. Example `replay_trace` and the tests use
-//! it.
+//! Runs an optimizer alone, on parameters and gradients that the caller gives. The example `replay_trace` and the tests
+//! use it.
 
 use super::{
     Clip, Optimizer, Trial, Updates, begin_evaluation, end_evaluation, inert, record, record_evaluation, start,
@@ -38,10 +38,12 @@ pub struct Snapshot {
 }
 
 impl Stepper {
-    /// Uploads the tensors to the device. Each is a flat list of values, and one tensor for per-tensor norms.
+    /// Uploads the parameters to the device. Each tensor is a flat list of values; rules with norms per tensor take one
+    /// norm of each list.
     ///
     /// # Errors
-    /// [`Error::Config`] if there is no tensor or one is empty, [`Error::Device`] if they do not fit.
+    /// [`Error::Config`] if there is no tensor, one is empty, or [`try_out`] refuses the rule; [`Error::Device`] if
+    /// they do not fit.
     pub async fn new(gpu: &Gpu, optimizer: Box<dyn Optimizer>, params: &[Vec<f32>]) -> Result<Self> {
         Self::on_target(gpu, &gpu.target, optimizer, params).await
     }
@@ -214,28 +216,29 @@ impl Stepper {
         self.unread = updates;
     }
 
-    /// Path and form of each kernel of an update, and of those that move the parameters to the point of evaluation;
-    /// each once.
+    /// The path and the form of each kernel of an update, and of those that move the parameters to the point of
+    /// evaluation, without repetitions.
     pub fn kernels(&self) -> &[(String, String)] {
         &self.kernels
     }
 
-    /// The parameters now.
+    /// Reads the current parameters from the device; each tensor is in PyTorch's order.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`] if the device fails.
     pub async fn params(&self) -> Result<Vec<Vec<f32>>> {
         let flat = self.flat().await?;
         let tensor = |s: &Segment| s.shape.from_stored(&flat[s.offset as usize..][..s.shape.stored() as usize]);
         Ok(self.layout.params.iter().map(tensor).collect())
     }
 
-    /// The arena of the parameters now, with its padding.
+    /// Reads the arena of the parameters, padding included.
     async fn flat(&self) -> Result<Vec<f32>> {
         self.runtime.read(self.runtime.buffer(&BufferKind::Params), self.layout.param_floats() as usize).await
     }
 
-    /// The parameters to evaluate with: [`Stepper::params`], unless the rule evaluates at another point.
+    /// Reads the parameters to evaluate with. They are those of [`Stepper::params`] unless the rule evaluates at
+    /// another point.
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails.
@@ -250,11 +253,11 @@ impl Stepper {
     }
 }
 
-/// Tries a rule that came from outside the program on parameters without gradients, alone and beside others that have one: it has to leave
-/// them alone. A rule of the program is left untried.
+/// Tries a rule from outside the program on parameters without gradients, alone and then beside others that have
+/// gradients. It has to leave zeros alone and to keep other values finite. A built-in rule is not tried.
 ///
 /// # Errors
-/// [`Error::Config`], naming the rule and what became of a parameter; [`Error::Device`] on a fault.
+/// [`Error::Config`], naming the rule and what became of a parameter; [`Error::Device`] if the device fails.
 pub async fn try_out(gpu: &Gpu, optimizer: &dyn Optimizer) -> Result<()> {
     for Trial { rule, settings, optimizer } in optimizer.trials() {
         let mut stepper = Stepper::laid_out(gpu, &gpu.target, optimizer, inert::layout(), &inert::params()).await?;

@@ -1,4 +1,4 @@
-//! From a shader's name and options to validated WGSL: imports, a prelude of `const`s, textual unrolling, reflection.
+//! Turns a shader's name and options into validated WGSL: imports, a `const` prelude, textual unrolling, reflection.
 //!
 //! The linker knows two directives, each on a line of its own:
 //!
@@ -130,7 +130,7 @@ pub struct Binding {
     pub index: u32,
     /// The variable's name.
     pub name: String,
-    /// Read or read and write.
+    /// How the kernel uses it.
     pub access: Access,
     /// Whether any line loads from it.
     pub loaded: bool,
@@ -252,8 +252,8 @@ fn assemble(spec: &Spec) -> Result<Linker<'_>, Fault> {
     Ok(linker)
 }
 
-/// The most lines to which a text from outside the program may unroll. Directives count as often as they are met, so that
-/// repetitions of nothing end too.
+/// The most lines to which a text from outside the program may unroll. A directive counts each time it is met, so that
+/// empty repetitions end too.
 const MOST_LINES: usize = 20_000;
 
 /// The most bytes of these lines.
@@ -262,7 +262,7 @@ const MOST_BYTES: usize = 1 << 20;
 /// The most repetitions of an `#unroll` in such a text.
 const MOST_TURNS: u32 = 64;
 
-/// `#unroll`s of such a text within each other, at most; each is a recursion.
+/// The deepest nesting of `#unroll`s in such a text; each level is a recursion.
 const DEEPEST: usize = 8;
 
 struct Linker<'a> {
@@ -270,7 +270,7 @@ struct Linker<'a> {
     /// The text of each line, the file that it is from and its number there.
     lines: Vec<(String, String, usize)>,
     imported: Vec<&'static str>,
-    /// Lines from outside the program that were met, and their bytes.
+    /// The number of lines from outside the program that were met so far, and of their bytes.
     met: (usize, usize),
 }
 
@@ -281,7 +281,7 @@ struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// A wrong directive: a fault if the text came from outside, a panic if it is one of ours.
+    /// Reports a wrong directive: the fault if the text came from outside the program, a panic if it is one of ours.
     fn fault(&self, line: usize, message: String) -> Fault {
         assert!(self.foreign, "{}:{line}: {message}", self.file);
         Fault { place: Some((self.file.to_owned(), line, 1)), message, excerpt: String::new() }
@@ -349,7 +349,7 @@ impl Linker<'_> {
         Ok(())
     }
 
-    /// Bounds what a text from outside the program becomes.
+    /// Counts a line of a text from outside the program, and refuses it if that makes too many.
     fn meet(&mut self, from: &Origin<'_>, number: usize, line: &str) -> Result<(), Fault> {
         self.met = (self.met.0 + 1, self.met.1 + line.len());
         if self.met.0 > MOST_LINES {

@@ -1,4 +1,4 @@
-//! Rules as files, as far as no device is needed: what is read, what is refused and where, and numbers per update.
+//! Rules in files, as far as no device is needed: what is accepted, what is refused and where, and numbers per update.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn update(old: Element) -> Element {
 }
 ";
 
-/// What a text is refused for.
+/// The error with which a text is refused, or nothing if it is accepted.
 fn said(text: &str) -> String {
     match Rule::parse("mine", "mine.wgsl", text) {
         Ok(_) => String::new(),
@@ -45,17 +45,17 @@ fn said(text: &str) -> String {
     }
 }
 
-/// The same with this before the rule's function.
+/// The same for a rule with this text before its function, from line 10 on.
 fn before(text: &str) -> String {
     said(&format!("{HEAD}{text}\n{BODY}"))
 }
 
-/// The same with this in it, in line 12.
+/// The same for a rule with this text in its function, from line 12 on.
 fn within(text: &str) -> String {
     said(&format!("{HEAD}{}", BODY.replace("    e.p -= at.lr * e.g;", text)))
 }
 
-/// The same with another scalar, whose text begins at column 10 of line 9.
+/// The same for a rule whose scalar has this expression, which begins at column 10 of line 9.
 fn scalar(text: &str) -> String {
     said(&format!("{}{}", HEAD.replace("1 - 0.9^t", text), BODY.replace("at.lr", "at.k")))
 }
@@ -70,7 +70,7 @@ fn refused(found: &str, parts: &[&str]) {
     }
 }
 
-/// The program's rules are taken as anybody's, and so is what `--new` writes.
+/// The built-in rules, and the template that `--new` writes, are accepted like rules from outside the program.
 #[test]
 fn the_programs_rules_are_rules() {
     let files = SHADERS.iter().filter(|(_, text)| text.starts_with("//!")).map(|(path, text)| (*path, *text));
@@ -98,7 +98,7 @@ fn the_programs_rules_are_rules() {
     assert_eq!(said(&format!("{HEAD}{BODY}")), "");
 }
 
-/// Memory, other elements, entry points: a rule has none, by whatever spelling.
+/// A rule has no access to memory or other elements and no entry points, however that is spelled.
 #[test]
 fn a_rule_reaches_no_memory() {
     for (text, part) in [
@@ -118,7 +118,7 @@ fn a_rule_reaches_no_memory() {
         ("// \0", "10:4: the character U+0000"),
         ("// a\rfn b() {}", "10:5: the character U+000D"),
         ("// \u{202e}", "10:4: the character U+202E"),
-        // Names of the linker's own text, which would stand for the rule's there.
+        // Names that the text around the rule uses too, where the rule's declarations would apply.
         ("fn main() {}", "10:4: `main` is a name that the linker uses"),
         ("fn min(a: u32, b: u32) -> u32 { return a; }", "10:4: `min`"),
         ("alias f32 = u32;", "10:7: `f32`"),
@@ -155,14 +155,14 @@ fn a_rule_reaches_no_memory() {
     ] {
         refused(&within(text), &[part]);
     }
-    // Seventeen variables of a kilobyte.
+    // Seventeen variables, and then constants, of 1 KiB each.
     let many: String = (0..17).map(|i| format!("    var a{i}: array<f32, 256>; a{i}[0] = e.p.x;\n")).collect();
     refused(&within(&many), &["27:5: a variable of 1024 bytes", "16384 for all"]);
     let many: String = (0..17).map(|i| format!("const A{i} = array<f32, 256>();\n")).collect();
     refused(&before(&many), &["a constant of 1024 bytes", "16384 for all"]);
 }
 
-/// Nothing runs on: loops end where one can see it, and what is called often costs as often.
+/// Every rule ends soon: the ends of loops can be seen, and a function costs as often as it is called.
 #[test]
 fn a_rule_ends() {
     for (text, part) in [
@@ -181,7 +181,7 @@ fn a_rule_ends() {
             "#unroll i 64\n#unroll j 64\n#unroll k 64\n    e.p.x += 1.0;\n#end\n#end\n#end",
             "15:1: #unroll makes more than 20000",
         ),
-        // Repetitions of nothing.
+        // Empty repetitions count too.
         (
             "#unroll i 64\n#unroll j 64\n#unroll k 64\n#unroll l 9\n#end\n#end\n#end\n#end",
             "#unroll makes more than 20000 lines",
@@ -206,7 +206,7 @@ fn a_rule_ends() {
     assert_eq!(within("    for (var i = 0; i < 8; i++) { e.p.x += f32(i); if e.p.x == 3.0 { continue; } }"), "");
     assert_eq!(within("    for (var j: u32 = 0u; j <= 8u; j++) { e.p.x += f32(j); }"), "");
     assert_eq!(within("#unroll i 8\n    e.p.x += $i.0;\n#end"), "");
-    // Two calls of two calls of ...
+    // Each function calls the one before it twice, so the cost doubles with each.
     let tree: String =
         (1..40).map(|i| format!("fn g{i}(x: f32) -> f32 {{ return g{}(x) + g{0}(x); }}\n", i - 1)).collect();
     let tree = format!("fn g0(x: f32) -> f32 {{ return x + 1.0; }}\n{tree}");
@@ -214,7 +214,8 @@ fn a_rule_ends() {
     refused(&said(&text), &["operations; at most 10000"]);
 }
 
-/// What naga follows by recursion is bounded before it sees it: on a stack of 512 KiB, a quarter of a thread's.
+/// What naga parses by recursion is bounded before naga reads it, so that a stack of 512 KiB suffices, a quarter of a
+/// thread's.
 #[test]
 fn deep_texts_need_little_stack() {
     let texts = || {
@@ -239,7 +240,8 @@ fn deep_texts_need_little_stack() {
     refused(&within(&format!("    if true {{ }}{}", " else if true { }".repeat(60))), &["more than 48 times `else`"]);
 }
 
-/// Header, expression and WGSL: what is wrong is named with line and column, and a name with the nearest.
+/// Errors in the header, in expressions and in the WGSL have a line and a column, and for an unknown name the nearest
+/// known one.
 #[test]
 fn faults_have_places() {
     for (found, parts) in [
@@ -349,8 +351,8 @@ fn faults_have_places() {
     );
 }
 
-/// What a rule has the device keep is valid WGSL wherever it is taken, on a quarter of a thread's stack: what naga would compute
-/// itself and refuse, what would be nested deep, and any expressions.
+/// The WGSL of a number that the device keeps is valid whenever its expression is accepted, and is read on a quarter of
+/// a thread's stack: for operations that naga would evaluate and refuse, for deep nesting, and for random expressions.
 #[test]
 fn what_is_kept_is_valid() {
     let target = Target::portable();
@@ -380,7 +382,7 @@ fn what_is_kept_is_valid() {
     std::thread::Builder::new().stack_size(512 << 10).spawn(look).unwrap().join().unwrap();
 }
 
-/// An expression of `[kept]`, nested so deep.
+/// A random expression for `[kept]`, nested at most `depth` deep.
 fn any_expression(rng: &mut Rng, depth: u32) -> String {
     const LEAVES: [&str; 12] =
         ["q", "k", "t", "lr", "initial_lr", "fast", "MODE_TWO", "grad_norm", "0", "2", "1e38", "1e-44"];
@@ -400,7 +402,7 @@ fn any_expression(rng: &mut Rng, depth: u32) -> String {
     }
 }
 
-/// The scalars of a rule in update `t`.
+/// The values in update `t` of scalars with these expressions.
 fn scalars(of: &[&str], t: u64) -> Vec<f64> {
     let stated: String = of.iter().enumerate().map(|(i, text)| format!("//! k{i} = \"{text}\"\n")).collect();
     let read: String = (0..of.len()).map(|i| format!("    e.p.x += at.k{i};\n")).collect();
@@ -415,7 +417,7 @@ fn scalars(of: &[&str], t: u64) -> Vec<f64> {
 
 #[test]
 fn expressions() {
-    // One with t, for those without are no part of a row.
+    // Every expression reads t, because scalars without it are not in the row.
     for (text, expected) in [
         ("0 * t + 1 + 2 * 3 - 4 / 8", 6.5),
         ("0 * t + 2^3^2", 512.0),
@@ -441,7 +443,7 @@ fn expressions() {
     }
 }
 
-/// `1 - a^b` where `a^b` is near 1: with a = 1 - d, three updates are 3d - 3d² + d³.
+/// `1 - a^b` keeps its digits where `a^b` is near 1: with a = 1 - d and b = 3 it is 3d - 3d² + d³.
 #[test]
 fn corrections_keep_their_digits() {
     let d = 0.5_f64.powi(30);
@@ -453,8 +455,8 @@ fn corrections_keep_their_digits() {
     assert_eq!(ends, [1.0, 1.0, 0.0]);
 }
 
-/// A product goes on from that of the update before, to the bits of one that is multiplied anew; resuming far on takes no time, and
-/// whatever update a file claims takes little.
+/// A product that continues from the update before has the bits of one that is multiplied from the start. To resume a
+/// long run takes little time, and so does any number of updates that a checkpoint claims.
 #[test]
 fn products_go_on() {
     let text = "product(i, 1, t, 0.99999 - 1e-6 / i)";
@@ -463,7 +465,7 @@ fn products_go_on() {
     let build = || rule.build(&[]).unwrap().0;
     let (step_by_step, begin) = (build(), Instant::now());
     for t in 1..=3000_u64 {
-        // As an update asks: the newest, then the seven before.
+        // An update asks for the newest count, then for the seven before it.
         for back in 0..8 {
             step_by_step.scalars(t.saturating_sub(back).max(1));
         }
@@ -486,7 +488,8 @@ fn products_go_on() {
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
 }
 
-/// Texts of the program's rules, bent: cut, doubled, with bytes changed. None may panic or take long; what is still a rule has numbers.
+/// Texts of built-in rules that are cut, or from which parts are removed, inserted or doubled, neither cause a panic
+/// nor take long, and those that are still rules have scalars.
 #[test]
 fn bent_rules() {
     let rules: Vec<&str> = SHADERS.iter().filter(|(_, text)| text.starts_with("//!")).map(|(_, text)| *text).collect();

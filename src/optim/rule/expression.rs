@@ -1,13 +1,13 @@
 //! The expressions in a rule's header: numbers, names and a few functions, in f64.
 //!
 //! ```text
-//! or, and, not                    1 is true and 0 is false; whatever is not 0 counts as true
+//! or, and, not                    1 is true and 0 is false; any number other than 0 counts as true
 //! == != < <= > >=                 1 or 0
-//! + - * / ^                       ^ binds tightest and to the right: -a^2 is -(a^2)
+//! + - * / ^                       ^ binds tightest and to the right: -a^2 is -(a^2), a^b^c is a^(b^c)
 //! sqrt exp ln abs floor           of one number
 //! min max mod                     of two; mod(a, b) has the sign of b
-//! if(condition, a, b)             a or b; what is not taken may be anything
-//! product(i, first, last, f)      f at i = first, first + 1, ... last, multiplied; 1 if last is below first
+//! if(condition, a, b)             a or b; the one that is not taken may be infinite or NaN
+//! product(i, first, last, f)      the product of f at i = first, first + 1, ... last; 1 if last is below first
 //! ```
 //!
 //! `1 - a^b` keeps its digits where `a^b` is near 1: it is computed as `-expm1(b ln a)`.
@@ -17,30 +17,30 @@ mod wgsl;
 
 pub use wgsl::Lines;
 
-/// Why a text is no expression, and where.
+/// Why a text is not an expression, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
-    /// Byte in the text of the expression.
+    /// The byte in the text of the expression.
     pub at: usize,
     /// What is wrong there.
     pub message: String,
 }
 
-/// An expression, parsed; its names are not known to mean anything yet.
+/// A parsed expression. Whether its names are defined has not been checked.
 #[derive(Debug)]
 pub struct Expression {
     root: Node,
-    /// Each name once, with the byte where it is first read, or [`COUNTER`].
+    /// Each name once, with the byte where it is first read, or with [`COUNTER`] if it is the counter of a product.
     names: Vec<(String, usize)>,
-    /// Those that the factors of products read.
+    /// The names that the factors of products read, each with its byte.
     factors: Vec<(String, usize)>,
 }
 
-/// Products that were computed lately: one that grows with the number of the update goes on from where it was. To be used with one
-/// expression and, but for `t`, with the same value of every name.
+/// The latest values of products, so that a product that grows with the number of the update continues from its last
+/// factor. Use it with one expression only, and always with the same value of every name except `t`.
 #[derive(Debug, Default)]
 pub struct Products {
-    /// Factors that may be multiplied at once: a product of more is no number.
+    /// The most factors that one evaluation may multiply. A product that needs more is NaN.
     pub most: u64,
     known: Vec<Known>,
 }
@@ -66,7 +66,7 @@ enum Node {
 
 #[derive(Debug)]
 struct Product {
-    /// The counting name, an index into the expression's names.
+    /// The name that counts the factors, as an index into the expression's names.
     counter: usize,
     first: Node,
     last: Node,
@@ -104,37 +104,39 @@ enum Binary {
     Mod,
 }
 
-/// Functions of one number, and of two.
+/// Functions of one number.
 const UNARY: [(&str, Unary); 5] =
     [("sqrt", Unary::Sqrt), ("exp", Unary::Exp), ("ln", Unary::Ln), ("abs", Unary::Abs), ("floor", Unary::Floor)];
+/// Functions of two numbers.
 const BINARY: [(&str, Binary); 3] = [("min", Binary::Min), ("max", Binary::Max), ("mod", Binary::Mod)];
 
-/// Words that are no names.
+/// Keywords, which cannot be names.
 const WORDS: [&str; 5] = ["or", "and", "not", "if", "product"];
 
-/// Whether a name would be read as something else.
+/// Whether a word cannot be a name because it is a keyword or a function.
 pub fn is_reserved(name: &str) -> bool {
     WORDS.contains(&name) || UNARY.iter().any(|(n, _)| *n == name) || BINARY.iter().any(|(n, _)| *n == name)
 }
 
 impl Expression {
-    /// The names it reads, each once, with the byte where each is first read. The counters of products are not among them.
+    /// The names that the expression reads, each once, with the byte where it is first read. The counters of products
+    /// are not among them.
     pub fn names(&self) -> impl Iterator<Item = (&str, usize)> {
         self.names.iter().filter(|(_, at)| *at != COUNTER).map(|(name, at)| (name.as_str(), *at))
     }
 
-    /// How many products it has.
+    /// The number of products in the expression.
     pub fn products(&self) -> usize {
         self.names.iter().filter(|(_, at)| *at == COUNTER).count()
     }
 
-    /// The names that the factors of its products read. None of them may have another value at another update: a product goes on
-    /// from the one before it.
+    /// The names that the factors of its products read, which must have the same value in every update: a product
+    /// continues from that of the update before.
     pub fn factor_names(&self) -> impl Iterator<Item = (&str, usize)> {
         self.factors.iter().map(|(name, at)| (name.as_str(), *at))
     }
 
-    /// Its value where each name has the value that `of` gives.
+    /// The value of the expression if each name has the value that `of` returns for it.
     pub fn value(&self, of: &dyn Fn(&str) -> f64, products: &mut Products) -> f64 {
         let values = self.names.iter().map(|(name, at)| if *at == COUNTER { 0.0 } else { of(name) }).collect();
         self.root.value(&mut Values { values, products })
@@ -145,7 +147,7 @@ fn truth(value: bool) -> f64 {
     f64::from(u8::from(value))
 }
 
-/// What an expression is computed from.
+/// The values that an expression is computed from.
 struct Values<'a> {
     values: Vec<f64>,
     products: &'a mut Products,
@@ -210,8 +212,8 @@ impl Node {
 }
 
 impl Product {
-    /// Multiplied in order from the first factor on, wherever an earlier product ended: the bits do not depend on what was asked
-    /// for before. A product that has become 0, infinite or no number stays so.
+    /// The factors are always multiplied in order from the first one on, so the bits do not depend on which products
+    /// were computed before. Once the product is 0, infinite or NaN, it stays so.
     fn value(&self, values: &mut Values<'_>) -> f64 {
         let (first, last) = (self.first.value(values), self.last.value(values));
         let whole = |v: f64| (0.0..9e15).contains(&v).then_some(v as u64);
@@ -230,7 +232,7 @@ impl Product {
         while at <= last && !ended(value) {
             values.values[counter] = at as f64;
             value *= self.factor.value(values);
-            // An update asks for eight products in a row.
+            // Every update asks for the products of eight successive counts.
             if last - at < 8 {
                 values.products.keep(Known { counter, first, last: at, value });
             }
@@ -252,5 +254,5 @@ impl Products {
     }
 }
 
-/// In place of a byte: the name is the counter of a product, and none from outside.
+/// The value in place of a byte that marks a name as the counter of a product, which has no value from outside.
 const COUNTER: usize = usize::MAX;

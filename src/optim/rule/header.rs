@@ -27,61 +27,62 @@ use crate::{
 use reader::{Reader, Table, in_order, toml_of};
 use scope::{Context, Scope};
 
-/// What a rule states of itself.
+/// The contents of a rule's header.
 #[derive(Debug)]
 pub struct Header {
-    /// Where the rule is from.
+    /// The paper or code that the rule is from.
     pub source: String,
-    /// What can be set.
     pub settings: Vec<Setting>,
-    /// Conditions that the settings must meet together, and what is said where they do not.
+    /// Conditions that the settings must meet together, each with the message for settings that do not.
     pub requirements: Vec<(Expression, String)>,
-    /// Constants of the WGSL that the settings decide: names in capitals. Those of flags and of words of a choice are not listed.
+    /// Constants of the WGSL that the settings decide, with names in capitals. The constants that flags and choices
+    /// become are not listed ([`constants_of`]).
     pub constants: Vec<(String, Expression)>,
-    /// Words of state per parameter.
+    /// The state buffers.
     pub state: Vec<State>,
-    /// Numbers per update, each after those that it reads.
+    /// Numbers per update, sorted so that each comes after those that it reads.
     pub scalars: Vec<Scalar>,
     /// Numbers that the device keeps from one update to the next.
     pub kept: Vec<Kept>,
-    /// What the sums of `measure` run over, for a rule that has it.
+    /// What the sums of `measure` run over, if the rule has this function.
     pub measure: Option<Over>,
-    /// The setting that bounds the gradient's norm before the rule sees it; at 0 it does not.
+    /// The name of the setting with the norm to which the gradient is clipped before the rule; if it is 0, the gradient
+    /// is not clipped.
     pub clip_norm: Option<String>,
 }
 
-/// A word of state.
+/// A state buffer: one f32 per parameter.
 #[derive(Debug)]
 pub struct State {
-    /// Its name, a field of `Element`.
+    /// The name of its field of `Element`.
     pub name: String,
-    /// The settings under which there is one; without it, all.
+    /// The condition on the settings under which it exists; without a condition it always does.
     pub condition: Option<Expression>,
-    /// How it begins.
+    /// Its initial values.
     pub start: Start,
 }
 
 /// A number that the host computes in f64.
 #[derive(Debug)]
 pub struct Scalar {
-    /// Its name, a field of `at`.
+    /// The name of its field of `at`.
     pub name: String,
-    /// Its value.
+    /// The expression of its value.
     pub expression: Expression,
-    /// It changes with the number of the update.
+    /// Whether it changes with the number of the update.
     pub of_t: bool,
-    /// Where it is stated: line and column.
+    /// The line and the column of its name in the file.
     pub place: (usize, usize),
 }
 
 /// A number that the device keeps; 0 before the first update.
 #[derive(Debug)]
 pub struct Kept {
-    /// Its name, a field of `at`.
+    /// The name of its field of `at`.
     pub name: String,
-    /// The settings under which it is kept; without it, all.
+    /// The condition on the settings under which it is kept; without a condition it always is.
     pub condition: Option<Expression>,
-    /// Its next value.
+    /// The expression of its next value.
     pub next: Expression,
 }
 
@@ -94,29 +95,32 @@ pub enum Over {
     All,
 }
 
-/// Most settings, constants, requirements and scalars of a rule.
+/// The most settings of a rule; also the most constants, requirements and scalars, and the most words of a choice.
 const MOST: usize = 64;
 
-/// Most words of state: with parameters, gradients and two tables these are the eight storage buffers that every device binds.
+/// The most state buffers. With the report, a table, the gradients and the parameters they make the eight storage
+/// buffers that every device can bind.
 const MOST_STATE: usize = 4;
 
-/// Most products, which take time where a run is resumed.
+/// The most products. A resumed run computes each from its first factor on, which takes time.
 const MOST_PRODUCTS: usize = 4;
 
-/// Most numbers that the device keeps.
+/// The most numbers that the device keeps.
 const MOST_KEPT: usize = 4;
 
-/// What an element has beside its state, and buffers of state that are not the rule's.
+/// Names that a state buffer of a rule cannot have: the other fields of `Element`, and state buffers of the program's
+/// own.
 const ELEMENT: [&str; 6] = ["p", "g", "weight_decay", "sums", "kept", "lookahead_slow"];
 
-/// What an update has beside its scalars.
+/// The fields of `at` that every rule has.
 pub const UPDATE: [&str; 3] = ["lr", "t", "grad_norm"];
 
-/// The rate of the settings, in scalars: that of an update is the schedule's.
+/// The name by which expressions read the learning rate of the settings. `lr` is that of the update, which a schedule
+/// may change.
 pub const INITIAL_LR: &str = "initial_lr";
 
 impl Header {
-    /// Every expression.
+    /// All expressions of the header.
     pub fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let conditions = self.state.iter().filter_map(|s| s.condition.as_ref());
         let conditions = conditions.chain(self.kept.iter().filter_map(|k| k.condition.as_ref()));
@@ -125,7 +129,7 @@ impl Header {
         conditions.chain(decided).chain(numbers)
     }
 
-    /// Reads the header of a rule's file.
+    /// Parses the header of a rule's file.
     ///
     /// # Errors
     /// What is wrong, and where.
@@ -278,7 +282,7 @@ impl Reader<'_> {
         Ok(state)
     }
 
-    /// The names of a section whose entries are fields of `at`.
+    /// Reads the names of a section whose entries become fields of `at`.
     fn fields(&self, table: &Table<'_>, scope: &Scope<'_>) -> Result<Vec<String>, Fault> {
         let mut names = Vec::new();
         for (key, _) in table {
@@ -298,7 +302,8 @@ impl Reader<'_> {
             let place = self.place(key.span().start);
             waiting.push((Scalar { name: name.clone(), expression, of_t: false, place }, value));
         }
-        // Each after those that it reads: in every turn the first whose names are all there.
+        // The scalars are sorted so that each comes after those that it reads: every turn takes the first that reads
+        // only sorted ones.
         let mut sorted: Vec<Scalar> = Vec::new();
         while !waiting.is_empty() {
             let ready = |(scalar, _): &(Scalar, _)| {

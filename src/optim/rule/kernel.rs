@@ -1,41 +1,42 @@
-//! The kernels around a rule: bindings, loads and stores, and the calls of the rule's functions.
+//! Writes the kernels around a rule: bindings, loads and stores, and the calls of the rule's functions.
 //!
-//! All of the linker's text stands before the rule's, so that of two things of one name the rule's is the second, and the one that
-//! naga complains of.
+//! All text written here stands before the rule's text. If both declare the same name, the rule's declaration is
+//! therefore the second, and the one that naga reports.
 
 use std::fmt::Write as _;
 
 use super::header::Over;
 
-/// What a kernel is written from.
+/// What the kernels of a rule are written from.
 pub struct Parts<'a> {
-    /// Every word of state, and whether it is there.
+    /// All state buffers of the header, and whether each exists under the rule's settings.
     pub state: Vec<(&'a str, bool)>,
-    /// What `measure` reads of an element: `p` and words of state.
+    /// The fields of an element that `measure` reads: `p` and state buffers.
     pub measured: Vec<&'a str>,
-    /// Settings that are read.
+    /// The settings that a kernel reads.
     pub settings: Vec<&'a str>,
-    /// Scalars that are read, and which component of the update's row each is; `None` where it does not change.
+    /// The scalars that a kernel reads. Each has the index of its component in the update's row, or `None` if it does
+    /// not change.
     pub scalars: Vec<(&'a str, Option<usize>)>,
-    /// Every number that the device may keep, and whether it does.
+    /// All numbers of the header that the device may keep, and whether it does under the rule's settings.
     pub kept: Vec<(&'a str, bool)>,
-    /// Weight decay is read.
+    /// Whether weight decay is read.
     pub weight_decay: bool,
-    /// What the sums of `measure` run over.
+    /// What the sums of `measure` run over, if the rule has this function.
     pub over: Option<Over>,
 }
 
-/// The field of `Sizes` with a setting.
+/// The name of the field of `Sizes` that holds a setting.
 pub fn setting_field(key: &str) -> String {
     format!("setting_{key}")
 }
 
-/// The field of `Sizes` with a scalar that does not change.
+/// The name of the field of `Sizes` that holds a scalar which does not change.
 pub fn scalar_field(name: &str) -> String {
     format!("scalar_{name}")
 }
 
-/// Which kernel of a rule.
+/// The kernels of a rule.
 #[derive(Clone, Copy, PartialEq)]
 enum Kernel {
     Update,
@@ -44,8 +45,9 @@ enum Kernel {
 }
 
 impl Parts<'_> {
-    /// The update of all elements: a workgroup takes a chunk, or for a rule that measures a block. Arguments: the report, the chunks'
-    /// decays or the blocks, gradients, parameters, the words of state, then the sums, then what the device keeps.
+    /// The kernel that updates all elements: a workgroup takes a chunk, or a block if the rule has `measure`. Its
+    /// storage buffers are the report, the chunks' decays (if read) or the blocks, the gradients, the parameters, the
+    /// state buffers, then the sums, then the numbers that the device keeps.
     pub fn update(&self) -> String {
         let mut text = self.beginning(Kernel::Update);
         self.entry(&mut text, Kernel::Update);
@@ -56,8 +58,9 @@ impl Parts<'_> {
         text + "    }\n}\n"
     }
 
-    /// The sums of `measure` and of the squared gradient per block. Arguments: the report, the blocks, gradients, of parameters and words
-    /// of state those that are read, the sums of this, then what the device keeps.
+    /// The kernel that sums, for each block, what `measure` returns and the squared gradient. Its storage buffers are
+    /// the report, the blocks, the gradients, those of the parameters and state buffers that `measure` reads, the sums
+    /// that it writes, then the numbers that the device keeps.
     pub fn measure(&self) -> String {
         let mut text = self.beginning(Kernel::Measure);
         self.entry(&mut text, Kernel::Measure);
@@ -65,8 +68,8 @@ impl Parts<'_> {
                 let total = reduce_sum(lane, sum);\n    if lane == 0u { sums[number] = total; }\n}\n"
     }
 
-    /// The numbers that the device keeps: `lines` compute them from those before, `next` is what they are called there. Arguments: the
-    /// report, and the numbers.
+    /// The kernel that updates the numbers that the device keeps: `lines` are the statements that compute the next
+    /// values, and `next` are the names of these values in them. Its storage buffers are the report and the numbers.
     pub fn keep(&self, lines: &str, next: &[String]) -> String {
         let mut text = self.beginning(Kernel::Keep);
         text += "@compute @workgroup_size(1)\nfn main() {\n    if report.skip != 0u { return; }\n    prepare();\n";
@@ -77,18 +80,18 @@ impl Parts<'_> {
         text + "}\n"
     }
 
-    /// The words of state that a kernel works on.
+    /// The state buffers that a kernel uses.
     fn words(&self, kernel: Kernel) -> impl Iterator<Item = &str> {
         let there = self.state.iter().filter(|(_, there)| *there).map(|(name, _)| *name);
         there.filter(move |name| kernel == Kernel::Update || self.measured.contains(name))
     }
 
-    /// Whether a kernel works on the parameters.
+    /// Whether a kernel uses the parameters.
     fn params(&self, kernel: Kernel) -> bool {
         kernel == Kernel::Update || self.measured.contains(&"p")
     }
 
-    /// The first field of `Sizes`: how much the kernel works on.
+    /// The first field of `Sizes`: the number of vec4s or of blocks that the kernel works on.
     fn counter(&self, kernel: Kernel) -> Option<&'static str> {
         match kernel {
             Kernel::Keep => None,
@@ -153,7 +156,8 @@ impl Parts<'_> {
         text
     }
 
-    /// What the rule's functions see, and how it comes about.
+    /// Writes the types and variables that the rule's functions see, and the function `prepare`, which sets the
+    /// variables.
     fn types(&self, text: &mut String) {
         let state: String = self.state.iter().map(|(name, _)| format!(", {name}: vec4<f32>")).collect();
         let decay = if self.weight_decay { ", weight_decay: f32" } else { "" };
@@ -193,7 +197,8 @@ impl Parts<'_> {
         writeln!(text, "{assign}    at = Update({});\n}}", values.join(", ")).expect("writing to a string");
     }
 
-    /// The entry point as far as the element that the rule is called with, inside of a loop over its workgroup's elements.
+    /// Writes the entry point up to the call of the rule's function. It ends inside a loop over the workgroup's
+    /// elements, which has loaded the element `before`.
     fn entry(&self, text: &mut String, kernel: Kernel) {
         let (blocks, updates) = (self.over.is_some(), kernel == Kernel::Update);
         let mut line = |line: &str| {

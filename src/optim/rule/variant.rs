@@ -1,4 +1,4 @@
-//! A rule's file under given settings: its constants, its numbers per update and its kernels.
+//! Computes the constants, the numbers per update and the kernels of a rule's file under given settings.
 
 mod kernels;
 
@@ -16,33 +16,34 @@ use crate::{
     program::shader::Spec,
 };
 
-/// A rule's file under given settings: what is recorded and computed for it.
+/// A rule's file under given settings.
 #[derive(Debug)]
 pub struct Variant {
     file: Arc<RuleFile>,
     settings: Settings,
     constants: Vec<(String, bool)>,
-    /// Which words of state there are.
+    /// Whether each state buffer of the header exists.
     state: Vec<bool>,
-    /// Which numbers the device keeps.
+    /// Whether the device keeps each of the header's numbers.
     kept: Vec<bool>,
-    /// Which scalars a kernel reads.
+    /// Whether a kernel reads each scalar of the header.
     read: Vec<bool>,
-    /// Fields of `Sizes`, apart from the number of elements.
+    /// The fields of `Sizes` that hold settings and scalars.
     sizes: Vec<(String, f32)>,
     /// The kernel of the update.
     pub update: Spec,
-    /// The kernel of the sums, for a rule that measures.
+    /// The kernel that sums what `measure` returns, if the rule has this function.
     pub measure: Option<Spec>,
-    /// The kernel of the numbers that the device keeps.
+    /// The kernel of the numbers that the device keeps, if it keeps any.
     pub keep: Option<Spec>,
 }
 
 impl Variant {
-    /// The rule under these settings, its kernels linked and checked where the text came from outside the program.
+    /// The rule under these settings. Its kernels are linked and checked if the text came from outside the program.
     ///
     /// # Errors
-    /// [`Error::Config`] where settings do not fit together, a number is none with them, or the WGSL is not valid.
+    /// [`Error::Config`] if the settings do not fit together, a scalar is not finite under them, the rule needs more
+    /// than devices have, or its WGSL is not valid.
     pub fn new(file: &Arc<RuleFile>, name: &str, settings: Settings) -> Result<Self> {
         let header = &file.header;
         let constants = constants(file, &settings);
@@ -75,7 +76,7 @@ impl Variant {
         Ok(variant)
     }
 
-    /// Fixes the numbers that do not change, and refuses what is none.
+    /// Computes the numbers that do not change, and refuses scalars that are not finite.
     fn numbers(&mut self) -> Result<()> {
         let header = &self.file.header;
         self.read = header.scalars.iter().map(|scalar| self.reads_scalar(&scalar.name)).collect();
@@ -86,7 +87,7 @@ impl Variant {
             return Err(self.file.fault(&fault));
         }
         let mut products = self.products();
-        // Early updates and late ones: a correction that divides by zero does so at once.
+        // Both early and late updates are tried. A bias correction that divides by zero does so in an early one.
         for t in [1, 2, 3, 10, 100, 1000, 100_000] {
             for ((scalar, value), read) in header.scalars.iter().zip(self.scalars(t, &mut products)).zip(&self.read) {
                 if *read && !(value as f32).is_finite() {
@@ -114,24 +115,24 @@ impl Variant {
         self.file.uses.update.iter().any(|used| used == name) || self.keeping_reads(name)
     }
 
-    /// Whether a kernel reads the number among the settings of this name.
+    /// Whether a kernel reads this setting as a number.
     fn reads_setting(&self, setting: &Setting) -> bool {
         let key = &setting.key;
         let keeping = key != "lr" && is_number(setting) && self.keeping_reads(key);
         keeping || self.file.uses.settings.contains(key)
     }
 
-    /// Whether the numbers that the device keeps are computed from this one.
+    /// Whether a number that the device keeps is computed from this name.
     fn keeping_reads(&self, name: &str) -> bool {
         self.kept().any(|kept| kept.next.names().any(|(used, _)| used == name))
     }
 
-    /// What is known of each scalar's products before the first update.
+    /// The products of each scalar as they are before the first update: none is known.
     pub fn products(&self) -> Vec<Products> {
         self.file.header.scalars.iter().map(|_| Products::default()).collect()
     }
 
-    /// Every scalar of the header in update `t`.
+    /// The values of all scalars of the header in update `t`.
     fn scalars(&self, t: u64, products: &mut [Products]) -> Vec<f64> {
         let scalars = &self.file.header.scalars;
         let mut values: Vec<f64> = Vec::with_capacity(scalars.len());
@@ -141,7 +142,7 @@ impl Variant {
                 None if name == "t" => t as f64,
                 None => known(&self.settings, &self.constants, name),
             };
-            // A run that is resumed multiplies from the first factor on, once.
+            // A resumed run multiplies from the first factor on, once, so about `t` factors must be allowed.
             products.most = t.saturating_mul(2).saturating_add(1 << 16).min(MOST_FACTORS);
             let value = scalar.expression.value(&of, products);
             values.push(value);
@@ -155,7 +156,8 @@ impl Variant {
         scalars.filter(|(_, (scalar, read))| scalar.of_t && **read).map(|(index, _)| index)
     }
 
-    /// What the kernels read of update `t`, in f64; `products` are those of updates before, of [`Variant::products`] at first.
+    /// The row that the kernels read in update `t`, in f64. `products` are those of the updates before it; the first
+    /// ones are from [`Variant::products`].
     pub fn row(&self, t: u64, products: &mut [Products]) -> [f64; 4] {
         let (values, mut row) = (self.scalars(t, products), [0.0; 4]);
         row.iter_mut().zip(self.rows()).for_each(|(number, index)| *number = values[index]);
@@ -167,12 +169,12 @@ impl Variant {
         self.settings.number("lr")
     }
 
-    /// Whether the settings are these.
+    /// Whether these are the settings of the variant.
     pub fn is_under(&self, settings: &Settings) -> bool {
         self.settings == *settings
     }
 
-    /// What faults call the rule: its file.
+    /// The rule's file, as errors name it.
     pub fn file(&self) -> &str {
         &self.file.file
     }
@@ -182,24 +184,24 @@ impl Variant {
         self.file.header.measure
     }
 
-    /// The bound of the gradient's norm that belongs to the rule, if it is set.
+    /// The norm to which the rule itself clips the gradient, if it does.
     pub fn clip_norm(&self) -> Option<f64> {
         let limit = self.file.header.clip_norm.as_ref().map(|key| self.settings.number(key));
         limit.filter(|limit| *limit > 0.0)
     }
 
-    /// Words of state: name and start.
+    /// The name and the initial values of each state buffer.
     pub fn state(&self) -> impl Iterator<Item = (&str, Start)> {
         let all = self.file.header.state.iter().zip(&self.state);
         all.filter(|(_, there)| **there).map(|(state, _)| (state.name.as_str(), state.start))
     }
 
-    /// Numbers that the device keeps.
+    /// The numbers that the device keeps.
     fn kept(&self) -> impl Iterator<Item = &Kept> {
         self.file.header.kept.iter().zip(&self.kept).filter(|(_, there)| **there).map(|(kept, _)| kept)
     }
 
-    /// Whether `measure` reads this of an element: `p`, or a word of state.
+    /// Whether `measure` reads this field of an element: `p` or a state buffer.
     pub fn measures(&self, field: &str) -> bool {
         self.file.uses.measured.iter().any(|read| read == field)
     }
@@ -209,35 +211,35 @@ impl Variant {
         self.kept().count()
     }
 
-    /// Whether weight decay is read, and so a field of `Sizes`: its value.
+    /// The weight decay if a kernel reads it, in which case it is a field of `Sizes`.
     pub fn weight_decay(&self) -> Option<f32> {
         self.file.uses.weight_decay.then(|| number(&self.settings, "weight_decay") as f32)
     }
 
-    /// Fields of `Sizes` that every kernel of the rule has.
+    /// The fields of `Sizes` that every kernel of the rule has, with their values.
     pub fn sizes(&self) -> impl Iterator<Item = (&str, f32)> {
         self.sizes.iter().map(|(name, value)| (name.as_str(), *value))
     }
 }
 
 impl RuleFile {
-    /// The value of a condition, which reads settings and constants.
+    /// Whether a condition on settings and constants holds.
     fn decided(&self, condition: &Expression, settings: &Settings, constants: &[(String, bool)]) -> bool {
         condition.value(&|name| known(settings, constants, name), &mut Products::default()) != 0.0
     }
 }
 
-/// Most fields of `Sizes`, which has 256 bytes.
+/// The most settings and scalars in `Sizes`, which has 256 bytes and two more fields.
 const MOST_SIZES: usize = 60;
 
-/// Most factors of a product that are multiplied at once, whatever number of updates a file claims.
+/// The most factors of a product that one evaluation multiplies, however many updates a checkpoint claims.
 const MOST_FACTORS: u64 = 1 << 25;
 
 fn is_number(setting: &Setting) -> bool {
     matches!(setting.kind, Kind::Number { .. } | Kind::Whole { .. })
 }
 
-/// The constants of the WGSL under these settings.
+/// The constants of the WGSL under these settings, with their values.
 fn constants(file: &RuleFile, settings: &Settings) -> Vec<(String, bool)> {
     let mut constants: Vec<(String, bool)> = Vec::new();
     for setting in &file.header.settings {
@@ -258,7 +260,7 @@ fn constants(file: &RuleFile, settings: &Settings) -> Vec<(String, bool)> {
     constants
 }
 
-/// A setting as expressions read it.
+/// The value of a setting, as expressions read it.
 fn number(settings: &Settings, name: &str) -> f64 {
     match settings.get(if name == INITIAL_LR { "lr" } else { name }) {
         Value::Number(v) => *v,
@@ -268,7 +270,7 @@ fn number(settings: &Settings, name: &str) -> f64 {
     }
 }
 
-/// A setting or a constant as expressions read it.
+/// The value of a setting or a constant, as expressions read it.
 fn known(settings: &Settings, constants: &[(String, bool)], name: &str) -> f64 {
     match constants.iter().find(|(constant, _)| constant == name) {
         Some((_, value)) => f64::from(u8::from(*value)),

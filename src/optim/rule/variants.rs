@@ -1,29 +1,28 @@
-//! The variants of a rule that were asked for: each is linked and checked once.
+//! Keeps the variants of a rule that were asked for, so that each is linked and checked once.
 
 use std::sync::{Arc, Mutex};
 
 use super::{RuleFile, Variant};
 use crate::{error::Result, optim::Settings};
 
-/// Most variants that are kept beside the default; the grid of a sweep is smaller.
+/// The most variants that are kept beside the default one; the grid of a sweep is smaller.
 const MOST: usize = 64;
 
 /// A rule's file with its variants.
 #[derive(Debug)]
 pub struct Variants {
-    /// The file.
     pub file: Arc<RuleFile>,
-    /// The rule under its default settings, where its text came from outside the program.
+    /// The rule under its default settings, if its text came from outside the program.
     pub default: Option<Arc<Variant>>,
     name: String,
     known: Mutex<Vec<Arc<Variant>>>,
 }
 
 impl Variants {
-    /// The variants of a file; `name` is what faults call the rule.
+    /// The variants of a file; `name` is the rule's name in errors.
     ///
     /// # Errors
-    /// As [`Variant::new`], for the default of a text from outside the program.
+    /// If the text came from outside the program: as [`Variant::new`], for the default settings.
     pub fn new(name: &str, file: RuleFile) -> Result<Self> {
         let file = Arc::new(file);
         let settings = Settings::defaults(file.settings());
@@ -53,7 +52,7 @@ impl Variants {
 mod tests {
     use super::{super::TEMPLATE, *};
 
-    /// Of the same settings, and in place of the default where a rule is tried under both.
+    /// Equal settings give the same variant, and default settings give the default one if there is one.
     #[test]
     fn a_variant_is_made_once() {
         for foreign in [false, true] {

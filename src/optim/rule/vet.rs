@@ -1,9 +1,10 @@
-//! What the WGSL of a rule may hold. A rule is a function of one element: it has no bindings, no entry points, no memory but its own
-//! variables, no loop whose end cannot be seen, and nothing that would take a compiler or a device long.
+//! Checks what the WGSL of a rule contains. A rule is a function of one element: it has no bindings, no entry points,
+//! no memory except its own variables, only loops whose end can be seen, and nothing that would take a compiler or a
+//! device long.
 //!
-//! Two looks are taken. The first is at the words of the text, before anything else reads it: it keeps away from naga what could
-//! exhaust its stack, and finds with line and column what the text must not have. The second is at naga's module, in which no
-//! spelling hides what a function touches.
+//! There are two checks. The first reads the tokens of the text before naga does: it keeps away from naga what could
+//! exhaust the stack, and reports with line and column what a rule must not contain. The second reads naga's module, in
+//! which no spelling can hide what a function accesses.
 
 mod module;
 mod scan;
@@ -25,31 +26,31 @@ use crate::{
 /// What the text of a rule reads and declares.
 #[derive(Debug, Default)]
 pub struct Uses {
-    /// Names behind `settings.`.
+    /// The names that follow `settings.`.
     pub settings: Vec<String>,
-    /// Names behind `at.`.
+    /// The names that follow `at.`.
     pub update: Vec<String>,
-    /// Weight decay is read.
+    /// Whether weight decay is read.
     pub weight_decay: bool,
-    /// What may be a field of an element in `measure`, and in the functions that it calls.
+    /// The names in `measure`, and in the functions that it calls, that may be fields of an element.
     pub measured: Vec<String>,
-    /// What it declares outside of functions: name, line, column.
+    /// What is declared outside of functions: name, and line and column.
     pub declared: Vec<(String, (usize, usize))>,
 }
 
-/// Deepest nesting of brackets.
+/// The deepest nesting of brackets.
 const DEEPEST: usize = 24;
 
-/// Most words between two semicolons or braces: naga follows a chain of operators by recursion.
+/// The most tokens between two semicolons or braces: naga parses a chain of operators by recursion.
 const MOST_WORDS: usize = 240;
 
-/// Most `else` of a file, for the same reason.
+/// The most times that `else` may stand in a file, for the same reason.
 const MOST_ELSE: usize = 48;
 
-/// Most turns of a loop.
+/// The most iterations of a loop.
 const MOST_TURNS: u32 = 64;
 
-/// Checks the words of a rule's text, its repetitions written out, and finds what it reads.
+/// Checks the tokens of a rule's text after its `#unroll`s are expanded, and finds what the text reads and declares.
 pub fn tokens(file: &str, text: &str, header: &Header) -> Result<Uses, Fault> {
     let piece = Piece { file: file.to_owned(), text: text.to_owned(), foreign: true };
     let source = Some(std::sync::Arc::new(Source { pieces: vec![piece] }));
@@ -69,11 +70,11 @@ pub fn tokens(file: &str, text: &str, header: &Header) -> Result<Uses, Fault> {
     Ok(uses)
 }
 
-/// Functions of WGSL that compare an invocation with those beside it, in a picture.
+/// WGSL's derivatives, which compare an invocation with its neighbours in a rendered picture.
 const PICTURES: [&str; 9] =
     ["dpdx", "dpdxCoarse", "dpdxFine", "dpdy", "dpdyCoarse", "dpdyFine", "fwidth", "fwidthCoarse", "fwidthFine"];
 
-/// Words that a rule has no use for, and signs.
+/// Refuses keywords, functions and signs that a rule must not use.
 fn words(tokens: &[Token<'_>]) -> Result<(), Fault> {
     for token in tokens {
         let why = match token.text {
@@ -94,7 +95,7 @@ fn words(tokens: &[Token<'_>]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Bounds what recursion meets.
+/// Bounds what naga parses by recursion: nested brackets, long statements and chains of `else`.
 fn shape(tokens: &[Token<'_>]) -> Result<(), Fault> {
     let (mut depth, mut run, mut elses) = (0_usize, 0, 0);
     for token in tokens {
@@ -122,11 +123,11 @@ fn shape(tokens: &[Token<'_>]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A loop counts from a number to a number, and nothing else changes what it counts with.
+/// Checks that each loop counts from a number to a number, and that its body does not change the counter.
 fn loops(tokens: &[Token<'_>]) -> Result<(), Fault> {
     for (at, token) in tokens.iter().enumerate().filter(|(_, token)| token.text == "for") {
         let rest: Vec<&str> = tokens[at + 1..].iter().take(17).map(|token| token.text).collect();
-        // var i: u32 = 0 is var i = 0
+        // `var i: u32 = 0` is read as `var i = 0`.
         let typed = matches!(rest[..], ["(", "var", _, ":", "u32" | "i32", ..]);
         let parts: Vec<&str> = if typed { [&rest[..3], &rest[5..]].concat() } else { rest };
         let number = |text: &str| text.trim_end_matches(['u', 'i']).parse::<u32>().ok();
@@ -169,7 +170,8 @@ fn loops(tokens: &[Token<'_>]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether the variable that is named at `at` is assigned to there, or its address is taken; where that cannot be told, yes.
+/// Whether the variable named by token `at` is assigned to there, or its address is taken. If that cannot be told, the
+/// answer is yes.
 fn changes(tokens: &[Token<'_>], at: usize) -> bool {
     let behind = tokens[at + 1..].iter().map(|token| token.text).find(|text| *text != ")").unwrap_or_default();
     let before = tokens[..at].iter().rev().map(|token| token.text).find(|text| *text != "(").unwrap_or_default();
@@ -178,7 +180,7 @@ fn changes(tokens: &[Token<'_>], at: usize) -> bool {
     assigns || behind == "++" || behind == "--" || before == "&"
 }
 
-/// What the text reads of settings and of the update, and what it declares.
+/// Finds what the text reads of the settings and of the update, and what it declares.
 fn uses(tokens: &[Token<'_>], header: &Header) -> Result<Uses, Fault> {
     let mut uses = Uses::default();
     let mut depth = 0;
@@ -190,7 +192,7 @@ fn uses(tokens: &[Token<'_>], header: &Header) -> Result<Uses, Fault> {
     let numbers = header.settings.iter().filter(|s| header::constants_of(s).is_empty()).map(|s| s.key.as_str());
     let numbers: Vec<&str> = numbers.filter(|key| !["lr", "weight_decay"].contains(key)).collect();
     let mut update: Vec<&str> = header::UPDATE.to_vec();
-    // `measure` comes before the gradient's norm is known.
+    // `measure` runs before the gradient's norm is known.
     update.retain(|name| *name != "grad_norm" || header.measure.is_none());
     update.extend(header.scalars.iter().map(|s| s.name.as_str()).chain(header.kept.iter().map(|k| k.name.as_str())));
     for (i, token) in tokens.iter().enumerate() {
@@ -241,7 +243,8 @@ fn uses(tokens: &[Token<'_>], header: &Header) -> Result<Uses, Fault> {
     Ok(uses)
 }
 
-/// What stands behind a point in `measure` and in the functions that it calls: no field of an element is read otherwise.
+/// The names that follow a `.` in `measure` and in the functions that it calls. A field of an element cannot be read in
+/// any other way.
 fn measured(tokens: &[Token<'_>]) -> Vec<String> {
     let starts: Vec<usize> = (0..tokens.len()).filter(|at| tokens[*at].text == "fn").collect();
     let ends = starts.iter().skip(1).copied().chain([tokens.len()]);
@@ -264,7 +267,7 @@ fn measured(tokens: &[Token<'_>]) -> Vec<String> {
     fields
 }
 
-/// Refuses a setting that nothing reads: to set it would do nothing, and say nothing.
+/// Refuses a setting that nothing reads, because setting it would silently do nothing.
 fn unread(tokens: &[Token<'_>], header: &Header) -> Result<(), Fault> {
     let in_text = |name: &str| tokens.iter().any(|token| token.text == name);
     let in_header = |name: &str| header.expressions().any(|e| e.names().any(|(used, _)| used == name));
@@ -282,7 +285,7 @@ fn unread(tokens: &[Token<'_>], header: &Header) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The functions that the linker calls.
+/// Checks that the functions that the kernels call are there and have the right signatures.
 fn functions(tokens: &[Token<'_>], header: &Header) -> Result<(), Fault> {
     let find = |name: &str| tokens.windows(2).position(|pair| pair[0].text == "fn" && pair[1].text == name);
     let check = |name: &str, result: &[&[&str]], signature: &str| {

@@ -1,5 +1,4 @@
-//! What rules that look at single elements, and at sums over tensors, have in common. Each rule is a function in
-//! `rules`.
+//! Applies rules that read single elements, and sums over tensors. Each rule is a function in `rules`.
 
 use std::cell::Cell;
 
@@ -77,17 +76,16 @@ pub type Measured = fn(&Update<'_>) -> Measure;
 /// A rule: its formula, what it measures, and its settings with their defaults. A choice lists its words, the default
 /// first.
 pub struct Row {
-    /// Its name.
     pub name: &'static str,
     /// The formula.
     pub step: fn(&Update<'_>) -> Step,
     /// What the rule measures, and whether the sums run over all tensors rather than each.
     pub measure: Option<(Measured, bool)>,
-    /// The settings.
+    /// The settings as `KEY=VALUE`, separated by spaces.
     pub settings: &'static str,
 }
 
-/// A rule of the table, applied to tensors.
+/// A rule of the table with its settings and its state, applied to tensors.
 pub struct ElementWise {
     row: &'static Row,
     settings: Vec<(String, String)>,

@@ -1,16 +1,15 @@
-//! Zhang's Lookahead around another optimizer (Zhang, Lucas, Hinton, Ba 2019).
+//! Lookahead around another optimizer (Zhang, Lucas, Hinton, Ba 2019, <https://arxiv.org/abs/1907.08610>).
 
 use super::{Optimizer, finite};
 
-/// Lookahead, which does this after every k updates of the inner optimizer, where slow starts as the initial
-/// parameters:
+/// Lookahead. It does this after every k updates of the inner optimizer:
 ///
 /// ```text
 /// slow  <- slow + alpha (theta - slow)
 /// theta <- slow
 /// ```
 ///
-/// The state of the inner optimizer does not change.
+/// slow starts as the initial parameters. The state of the inner optimizer does not change.
 pub struct Lookahead {
     inner: Box<dyn Optimizer>,
     k: u64,

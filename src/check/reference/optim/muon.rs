@@ -10,7 +10,7 @@ use super::{Optimizer, finite, zeros};
 /// ```text
 /// keller:   buf <- momentum buf + (1 - momentum) g;   d = momentum buf + (1 - momentum) g with nesterov, else buf
 ///           theta <- theta (1 - lr weight_decay)
-///           theta <- theta - lr factor NS(d)                                factor: see [`Muon::scale`]
+///           theta <- theta - lr factor NS(d)                                factor: see scale
 /// airbench: buf <- momentum buf + g;                  d = g + momentum buf with nesterov, else buf
 ///           theta <- theta sqrt(rows) / ||theta||
 ///           theta <- theta - lr NS(d)
@@ -31,9 +31,9 @@ pub struct Muon {
     pub weight_decay: f64,
     /// Whether to use the variant of the CIFAR-10 speed record (airbench) instead of the published one.
     pub airbench: bool,
-    /// The factor on the rate: `flat` (the square root of rows / columns, but at least 1), `keller` (the same for the
-    /// last two dimensions, the rule before KellerJordan/Muon's pull request 60), `none`, `match_rms_adamw` (0.2 times
-    /// the square root of the longer side).
+    /// The factor on the learning rate: `flat` (the square root of rows / columns, but at least 1), `keller` (the same
+    /// for the last two dimensions, the rule before KellerJordan/Muon's pull request 60), `none` (1), or
+    /// `match_rms_adamw` (0.2 times the square root of the longer side).
     pub scale: String,
     /// Whether other tensors are updated by SGD with Nesterov momentum instead of AdamW.
     pub aux_sgd: bool,
@@ -45,7 +45,7 @@ pub struct Muon {
     pub aux_beta1: f64,
     /// AdamW's decay of the second moment.
     pub aux_beta2: f64,
-    /// AdamW's addition to the denominator.
+    /// The number that AdamW adds to the denominator.
     pub aux_eps: f64,
     /// AdamW's decoupled weight decay, or SGD's L2 penalty.
     pub aux_weight_decay: f64,
@@ -55,7 +55,7 @@ pub struct Muon {
     pub first_lr: f64,
     /// State: the number of updates done.
     pub updates: u64,
-    /// State: momentum buffers of matrices, first moments of other tensors.
+    /// State: momentum buffers of matrices; first moments, or SGD's momentum buffers, of other tensors.
     pub buffer: Vec<Vec<f64>>,
     /// State: second moments of other tensors.
     pub v: Vec<Vec<f64>>,
@@ -102,7 +102,8 @@ fn norm(a: &[f64]) -> f64 {
     a.iter().map(|x| x * x).sum::<f64>().sqrt()
 }
 
-/// The quintic Newton-Schulz iteration on a matrix of `rows` by `cols`, which brings singular values to 0.7 .. 1.2.
+/// The quintic Newton-Schulz iteration on a matrix of `rows` by `cols`, which brings the singular values to between 0.7
+/// and 1.2.
 pub fn newton_schulz(g: &[f64], rows: usize, cols: usize, steps: u32) -> Vec<f64> {
     if rows > cols {
         return transposed(&newton_schulz(&transposed(g, rows, cols), cols, rows, steps), cols, rows);

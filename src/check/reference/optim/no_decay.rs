@@ -2,8 +2,8 @@
 
 use super::{Optimizer, finite};
 
-/// Two copies of one rule, one of them without weight decay, and for each tensor which copy's parameters are used. This
-/// works because no rule lets the parameters of one tensor influence another.
+/// Two copies of one rule, one with weight decay and one without. Each tensor takes its parameters from one of them.
+/// This works because no rule lets the parameters of one tensor influence another.
 pub struct NoDecay {
     with: Box<dyn Optimizer>,
     without: Box<dyn Optimizer>,

@@ -1,8 +1,9 @@
-//! The formulas of the rules that look at one element at a time, one function each. Their sources are stated in
+//! The formulas of the rules that read one element at a time, one function each. Their sources are stated in
 //! `shaders/optim/`.
 //!
-//! A function takes the quantities of an update and returns what is done to each element: `theta` is the parameter,
-//! `ema(b, beta, x)` stands for `b <- beta b + (1 - beta) x`, and `decay(theta, by)` for `theta <- theta (1 - by)`.
+//! A function takes the quantities of an update and returns what is done to each element. In the formulas theta is the
+//! parameter, g its gradient, and `b <- ema(beta, x)` stands for `b <- beta b + (1 - beta) x`. `ema(b, beta, x)`
+//! computes this, and `decay(theta, by)` computes `theta <- theta (1 - by)`.
 
 mod adam;
 mod plain;
@@ -13,7 +14,7 @@ use adam::{adabound, adam, adamw, ademamix, lamb, lamb_measure, nadam, nadamw, r
 use plain::{adadelta, adagrad, lars, lars_measure, lion, rmsprop, sgd, signum};
 use variance::{adabelief, adan, amvt, laprop, mvngrad};
 
-/// Every rule.
+/// All rules that are such functions, with their settings.
 pub static ALL: &[Row] = &[
     row("sgd", sgd, "lr=1e-3 momentum=0 dampening=0 weight_decay=0 nesterov=false"),
     row("adam", adam, "lr=1e-3 beta1=0.9 beta2=0.999 eps=1e-8 weight_decay=0 amsgrad=false"),
@@ -94,7 +95,8 @@ fn decay(theta: &mut f64, by: f64) {
     *theta *= 1.0 - by;
 }
 
-/// A step along the sign of the sum of `parts`; if they nearly cancel, the sign may be the other one in f32.
+/// Moves theta by `lr` against the sign of the sum of `parts`. If they nearly cancel, f32 may give the other sign, so
+/// the element is marked as undecided.
 fn along_sign(e: &mut Element<'_>, lr: f64, parts: &[f64]) {
     let direction: f64 = parts.iter().sum();
     if direction.abs() < 1e-6 * parts.iter().fold(0.0, |largest: f64, part| largest.max(part.abs())) {

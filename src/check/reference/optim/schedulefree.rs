@@ -26,15 +26,15 @@ pub struct ScheduleFree {
     pub eps: f64,
     /// Decoupled weight decay, applied at y.
     pub weight_decay: f64,
-    /// Updates of the warm-up.
+    /// Number of warm-up updates.
     pub warmup_steps: u64,
     /// Power of t in the weights.
     pub r: f64,
-    /// Power of the largest rate in the weights.
+    /// Power of the largest learning rate so far in the weights.
     pub weight_lr_power: f64,
     /// State: the number of updates done.
     pub updates: u64,
-    /// State: the largest rate so far.
+    /// State: the largest learning rate so far.
     pub lr_max: f64,
     /// State: the sum of the weights.
     pub weights: f64,

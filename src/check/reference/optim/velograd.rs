@@ -5,9 +5,9 @@ use super::{Optimizer, finite, zeros};
 /// Over which tensors norms and similarity are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Each tensor by itself, as the published program does.
+    /// Each tensor by itself, as in the published program.
     Tensor,
-    /// All tensors together, as the paper says.
+    /// All tensors together, as in the paper.
     Global,
 }
 
@@ -20,13 +20,14 @@ pub enum DecayNorm {
     Delta,
 }
 
-/// VeloGrad. With `cap(x) = 1 / max(1, x + eps)`, `EMA(b, beta, x)` for `b <- beta b + (1 - beta) x`, once per update
+/// VeloGrad, as in its paper and its published program. `cap(x)` stands for `1 / max(1, x + eps)`, and
+/// `b <- EMA(b, beta, x)` for `b <- beta b + (1 - beta) x`. Once per update:
 ///
 /// ```text
 /// l <- EMA(l, beta2, loss)
 /// ```
 ///
-/// and for every tensor, t = 1 at the first update:
+/// For every tensor, with t = 1 in the first update:
 ///
 /// ```text
 /// n      = ||g||
@@ -54,7 +55,7 @@ pub struct VeloGrad {
     pub beta2: f64,
     /// Added to denominators.
     pub eps: f64,
-    /// Weight decay before it is adapted; it is multiplied by the rate.
+    /// Weight decay before it is adapted. It is multiplied by the learning rate a.
     pub weight_decay: f64,
     /// Updates between two interpolations with the slow weights; at least 1.
     pub lookahead_k: u64,
@@ -70,13 +71,13 @@ pub struct VeloGrad {
     pub decay_norm: DecayNorm,
     /// Whether to scale the gradient by its norm.
     pub use_select: bool,
-    /// Whether to lower the rate while the average loss is above 1.
+    /// Whether to lower the learning rate while the average loss is above 1.
     pub use_loss: bool,
-    /// Whether to lower the rate while the gradient's norm is above 1.
+    /// Whether to lower the learning rate while the gradient's norm is above 1.
     pub use_norm: bool,
     /// Whether the similarity changes the step.
     pub use_sim: bool,
-    /// Whether to lower the weight decay by loss and norm.
+    /// Whether to lower the weight decay while the average loss or the norm of `decay_norm` is above 1.
     pub use_adaptive_decay: bool,
     /// Whether to interpolate with slow weights.
     pub use_lookahead: bool,
@@ -133,7 +134,7 @@ impl VeloGrad {
         1.0 / (x + self.eps).max(1.0)
     }
 
-    /// `sum a b` for every tensor; with global scope, the sum over all tensors for each.
+    /// The dot product of `a` and `b` for every tensor; with global scope, that over all tensors, once for each tensor.
     fn dots(&self, a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<f64> {
         let mut dots = vec![0.0; a.len()];
         for i in 0..a.len() {

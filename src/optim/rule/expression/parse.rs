@@ -1,18 +1,18 @@
-//! From a text to an expression.
+//! Parses expressions.
 
 use std::fmt;
 
 use super::{BINARY, Binary, COUNTER, Expression, Fault, Node, Product, UNARY, Unary, is_reserved};
 use crate::error::suggest;
 
-/// Longest text of an expression: bounds the depth of its tree, and with it the stack that evaluation needs.
+/// The most bytes of an expression. They bound the depth of its tree, and with it the stack that evaluation needs.
 const LONGEST: usize = 1000;
 
-/// How deep parentheses and functions may be nested.
+/// How deeply parentheses, function calls and the operators `not`, `^` and the sign `-` may be nested.
 const DEEPEST: usize = 40;
 
 impl Expression {
-    /// Reads an expression.
+    /// Parses an expression.
     ///
     /// # Errors
     /// What is wrong, and where.
@@ -47,7 +47,7 @@ impl fmt::Display for Token {
     }
 }
 
-/// Longer signs first, so that `<=` is not read as `<`.
+/// Longer signs come first, so that `<=` is not read as `<`.
 const SIGNS: [&str; 14] = ["==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "^", "(", ")", ","];
 
 fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
@@ -78,7 +78,7 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
     Ok(tokens)
 }
 
-/// Bytes of the number that a text begins with: digits, a point, an exponent with its sign.
+/// The length in bytes of the number that a text begins with: digits, a point, an exponent with its sign.
 fn number_length(text: &str) -> usize {
     let bytes = text.as_bytes();
     let digits = |from: usize| from + bytes[from..].iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
@@ -86,7 +86,7 @@ fn number_length(text: &str) -> usize {
     if matches!(bytes.get(end), Some(b'e' | b'E')) {
         let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
         let exponent = digits(end + 1 + sign);
-        // Without digits behind it, `e` is the beginning of a name, and that an error.
+        // If no digits follow, the `e` begins a name, which is an error after a number.
         if exponent > end + 1 + sign {
             end = exponent;
         }
@@ -102,7 +102,7 @@ struct Parser {
     end: usize,
     names: Vec<(String, usize)>,
     factors: Vec<(String, usize)>,
-    /// The counter of the product around this place: name, and index into the names.
+    /// The counter of the product whose factor is being parsed: its name, and its index into the names.
     counter: Option<(String, usize)>,
 }
 
@@ -266,7 +266,7 @@ impl Parser {
         }
     }
 
-    /// The arguments of a function, behind its opening parenthesis.
+    /// Parses the arguments of a function, after its opening parenthesis.
     fn call(&mut self, name: &str, at: usize) -> Parsed {
         if let Some((_, op)) = UNARY.iter().find(|(known, _)| *known == name) {
             let a = self.nested(Self::or)?;

@@ -1,11 +1,12 @@
-//! Expressions as WGSL, in f32: for the numbers that the device keeps.
+//! Writes expressions as WGSL, in f32, for the numbers that the device keeps.
 
 use std::fmt::Write as _;
 
 use super::{Binary, Expression, Node, UNARY, Unary};
 
-/// Statements of WGSL, a `let` for each operation. So the text is as long as the expression, no bracket is nested, which naga would
-/// follow by recursion, and no operation is one of constants, which naga would carry out and refuse where it has no finite value.
+/// Statements of WGSL, one `let` for each operation. The text therefore grows linearly with the expression, and it has
+/// no nested brackets, which naga would parse by recursion. No operation has constant operands only: naga would
+/// evaluate it, and refuse it if the value is not finite.
 #[derive(Debug, Default)]
 pub struct Lines {
     /// The statements.
@@ -14,7 +15,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// States a value, and gives what it is called.
+    /// Appends a statement for a value, and returns the name that it defines.
     fn state(&mut self, value: &str) -> String {
         let name = format!("x{}", self.count);
         self.count += 1;
@@ -24,8 +25,9 @@ impl Lines {
 }
 
 impl Expression {
-    /// Computes the expression in WGSL's f32, its names replaced by what `of` gives, and gives what the value is called. What it calls is
-    /// in `shaders/shared/expression.wgsl`.
+    /// Appends to `lines` the statements that compute the expression in f32, with each name replaced by what `of`
+    /// returns for it. Returns the name of the value. The functions that the statements call are in
+    /// `shaders/shared/expression.wgsl`.
     ///
     /// # Errors
     /// Why the device cannot compute it.
@@ -77,7 +79,7 @@ impl Writer<'_> {
         Ok(self.lines.state(&value))
     }
 
-    /// A condition as WGSL's bool.
+    /// Appends the statements of a condition, whose value is a `bool`.
     fn condition(&mut self, node: &Node) -> Result<String, &'static str> {
         let value = match node {
             Node::Unary(Unary::Not, a) => format!("!{}", self.condition(a)?),
@@ -103,7 +105,7 @@ impl Writer<'_> {
     }
 }
 
-/// Whether the value is 1 or 0.
+/// Whether the operator gives a condition: 1 or 0.
 fn is_condition(op: Binary) -> bool {
     use Binary::{Above, And, AtLeast, AtMost, Below, Equal, Or, Unequal};
     matches!(op, Or | And | Equal | Unequal | Below | AtMost | Above | AtLeast)
@@ -113,7 +115,7 @@ fn is_condition(op: Binary) -> bool {
 mod tests {
     use super::*;
 
-    /// As long as the expression, however deep it is nested, and as flat.
+    /// The text grows linearly with the expression, and stays flat however deeply the expression is nested.
     #[test]
     fn the_text_grows_with_the_expression() {
         let nested = |call: &str| format!("{}q{}", format!("{call}(").repeat(12), ", 3)".repeat(12));

@@ -1,4 +1,4 @@
-//! Values of TOML, and where in the rule's file they are.
+//! Reads the values in a header's TOML, and knows where in the rule's file they are.
 
 use toml::{
     Spanned,
@@ -11,31 +11,32 @@ use super::super::{
 };
 use crate::error::suggest;
 
-/// Longest name.
+/// The most characters of a name.
 pub const LONGEST: usize = 40;
 
-/// The lines of the header and the TOML in them: the same lines, with spaces for `//!`, so that places are the file's.
+/// The number of lines of the header, and the TOML in them. Spaces replace each `//!`, so that lines and columns are
+/// those of the file.
 pub fn toml_of(text: &str) -> (usize, String) {
     let lines = text.lines().map_while(|line| line.strip_prefix("//!"));
     let toml: Vec<String> = lines.map(|rest| format!("   {rest}\n")).collect();
     (toml.len(), toml.concat())
 }
 
-/// Keys and values in the order of the file.
+/// The keys and values of a table, in the order of the file.
 pub type Table<'a> = Vec<(&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)>;
 
-/// Reads a table of TOML; places are those of the file.
+/// Reads the TOML of a header. Lines and columns are those of the file.
 pub struct Reader<'a> {
     toml: &'a str,
 }
 
 impl<'a> Reader<'a> {
-    /// The reader of a header as [`toml_of`] gives it.
+    /// A reader of the TOML that [`toml_of`] returned.
     pub fn new(toml: &'a str) -> Self {
         Self { toml }
     }
 
-    /// Line and column of a byte.
+    /// The line and the column of a byte, both from 1.
     pub fn place(&self, at: usize) -> (usize, usize) {
         let before = &self.toml[..at.min(self.toml.len())];
         let line = before.rsplit('\n').next().unwrap_or_default();
@@ -46,7 +47,7 @@ impl<'a> Reader<'a> {
         Err(Fault::new(self.place(at), message))
     }
 
-    /// Keys and values in the order of the file.
+    /// The entries of a value, which must be a table. `what` is its name in the fault.
     pub fn table<'v>(&self, value: &'v Spanned<DeValue<'v>>, what: &str) -> Result<Table<'v>, Fault> {
         match value.get_ref() {
             DeValue::Table(table) => Ok(in_order(table)),
@@ -87,7 +88,7 @@ impl<'a> Reader<'a> {
         Expression::parse(text).or_else(|fault| self.fault(self.within(value, fault.at), fault.message))
     }
 
-    /// Byte `at` of a text that is a value.
+    /// The position in the header of byte `at` of a value that is a text.
     pub fn within(&self, value: &Spanned<DeValue<'_>>, at: usize) -> usize {
         let rest = &self.toml[value.span().start..];
         let quotes = if rest.starts_with("\"\"\"") || rest.starts_with("'''") { 3 } else { 1 };
@@ -100,7 +101,7 @@ impl<'a> Reader<'a> {
         Err(fault.hint(suggest::hint(name, known)))
     }
 
-    /// A name of the rule's own.
+    /// Checks that a key can be a name that the rule defines: in capitals or in small letters, and not a reserved word.
     pub fn name(&self, key: &Spanned<DeString<'_>>, capitals: bool) -> Result<String, Fault> {
         let name: &str = key.get_ref();
         let at = key.span().start;
@@ -125,7 +126,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Keys and values in the order of the file.
+/// The entries of a table, in the order of the file.
 pub fn in_order<'v>(table: &'v DeTable<'v>) -> Table<'v> {
     let mut entries: Table<'v> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);

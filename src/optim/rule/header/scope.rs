@@ -1,4 +1,4 @@
-//! The names that a rule's expressions may read.
+//! Decides which names a rule's expressions may read.
 
 use std::collections::BTreeSet;
 
@@ -14,18 +14,19 @@ use crate::{
     optim::settings::{Kind, Setting},
 };
 
-/// What names mean in an expression.
+/// Where an expression stands, which decides what names it may read.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Context {
-    /// Settings and constants.
+    /// In a condition or a constant: settings and constants.
     Settings,
-    /// Those, t and scalars.
+    /// In a scalar: also `t` and other scalars, but not `weight_decay`.
     Scalar,
-    /// Those, what the device knows, and what it keeps.
+    /// In a number that the device keeps: also `lr`, `grad_norm` and the numbers that the device keeps.
     Kept,
 }
 
-/// The constants that flags and the words of choices become.
+/// The names of the constants that a setting becomes in the WGSL: one for a flag, one per word of a choice, none for a
+/// number.
 pub fn constants_of(setting: &Setting) -> Vec<String> {
     let key = setting.key.to_uppercase();
     match &setting.kind {
@@ -64,14 +65,14 @@ impl Scope<'_> {
         known
     }
 
-    /// Whether a name means something.
+    /// Whether an expression may read this name.
     pub fn is_known(&self, name: &str, context: Context) -> bool {
         self.known(context).iter().any(|known| known == name)
     }
 }
 
 impl Reader<'_> {
-    /// An expression whose names all mean something here.
+    /// Parses an expression, and checks that it may read all of its names.
     pub fn expression_in(
         &self,
         value: &Spanned<DeValue<'_>>,

@@ -1,4 +1,4 @@
-//! Settings in a rule's header.
+//! Reads the settings in a rule's header.
 
 use toml::{
     Spanned,
@@ -58,7 +58,7 @@ impl Reader<'_> {
         let range = Range { low: bound("min", "above")?, high: bound("max", "below")? };
         let number = self.number(default, "the default")?;
         let whole = get("whole").map_or(Ok(false), |value| self.flag(value, "whole"))?;
-        // The first in the range, for a message that says what the range is.
+        // The setting is made before its default is checked, since the message states its range.
         let kind = if whole {
             let range = Range { low: range.low.or(Some(Bound::Included(0.0))), ..range };
             Kind::Whole { default: number as u32, range }

@@ -1,4 +1,4 @@
-//! The kernels of a rule under its settings, written and, where the text came from outside the program, checked.
+//! Writes the kernels of a rule under its settings, and checks them if the text came from outside the program.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -24,11 +24,11 @@ use crate::{
     },
 };
 
-/// What faults call the text that the linker writes around a rule.
+/// The name in errors of the text that is written around a rule.
 const LINKER: &str = "the kernel around it";
 
 impl Variant {
-    /// Writes the kernels.
+    /// Sets the kernels of the update, of the sums and of the numbers that the device keeps.
     pub(super) fn write(&mut self) -> Result<()> {
         let header = &self.file.header;
         let rows: Vec<usize> = self.rows().collect();
@@ -66,7 +66,8 @@ impl Variant {
         if self.file.foreign { self.check() } else { Ok(()) }
     }
 
-    /// What the next value of a number that the device keeps is called, in the `lines` that compute it.
+    /// Appends to `lines` the statements that compute the next value of a number that the device keeps, and returns the
+    /// name of the value.
     fn next(&self, next: &Expression, lines: &mut Lines) -> String {
         let of = |name: &str| {
             let setting = self.file.header.settings.iter().find(|s| s.key == name && name != "lr");
@@ -80,7 +81,7 @@ impl Variant {
         next.wgsl(&of, lines).expect("the header refused what the device cannot compute")
     }
 
-    /// Links the kernels with the rule's functions, and looks at what these do.
+    /// Links the kernels that contain the rule's functions, and checks what these functions do.
     fn check(&self) -> Result<()> {
         let target = Target::portable();
         for spec in [Some(&self.update), self.measure.as_ref()].into_iter().flatten() {
@@ -89,7 +90,7 @@ impl Variant {
                 Some((from, line, column)) if from == *file => Fault::new((line, column), fault.message),
                 _ => Fault::new((1, 1), fault.message),
             };
-            // naga checks what it reads; that it panics is a fault of its own, and no reason for this program to end.
+            // If naga panics, that is a fault of naga, and no reason for this program to end.
             let panicked =
                 || shader::Fault { place: None, message: "WGSL that naga cannot read".into(), excerpt: String::new() };
             let link = || catch_unwind(AssertUnwindSafe(|| try_link(&spec))).unwrap_or_else(|_| Err(panicked()));

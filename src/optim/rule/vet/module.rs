@@ -1,4 +1,4 @@
-//! The second look: at naga's module, in which no spelling hides what a function touches.
+//! The second check reads naga's module, in which no spelling can hide what a function accesses.
 
 use naga::{
     Expression, Statement,
@@ -8,16 +8,17 @@ use naga::{
 use super::{super::Fault, MOST_TURNS, scan};
 use crate::program::shader::{Linked, innermost};
 
-/// Most operations on four parameters, loops and calls counted as often as they may run.
+/// The most operations that a function may take for four parameters. Loops and calls count as often as they may run.
 const MOST_OPERATIONS: u64 = 10_000;
 
-/// Most bytes of a variable, constant or value.
+/// The most bytes of a variable, a constant or a value.
 const MOST_BYTES: u32 = 1024;
 
-/// Most bytes of all variables and constants of a rule.
+/// The most bytes of all variables and constants of a rule.
 const MOST_IN_ALL: u64 = 16 << 10;
 
-/// Refuses names that the linker's own text uses: what a rule declares would stand for them there too. `lines` are the linked ones.
+/// Refuses to let a rule declare names that the text around it uses, because the rule's declarations would apply there
+/// too. `lines` are those of the linked text.
 pub fn names(file: &str, lines: &[Line], declared: &[(String, (usize, usize))]) -> Result<(), Fault> {
     let others = lines.iter().filter(|(_, from, _)| from != file);
     let others = scan(others.map(|(text, _, line)| (*line, text.as_str())))?;
@@ -30,10 +31,10 @@ pub fn names(file: &str, lines: &[Line], declared: &[(String, (usize, usize))]) 
     }
 }
 
-/// A linked line: its text, the file that it is from, and its number there.
+/// A line of the linked text: its text, the file that it is from, and its number there.
 type Line = (String, String, usize);
 
-/// Checks what the functions of a rule do, in naga's module of a kernel around it.
+/// Checks what the functions of a rule do, in naga's module of a kernel that contains them.
 pub fn module(file: &str, linked: &Linked, lines: &[Line], declared: &[(String, (usize, usize))]) -> Result<(), Fault> {
     let module = &linked.module;
     let place = |span: naga::Span| {
@@ -51,7 +52,7 @@ pub fn module(file: &str, linked: &Linked, lines: &[Line], declared: &[(String, 
         };
         if bytes > MOST_BYTES || in_all > MOST_IN_ALL { Err(message()) } else { Ok(()) }
     };
-    // A function that indexes a constant has a copy of it.
+    // A function that indexes a constant has a copy of it, so constants count like variables.
     for (handle, constant) in module.constants.iter() {
         let at = place(module.constants.get_span(handle)).unwrap_or((1, 1));
         fits("a constant", constant.ty).map_err(|message| Fault::new(at, message))?;
@@ -99,7 +100,7 @@ pub fn module(file: &str, linked: &Linked, lines: &[Line], declared: &[(String, 
             }
         }
     }
-    // What every device has, and nothing else.
+    // The module must be valid with the capabilities that every device has.
     let mut core = Validator::new(ValidationFlags::all(), Capabilities::empty());
     core.validate(module).map(drop).map_err(|fault| {
         let at = fault.spans().filter_map(|(span, _)| place(*span)).last().unwrap_or((1, 1));
@@ -107,7 +108,8 @@ pub fn module(file: &str, linked: &Linked, lines: &[Line], declared: &[(String, 
     })
 }
 
-/// Operations of a block as often as they may run; `costs` are those of the functions before it, which are all that it can call.
+/// The number of operations in a block, each counted as often as it may run. `costs` are those of the functions before
+/// the block's own, which are all that it can call.
 fn cost(block: &naga::Block, costs: &[u64]) -> u64 {
     let of = |statement: &Statement| match statement {
         Statement::Emit(range) => range.clone().count() as u64,
@@ -127,7 +129,7 @@ fn cost(block: &naga::Block, costs: &[u64]) -> u64 {
     block.iter().map(of).fold(0, u64::saturating_add)
 }
 
-/// A statement that has no place in a function of an element.
+/// Finds a statement that a function of one element must not contain.
 fn unfit(block: &naga::Block) -> Option<(&'static str, naga::Span)> {
     block.span_iter().find_map(|(statement, span)| match statement {
         Statement::Emit(_)

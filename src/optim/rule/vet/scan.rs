@@ -1,15 +1,15 @@
-//! Characters and words of WGSL.
+//! Checks the characters of WGSL, and splits it into tokens.
 
 use super::super::Fault;
 
-/// A character that readers of WGSL and of lines do not agree on, or that hides what a text says.
+/// Whether a character ends a line for some readers and not for others, or can hide what a text says.
 pub fn is_unfit(c: char) -> bool {
     let breaks = matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}') || (c.is_control() && c != '\t');
     let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     breaks || turns
 }
 
-/// Refuses characters that have no place in a rule.
+/// Refuses characters that are [`is_unfit`].
 pub fn characters(text: &str) -> Result<(), Fault> {
     for (number, line) in (1..).zip(text.split('\n')) {
         let line = line.strip_suffix('\r').unwrap_or(line);
@@ -21,7 +21,7 @@ pub fn characters(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A word or sign of WGSL, and where it is.
+/// A word or a sign of WGSL, with its line and column.
 #[derive(Clone, Copy)]
 pub struct Token<'a> {
     pub text: &'a str,
@@ -29,19 +29,19 @@ pub struct Token<'a> {
 }
 
 impl Token<'_> {
-    /// Whether it is a name or a keyword.
+    /// Whether the token is a name or a keyword.
     pub fn is_name(&self) -> bool {
         self.text.starts_with(|c: char| c.is_alphabetic() || c == '_')
     }
 }
 
-/// Signs of more than one character, longer ones first.
+/// The signs of more than one character, longer ones first.
 const SIGNS: [&str; 22] = [
     "<<=", ">>=", "->", "++", "--", "&&", "||", "==", "!=", "<=", ">=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=",
     "<<", ">>", "::",
 ];
 
-/// The words and signs of lines of WGSL, without comments.
+/// Splits numbered lines of WGSL into tokens, without comments.
 pub fn scan<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Result<Vec<Token<'a>>, Fault> {
     let mut tokens = Vec::new();
     let mut comments = 0; // block comments are nested

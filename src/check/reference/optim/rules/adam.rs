@@ -5,8 +5,11 @@ use super::{
     decay, ema,
 };
 
-/// `g <- g + weight_decay theta;  m <- ema(beta1, g);  v <- ema(beta2, g^2);  v_max <- max(v_max, v);
-/// theta <- theta - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)`, v_max for v with amsgrad
+/// ```text
+/// g     <- g + weight_decay theta
+/// m     <- ema(beta1, g);   v <- ema(beta2, g^2);   v_max <- max(v_max, v)
+/// theta <- theta - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)       amsgrad: v_max for v
+/// ```
 pub fn adam(at: &Update<'_>) -> Step {
     let weight_decay = at.number("weight_decay");
     let step = adam_step(at);
@@ -53,9 +56,13 @@ pub fn nadamw(at: &Update<'_>) -> Step {
     })
 }
 
-/// `g <- g + weight_decay theta, or decoupled: theta <- theta (1 - lr weight_decay);
-/// mu_t = beta1 (1 - 0.5 0.96^(t momentum_decay));  P <- P mu_t, from 1;  m <- ema(beta1, g);  v <- ema(beta2, g^2);
-/// d = sqrt(v / (1 - beta2^t)) + eps;  theta <- theta - lr (1 - mu_t) / (1 - P) g / d - lr mu_(t+1) / (1 - P mu_(t+1)) m / d`
+/// ```text
+/// g     <- g + weight_decay theta        decoupled_weight_decay: theta <- theta (1 - lr weight_decay) instead
+/// m     <- ema(beta1, g);   v <- ema(beta2, g^2)
+/// mu_t   = beta1 (1 - 0.5 0.96^(t momentum_decay));   P = mu_1 mu_2 ... mu_t
+/// d      = sqrt(v / (1 - beta2^t)) + eps
+/// theta <- theta - lr (1 - mu_t) / (1 - P) g / d - lr mu_(t+1) / (1 - P mu_(t+1)) m / d
+/// ```
 pub fn nadam(at: &Update<'_>) -> Step {
     let [beta1, beta2, eps, weight_decay, psi] =
         at.numbers(["beta1", "beta2", "eps", "weight_decay", "momentum_decay"]);
@@ -79,8 +86,13 @@ pub fn nadam(at: &Update<'_>) -> Step {
     })
 }
 
-/// rho and r of RAdam (Liu et al. 2020): `rho_inf = 2 / (1 - beta2) - 1;  rho = rho_inf - 2 t beta2^t / (1 - beta2^t);
-/// r = sqrt((rho - 4) (rho - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho))`
+/// rho and r of RAdam (Liu et al. 2020):
+///
+/// ```text
+/// rho_inf = 2 / (1 - beta2) - 1
+/// rho     = rho_inf - 2 t beta2^t / (1 - beta2^t)
+/// r       = sqrt((rho - 4) (rho - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho))
+/// ```
 pub fn rectification(at: &Update<'_>, beta2: f64) -> (f64, f64) {
     let longest = 2.0 / (1.0 - beta2) - 1.0;
     let rho = longest - 2.0 * at.t * beta2.powf(at.t) / at.correction(beta2);
@@ -88,8 +100,12 @@ pub fn rectification(at: &Update<'_>, beta2: f64) -> (f64, f64) {
     (rho, r.sqrt())
 }
 
-/// `g <- g + weight_decay theta, or decoupled: theta <- theta (1 - lr weight_decay);  m <- ema(beta1, g);  v <- ema(beta2, g^2);
-/// theta <- theta - lr r sqrt(1 - beta2^t) m / (1 - beta1^t) / (sqrt(v) + eps) where rho > 5, else theta - lr m / (1 - beta1^t)`
+/// ```text
+/// g     <- g + weight_decay theta        decoupled_weight_decay: theta <- theta (1 - lr weight_decay) instead
+/// m     <- ema(beta1, g);   v <- ema(beta2, g^2)
+/// theta <- theta - lr r sqrt(1 - beta2^t) m / (1 - beta1^t) / (sqrt(v) + eps)       where rho > 5
+/// theta <- theta - lr m / (1 - beta1^t)                                             else
+/// ```
 pub fn radam(at: &Update<'_>) -> Step {
     let [beta1, beta2, eps, weight_decay] = at.numbers(["beta1", "beta2", "eps", "weight_decay"]);
     let (decoupled, lr, (rho, r)) = (at.flag("decoupled_weight_decay"), at.lr, rectification(at, beta2));
@@ -108,10 +124,16 @@ pub fn radam(at: &Update<'_>) -> Step {
     })
 }
 
-/// `g <- g + weight_decay theta;  m <- ema(beta1, g);  v <- ema(beta2, g^2);  v_max <- max(v_max, v);  f = final_lr / first lr;
-/// low = f (1 - 1 / (gamma t + 1));  high = f (1 + 1 / (gamma t));
-/// theta <- theta - lr clamp(sqrt(1 - beta2^t) / (1 - beta1^t) / (sqrt(v) + eps), low, high) m`, v_max for v with amsbound. The authors
-/// have lr within the clamp, in all three: at a rate of 0 without gamma that is 0 times infinity.
+/// ```text
+/// g     <- g + weight_decay theta
+/// m     <- ema(beta1, g);   v <- ema(beta2, g^2);   v_max <- max(v_max, v)
+/// f      = final_lr / first lr;   low = f (1 - 1 / (gamma t + 1));   high = f (1 + 1 / (gamma t))
+/// theta <- theta - lr clamp(sqrt(1 - beta2^t) / (1 - beta1^t) / (sqrt(v) + eps), low, high) m
+///                                                                                   amsbound: v_max for v
+/// ```
+///
+/// The authors multiply all three arguments of the clamp by lr instead of its result. If lr and gamma are 0, that is 0
+/// times infinity.
 pub fn adabound(at: &Update<'_>) -> Step {
     let [beta1, beta2, final_lr, gamma, eps, weight_decay] =
         at.numbers(["beta1", "beta2", "final_lr", "gamma", "eps", "weight_decay"]);
@@ -130,8 +152,12 @@ pub fn adabound(at: &Update<'_>) -> Step {
     })
 }
 
-/// `m <- ema(beta1, g);  v <- ema(beta2, g^2);  eta = lr / (1 + min(beta3 ||m||^2, alpha1)), norm_of=grad: ||g||^2;
-/// theta <- theta (1 - eta weight_decay);  theta <- theta - eta m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)`
+/// ```text
+/// m     <- ema(beta1, g);   v <- ema(beta2, g^2)
+/// eta    = lr / (1 + min(beta3 ||m||^2, alpha1))       norm_of=grad: ||g||^2; both norms are over all tensors
+/// theta <- theta (1 - eta weight_decay)
+/// theta <- theta - eta m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
+/// ```
 pub fn vradam(at: &Update<'_>) -> Step {
     let [beta1, beta2, beta3, alpha1, eps, weight_decay] =
         at.numbers(["beta1", "beta2", "beta3", "alpha1", "eps", "weight_decay"]);
@@ -155,10 +181,16 @@ pub fn vradam_measure(at: &Update<'_>) -> Measure {
     })
 }
 
-/// `m <- ema(beta1, g), without grad_averaging beta1 m + g;  v <- ema(beta2, g^2);
-/// u = m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + eps) + weight_decay theta, without bias_correction of m and v themselves;
-/// ratio = ||theta|| / ||u||, 1 where a norm is 0, trust_clip: at most 1;  theta <- theta - lr ratio u`, the ratio 1 without weight decay
-/// unless always_adapt
+/// ```text
+/// m     <- ema(beta1, g)                  without grad_averaging: m <- beta1 m + g
+/// v     <- ema(beta2, g^2)
+/// u      = m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + eps) + weight_decay theta
+///                                         without bias_correction: m / (sqrt(v) + eps) + weight_decay theta
+/// ratio  = ||theta|| / ||u||              1 where a norm is 0; trust_clip: at most 1
+/// theta <- theta - lr ratio u
+/// ```
+///
+/// The norms are over the tensor. Without weight decay the ratio is 1, unless always_adapt is set.
 pub fn lamb(at: &Update<'_>) -> Step {
     let (direction, lr) = (lamb_direction(at), at.lr);
     let (adapts, clips) = (at.number("weight_decay") != 0.0 || at.flag("always_adapt"), at.flag("trust_clip"));
@@ -196,10 +228,13 @@ pub fn lamb_measure(at: &Update<'_>) -> Measure {
     })
 }
 
-/// `m <- ema(beta1, g);  v <- ema(beta2, g^2);  slow <- ema(beta3_t, g);
-/// theta <- theta - lr ((m / (1 - beta1^t) + alpha_t slow) / (sqrt(v) / sqrt(1 - beta2^t) + eps) + weight_decay theta)`;
-/// alpha_t rises in a straight line over alpha_warmup updates, beta3_t from beta1 over beta3_warmup updates so that
-/// `f(b) = ln(1/2) / ln(b + 1e-8) - 1` does
+/// ```text
+/// m     <- ema(beta1, g);   v <- ema(beta2, g^2);   slow <- ema(beta3_t, g)
+/// theta <- theta - lr ((m / (1 - beta1^t) + alpha_t slow) / (sqrt(v) / sqrt(1 - beta2^t) + eps) + weight_decay theta)
+/// ```
+///
+/// alpha_t rises linearly from 0 to alpha over alpha_warmup updates. beta3_t rises from beta1 to beta3 over
+/// beta3_warmup updates, such that `ln(1/2) / ln(beta3_t + 1e-8) - 1` rises linearly.
 pub fn ademamix(at: &Update<'_>) -> Step {
     let [beta1, beta2, beta3, alpha, eps, weight_decay] =
         at.numbers(["beta1", "beta2", "beta3", "alpha", "eps", "weight_decay"]);

@@ -5,8 +5,11 @@ use super::{
     along_sign, decay, ema,
 };
 
-/// `d = g + weight_decay theta;  buffer = d at t = 1, else momentum buffer + (1 - dampening) d;  d = buffer, or d + momentum buffer
-/// with nesterov;  theta <- theta - lr d`
+/// ```text
+/// d       = g + weight_decay theta
+/// buffer <- d at t = 1, else momentum buffer + (1 - dampening) d
+/// theta  <- theta - lr buffer            nesterov: theta - lr (d + momentum buffer); without momentum: theta - lr d
+/// ```
 pub fn sgd(at: &Update<'_>) -> Step {
     let weight_decay = at.number("weight_decay");
     let momentum = with_momentum(at);
@@ -29,8 +32,12 @@ fn with_momentum(at: &Update<'_>) -> impl Fn(&mut f64, f64) -> f64 + use<> {
     }
 }
 
-/// `g <- g + weight_decay theta;  v <- ema(alpha, g^2);  mean <- ema(alpha, g);  d = g / (sqrt(v) + eps), centered:
-/// g / (sqrt(v - mean^2) + eps);  buffer <- momentum buffer + d;  theta <- theta - lr buffer`
+/// ```text
+/// g      <- g + weight_decay theta
+/// v      <- ema(alpha, g^2);   mean <- ema(alpha, g)
+/// buffer <- momentum buffer + g / (sqrt(v) + eps)                                   centered: v - mean^2 for v
+/// theta  <- theta - lr buffer
+/// ```
 pub fn rmsprop(at: &Update<'_>) -> Step {
     let [alpha, eps, weight_decay, momentum] = at.numbers(["alpha", "eps", "weight_decay", "momentum"]);
     let (centered, lr) = (at.flag("centered"), at.lr);
@@ -39,15 +46,18 @@ pub fn rmsprop(at: &Update<'_>) -> Step {
         let g = e.g + weight_decay * *e.theta;
         ema(v, alpha, g * g);
         ema(mean, alpha, g);
-        // For a constant gradient, rounding may give less than 0.
+        // For a constant gradient, rounding may make the difference negative.
         let second = if centered { (*v - *mean * *mean).max(0.0) } else { *v };
         *buffer = momentum * *buffer + g / (second.sqrt() + eps);
         *e.theta -= lr * *buffer;
     })
 }
 
-/// `g <- g + weight_decay theta;  sum <- sum + g^2, from initial_accumulator_value;
-/// theta <- theta - lr / (1 + (t - 1) lr_decay) g / (sqrt(sum) + eps)`
+/// ```text
+/// g     <- g + weight_decay theta
+/// sum   <- sum + g^2                                        starts at initial_accumulator_value
+/// theta <- theta - lr / (1 + (t - 1) lr_decay) g / (sqrt(sum) + eps)
+/// ```
 pub fn adagrad(at: &Update<'_>) -> Step {
     let [lr_decay, weight_decay, initial, eps] =
         at.numbers(["lr_decay", "weight_decay", "initial_accumulator_value", "eps"]);
@@ -59,8 +69,13 @@ pub fn adagrad(at: &Update<'_>) -> Step {
     })
 }
 
-/// `g <- g + weight_decay theta;  v <- ema(rho, g^2);  d = sqrt(u + eps) / sqrt(v + eps) g;  u <- ema(rho, d^2);
-/// theta <- theta - lr d`
+/// ```text
+/// g     <- g + weight_decay theta
+/// v     <- ema(rho, g^2)
+/// d      = sqrt(u + eps) / sqrt(v + eps) g
+/// u     <- ema(rho, d^2)
+/// theta <- theta - lr d
+/// ```
 pub fn adadelta(at: &Update<'_>) -> Step {
     let ([rho, eps, weight_decay], lr) = (at.numbers(["rho", "eps", "weight_decay"]), at.lr);
     Box::new(move |e| {
@@ -73,7 +88,11 @@ pub fn adadelta(at: &Update<'_>) -> Step {
     })
 }
 
-/// `theta <- theta (1 - lr weight_decay);  theta <- theta - lr sign(beta1 m + (1 - beta1) g);  m <- ema(beta2, g)`
+/// ```text
+/// theta <- theta (1 - lr weight_decay)
+/// theta <- theta - lr sign(beta1 m + (1 - beta1) g)
+/// m     <- ema(beta2, g)
+/// ```
 pub fn lion(at: &Update<'_>) -> Step {
     let ([beta1, beta2, weight_decay], lr) = (at.numbers(["beta1", "beta2", "weight_decay"]), at.lr);
     Box::new(move |e| {
@@ -83,8 +102,11 @@ pub fn lion(at: &Update<'_>) -> Step {
     })
 }
 
-/// `g <- g + weight_decay theta, decoupled: theta <- theta (1 - lr weight_decay);  m <- ema(momentum, g);
-/// theta <- theta - lr sign(m)`
+/// ```text
+/// g     <- g + weight_decay theta          wd_mode=decoupled: theta <- theta (1 - lr weight_decay) instead
+/// m     <- ema(momentum, g)
+/// theta <- theta - lr sign(m)
+/// ```
 pub fn signum(at: &Update<'_>) -> Step {
     let ([momentum, weight_decay], lr) = (at.numbers(["momentum", "weight_decay"]), at.lr);
     let decoupled = at.is("wd_mode", "decoupled");
@@ -100,8 +122,14 @@ pub fn signum(at: &Update<'_>) -> Step {
     })
 }
 
-/// `ratio = trust_coeff ||theta|| / (||g|| + weight_decay ||theta|| + eps), 1 where a norm is 0;  trust_clip: min(ratio / lr, 1), 1 at a
-/// learning rate of 0;  d = ratio (g + weight_decay theta)`, without weight decay `d = g` unless always_adapt; then as [`sgd`] without decay
+/// ```text
+/// ratio = trust_coeff ||theta|| / (||g|| + weight_decay ||theta|| + eps)      1 where a norm is 0
+/// ratio = min(ratio / lr, 1)                                                  with trust_clip; 1 where lr is 0
+/// d     = ratio (g + weight_decay theta)
+/// ```
+///
+/// The norms are over the tensor. Without weight decay the ratio is 1, unless always_adapt is set. The rest is [`sgd`]
+/// from d on.
 pub fn lars(at: &Update<'_>) -> Step {
     let ([weight_decay, trust, eps], lr) = (at.numbers(["weight_decay", "trust_coeff", "eps"]), at.lr);
     let (adapts, clips) = (weight_decay != 0.0 || at.flag("always_adapt"), at.flag("trust_clip"));

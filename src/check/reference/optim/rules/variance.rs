@@ -6,10 +6,13 @@ use super::{
     decay, ema,
 };
 
-/// `theta <- theta (1 - lr weight_decay), fixed: theta (1 - weight_decay), l2: g <- g + weight_decay theta;  m <- ema(beta1, g);
-/// s <- ema(beta2, (g - m)^2) + eps;  s_max <- max(s_max, s);
-/// theta <- theta - lr / (1 - beta1^t) m / (sqrt(s) / sqrt(1 - beta2^t) + eps)`, s_max for s with amsgrad; with rectify as [`radam`] from
-/// rho >= 5 on, with s for v
+/// ```text
+/// theta <- theta (1 - lr weight_decay)  wd_mode=fixed: theta (1 - weight_decay); l2: g <- g + weight_decay theta instead
+/// m     <- ema(beta1, g);   s <- ema(beta2, (g - m)^2) + eps;   s_max <- max(s_max, s)
+/// theta <- theta - lr / (1 - beta1^t) m / (sqrt(s) / sqrt(1 - beta2^t) + eps)       amsgrad: s_max for s
+/// ```
+///
+/// With rectify, the step is that of [`radam`](super::adam::radam) with s for v, and is rectified where rho >= 5.
 pub fn adabelief(at: &Update<'_>) -> Step {
     let [beta1, beta2, eps, weight_decay] = at.numbers(["beta1", "beta2", "eps", "weight_decay"]);
     let (rectify, amsgrad, lr, (rho, r)) = (at.flag("rectify"), at.flag("amsgrad"), at.lr, rectification(at, beta2));
@@ -38,9 +41,20 @@ pub fn adabelief(at: &Update<'_>) -> Step {
     })
 }
 
-/// `v <- ema(beta2, g^2);  z = g / (sqrt(v / (1 - beta2^t)) + eps);  theta <- theta (1 - lr weight_decay);  u <- ema(beta1, z);
-/// theta <- theta - lr / (1 - beta1^t) u`; the authors' code (official): `q <- ema(beta1, lr);  u <- ema(beta1, lr z);
-/// theta <- theta - u lr / q, at lr = 0 theta - u;  theta <- theta - weight_decay theta`
+/// ```text
+/// v     <- ema(beta2, g^2);   z = g / (sqrt(v / (1 - beta2^t)) + eps)
+/// theta <- theta (1 - lr weight_decay)
+/// u     <- ema(beta1, z)
+/// theta <- theta - lr / (1 - beta1^t) u
+/// ```
+///
+/// The authors' code (official) does this after the first line:
+///
+/// ```text
+/// q     <- ema(beta1, lr);   u <- ema(beta1, lr z)
+/// theta <- theta - u lr / q                               theta - u where lr is 0
+/// theta <- theta (1 - weight_decay)
+/// ```
 pub fn laprop(at: &Update<'_>) -> Step {
     let [beta1, beta2, eps, weight_decay] = at.numbers(["beta1", "beta2", "eps", "weight_decay"]);
     let (official, lr) = (at.flag("official"), at.lr);
@@ -65,10 +79,13 @@ pub fn laprop(at: &Update<'_>) -> Step {
     })
 }
 
-/// `g <- g clip / ||g|| where ||g|| > clip > 0;  m <- ema(beta1, g);  v <- ema(beta2, g^2);  s <- ema(beta3, (g - m)^2);
-/// mh, vh, sh = m / (1 - beta1^t), v / (1 - beta2^t), s / (1 - beta3^t), mh = m without bias_corrected;
-/// a = lr (1 + sh / (vh + eps))^(-1/2) / sqrt(vh + eps), outside: / (sqrt(vh) + eps);
-/// theta <- theta - a mh - weight_decay theta, decoupled: - lr weight_decay theta`
+/// ```text
+/// g     <- g clip / ||g||                  where ||g|| > clip > 0; the norm is over all tensors
+/// m     <- ema(beta1, g);   v <- ema(beta2, g^2);   s <- ema(beta3, (g - m)^2)
+/// mh     = m / (1 - beta1^t);   vh = v / (1 - beta2^t);   sh = s / (1 - beta3^t)  without bias_corrected: mh = m
+/// a      = lr (1 + sh / (vh + eps))^(-1/2) / sqrt(vh + eps)                       eps_mode=outside: / (sqrt(vh) + eps)
+/// theta <- theta - a mh - weight_decay theta                                      wd_mode=decoupled: lr weight_decay
+/// ```
 pub fn amvt(at: &Update<'_>) -> Step {
     let [beta1, beta2, beta3, eps, weight_decay, clip] =
         at.numbers(["beta1", "beta2", "beta3", "eps", "weight_decay", "clip"]);
@@ -89,8 +106,12 @@ pub fn amvt(at: &Update<'_>) -> Step {
     })
 }
 
-/// `theta <- theta (1 - lr weight_decay), l2: g <- g + weight_decay theta;  m <- ema(beta1, g);  v <- ema(beta2, (g - m)^2) + eps_s;
-/// u <- ema(beta1, g / (sqrt(v / (1 - beta2^t)) + eps));  theta <- theta - lr / (1 - beta1^t) u`
+/// ```text
+/// theta <- theta (1 - lr weight_decay)                    wd_mode=l2: g <- g + weight_decay theta instead
+/// m     <- ema(beta1, g);   v <- ema(beta2, (g - m)^2) + eps_s
+/// u     <- ema(beta1, g / (sqrt(v / (1 - beta2^t)) + eps))
+/// theta <- theta - lr / (1 - beta1^t) u
+/// ```
 pub fn mvngrad(at: &Update<'_>) -> Step {
     let [beta1, beta2, eps, eps_s, weight_decay] = at.numbers(["beta1", "beta2", "eps", "eps_s", "weight_decay"]);
     let (l2, lr) = (at.is("wd_mode", "l2"), at.lr);
@@ -110,9 +131,12 @@ pub fn mvngrad(at: &Update<'_>) -> Step {
     })
 }
 
-/// `diff = g - previous g, 0 at t = 1;  m <- ema(beta1, g);  d <- ema(beta2, diff);  n <- ema(beta3, (g + beta2 diff)^2);
-/// theta <- theta - lr (m / (1 - beta1^t) + beta2 d / (1 - beta2^t)) / (sqrt(n) / sqrt(1 - beta3^t) + eps);
-/// theta <- theta / (1 + lr weight_decay), no_prox: theta (1 - lr weight_decay) before the step`
+/// ```text
+/// diff   = g - previous g, 0 at t = 1
+/// m     <- ema(beta1, g);   d <- ema(beta2, diff);   n <- ema(beta3, (g + beta2 diff)^2)
+/// theta <- theta - lr (m / (1 - beta1^t) + beta2 d / (1 - beta2^t)) / (sqrt(n) / sqrt(1 - beta3^t) + eps)
+/// theta <- theta / (1 + lr weight_decay)                  no_prox: theta (1 - lr weight_decay) before the step instead
+/// ```
 pub fn adan(at: &Update<'_>) -> Step {
     let [beta1, beta2, beta3, eps, weight_decay] = at.numbers(["beta1", "beta2", "beta3", "eps", "weight_decay"]);
     let (no_prox, lr, first) = (at.flag("no_prox"), at.lr, at.t == 1.0);
