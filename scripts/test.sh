@@ -22,6 +22,13 @@ else
     say "skipped: whether the core builds for browsers; rustup target add wasm32-unknown-unknown makes it possible"
 fi
 
+# The Python package, where its tests can run.
+if python3 -c "import numpy, pandas, pytest, safetensors" 2>/dev/null; then
+    PYTHONPATH=python VELOGRAD_PROGRAM="${CARGO_TARGET_DIR:-$root/target}/release/velograd" python3 -m pytest -q
+else
+    say "skipped: the Python package; pip install pytest numpy pandas safetensors makes it possible"
+fi
+
 for room in host lab; do
     cargo check --release --quiet --lib --examples --no-default-features --features "$room"
 done
