@@ -72,6 +72,12 @@ def test_faults_are_exceptions(place: Path) -> None:
     assert caught.value.code == 2
     with pytest.raises(velograd.ProgramError, match="unexpected argument '--widht"):
         list(velograd.train(widht=3))
+    # What an earlier run left in the folder is not taken for the result of one that was refused.
+    velograd.train(**SMALL, epochs=1, out="run").run()
+    with pytest.raises(velograd.ProgramError, match="holds a run already"):
+        velograd.train(**SMALL, epochs=1, out="run").run()
+    with pytest.raises(velograd.ProgramError, match="--width: there 2, here 4"):
+        list(velograd.train(resume="run", width=4))
     with pytest.raises(FileNotFoundError, match="no run.json"):
         velograd.load_run(place)
     with pytest.raises(FileNotFoundError, match="no run.json"):
@@ -86,6 +92,8 @@ def test_a_run_that_diverges_is_a_result(place: Path) -> None:
     rows = list(training)
     run = training.run()
     assert run.diverged is not None and rows
+    with pytest.raises(velograd.ProgramError, match="the run has diverged: it cannot be made longer"):
+        velograd.train(resume="run", extend=1).run()
     with pytest.raises(FileNotFoundError, match="has not ended"):
         velograd.Run(place, run.info).weights()
 

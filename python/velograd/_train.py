@@ -57,6 +57,7 @@ class Training(Iterator["Update | Epoch"]):
         self.folder = folder
         self._logs = [(_Log(folder / "steps.jsonl"), Update), (_Log(folder / "metrics.jsonl"), Epoch)]
         self._rows: list[Update | Epoch] = []
+        self._before = self._info()
         # A pipe that nobody reads would fill up and hold the program.
         self._said = tempfile.TemporaryFile()
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self._said)
@@ -98,16 +99,16 @@ class Training(Iterator["Update | Epoch"]):
     def _check(self) -> None:
         code = self._process.returncode
         stopped = code in (130, 143)
-        if code == 0 or stopped or self._has_result():
+        # The result of a run that has diverged, which an earlier run in this folder may have left as well.
+        diverged = code == 1 and self._info() != self._before and load_run(self.folder).diverged is not None
+        if code == 0 or stopped or diverged:
             return
         self._said.seek(0)
         raise ProgramError(code, self._said.read().decode(errors="replace").strip())
 
-    def _has_result(self) -> bool:
-        try:
-            return load_run(self.folder).result is not None
-        except (FileNotFoundError, ValueError):
-            return False
+    def _info(self) -> bytes | None:
+        file = self.folder / "run.json"
+        return file.read_bytes() if file.is_file() else None
 
 
 def train(**settings: Any) -> Training:

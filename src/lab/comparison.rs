@@ -12,7 +12,7 @@ use crate::{
         experiment::{Ended, Variant},
         figure::{Axis, Content, Figure, Panel, Row},
         stats,
-        table::Table,
+        table::{Table, csv_number},
     },
     training::{EpochRow, loss_variance},
 };
@@ -137,10 +137,9 @@ impl<'a> Comparison<'a> {
 
     /// A row per run, so that a spreadsheet can compute further numbers.
     pub fn csv(&self) -> String {
-        let number = |v: Option<f64>| v.filter(|v| v.is_finite()).map_or(String::new(), |v| v.to_string());
         let row = |run: &Ended| {
             let diverged = run.diverged.map_or(String::new(), |step| step.to_string());
-            let columns = COLUMNS.iter().map(|column| number((column.of)(&run.epochs)));
+            let columns = COLUMNS.iter().map(|column| csv_number((column.of)(&run.epochs)));
             [run.label.clone(), run.seed.to_string(), diverged].into_iter().chain(columns).collect()
         };
         let header = ["optimizer", "seed", "diverged_at"].into_iter().chain(COLUMNS.iter().map(|column| column.key));

@@ -142,13 +142,8 @@ impl Experiment<'_> {
         let settings = &trainer.settings;
         let mut run = run_json(self.gpu, &self.target, dataset, &options, settings, &self.recipe);
         let record = if folder.join("run.json").exists() {
-            let how = Resume {
-                lock: Lock::take(folder)?,
-                before: &read_run(folder)?,
-                policy: self.policy,
-                needs_checkpoint: false,
-                checkpoint: None,
-            };
+            let how =
+                Resume { lock: Lock::take(folder)?, before: &read_run(folder)?, policy: self.policy, checkpoint: None };
             let (record, loaded) = Folder::resume(folder, how, &mut run, &mut |text| watch.remark(&text))?;
             if let Some(loaded) = loaded {
                 watch.remark(&format!("continued from {}", loaded.path.display()));

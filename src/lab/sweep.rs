@@ -8,7 +8,7 @@ use crate::{
         experiment::Ended,
         figure::{Axis, Content, Figure, Line, Panel, Point},
         stats,
-        table::Table,
+        table::{Table, csv_number},
     },
     training::EpochRow,
 };
@@ -145,7 +145,6 @@ impl Sweep<'_> {
 
     /// A row per run.
     pub fn csv(&self) -> String {
-        let number = |v: Option<f64>| v.filter(|v| v.is_finite()).map_or(String::new(), |v| v.to_string());
         let mut rows = vec![];
         for optimizer in self.optimizers {
             for &rate in self.rates {
@@ -156,8 +155,8 @@ impl Sweep<'_> {
                         rate.to_string(),
                         run.seed.to_string(),
                         run.diverged.map_or(String::new(), |step| step.to_string()),
-                        number(last.and_then(|e| e.val_acc)),
-                        number(last.map(|e| e.train_loss)),
+                        csv_number(last.and_then(|e| e.val_acc)),
+                        csv_number(last.map(|e| e.train_loss)),
                     ]);
                 }
             }

@@ -11,6 +11,11 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
 }
 
+/// A number as a cell of [`Table::csv`]; the cell is empty if there is none, or it is not finite.
+pub fn csv_number(value: Option<f64>) -> String {
+    value.filter(|value| value.is_finite()).map_or(String::new(), |value| value.to_string())
+}
+
 impl Table {
     /// The table as text, with columns padded to their width, in lines of any length.
     pub fn text(&self) -> String {

@@ -1,4 +1,5 @@
-//! Who is told how a run goes, and the points at which a run can be saved.
+//! The interface through which a run reports its progress and asks, at the points where it can be saved, whether to save or
+//! stop.
 
 use super::{EpochRow, Position, StepRow};
 use crate::{error::Result, training::network::State};

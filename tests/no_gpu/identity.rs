@@ -9,31 +9,23 @@ use std::{
 
 use velograd::{host::identity, program::shader::SHADERS};
 
+use super::sources::rust_files;
 use crate::folder::Folder;
-
-/// The Rust files at and below a path of the package: paths without the suffix, and texts up to their tests.
-fn rust_files(place: &str, found: &mut Vec<(String, String)>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(place);
-    if let Some(name) = place.strip_suffix(".rs") {
-        let text = fs::read_to_string(path).unwrap();
-        let code = text.split("#[cfg(test)]\n").next().unwrap();
-        found.push((name.to_owned(), code.to_owned()));
-    } else {
-        for entry in fs::read_dir(path).into_iter().flatten() {
-            rust_files(&format!("{place}/{}", entry.unwrap().file_name().to_str().unwrap()), found);
-        }
-    }
-}
 
 /// FNV-1a as its authors define it, over the name and the lines of code of each shader and of each file that writes WGSL.
 #[test]
 fn the_hash_is_of_all_shaders() {
-    let mut files = vec![];
-    rust_files("src/program/shader.rs", &mut files);
-    rust_files("src/optim/rule", &mut files);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut rust, top) = (vec![], format!("{}/", root.display()).replace('\\', "/"));
+    rust_files(&root.join("src"), &mut rust);
+    let writes = |name: &str| name == "src/program/shader" || name.starts_with("src/optim/rule/");
+    // Only a shader's header counts, in which a rule says what it is, and no test.
+    let code = |(path, text): &(String, String)| {
+        let name = path.strip_prefix(&top)?.strip_suffix(".rs").filter(|name| writes(name))?;
+        Some((name.to_owned(), text.split("#[cfg(test)]\n").next()?.to_owned(), false))
+    };
+    let mut files: Vec<_> = rust.iter().filter_map(code).collect();
     assert!(files.len() > 5, "{} files write WGSL", files.len());
-    // Only a shader's header counts, in which a rule says what it is.
-    let mut files: Vec<_> = files.into_iter().map(|(name, code)| (name, code, false)).collect();
     files.extend(SHADERS.iter().map(|(name, wgsl)| ((*name).to_owned(), (*wgsl).to_owned(), true)));
     files.sort();
     let mut text = String::new();
@@ -193,8 +185,6 @@ fn a_commit_is_found_where_there_is_one() {
 fn what_computes_nothing_does_not_count() {
     let Some(script) = Script::compile("build-script-hash") else { return };
     let kernels = |text: &str| {
-        script.write("package/src/program/shader.rs", "fn link() {}");
-        script.write("package/src/optim/rule/kernel.rs", "fn kernel() {}");
         script.write("package/shaders/one.wgsl", text);
         script.run().kernels
     };

@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path};
 
-fn rust_files(folder: &Path, found: &mut Vec<(String, String)>) {
+/// The Rust files below a folder, as paths and texts.
+pub fn rust_files(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

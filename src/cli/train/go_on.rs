@@ -122,13 +122,8 @@ impl Begun {
             run["init"] = before["init"].clone();
         }
 
-        let how = Resume {
-            lock,
-            before,
-            policy: setup.flags.run.reliability.policy()?,
-            needs_checkpoint: !before["result"].is_null() || checkpoint.is_some(),
-            checkpoint: checkpoint.as_deref(),
-        };
+        let how =
+            Resume { lock, before, policy: setup.flags.run.reliability.policy()?, checkpoint: checkpoint.as_deref() };
         let stop = Stop::on_signals()?;
         let (record, loaded) = Folder::resume(folder, how, &mut run, &mut |text| note!("{text}"))?;
         let mut trainer = setup.trainer(|layout| match &setup.flags.init {

@@ -49,8 +49,6 @@ pub struct Resume<'a> {
     pub before: &'a Value,
     /// When checkpoints are taken and which are kept.
     pub policy: Policy,
-    /// Whether a checkpoint is required, because the run has ended before or because a checkpoint was named.
-    pub needs_checkpoint: bool,
     /// The checkpoint to continue from; if `None`, the newest complete one.
     pub checkpoint: Option<&'a Path>,
 }
@@ -100,15 +98,15 @@ impl Folder {
     /// A process that is killed anywhere in here leaves a run that can be resumed in the same way.
     ///
     /// # Errors
-    /// [`Error::Config`] if the checkpoint belongs to another run, [`Error::Data`] if a checkpoint is required and
-    /// there is none, otherwise [`Error::Io`].
+    /// [`Error::Config`] if the checkpoint belongs to another run, [`Error::Data`] if the checkpoint that was
+    /// named cannot be read, or a run that has ended has none, otherwise [`Error::Io`].
     pub fn resume(
         path: &Path,
         resume: Resume<'_>,
         run: &mut Value,
         on_remark: &mut dyn FnMut(String),
     ) -> Result<(Self, Option<Loaded>)> {
-        let Resume { lock, before, policy, needs_checkpoint, checkpoint } = resume;
+        let Resume { lock, before, policy, checkpoint } = resume;
         let checkpoints = path.join(CHECKPOINTS);
         remove_leftovers(path);
         remove_leftovers(&checkpoints);
@@ -132,7 +130,8 @@ impl Folder {
                 identity::continued(before, run, loaded.checkpoint.position.step);
                 identity::other_build(before).into_iter().for_each(&mut *on_remark);
             }
-            None if needs_checkpoint => {
+            // A run that has ended cannot begin anew under its own name.
+            None if !before["result"].is_null() => {
                 return Err(Error::data(&checkpoints, "a checkpoint", "none that is whole", ""));
             }
             None => {}

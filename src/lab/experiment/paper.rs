@@ -17,10 +17,10 @@ const PAPER: [(&str, &[(&str, &str)]); 3] = [
 /// The settings from which a comparison starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Base {
-    /// Those of the VeloGrad paper's experiment, for the optimizers in it; for others, the rule's defaults.
+    /// An optimizer of the VeloGrad paper's experiment starts from the settings there, any other from its rule's defaults.
     #[default]
     Paper,
-    /// The defaults of each rule.
+    /// Every optimizer starts from its rule's defaults.
     Default,
 }
 
