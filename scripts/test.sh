@@ -22,6 +22,13 @@ else
     say "skipped: whether the core builds for browsers; rustup target add wasm32-unknown-unknown makes it possible"
 fi
 
+# The documentation as a site; the tests above have followed its links and run its commands.
+if command -v mdbook >/dev/null 2>&1; then
+    scripts/site.sh
+else
+    say "skipped: the site; cargo install mdbook --locked makes it possible"
+fi
+
 # The Python package, where its tests can run.
 if python3 -c "import numpy, pandas, pytest, safetensors" 2>/dev/null; then
     PYTHONPATH=python VELOGRAD_PROGRAM="${CARGO_TARGET_DIR:-$root/target}/release/velograd" python3 -m pytest -q

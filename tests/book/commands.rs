@@ -34,7 +34,7 @@ impl Way {
             ["short"] => Self::Short,
             ["interrupted"] => Self::Interrupted,
             ["refused"] => Self::Refused,
-            ["parsed"] => Self::Parsed("it stands for others like it"),
+            ["parsed"] => Self::Parsed("it is an example with names of the reader's"),
             ["minutes"] => Self::Parsed("it takes minutes"),
             ["download"] => Self::Parsed("it needs a download"),
             ["build"] => Self::Parsed("it compiles"),
