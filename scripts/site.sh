@@ -16,7 +16,7 @@ rm -rf "$book" target/site
 mkdir -p "$book/src"
 # shellcheck disable=SC2086 # several files
 tar cf - $files | tar xf - -C "$book/src"
-mv "$book/src/docs/book.toml" "$book"
+mv "$book/src/docs/book.toml" "$book/src/docs/site.css" "$book"
 # The links of the contents are from docs/, mdBook wants them from the root.
 sed 's#](#](docs/#; s#](docs/\.\./#](#' docs/SUMMARY.md >"$book/src/SUMMARY.md"
 rm "$book/src/docs/SUMMARY.md"
