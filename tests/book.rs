@@ -71,7 +71,9 @@ impl Page {
         parts.pop();
         for part in target.split('/').filter(|part| !matches!(*part, "" | ".")) {
             match part {
-                ".." => drop(parts.pop().unwrap_or_else(|| panic!("{}: {target} is outside of the project", self.path))),
+                ".." => {
+                    drop(parts.pop().unwrap_or_else(|| panic!("{}: {target} is outside of the project", self.path)))
+                }
                 _ => parts.push(part),
             }
         }

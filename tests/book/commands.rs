@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Block, Page, ROOT, pages};
+use super::{Block, Page, pages};
 use crate::{folder::Folder, resume::run::signal, support::gpu};
 
 /// What becomes of a block of shell commands.

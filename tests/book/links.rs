@@ -45,7 +45,8 @@ fn links_lead_somewhere() {
             let target = if file.is_empty() { page.path.clone() } else { page.path_to(file) };
             let there = Path::new(ROOT).join(&target).is_file();
             let page_too = !target.ends_with(".md") || anchors.contains_key(target.as_str());
-            let heading = anchor.is_none_or(|anchor| anchors.get(target.as_str()).is_some_and(|a| a.iter().any(|a| a == anchor)));
+            let heading =
+                anchor.is_none_or(|anchor| anchors.get(target.as_str()).is_some_and(|a| a.iter().any(|a| a == anchor)));
             for (holds, fault) in [
                 (there, "there is no such file"),
                 (on_site(&target), "scripts/site.sh does not take the file along"),

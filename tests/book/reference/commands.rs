@@ -27,7 +27,8 @@ fn page(command: &Command) -> String {
     let name = command.get_name();
     let about = command.get_long_about().or(command.get_about()).unwrap().to_string();
     let usage = command.clone().render_usage().to_string();
-    let mut out = format!("# {name}\n\n{}.\n\n", plain(about.trim_end_matches('.')).replace("\n\n", ".\n\n").replace("..", "."));
+    let mut out =
+        format!("# {name}\n\n{}.\n\n", plain(about.trim_end_matches('.')).replace("\n\n", ".\n\n").replace("..", "."));
     writeln!(out, "```text\n{}\n```", usage.trim_start_matches("Usage: ")).unwrap();
     let arguments: Vec<&Arg> = command.get_arguments().filter(|a| !a.is_hide_set() && a.get_id() != "help").collect();
     let mut headings: Vec<&str> = vec![];

@@ -22,13 +22,25 @@ pub fn page() -> String {
         write!(out, "\n## {}\n\n", model.name).unwrap();
         let by = model.normalize;
         let stems: &[Stem] = if model.stems { &[Stem::Imagenet, Stem::Cifar] } else { &[Stem::Cifar] };
-        writeln!(out, "- Images are normalized by {} unless `--normalize` says otherwise (means / standard deviations).", plain(&by.to_string())).unwrap();
+        writeln!(
+            out,
+            "- Images are normalized by {} unless `--normalize` says otherwise (means / standard deviations).",
+            plain(&by.to_string())
+        )
+        .unwrap();
         let [first, last] = model.known_by;
         writeln!(out, "- A file of weights is recognized by `{first}` and `{last}`: {}.", plain(model.shapes)).unwrap();
         writeln!(out, "- `--init-head skip` leaves out `{}*`.\n", model.head()).unwrap();
         let rows = stems.iter().flat_map(|&stem| WIDTHS.map(|width| (stem, width))).map(|(stem, width)| {
             let config = Config { stem, width, classes: CLASSES as u32 };
-            let plans = Plans { model, config, recipe: Recipe::default(), target: Target::portable(), train: vec![], evaluate: vec![] };
+            let plans = Plans {
+                model,
+                config,
+                recipe: Recipe::default(),
+                target: Target::portable(),
+                train: vec![],
+                evaluate: vec![],
+            };
             let recording = plans.record(128, true);
             let flop: f64 = recording.calls.iter().map(|call| call.flop).sum();
             let name = if model.stems { format!("`{}`", stem.name()) } else { "-".into() };

@@ -8,7 +8,8 @@ pub fn page() -> String {
         A recipe is a file of [settings](settings.md) for `--config`. These come with the program, in `recipes/`; flags on the command line \
         take precedence over them.\n"
         .to_owned();
-    let mut files: Vec<_> = fs::read_dir(Path::new(ROOT).join("recipes")).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(Path::new(ROOT).join("recipes")).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();

@@ -20,7 +20,9 @@ pub fn page() -> String {
         let command = program.find_subcommand(name).unwrap();
         write!(out, "\n## {name}\n\n").unwrap();
         let row = |key: &String| {
-            let shown = |value: Option<&Value>| value.map(text).filter(|text| !text.is_empty()).map_or(String::new(), |t| format!("`{t}`"));
+            let shown = |value: Option<&Value>| {
+                value.map(text).filter(|text| !text.is_empty()).map_or(String::new(), |t| format!("`{t}`"))
+            };
             vec![format!("`{key}`"), values(command, key), shown(defaults.get(key)), shown(quick.get(key))]
         };
         let keys: Vec<&String> = defaults.keys().filter(|key| *key != "resume" && *key != "extend").collect();
