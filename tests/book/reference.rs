@@ -46,11 +46,13 @@ fn the_reference_is_what_the_program_says() {
     assert_eq!(count, pages.len() + 1, "docs/reference/ has files that no page is; {hint}");
 }
 
-/// Text for a cell of a table or a paragraph: characters that Markdown would take for markup are escaped.
+/// Text for a cell of a table or a paragraph: characters that Markdown would take for markup are escaped, except for the signs around
+/// code.
 fn plain(text: &str) -> String {
-    let mut out = String::new();
+    let (mut out, mut code) = (String::new(), false);
     for c in text.chars() {
-        if matches!(c, '<' | '>' | '*' | '_' | '|' | '[' | ']' | '`' | '~' | '\\') {
+        code ^= c == '`';
+        if c == '|' || (!code && matches!(c, '<' | '>' | '*' | '_' | '[' | ']' | '~' | '\\')) {
             out.push('\\');
         }
         out.push(c);

@@ -59,7 +59,7 @@ fn entry(out: &mut String, argument: &Arg) {
     let help = argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
     let values = argument.get_possible_values();
     let values: Vec<_> = values.iter().filter(|value| !value.is_hide_set()).collect();
-    let takes_value = argument.get_action().takes_values() && argument.get_value_names().is_some();
+    let takes_value = argument.get_action().takes_values();
     writeln!(out, "- `{short}{written}`: {}", plain(&help).replace("\n\n", "\n\n  ")).unwrap();
     let default: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     if takes_value && !default.is_empty() {
