@@ -77,6 +77,6 @@ fn entry(out: &mut String, argument: &Arg) {
     } else if !values.is_empty() {
         out.truncate(out.trim_end().len());
         let names: Vec<_> = values.iter().map(|value| format!("`{}`", value.get_name())).collect();
-        writeln!(out, " Values: {}.", names.join(", ")).unwrap();
+        writeln!(out, " ({})", names.join(", ")).unwrap();
     }
 }
