@@ -24,11 +24,22 @@ pub fn pages() -> Vec<(String, String)> {
 }
 
 fn page(command: &Command) -> String {
-    let name = command.get_name();
+    let mut out = String::new();
+    describe(&mut out, command, command.get_name(), "#");
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        out.push('\n');
+        describe(&mut out, sub, &format!("{} {}", command.get_name(), sub.get_name()), "##");
+    }
+    out
+}
+
+/// A command under a title: what it does, how it is called, and its flags.
+fn describe(out: &mut String, command: &Command, title: &str, level: &str) {
     let about = command.get_long_about().or(command.get_about()).unwrap().to_string();
+    let paragraphs: Vec<_> =
+        about.split("\n\n").map(|text| format!("{}.", plain(text.trim_end_matches('.')))).collect();
+    write!(out, "{level} {title}\n\n{}\n\n", paragraphs.join("\n\n")).unwrap();
     let usage = command.clone().render_usage().to_string();
-    let mut out =
-        format!("# {name}\n\n{}.\n\n", plain(about.trim_end_matches('.')).replace("\n\n", ".\n\n").replace("..", "."));
     writeln!(out, "```text\n{}\n```", usage.trim_start_matches("Usage: ")).unwrap();
     let arguments: Vec<&Arg> = command.get_arguments().filter(|a| !a.is_hide_set() && a.get_id() != "help").collect();
     let mut headings: Vec<&str> = vec![];
@@ -41,10 +52,9 @@ fn page(command: &Command) -> String {
     // Arguments come first, and what all commands have comes last.
     headings.sort_by_key(|heading| (*heading != "Arguments", *heading == "Output"));
     for wanted in headings {
-        write!(out, "\n## {wanted}\n\n").unwrap();
-        arguments.iter().filter(|argument| heading(argument) == wanted).for_each(|argument| entry(&mut out, argument));
+        write!(out, "\n{level}# {wanted}\n\n").unwrap();
+        arguments.iter().filter(|argument| heading(argument) == wanted).for_each(|argument| entry(out, argument));
     }
-    out
 }
 
 fn heading(argument: &Arg) -> &str {
@@ -74,7 +84,7 @@ fn entry(out: &mut String, argument: &Arg) {
             let meaning = value.get_help().map(|help| format!(": {}", plain(&help.to_string()))).unwrap_or_default();
             writeln!(out, "  - `{}`{meaning}", value.get_name()).unwrap();
         }
-    } else if !values.is_empty() {
+    } else if !values.is_empty() && !written.contains('|') {
         out.truncate(out.trim_end().len());
         let names: Vec<_> = values.iter().map(|value| format!("`{}`", value.get_name())).collect();
         writeln!(out, " ({})", names.join(", ")).unwrap();

@@ -12,7 +12,7 @@ pub fn page() -> String {
         .to_owned();
     for rule in optim::ALL.iter() {
         let (optimizer, _) = rule.build(&[]).unwrap();
-        write!(out, "\n## {}\n\n{}. ", rule.name, plain(&rule.source)).unwrap();
+        write!(out, "\n## {}\n\nSource: {}. ", rule.name, plain(&rule.source)).unwrap();
         let copy = optimizer.state().iter().any(|(_, start)| *start == Start::Params);
         let state = match optimizer.words() {
             0 => "No state".to_owned(),

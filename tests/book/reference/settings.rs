@@ -11,7 +11,7 @@ pub fn page() -> String {
     program.build();
     let mut out = "# Settings\n\n\
         A recipe (`--config FILE.toml`) and the `config.toml` of a run consist of these settings. A setting is the flag of the same name, \
-        whose meaning is in the page of the command; the command line takes precedence over a recipe, and a recipe over the preset. \
+        whose meaning is in the page of the [command](commands.md); the command line takes precedence over a recipe, and a recipe over the preset. \
         `default` is the published experiment (`--preset paper`), `quick` what `--preset quick` sets instead. Settings of an update rule \
         are in the table `set`; their names are those of [the rule](optimizers.md).\n"
         .to_owned();
@@ -29,9 +29,15 @@ pub fn page() -> String {
         // What an experiment has in common with `train` and its defaults is stated once.
         let fresh: Vec<_> = keys.iter().map(|key| row(key)).filter(|row| seen.insert(row.clone())).collect();
         if fresh.len() < keys.len() {
-            writeln!(out, "Those of the commands above that `velograd {name} --help` lists, and:\n").unwrap();
+            let (others, end) = (
+                format!("Those above that are flags of [`{name}`](commands/{name}.md)"),
+                if fresh.is_empty() { "." } else { ", and:\n" },
+            );
+            writeln!(out, "{others}{end}").unwrap();
         }
-        out.push_str(&table(&["setting", "values", "default", "quick"], fresh));
+        if !fresh.is_empty() {
+            out.push_str(&table(&["setting", "values", "default", "quick"], fresh));
+        }
     }
     out
 }
