@@ -16,7 +16,7 @@ const WIDTHS: [u32; 3] = [8, 16, 64];
 pub fn page() -> String {
     let mut out = "# Models\n\n\
         `--model` names the network and `--width` the channels of its first stage. Images have 32 x 32 pixels in three colours, and there are \
-        ten classes.\n"
+        ten classes. GFLOP are those of the matrix products in an update of 128 images.\n"
         .to_owned();
     for model in models::ALL {
         write!(out, "\n## {}\n\n", model.name).unwrap();
@@ -46,7 +46,7 @@ pub fn page() -> String {
             let name = if model.stems { format!("`{}`", stem.name()) } else { "-".into() };
             vec![name, width.to_string(), recording.layout.elements().to_string(), format!("{:.2}", flop / 1e9)]
         });
-        let header = ["stem", "width", "parameters", "GFLOP of an update of 128 images (matrix products)"];
+        let header = ["stem", "width", "parameters", "GFLOP"];
         out.push_str(&table(&header, rows));
     }
     out
