@@ -70,11 +70,10 @@ impl Page {
         let mut parts: Vec<&str> = self.path.split('/').collect();
         parts.pop();
         for part in target.split('/').filter(|part| !matches!(*part, "" | ".")) {
-            match part {
-                ".." => {
-                    drop(parts.pop().unwrap_or_else(|| panic!("{}: {target} is outside of the project", self.path)))
-                }
-                _ => parts.push(part),
+            if part == ".." {
+                assert!(parts.pop().is_some(), "{}: {target} is outside of the project", self.path);
+            } else {
+                parts.push(part);
             }
         }
         parts.join("/")

@@ -52,7 +52,7 @@ impl Way {
 const SMALL: &str = "--width 4 --batch-size 16 --epochs 1 --max-steps 4 --val-split 64";
 
 /// As [`SMALL`], on pages with a run that must last until it is interrupted.
-const LASTING: &str = "--width 4 --batch-size 16 --epochs 2 --max-steps 100 --val-split 64";
+const LASTING: &str = "--width 4 --batch-size 16 --epochs 2 --max-steps 60 --val-split 64";
 
 /// `velograd` as a function of the shell that adds flags to commands that train, except where a run goes on with its own.
 const PRELUDE: &str = r#"exec 2>&1
