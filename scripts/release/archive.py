@@ -54,7 +54,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
         for shell, file in SHELLS.items():
             printed = subprocess.run([program, "completions", shell], check=True, stdout=subprocess.PIPE)
             files[f"completions/{file}"] = printed.stdout
-        subprocess.run([program, "man", "--quiet", "--out", Path(folder, "man")], check=True)
+        subprocess.run([program, "man", "--out", Path(folder, "man")], check=True, stdout=subprocess.DEVNULL)
         for page in Path(folder, "man").iterdir():
             files[f"man/{page.name}"] = page.read_bytes()
     for name in ["README.md", "CHANGELOG.md", "LICENSE", "THIRD-PARTY.txt"]:
