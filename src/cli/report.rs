@@ -14,10 +14,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     host::files::write_atomically,
-    lab::{
-        figure::to_png,
-        runs::{self, Run},
-    },
+    lab::runs::{self, Run},
 };
 
 /// The default folder of the page of several runs.
@@ -49,9 +46,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         (None, _) => SEVERAL.into(),
     };
     fs::create_dir_all(&out).map_err(Error::io("create", &out))?;
-    let svg = runs::curves(&runs).svg();
-    write_atomically(&out.join("curves.png"), &to_png(&svg)?)?;
-    write_atomically(&out.join("curves.svg"), svg.as_bytes())?;
+    let curves = runs::curves(&runs).drawing();
+    write_atomically(&out.join("curves.png"), &curves.png()?)?;
+    write_atomically(&out.join("curves.svg"), curves.svg().as_bytes())?;
     write_atomically(&out.join("report.html"), runs::page(&runs).html().as_bytes())?;
     print::table(&runs::table(&runs));
     say!("wrote report.html, curves.svg, curves.png to {}", out.display());
