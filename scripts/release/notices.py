@@ -31,21 +31,20 @@ def linked(metadata: dict[str, Any]) -> list[dict[str, Any]]:
     while waiting:
         node = nodes[waiting.pop()]
         for dependency in node["deps"]:
-            if dependency["pkg"] not in reached and any(kind["kind"] is None for kind in dependency["dep_kinds"]):
-                reached.add(dependency["pkg"])
-                waiting.append(dependency["pkg"])
-    # Procedural macros run in the compiler.
-    found = (packages[key] for key in reached)
-    macros = (package for package in found if not any("proc-macro" in target["kind"] for target in package["targets"]))
-    return sorted(macros, key=lambda package: (package["name"], package["version"]))
+            key = dependency["pkg"]
+            # Procedural macros, and what they are made of, run in the compiler.
+            macro = any("proc-macro" in target["kind"] for target in packages[key]["targets"])
+            if key not in reached and not macro and any(kind["kind"] is None for kind in dependency["dep_kinds"]):
+                reached.add(key)
+                waiting.append(key)
+    return sorted((packages[key] for key in reached), key=lambda package: (package["name"], package["version"]))
 
 
 def texts(package: dict[str, Any]) -> list[str]:
-    """The texts that the package brings along, in the order of the files' names."""
+    """The texts that the package brings along, those of fonts and the like in its folders too, in the order of their paths."""
     folder = Path(package["manifest_path"]).parent
-    files = sorted(path for path in folder.iterdir() if path.is_file() and TEXTS.match(path.name))
-    for below in sorted(path for path in folder.iterdir() if path.is_dir() and TEXTS.match(path.name)):
-        files += sorted(path for path in below.rglob("*") if path.is_file())
+    found = (path for path in folder.rglob("*") if TEXTS.match(path.name) or TEXTS.match(path.parent.relative_to(folder).name))
+    files = sorted(path for path in found if path.is_file() and path.suffix != ".rs")
     return [path.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n").strip() for path in files]
 
 

@@ -104,8 +104,9 @@ def test_only_what_is_linked_needs_a_notice() -> None:
     edges = {
         "root": [dependency("used"), dependency("macro"), dependency("tests", "dev"), dependency("builds", "build")],
         "used": [dependency("below")],
+        "macro": [dependency("parser")],
     }
-    names = ["root", "used", "macro", "tests", "builds", "below"]
+    names = ["root", "used", "macro", "parser", "tests", "builds", "below"]
     packages = [package(name, "proc-macro" if name == "macro" else "lib") for name in names]
     nodes = [{"id": name, "deps": edges.get(name, [])} for name in names]
     found = notices.linked({"packages": packages, "resolve": {"root": "root", "nodes": nodes}})
