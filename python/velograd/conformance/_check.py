@@ -3,60 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy
-
-from ._hypotheses import combined
-from ._rule import Array, Rule
+from ._explain import explain
+from ._recording import Precision, Recording
+from ._rule import Rule
 from ._rules import named
-from ._scenario import Scenario, inputs, scenarios
+from ._scenario import inputs, scenarios
 from ._subject import Refused, Subject
-from ._trajectory import BFLOAT16, FLOAT32, FLOAT64, trajectory
+from ._trajectory import BFLOAT16, FLOAT32, FLOAT64
 from ._verdict import Deviation, Verdict
-
-#: How many differences are tried at once.
-AT_ONCE = 3
-
-
-@dataclass(frozen=True)
-class Precision:
-    """How exactly an optimizer computes."""
-
-    unit: float
-    newton_schulz: float = 0.0
-    note: str = ""
-
-
-@dataclass
-class Recording:
-    """Where the optimizer went in a scenario, by update and tensor."""
-
-    scenario: Scenario
-    settings: Any
-    dtype: str
-    went: list[list[Array]] = field(default_factory=list)
-
-    def compare(self, rule: Rule, precision: Precision, tensors: Sequence[int]) -> tuple[list[float], Deviation | None]:
-        """The deviation after each update as a multiple of the bound, up to the first wrong one, and that one."""
-        unit = max(precision.unit, FLOAT32 if self.dtype == "float32" else FLOAT64)
-        multiples: list[float] = []
-        for point, went in zip(trajectory(rule, self.scenario, self.settings, unit, precision.newton_schulz), self.went, strict=True):
-            worst, first = 0.0, None
-            for found, i in zip(went, tensors, strict=True):
-                size = float(numpy.max(numpy.abs(found - point.params[i])))
-                multiple = size / point.bounds[i] if point.bounds[i] > 0 else (numpy.inf if size > 0 else 0.0)
-                if not multiple <= worst:
-                    worst = multiple
-                    if not multiple <= 1:
-                        shape = point.params[i].shape
-                        first = Deviation(self.scenario.name, self.dtype, point.t, shape, size, point.steps[i], point.bounds[i])
-            multiples.append(worst)
-            if first is not None:
-                return multiples, first
-        return multiples, None
-
 
 def check(
     optimizer: Callable[..., Any],
@@ -93,33 +49,39 @@ def check(
         notes.append("its defaults differ from the rule's: " + ", ".join(differ))
 
     exact = [one for one in recordings if one.dtype == "float64"]
-    levels = _precisions(judged)
-    for precision in levels:
-        found = [one.compare(judged, precision, tensors) for one in exact]
-        if all(first is None for _, first in found):
+    for precision in _precisions(judged):
+        if all(one.compare(judged, precision, tensors)[1] is None for one in exact):
             break
     else:
-        first = next(first for _, first in (one.compare(judged, levels[0], tensors) for one in exact) if first is not None)
-        causes, alternatives, closest, said = _explain(judged, exact, tensors, levels)
+        found = explain(judged, exact, tensors, _precisions(judged))
+        compared = [one.compare(judged, found.precision, tensors) for one in exact]
+        wrong = next(first for _, first in compared if first is not None)
+        notes += [found.precision.note] if found.precision.note else []
         return Verdict(
-            subject.name, judged, False, first, causes, alternatives, closest, (*notes, *said), _multiples(exact, found), refused
+            subject.name,
+            judged,
+            False,
+            wrong,
+            found.causes,
+            found.alternatives,
+            found.closest,
+            tuple(notes),
+            _multiples(exact, compared),
+            refused,
         )
-    if precision.note:
-        notes.append(precision.note)
+    notes += [precision.note] if precision.note else []
     compared = [one.compare(judged, precision, tensors) for one in recordings]
     deviations = _multiples(recordings, compared)
-    wrong = next((first for _, first in compared if first is not None), None)
-    if wrong is None:
-        return Verdict(subject.name, judged, True, None, notes=tuple(notes), deviations=deviations, refused=refused)
-    closest = "the rule itself, which it follows in float64"
-    return Verdict(subject.name, judged, False, wrong, (), (), closest, tuple(notes), deviations, refused)
+    first = next((first for _, first in compared if first is not None), None)
+    closest = "the rule itself, which it follows in float64" if first else ""
+    return Verdict(subject.name, judged, first is None, first, (), (), closest, tuple(notes), deviations, refused)
 
 
 def _precisions(rule: Rule) -> list[Precision]:
-    found = [Precision(FLOAT64), Precision(FLOAT32, 0, "it computes in float32 where parameters are float64")]
+    found = [Precision(FLOAT64), Precision(FLOAT32, 0, "with float64 parameters it is no more exact than float32")]
     if rule.matrices:
-        found.insert(1, Precision(FLOAT64, BFLOAT16, "its Newton-Schulz is computed in bfloat16, as in the authors' code"))
-        found.append(Precision(FLOAT32, BFLOAT16, "it computes in float32, and Newton-Schulz in bfloat16"))
+        found.insert(1, Precision(FLOAT64, BFLOAT16, "its Newton-Schulz is no more exact than bfloat16, in which the authors' code computes it, too"))
+        found.append(Precision(FLOAT32, BFLOAT16, "with float64 parameters it is no more exact than float32, and its Newton-Schulz than bfloat16"))
     return found
 
 
@@ -163,32 +125,3 @@ def _multiples(
     recordings: Sequence[Recording], found: Sequence[tuple[list[float], Deviation | None]]
 ) -> dict[tuple[str, str], list[float]]:
     return {(one.scenario.name, one.dtype): multiples for one, (multiples, _) in zip(recordings, found, strict=True)}
-
-
-def _explain(
-    rule: Rule, recordings: Sequence[Recording], tensors: Sequence[int], levels: Sequence[Precision]
-) -> tuple[tuple[str, ...], tuple[str, ...], str, tuple[str, ...]]:
-    """Causes, alternatives, the closest variant if there is no cause, and notes."""
-    for precision in levels:
-        # What tells most variants from the optimizer comes first: the scenarios in which the rule itself is wrong.
-        order = sorted(recordings, key=lambda one: one.compare(rule, precision, tensors)[1] is None)
-        furthest, closest = (-1, -1, 0.0), ""
-        for several in range(1, AT_ONCE + 1):
-            fitting = []
-            for chosen, variant in combined(rule, several):
-                said = "; and ".join(one.text for one in chosen)
-                for place, one in enumerate(order):
-                    _, first = one.compare(variant, precision, tensors)
-                    if first is not None:
-                        reached = (place, first.update, -first.size if numpy.isfinite(first.size) else -numpy.inf)
-                        if several == 1 and reached > furthest:
-                            furthest, closest = reached, said
-                        break
-                else:
-                    fitting.append(tuple(one.text for one in chosen))
-            if fitting:
-                others = tuple("; and ".join(texts) for texts in fitting[1:])
-                return fitting[0], others, "", (precision.note,) if precision.note else ()
-        if precision is levels[0]:
-            closest_exact = closest
-    return (), (), closest_exact, ()

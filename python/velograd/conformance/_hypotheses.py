@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,9 +54,28 @@ def hypotheses(rule: Rule) -> list[Hypothesis]:
     return found
 
 
-def combined(rule: Rule, several: int) -> Iterator[tuple[tuple[Hypothesis, ...], Rule]]:
+def other_rules(rule: Rule, others: Iterable[Rule]) -> list[Hypothesis]:
+    """That the optimizer is another rule with the same settings, as far as both have them."""
+    return [
+        Hypothesis(f"it is the rule {other.name}", "rule", _instead(rule, other))
+        for other in others
+        if other is not rule and (other.matrices or not rule.matrices)
+    ]
+
+
+def rescaled(ratio: float | None) -> list[Hypothesis]:
+    """That every step is `ratio` times as long."""
+    if ratio is None or abs(ratio - 1) < 1e-4:
+        return []
+    ratio = float(f"{ratio:.6g}")
+    return [Hypothesis(f"every step is {ratio:g} times as long", "lr", _with_settings(lambda s, at: {**s, "lr": ratio * s.lr}))]
+
+
+def combined(
+    rule: Rule, several: int, further: Sequence[Hypothesis] = ()
+) -> Iterator[tuple[tuple[Hypothesis, ...], Rule]]:
     """The rule with that many of the differences at once."""
-    for chosen in itertools.combinations(hypotheses(rule), several):
+    for chosen in itertools.combinations([*hypotheses(rule), *further], several):
         if len({one.detail for one in chosen}) == several:
             step = rule.step
             for one in chosen:
@@ -78,6 +97,22 @@ def _with_settings(change: Callable[[Settings, Update], dict[str, Any]]) -> Call
 def _with_gradients(change: Callable[[Sequence[Array]], list[Array]]) -> Callable[[Step], Step]:
     def changed(step: Step) -> Step:
         return lambda params, grads, states, s, at: step(params, change(grads), states, s, at)
+
+    return changed
+
+
+def _instead(rule: Rule, other: Rule) -> Callable[[Step], Step]:
+    def shared(name: str) -> bool:
+        mine, theirs = rule.defaults[name], other.defaults.get(name)
+        return type(mine) is type(theirs) and (not isinstance(mine, tuple) or len(mine) == len(theirs))
+
+    def changed(_: Step) -> Step:
+        def step(params: Sequence[Array], grads: Sequence[Array], states: Sequence[State], s: Settings, at: Update) -> None:
+            same = {name: s[name] for name in rule.defaults if shared(name)}
+            own = Settings({**other.settings(same), "rounding": s.rounding, "noise": s.noise})
+            other.step(params, grads, states, own, at)
+
+        return step
 
     return changed
 
