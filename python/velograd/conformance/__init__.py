@@ -12,8 +12,9 @@ It needs NumPy, and PyTorch for `check`.
 """
 
 from ._check import check
+from ._golden import golden
 from ._rule import Choice, Rule
 from ._rules import rules
 from ._verdict import Deviation, Verdict
 
-__all__ = ["Choice", "Deviation", "Rule", "Verdict", "check", "rules"]
+__all__ = ["Choice", "Deviation", "Rule", "Verdict", "check", "golden", "rules"]

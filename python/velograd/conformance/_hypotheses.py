@@ -40,7 +40,8 @@ def hypotheses(rule: Rule) -> list[Hypothesis]:
         found.append(Hypothesis("Nesterov's look ahead is never on", "nesterov", _set({"nesterov": False})))
     if "weight_decay" in rule.defaults:
         found.append(Hypothesis("weight decay has no effect", "decay", _set({"weight_decay": 0.0})))
-        found.append(Hypothesis("vectors have no weight decay", "decay", _without_decay_of_vectors))
+        if not rule.matrices:
+            found.append(Hypothesis("vectors have no weight decay", "decay", _without_decay_of_vectors))
     found += [
         Hypothesis("a change of the learning rate has no effect", "lr", _first_rate),
         Hypothesis("gradients are clipped to a norm of 1 over all tensors", "gradient", _clipped),

@@ -44,6 +44,7 @@ def scenarios(rule: Rule) -> list[Scenario]:
         Scenario("many updates", 300, none),
         Scenario("gradients near eps", 12, none, gradients="tiny"),
         Scenario("large gradients", 12, none, gradients="large"),
+        Scenario("large parameters", 12, {"weight_decay": 0.01} if decay else {}, gradients="large parameters"),
         Scenario("zero, huge, repeated and negated gradients", 24, none, gradients="events"),
         Scenario("other settings", 24, {**none, **rule.other}),
     ]
@@ -60,11 +61,10 @@ def scenarios(rule: Rule) -> list[Scenario]:
 
 @cache
 def inputs(gradients: str, updates: int, matrices: bool) -> tuple[list[Array], list[list[Array]], list[float]]:
-    """Parameters; gradients by update and tensor; losses. float32 holds them exactly.
+    """Parameters; gradients by update and tensor; losses. float32 holds them exactly. `matrices` leaves out vectors.
 
     They are drawn by Python's Mersenne Twister, whose numbers are the same in every version.
     """
-    shapes = [shape for shape in SHAPES if len(shape) > 1 or not matrices]
     drawn = random.Random(f"{gradients} {updates}")
 
     def tensor(shape: tuple[int, ...], scale: float) -> Array:
@@ -72,11 +72,11 @@ def inputs(gradients: str, updates: int, matrices: bool) -> tuple[list[Array], l
         values = numpy.array([drawn.random() * 2 - 1 for _ in range(count)]) * scale
         return exact(values.reshape(shape))
 
-    params = [tensor(shape, 0.5) for shape in shapes]
-    drift = [tensor(shape, 0.3) for shape in shapes]
+    params = [tensor(shape, 50 if gradients == "large parameters" else 0.5) for shape in SHAPES]
+    drift = [tensor(shape, 0.3) for shape in SHAPES]
     history: list[list[Array]] = []
     for t in range(1, updates + 1):
-        now = [exact(d + tensor(shape, 0.25)) for d, shape in zip(drift, shapes, strict=True)]
+        now = [exact(d + tensor(shape, 0.25)) for d, shape in zip(drift, SHAPES, strict=True)]
         for g in now:
             g.flat[1] = 0.0  # an element that never has a gradient
         if gradients == "tiny":
@@ -96,7 +96,8 @@ def inputs(gradients: str, updates: int, matrices: bool) -> tuple[list[Array], l
                 now[2] = -history[-1][2]
         history.append(now)
     losses = [float(numpy.float32(2.5 * 0.97**t + 0.1 * drawn.random())) for t in range(1, updates + 1)]
-    return params, history, losses
+    kept = [i for i, shape in enumerate(SHAPES) if len(shape) > 1 or not matrices]
+    return [params[i] for i in kept], [[now[i] for i in kept] for now in history], losses
 
 
 def exact(x: Array) -> Array:

@@ -344,7 +344,7 @@ RULES = [
             ),
             "scope": Choice("all", {"tensor": "the norm is that of each tensor, not of all"}),
         },
-        {**_OTHER, "beta3": 0.3, "alpha1": 2.0},
+        {**_OTHER, "beta3": 0.3, "alpha1": 0.5},
     ),
     Rule(
         "lamb",

@@ -174,7 +174,7 @@ RULES = [
         {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.0},
         each_tensor(signum),
         {"look": Choice("no", {"ahead": "the sign is that of Nesterov's look ahead"}), "decay": PENALTY},
-        {"momentum": 0.6},
+        {"lr": 0.02, "momentum": 0.6},
     ),
     Rule(
         "lion",
@@ -251,7 +251,7 @@ RULES = [
             "adapts": Choice("with weight decay", {"always": "the ratio of norms is applied without weight decay, too"}),
             "below": Choice("sum", {"norm of the sum": "the norm is that of g + weight_decay theta, not the sum of both norms"}),
         },
-        {"lr": 0.5, "momentum": 0.8, "trust_coeff": 0.02, "eps": 1e-3},
+        {"lr": 0.5, "momentum": 0.8, "dampening": 0.25, "trust_coeff": 0.02, "eps": 1e-3},
         note="The ratio is part of the momentum buffer, and is left out where weight decay is 0, as in timm.",
     ),
 ]
