@@ -65,7 +65,7 @@ SURVEY: list[tuple[str, str, str, dict[str, Any], dict[str, str | None], dict[st
             ("RAdam", "radam", {"weight_decouple": False}),
             ("LaProp", "laprop", {}),
             ("Adan", "adan", {}),
-            ("AdEMAMix", "ademamix", {}),
+            ("AdEMAMix", "ademamix", {"weight_decouple": True}),
             ("Lamb", "lamb", {}),
             ("LARS", "lars", {}),
             ("Muon", "muon", {}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ._explain import explain
+from ._explain import Explanation, Search
 from ._recording import Precision, Recording
 from ._rule import Rule
 from ._rules import named
@@ -49,32 +49,25 @@ def check(
         notes.append("its defaults differ from the rule's: " + ", ".join(differ))
 
     exact = [one for one in recordings if one.dtype == "float64"]
-    for precision in _precisions(judged):
-        if all(one.compare(judged, precision, tensors)[1] is None for one in exact):
-            break
-    else:
-        found = explain(judged, exact, tensors, _precisions(judged))
-        compared = [one.compare(judged, found.precision, tensors) for one in exact]
-        wrong = next(first for _, first in compared if first is not None)
-        notes += [found.precision.note] if found.precision.note else []
-        return Verdict(
-            subject.name,
-            judged,
-            False,
-            wrong,
-            found.causes,
-            found.alternatives,
-            found.closest,
-            tuple(notes),
-            _multiples(exact, compared),
-            refused,
-        )
-    notes += [precision.note] if precision.note else []
-    compared = [one.compare(judged, precision, tensors) for one in recordings]
-    deviations = _multiples(recordings, compared)
-    first = next((first for _, first in compared if first is not None), None)
-    closest = "the rule itself, which it follows in float64" if first else ""
-    return Verdict(subject.name, judged, first is None, first, (), (), closest, tuple(notes), deviations, refused)
+    precisions = _precisions(judged)
+    search = Search(judged, exact, tensors, precisions)
+    fits = [p for p in precisions if all(one.compare(judged, p, tensors)[1] is None for one in exact)]
+    finer = search.refine(()) if fits and fits[0] is not precisions[0] else None
+    if fits and finer is None:
+        notes += [fits[0].note] if fits[0].note else []
+        compared = [one.compare(judged, fits[0], tensors) for one in recordings]
+        deviations = _multiples(recordings, compared)
+        first = next((first for _, first in compared if first is not None), None)
+        closest = "the rule itself, which it follows in float64" if first else ""
+        return Verdict(subject.name, judged, first is None, first, (), (), closest, tuple(notes), deviations, refused)
+    found = Explanation(precisions[0], [finer]) if finer else search.explain()
+    notes += [found.precision.note] if found.precision.note else []
+    compared = [one.compare(judged, found.precision, tensors) for one in exact]
+    first = next(first for _, first in compared if first is not None)
+    causes = [tuple(one.text for one in chosen) for chosen in found.fitting] or [()]
+    alternatives = tuple("; and ".join(texts) for texts in causes[1:])
+    deviations = _multiples(exact, compared)
+    return Verdict(subject.name, judged, False, first, causes[0], alternatives, found.closest, tuple(notes), deviations, refused)
 
 
 def _precisions(rule: Rule) -> list[Precision]:

@@ -72,34 +72,37 @@ def rescaled(ratio: float | None) -> list[Hypothesis]:
     return [Hypothesis(f"every step is {ratio:g} times as long", "lr", _with_settings(lambda s, at: {**s, "lr": ratio * s.lr}))]
 
 
-def combined(
-    rule: Rule, several: int, further: Sequence[Hypothesis] = ()
-) -> Iterator[tuple[tuple[Hypothesis, ...], Rule]]:
-    """The rule with that many of the differences at once."""
-    for chosen in itertools.combinations([*hypotheses(rule), *further], several):
+def changed(rule: Rule, chosen: Sequence[Hypothesis]) -> Rule:
+    """The rule with these differences."""
+    step = rule.step
+    for one in chosen:
+        step = one.change(step)
+    return replace(rule, step=step)
+
+
+def combinations(found: Sequence[Hypothesis], several: int) -> Iterator[tuple[Hypothesis, ...]]:
+    """That many of the hypotheses at once, no two about the same detail."""
+    for chosen in itertools.combinations(found, several):
         if len({one.detail for one in chosen}) == several:
-            step = rule.step
-            for one in chosen:
-                step = one.change(step)
-            yield chosen, replace(rule, step=step)
+            yield chosen
 
 
 def _set(changed: dict[str, Any]) -> Callable[[Step], Step]:
     return _with_settings(lambda s, at: {**s, **changed})
 
 
-def _with_settings(change: Callable[[Settings, Update], dict[str, Any]]) -> Callable[[Step], Step]:
-    def changed(step: Step) -> Step:
-        return lambda params, grads, states, s, at: step(params, grads, states, Settings(change(s, at)), at)
+def _with_settings(new: Callable[[Settings, Update], dict[str, Any]]) -> Callable[[Step], Step]:
+    def change(step: Step) -> Step:
+        return lambda params, grads, states, s, at: step(params, grads, states, Settings(new(s, at)), at)
 
-    return changed
+    return change
 
 
-def _with_gradients(change: Callable[[Sequence[Array]], list[Array]]) -> Callable[[Step], Step]:
-    def changed(step: Step) -> Step:
-        return lambda params, grads, states, s, at: step(params, change(grads), states, s, at)
+def _with_gradients(new: Callable[[Sequence[Array]], list[Array]]) -> Callable[[Step], Step]:
+    def change(step: Step) -> Step:
+        return lambda params, grads, states, s, at: step(params, new(grads), states, s, at)
 
-    return changed
+    return change
 
 
 def _instead(rule: Rule, other: Rule) -> Callable[[Step], Step]:
@@ -107,7 +110,7 @@ def _instead(rule: Rule, other: Rule) -> Callable[[Step], Step]:
         mine, theirs = rule.defaults[name], other.defaults.get(name)
         return type(mine) is type(theirs) and (not isinstance(mine, tuple) or len(mine) == len(theirs))
 
-    def changed(_: Step) -> Step:
+    def change(_: Step) -> Step:
         def step(params: Sequence[Array], grads: Sequence[Array], states: Sequence[State], s: Settings, at: Update) -> None:
             same = {name: s[name] for name in rule.defaults if shared(name)}
             own = Settings({**other.settings(same), "rounding": s.rounding, "noise": s.noise})
@@ -115,7 +118,7 @@ def _instead(rule: Rule, other: Rule) -> Callable[[Step], Step]:
 
         return step
 
-    return changed
+    return change
 
 
 _swapped = _with_settings(lambda s, at: {**s, "betas": (s.betas[1], s.betas[0], *s.betas[2:])})
