@@ -34,12 +34,15 @@ class Search:
         # The scenarios in which the rule itself is wrong tell most variants from the optimizer, so they come first.
         self.recordings = sorted(recordings, key=lambda one: one.compare(rule, precisions[-1], tensors)[1] is None)
         self.single = hypotheses(rule)
+        first = self.recordings[0].compare(rule, precisions[-1], tensors)[1]
+        updates = first.update if first is not None else 1
+        self.bounds = [self.recordings[0].bounds(rule, precision, updates) for precision in precisions]
 
-    def explain(self) -> Explanation:
+    def explain(self, at_once: int) -> Explanation:
         """The fewest differences that explain the optimizer, at the highest precision at which they do."""
         furthest, closest = (-1, -1, 0.0), ""
         further = [*other_rules(self.rule, ALL.values()), *rescaled(self._ratio())]
-        for several in range(1, 3 if self.rule.matrices else 4):
+        for several in range(1, at_once + 1):
             fitting = []
             for chosen in combinations([*self.single, *further] if several == 1 else self.single, several):
                 reached = self._reach(chosen, self.precisions[-1])
@@ -72,6 +75,8 @@ class Search:
     def _reach(self, chosen: Sequence[Hypothesis], precision: Precision) -> tuple[int, int, float] | None:
         """How far the variant follows the optimizer: scenario, update, and how near it is then; None: all the way."""
         variant = changed(self.rule, chosen)
+        if len(chosen) > 1 and self.recordings[0].far_from(variant, self.bounds[self.precisions.index(precision)], self.tensors):
+            return 0, 0, 0.0
         for place, recording in enumerate(self.recordings):
             first = recording.compare(variant, precision, self.tensors)[1]
             if first is not None:

@@ -108,7 +108,9 @@ def _with_gradients(new: Callable[[Sequence[Array]], list[Array]]) -> Callable[[
 def _instead(rule: Rule, other: Rule) -> Callable[[Step], Step]:
     def shared(name: str) -> bool:
         mine, theirs = rule.defaults[name], other.defaults.get(name)
-        return type(mine) is type(theirs) and (not isinstance(mine, tuple) or len(mine) == len(theirs))
+        if isinstance(mine, tuple) and isinstance(theirs, tuple):
+            return len(mine) == len(theirs)
+        return type(mine) is type(theirs)
 
     def change(_: Step) -> Step:
         def step(params: Sequence[Array], grads: Sequence[Array], states: Sequence[State], s: Settings, at: Update) -> None:

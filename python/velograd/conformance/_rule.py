@@ -149,7 +149,8 @@ PENALTY = DECAY.instead("coupled", "weight decay is decoupled, not an L2 penalty
 def decay_before(p: Array, g: Array, s: Settings, at: Update) -> Array:
     """Weight decay that precedes the step; gives the gradient."""
     if s.decay == "coupled":
-        return g + s.weight_decay * p
+        penalized: Array = g + s.weight_decay * p
+        return penalized
     factor = {
         "decoupled": s.lr,
         "without lr": 1.0,

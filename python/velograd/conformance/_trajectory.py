@@ -39,21 +39,28 @@ class Point:
     """The largest change of an element in this update."""
 
 
-def trajectory(rule: Rule, scenario: Scenario, settings: Settings, unit: float, newton_schulz: float = 0.0) -> Iterator[Point]:
-    """The rule's updates, with bounds for the unit roundoff `unit`, and `newton_schulz` in that iteration alone."""
+def trajectory(
+    rule: Rule, scenario: Scenario, settings: Settings, unit: float, newton_schulz: float = 0.0, number: int = COPIES
+) -> Iterator[Point]:
+    """The rule's updates, with bounds for the unit roundoff `unit`, and `newton_schulz` in that iteration alone.
+
+    With a `number` of copies of 0 it is fast, and bounds are 0.
+    """
     params, history, losses = inputs(scenario.gradients, scenario.updates, rule.matrices)
     noise = numpy.random.default_rng(1)
-    settings = Settings({**settings, "rounding": newton_schulz, "noise": noise})
+    settings = Settings({**settings, "rounding": newton_schulz if number else 0.0, "noise": noise})
     size = ROUNDINGS * unit
 
     def off(x: Array) -> Array:
+        if number == 0:
+            return x
         factor = 1 + noise.uniform(-size, size, x.shape)
         factor[0] = 1
         moved: Array = x * factor
         return moved
 
     def copies(x: Array) -> Array:
-        return numpy.repeat(x[None], 1 + COPIES, axis=0)
+        return numpy.repeat(x[None], 1 + number, axis=0)
 
     theta = [off(copies(p)) for p in params]
     states: list[State] = [{} for _ in theta]
@@ -70,7 +77,7 @@ def trajectory(rule: Rule, scenario: Scenario, settings: Settings, unit: float, 
                 for name, kept in state.items():
                     if isinstance(kept, numpy.ndarray) and kept.ndim == p.ndim:
                         state[name] = off(kept)
-        for i, p in enumerate(theta):
+        for i, p in enumerate(theta if number else []):
             farthest[i] = max(farthest[i], float(numpy.max(numpy.abs(p[1:] - p[0]))))
         yield Point(
             t,

@@ -64,17 +64,20 @@ MOMENT = Choice(
 def denominator(v: Array, correction: float, s: Settings) -> Array:
     """The root of the second moment, with eps where the setting says."""
     power = 0.5 if s.get("root", "root") == "root" else 1.0
-    where, eps = s.eps_at, s.eps
-    if where == "inside":
-        return (v / correction + eps) ** power
-    if where == "inside, before the correction":
-        return ((v + eps) / correction) ** power
-    if where == "before the correction":
-        return (v**power + eps) / correction**power
-    if where == "none":
+    eps = float(s.eps)
+    root: Array
+    if s.eps_at == "inside":
+        root = (v / correction + eps) ** power
+    elif s.eps_at == "inside, before the correction":
+        root = ((v + eps) / correction) ** power
+    elif s.eps_at == "before the correction":
+        root = (v**power + eps) / correction**power
+    elif s.eps_at == "none":
         root = (v / correction) ** power
-        return numpy.where(root > 0, root, 1.0)
-    return (v / correction) ** power + eps
+        root = numpy.where(root > 0, root, 1.0)
+    else:
+        root = (v / correction) ** power + eps
+    return root
 
 
 def corrections(s: Settings, t: int) -> tuple[float, float]:

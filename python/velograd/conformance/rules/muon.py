@@ -43,7 +43,8 @@ def newton_schulz(d: Array, s: Settings) -> Array:
             return x
         noise = s.noise.uniform(-s.rounding, s.rounding, x.shape)
         noise[0] = 0
-        return x * (1 + noise)
+        off: Array = x * (1 + noise)
+        return off
 
     size = numpy.sqrt(numpy.sum(d * d, axis=(-2, -1), keepdims=True))
     below = {"added": size + 1e-7, "clamped": numpy.maximum(size, 1e-7), "none": numpy.where(size > 0, size, 1.0)}[s.normalized]
