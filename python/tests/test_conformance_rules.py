@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy
@@ -68,8 +70,17 @@ def apart(here: Point, there: Point) -> bool:
     return any(not numpy.max(numpy.abs(a - b)) <= bound for a, b, bound in pairs)
 
 
+def test_rules_need_no_pytorch() -> None:
+    code = "import sys; sys.modules['torch'] = None; from velograd import conformance; conformance.rules(); conformance.check(list, 'adam')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "ImportError" in ended.stderr.splitlines()[-1] or "ModuleNotFoundError" in ended.stderr.splitlines()[-1]
+
+
 def test_settings_and_choices_are_checked() -> None:
     with pytest.raises(ValueError, match="no setting 'lrr'; it has lr, betas"):
         ALL["adam"].settings({"lrr": 1})
     with pytest.raises(ValueError, match="'scale' of muon is one of rows by columns, .*, not wide"):
         ALL["muon"].settings({"scale": "wide"})
+    for name, value in (("lr", "fast"), ("betas", 0.9), ("betas", (0.9,)), ("amsgrad", 1), ("eps", True)):
+        with pytest.raises(ValueError, match=f"'{name}' of adam is of the kind of"):
+            ALL["adam"].settings({name: value})

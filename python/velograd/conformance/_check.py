@@ -41,9 +41,11 @@ def check(
     """
     import torch  # noqa: F401  what is missing is said before anything is tried
 
+    if at_once < 1:
+        raise ValueError(f"'at_once' is a number of differences, at least 1, not {at_once}")
     judged = named(rule)
-    subject = Subject(optimizer, judged, names or {}, options or {}, settings)
     judged.settings(settings)
+    subject = Subject(optimizer, judged, names or {}, options or {}, settings)
     tensors, note = _tensors(subject)
     recordings, refused = _recordings(subject, tensors)
     notes = [note] if note else []

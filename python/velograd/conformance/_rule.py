@@ -78,7 +78,7 @@ class Rule:
         """Defaults and published choices, and `given` in their place.
 
         Raises:
-            ValueError: the rule has no such setting, or a choice has no such value.
+            ValueError: the rule has no such setting, or it cannot have such a value.
         """
         published = {name: choice.published for name, choice in self.choices.items()}
         known = {**self.defaults, **published}
@@ -89,7 +89,17 @@ class Rule:
             if choice is not None and value != choice.published and value not in choice.others:
                 words = ", ".join([choice.published, *choice.others])
                 raise ValueError(f"'{name}' of {self.name} is one of {words}, not {value}")
+            if choice is None and not _fits(value, self.defaults[name]):
+                raise ValueError(f"'{name}' of {self.name} is of the kind of {self.defaults[name]}, not {value}")
         return Settings({**known, **(given or {})})
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value is of the kind of a default: a switch, a number, or as many numbers."""
+    if isinstance(default, tuple):
+        return isinstance(value, (tuple, list)) and len(value) == len(default) and all(map(_fits, value, default))
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, bool) if isinstance(default, bool) else number
 
 
 def each_tensor(step: Callable[[Array, Array, State, Settings, Update], None]) -> Step:
