@@ -22,6 +22,13 @@ else
     say "skipped: whether the core builds for browsers; rustup target add wasm32-unknown-unknown makes it possible"
 fi
 
+# The documentation as a site; the tests above have followed its links and run its commands.
+if command -v mdbook >/dev/null 2>&1; then
+    scripts/site.sh
+else
+    say "skipped: the site; cargo install mdbook --locked makes it possible"
+fi
+
 # The Python package, in an environment with the versions of python/requirements.txt. What needs PyTorch is skipped where it is missing.
 target=${CARGO_TARGET_DIR:-$root/target}
 if python3 -m venv "$target/python" && "$target/python/bin/pip" install --quiet --requirement python/requirements.txt; then

@@ -38,7 +38,7 @@ use print::say;
 use crate::{
     device::Gpu,
     error::{Error, Result},
-    host::{device::open, identity},
+    host::{device::open, identity, run::Recipe},
 };
 
 pub use flags::{device::TuneFlags, values::key_value};
@@ -168,6 +168,29 @@ fn has_flag(command: &str, flag: &str) -> bool {
     let cli = Cli::command();
     cli.find_subcommand(command)
         .is_some_and(|command| command.get_arguments().any(|known| known.get_long() == Some(flag)))
+}
+
+/// The commands with their flags and the texts of `--help`.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The settings of the commands that take a recipe: the command, the defaults, and what `--preset quick` sets instead. A
+/// setting without a value is null.
+///
+/// # Errors
+/// [`Error::Config`] if a value cannot be written as JSON.
+pub fn settings() -> Result<Vec<(&'static str, Recipe, Recipe)>> {
+    fn of<F: flags::Flags>() -> Result<(&'static str, Recipe, Recipe)> {
+        let quick = F::of_preset(flags::Preset::Quick);
+        Ok((F::COMMAND, flags::recipe_of(&F::defaults())?, flags::recipe_of(&quick)?))
+    }
+    Ok(vec![
+        of::<flags::train::TrainFlags>()?,
+        of::<flags::experiment::CompareFlags>()?,
+        of::<flags::experiment::SweepFlags>()?,
+        of::<flags::experiment::AblateFlags>()?,
+    ])
 }
 
 /// Checks whether [`run`] would accept these arguments, of which the first is the program's name, as far as that needs

@@ -3,6 +3,9 @@
 /// The network of airbench94 and its parts.
 mod airbench;
 
+/// The documentation: its links, its commands, its reference.
+mod book;
+
 /// The program: the files that it writes, and its errors for bad input.
 mod cli;
 
