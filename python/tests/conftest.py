@@ -17,7 +17,7 @@ def records(count: int) -> bytes:
     return drawn.tobytes()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     built = Path(__file__).resolve().parents[2] / "target/release/velograd"
     try:
