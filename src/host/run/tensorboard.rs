@@ -76,7 +76,7 @@ impl Events {
         let anew = done == 0 || newest.is_none();
         let file = Appended::open(&folder.join(name_after(newest)), |_| Ok(0))?;
         let mut events = Self { file, step: 0, anew, ratios: vec![] };
-        events.write(What::FileVersion(FILE_VERSION.into()))?;
+        events.write(0, What::FileVersion(FILE_VERSION.into()))?;
         // Within an epoch that was evaluated and is now continued, the last update's step has values of that evaluation.
         let first = match (anew, within) {
             (true, _) => 0,
@@ -84,13 +84,11 @@ impl Events {
             (false, false) => done + 1,
         };
         if newest.is_some() {
-            events.step = first;
-            events.write(What::SessionLog(SessionLog { status: SessionStatus::Start.into() }))?;
+            events.write(first, What::SessionLog(SessionLog { status: SessionStatus::Start.into() }))?;
         }
-        events.step = 0;
         if anew {
             let start = SessionStart { hparams: hparams(run), start_time: seconds() };
-            events.summary(vec![session("_hparams_/session_start_info", Session::Start(start))])?;
+            events.summary(0, vec![session("_hparams_/session_start_info", Session::Start(start))])?;
         }
         if first <= done {
             events.replay(folder, first)?;
@@ -125,14 +123,14 @@ impl Events {
     pub(super) fn images(&mut self, png: Vec<u8>, [height, width]: [u32; 2]) -> Result<()> {
         self.anew = false;
         let image = Image { height: height as i32, width: width as i32, colorspace: 3, png };
-        self.summary(vec![value("train/images", Content::Image(image))])
+        self.summary(0, vec![value("train/images", Content::Image(image))])
     }
 
     /// Writes an update's row.
     pub(super) fn update(&mut self, row: &Row) -> Result<()> {
         self.step = step(row);
         let of = |(key, tag): &(&str, &str)| row.get(*key).map(|number| scalar(tag, number));
-        self.summary(OF_UPDATES.iter().filter_map(of).collect())
+        self.summary(self.step, OF_UPDATES.iter().filter_map(of).collect())
     }
 
     /// Takes the update-to-weight ratios of the epoch's last update, whose row may not have come yet.
@@ -149,7 +147,7 @@ impl Events {
         let of = |(key, tag): &(&str, &str)| row.get(*key).map(|number| scalar(tag, number));
         let mut values: Vec<Value> = OF_EPOCHS.iter().filter(there).filter_map(of).collect();
         values.extend(histogram(&std::mem::take(&mut self.ratios)));
-        self.summary(values)
+        self.summary(self.step, values)
     }
 
     /// Writes the outcome of a run that has ended, with the `result` in its `run.json`.
@@ -167,19 +165,19 @@ impl Events {
         let status = if result["diverged"].is_null() { Status::Success } else { Status::Failure };
         let end = SessionEnd { status: status.into(), end_time: seconds() };
         values.push(session("_hparams_/session_end_info", Session::End(end)));
-        self.summary(values)
+        self.summary(self.step, values)
     }
 
     pub(super) fn sync(&self) -> Result<()> {
         self.file.sync()
     }
 
-    fn summary(&mut self, value: Vec<Value>) -> Result<()> {
-        self.write(What::Summary(Summary { value }))
+    fn summary(&mut self, step: i64, value: Vec<Value>) -> Result<()> {
+        self.write(step, What::Summary(Summary { value }))
     }
 
-    fn write(&mut self, what: What) -> Result<()> {
-        let event = Event { wall_time: seconds(), step: self.step, what: Some(what) };
+    fn write(&mut self, step: i64, what: What) -> Result<()> {
+        let event = Event { wall_time: seconds(), step, what: Some(what) };
         self.file.append(&record::framed(&event.encode_to_vec()))
     }
 }
