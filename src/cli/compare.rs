@@ -15,7 +15,7 @@ use crate::{
     lab::{
         comparison::{Comparison, Pairs},
         experiment::{Ended, Experiment, Variant, grid, paper::Base},
-        figure::{Figure, to_png},
+        figure::Figure,
         report::Page,
         sweep::{self, Sweep},
         table::Table,
@@ -51,9 +51,9 @@ impl Shown {
 
     /// Adds `NAME.svg` and `NAME.png`.
     fn figure(&mut self, name: &str, figure: &Figure) -> Result<()> {
-        let svg = figure.svg();
-        self.file(&format!("{name}.png"), to_png(&svg)?);
-        self.file(&format!("{name}.svg"), svg);
+        let drawing = figure.drawing();
+        self.file(&format!("{name}.png"), drawing.png()?);
+        self.file(&format!("{name}.svg"), drawing.svg());
         Ok(())
     }
 }

@@ -9,10 +9,7 @@ use crate::{
     data::Batch,
     error::{Error, Result},
     host::files::write_atomically,
-    lab::{
-        figure::to_png,
-        profile::{Profile, chrome_trace, memory_svg},
-    },
+    lab::profile::{Profile, chrome_trace, memory},
     program::plan::Plan,
     training::{
         network::{Network, Place},
@@ -71,11 +68,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     say!("an update takes {taken:.2} ms; at the ceilings it would take {floor:.2} ms ({:.0} %)", 100.0 * floor / taken);
     let Some(out) = &arguments.out else { return Ok(()) };
     fs::create_dir_all(out).map_err(Error::io("create", out))?;
-    let memory = memory_svg(&recordings[0], &Plan::new(&recordings, true), 0);
+    let memory = memory(&recordings[0], &Plan::new(&recordings, true), 0);
     write_atomically(&out.join("profile.csv"), profile.csv().as_bytes())?;
     write_atomically(&out.join("trace.json"), chrome_trace(&profile, &gpu.info.name).to_string().as_bytes())?;
-    write_atomically(&out.join("memory.png"), &to_png(&memory)?)?;
-    write_atomically(&out.join("memory.svg"), memory.as_bytes())?;
+    write_atomically(&out.join("memory.png"), &memory.png()?)?;
+    write_atomically(&out.join("memory.svg"), memory.svg().as_bytes())?;
     say!("wrote profile.csv, trace.json, memory.svg, memory.png to {}", out.display());
     Ok(())
 }

@@ -18,10 +18,7 @@ use super::{
 use crate::{
     error::{Error, Result, suggest::shell_word},
     host::files::write_atomically,
-    lab::{
-        figure::to_png,
-        runs::{self, Run},
-    },
+    lab::runs::{self, Run},
 };
 
 use watch::{Ending, watch};
@@ -91,9 +88,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
 /// Draws runs as they are now.
 fn draw(folders: &[PathBuf], out: &Path) -> Result<()> {
     let runs = Run::read_all(folders)?;
-    let svg = runs::curves(&runs).svg();
-    write_atomically(&out.join("curves.png"), &to_png(&svg)?)?;
-    write_atomically(&out.join("curves.svg"), svg.as_bytes())?;
+    let curves = runs::curves(&runs).drawing();
+    write_atomically(&out.join("curves.png"), &curves.png()?)?;
+    write_atomically(&out.join("curves.svg"), curves.svg().as_bytes())?;
     write_atomically(&out.join(PAGE), runs::page(&runs).html().as_bytes())?;
     print::table(&runs::table(&runs));
     say!("wrote {PAGE}, curves.svg, curves.png to {}", out.display());

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     host::files::write_atomically,
     lab::{
-        figure::{Axis, Content, Figure, Line, Panel, Point, to_png},
+        figure::{Axis, Content, Figure, Line, Panel, Point},
         table::Table,
     },
     training::schedule::Schedule,
@@ -85,10 +85,10 @@ fn spaced(last: u64, count: u64) -> Vec<u64> {
 /// # Errors
 /// [`Error::Config`] for an extension other than `.svg` or `.png`, [`Error::Io`] if it cannot be written.
 pub(super) fn draw(figure: &Figure, path: &Path) -> Result<()> {
-    let svg = figure.svg();
+    let drawing = figure.drawing();
     match path.extension().and_then(|e| e.to_str()) {
-        Some("svg") => write_atomically(path, svg.as_bytes()),
-        Some("png") => write_atomically(path, &to_png(&svg)?),
+        Some("svg") => write_atomically(path, drawing.svg().as_bytes()),
+        Some("png") => write_atomically(path, &drawing.png()?),
         _ => Err(Error::config(format!("{} is no picture", path.display()), "name a file that ends in .svg or .png")),
     }
 }

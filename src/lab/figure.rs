@@ -7,11 +7,14 @@
 
 mod axis;
 mod draw;
+mod drawing;
 mod png;
+mod svg;
 
 pub(crate) use axis::linear_ticks;
-pub(crate) use draw::escape;
-pub use png::to_png;
+pub use drawing::Drawing;
+pub(crate) use drawing::{Anchor, Ink, Shape, Text};
+pub(crate) use svg::escape;
 
 /// A picture with one or more panels.
 #[derive(Clone, Debug, Default)]
@@ -117,15 +120,15 @@ pub struct Row {
 }
 
 impl Figure {
-    /// The picture as a self-contained SVG document.
-    pub fn svg(&self) -> String {
+    /// The figure laid out, to be painted as SVG or PNG.
+    pub fn drawing(&self) -> Drawing {
         draw::figure(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Axis, Content, Figure, Line, Panel, Point, Row, to_png};
+    use super::{Axis, Content, Figure, Line, Panel, Point, Row};
 
     fn figure(content: Content, log: bool) -> Figure {
         let axis = |label: &str| if log { Axis::log(label) } else { Axis::linear(label) };
@@ -151,22 +154,24 @@ mod tests {
         ];
         for lines in awkward {
             for log in [false, true] {
-                let svg = figure(Content::Lines(lines.clone()), log).svg();
+                let drawing = figure(Content::Lines(lines.clone()), log).drawing();
+                let svg = drawing.svg();
                 assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
                 assert!(svg.contains("a &lt; b &amp; &quot;c&quot;"));
-                let png = to_png(&svg).unwrap();
+                let png = drawing.png().unwrap();
                 assert!(png.starts_with(b"\x89PNG"), "{svg}");
             }
         }
         let row = |value, interval| Row { label: "r".into(), value, interval, each: vec![1.0, f64::NAN] };
         let rows = vec![row(1.0, Some((0.5, 2.0))), row(f64::NAN, None)];
-        assert!(to_png(&figure(Content::Rows(rows), false).svg()).is_ok());
+        assert!(figure(Content::Rows(rows), false).drawing().png().is_ok());
     }
 
     /// The end of a line and its label are at its last value: higher up for a larger one.
     #[test]
     fn larger_is_higher() {
-        let svg = figure(Content::Lines(vec![line("low", &[1.0, 1.0]), line("high", &[1.0, 9.0])]), false).svg();
+        let svg =
+            figure(Content::Lines(vec![line("low", &[1.0, 1.0]), line("high", &[1.0, 9.0])]), false).drawing().svg();
         let height = |label: &str| -> f64 {
             let at = svg.find(&format!(">{label}</text>")).unwrap();
             let tag = &svg[svg[..at].rfind("<text").unwrap()..at];

@@ -4,7 +4,7 @@
 mod memory;
 mod trace;
 
-pub use memory::memory_svg;
+pub use memory::memory;
 pub use trace::chrome_trace;
 
 use crate::{

@@ -79,7 +79,7 @@ impl Page {
 
     /// Adds a figure, drawn in the page itself.
     pub fn figure(&mut self, figure: &Figure) {
-        self.body += &format!("<figure style=\"margin: 0\">\n{}</figure>\n", figure.svg());
+        self.body += &format!("<figure style=\"margin: 0\">\n{}</figure>\n", figure.drawing().svg());
     }
 
     /// Adds what is needed to repeat the experiment: device, data, each optimizer's settings, the recipe.

@@ -1,17 +1,26 @@
-//! The SVG of a figure.
+//! Lays a figure out as a drawing.
 
-use std::fmt::Write as _;
-
-use super::{Content, Figure, Line, Panel, Row, axis::Scale};
+use super::{
+    Content, Figure, Line, Panel, Row,
+    axis::Scale,
+    drawing::{Anchor, Drawing, Ink, Shape, Text},
+};
 
 /// The colours of Okabe and Ito without yellow, which is hard to see on white.
-const COLOURS: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
+const COLOURS: [Ink; 7] = [
+    Ink::new(0x0072B2),
+    Ink::new(0xD55E00),
+    Ink::new(0x009E73),
+    Ink::new(0xCC79A7),
+    Ink::new(0xE69F00),
+    Ink::new(0x56B4E9),
+    Ink::new(0x000000),
+];
 
 /// The dash pattern of each round of colours.
-const DASHES: [&str; 3] = ["", "7 3", "2 3"];
+const DASHES: [&[f64]; 3] = [&[], &[7.0, 3.0], &[2.0, 3.0]];
 
 /// Sizes in units of the drawing.
-const TEXT: f64 = 12.0;
 const PLOT_WIDTH: f64 = 330.0;
 const PLOT_HEIGHT: f64 = 240.0;
 const TOP: f64 = 34.0;
@@ -21,34 +30,15 @@ const GAP: f64 = 14.0;
 
 /// The approximate width of a text in Noto Sans.
 fn width(text: &str) -> f64 {
-    0.57 * TEXT * text.chars().count() as f64
+    0.57 * Text::SIZE * text.chars().count() as f64
 }
 
-/// Escapes a text for XML and HTML.
-pub(crate) fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            c if c.is_control() && c != '\n' => safe.push(' '),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-fn colour(nth: usize) -> &'static str {
+fn colour(nth: usize) -> Ink {
     COLOURS[nth % COLOURS.len()]
 }
 
-fn dash(nth: usize) -> String {
-    match DASHES[nth / COLOURS.len() % DASHES.len()] {
-        "" => String::new(),
-        dash => format!(" stroke-dasharray=\"{dash}\""),
-    }
+fn dash(nth: usize) -> &'static [f64] {
+    DASHES[nth / COLOURS.len() % DASHES.len()]
 }
 
 /// The space of a panel: the margins beside the axes, and the axes themselves.
@@ -64,7 +54,7 @@ impl Space {
             Content::Lines(lines) => {
                 let label = lines.iter().map(|l| width(&l.label)).fold(0.0, f64::max);
                 // Each label needs a line of text, so a panel with many lines is higher.
-                let height = PLOT_HEIGHT.max(lines.len() as f64 * (TEXT + 3.0));
+                let height = PLOT_HEIGHT.max(lines.len() as f64 * (Text::SIZE + 3.0));
                 Self { left: 66.0, right: label + 40.0, height }
             }
             Content::Rows(rows) => {
@@ -81,9 +71,25 @@ impl Space {
     fn full_height(&self) -> f64 {
         TOP + self.height + BOTTOM
     }
+
+    /// The axes, where the panel's upper left corner is at (`x`, `y`).
+    fn axes(&self, x: f64, y: f64) -> Axes {
+        let (left, top) = (x + self.left, y + TOP);
+        Axes { edge: x, left, right: left + PLOT_WIDTH, top, bottom: top + self.height }
+    }
 }
 
-pub(super) fn figure(figure: &Figure) -> String {
+/// Where a panel's axes are in the drawing.
+struct Axes {
+    /// The left edge of the panel.
+    edge: f64,
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+pub(super) fn figure(figure: &Figure) -> Drawing {
     let spaces: Vec<Space> = figure.panels.iter().map(Space::of).collect();
     let columns = figure.columns.max(1);
     let column_width = |c: usize| spaces.iter().skip(c).step_by(columns).map(Space::width).fold(0.0, f64::max);
@@ -91,33 +97,19 @@ pub(super) fn figure(figure: &Figure) -> String {
     let widths: Vec<f64> = (0..columns.min(spaces.len())).map(column_width).collect();
     let heights: Vec<f64> = spaces.chunks(columns).map(row_height).collect();
     let head = if figure.title.is_empty() { 0.0 } else { 34.0 };
-    let total = (widths.iter().map(|w| w + GAP).sum::<f64>() + GAP, head + heights.iter().sum::<f64>() + GAP);
+    let size = [widths.iter().map(|w| w + GAP).sum::<f64>() + GAP, head + heights.iter().sum::<f64>() + GAP];
 
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w:.0} {h:.0}\" width=\"{w:.0}\" height=\"{h:.0}\" role=\"img\" \
-         font-family=\"'Noto Sans', Helvetica, Arial, sans-serif\" font-size=\"{TEXT}\" fill=\"#222\">\n<title>{}</title>\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
-        escape(&name(figure)),
-        w = total.0,
-        h = total.1,
-    );
+    let mut drawing = Drawing::new(name(figure), size);
     if head > 0.0 {
-        let _ = writeln!(
-            svg,
-            "<text x=\"{GAP}\" y=\"24\" font-size=\"15\" font-weight=\"bold\">{}</text>",
-            escape(&figure.title)
-        );
+        drawing.write(Text::new([GAP, 24.0], Anchor::Start, &figure.title).size(15.0).bold());
     }
     for (nth, (panel, space)) in figure.panels.iter().zip(&spaces).enumerate() {
         let (row, column) = (nth / columns, nth % columns);
         let x = GAP + widths[..column].iter().map(|w| w + GAP).sum::<f64>();
         let y = head + heights[..row].iter().sum::<f64>();
-        let _ = writeln!(svg, "<g transform=\"translate({x:.1} {y:.1})\">");
-        draw_panel(&mut svg, panel, space);
-        svg.push_str("</g>\n");
+        draw_panel(&mut drawing, panel, &space.axes(x, y));
     }
-    svg.push_str("</svg>\n");
-    svg
+    drawing
 }
 
 /// The description of the figure for screen readers.
@@ -128,15 +120,9 @@ fn name(figure: &Figure) -> String {
     figure.panels.iter().map(|p| p.title.as_str()).collect::<Vec<_>>().join("; ")
 }
 
-fn draw_panel(svg: &mut String, panel: &Panel, space: &Space) {
-    let (left, right) = (space.left, space.left + PLOT_WIDTH);
-    let (top, bottom) = (TOP, TOP + space.height);
-    let _ = writeln!(
-        svg,
-        "<text x=\"{left:.1}\" y=\"{:.1}\" font-weight=\"bold\">{}</text>",
-        top - 12.0,
-        escape(&panel.title)
-    );
+fn draw_panel(drawing: &mut Drawing, panel: &Panel, axes: &Axes) {
+    let &Axes { left, right, top, bottom, .. } = axes;
+    drawing.write(Text::new([left, top - 12.0], Anchor::Start, &panel.title).bold());
     match &panel.content {
         Content::Lines(lines) => {
             let xs = lines.iter().flat_map(|l| l.points.iter().map(|p| p.x).chain(l.crosses.iter().copied()));
@@ -145,17 +131,13 @@ fn draw_panel(svg: &mut String, panel: &Panel, space: &Space) {
             let y = Scale::new(&panel.y, ys, bottom, top, 0.05);
             for (value, text) in y.ticks(6, panel.y.whole) {
                 let at = y.at(value);
-                rule(svg, left, at, right, at);
-                label(svg, left - 7.0, at + 4.0, "end", &text);
+                drawing.draw(rule([left, at], [right, at]));
+                drawing.write(Text::new([left - 7.0, at + 4.0], Anchor::End, text));
             }
-            draw_x(svg, panel, &x, [left, right, top, bottom]);
-            let (middle, turn) = ((top + bottom) / 2.0, 14.0);
-            let _ = writeln!(
-                svg,
-                "<text transform=\"rotate(-90 {turn} {middle:.1})\" x=\"{turn}\" y=\"{middle:.1}\" text-anchor=\"middle\">{}</text>",
-                escape(&panel.y.label)
-            );
-            draw_lines(svg, lines, &x, &y, [right, top, bottom]);
+            draw_x(drawing, panel, &x, axes);
+            let middle = [axes.edge + 14.0, (top + bottom) / 2.0];
+            drawing.write(Text::new(middle, Anchor::Middle, &panel.y.label).upwards());
+            draw_lines(drawing, lines, &x, &y, axes);
         }
         Content::Rows(rows) => {
             let values = rows.iter().flat_map(|r| {
@@ -163,117 +145,80 @@ fn draw_panel(svg: &mut String, panel: &Panel, space: &Space) {
                 r.each.iter().copied().chain([r.value, low, high])
             });
             let x = Scale::new(&panel.x, values, left, right, 0.05);
-            draw_x(svg, panel, &x, [left, right, top, bottom]);
-            rows.iter().enumerate().for_each(|(nth, row)| draw_row(svg, nth, row, &x, [left, right]));
+            draw_x(drawing, panel, &x, axes);
+            rows.iter().enumerate().for_each(|(nth, row)| draw_row(drawing, nth, row, &x, axes));
         }
     }
 }
 
 /// The horizontal axis: rules, numbers and label.
-fn draw_x(svg: &mut String, panel: &Panel, x: &Scale, [left, right, top, bottom]: [f64; 4]) {
+fn draw_x(drawing: &mut Drawing, panel: &Panel, x: &Scale, &Axes { left, right, top, bottom, .. }: &Axes) {
     for (value, text) in x.ticks(6, panel.x.whole) {
         let at = x.at(value);
-        rule(svg, at, top, at, bottom);
-        label(svg, at, bottom + 17.0, "middle", &text);
+        drawing.draw(rule([at, top], [at, bottom]));
+        drawing.write(Text::new([at, bottom + 17.0], Anchor::Middle, text));
     }
-    let _ = writeln!(
-        svg,
-        "<path d=\"M{left:.1} {bottom:.1}H{right:.1}\" stroke=\"#666\" fill=\"none\"/>\n\
-         <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-        (left + right) / 2.0,
-        bottom + 36.0,
-        escape(&panel.x.label)
-    );
+    drawing.draw(Shape::line([[left, bottom], [right, bottom]]).stroke(Ink::new(0x666666), 1.0));
+    drawing.write(Text::new([(left + right) / 2.0, bottom + 36.0], Anchor::Middle, &panel.x.label));
 }
 
-fn draw_lines(svg: &mut String, lines: &[Line], x: &Scale, y: &Scale, [right, top, bottom]: [f64; 3]) {
+fn draw_lines(drawing: &mut Drawing, lines: &[Line], x: &Scale, y: &Scale, axes: &Axes) {
+    let &Axes { left, right, top, bottom, .. } = axes;
     if !lines.iter().any(|l| l.points.iter().any(|p| x.shows(p.x) && y.shows(p.y))) {
-        label(svg, right - PLOT_WIDTH / 2.0, (top + bottom) / 2.0, "middle", "no values");
+        drawing.write(Text::new([(left + right) / 2.0, (top + bottom) / 2.0], Anchor::Middle, "no values"));
         return;
     }
     // Bands are drawn first, so that they lie below all lines.
     for (nth, line) in lines.iter().enumerate() {
         for run in runs(line, x, y) {
             let edge = |p: &super::Point, side: f64| if y.shows(side) { y.at(side) } else { y.at(p.y) };
-            let upper = run.iter().map(|p| (x.at(p.x), edge(p, p.band.1)));
-            let lower = run.iter().rev().map(|p| (x.at(p.x), edge(p, p.band.0)));
+            let upper = run.iter().map(|p| [x.at(p.x), edge(p, p.band.1)]);
+            let lower = run.iter().rev().map(|p| [x.at(p.x), edge(p, p.band.0)]);
             if run.len() > 1 && run.iter().any(|p| p.band.0 != p.band.1) {
-                let _ = writeln!(
-                    svg,
-                    "<path d=\"{}Z\" fill=\"{}\" fill-opacity=\"0.16\"/>",
-                    path(upper.chain(lower)),
-                    colour(nth)
-                );
+                drawing.draw(Shape::polygon(upper.chain(lower)).fill(colour(nth).opacity(0.16)));
             }
         }
     }
     for (nth, line) in lines.iter().enumerate() {
         for run in runs(line, x, y) {
-            let places = run.iter().map(|p| (x.at(p.x), y.at(p.y)));
-            let _ = writeln!(
-                svg,
-                "<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\" stroke-linejoin=\"round\"{}/>",
-                path(places),
-                colour(nth),
-                dash(nth)
-            );
+            let places = run.iter().map(|p| [x.at(p.x), y.at(p.y)]);
+            drawing.draw(Shape::line(places).dashed(colour(nth), 1.8, dash(nth)));
             // Points are marked if there are few; many marks would hide the line.
-            let radius = if line.points.len() <= 25 { 2.6 } else { 0.0 };
-            for point in run.iter().filter(|_| radius > 0.0) {
-                let _ = writeln!(
-                    svg,
-                    "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius}\" fill=\"{}\"><title>{}: {} at {}</title></circle>",
-                    x.at(point.x),
-                    y.at(point.y),
-                    colour(nth),
-                    escape(&line.label),
-                    short(point.y),
-                    short(point.x)
-                );
+            for point in run.iter().filter(|_| line.points.len() <= 25) {
+                let tip = format!("{}: {} at {}", line.label, short(point.y), short(point.x));
+                drawing.draw(Shape::circle([x.at(point.x), y.at(point.y)], 2.6).fill(colour(nth)).tip(tip));
             }
         }
         for cross in line.crosses.iter().filter(|c| x.shows(**c)) {
             // Crosses of several lines at one position are drawn side by side.
             let (at, low) = (x.at(*cross) + 7.0 * (nth % COLOURS.len()) as f64, bottom - 7.0);
-            let _ = writeln!(
-                svg,
-                "<path d=\"M{:.1} {:.1}l6 6m0 -6l-6 6\" stroke=\"{}\" stroke-width=\"1.8\"><title>{}: diverged at {}</title></path>",
-                at - 3.0,
-                low - 3.0,
-                colour(nth),
-                escape(&line.label),
-                short(*cross)
-            );
+            for rise in [3.0, -3.0] {
+                let stroke = Shape::line([[at - 3.0, low - rise], [at + 3.0, low + rise]]).stroke(colour(nth), 1.8);
+                drawing.draw(stroke.tip(format!("{}: diverged at {}", line.label, short(*cross))));
+            }
         }
     }
-    draw_names(svg, lines, x, y, [right, top, bottom]);
+    draw_names(drawing, lines, x, y, axes);
 }
 
 /// Each line's name beside its end, moved apart where ends are close.
-fn draw_names(svg: &mut String, lines: &[Line], x: &Scale, y: &Scale, [right, top, bottom]: [f64; 3]) {
+fn draw_names(drawing: &mut Drawing, lines: &[Line], x: &Scale, y: &Scale, &Axes { right, top, bottom, .. }: &Axes) {
     let end =
-        |line: &Line| line.points.iter().rev().find(|p| x.shows(p.x) && y.shows(p.y)).map(|p| (x.at(p.x), y.at(p.y)));
+        |line: &Line| line.points.iter().rev().find(|p| x.shows(p.x) && y.shows(p.y)).map(|p| [x.at(p.x), y.at(p.y)]);
     let ends = lines.iter().enumerate().filter(|(_, line)| !line.label.is_empty()).map(|(nth, line)| (nth, end(line)));
-    let mut names: Vec<(usize, Option<(f64, f64)>)> = ends.collect();
+    let mut names: Vec<(usize, Option<[f64; 2]>)> = ends.collect();
     names.sort_by(|a, b| {
-        let height = |end: Option<(f64, f64)>| end.map_or(f64::INFINITY, |e| e.1);
+        let height = |end: Option<[f64; 2]>| end.map_or(f64::INFINITY, |e| e[1]);
         height(a.1).total_cmp(&height(b.1))
     });
-    let wanted: Vec<f64> = names.iter().map(|(_, end)| end.map_or(bottom, |e| e.1)).collect();
-    for ((nth, end), place) in names.iter().zip(spread(&wanted, TEXT + 2.0, top, bottom)) {
+    let wanted: Vec<f64> = names.iter().map(|(_, end)| end.map_or(bottom, |e| e[1])).collect();
+    for ((nth, end), place) in names.iter().zip(spread(&wanted, Text::SIZE + 2.0, top, bottom)) {
         let (start, colour) = (right + 6.0, colour(*nth));
-        if let Some((end_x, end_y)) = end {
-            let _ = writeln!(
-                svg,
-                "<path d=\"M{end_x:.1} {end_y:.1}L{start:.1} {place:.1}\" stroke=\"{colour}\" stroke-opacity=\"0.45\" stroke-width=\"0.8\"/>"
-            );
+        if let Some(end) = *end {
+            drawing.draw(Shape::line([end, [start, place]]).stroke(colour.opacity(0.45), 0.8));
         }
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{start:.1} {place:.1}h18\" stroke=\"{colour}\" stroke-width=\"2.4\"{}/>",
-            dash(*nth)
-        );
-        label(svg, start + 23.0, place + 4.0, "start", &lines[*nth].label);
+        drawing.draw(Shape::line([[start, place], [start + 18.0, place]]).dashed(colour, 2.4, dash(*nth)));
+        drawing.write(Text::new([start + 23.0, place + 4.0], Anchor::Start, &lines[*nth].label));
     }
 }
 
@@ -294,29 +239,23 @@ fn spread(wanted: &[f64], apart: f64, top: f64, bottom: f64) -> Vec<f64> {
     places
 }
 
-fn draw_row(svg: &mut String, nth: usize, row: &Row, x: &Scale, [left, right]: [f64; 2]) {
-    let y = TOP + ROW * (nth as f64 + 0.5);
-    label(svg, left - 9.0, y + 4.0, "end", &row.label);
-    rule(svg, left, y, right, y);
+fn draw_row(drawing: &mut Drawing, nth: usize, row: &Row, x: &Scale, &Axes { left, right, top, .. }: &Axes) {
+    let y = top + ROW * (nth as f64 + 0.5);
+    drawing.write(Text::new([left - 9.0, y + 4.0], Anchor::End, &row.label));
+    drawing.draw(rule([left, y], [right, y]));
     for value in row.each.iter().filter(|v| x.shows(**v)) {
-        let _ =
-            writeln!(svg, "<circle cx=\"{:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"none\" stroke=\"#888\"/>", x.at(*value));
+        drawing.draw(Shape::circle([x.at(*value), y], 3.0).stroke(Ink::new(0x888888), 1.0));
     }
     if let Some((low, high)) = row.interval.filter(|(low, high)| x.shows(*low) && x.shows(*high)) {
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{:.1} {y:.1}H{:.1}\" stroke=\"{}\" stroke-width=\"2.4\"/>",
-            x.at(low),
-            x.at(high),
-            COLOURS[0]
-        );
+        drawing.draw(Shape::line([[x.at(low), y], [x.at(high), y]]).stroke(COLOURS[0], 2.4));
     }
-    if !x.shows(row.value) {
-        label(svg, right + 9.0, y + 4.0, "start", "-");
-        return;
-    }
-    let _ = writeln!(svg, "<circle cx=\"{:.1}\" cy=\"{y:.1}\" r=\"4.5\" fill=\"{}\"/>", x.at(row.value), COLOURS[0]);
-    label(svg, right + 9.0, y + 4.0, "start", &short(row.value));
+    let value = if x.shows(row.value) {
+        drawing.draw(Shape::circle([x.at(row.value), y], 4.5).fill(COLOURS[0]));
+        short(row.value)
+    } else {
+        "-".into()
+    };
+    drawing.write(Text::new([right + 9.0, y + 4.0], Anchor::Start, value));
 }
 
 /// The stretches of a line between its gaps, which are points that cannot be shown.
@@ -324,20 +263,8 @@ fn runs<'a>(line: &'a Line, x: &Scale, y: &Scale) -> Vec<&'a [super::Point]> {
     line.points.split(|p| !x.shows(p.x) || !y.shows(p.y)).filter(|run| !run.is_empty()).collect()
 }
 
-fn path(places: impl Iterator<Item = (f64, f64)>) -> String {
-    let mut path = String::new();
-    for (nth, (x, y)) in places.enumerate() {
-        let _ = write!(path, "{}{x:.1} {y:.1}", if nth == 0 { 'M' } else { 'L' });
-    }
-    path
-}
-
-fn rule(svg: &mut String, x1: f64, y1: f64, x2: f64, y2: f64) {
-    let _ = writeln!(svg, "<path d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}\" stroke=\"#ddd\" stroke-width=\"0.8\"/>");
-}
-
-fn label(svg: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
-    let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", escape(text));
+fn rule(from: [f64; 2], to: [f64; 2]) -> Shape {
+    Shape::line([from, to]).stroke(Ink::new(0xdddddd), 0.8)
 }
 
 /// A number with four digits.

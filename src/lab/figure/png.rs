@@ -1,34 +1,142 @@
-//! Renders SVG as PNG, the same on every machine because the font is compiled in.
+//! Paints a drawing as PNG.
+//!
+//! Letters are outlines of a font that is compiled in, set one after the other by their widths: names and numbers in
+//! Latin, Greek and Cyrillic letters need no more, and no machine's fonts make a difference.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use resvg::{
-    tiny_skia::{Pixmap, Transform},
-    usvg::{Options, Tree, fontdb::Database},
+use image::{
+    ExtendedColorType, ImageEncoder,
+    codecs::png::{CompressionType, FilterType, PngEncoder},
 };
+use tiny_skia::{
+    Color, FillRule, LineJoin, Paint, Path, PathBuilder, Pixmap, PremultipliedColorU8, Stroke, StrokeDash, Transform,
+};
+use ttf_parser::{Face, GlyphId, OutlineBuilder};
 
 use crate::error::{Error, Result};
+
+use super::drawing::{Anchor, Drawing, Ink, Mark, Outline, Shape, TEXT_INK, Text};
 
 /// Pixels of the picture per unit of the drawing.
 const SCALE: f32 = 2.0;
 
-/// Renders a figure's SVG as PNG, with two pixels to a unit.
-///
-/// # Errors
-/// [`Error::Config`] if `svg` is not valid SVG, or is too large to draw.
-pub fn to_png(svg: &str) -> Result<Vec<u8>> {
-    static FONTS: OnceLock<Arc<Database>> = OnceLock::new();
-    let fontdb = FONTS.get_or_init(|| {
-        let mut fonts = Database::new();
-        fonts.load_font_data(notosans::REGULAR_TTF.to_vec());
-        fonts.load_font_data(notosans::BOLD_TTF.to_vec());
-        Arc::new(fonts)
-    });
-    let wrong = |why: String| Error::config(format!("the figure cannot be drawn: {why}"), "");
-    let options = Options { font_family: "Noto Sans".into(), fontdb: fontdb.clone(), ..Options::default() };
-    let tree = Tree::from_str(svg, &options).map_err(|e| wrong(e.to_string()))?;
-    let size = tree.size().to_int_size().scale_by(SCALE).ok_or_else(|| wrong("it has no size".into()))?;
-    let mut pixels = Pixmap::new(size.width(), size.height()).ok_or_else(|| wrong("it is too large".into()))?;
-    resvg::render(&tree, Transform::from_scale(SCALE, SCALE), &mut pixels.as_mut());
-    pixels.encode_png().map_err(|e| wrong(e.to_string()))
+pub(super) fn paint(drawing: &Drawing) -> Result<Vec<u8>> {
+    let wrong = |why: &str| Error::config(format!("the figure cannot be drawn: {why}"), "");
+    let [width, height] = drawing.size.map(|side| (side.round() as f32 * SCALE) as u32);
+    let mut pixels = Pixmap::new(width, height).ok_or_else(|| wrong(&format!("{width}x{height} pixels")))?;
+    pixels.fill(Color::WHITE);
+    for mark in &drawing.marks {
+        match mark {
+            Mark::Shape(shape) => draw(&mut pixels, shape),
+            Mark::Text(text) => write(&mut pixels, text),
+        }
+    }
+    // On white paper every pixel is opaque.
+    let rgb: Vec<u8> =
+        pixels.pixels().iter().flat_map(|p: &PremultipliedColorU8| [p.red(), p.green(), p.blue()]).collect();
+    let mut png = Vec::new();
+    PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive)
+        .write_image(&rgb, width, height, ExtendedColorType::Rgb8)
+        .map_err(|error| wrong(&error.to_string()))?;
+    Ok(png)
+}
+
+fn draw(pixels: &mut Pixmap, shape: &Shape) {
+    let path = match &shape.outline {
+        Outline::Line(points) => polyline(points, false),
+        Outline::Polygon(points) => polyline(points, true),
+        Outline::Circle { centre: [x, y], radius } => PathBuilder::from_circle(*x as f32, *y as f32, *radius as f32),
+    };
+    // A line through fewer than two points has no path.
+    let Some(path) = path else { return };
+    let scale = Transform::from_scale(SCALE, SCALE);
+    if let Some(ink) = shape.fill {
+        pixels.fill_path(&path, &paint_of(ink), FillRule::Winding, scale, None);
+    }
+    if let Some(stroke) = shape.stroke {
+        let dash = StrokeDash::new(stroke.dash.iter().map(|&length| length as f32).collect(), 0.0);
+        let how = Stroke { width: stroke.width as f32, line_join: LineJoin::Round, dash, ..Stroke::default() };
+        pixels.stroke_path(&path, &paint_of(stroke.ink), &how, scale, None);
+    }
+}
+
+fn polyline(points: &[[f64; 2]], closed: bool) -> Option<Path> {
+    let mut path = PathBuilder::new();
+    for (nth, &[x, y]) in points.iter().enumerate() {
+        let (x, y) = (x as f32, y as f32);
+        if nth == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
+    }
+    if closed {
+        path.close();
+    }
+    path.finish()
+}
+
+fn paint_of(ink: Ink) -> Paint<'static> {
+    let [r, g, b] = ink.rgb;
+    let mut paint = Paint::default();
+    paint.set_color_rgba8(r, g, b, (ink.opacity * 255.0).round() as u8);
+    paint
+}
+
+fn write(pixels: &mut Pixmap, text: &Text) {
+    let face = face(text.bold);
+    let scale = text.size as f32 / f32::from(face.units_per_em());
+    let mut letters = Letters { path: PathBuilder::new(), at: 0.0 };
+    for letter in text.text.chars() {
+        // What the font does not have is its first glyph, an empty box.
+        let glyph = face.glyph_index(letter).unwrap_or(GlyphId(0));
+        face.outline_glyph(glyph, &mut letters);
+        letters.at += f32::from(face.glyph_hor_advance(glyph).unwrap_or(0));
+    }
+    let before = match text.anchor {
+        Anchor::Start => 0.0,
+        Anchor::Middle => letters.at / 2.0,
+        Anchor::End => letters.at,
+    };
+    let Some(path) = letters.path.finish() else { return };
+    let [x, y] = text.at.map(|v| v as f32);
+    let turn = if text.upwards { -90.0 } else { 0.0 };
+    // A font's y axis points up.
+    let place = Transform::from_translate(-before, 0.0)
+        .post_scale(scale, -scale)
+        .post_concat(Transform::from_rotate(turn))
+        .post_translate(x, y)
+        .post_scale(SCALE, SCALE);
+    pixels.fill_path(&path, &paint_of(TEXT_INK), FillRule::Winding, place, None);
+}
+
+fn face(bold: bool) -> &'static Face<'static> {
+    static FACES: OnceLock<[Face<'static>; 2]> = OnceLock::new();
+    let parse = |font| Face::parse(font, 0).expect("the font that is compiled in is valid");
+    &FACES.get_or_init(|| [parse(notosans::REGULAR_TTF), parse(notosans::BOLD_TTF)])[usize::from(bold)]
+}
+
+/// Collects the outlines of letters, each moved to the right by `at` units of the font.
+struct Letters {
+    path: PathBuilder,
+    at: f32,
+}
+
+impl OutlineBuilder for Letters {
+    fn move_to(&mut self, x: f32, y: f32) {
+        self.path.move_to(x + self.at, y);
+    }
+
+    fn line_to(&mut self, x: f32, y: f32) {
+        self.path.line_to(x + self.at, y);
+    }
+
+    fn quad_to(&mut self, x1: f32, y1: f32, x: f32, y: f32) {
+        self.path.quad_to(x1 + self.at, y1, x + self.at, y);
+    }
+
+    fn curve_to(&mut self, x1: f32, y1: f32, x2: f32, y2: f32, x: f32, y: f32) {
+        self.path.cubic_to(x1 + self.at, y1, x2 + self.at, y2, x + self.at, y);
+    }
+
+    fn close(&mut self) {
+        self.path.close();
+    }
 }
