@@ -33,11 +33,7 @@ use crate::{
         run::{Folder, Journal, default_folder},
         signals::Stop,
     },
-    lab::{
-        seen::first_images,
-        sheet::Sheet,
-        table::Table,
-    },
+    lab::{seen::first_images, sheet::Sheet, table::Table},
     program::target::Precision,
     training::{EpochRow, Position, Trainer, Watch as _, loss_variance},
 };

@@ -247,12 +247,12 @@ impl Trainer {
             let place = Place { first, last: ends, images: divisor, epoch, lr };
             let all = index + 1 == cut.batches();
             let closes = ends && (all || self.left() == 1 || cut.part(index + 1, 1).carried);
-            let before = match closes && watch.wants_update_ratios() {
+            let weights = match closes && watch.wants_update_ratios() {
                 true => Some(self.network.weights().await?.params),
                 false => None,
             };
             self.network.train(&images, place)?;
-            if let Some(before) = before {
+            if let Some(before) = weights {
                 let after = self.network.weights().await?.params;
                 watch.update_ratios(&update_ratios(&self.network.layout, &before, &after));
             }

@@ -29,9 +29,11 @@ fn same_table(run: &Path, name: &str) {
         .records()
         .map(|record| {
             let cells = record.unwrap();
-            let filled = header.iter().zip(cells.iter()).filter(|(_, cell)| !cell.is_empty()).map(|(key, cell)| {
-                (key.to_owned(), serde_json::from_str::<Value>(cell).unwrap())
-            });
+            let filled = header
+                .iter()
+                .zip(cells.iter())
+                .filter(|(_, cell)| !cell.is_empty())
+                .map(|(key, cell)| (key.to_owned(), serde_json::from_str::<Value>(cell).unwrap()));
             Value::Object(filled.collect())
         })
         .collect();

@@ -81,9 +81,7 @@ pub mod names {
         (!names.is_empty()).then_some(names).serialize(to)
     }
 
-    pub fn deserialize<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<T>, D::Error> {
+    pub fn deserialize<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
         let value = Value::deserialize(from)?;
         let found = || de::Error::custom(format!("expected names, found {value}"));
         let words = if value.is_null() { Some(String::new()) } else { word(&value) }.ok_or_else(found)?;

@@ -30,8 +30,7 @@ use crate::{
 };
 
 /// The files that a run writes and another must not overwrite. The one that is written first comes first.
-const FILES: [&str; 6] =
-    ["run.json", "steps.jsonl", "metrics.jsonl", "model.safetensors", "steps.csv", "metrics.csv"];
+const FILES: [&str; 6] = ["run.json", "steps.jsonl", "metrics.jsonl", "model.safetensors", "steps.csv", "metrics.csv"];
 
 /// The folder of a run, its open logs and its checkpoints.
 pub struct Folder {

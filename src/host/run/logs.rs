@@ -56,7 +56,9 @@ impl FromStr for LogFormat {
     fn from_str(text: &str) -> Result<Self> {
         let names = Self::ALL.map(Self::name);
         let known = Self::ALL.into_iter().find(|format| format.name().eq_ignore_ascii_case(text));
-        known.ok_or_else(|| Error::config(format!("there are no logs of the format `{text}`"), suggest::hint(text, &names)))
+        known.ok_or_else(|| {
+            Error::config(format!("there are no logs of the format `{text}`"), suggest::hint(text, &names))
+        })
     }
 }
 

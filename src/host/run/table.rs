@@ -82,7 +82,8 @@ mod tests {
     #[test]
     fn the_columns_are_the_fields_of_the_rows() {
         let [loss, grad_norm, scale] = [2.3025851_f32, 0.1, 65536.0];
-        let full = StepRow { step: 7, epoch: 2, loss, lr: 1e-3, grad_norm, clipped: true, skipped: true, scale: Some(scale) };
+        let full =
+            StepRow { step: 7, epoch: 2, loss, lr: 1e-3, grad_norm, clipped: true, skipped: true, scale: Some(scale) };
         let names = |row: &Value| row.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&json!(full)), OF_UPDATES);
         let epoch = EpochRow {
