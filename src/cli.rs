@@ -150,7 +150,7 @@ impl Command {
             Self::Optimizers(arguments) => optimizers::run(&arguments)?,
             Self::Selftest(arguments) => return selftest::run(&arguments),
             Self::Runs(arguments) => runs::run(&arguments)?,
-            Self::Report(arguments) => report::run(&arguments)?,
+            Self::Report(arguments) => return report::run(&arguments),
             Self::Completions(arguments) => shell::completions(&arguments, Cli::command())?,
             Self::Man(arguments) => shell::man(&arguments, Cli::command())?,
         }

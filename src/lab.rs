@@ -10,6 +10,7 @@ pub mod probe;
 pub mod profile;
 pub mod report;
 pub mod runs;
+pub mod seen;
 pub mod sheet;
 pub mod stats;
 pub mod sweep;

@@ -136,3 +136,6 @@ mod training;
 
 /// Choosing the form of a matrix product.
 mod tune;
+
+/// The page of a run that is going on.
+mod watching;
