@@ -5,6 +5,7 @@ mod compare;
 mod data;
 mod devices;
 mod eval;
+mod export;
 mod flags;
 mod layers;
 mod level;
@@ -63,7 +64,11 @@ enum Command {
     /// Train a network
     Train(Box<flags::train::TrainFlags>),
     /// Evaluate weights on the test images
+    ///
+    /// Those of a run are evaluated on the images that it was made with, unless others are named.
     Eval(eval::Arguments),
+    /// Write a trained network in a format that other programs run: ONNX
+    Export(export::Arguments),
     /// List the adapters of this machine
     Devices(devices::Arguments),
     /// Print the recorded program of an update: dispatches, bytes, FLOP, planned memory
@@ -130,6 +135,7 @@ impl Command {
         match self {
             Self::Train(flags) => return train::run(&flags),
             Self::Eval(arguments) => eval::run(&arguments)?,
+            Self::Export(arguments) => export::run(&arguments)?,
             Self::Devices(arguments) => devices::run(&arguments)?,
             Self::Plan(arguments) => plan::run(&arguments)?,
             Self::Bench(arguments) => bench::run(&arguments)?,
@@ -144,7 +150,7 @@ impl Command {
             Self::Optimizers(arguments) => optimizers::run(&arguments)?,
             Self::Selftest(arguments) => return selftest::run(&arguments),
             Self::Runs(arguments) => runs::run(&arguments)?,
-            Self::Report(arguments) => report::run(&arguments)?,
+            Self::Report(arguments) => return report::run(&arguments),
             Self::Completions(arguments) => shell::completions(&arguments, Cli::command())?,
             Self::Man(arguments) => shell::man(&arguments, Cli::command())?,
         }

@@ -3,6 +3,8 @@
 
 /// Damaged checkpoint files.
 mod damage;
+/// The logs in every format.
+mod logs;
 /// What `--resume` may name, and how a run is made longer.
 mod named;
 /// The program with damaged checkpoints, other settings, a full disk, and two processes in one folder.

@@ -89,6 +89,9 @@ mod normalize;
 /// Muon's properties.
 mod muon;
 
+/// Networks as ONNX models, and logits as files.
+mod onnx;
+
 /// Every optimizer against its f64 reference and its golden traces.
 mod optimizers;
 
@@ -133,3 +136,6 @@ mod training;
 
 /// Choosing the form of a matrix product.
 mod tune;
+
+/// The page of a run that is going on.
+mod watching;

@@ -15,29 +15,6 @@ import velograd
 SMALL = {"data": "set", "preset": "quick", "width": 2, "batch_size": 16, "accumulate": 1, "optimizer": "sgd"}
 
 
-def records(count: int) -> bytes:
-    """Images as CIFAR-10's binary files have them: a label and 3,072 bytes each."""
-    drawn = numpy.random.default_rng(count).integers(0, 256, (count, 3073), dtype=numpy.uint8)
-    drawn[:, 0] %= 10
-    return drawn.tobytes()
-
-
-@pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    built = Path(__file__).resolve().parents[2] / "target/release/velograd"
-    try:
-        velograd.program()
-    except FileNotFoundError:
-        if not built.is_file():
-            pytest.skip("there is no program: cargo build --release makes it")
-        monkeypatch.setenv("VELOGRAD_PROGRAM", str(built))
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set/data_batch_1.bin").write_bytes(records(48))
-    (tmp_path / "set/test_batch.bin").write_bytes(records(20))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_a_run_is_trained_and_read(place: Path) -> None:
     training = velograd.train(**SMALL, epochs=2, set={"lr": 0.01, "nesterov": True, "momentum": 0.9}, out="run")
     rows = list(training)

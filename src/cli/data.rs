@@ -16,16 +16,20 @@ use super::{
     print::{note, say},
 };
 use crate::{
-    data::{self, Batch, Dataset, Split, order, summary},
-    device::{Gpu, runtime::Runtime},
+    data::{self, Dataset, Split, order, summary},
     error::{Error, Result},
-    host::{data as host_data, files::absolute, loader::Loader},
-    lab::sheet::contact_sheet,
-    ops::{self, Augment, Normalize},
-    program::{BufferKind, Input, Tape, step::Step},
+    host::{
+        data as host_data,
+        files::{absolute, write_atomically},
+        loader::Loader,
+    },
+    lab::{
+        seen::{as_network_sees, take_back},
+        sheet::contact_sheet,
+    },
+    ops::{Augment, Normalize},
     training::Normalization,
 };
-use pollster::block_on;
 
 /// Images per row, and rows of the sheet. Each image is followed by its augmented form.
 const COLUMNS: usize = 20;
@@ -93,39 +97,16 @@ fn preview(
         Error::config("there are no training images to show", "they are read from data_batch_*.bin")
     })??;
     let gpu = open_device(arguments.device.device.as_deref())?;
-    let plain = as_network_sees(&gpu, &batch, arguments.seed, Augment::None, by)?;
-    let augmented = as_network_sees(&gpu, &batch, arguments.seed, arguments.augment.into(), by)?;
+    let seen = |augment: Augment| {
+        live::during("preparing the augmentation", || as_network_sees(&gpu, &batch, arguments.seed, augment, by))
+    };
+    let (plain, augmented) = (seen(Augment::None)?, seen(arguments.augment.into())?);
     let all = || plain.iter().chain(&augmented).copied();
     let range = [all().fold(f32::INFINITY, f32::min), all().fold(f32::NEG_INFINITY, f32::max)];
     let size = data::IMAGE_BYTES;
     let mut sheet: Vec<f32> =
         (0..count).flat_map(|i| [&plain[i * size..][..size], &augmented[i * size..][..size]].concat()).collect();
-    for (value, colour) in sheet.iter_mut().zip((0..by.mean.len()).cycle()) {
-        *value = *value * by.std[colour] as f32 + by.mean[colour] as f32;
-    }
-    contact_sheet(&sheet, [data::SIDE, data::SIDE], COLUMNS, 2, path)?;
+    take_back(&mut sheet, by);
+    write_atomically(path, &contact_sheet(&sheet, [data::SIDE, data::SIDE], COLUMNS, 2)?.png)?;
     Ok(range)
-}
-
-/// The images, `[n][32][32][3]`, after augmentation and normalization.
-fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment, by: Normalize) -> Result<Vec<f32>> {
-    let n = batch.labels.len();
-    let mut t = Tape::new(&gpu.target, false);
-    let draws = ops::draw(&mut t, n as u32, augment);
-    let x = ops::augment(&mut t, n as u32, draws, augment, by);
-    t.keep(x);
-    let recordings = [t.finish()];
-    let runtime = live::during("preparing the augmentation", || block_on(Runtime::new(gpu, &recordings, true)))?;
-    runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
-    runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
-    runtime.set_step(&Step { seed: Step::seed_of(seed), epoch: 1, ..Step::default() });
-    block_on(runtime.run(&[0]))?;
-    let stored: Vec<f32> = block_on(runtime.read(runtime.tensor(0, x), 1024 * n * 4))?;
-    let mut images = Vec::with_capacity(n * data::IMAGE_BYTES);
-    for image in 0..n {
-        for pixel in 0..1024 {
-            images.extend(&stored[(pixel * n + image) * 4..][..3]);
-        }
-    }
-    Ok(images)
 }

@@ -33,7 +33,7 @@ use crate::{
         run::{Folder, Journal, default_folder},
         signals::Stop,
     },
-    lab::table::Table,
+    lab::{seen::first_images, sheet::Sheet, table::Table},
     program::target::Precision,
     training::{EpochRow, Position, Trainer, Watch as _, loss_variance},
 };
@@ -136,7 +136,7 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
         run["init"] = json!(checksum);
     }
     let stop = Stop::on_signals()?;
-    let record = Folder::create(folder, &run, setup.flags.run.reliability.policy()?)?;
+    let record = Folder::create(folder, &run, setup.flags.run.reliability.policy()?, &setup.flags.log)?;
     train(&setup, trainer, run, record, folder, stop)
 }
 
@@ -156,7 +156,7 @@ fn train(
     setup: &Setup,
     mut trainer: Trainer,
     mut run: Value,
-    record: Folder,
+    mut record: Folder,
     folder: &Path,
     stop: Stop,
 ) -> Result<ExitCode> {
@@ -176,6 +176,11 @@ fn train(
     let train = dataset.len(Split::Train);
     let mut progress = Progress::new(options, train);
     progress.resumed(trainer.position());
+    if record.wants_images() {
+        let draw = || first_images(gpu, dataset.as_ref(), options);
+        let Sheet { png, size } = live::during("drawing the first images", draw)?;
+        record.images(png, size)?;
+    }
     live::show("waiting for the first update");
     let mut journal = Journal { folder: record, watch: &mut progress, stop };
     trainer.debug_nan = given(setup.flags.debug_nan);

@@ -1,19 +1,24 @@
 //! The files of a run, `run.json`, `config.toml`, `steps.jsonl`, `metrics.jsonl`, `model.safetensors` and
 //! `checkpoints/`, and how a run is continued from them.
 
+mod appended;
 mod begun;
 mod folder;
 mod journal;
 mod lock;
 mod log;
+mod logs;
 mod recipe;
 mod run_json;
 mod same;
+mod table;
+mod tensorboard;
 
 pub use folder::{Folder, Resume};
 pub use journal::Journal;
 pub use lock::Lock;
 pub use log::{EPOCHS_LIMIT, read_rows};
+pub use logs::LogFormat;
 pub use recipe::{Recipe, difference, differences, of as recipe, table_differences, to_toml};
 pub use run_json::run_json;
 pub use same::{by_text, other_facts, refuse_differences, same_run};

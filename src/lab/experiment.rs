@@ -142,8 +142,8 @@ impl Experiment<'_> {
         let settings = &trainer.settings;
         let mut run = run_json(self.gpu, &self.target, dataset, &options, settings, &self.recipe);
         let record = if folder.join("run.json").exists() {
-            let how =
-                Resume { lock: Lock::take(folder)?, before: &read_run(folder)?, policy: self.policy, checkpoint: None };
+            let (lock, before) = (Lock::take(folder)?, &read_run(folder)?);
+            let how = Resume { lock, before, policy: self.policy, formats: &[], checkpoint: None };
             let (record, loaded) = Folder::resume(folder, how, &mut run, &mut |text| watch.remark(&text))?;
             if let Some(loaded) = loaded {
                 watch.remark(&format!("continued from {}", loaded.path.display()));
@@ -152,7 +152,7 @@ impl Experiment<'_> {
             }
             record
         } else {
-            Folder::create(folder, &run, self.policy)?
+            Folder::create(folder, &run, self.policy, &[])?
         };
         let mut journal = Journal { folder: record, watch, stop: self.stop.clone() };
         let epochs = trainer.run(&mut journal).await?;

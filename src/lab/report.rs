@@ -29,13 +29,21 @@ pre { background: #f6f6f6; padding: 0.8rem; overflow-x: auto; font-size: 0.85rem
 /// A page under construction.
 pub struct Page {
     title: String,
+    /// Seconds after which a browser loads the page anew.
+    reload: Option<u32>,
     body: String,
 }
 
 impl Page {
     /// An empty page.
     pub fn new(title: &str) -> Self {
-        Self { title: title.to_owned(), body: format!("<h1>{}</h1>\n", escape(title)) }
+        Self { title: title.to_owned(), reload: None, body: format!("<h1>{}</h1>\n", escape(title)) }
+    }
+
+    /// The page of something that goes on: a browser loads it anew after so many seconds.
+    #[must_use]
+    pub fn reloading(self, seconds: u32) -> Self {
+        Self { reload: Some(seconds), ..self }
     }
 
     /// Adds the main result, in larger type.
@@ -113,10 +121,12 @@ impl Page {
 
     /// The complete HTML.
     pub fn html(&self) -> String {
+        let reload = |seconds| format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">\n");
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{}</body>\n</html>\n",
+             {}<title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{}</body>\n</html>\n",
+            self.reload.map_or_else(String::new, reload),
             escape(&self.title),
             self.body
         )

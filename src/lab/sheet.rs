@@ -2,11 +2,8 @@
 
 use crate::data::CHANNELS;
 use crate::error::{Error, Result};
-use crate::host::files::write_atomically;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
-use std::io;
-use std::path::Path;
 
 /// Empty pixels around each image.
 const GAP: usize = 2;
@@ -15,17 +12,23 @@ const PAPER: u8 = 40;
 /// The largest width and height of a sheet, in pixels.
 const LARGEST: usize = 16_384;
 
-/// Writes a PNG at `path` that shows images in rows of `columns`, each pixel as `scale` x `scale`. `images` holds them
-/// one after the other, each `size` = \[height, width\] pixels of red, green and blue on a scale of 0 to 1; values
-/// beyond that are clipped.
+/// A picture as a PNG.
+pub struct Sheet {
+    /// The content of the file.
+    pub png: Vec<u8>,
+    /// Height and width in pixels.
+    pub size: [u32; 2],
+}
+
+/// Draws images in rows of `columns`, each pixel as `scale` x `scale`. `images` holds them one after the other, each
+/// `size` = \[height, width\] pixels of red, green and blue on a scale of 0 to 1; values beyond that are clipped.
 ///
 /// # Errors
-/// [`Error::Config`] if the sheet would have no pixels or be wider or higher than 16,384; [`Error::Io`] if it cannot
-/// be written.
+/// [`Error::Config`] if the sheet would have no pixels or be wider or higher than 16,384.
 ///
 /// # Panics
 /// If `images` is not a whole number of images.
-pub fn contact_sheet(images: &[f32], size: [usize; 2], columns: usize, scale: usize, path: &Path) -> Result<()> {
+pub fn contact_sheet(images: &[f32], size: [usize; 2], columns: usize, scale: usize) -> Result<Sheet> {
     let [height, width] = size;
     let length = height.saturating_mul(width).saturating_mul(CHANNELS);
     if images.is_empty() || length == 0 || columns == 0 || scale == 0 {
@@ -61,6 +64,6 @@ pub fn contact_sheet(images: &[f32], size: [usize; 2], columns: usize, scale: us
     let mut png = Vec::new();
     PngEncoder::new(&mut png)
         .write_image(&sheet, across as u32, down as u32, ExtendedColorType::Rgb8)
-        .map_err(|error| Error::io("encode", path)(io::Error::other(error)))?;
-    write_atomically(path, &png)
+        .expect("memory takes every picture");
+    Ok(Sheet { png, size: [down as u32, across as u32] })
 }

@@ -18,6 +18,7 @@ use crate::{
         After, Checkpoint, EpochRow, Options, Part, Point, Position, Remainder, Request, Tally, Watch,
         evaluate::{Evaluation, evaluate},
         network::{Done, Network, NotFinite, Place},
+        update_ratios,
         weights::Weights,
     },
 };
@@ -189,11 +190,16 @@ impl Trainer {
         Ok(Checkpoint { position: self.position.clone(), network: self.network.state().await? })
     }
 
-    /// Whether the epoch under way has no further update.
-    fn finished(&self) -> bool {
+    /// The number of updates until the run ends by its length, or after it has diverged.
+    fn left(&self) -> u64 {
         let last = self.options.updates(self.source.dataset().as_ref());
         let last = self.position.last_update.map_or(last, |end| last.min(end));
-        self.network.updates().issued >= last
+        last.saturating_sub(self.network.updates().issued)
+    }
+
+    /// Whether the epoch under way has no further update.
+    fn finished(&self) -> bool {
+        self.left() == 0
     }
 
     /// Whether the run has diverged and has had its last update.
@@ -239,7 +245,17 @@ impl Trainer {
             // The first batch of an epoch adds to the gradient that was carried over to it, if one was.
             let first = begins && (index > 0 || self.network.waiting().is_none());
             let place = Place { first, last: ends, images: divisor, epoch, lr };
+            let all = index + 1 == cut.batches();
+            let closes = ends && (all || self.left() == 1 || cut.part(index + 1, 1).carried);
+            let weights = match closes && watch.wants_update_ratios() {
+                true => Some(self.network.weights().await?.params),
+                false => None,
+            };
             self.network.train(&images, place)?;
+            if let Some(before) = weights {
+                let after = self.network.weights().await?.params;
+                watch.update_ratios(&update_ratios(&self.network.layout, &before, &after));
+            }
             if first {
                 self.last.clear();
             }
@@ -249,7 +265,6 @@ impl Trainer {
                 self.note(done, watch)?;
                 self.assure_finite().await?;
             }
-            let all = index + 1 == cut.batches();
             if ends || all {
                 self.position.batch = index + 1;
                 self.position.seconds = before + start.elapsed().as_secs_f64();

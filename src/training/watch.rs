@@ -1,7 +1,7 @@
 //! The interface through which a run reports its progress and asks, at the points where it can be saved, whether to save or
 //! stop.
 
-use super::{EpochRow, Position, StepRow};
+use super::{EpochRow, Position, StepRow, UpdateRatio};
 use crate::{error::Result, training::network::State};
 
 /// The state of a run between two updates.
@@ -54,6 +54,16 @@ pub trait Watch {
     fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
         let _ = (row, images, total, hits);
         Ok(())
+    }
+    /// Whether [`Watch::update_ratios`] is to be called. It costs an epoch two reads of all parameters, and changes no
+    /// number of the run.
+    fn wants_update_ratios(&mut self) -> bool {
+        false
+    }
+    /// Called once the last update of an epoch was submitted, often before its row is there, with a ratio for each tensor
+    /// that is trained.
+    fn update_ratios(&mut self, ratios: &[UpdateRatio]) {
+        let _ = ratios;
     }
     /// Called while the network is evaluated at the end of an epoch, with the numbers of images that are done and of
     /// all.

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     data::CLASSES,
-    host::pretrained::{Head, Pretrained},
+    host::{
+        pretrained::{Head, Pretrained},
+        run::LogFormat,
+    },
     models::Config,
 };
 
@@ -67,6 +70,18 @@ pub struct TrainFlags {
     /// Folder for logs, checkpoints and weights [default: runs/<date-time>-<optimizer>]
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
+    /// Logs besides steps.jsonl and metrics.jsonl, with commas: csv writes the same rows as steps.csv and metrics.csv; tensorboard
+    /// writes event files with curves, update-to-weight ratios, images and settings. A run that is resumed keeps its logs; jsonl
+    /// alone ends the others there [default: jsonl]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "csv|tensorboard|jsonl,...",
+        value_parser = values::parsed::<LogFormat>,
+        help_heading = "Output"
+    )]
+    #[serde(with = "values::names")]
+    pub log: Vec<LogFormat>,
 }
 
 impl Flags for TrainFlags {
@@ -80,6 +95,7 @@ impl Flags for TrainFlags {
             selftest: Some(Selftest::Short),
             debug_nan: Some(false),
             on_device_lost: Some(OnDeviceLost::Stop),
+            log: vec![LogFormat::Jsonl],
             ..Self::default()
         }
     }

@@ -76,15 +76,17 @@ pub mod text {
 pub mod names {
     use super::*;
 
-    pub fn serialize<S: Serializer>(names: &[String], to: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<T: fmt::Display, S: Serializer>(names: &[T], to: S) -> Result<S::Ok, S::Error> {
+        let names: Vec<String> = names.iter().map(T::to_string).collect();
         (!names.is_empty()).then_some(names).serialize(to)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    pub fn deserialize<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
         let value = Value::deserialize(from)?;
         let found = || de::Error::custom(format!("expected names, found {value}"));
         let words = if value.is_null() { Some(String::new()) } else { word(&value) }.ok_or_else(found)?;
-        Ok(words.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+        let names = words.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.map(|name| name.parse().map_err(de::Error::custom)).collect()
     }
 }
 

@@ -122,8 +122,8 @@ impl Begun {
             run["init"] = before["init"].clone();
         }
 
-        let how =
-            Resume { lock, before, policy: setup.flags.run.reliability.policy()?, checkpoint: checkpoint.as_deref() };
+        let policy = setup.flags.run.reliability.policy()?;
+        let how = Resume { lock, before, policy, formats: &setup.flags.log, checkpoint: checkpoint.as_deref() };
         let stop = Stop::on_signals()?;
         let (record, loaded) = Folder::resume(folder, how, &mut run, &mut |text| note!("{text}"))?;
         let mut trainer = setup.trainer(|layout| match &setup.flags.init {

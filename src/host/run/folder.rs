@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::{
     CHECKPOINTS, CONFIG, WEIGHTS, config_toml,
     lock::Lock,
-    log::{Log, whole_rows},
+    log::whole_rows,
+    logs::{LogFormat, Logs},
     recipe,
     run_json::result_json,
     same::same_run,
@@ -29,13 +30,12 @@ use crate::{
 };
 
 /// The files that a run writes and another must not overwrite. The one that is written first comes first.
-const FILES: [&str; 4] = ["run.json", "steps.jsonl", "metrics.jsonl", "model.safetensors"];
+const FILES: [&str; 6] = ["run.json", "steps.jsonl", "metrics.jsonl", "model.safetensors", "steps.csv", "metrics.csv"];
 
 /// The folder of a run, its open logs and its checkpoints.
 pub struct Folder {
     path: PathBuf,
-    pub(super) steps: Log,
-    pub(super) metrics: Log,
+    pub(super) logs: Logs,
     pub(super) keeper: Keeper,
     /// Held as long as the folder is open.
     _lock: Lock,
@@ -49,6 +49,8 @@ pub struct Resume<'a> {
     pub before: &'a Value,
     /// When checkpoints are taken and which are kept.
     pub policy: Policy,
+    /// The formats of its logs besides JSON lines, from now on.
+    pub formats: &'a [LogFormat],
     /// The checkpoint to continue from; if `None`, the newest complete one.
     pub checkpoint: Option<&'a Path>,
 }
@@ -76,17 +78,18 @@ impl Folder {
         Err(Error::about("out", message, hint))
     }
 
-    /// Locks the folder and writes `run.json` and `config.toml`.
+    /// Locks the folder and writes `run.json` and `config.toml`. The logs will have `formats` besides JSON lines.
     ///
     /// # Errors
     /// [`Error::Config`] if the folder is in use or already holds a run, [`Error::Io`] if it cannot be written.
-    pub fn create(path: &Path, run: &Value, policy: Policy) -> Result<Self> {
+    pub fn create(path: &Path, run: &Value, policy: Policy, formats: &[LogFormat]) -> Result<Self> {
         let lock = Lock::take(path)?;
         Self::check_empty(path)?;
         // A run that was killed within these two lines has left no files but these, or none.
         write_run(path, run)?;
         write_config(path, run)?;
-        Self::open(path, lock, run, policy, None)
+        let logs = Logs::open(path, formats, run, None)?;
+        Ok(Self::open(path, lock, run, policy, logs, None))
     }
 
     /// Opens the folder of an existing run: finds its newest complete checkpoint, writes `run` as the new `run.json`,
@@ -106,7 +109,7 @@ impl Folder {
         run: &mut Value,
         on_remark: &mut dyn FnMut(String),
     ) -> Result<(Self, Option<Loaded>)> {
-        let Resume { lock, before, policy, checkpoint } = resume;
+        let Resume { lock, before, policy, formats, checkpoint } = resume;
         let checkpoints = path.join(CHECKPOINTS);
         remove_leftovers(path);
         remove_leftovers(&checkpoints);
@@ -151,22 +154,28 @@ impl Folder {
                 on_remark(format!("the logs are cut back to update {step} and {epochs} whole epochs"));
             }
         }
-        let folder = Self::open(path, lock, run, policy, loaded.as_ref())?;
+        let logs = Logs::open(path, formats, run, loaded.as_ref().map(|loaded| &loaded.checkpoint.position))?;
+        let folder = Self::open(path, lock, run, policy, logs, loaded.as_ref());
         Ok((folder, loaded))
     }
 
-    fn open(path: &Path, lock: Lock, run: &Value, policy: Policy, from: Option<&Loaded>) -> Result<Self> {
-        let (steps, epochs) = from.map_or((0, 0), |loaded| {
-            let position = &loaded.checkpoint.position;
-            (position.step, position.epochs.len() as u64)
-        });
-        Ok(Self {
-            path: path.to_owned(),
-            steps: Log::open(path.join("steps.jsonl"), steps)?,
-            metrics: Log::open(path.join("metrics.jsonl"), epochs)?,
-            keeper: Keeper::new(path.join(CHECKPOINTS), policy, run.clone(), from),
-            _lock: lock,
-        })
+    fn open(path: &Path, lock: Lock, run: &Value, policy: Policy, logs: Logs, from: Option<&Loaded>) -> Self {
+        let keeper = Keeper::new(path.join(CHECKPOINTS), policy, run.clone(), from);
+        Self { path: path.to_owned(), logs, keeper, _lock: lock }
+    }
+
+    /// Whether [`Folder::images`] would write something: there are logs for TensorBoard, and they have no images yet.
+    pub fn wants_images(&mut self) -> bool {
+        self.logs.events().is_some_and(|events| events.wants_images())
+    }
+
+    /// Adds a picture of the images that the run learns from to the logs for TensorBoard, if there are any: a PNG of
+    /// `[height, width]` pixels.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if there is no room for it.
+    pub fn images(&mut self, png: Vec<u8>, size: [u32; 2]) -> Result<()> {
+        self.logs.events().map_or(Ok(()), |events| events.images(png, size))
     }
 
     /// Waits for the checkpoint under way; the remark says why it could not be written.
@@ -177,14 +186,17 @@ impl Folder {
         self.keeper.wait()
     }
 
-    /// Writes the outcome of a run that has ended: its weights, and its result in `run.json`.
+    /// Writes the outcome of a run that has ended: its weights, and its result in the logs and in `run.json`.
     ///
     /// # Errors
-    /// [`Error::Io`] if they cannot be written, or as [`Network::weights`](crate::training::network::Network::weights).
-    pub async fn end(&self, trainer: &Trainer, rows: &[EpochRow], run: &mut Value) -> Result<()> {
+    /// [`Error::Io`] or [`Error::Data`] if they cannot be written, or as [`Network::weights`](crate::training::network::Network::weights).
+    pub async fn end(&mut self, trainer: &Trainer, rows: &[EpochRow], run: &mut Value) -> Result<()> {
         let (weights, provenance) = (trainer.network.weights().await?, Provenance::of_run(run).ok());
         weights::save(&weights, &self.weights(), &trainer.network.layout, provenance.as_ref())?;
         run["result"] = result_json(trainer, rows);
+        if let Some(events) = self.logs.events() {
+            events.end(run, rows)?;
+        }
         write_run(&self.path, run)
     }
 

@@ -4,7 +4,7 @@ use super::folder::Folder;
 use crate::{
     error::Result,
     host::signals::Stop,
-    training::{After, Checkpoint, EpochRow, Point, Request, StepRow, Watch},
+    training::{After, Checkpoint, EpochRow, Point, Request, StepRow, UpdateRatio, Watch},
 };
 
 /// A [`Watch`] that writes a run's logs and checkpoints and forwards every call to another [`Watch`].
@@ -27,8 +27,19 @@ impl Journal<'_> {
 
 impl Watch for Journal<'_> {
     fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
-        self.folder.steps.row(row)?;
+        self.folder.logs.update(row)?;
         self.watch.step(row, images, total, hits)
+    }
+
+    fn wants_update_ratios(&mut self) -> bool {
+        self.folder.logs.events().is_some() || self.watch.wants_update_ratios()
+    }
+
+    fn update_ratios(&mut self, ratios: &[UpdateRatio]) {
+        if let Some(events) = self.folder.logs.events() {
+            events.update_ratios(ratios.iter().map(|tensor| tensor.ratio));
+        }
+        self.watch.update_ratios(ratios);
     }
 
     fn evaluating(&mut self, done: u64, total: u64) {
@@ -36,7 +47,7 @@ impl Watch for Journal<'_> {
     }
 
     fn epoch(&mut self, row: &EpochRow) -> Result<()> {
-        self.folder.metrics.row(row)?;
+        self.folder.logs.epoch(row)?;
         self.watch.epoch(row)
     }
 
@@ -59,8 +70,7 @@ impl Watch for Journal<'_> {
 
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
         // A checkpoint relies on the rows before it.
-        self.folder.steps.sync()?;
-        self.folder.metrics.sync()?;
+        self.folder.logs.sync()?;
         let remark = self.folder.keeper.save(checkpoint)?;
         self.pass_on(remark);
         Ok(())

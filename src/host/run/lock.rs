@@ -3,10 +3,16 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::ErrorKind,
-    path::Path,
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::Duration,
 };
 
 use crate::error::{Error, Result};
+
+/// How often a lock that is taken is tried again, and how long after. Whoever asks whether it is taken has it for a moment.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A folder that no other process writes to. The lock is the operating system's and ends with the process, however that
 /// ends; the file remains.
@@ -22,10 +28,18 @@ impl Lock {
     /// [`Error::Config`] if another process has locked it, [`Error::Io`] if it cannot be created or written to.
     pub fn take(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        let path = folder.join("lock");
+        let path = file_of(folder);
         let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let file = open.map_err(Error::io("write to", &path))?;
-        match file.try_lock() {
+        let mut locked = file.try_lock();
+        for _ in 1..TRIES {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            sleep(PAUSE);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => {
                 let message = format!("{} is in use by another process", folder.display());
@@ -35,5 +49,33 @@ impl Lock {
             Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(Self { _file: file }),
             Err(TryLockError::Error(e)) => Err(Error::io("lock", &path)(e)),
         }
+    }
+
+    /// Whether a process has locked the folder, in which nothing is changed. True where locks are not supported, and it
+    /// therefore may have.
+    pub fn is_taken(folder: &Path) -> bool {
+        // A shared lock, so that two that ask do not see each other.
+        File::open(file_of(folder)).is_ok_and(|file| file.try_lock_shared().is_err())
+    }
+}
+
+fn file_of(folder: &Path) -> PathBuf {
+    folder.join("lock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lock;
+
+    #[test]
+    fn a_lock_is_seen_and_ends_with_its_holder() {
+        let folder = std::env::temp_dir().join(format!("velograd-lock-{}", std::process::id()));
+        assert!(!Lock::is_taken(&folder), "there is no folder");
+        let lock = Lock::take(&folder).unwrap();
+        assert!(Lock::is_taken(&folder) && Lock::take(&folder).is_err());
+        drop(lock);
+        assert!(!Lock::is_taken(&folder));
+        drop(Lock::take(&folder).unwrap());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,60 +1,53 @@
 //! `steps.jsonl` and `metrics.jsonl`: logs that resuming cuts back to whole rows.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _},
-    path::{Path, PathBuf},
+    fs::File,
+    io::{BufRead as _, BufReader},
+    path::Path,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
+use super::appended::Appended;
 use crate::{
     error::{Error, Result},
-    host::files::read_text,
+    host::files::{self, read_text},
 };
 
 /// Most bytes of `metrics.jsonl` that are read: some two hundred thousand epochs.
 pub const EPOCHS_LIMIT: u64 = 64 << 20;
 
+/// A row with its values by name, as a line has it.
+pub(super) type Row = serde_json::Map<String, Value>;
+
 /// A log of rows, one line each.
-pub(super) struct Log {
-    path: PathBuf,
-    file: File,
-    /// Length of the rows so far in bytes.
-    len: u64,
-}
+pub(super) struct Log(Appended);
 
 impl Log {
     /// Opens a log, new or with its first `rows` rows; what comes after them is cut off.
-    pub(super) fn open(path: PathBuf, rows: u64) -> Result<Self> {
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open.map_err(Error::io("write to", &path))?;
-        let (found, len) = whole_rows(&file, rows).map_err(Error::io("read", &path))?;
-        if found < rows {
-            return Err(Error::data(&path, format!("{rows} rows"), format!("{found} whole rows"), ""));
-        }
-        let cut = file.set_len(len).and_then(|()| file.seek(SeekFrom::Start(len)));
-        cut.map_err(Error::io("write to", &path))?;
-        Ok(Self { path, file, len })
+    pub(super) fn open(path: &Path, rows: u64) -> Result<Self> {
+        let kept = |file: &File| {
+            let (found, len) = whole_rows(file, rows).map_err(Error::io("read", path))?;
+            if found < rows {
+                return Err(Error::data(path, format!("{rows} rows"), format!("{found} whole rows"), ""));
+            }
+            Ok(len)
+        };
+        Appended::open(path, kept).map(Self)
     }
 
-    /// Writes a line in one write, so that no line is torn if the process ends. The part of a line that a full disk
-    /// took is cut off.
-    pub(super) fn row(&mut self, row: &impl Serialize) -> Result<()> {
+    /// Writes a line, and returns it.
+    pub(super) fn row(&mut self, row: &impl Serialize) -> Result<String> {
         let mut line = serde_json::to_string(row).expect("rows hold numbers");
         line.push('\n');
-        self.file.write_all(line.as_bytes()).map_err(|source| {
-            let _ = self.file.set_len(self.len);
-            let hint = "once there is room, the run can be continued from its newest checkpoint";
-            Error::data(&self.path, format!("room for {} bytes more", line.len()), source.to_string(), hint)
-        })?;
-        self.len += line.len() as u64;
-        Ok(())
+        self.0.append(line.as_bytes())?;
+        Ok(line)
     }
 
     /// Forces the rows to the disk.
     pub(super) fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(Error::io("write to", &self.path))
+        self.0.sync()
     }
 }
 
@@ -67,11 +60,21 @@ impl Log {
 pub fn read_rows<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Vec<T>> {
     let text = read_text(path, limit)?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let row = |(nth, line): (usize, &str)| {
-        let wrong = |e: serde_json::Error| Error::data(path, "a row per line", format!("line {}: {e}", nth + 1), "");
-        serde_json::from_str(line).map_err(wrong)
-    };
-    whole.lines().enumerate().map(row).collect()
+    whole.lines().enumerate().map(|(nth, line)| parse(path, nth, line)).collect()
+}
+
+/// Hands over the rows of an open log one by one, so that a log of any length takes little memory.
+pub(super) fn for_each_row(path: &Path, mut take: impl FnMut(Row) -> Result<()>) -> Result<()> {
+    let (file, _) = files::open(path)?;
+    for (nth, line) in BufReader::new(file).lines().enumerate() {
+        take(parse(path, nth, &line.map_err(Error::io("read", path))?)?)?;
+    }
+    Ok(())
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, nth: usize, line: &str) -> Result<T> {
+    let wrong = |e: serde_json::Error| Error::data(path, "a row per line", format!("line {}: {e}", nth + 1), "");
+    serde_json::from_str(line).map_err(wrong)
 }
 
 /// Number of complete lines at the start of a file, at most `most`, and their length in bytes.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub type Recipe = serde_json::Map<String, Value>;
 
 /// Settings that do not change what a run computes. The data may be moved, as they are identified by their checksum.
-const FREE: [&str; 5] = ["data", "checkpoint-every", "keep", "on-disk-full", "tune"];
+pub(super) const FREE: [&str; 6] = ["data", "checkpoint-every", "keep", "log", "on-disk-full", "tune"];
 
 /// The recipe of a run or an experiment, from its JSON file at `path`.
 ///
