@@ -51,7 +51,8 @@ fi
 
 # The Khronos validation layer, its check of hazards between dispatches included: it must say nothing, and must be there.
 if ls /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json >/dev/null 2>&1; then
-    export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH="$(pwd)/$logs/vk_layer_settings.txt"
+    VK_LAYER_SETTINGS_PATH=$(pwd)/$logs/vk_layer_settings.txt
+    export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH
     {
         echo "khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG"
         echo "khronos_validation.log_filename = stdout"

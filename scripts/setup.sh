@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034 # root is for the scripts that source this
 # Sourced by train.sh and test.sh: makes sure that there are a Rust toolchain, a linker and a Vulkan driver.
 # Installs what is missing where it can (Debian, Ubuntu and their relatives), else says what to install.
 

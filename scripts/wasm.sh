@@ -30,7 +30,7 @@ if [ ! -x "$unpacked/usr/bin/rustc" ]; then
       [ "$(id -u)" = 0 ] && apt-get update -qq || true
       # Level by level, as asking for everything recursively brings half of the system.
       needed=$packages
-      for level in 1 2 3; do
+      for _ in 1 2 3; do
           needed=$(for p in $needed; do echo "$p"; apt-cache depends "$p" 2>/dev/null | sed -n 's/^ *|\{0,1\}Depends: //p'; done |
               grep -E '^(rustc-web|cargo-web|rust-web-src|lld-19|libstd-rust-web|libllvm|libhttp-parser|libmbed|libgit2)' | sort -u)
       done

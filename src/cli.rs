@@ -5,6 +5,7 @@ mod compare;
 mod data;
 mod devices;
 mod eval;
+mod export;
 mod flags;
 mod layers;
 mod level;
@@ -38,7 +39,7 @@ use print::say;
 use crate::{
     device::Gpu,
     error::{Error, Result},
-    host::{device::open, identity},
+    host::{device::open, identity, run::Recipe},
 };
 
 pub use flags::{device::TuneFlags, values::key_value};
@@ -63,7 +64,11 @@ enum Command {
     /// Train a network
     Train(Box<flags::train::TrainFlags>),
     /// Evaluate weights on the test images
+    ///
+    /// Those of a run are evaluated on the images that it was made with, unless others are named.
     Eval(eval::Arguments),
+    /// Write a trained network in a format that other programs run: ONNX
+    Export(export::Arguments),
     /// List the adapters of this machine
     Devices(devices::Arguments),
     /// Print the recorded program of an update: dispatches, bytes, FLOP, planned memory
@@ -130,6 +135,7 @@ impl Command {
         match self {
             Self::Train(flags) => return train::run(&flags),
             Self::Eval(arguments) => eval::run(&arguments)?,
+            Self::Export(arguments) => export::run(&arguments)?,
             Self::Devices(arguments) => devices::run(&arguments)?,
             Self::Plan(arguments) => plan::run(&arguments)?,
             Self::Bench(arguments) => bench::run(&arguments)?,
@@ -168,6 +174,29 @@ fn has_flag(command: &str, flag: &str) -> bool {
     let cli = Cli::command();
     cli.find_subcommand(command)
         .is_some_and(|command| command.get_arguments().any(|known| known.get_long() == Some(flag)))
+}
+
+/// The commands with their flags and the texts of `--help`.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The settings of the commands that take a recipe: the command, the defaults, and what `--preset quick` sets instead. A
+/// setting without a value is null.
+///
+/// # Errors
+/// [`Error::Config`] if a value cannot be written as JSON.
+pub fn settings() -> Result<Vec<(&'static str, Recipe, Recipe)>> {
+    fn of<F: flags::Flags>() -> Result<(&'static str, Recipe, Recipe)> {
+        let quick = F::of_preset(flags::Preset::Quick);
+        Ok((F::COMMAND, flags::recipe_of(&F::defaults())?, flags::recipe_of(&quick)?))
+    }
+    Ok(vec![
+        of::<flags::train::TrainFlags>()?,
+        of::<flags::experiment::CompareFlags>()?,
+        of::<flags::experiment::SweepFlags>()?,
+        of::<flags::experiment::AblateFlags>()?,
+    ])
 }
 
 /// Checks whether [`run`] would accept these arguments, of which the first is the program's name, as far as that needs

@@ -9,6 +9,7 @@ pub mod file_type;
 pub mod files;
 pub mod identity;
 pub mod loader;
+pub mod onnx;
 pub mod pretrained;
 pub mod rule_file;
 pub mod run;

@@ -5,6 +5,7 @@ pub mod comparison;
 pub mod confusion;
 pub mod experiment;
 pub mod figure;
+pub mod logits;
 pub mod probe;
 pub mod profile;
 pub mod report;

@@ -5,6 +5,8 @@
 //! planned, validated and compared without a device, and run on one any number of times.
 
 mod buffer;
+mod graph;
+mod op;
 pub mod params;
 pub mod plan;
 pub mod product;
@@ -13,7 +15,10 @@ pub mod shader;
 pub mod step;
 mod tape;
 pub mod target;
+mod tensor;
 
 pub use buffer::{Buffer, BufferKind, Cleared, Filled, Input, Kept, Life, Name};
-pub use recording::{Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo};
+pub use op::{Node, Op};
+pub use recording::{Call, Recording, Size};
 pub use tape::{CallBuilder, GradNorm, MAX_GROUPS, Param, Tape};
+pub use tensor::{Dtype, Slot, Tensor, TensorInfo};

@@ -59,6 +59,11 @@ fn runs_are_listed_and_drawn() {
     folder.write("killed/metrics.jsonl", &metrics.as_bytes()[..cut]);
     says(&folder.works(&["runs", "killed"]), &["1 of 2 epochs"]);
     folder.works(&["report", "killed"]);
+    // A run that was killed before that.
+    folder.write("young/run.json", run.to_string().as_bytes());
+    folder.write("young/metrics.jsonl", b"");
+    let young = folder.works(&["runs", "young"]);
+    assert!(young.contains("0 of 2 epochs") && !young.contains("-0.0"), "{young}");
     says(&folder.refused(1, &["report", "nowhere"]), &["nowhere"]);
     says(&folder.refused(1, &["runs", "nowhere"]), &["a folder with runs"]);
     fs::create_dir(folder.0.join("empty")).unwrap();

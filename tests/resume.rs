@@ -10,7 +10,7 @@ mod named;
 /// The program with damaged checkpoints, other settings, a full disk, and two processes in one folder.
 mod process;
 /// A run as a process, and its results.
-mod run;
+pub mod run;
 /// The program killed or interrupted.
 mod stops;
 

@@ -3,6 +3,9 @@
 /// The network of airbench94 and its parts.
 mod airbench;
 
+/// The documentation: its links, its commands, its reference.
+mod book;
+
 /// The program: the files that it writes, and its errors for bad input.
 mod cli;
 
@@ -85,6 +88,9 @@ mod normalize;
 
 /// Muon's properties.
 mod muon;
+
+/// Networks as ONNX models, and logits as files.
+mod onnx;
 
 /// Every optimizer against its f64 reference and its golden traces.
 mod optimizers;

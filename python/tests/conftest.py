@@ -1,4 +1,4 @@
-"""Where the tests find the program and their images."""
+"""The program and a small data set, in a folder of its own for each test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def records(count: int) -> bytes:
     return drawn.tobytes()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     built = Path(__file__).resolve().parents[2] / "target/release/velograd"
     try:

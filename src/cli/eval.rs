@@ -9,10 +9,9 @@ use super::{
     flags::{data::DataFlags, device::DeviceFlags, values},
     json_line, live,
     normalization::choose,
-    of_run::OfRun,
+    of_run::WeightsFlags,
     open_device,
     print::{self, remark, say},
-    resume,
 };
 use crate::{
     data::Split,
@@ -22,12 +21,12 @@ use crate::{
         loader::ReadAhead,
         pretrained::{Head, Pretrained},
     },
-    lab::confusion,
+    lab::{confusion, logits::LogitsFile},
     models,
     ops::Normalize,
     training::{
         Normalization,
-        evaluate::{Evaluation, evaluate, evaluator},
+        evaluate::{Evaluation, Logits, evaluate_into, evaluator},
         network::Recipe,
     },
 };
@@ -38,17 +37,8 @@ const BATCH: u32 = 128;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The folder of a run (or one with several, or `latest`, or a checkpoint): its last weights, on the images that it was made
-    /// with
-    #[arg(value_name = "RUN", required_unless_present = "weights", conflicts_with = "weights")]
-    run: Option<PathBuf>,
-    /// Take RUN's checkpoint with the best accuracy on validation instead of its last weights
-    #[arg(long, requires = "run")]
-    best: bool,
-    /// What `train` wrote, checkpoints included, or torchvision's state dict as safetensors; stem, width and classes come from
-    /// there
-    #[arg(long, value_name = "FILE.safetensors", help_heading = "Network")]
-    weights: Option<PathBuf>,
+    #[command(flatten)]
+    weights: WeightsFlags,
     #[command(flatten)]
     data: DataFlags,
     /// The network [default: the one that the weights are of]
@@ -71,6 +61,10 @@ pub(super) struct Arguments {
     /// One JSON object on standard output
     #[arg(long, help_heading = "Output")]
     json: bool,
+    /// Write the logits of every test image, in the order of the data set, and its label: a table, or the tensors `logits` and
+    /// `labels`
+    #[arg(long, value_name = "FILE.csv|FILE.safetensors", help_heading = "Output")]
+    logits: Option<PathBuf>,
 }
 
 /// The object that `--json` prints.
@@ -85,21 +79,15 @@ struct Report<'a> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let wanted = arguments.model.as_deref().map(models::find).transpose()?;
-    // A file that is not in the folder of a run is a file of weights.
-    let alone = |path: &&PathBuf| path.is_file() && !arguments.best && resume::find(path).is_err();
-    let file = arguments.weights.as_ref().or(arguments.run.as_ref().filter(alone));
-    let run = arguments.run.as_ref().filter(|_| file.is_none());
-    let of_run = run.map(|run| OfRun::find(run, arguments.best)).transpose()?;
+    let logits_file = arguments.logits.as_deref().map(LogitsFile::new).transpose()?;
+    // With --json, standard output has the object alone; remarks go to standard error.
+    let (of_run, path, weights) = arguments.weights.open()?;
     let of_run = of_run.as_ref();
-    let path = of_run.map(|run| &run.weights).or(file).expect("clap asks for one of them").clone();
-    let weights = Pretrained::open(&path)?;
     let (model, config) = (weights.model, weights.config);
     if let Some(wanted) = wanted.filter(|wanted| wanted.name != model.name) {
         let (expected, found) = (format!("weights of {}", wanted.name), format!("those of {}", model.name));
         return Err(Error::data(&path, expected, found, format!("'model' {}, or no 'model'", model.name)));
     }
-    // With --json, standard output has the object alone; remarks go to standard error.
-    weights.remarks.iter().for_each(|line| remark(line));
     let elsewhere = arguments.data.data.is_some() || arguments.data.dataset.is_some();
     let Opened { dataset, notes, .. } = match of_run.filter(|_| !elsewhere) {
         Some(run) => {
@@ -140,8 +128,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut network = live::during("preparing the network", ready)?;
     let source = ReadAhead(dataset.clone());
     let mut progress = |done, total| live::show(format!("evaluating: {done} of {total} images"));
-    let evaluation = block_on(evaluate(&mut network, &source, BATCH, &mut progress))?.expect("there are test images");
+    let mut logits = Logits::default();
+    let wanted = logits_file.is_some().then_some(&mut logits);
+    let evaluation = block_on(evaluate_into(&mut network, &source, BATCH, &mut progress, wanted))?;
+    let evaluation = evaluation.expect("there are test images");
     live::clear();
+    if let Some(file) = logits_file {
+        file.write(&logits, &spec.classes)?;
+        remark(&format!("wrote the logits of {} images to {}", logits.labels.len(), file.path().display()));
+    }
     if arguments.json {
         json_line(&Report { evaluation: &evaluation, model: model.name, dataset: spec.name, normalize: by });
     } else {

@@ -19,6 +19,11 @@ pub(super) fn choose(
 ) -> Result<(Normalize, Vec<String>)> {
     let recorded = weights.and_then(Pretrained::normalize);
     let (by, origin) = choose_normalize(asked, recorded, model, dataset)?;
+    Ok((by, stated(by, origin, weights)))
+}
+
+/// The lines that state a normalization and where it comes from.
+pub(super) fn stated(by: Normalize, origin: Origin, weights: Option<&Pretrained>) -> Vec<String> {
     let why = match origin {
         Origin::Asked(Normalization::Given(_)) => "as given".to_owned(),
         Origin::Asked(asked) => asked.to_string(),
@@ -28,10 +33,10 @@ pub(super) fn choose(
         Origin::Model => "default".to_owned(),
     };
     let mut lines = vec![format!("normalized: {} ({why})", words(by))];
-    if let Some(recorded) = recorded.filter(|recorded| *recorded != by) {
+    if let Some(recorded) = weights.and_then(Pretrained::normalize).filter(|recorded| *recorded != by) {
         lines.push(format!("the weights' own is {}", words(recorded)));
     }
-    Ok((by, lines))
+    lines
 }
 
 /// Chooses the normalization of images and prints it.

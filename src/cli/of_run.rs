@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use serde_json::Value;
 
 use super::{
     flags::data::DataFlags,
+    print::remark,
     resume::{self, Target},
 };
 use crate::{
@@ -13,9 +15,46 @@ use crate::{
     error::{Error, Result},
     host::{
         checkpoint::{Best, keeper},
+        pretrained::Pretrained,
         run::{CHECKPOINTS, WEIGHTS, read_run},
     },
 };
+
+/// Which weights a command is about.
+#[derive(Args)]
+pub struct WeightsFlags {
+    /// The folder of a run (or one with several, or `latest`, or a checkpoint): its last weights; or a file of weights
+    #[arg(value_name = "RUN", required_unless_present = "weights", conflicts_with = "weights")]
+    run: Option<PathBuf>,
+    /// Take RUN's checkpoint with the best accuracy on validation instead of its last weights
+    #[arg(long, requires = "run")]
+    best: bool,
+    /// What `train` wrote, checkpoints included, or torchvision's state dict as safetensors; stem, width and classes come from
+    /// there
+    #[arg(long, value_name = "FILE.safetensors", help_heading = "Network")]
+    weights: Option<PathBuf>,
+}
+
+impl WeightsFlags {
+    /// Finds the weights, opens their file and prints what is remarkable about it. The run is `None` for a file that is
+    /// not in the folder of one.
+    ///
+    /// # Errors
+    /// As [`OfRun::find`] and [`Pretrained::open`].
+    pub fn open(&self) -> Result<(Option<OfRun>, PathBuf, Pretrained)> {
+        let alone = |path: &&PathBuf| path.is_file() && !self.best && resume::find(path).is_err();
+        let file = self.weights.as_ref().or(self.run.as_ref().filter(alone));
+        let run = self.run.as_ref().filter(|_| file.is_none());
+        let of_run = run.map(|run| OfRun::find(run, self.best)).transpose()?;
+        let path = of_run.as_ref().map(|run| &run.weights).or(file).expect("clap asks for one of them").clone();
+        if of_run.as_ref().is_some_and(|run| run.under_way) {
+            remark("the run has not ended: these are the weights of its newest checkpoint");
+        }
+        let weights = Pretrained::open(&path)?;
+        weights.remarks.iter().for_each(|line| remark(line));
+        Ok((of_run, path, weights))
+    }
+}
 
 /// The weights of a run, and its images.
 pub struct OfRun {
@@ -27,6 +66,8 @@ pub struct OfRun {
     pub data_seed: u64,
     /// Whether the run was validated with test-time augmentation.
     pub tta: bool,
+    /// Whether the run has not ended, so that these are the weights of its newest checkpoint.
+    under_way: bool,
     run: Value,
 }
 
@@ -48,6 +89,7 @@ impl OfRun {
                 "name the run's folder, or drop 'best'",
             ));
         }
+        let under_way = checkpoint.is_none() && !best && !has_ended;
         let weights = match checkpoint {
             Some(checkpoint) => Some(checkpoint),
             None if best => keeper::best_in(&checkpoints)?.map(|(path, Best { .. })| path),
@@ -69,7 +111,7 @@ impl OfRun {
         };
         let data_seed = dataset["seed"].as_u64().or(run["seed"].as_u64()).unwrap_or(0);
         let tta = run["tta"].as_bool().unwrap_or(false);
-        Ok(Self { folder, weights, data, data_seed, tta, run })
+        Ok(Self { folder, weights, data, data_seed, tta, under_way, run })
     }
 
     /// States how these images differ from those of the run, if they do.

@@ -23,7 +23,7 @@ pub fn open(wanted: Option<&str>) -> Result<Gpu> {
 pub fn open_as(wanted: Option<&str>, opening: Opening) -> Result<Gpu> {
     environment::check()?;
     let few = block_on(adapters(false));
-    // OpenGL's adapters are enumerated only if no other adapter fits, since that is slow.
+    // OpenGL's adapters, in a build that has them, are enumerated only if no other adapter fits, since that is slow.
     let (adapters, index) = match choose(&few, wanted) {
         Ok(index) => (few, index),
         Err(_) => {
@@ -42,7 +42,8 @@ pub fn open_as(wanted: Option<&str>, opening: Opening) -> Result<Gpu> {
 /// [`Error::Device`] if there is no such adapter, with what to install or what there is to choose from.
 pub fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<usize> {
     if let (true, Some(backend)) = (adapters.is_empty(), environment::backend()) {
-        let hint = format!("unset WGPU_BACKEND to look for every kind of adapter, or {NO_ADAPTER}");
+        let opengl = if cfg!(feature = "gles") { "" } else { " (OpenGL needs a build with the feature gles)" };
+        let hint = format!("unset WGPU_BACKEND to look for every kind of adapter{opengl}, or {NO_ADAPTER}");
         return Err(Error::device(format!("no graphics adapter was found with WGPU_BACKEND={backend}"), hint));
     }
     match (wanted, environment::adapter_name()) {

@@ -119,7 +119,7 @@ impl Run {
 
     /// Seconds of training and evaluation.
     pub fn seconds(&self) -> f64 {
-        self.epochs.iter().map(|row| row.seconds).sum()
+        self.epochs.iter().map(|row| row.seconds).fold(0.0, |all, seconds| all + seconds) // a sum of nothing is -0.0
     }
 }
 

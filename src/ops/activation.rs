@@ -1,6 +1,6 @@
 //! Activations that follow a normalization or a bias in the same pass over memory (`shaders/shared/activation.wgsl`).
 
-use crate::program::CallBuilder;
+use crate::program::{CallBuilder, Op};
 
 /// An element-wise function of `z`, the result of the normalization or the bias.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,15 @@ impl Activation {
             Self::None => "",
             Self::Relu => ", relu",
             Self::Gelu => ", gelu",
+        }
+    }
+
+    /// What it computes; `None` if it changes nothing.
+    pub(super) fn op(self) -> Option<Op> {
+        match self {
+            Self::None => None,
+            Self::Relu => Some(Op::Relu),
+            Self::Gelu => Some(Op::Gelu),
         }
     }
 

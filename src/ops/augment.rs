@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
-    program::{BufferKind, Input, Tape, Tensor, params::padded},
+    program::{BufferKind, Input, Op, Tape, Tensor, params::padded},
 };
 
 /// Bytes of an image: three planes of 32 by 32.
@@ -138,6 +138,10 @@ pub fn augment(t: &mut Tape, n: u32, draws: Tensor, augment: Augment, normalize:
         call = call.size(scale[colour], (1.0 / normalize.std[colour]) as f32);
     }
     call.read(images).read(draws).write(x).grid(all.div_ceil(64), 1024, 1);
+    if augment == Augment::None {
+        let Normalize { mean, std } = normalize;
+        t.note(None::<Tensor>, [Op::Images { mean, std }], x);
+    }
     x
 }
 

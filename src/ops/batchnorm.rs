@@ -2,7 +2,7 @@
 
 use super::{activation::Activation, conv2d, rows::Rows, scaler::scaler};
 use crate::program::{
-    Slot, Tape, Tensor,
+    Op, Slot, Tape, Tensor,
     params::{Init, Role, Shape},
 };
 
@@ -75,6 +75,9 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
     let call = call.sizes(spread.fields()).read(x).read(saved).read(gamma.value).read(beta.value);
     let call = if let Some(add) = add { call.read(add) } else { call };
     call.write(y).over(spread.invocations());
+    let [mean, var] = running;
+    let norm = Op::BatchNorm { weight: gamma.value, bias: beta.value, mean, var, eps };
+    t.note(x, [Some(norm), add.map(Op::Add), activation.op()].into_iter().flatten(), y);
 
     t.on_backward(y, move |t, d_y| {
         let partial = t.scratch(8 * rows.invocations());

@@ -2,7 +2,7 @@
 
 use super::{activation::Activation, rows::Rows, scaler::scaler};
 use crate::program::{
-    Tape, Tensor,
+    Op, Tape, Tensor,
     params::{Init, Role, Shape},
 };
 
@@ -23,6 +23,7 @@ pub fn bias(t: &mut Tape, x: Tensor, init: Init, activation: Activation) -> Tens
     let y = t.tensor_of(t.dtype(x), shape);
     let call = activation.choose(t.call("bias/apply")).sizes(spread.fields()).read(x).read(bias.value);
     call.write(y).over(spread.invocations());
+    t.note(x, [Some(Op::Bias(bias.value)), activation.op()].into_iter().flatten(), y);
     t.on_backward(y, move |t, d_y| {
         let partial = t.scratch(4 * rows.invocations());
         let call = activation.choose(t.call("bias/backward_partial")).sizes(rows.fields()).read(d_y).read(x);

@@ -2,7 +2,7 @@
 
 use super::{rows::Rows, scaler::scaler};
 use crate::program::{
-    CallBuilder, Dtype, Param, Slot, Tape, Tensor,
+    CallBuilder, Dtype, Op, Param, Slot, Tape, Tensor,
     params::{Init, Role, Shape, padded},
     product::{Choice, Product},
     shader::Access,
@@ -121,6 +121,7 @@ pub fn conv2d_of(t: &mut Tape, x: Tensor, conv: Conv2d, init: Init, role: Role) 
     let weight = t.param("weight", Shape::Filter { k, c, r: kernel, s: kernel }, init, role);
     let y = t.tensor_of(t.dtype(x), [n, out(h), out(w), k]);
     forward(t, sizes, x, &weight, y);
+    t.note(x, [Op::Conv2d { weight: weight.value, stride, padding: pad }], y);
     t.on_backward(y, move |t, d_y| {
         if role != Role::Frozen {
             backward_weight(t, sizes, d_y, x, &weight);

@@ -1,12 +1,13 @@
 //! ReLU alone and after a sum, for networks that do not fuse it into a normalization; and multiplication by a constant.
 
-use crate::program::{Tape, Tensor, params::padded};
+use crate::program::{Op, Tape, Tensor, params::padded};
 
 /// `max(x, 0)`
 pub fn relu(t: &mut Tape, x: Tensor) -> Tensor {
     let y = t.tensor_of(t.dtype(x), t.shape(x));
     let len4 = vectors(t, x);
     t.call("elementwise/relu").size("len4", len4).read(x).write(y).over(len4);
+    t.note(x, [Op::Relu], y);
     t.on_backward(y, move |t, d_y| backward(t, d_y, y, x));
     y
 }
@@ -21,6 +22,7 @@ pub fn add_relu(t: &mut Tape, x: Tensor, other: Tensor) -> Tensor {
     let y = t.tensor_of(t.dtype(x), t.shape(x));
     let len4 = vectors(t, x);
     t.call("elementwise/add_relu").size("len4", len4).read(x).read(other).write(y).over(len4);
+    t.note(x, [Op::Add(other), Op::Relu], y);
     t.on_backward(y, move |t, d_y| {
         backward(t, d_y, y, x);
         backward(t, d_y, y, other);
@@ -37,6 +39,7 @@ pub fn scale(t: &mut Tape, x: Tensor, factor: f32) -> Tensor {
         call.size("factor", factor).read(from).write(to).over(len4);
     };
     record(t, x, y, false);
+    t.note(x, [Op::Scale(factor)], y);
     t.on_backward(y, move |t, d_y| {
         let (d_x, accumulate) = t.write_gradient(x);
         record(t, d_y, d_x, accumulate);

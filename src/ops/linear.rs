@@ -2,7 +2,7 @@
 
 use super::{conv2d, rows::Rows, scaler::scaler};
 use crate::program::{
-    Tape, Tensor,
+    Op, Param, Tape, Tensor,
     params::{Init, Role, Shape, padded},
 };
 
@@ -12,11 +12,12 @@ use crate::program::{
 /// If `x` has more than one pixel: pool it first.
 pub fn linear(t: &mut Tape, x: Tensor, outputs: u32) -> Tensor {
     let fan = t.shape(x)[3];
-    let y = linear_of(t, x, outputs, Init::Uniform { fan });
+    let (y, weight) = product(t, x, outputs, Init::Uniform { fan });
     let bias = t.param("bias", Shape::Vector { c: outputs }, Init::Uniform { fan }, Role::Bias);
     let n = t.shape(y)[0];
     let rows = Rows::of([n, 1, 1, outputs]);
     t.call("linear/add_bias").sizes(rows.fields()).read(bias.value).write(y).over(rows.invocations());
+    t.note(x, [Op::Linear { weight: weight.value, bias: Some(bias.value) }], y);
     t.on_backward(y, move |t, d_y| {
         let c4 = padded(outputs) / 4;
         let scaler = scaler(t);
@@ -31,6 +32,13 @@ pub fn linear(t: &mut Tape, x: Tensor, outputs: u32) -> Tensor {
 /// # Panics
 /// If `x` has more than one pixel.
 pub fn linear_of(t: &mut Tape, x: Tensor, outputs: u32, init: Init) -> Tensor {
+    let (y, weight) = product(t, x, outputs, init);
+    t.note(x, [Op::Linear { weight: weight.value, bias: None }], y);
+    y
+}
+
+/// The product of both, and the weight.
+fn product(t: &mut Tape, x: Tensor, outputs: u32, init: Init) -> (Tensor, Param) {
     let [n, h, w, inputs] = t.shape(x);
     assert!(h == 1 && w == 1, "linear: an input of shape {:?} has a map", [n, h, w, inputs]);
     let sizes = conv2d::Sizes::matrix(n, inputs, outputs);
@@ -43,5 +51,5 @@ pub fn linear_of(t: &mut Tape, x: Tensor, outputs: u32, init: Init) -> Tensor {
             conv2d::backward_input(t, sizes, d_y, &weight, x);
         }
     });
-    y
+    (y, weight)
 }

@@ -1,6 +1,6 @@
 //! Pooling: the maximum of each window, and the mean of a whole map.
 
-use crate::program::{Dtype, Tape, Tensor, params::padded};
+use crate::program::{Dtype, Op, Tape, Tensor, params::padded};
 
 /// The maximum of each `kernel` by `kernel` window; the first one wins a tie. PyTorch's `max_pool2d`.
 ///
@@ -21,6 +21,7 @@ pub fn max_pool2d(t: &mut Tape, x: Tensor, kernel: u32, stride: u32, padding: u3
     let call = t.call("pool/max_forward").sizes([("n_c4", n_c4), ("h", h), ("w", w), ("q", q), ("kernel", kernel)]);
     let call = call.sizes([("stride", stride), ("pad", padding)]).read(x).write(y).write(winner);
     call.grid(n_c4.div_ceil(64), p * q, 1);
+    t.note(x, [Op::MaxPool2d { kernel, stride, padding }], y);
     t.on_backward(y, move |t, d_y| {
         let (d_x, accumulate) = t.write_gradient(x);
         let call = t.call("pool/max_backward").constant("ACCUMULATE", accumulate);
@@ -38,6 +39,7 @@ pub fn global_avg_pool(t: &mut Tape, x: Tensor) -> Tensor {
     let sizes = [("n_c4", n * padded(c) / 4), ("pixels", h * w)];
     let y = t.tensor_of(Dtype::F32, [n, 1, 1, c]);
     t.call("pool/global_avg_forward").sizes(sizes).read(x).write(y).grid(sizes[0].1.div_ceil(64), 1, 1);
+    t.note(x, [Op::GlobalAvgPool], y);
     t.on_backward(y, move |t, d_y| {
         let (d_x, accumulate) = t.write_gradient(x);
         let call = t.call("pool/global_avg_backward").constant("ACCUMULATE", accumulate).sizes(sizes);

@@ -3,81 +3,11 @@
 use std::{borrow::Cow, fmt};
 
 use super::{
-    Buffer, BufferKind,
+    Buffer, BufferKind, Dtype, Node, Slot, Tensor, TensorInfo,
     params::Layout,
     product::Product,
     shader::{Access, Spec, link},
 };
-
-/// An activation, or the gradient of one: shape `[n, h, w, c]`, stored as `[h][w][n][c padded to 4]`.
-///
-/// With the images inside and the pixels outside, the values at one pixel are a dense matrix of images by channels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Tensor(pub(super) u32);
-
-impl Tensor {
-    /// The tensor with index `nth` in a recording.
-    pub fn nth(nth: usize) -> Self {
-        Self(nth as u32)
-    }
-}
-
-/// How the elements of a buffer are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dtype {
-    /// Four bytes; indices have four bytes too.
-    F32,
-    /// Two bytes.
-    F16,
-}
-
-impl Dtype {
-    pub(super) fn bytes(self) -> u64 {
-        match self {
-            Self::F32 => 4,
-            Self::F16 => 2,
-        }
-    }
-}
-
-/// What the tape records about a tensor.
-#[derive(Clone, Debug)]
-pub struct TensorInfo {
-    /// Logical `[n, h, w, c]`.
-    pub shape: [u32; 4],
-    /// Type of its elements.
-    pub dtype: Dtype,
-    /// Its length in 4-byte words as stored.
-    pub words: u64,
-    /// The scope and the op that made it.
-    pub label: String,
-    /// Whether it stays readable after the last call.
-    pub keep: bool,
-    pub(super) gradient: Option<Tensor>,
-    pub(super) no_gradient: bool,
-}
-
-/// A buffer argument of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slot {
-    /// An activation or the gradient of one; the planner decides which buffer it lives in.
-    Tensor(Tensor),
-    /// A range of a persistent buffer.
-    Buffer {
-        /// The buffer.
-        buffer: Buffer,
-        /// First byte.
-        offset: u64,
-        /// Length in bytes.
-        bytes: u64,
-    },
-}
-
-impl From<Tensor> for Slot {
-    fn from(tensor: Tensor) -> Self {
-        Self::Tensor(tensor)
-    }
-}
 
 /// A field of a kernel's `Sizes`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,6 +59,10 @@ pub struct Recording {
     pub buffers: Vec<(BufferKind, u64)>,
     /// Parameters and running statistics.
     pub layout: Layout,
+    /// What the calls of an evaluation compute, op by op; empty in training.
+    pub nodes: Vec<Node>,
+    /// The result of a network: its logits.
+    pub output: Option<Tensor>,
     /// How many of the calls come before the backward pass.
     pub forward_calls: usize,
     /// The largest dimension of a grid that exceeds what a device can dispatch; 0 if no grid does.

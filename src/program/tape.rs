@@ -7,7 +7,7 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
-    BufferKind, Call, Dtype, Recording, Size, Slot, Tensor, TensorInfo,
+    BufferKind, Call, Dtype, Node, Op, Recording, Size, Slot, Tensor, TensorInfo,
     params::{Init, Layout, NoDecay, Role, Shape, padded},
     product::{Gemm, Product},
     shader::{Access, Const, Spec},
@@ -68,6 +68,8 @@ impl Tape {
             tensors: vec![],
             buffers: vec![],
             layout: Layout::default(),
+            nodes: vec![],
+            output: None,
             forward_calls: 0,
             largest_grid: 0,
         };
@@ -189,6 +191,25 @@ impl Tape {
     /// Whether this tensor needs a gradient.
     pub fn wants_gradient(&self, tensor: Tensor) -> bool {
         self.training && !self.recording.info(tensor).no_gradient
+    }
+
+    /// Notes what the calls since the last note compute: `ops`, one after the other, from `x` (`None` for images) to `y`.
+    /// Other formats describe the network by these notes ([`Recording::graph`]). They say what an evaluation computes; in
+    /// training, where statistics and random draws are of the batch, nothing is noted.
+    pub fn note(&mut self, x: impl Into<Option<Tensor>>, ops: impl IntoIterator<Item = Op>, y: Tensor) {
+        if !self.training {
+            let (label, calls) = (self.path(""), self.recording.calls.len());
+            let ops = ops.into_iter().collect();
+            self.recording.nodes.push(Node { label, x: x.into(), ops, y, calls });
+        }
+    }
+
+    /// Declares that `tensor` is the network's result, which an evaluation keeps readable.
+    pub fn output(&mut self, tensor: Tensor) {
+        self.recording.output = Some(tensor);
+        if !self.training {
+            self.keep(tensor);
+        }
     }
 
     /// Declares a parameter under the current scope.

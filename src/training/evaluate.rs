@@ -55,6 +55,16 @@ pub struct Evaluation {
     pub confusion: Vec<Vec<u64>>,
 }
 
+/// What the network said of each image, in the order of the split.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Logits {
+    /// A row of as many values as there are classes for each image; with test-time augmentation, the weighted mean over
+    /// its views.
+    pub values: Vec<f32>,
+    /// The class that each image is of.
+    pub labels: Vec<u32>,
+}
+
 /// Evaluates on the test split; `None` if it is empty. `progress` is called after each batch with the numbers of images
 /// that are done and of all images.
 ///
@@ -65,6 +75,20 @@ pub async fn evaluate(
     source: &dyn Source,
     batch: u32,
     progress: &mut dyn FnMut(u64, u64),
+) -> Result<Option<Evaluation>> {
+    evaluate_into(network, source, batch, progress, None).await
+}
+
+/// [`evaluate`], which adds the logits of every image to `logits`, if there is such a list. It then waits for each batch.
+///
+/// # Errors
+/// As [`evaluate`].
+pub async fn evaluate_into(
+    network: &mut Network,
+    source: &dyn Source,
+    batch: u32,
+    progress: &mut dyn FnMut(u64, u64),
+    mut logits: Option<&mut Logits>,
 ) -> Result<Option<Evaluation>> {
     let total = source.dataset().len(Split::Test);
     if total == 0 {
@@ -85,6 +109,10 @@ pub async fn evaluate(
         add(network.make_room().await?);
         let batch = batch?;
         network.evaluate(&batch, done == 0)?;
+        if let Some(logits) = &mut logits {
+            logits.values.extend(network.logits(batch.labels.len()).await?);
+            logits.labels.extend(&batch.labels);
+        }
         done += batch.labels.len() as u64;
         progress(done, total as u64);
     }

@@ -28,8 +28,8 @@ use crate::{
     ops,
     optim::{self, Optimizer, Updates},
     program::{
-        BufferKind, Cleared,
-        params::Layout,
+        BufferKind, Cleared, Dtype, Recording, Tensor,
+        params::{Layout, padded},
         step::{REPORT_BYTES, Report, Step},
         target::Precision,
     },
@@ -82,6 +82,8 @@ pub struct Network {
     programs: Programs<usize>,
     /// How many calls of a training program come before its backward pass.
     forward: usize,
+    /// The logits of each program; `None` for updates.
+    logits: Vec<Option<Tensor>>,
     evaluating: bool,
     updates: Updates,
     update_step: Step,
@@ -137,6 +139,7 @@ impl Network {
             optimizer,
             programs,
             forward: recordings[0].forward_calls,
+            logits: recordings.iter().map(logits_of).collect(),
             evaluating: false,
             updates: Updates::default(),
             update_step: Step::default(),
@@ -293,6 +296,22 @@ impl Network {
         self.submit(batch, &step, clear, work, Done::Evaluated)
     }
 
+    /// The logits of the evaluated batch that was submitted last, which had `images` images: a row of as many values as
+    /// there are classes for each image. With test-time augmentation they are means over views. Waits for the device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    ///
+    /// # Panics
+    /// If no program was recorded for a batch of this size.
+    pub async fn logits(&self, images: usize) -> Result<Vec<f32>> {
+        let program = program(&self.programs.evaluate, images);
+        let logits = self.logits[program].expect("an evaluation has logits");
+        let (classes, stored) = (self.classes as usize, padded(self.classes) as usize);
+        let rows: Vec<f32> = self.runtime.read(self.runtime.tensor(program, logits), images * stored).await?;
+        Ok(rows.chunks(stored).flat_map(|row| &row[..classes]).copied().collect())
+    }
+
     /// The confusion matrix since it was last cleared; waits for the device.
     ///
     /// # Errors
@@ -320,6 +339,13 @@ impl Network {
     pub fn update_program(&self) -> usize {
         self.programs.update.expect("a network that trains has an optimizer")
     }
+}
+
+/// The logits of a program, which are f32 in any precision.
+fn logits_of(recording: &Recording) -> Option<Tensor> {
+    let logits = recording.output?;
+    assert_eq!(recording.info(logits).dtype, Dtype::F32, "network: logits are pooled to f32");
+    Some(logits)
 }
 
 /// The buffers that an update's first batch clears.

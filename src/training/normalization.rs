@@ -34,35 +34,37 @@ pub enum Normalization {
 }
 
 impl Normalization {
+    /// The numbers, if they can be told without images.
+    pub fn numbers(self) -> Option<Normalize> {
+        match self {
+            Self::Half => Some(Normalize::HALF),
+            Self::Imagenet => Some(Normalize::IMAGENET),
+            Self::Given(normalize) => Some(normalize),
+            Self::Dataset => None,
+        }
+    }
+
     /// The numbers. Those of a data set are computed from all of its training images, which are read once.
     ///
     /// # Errors
     /// [`Error::Config`] if they are to come from training images and there are none, or all pixels have the same
     /// colour; what [`Dataset::read`] returns.
     pub fn of(self, dataset: &dyn Dataset) -> Result<Normalize> {
-        match self {
-            Self::Half => Ok(Normalize::HALF),
-            Self::Imagenet => Ok(Normalize::IMAGENET),
-            Self::Given(normalize) => Ok(normalize),
-            Self::Dataset => {
-                if dataset.len(Split::Train) == 0 {
-                    let message = "mean and standard deviation of the training images: the data set has none";
-                    return Err(Error::config(
-                        message,
-                        "give the numbers, as in 0.4914,0.4822,0.4465/0.247,0.2435,0.2616",
-                    ));
-                }
-                let summary = summary(dataset, Split::Train)?;
-                let normalize = Normalize { mean: summary.mean, std: summary.std };
-                normalize.check().map_err(|_| {
-                    let message = format!(
-                        "the training images are of one colour: by their numbers, {normalize}, nothing is left"
-                    );
-                    Error::config(message, "half, imagenet or numbers of your own leave something")
-                })?;
-                Ok(normalize)
-            }
+        if let Some(numbers) = self.numbers() {
+            return Ok(numbers);
         }
+        if dataset.len(Split::Train) == 0 {
+            let message = "mean and standard deviation of the training images: the data set has none";
+            return Err(Error::config(message, "give the numbers, as in 0.4914,0.4822,0.4465/0.247,0.2435,0.2616"));
+        }
+        let summary = summary(dataset, Split::Train)?;
+        let normalize = Normalize { mean: summary.mean, std: summary.std };
+        normalize.check().map_err(|_| {
+            let message =
+                format!("the training images are of one colour: by their numbers, {normalize}, nothing is left");
+            Error::config(message, "half, imagenet or numbers of your own leave something")
+        })?;
+        Ok(normalize)
     }
 }
 

@@ -79,6 +79,7 @@ impl Plans<'_> {
         if augment == Augment::Views {
             logits = t.scope("views", |t| ops::average_views(t, logits));
         }
+        t.output(logits);
         t.scope("loss", |t| ops::cross_entropy(t, logits, if training { self.recipe.smoothing } else { 0.0 }));
         t.backward();
         t.finish()

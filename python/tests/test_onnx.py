@@ -1,0 +1,80 @@
+"""What `velograd export --onnx` writes, run by onnxruntime: it gives the logits that `velograd eval` computes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy
+import pytest
+from safetensors.numpy import load_file
+
+import velograd
+
+onnx = pytest.importorskip("onnx", reason="pip install onnx onnxruntime makes it possible")
+onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime makes it possible")
+
+IMAGES = 64
+
+# Of the largest logit: each of the two adds up in f32, in another order.
+TOLERANCE = 1e-5
+
+NETWORKS = {
+    "imagenet": {"model": "resnet18", "stem": "imagenet", "width": 6},
+    "cifar": {"model": "resnet18", "stem": "cifar", "width": 4},
+    "airbench94": {"model": "airbench94", "width": 5},
+}
+
+
+def records(count: int) -> bytes:
+    """Images in CIFAR-10's binary format: a bar whose place is the class, on noise."""
+    drawn = numpy.random.default_rng(count).integers(0, 200, (count, 3073), dtype=numpy.uint8)
+    drawn[:, 0] = numpy.arange(count) % 10
+    planes = drawn[:, 1:].reshape(count, 3, 32, 32)
+    for image, label in zip(planes, drawn[:, 0], strict=True):
+        image[label % 3, :, 3 * label : 3 * label + 3] = 255
+    return drawn.tobytes()
+
+
+def run(*arguments: str) -> None:
+    ended = subprocess.run([str(velograd.program()), *arguments], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_onnxruntime_computes_the_same_logits(network: str, place: Path) -> None:
+    (place / "set/data_batch_1.bin").write_bytes(records(160))
+    (place / "set/test_batch.bin").write_bytes(records(IMAGES))
+    settings = {"data": "set", "batch_size": 32, "accumulate": 1, "epochs": 2, "optimizer": "adamw"}
+    velograd.train(**settings, **NETWORKS[network], out="run").run()
+    run("eval", "run", "--logits", "logits.safetensors")
+    ours = load_file("logits.safetensors")["logits"]
+    assert ours.shape == (IMAGES, 10) and numpy.ptp(ours) > 0.1
+
+    stored = numpy.frombuffer((place / "set/test_batch.bin").read_bytes(), numpy.uint8).reshape(IMAGES, 3073)
+    images = stored[:, 1:].reshape(IMAGES, 3, 32, 32).astype(numpy.float32) / 255
+    for flags in [[], ["--normalized-input"]]:
+        run("export", "run", "--onnx", "model.onnx", *flags)
+        model = onnx.load("model.onnx")
+        onnx.checker.check_model(model, full_check=True)
+        session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+        metadata = session.get_modelmeta().custom_metadata_map
+        normalization = json.loads(metadata["normalization"])
+        assert normalization["in_graph"] == (not flags)
+        assert json.loads(metadata["velograd"])["optimizer"] == "adamw" and len(json.loads(metadata["classes"])) == 10
+        given = images
+        if flags:
+            mean, std = (numpy.array(normalization[key], numpy.float32)[:, None, None] for key in ["mean", "std"])
+            given = (images - mean) / std
+        for batch in [1, 7, 64]:
+            (theirs,) = session.run(["logits"], {"images": given[:batch]})
+            assert theirs.shape == (batch, 10)
+            apart = numpy.abs(theirs - ours[:batch]).max() / numpy.abs(ours).max()
+            print(f"{network}, batch {batch}: {apart:.1e} of the largest logit")
+            assert apart <= TOLERANCE
+
+    weights = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    for name, values in load_file("run/model.safetensors").items():
+        if not name.endswith("num_batches_tracked"):
+            assert (weights[name] == values).all(), name

@@ -1,0 +1,76 @@
+//! `velograd export`: writes a trained network in a format that other programs run.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{
+    flags::values,
+    normalization::stated,
+    of_run::WeightsFlags,
+    print::{remark, say},
+};
+use crate::{
+    error::{Error, Result},
+    host::{
+        onnx::{self, BATCH, Export, INPUT, Input, OPSET, OUTPUT},
+        pretrained::{Head, Pretrained},
+    },
+    ops::Normalize,
+    training::{Normalization, Origin},
+};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    weights: WeightsFlags,
+    /// The file: an ONNX model that takes `images`, f32 of shape [batch, 3, 32, 32] with values from 0 to 1, and returns
+    /// `logits`. One that exists is replaced
+    #[arg(long, value_name = "FILE.onnx", help_heading = "Output")]
+    onnx: PathBuf,
+    /// Leave normalization to the caller: `images` are normalized already. The file's metadata have the numbers
+    #[arg(long, help_heading = "Output")]
+    normalized_input: bool,
+    /// What images are normalized by: half (to -1..1), imagenet (torchvision's numbers), or means and deviations on a scale of 0 to
+    /// 1 [default: as the weights were trained, if the file says so, else the model's]
+    #[arg(long, value_name = "half|imagenet|M,M,M/S,S,S", value_parser = values::parsed::<Normalization>, help_heading = "Data")]
+    normalize: Option<Normalization>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let file = &arguments.onnx;
+    // A mistyped name shall not replace a file of weights.
+    if file.extension().is_none_or(|extension| extension != "onnx") {
+        return Err(Error::about("onnx", format!("'onnx' {}", file.display()), "the file's name ends in .onnx"));
+    }
+    let (of_run, path, weights) = arguments.weights.open()?;
+    let (normalize, origin) = arguments.normalization(&weights)?;
+    stated(normalize, origin, Some(&weights)).iter().for_each(|line| remark(line));
+    let input = if arguments.normalized_input { Input::Normalized } else { Input::Images };
+    let Pretrained { model, config, ref provenance, .. } = weights;
+    let export = Export { model, config, normalize, input, provenance: provenance.as_ref() };
+    let network = export.to_onnx(|layout| weights.weights(layout, Head::Load, 0))?;
+    onnx::save(&network, file)?;
+    if of_run.is_some_and(|run| run.tta) {
+        remark("the run was validated with six views of each image; the file's network sees one");
+    }
+    say!("{}: {}, width {}, of {}", file.display(), model.name, config.width, path.display());
+    let range = if arguments.normalized_input { "normalized" } else { "0 to 1" };
+    say!("ONNX, opset {OPSET}: {INPUT} [{BATCH}, 3, 32, 32], {range} -> {OUTPUT} [{BATCH}, {}]", config.classes);
+    Ok(())
+}
+
+impl Arguments {
+    /// What images are normalized by, which is known without a data set.
+    fn normalization(&self, weights: &Pretrained) -> Result<(Normalize, Origin)> {
+        let Some(asked) = self.normalize else {
+            let recorded = weights.normalize().map(|by| (by, Origin::Weights));
+            return Ok(recorded.unwrap_or((weights.model.normalize, Origin::Model)));
+        };
+        let by = asked.numbers().ok_or_else(|| {
+            let hint = "give the numbers, which `velograd data` prints, as in 0.4914,0.4822,0.4465/0.247,0.2435,0.2616";
+            Error::about("normalize", "'normalize' dataset needs the images, which an export does not read", hint)
+        })?;
+        Ok((by, Origin::Asked(asked)))
+    }
+}

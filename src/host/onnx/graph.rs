@@ -1,0 +1,244 @@
+//! The graph of ONNX operators that a recording's notes describe.
+//!
+//! Values are `[n, c, h, w]` in ONNX, where velograd's are `[n, h, w, c]`; only the order of dimensions differs. What a
+//! linear layer makes is `[n, c]`.
+
+use std::collections::BTreeMap;
+
+use super::{
+    BATCH, INPUT, Input, OUTPUT,
+    proto::{
+        AttributeProto, AttributeType, DataType, Dimension, GraphProto, NodeProto, TensorProto, TensorShapeProto,
+        TypeProto, TypeProtoTensor, ValueInfoProto,
+    },
+};
+use crate::{
+    error::Result,
+    program::{BufferKind, Op, Recording, Slot, Tensor},
+    training::weights::{Weights, take},
+};
+
+/// A value of the graph.
+#[derive(Clone)]
+struct Value {
+    name: String,
+    /// Whether it has two dimensions, `[n, c]`.
+    flat: bool,
+}
+
+struct Builder<'a> {
+    recording: &'a Recording,
+    weights: &'a Weights,
+    input: Input,
+    nodes: Vec<NodeProto>,
+    initializers: Vec<TensorProto>,
+    /// What became of each tensor of the recording.
+    values: BTreeMap<usize, Value>,
+    /// How often each name of a node was asked for.
+    names: BTreeMap<String, u32>,
+}
+
+/// The graph of an evaluation's recording with these weights.
+pub(super) fn graph(recording: &Recording, weights: &Weights, input: Input, name: &str) -> Result<GraphProto> {
+    let (nodes, initializers, values, names) = (vec![], vec![], BTreeMap::new(), BTreeMap::new());
+    let mut builder = Builder { recording, weights, input, nodes, initializers, values, names };
+    let mut inputs = vec![];
+    for node in recording.graph()? {
+        let mut value = node.x.map(|x| builder.value(x));
+        if node.x.is_none() {
+            let [_, h, w, c] = recording.info(node.y).shape;
+            inputs.push(info(INPUT, &[c, h, w]));
+        }
+        for op in &node.ops {
+            value = Some(builder.apply(&node.label, op, value));
+        }
+        builder.values.insert(node.y.index(), value.expect("a note has an argument, or the images"));
+    }
+    let output = recording.output.expect("a graph has one");
+    let logits = builder.value(output);
+    let logits = builder.flat("output", logits);
+    builder.rename(&logits.name, OUTPUT);
+    let outputs = vec![info(OUTPUT, &[recording.info(output).shape[3]])];
+    let Builder { nodes: node, initializers: initializer, .. } = builder;
+    Ok(GraphProto { node, name: Some(name.into()), initializer, input: inputs, output: outputs })
+}
+
+impl Builder<'_> {
+    fn value(&self, tensor: Tensor) -> Value {
+        self.values[&tensor.index()].clone()
+    }
+
+    /// Adds the nodes that compute `op` of `x` at this place in the network.
+    fn apply(&mut self, place: &str, op: &Op, x: Option<Value>) -> Value {
+        if let Op::Images { mean, std } = op {
+            return self.images(place, *mean, *std);
+        }
+        let x = x.expect("only images have no argument");
+        match *op {
+            Op::Images { .. } => unreachable!("returned above"),
+            Op::Conv2d { weight, stride, padding } => {
+                let (name, dims) = self.parameter(weight);
+                let options = [ints("kernel_shape", &dims[2..]), strides(stride), pads(padding)];
+                self.node(place, "Conv", &[&x.name, &name], options, false)
+            }
+            Op::Linear { weight, bias } => {
+                let x = self.flat(place, x);
+                let params = std::iter::once(weight).chain(bias).map(|slot| self.parameter(slot).0);
+                let inputs: Vec<String> = std::iter::once(x.name).chain(params).collect();
+                let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+                self.node(place, "Gemm", &inputs, [int("transB", 1)], true)
+            }
+            Op::BatchNorm { weight, bias, mean, var, eps } => {
+                let [weight, bias, mean, var] = [weight, bias, mean, var].map(|slot| self.parameter(slot).0);
+                let inputs = [x.name.as_str(), &weight, &bias, &mean, &var];
+                self.node(place, "BatchNormalization", &inputs, [float("epsilon", eps)], x.flat)
+            }
+            Op::Bias(bias) => {
+                let (mut bias, _) = self.parameter(bias);
+                if !x.flat {
+                    let axes = self.constant("channel.axes", &[2], DataType::Int64, bytemuck::cast_slice(&[1_i64, 2]));
+                    bias = self.node(place, "Unsqueeze", &[&bias, &axes], [], false).name;
+                }
+                self.node(place, "Add", &[&x.name, &bias], [], x.flat)
+            }
+            Op::MaxPool2d { kernel, stride, padding } => {
+                let options = [ints("kernel_shape", &[i64::from(kernel); 2]), strides(stride), pads(padding)];
+                self.node(place, "MaxPool", &[&x.name], options, false)
+            }
+            Op::GlobalAvgPool => self.node(place, "GlobalAveragePool", &[&x.name], [], false),
+            Op::Add(other) => {
+                let (mut x, mut other) = (x, self.value(other));
+                if x.flat != other.flat {
+                    (x, other) = (self.flat(place, x), self.flat(place, other));
+                }
+                self.node(place, "Add", &[&x.name, &other.name], [], x.flat)
+            }
+            Op::Scale(factor) => {
+                let factor = self.floats(&format!("{place}.factor"), &[], &[factor]);
+                self.node(place, "Mul", &[&x.name, &factor], [], x.flat)
+            }
+            Op::Relu => self.node(place, "Relu", &[&x.name], [], x.flat),
+            Op::Gelu => self.gelu(place, &x),
+        }
+    }
+
+    /// The network's input, normalized here or by the caller.
+    fn images(&mut self, place: &str, mean: [f64; 3], std: [f64; 3]) -> Value {
+        let images = Value { name: INPUT.into(), flat: false };
+        if self.input == Input::Normalized {
+            return images;
+        }
+        let [mean, std] = [("mean", mean), ("std", std)]
+            .map(|(name, values)| self.floats(&format!("{place}.{name}"), &[3, 1, 1], &values.map(|v| v as f32)));
+        let centred = self.node(place, "Sub", &[&images.name, &mean], [], false);
+        self.node(place, "Div", &[&centred.name, &std], [], false)
+    }
+
+    /// `x (1 + erf(x / sqrt 2)) / 2`: `Gelu` itself is only in newer sets of operators than others need.
+    fn gelu(&mut self, place: &str, x: &Value) -> Value {
+        let constants = [("gelu.root", std::f32::consts::SQRT_2), ("gelu.one", 1.0), ("gelu.half", 0.5)];
+        let [root, one, half] = constants.map(|(name, value)| self.floats(name, &[], &[value]));
+        let mut step = |kind: &str, inputs: &[&str]| self.node(place, kind, inputs, [], x.flat).name;
+        let scaled = step("Div", &[&x.name, &root]);
+        let erf = step("Erf", &[&scaled]);
+        let twice = step("Add", &[&erf, &one]);
+        let product = step("Mul", &[&x.name, &twice]);
+        Value { name: step("Mul", &[&product, &half]), flat: x.flat }
+    }
+
+    /// The value as `[n, c]`.
+    fn flat(&mut self, place: &str, x: Value) -> Value {
+        if x.flat { x } else { self.node(place, "Flatten", &[&x.name], [int("axis", 1)], true) }
+    }
+
+    /// Adds a node, and returns its result, which has the node's name.
+    fn node<const N: usize>(
+        &mut self,
+        place: &str,
+        kind: &str,
+        inputs: &[&str],
+        attribute: [AttributeProto; N],
+        flat: bool,
+    ) -> Value {
+        let plain = format!("{place}/{kind}");
+        let before = self.names.entry(plain.clone()).or_insert(0);
+        let name = if *before == 0 { plain } else { format!("{plain}_{before}") };
+        *before += 1;
+        self.nodes.push(NodeProto {
+            input: inputs.iter().map(|&input| input.to_owned()).collect(),
+            output: vec![name.clone()],
+            name: Some(name.clone()),
+            op_type: Some(kind.into()),
+            attribute: attribute.into(),
+        });
+        Value { name, flat }
+    }
+
+    /// Gives a value another name.
+    fn rename(&mut self, from: &str, to: &str) {
+        let names = self.nodes.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output));
+        names.filter(|name| *name == from).for_each(|name| to.clone_into(name));
+    }
+
+    /// Adds a parameter, and returns its name and its dimensions.
+    fn parameter(&mut self, slot: Slot) -> (String, Vec<i64>) {
+        let segment = self.recording.segment(slot).expect("a note names parameters and running statistics");
+        let running =
+            matches!(slot, Slot::Buffer { buffer, .. } if *self.recording.kind(buffer) == BufferKind::Running);
+        let arena = if running { &self.weights.running } else { &self.weights.params };
+        let dims: Vec<i64> = segment.shape.dims().iter().map(|&dim| dim as i64).collect();
+        let name = segment.name.clone();
+        (self.floats(&name, &dims, &take(arena, segment)), dims)
+    }
+
+    fn floats(&mut self, name: &str, dims: &[i64], values: &[f32]) -> String {
+        self.constant(name, dims, DataType::Float, bytemuck::cast_slice(values))
+    }
+
+    /// Adds a tensor, once, and returns its name. The machine's bytes are little-endian on every device that wgpu knows.
+    fn constant(&mut self, name: &str, dims: &[i64], data_type: DataType, bytes: &[u8]) -> String {
+        if self.initializers.iter().all(|known| known.name() != name) {
+            let (name, raw_data) = (Some(name.to_owned()), Some(bytes.to_vec()));
+            self.initializers.push(TensorProto {
+                dims: dims.into(),
+                data_type: Some(data_type.into()),
+                name,
+                raw_data,
+            });
+        }
+        name.to_owned()
+    }
+}
+
+/// A value of the graph's own: any number of images, and then these dimensions.
+fn info(name: &str, dims: &[u32]) -> ValueInfoProto {
+    let batch = Dimension { dim_value: None, dim_param: Some(BATCH.into()) };
+    let dims = dims.iter().map(|&dim| Dimension { dim_value: Some(dim.into()), dim_param: None });
+    let shape = Some(TensorShapeProto { dim: std::iter::once(batch).chain(dims).collect() });
+    let tensor_type = Some(TypeProtoTensor { elem_type: Some(DataType::Float.into()), shape });
+    ValueInfoProto { name: Some(name.into()), r#type: Some(TypeProto { tensor_type }) }
+}
+
+fn strides(stride: u32) -> AttributeProto {
+    ints("strides", &[stride.into(); 2])
+}
+
+fn pads(padding: u32) -> AttributeProto {
+    ints("pads", &[padding.into(); 4])
+}
+
+fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
+    AttributeProto { name: Some(name.into()), r#type: Some(kind.into()), ..AttributeProto::default() }
+}
+
+fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto { f: Some(value), ..attribute(name, AttributeType::Float) }
+}
+
+fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { i: Some(value), ..attribute(name, AttributeType::Int) }
+}
+
+fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto { ints: values.into(), ..attribute(name, AttributeType::Ints) }
+}

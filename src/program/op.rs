@@ -1,0 +1,112 @@
+//! What a network computes, in PyTorch's terms, where a [`Call`](super::Call) says how.
+
+use super::{Slot, Tensor};
+
+/// A function of one activation. Parameters and running statistics are named by the ranges of buffers that the kernels
+/// read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// The images of a batch with values from 0 to 1, each colour less its mean and divided by its standard deviation. It
+    /// has no argument.
+    Images {
+        /// Means of red, green and blue.
+        mean: [f64; 3],
+        /// Standard deviations of red, green and blue.
+        std: [f64; 3],
+    },
+    /// `conv2d` without bias.
+    Conv2d {
+        /// The filters.
+        weight: Slot,
+        /// Rows and columns between two windows.
+        stride: u32,
+        /// Rows and columns of zeros on each side.
+        padding: u32,
+    },
+    /// `linear`, of a map of one pixel.
+    Linear {
+        /// The matrix, `[outputs, inputs]`.
+        weight: Slot,
+        /// The bias, if it has one.
+        bias: Option<Slot>,
+    },
+    /// `batch_norm` with running statistics.
+    BatchNorm {
+        /// The factor of each channel.
+        weight: Slot,
+        /// The summand of each channel.
+        bias: Slot,
+        /// The mean of each channel.
+        mean: Slot,
+        /// The variance of each channel.
+        var: Slot,
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// The sum with a bias of each channel.
+    Bias(Slot),
+    /// `max_pool2d`.
+    MaxPool2d {
+        /// Height and width of the window.
+        kernel: u32,
+        /// Rows and columns between two windows.
+        stride: u32,
+        /// Rows and columns on each side that are no maximum.
+        padding: u32,
+    },
+    /// The mean over a map: `adaptive_avg_pool2d(x, 1)`.
+    GlobalAvgPool,
+    /// The sum with an activation of the same shape.
+    Add(Tensor),
+    /// The product with a constant.
+    Scale(f32),
+    /// `relu`.
+    Relu,
+    /// `gelu`, by erf.
+    Gelu,
+}
+
+impl Op {
+    /// The parameters and running statistics that it reads.
+    pub fn params(&self) -> Vec<Slot> {
+        match *self {
+            Self::Conv2d { weight, .. } => vec![weight],
+            Self::Linear { weight, bias } => std::iter::once(weight).chain(bias).collect(),
+            Self::BatchNorm { weight, bias, mean, var, .. } => vec![weight, bias, mean, var],
+            Self::Bias(bias) => vec![bias],
+            Self::Images { .. }
+            | Self::MaxPool2d { .. }
+            | Self::GlobalAvgPool
+            | Self::Add(_)
+            | Self::Scale(_)
+            | Self::Relu
+            | Self::Gelu => vec![],
+        }
+    }
+}
+
+/// What some successive calls of a recording compute: ops that are applied one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// The place in the network, as `layer1.0.bn2`.
+    pub label: String,
+    /// The argument of the first op; `None` if that takes the batch's images.
+    pub x: Option<Tensor>,
+    /// The ops; each but the first takes the result of the one before.
+    pub ops: Vec<Op>,
+    /// The result of the last.
+    pub y: Tensor,
+    /// How many calls had been recorded when it was noted; its own are the last of them.
+    pub(super) calls: usize,
+}
+
+impl Node {
+    /// The activations that it reads.
+    pub fn inputs(&self) -> impl Iterator<Item = Tensor> {
+        let added = self.ops.iter().filter_map(|op| match op {
+            Op::Add(other) => Some(*other),
+            _ => None,
+        });
+        self.x.into_iter().chain(added)
+    }
+}
