@@ -39,7 +39,7 @@ SURVEY: list[tuple[str, str, str, dict[str, Any], dict[str, str | None], dict[st
         ("timm", f"timm.optim.{name}", rule, options, {}, {})
         for name, rule, options in [
             ("SGDW", "sgd", {}),
-            ("RMSpropTF", "rmsprop", {}),  # three differences at once
+            ("RMSpropTF", "rmsprop", {}),
             ("NAdamW", "nadamw", {}),
             ("AdamWLegacy", "adamw", {}),
             ("NAdamLegacy", "nadam", {}),
@@ -68,14 +68,13 @@ SURVEY: list[tuple[str, str, str, dict[str, Any], dict[str, str | None], dict[st
             ("AdEMAMix", "ademamix", {"weight_decouple": True}),
             ("Lamb", "lamb", {}),
             ("LARS", "lars", {}),
-            ("Muon", "muon", {}),
             ("ScheduleFreeAdamW", "schedulefree", {}),
         ]
     ],
     *[
         ("torch_optimizer", f"torch_optimizer.{name}", rule, options, {}, {})
         for name, rule, options in [
-            ("AdaBelief", "adabelief", {}),
+            ("AdaBelief", "adabelief", {"weight_decouple": True}),
             ("AdaBound", "adabound", {}),
             ("RAdam", "radam", {}),
             ("Lamb", "lamb", {}),
@@ -96,7 +95,21 @@ SURVEY: list[tuple[str, str, str, dict[str, Any], dict[str, str | None], dict[st
         for name, rule in [("AdamW", "adamw"), ("NAdam", "nadam"), ("LaProp", "laprop"), ("SFAdamW", "schedulefree"), ("Muon", "muon")]
     ],
     ("muon-optimizer", "muon.SingleDeviceMuon", "muon", {}, {}, {}),
+    ("pytorch_optimizer", "pytorch_optimizer.Muon", "muon", {}, {}, {}),
+    ("pytorch_optimizer", "pytorch_optimizer.Muon", "muon", {"use_adjusted_lr": True}, {}, {}),
 ]
+
+#: Classes whose parameters come in groups that say which of them are matrices.
+GROUPED = {"pytorch_optimizer.Muon"}
+
+
+def grouped(cls: Any) -> Any:
+    """A function of a list of matrices."""
+
+    def optimizer(params: list[Any], **keywords: Any) -> Any:
+        return cls([{"params": params, "use_muon": True}], **keywords)
+
+    return optimizer
 
 
 def main() -> None:
@@ -111,7 +124,8 @@ def main() -> None:
         try:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 cls = getattr(importlib.import_module(module), name)
-                verdict = conformance.check(cls, rule, names=names, options=options, at_once=3 if name == "RMSpropTF" else 2, **fixed)
+                cls = grouped(cls) if path in GROUPED else cls
+                verdict = conformance.check(cls, rule, names=names, options=options, **fixed)
         except (ImportError, AttributeError) as error:
             missing[path] = str(error)
             continue

@@ -22,23 +22,18 @@ else
     say "skipped: whether the core builds for browsers; rustup target add wasm32-unknown-unknown makes it possible"
 fi
 
-# The documentation as a site; the tests above have followed its links and run its commands.
-if command -v mdbook >/dev/null 2>&1; then
-    scripts/site.sh
-else
-    say "skipped: the site; cargo install mdbook --locked makes it possible"
-fi
-
-# The Python package, in an environment with the versions of python/requirements.txt. What needs PyTorch is skipped where it is missing.
+# The Python package and the documentation as a site, in an environment with the versions of python/requirements.txt. What needs PyTorch is
+# skipped where it is missing; the tests above have followed the links of the documentation and run its commands.
 target=${CARGO_TARGET_DIR:-$root/target}
 if python3 -m venv "$target/python" && "$target/python/bin/pip" install --quiet --requirement python/requirements.txt; then
     "$target/python/bin/mypy"
     PYTHONPATH=python VELOGRAD_PROGRAM="$target/release/velograd" "$target/python/bin/python" -m pytest -q -rs
+    PATH="$target/python/bin:$PATH" scripts/site.sh
 elif [ "${VELOGRAD_REQUIRE_PYTHON:-}" = 1 ]; then
-    say "the Python package could not be tested: python3 -m venv and pip install need to work"
+    say "the Python package and the site could not be tested: python3 -m venv and pip install need to work"
     exit 1
 else
-    say "skipped: the Python package, for which python3 needs its module venv, and pip a way to PyPI"
+    say "skipped: the Python package and the site, for which python3 needs its module venv, and pip a way to PyPI"
 fi
 
 for room in host lab; do

@@ -17,7 +17,7 @@ use velograd::{
     host::{
         onnx::{
             Export, INPUT, Input, OUTPUT,
-            proto::{GraphProto, ModelProto, ValueInfoProto},
+            proto::{GraphProto, ModelProto},
             save,
         },
         weights,
@@ -100,16 +100,6 @@ fn export(model: &Model, config: Config, input: Input) -> (ModelProto, Layout) {
     (network.unwrap(), known.unwrap())
 }
 
-/// A dimension as a number or a name.
-fn dims(value: &ValueInfoProto) -> Vec<String> {
-    let shape = value.r#type.clone().unwrap().tensor_type.unwrap().shape.unwrap();
-    let text = |dim: &velograd::host::onnx::proto::Dimension| match &dim.dim_param {
-        Some(name) => name.clone(),
-        None => dim.dim_value().to_string(),
-    };
-    shape.dim.iter().map(text).collect()
-}
-
 /// Every value is made before it is used, and by one node alone; names of nodes do not repeat.
 fn check_order(graph: &GraphProto) {
     let mut known: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name()).collect();
@@ -144,11 +134,11 @@ fn a_file_holds_the_network_and_its_weights() {
             check_order(&graph);
             assert_eq!((graph.input.len(), graph.output.len()), (1, 1));
             assert_eq!(
-                (graph.input[0].name(), dims(&graph.input[0])),
+                (graph.input[0].name(), graph.input[0].dims()),
                 (INPUT, ["batch", "3", "32", "32"].map(str::to_owned).into())
             );
             let classes = config.classes.to_string();
-            assert_eq!((graph.output[0].name(), dims(&graph.output[0])), (OUTPUT, vec!["batch".to_owned(), classes]));
+            assert_eq!((graph.output[0].name(), graph.output[0].dims()), (OUTPUT, vec!["batch".to_owned(), classes]));
             check_weights(&graph, &folder.0.join("model.safetensors"), &layout);
             let count = |kind: &str| graph.node.iter().filter(|node| node.op_type() == kind).count();
             let of_shape = |dims| layout.params.iter().filter(|segment| segment.shape.dims().len() == dims).count();

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     host::{
-        onnx::{self, BATCH, Export, INPUT, Input, OPSET, OUTPUT},
+        onnx::{self, Export, Input, OPSET, proto::ValueInfoProto},
         pretrained::{Head, Pretrained},
     },
     ops::Normalize,
@@ -24,7 +24,7 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     weights: WeightsFlags,
-    /// The file: an ONNX model that takes `images`, f32 of shape [batch, 3, 32, 32] with values from 0 to 1, and returns
+    /// The file: an ONNX model that takes `images`, f32 of shape [batch, 3, rows, columns] with values from 0 to 1, and returns
     /// `logits`. One that exists is replaced
     #[arg(long, value_name = "FILE.onnx", help_heading = "Output")]
     onnx: PathBuf,
@@ -56,7 +56,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     say!("{}: {}, width {}, of {}", file.display(), model.name, config.width, path.display());
     let range = if arguments.normalized_input { "normalized" } else { "0 to 1" };
-    say!("ONNX, opset {OPSET}: {INPUT} [{BATCH}, 3, 32, 32], {range} -> {OUTPUT} [{BATCH}, {}]", config.classes);
+    let graph = network.graph.unwrap_or_default();
+    let shapes = |values: &[ValueInfoProto]| {
+        let shape = |value: &ValueInfoProto| format!("{} [{}]", value.name(), value.dims().join(", "));
+        values.iter().map(shape).collect::<Vec<_>>().join(", ")
+    };
+    say!("ONNX, opset {OPSET}: {}, {range} -> {}", shapes(&graph.input), shapes(&graph.output));
     Ok(())
 }
 

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="hold a setting or a choice of the rule fast")
     parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="a further keyword for the optimizer")
     parser.add_argument("--name", action="append", default=[], metavar="SETTING=KEYWORD", help="the optimizer's keyword for a setting")
-    parser.add_argument("--at-once", type=int, default=2, metavar="N", help="how many differences at once are tried as the cause [2]")
+    parser.add_argument("--at-once", type=int, metavar="N", help="how many differences at once are tried as the cause [3; 2 for matrices]")
     parser.add_argument("--list", action="store_true", help="list the rules")
     given = parser.parse_args(arguments)
     try:

@@ -20,7 +20,7 @@ def check(
     *,
     names: Mapping[str, str | None] | None = None,
     options: Mapping[str, Any] | None = None,
-    at_once: int = 2,
+    at_once: int | None = None,
     **settings: Any,
 ) -> Verdict:
     """Whether `optimizer` is the published rule `rule`.
@@ -30,7 +30,7 @@ def check(
         rule: the name of a rule, one of `rules()`.
         names: the optimizer's keyword for a setting of the rule, where it is not PyTorch's; None: it has none.
         options: further keywords for the optimizer.
-        at_once: how many differences from the rule at once are tried as the cause; 3 takes minutes.
+        at_once: how many differences from the rule at once are tried as the cause: 3, or 2 for rules of matrices.
         settings: settings of the rule that are held fast. What is not given is tried at its default and at other values, if
             the optimizer takes keywords; a function of parameters alone has to make it with the settings that are given here.
             Choices of the rule can be given, too, such as `scale="match_rms_adamw"` of muon, to judge that variant.
@@ -41,7 +41,7 @@ def check(
     """
     import torch  # noqa: F401  what is missing is said before anything is tried
 
-    if at_once < 1:
+    if at_once is not None and at_once < 1:
         raise ValueError(f"'at_once' is a number of differences, at least 1, not {at_once}")
     judged = named(rule)
     judged.settings(settings)
@@ -64,7 +64,7 @@ def check(
         first = next((first for _, first in compared if first is not None), None)
         closest = "the rule itself, which it follows in float64" if first else ""
         return Verdict(subject.name, judged, first is None, first, (), (), closest, tuple(notes), deviations, refused)
-    found = Explanation(precisions[0], [finer]) if finer else search.explain(at_once)
+    found = Explanation(precisions[0], [finer]) if finer else search.explain(at_once or (2 if judged.matrices else 3))
     notes += [found.precision.note] if found.precision.note else []
     compared = [one.compare(judged, found.precision, tensors) for one in exact]
     first = next(first for _, first in compared if first is not None)

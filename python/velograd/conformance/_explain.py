@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy
 
@@ -40,30 +40,27 @@ class Search:
 
     def explain(self, at_once: int) -> Explanation:
         """The fewest differences that explain the optimizer, at the highest precision at which they do."""
-        furthest, closest = (-1, -1, 0.0), ""
         further = [*other_rules(self.rule, ALL.values()), *rescaled(self._ratio())]
         for several in range(1, at_once + 1):
             fitting = []
             for chosen in combinations([*self.single, *further] if several == 1 else self.single, several):
-                reached = self._reach(chosen, self.precisions[-1])
-                if reached is None:
+                if self._fits(chosen, self.precisions[-1]):
                     fitting.append(chosen)
-                elif several == 1 and reached > furthest:
-                    furthest, closest = reached, chosen[0].text
             if fitting:
                 return self._sharpest(fitting)
-        return Explanation(self.precisions[0], closest=closest)
+        # What is wrong is wrong at the lowest precision, too; how exactly the optimizer computes is not known.
+        return Explanation(replace(self.precisions[-1], note=""), closest=self._closest([*self.single, *further]))
 
     def refine(self, chosen: Sequence[Hypothesis]) -> Sequence[Hypothesis] | None:
         """One difference more, with which the optimizer is explained at the highest precision."""
         details = {one.detail for one in chosen}
         more = ((*chosen, one) for one in self.single if one.detail not in details)
-        return next((one for one in more if self._reach(one, self.precisions[0]) is None), None)
+        return next((one for one in more if self._fits(one, self.precisions[0])), None)
 
     def _sharpest(self, fitting: Iterable[Sequence[Hypothesis]]) -> Explanation:
         left = list(fitting)
         for precision in self.precisions:
-            sharp = [chosen for chosen in left if self._reach(chosen, precision) is None]
+            sharp = [chosen for chosen in left if self._fits(chosen, precision)]
             if sharp:
                 break
         if precision is not self.precisions[0]:
@@ -72,16 +69,27 @@ class Search:
                 return Explanation(self.precisions[0], refined)
         return Explanation(precision, sharp)
 
-    def _reach(self, chosen: Sequence[Hypothesis], precision: Precision) -> tuple[int, int, float] | None:
-        """How far the variant follows the optimizer: scenario, update, and how near it is then; None: all the way."""
+    def _fits(self, chosen: Sequence[Hypothesis], precision: Precision) -> bool:
+        """Whether the rule with these differences follows the optimizer in all scenarios."""
         variant = changed(self.rule, chosen)
         if len(chosen) > 1 and self.recordings[0].far_from(variant, self.bounds[self.precisions.index(precision)], self.tensors):
-            return 0, 0, 0.0
-        for place, recording in enumerate(self.recordings):
-            first = recording.compare(variant, precision, self.tensors)[1]
-            if first is not None:
-                return place, first.update, -first.size if numpy.isfinite(first.size) else -numpy.inf
-        return None
+            return False
+        return all(one.compare(variant, precision, self.tensors)[1] is None for one in self.recordings)
+
+    def _closest(self, found: Sequence[Hypothesis]) -> str:
+        """The difference with which the rule follows the optimizer in the most scenarios, long ones left out."""
+        short = [one for one in self.recordings if one.scenario.updates <= 40]
+
+        def followed(chosen: Sequence[Hypothesis]) -> int:
+            variant = changed(self.rule, chosen)
+            return sum(one.compare(variant, self.precisions[-1], self.tensors)[1] is None for one in short)
+
+        alone = followed(())
+        most, said = max(((followed((one,)), one.text) for one in found), key=lambda pair: pair[0])
+        if most == 0:
+            return "none of the known variants"
+        said = said if most > alone else "the rule itself"
+        return f"{said}, which follows it in {max(most, alone)} of {len(short)} scenarios"
 
     def _ratio(self) -> float | None:
         """By what the first step differs from the rule's, if that is the same number for all elements."""

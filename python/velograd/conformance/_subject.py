@@ -115,6 +115,8 @@ class Subject:
         params, history, losses = inputs(scenario.gradients, scenario.updates, self.rule.matrices)
         theta = [torch.nn.Parameter(torch.tensor(params[i], dtype=kind)) for i in tensors]
         keywords = self.keywords(settings)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # the tensors are tiny: threads would only wait for each other
         try:
             optimizer = self.make(theta, **keywords)
             if callable(getattr(optimizer, "train", None)):
@@ -132,6 +134,8 @@ class Subject:
         except (ValueError, TypeError, RuntimeError, NotImplementedError, AssertionError, IndexError, KeyError) as error:
             first = str(error).strip().splitlines()
             raise Refused(f"{type(error).__name__}: {first[0] if first else 'without a message'}") from error
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _text(value: Any) -> str:

@@ -49,7 +49,7 @@ class Verdict:
     alternatives: tuple[str, ...] = ()
     """Differences that lead there as well, each in place of the causes."""
     closest: str = ""
-    """If no cause is known: the variant that follows the optimizer the longest."""
+    """If no cause is known: the variant that follows the optimizer in the most scenarios."""
     notes: tuple[str, ...] = ()
     """What is peculiar and not wrong."""
     deviations: Mapping[tuple[str, str], list[float]] = field(default_factory=dict)
@@ -69,6 +69,8 @@ class Verdict:
         else:
             lines = [f"{self.optimizer} is not {self.rule.name} as published"]
             lines.append(f"first wrong: {self.first}")
+            wrong = list(dict.fromkeys(name for (name, _), multiples in self.deviations.items() if not max(multiples) <= 1))
+            lines.append(f"wrong in {len(wrong)} of {len({name for name, _ in self.deviations})} scenarios: {', '.join(wrong)}")
             if self.causes:
                 lines.append("likely cause: " + "; and ".join(self.causes))
                 lines += [f"or: {other}" for other in self.alternatives]

@@ -122,6 +122,15 @@ pub struct ValueInfoProto {
     pub r#type: Option<TypeProto>,
 }
 
+impl ValueInfoProto {
+    /// Its dimensions, as numbers or names.
+    pub fn dims(&self) -> Vec<String> {
+        let shape = self.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()?.shape.as_ref());
+        let text = |dim: &Dimension| dim.dim_param.clone().unwrap_or_else(|| dim.dim_value().to_string());
+        shape.iter().flat_map(|shape| &shape.dim).map(text).collect()
+    }
+}
+
 /// The type of a value; in ONNX one of several kinds, here always a tensor.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct TypeProto {

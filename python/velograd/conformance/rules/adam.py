@@ -32,6 +32,8 @@ EPS = Choice(
         "inside, before the correction": "eps is added inside the square root, before the bias correction of v",
         "before the correction": "eps is added before the bias correction of v (the paper's epsilon hat; TensorFlow, Keras)",
         "none": "eps is not added",
+        "twice": "1e-15 is added inside the square root, beside eps outside (pytorch_optimizer)",
+        "twice, before the correction": "1e-15 is added inside the square root and eps outside, before the bias correction of v",
     },
 )
 CORRECTION = Choice(
@@ -72,6 +74,10 @@ def denominator(v: Array, correction: float, s: Settings) -> Array:
         root = ((v + eps) / correction) ** power
     elif s.eps_at == "before the correction":
         root = (v**power + eps) / correction**power
+    elif s.eps_at == "twice":
+        root = (v / correction + 1e-15) ** power + eps
+    elif s.eps_at == "twice, before the correction":
+        root = ((v + 1e-15) ** power + eps) / correction**power
     elif s.eps_at == "none":
         root = (v / correction) ** power
         root = numpy.where(root > 0, root, 1.0)
@@ -228,11 +234,14 @@ def lamb(p: Array, g: Array, state: State, s: Settings, at: Update) -> None:
     m, v = average(state, "m", beta1, g), average(state, "v", beta2, g * g)
     u = m / first / denominator(v, second, s) + (s.weight_decay * p if s.decay == "in the step" else 0.0)
     theta, size = norm(p), norm(u)
+    if s.clip == "norm 10":
+        theta = numpy.minimum(theta, 10.0)
     if s.weight_decay != 0 or s.adapts == "always":
         ratio = numpy.where((theta > 0) & (size > 0), theta / numpy.where(size > 0, size, 1.0), 1.0)
     else:
         ratio = numpy.ones_like(theta)
-    ratio = numpy.minimum(ratio, {"none": numpy.inf, "1": 1.0, "10": 10.0}[s.clip])
+    if s.clip == "1":
+        ratio = numpy.minimum(ratio, 1.0)
     if s.decay == "decoupled":
         p *= 1 - s.lr * s.weight_decay
     p -= s.lr * ratio * u
@@ -359,7 +368,11 @@ RULES = [
             "decay": Choice("in the step", {"decoupled": "weight decay is decoupled, not part of the step whose norm is taken"}),
             "adapts": Choice("with weight decay", {"always": "the ratio of norms is applied without weight decay, too"}),
             "clip": Choice(
-                "none", {"1": "the ratio of norms is at most 1", "10": "the norm of the parameters, or the ratio, is at most 10"}
+                "none",
+                {
+                    "1": "the ratio of norms is at most 1",
+                    "norm 10": "the norm of the parameters counts as 10 at most (an early version of the paper; cybertronai/pytorch-lamb)",
+                },
             ),
         },
         _OTHER,

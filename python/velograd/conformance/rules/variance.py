@@ -23,12 +23,14 @@ def adabelief(p: Array, g: Array, state: State, s: Settings, at: Update) -> None
     old = state.get("m", numpy.zeros_like(g))
     m = average(state, "m", beta1, g)
     v = average(state, "v", beta2, (g - (m if s.residual == "new m" else old)) ** 2)
-    if s.eps_in_state == "yes":
+    if s.eps_in_state == "yes" or (s.eps_in_state == "in the maximum" and not s.amsgrad):
         v = state["v"] = v + s.eps
     elif s.eps_in_state == "for this step":
         v = v + s.eps
     if s.amsgrad:
         v = largest(state, "v_max", v)
+        if s.eps_in_state == "in the maximum":
+            v = state["v_max"] = v + s.eps
     mean, second = m / (1 - beta1**at.t), 1 - beta2**at.t
     rho, r = rectification(beta2, at.t)
     if not s.rectify:
@@ -126,6 +128,7 @@ RULES = [
                 "yes",
                 {
                     "no": "eps is not added to the second moment",
+                    "in the maximum": "amsgrad adds eps to the largest second moment, where it stays, and not to the second moment",
                     "for this step": "eps is added to the second moment for this step, and does not stay in the state",
                 },
             ),
