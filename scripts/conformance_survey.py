@@ -13,6 +13,7 @@ import contextlib
 import importlib
 import io
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
@@ -86,9 +87,10 @@ SURVEY: list[tuple[str, str, str, dict[str, Any], dict[str, str | None], dict[st
     ("schedulefree", "schedulefree.AdamWScheduleFree", "schedulefree", {}, {}, {}),
     ("adan-pytorch", "adan_pytorch.Adan", "adan", {}, {}, {}),
     ("adabound", "adabound.AdaBound", "adabound", {}, {}, {}),
+    ("torch-optimi", "optimi.SGD", "sgd", {}, {"dampening": None}, {}),  # its dampening is a switch
     *[
         ("torch-optimi", f"optimi.{name}", rule, {}, {}, {})
-        for name, rule in [("SGD", "sgd"), ("Adam", "adam"), ("AdamW", "adamw"), ("RAdam", "radam"), ("Lion", "lion"), ("Adan", "adan")]
+        for name, rule in [("Adam", "adam"), ("AdamW", "adamw"), ("RAdam", "radam"), ("Lion", "lion"), ("Adan", "adan")]
     ],
     *[
         ("heavyball", f"heavyball.{name}", rule, {"compile_step": False, "warmup_steps": 0}, {}, {})
@@ -99,17 +101,26 @@ SURVEY: list[tuple[str, str, str, dict[str, Any], dict[str, str | None], dict[st
     ("pytorch_optimizer", "pytorch_optimizer.Muon", "muon", {"use_adjusted_lr": True}, {}, {}),
 ]
 
-#: Classes whose parameters come in groups that say which of them are matrices.
-GROUPED = {"pytorch_optimizer.Muon"}
-
 
 def grouped(cls: Any) -> Any:
-    """A function of a list of matrices."""
+    """A class whose parameters come in groups that say which of them are matrices."""
 
     def optimizer(params: list[Any], **keywords: Any) -> Any:
         return cls([{"params": params, "use_muon": True}], **keywords)
 
     return optimizer
+
+
+def shares(cls: Any) -> Any:
+    """A class whose betas are the shares of what comes in, as in the paper of Adan."""
+
+    def optimizer(params: list[Any], lr: float, betas: Sequence[float], eps: float, weight_decay: float) -> Any:
+        return cls(params, lr=lr, betas=[1 - beta for beta in betas], eps=eps, weight_decay=weight_decay)
+
+    return optimizer
+
+
+ADAPTED = {"pytorch_optimizer.Muon": grouped, "adan_pytorch.Adan": shares}
 
 
 def main() -> None:
@@ -124,7 +135,7 @@ def main() -> None:
         try:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 cls = getattr(importlib.import_module(module), name)
-                cls = grouped(cls) if path in GROUPED else cls
+                cls = ADAPTED.get(path, lambda same: same)(cls)
                 verdict = conformance.check(cls, rule, names=names, options=options, **fixed)
         except (ImportError, AttributeError) as error:
             missing[path] = str(error)

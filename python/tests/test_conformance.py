@@ -134,13 +134,15 @@ def test_torch_optimizers_are_as_published(name: str, rule: str) -> None:
 def test_torch_muon_scales_as_published_or_as_it_is_told() -> None:
     if not hasattr(torch.optim, "Muon"):
         pytest.skip("torch.optim.Muon came with PyTorch 2.9")
-    verdict = conformance.check(torch.optim.Muon, "muon")
+    # PyTorch has the norm be at least 1e-7, where the authors add 1e-7: as much as bfloat16 explains, or nearly.
+    verdict = conformance.check(torch.optim.Muon, "muon", normalized="clamped")
+    assert max(max(multiples) for multiples in verdict.deviations.values()) < 0.5
     assert verdict and any("bfloat16" in note for note in verdict.notes)
     assert any("matrices alone" in note for note in verdict.notes)
     told = {"adjust_lr_fn": "match_rms_adamw"}
-    verdict = conformance.check(torch.optim.Muon, "muon", options=told)
+    verdict = conformance.check(torch.optim.Muon, "muon", options=told, normalized="clamped")
     assert not verdict and "scaled by 0.2 sqrt(max(rows, columns))" in verdict.causes[0] and len(verdict.causes) == 1
-    assert conformance.check(torch.optim.Muon, "muon", options=told, scale="match_rms_adamw")
+    assert conformance.check(torch.optim.Muon, "muon", options=told, scale="match_rms_adamw", normalized="clamped")
 
 
 def test_written_here_as_published() -> None:

@@ -32,6 +32,7 @@ EPS = Choice(
         "inside, before the correction": "eps is added inside the square root, before the bias correction of v",
         "before the correction": "eps is added before the bias correction of v (the paper's epsilon hat; TensorFlow, Keras)",
         "none": "eps is not added",
+        "at least": "the root is at least eps, where eps should be added (heavyball)",
         "twice": "1e-15 is added inside the square root, beside eps outside (pytorch_optimizer)",
         "twice, before the correction": "1e-15 is added inside the square root and eps outside, before the bias correction of v",
     },
@@ -74,6 +75,8 @@ def denominator(v: Array, correction: float, s: Settings) -> Array:
         root = ((v + eps) / correction) ** power
     elif s.eps_at == "before the correction":
         root = (v**power + eps) / correction**power
+    elif s.eps_at == "at least":
+        root = numpy.maximum((v / correction) ** power, eps)
     elif s.eps_at == "twice":
         root = (v / correction + 1e-15) ** power + eps
     elif s.eps_at == "twice, before the correction":
