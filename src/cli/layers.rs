@@ -146,10 +146,11 @@ impl Layers {
         let (merged, _) = self.merged();
         let whence = |key: &str| self.0.iter().find(|layer| layer.recipe.contains_key(key)).map(|layer| &layer.origin);
         let of = |(key, value): (&String, &Value)| {
+            let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let shown = match value {
-                Value::String(text) => text.clone(),
+                Value::Array(list) => list.iter().map(word).collect::<Vec<_>>().join(","),
                 Value::Object(table) if table.is_empty() => return None,
-                other => other.to_string(),
+                other => word(other),
             };
             Some(format!("{key:<18} {shown:<16} {}", whence(key)?))
         };
