@@ -1,10 +1,6 @@
 //! What a picture consists of: shapes and texts from the back to the front, on white, in units of the drawing. A figure
 //! is laid out as a drawing once, and painted as SVG and as PNG from the same one.
 
-use crate::error::Result;
-
-use super::{png, svg};
-
 /// A picture of shapes and texts.
 #[derive(Clone, Debug)]
 pub struct Drawing {
@@ -178,18 +174,5 @@ impl Drawing {
     /// Adds a text in front of all others.
     pub(crate) fn write(&mut self, text: Text) {
         self.marks.push(Mark::Text(text));
-    }
-
-    /// The picture as a self-contained SVG document.
-    pub fn svg(&self) -> String {
-        svg::paint(self)
-    }
-
-    /// The picture as PNG with two pixels to a unit, the same on every machine because the font is compiled in.
-    ///
-    /// # Errors
-    /// [`Error::Config`](crate::error::Error::Config) if it is too large to be painted.
-    pub fn png(&self) -> Result<Vec<u8>> {
-        png::paint(self)
     }
 }

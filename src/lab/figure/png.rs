@@ -21,25 +21,31 @@ use super::drawing::{Anchor, Drawing, Ink, Mark, Outline, Shape, TEXT_INK, Text}
 /// Pixels of the picture per unit of the drawing.
 const SCALE: f32 = 2.0;
 
-pub(super) fn paint(drawing: &Drawing) -> Result<Vec<u8>> {
-    let wrong = |why: &str| Error::config(format!("the figure cannot be drawn: {why}"), "");
-    let [width, height] = drawing.size.map(|side| (side.round() as f32 * SCALE) as u32);
-    let mut pixels = Pixmap::new(width, height).ok_or_else(|| wrong(&format!("{width}x{height} pixels")))?;
-    pixels.fill(Color::WHITE);
-    for mark in &drawing.marks {
-        match mark {
-            Mark::Shape(shape) => draw(&mut pixels, shape),
-            Mark::Text(text) => write(&mut pixels, text),
+impl Drawing {
+    /// The picture as PNG with two pixels to a unit, the same on every machine because the font is compiled in.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it is too large to be painted.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        let wrong = |why: &str| Error::config(format!("the figure cannot be drawn: {why}"), "");
+        let [width, height] = self.size.map(|side| (side.round() as f32 * SCALE) as u32);
+        let mut pixels = Pixmap::new(width, height).ok_or_else(|| wrong(&format!("{width}x{height} pixels")))?;
+        pixels.fill(Color::WHITE);
+        for mark in &self.marks {
+            match mark {
+                Mark::Shape(shape) => draw(&mut pixels, shape),
+                Mark::Text(text) => write(&mut pixels, text),
+            }
         }
+        // On white paper every pixel is opaque.
+        let rgb: Vec<u8> =
+            pixels.pixels().iter().flat_map(|p: &PremultipliedColorU8| [p.red(), p.green(), p.blue()]).collect();
+        let mut png = Vec::new();
+        PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive)
+            .write_image(&rgb, width, height, ExtendedColorType::Rgb8)
+            .map_err(|error| wrong(&error.to_string()))?;
+        Ok(png)
     }
-    // On white paper every pixel is opaque.
-    let rgb: Vec<u8> =
-        pixels.pixels().iter().flat_map(|p: &PremultipliedColorU8| [p.red(), p.green(), p.blue()]).collect();
-    let mut png = Vec::new();
-    PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive)
-        .write_image(&rgb, width, height, ExtendedColorType::Rgb8)
-        .map_err(|error| wrong(&error.to_string()))?;
-    Ok(png)
 }
 
 fn draw(pixels: &mut Pixmap, shape: &Shape) {

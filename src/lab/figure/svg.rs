@@ -20,25 +20,28 @@ pub(crate) fn escape(text: &str) -> String {
     safe
 }
 
-pub(super) fn paint(drawing: &Drawing) -> String {
-    let [width, height] = drawing.size;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" \
+impl Drawing {
+    /// The picture as a self-contained SVG document.
+    pub fn svg(&self) -> String {
+        let [width, height] = self.size;
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" \
          role=\"img\" font-family=\"'Noto Sans', Helvetica, Arial, sans-serif\" font-size=\"{}\" fill=\"{}\" \
          stroke-linejoin=\"round\">\n\
          <title>{}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
-        Text::SIZE,
-        Hex(TEXT_INK),
-        escape(&drawing.name),
-    );
-    for mark in &drawing.marks {
-        match mark {
-            Mark::Shape(shape) => draw(&mut svg, shape),
-            Mark::Text(text) => write(&mut svg, text),
+            Text::SIZE,
+            Hex(TEXT_INK),
+            escape(&self.name),
+        );
+        for mark in &self.marks {
+            match mark {
+                Mark::Shape(shape) => draw(&mut svg, shape),
+                Mark::Text(text) => write(&mut svg, text),
+            }
         }
+        svg.push_str("</svg>\n");
+        svg
     }
-    svg.push_str("</svg>\n");
-    svg
 }
 
 fn draw(svg: &mut String, shape: &Shape) {
