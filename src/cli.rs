@@ -65,7 +65,7 @@ enum Command {
     Train(Box<flags::train::TrainFlags>),
     /// Evaluate weights on the test images
     ///
-    /// Those of a run are evaluated on the images that it was made with, unless others are named.
+    /// The weights of a run are evaluated on the images that the run was made with, unless others are named.
     Eval(eval::Arguments),
     /// Write a trained network in a format that other programs run: ONNX
     Export(export::Arguments),

@@ -6,6 +6,7 @@ pub mod confusion;
 pub mod experiment;
 pub mod figure;
 pub mod logits;
+pub mod png;
 pub mod probe;
 pub mod profile;
 pub mod report;

@@ -256,17 +256,24 @@ fn what_no_note_tells_is_an_error() {
     assert!(tape(views, true).graph().is_err(), "in training, notes would be wrong");
 }
 
+const TRAIN: [&str; 11] =
+    ["train", "--data", "set", "--width", "2", "--batch-size", "16", "--accumulate", "1", "--optimizer", "sgd"];
+
+/// A folder with the images that [`TRAIN`] names.
+fn place(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    folder.write("set/data_batch_1.bin", &records(40));
+    folder.write("set/test_batch.bin", &records(20));
+    folder
+}
+
 #[test]
 fn the_program_exports_a_run() {
     if gpu().is_none() {
         return;
     }
-    let folder = Folder::new("export");
-    folder.write("set/data_batch_1.bin", &records(40));
-    folder.write("set/test_batch.bin", &records(20));
-    let train =
-        ["train", "--data", "set", "--width", "2", "--batch-size", "16", "--accumulate", "1", "--optimizer", "sgd"];
-    folder.works(&[&train[..], &["--epochs", "1", "--out", "run"]].concat());
+    let folder = place("export");
+    folder.works(&[&TRAIN[..], &["--epochs", "1", "--out", "run"]].concat());
     says(&folder.works(&["export", "run", "--onnx", "a.onnx"]), &["a.onnx", "resnet18", "logits [batch, 10]"]);
     folder.works(&["export", "run/model.safetensors", "--onnx", "b.onnx"]);
     folder.works(&["export", "--weights", "run/model.safetensors", "--onnx", "b.onnx"]);
@@ -281,14 +288,12 @@ fn the_program_exports_a_run() {
     says(&folder.works(&other), &["normalized"]);
     assert!(bytes("a.onnx") != bytes("b.onnx"));
 
-    // A run that was stopped has checkpoints alone.
-    folder.works(&[&train[..], &["--epochs", "3", "--checkpoint-every", "1steps", "--out", "cut"]].concat());
-    let checkpoint = fs::read_dir(folder.0.join("cut/checkpoints")).unwrap().next();
-    if let Some(checkpoint) = checkpoint {
-        let path = checkpoint.unwrap().path();
-        folder.works(&["export", path.to_str().unwrap(), "--onnx", "c.onnx"]);
-        assert!(bytes("c.onnx") != bytes("a.onnx"));
-    }
+    // A run that has not ended is the newest of its checkpoints.
+    folder.works(&[&TRAIN[..], &["--epochs", "3", "--checkpoint-every", "1steps", "--out", "cut"]].concat());
+    let mut checkpoints = fs::read_dir(folder.0.join("cut/checkpoints")).unwrap();
+    let checkpoint = checkpoints.next().expect("a checkpoint after each update").unwrap().path();
+    folder.works(&["export", checkpoint.to_str().unwrap(), "--onnx", "c.onnx"]);
+    assert!(bytes("c.onnx") != bytes("a.onnx"));
     let run = folder.0.join("cut/run.json");
     let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&run).unwrap()).unwrap();
     json["result"] = serde_json::Value::Null;
@@ -312,12 +317,8 @@ fn logits_are_written_in_the_order_of_the_images() {
     if gpu().is_none() {
         return;
     }
-    let folder = Folder::new("logits");
-    folder.write("set/data_batch_1.bin", &records(40));
-    folder.write("set/test_batch.bin", &records(20));
-    let train =
-        ["train", "--data", "set", "--width", "2", "--batch-size", "16", "--accumulate", "1", "--optimizer", "sgd"];
-    folder.works(&[&train[..], &["--epochs", "2", "--out", "run"]].concat());
+    let folder = place("logits");
+    folder.works(&[&TRAIN[..], &["--epochs", "2", "--out", "run"]].concat());
     let said = folder.works(&["eval", "run", "--json", "--logits", "logits.safetensors"]);
     folder.works(&["eval", "run", "--json", "--logits", "logits.csv"]);
     let evaluation: serde_json::Value = serde_json::from_str(&said).unwrap();

@@ -56,7 +56,7 @@ mod no_gpu {
     mod rules;
 
     /// Conventions of the sources.
-    mod sources;
+    pub mod sources;
 
     /// Gradients of the references against differences of their values.
     mod finite_difference;

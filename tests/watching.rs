@@ -4,12 +4,11 @@ use std::{
     fs,
     path::Path,
     process::{Child, Command, Output, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
 use crate::{
     folder::{Folder, records, says},
+    resume::run::{said, signal, wait_for},
     support::gpu,
 };
 
@@ -31,22 +30,14 @@ fn program(folder: &Folder) -> Command {
 /// Begins a run, which says nothing, since nobody reads it.
 fn train(folder: &Folder, epochs: &str) -> Child {
     let flags = ["train", "--data", ".", "--width", "4", "-b", "16", "--quick", "--epochs", epochs, "--out", "run"];
-    let child = program(folder).args(flags).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_until("run.json", || folder.0.join("run/run.json").is_file());
+    let mut child = program(folder).args(flags).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    assert!(wait_for(&mut child, || folder.0.join("run/run.json").is_file()), "the run ended before it began");
     child
 }
 
 fn watch(folder: &Folder) -> Child {
     let mut command = program(folder);
     command.args(["report", "run", "--watch"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !happened() {
-        assert!(start.elapsed() < Duration::from_secs(120), "two minutes without {what}");
-        sleep(Duration::from_millis(5));
-    }
 }
 
 fn page(folder: &Folder) -> String {
@@ -62,13 +53,10 @@ fn ended(folder: &Folder, watch: Child) -> (Output, String) {
     (output, page)
 }
 
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+/// Waits for a version of the page, which the watch has to live to draw.
+fn drawn(folder: &Folder, watch: &mut Child, wanted: impl Fn(&str) -> bool) -> String {
+    assert!(wait_for(watch, || wanted(&page(folder))), "the watch ended before it drew the page");
+    page(folder)
 }
 
 /// The page is drawn anew as the run goes on. Ctrl-C ends the watch and leaves the run alone; a run that dies ends it too.
@@ -80,17 +68,16 @@ fn a_page_follows_its_run() {
     }
     let folder = place("follows");
     let mut run = train(&folder, "2000");
-    let first_watch = watch(&folder);
-    wait_until("a page that reloads", || page(&folder).contains(RELOADS));
-    let first = page(&folder);
-    wait_until("another page", || page(&folder) != first && page(&folder).contains("of 2000 epochs"));
+    let mut first_watch = watch(&folder);
+    let first = drawn(&folder, &mut first_watch, |page| page.contains(RELOADS));
+    drawn(&folder, &mut first_watch, |page| page != first && page.contains("of 2000 epochs"));
     signal(&first_watch, "INT");
     let (output, _) = ended(&folder, first_watch);
     assert_eq!(output.status.code(), Some(130), "{}", said(&output));
     assert!(run.try_wait().unwrap().is_none(), "the run ended with the watch");
 
-    let second = watch(&folder);
-    wait_until("a page that reloads", || page(&folder).contains(RELOADS));
+    let mut second = watch(&folder);
+    drawn(&folder, &mut second, |page| page.contains(RELOADS));
     run.kill().unwrap();
     run.wait().unwrap();
     let (output, page) = ended(&folder, second);

@@ -107,6 +107,6 @@ fn preview(
     let mut sheet: Vec<f32> =
         (0..count).flat_map(|i| [&plain[i * size..][..size], &augmented[i * size..][..size]].concat()).collect();
     take_back(&mut sheet, by);
-    write_atomically(path, &contact_sheet(&sheet, [data::SIDE, data::SIDE], COLUMNS, 2)?.png)?;
+    write_atomically(path, &contact_sheet(&sheet, [data::SIDE, data::SIDE], COLUMNS, 2)?.bytes)?;
     Ok(range)
 }

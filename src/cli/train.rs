@@ -33,7 +33,7 @@ use crate::{
         run::{Folder, Journal, default_folder},
         signals::Stop,
     },
-    lab::{seen::first_images, sheet::Sheet, table::Table},
+    lab::{png::Png, seen::first_images, table::Table},
     program::target::Precision,
     training::{EpochRow, Position, Trainer, Watch as _, loss_variance},
 };
@@ -178,8 +178,8 @@ fn train(
     progress.resumed(trainer.position());
     if record.wants_images() {
         let draw = || first_images(gpu, dataset.as_ref(), options);
-        let Sheet { png, size } = live::during("drawing the first images", draw)?;
-        record.images(png, size)?;
+        let Png { bytes, size } = live::during("drawing the first images", draw)?;
+        record.images(bytes, size)?;
     }
     live::show("waiting for the first update");
     let mut journal = Journal { folder: record, watch: &mut progress, stop };

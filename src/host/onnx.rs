@@ -69,7 +69,7 @@ impl Export<'_> {
     /// layout.
     ///
     /// # Errors
-    /// Those of `weights`; [`Error::Config`] if an op of the network does not say what it computes.
+    /// [`Error::Config`] if an op of the network does not say what it computes, or any error that `weights` returns.
     pub fn to_onnx(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<ModelProto> {
         let Self { model, config, normalize, .. } = *self;
         let recipe = Recipe { normalize: Some(normalize), ..Recipe::default() };

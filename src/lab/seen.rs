@@ -6,7 +6,7 @@ use crate::{
     data::{Batch, Dataset, IMAGE_BYTES, SIDE, Split, order},
     device::{Gpu, runtime::Runtime},
     error::Result,
-    lab::sheet::{Sheet, contact_sheet},
+    lab::{png::Png, sheet::contact_sheet},
     ops::{self, Augment, Normalize},
     program::{BufferKind, Input, Tape, step::Step},
     training::Options,
@@ -21,7 +21,7 @@ const COLUMNS: usize = 16;
 ///
 /// # Errors
 /// The errors of reading the images; [`Error::Device`](crate::error::Error::Device) on a fault of the device.
-pub fn first_images(gpu: &Gpu, dataset: &dyn Dataset, options: &Options) -> Result<Sheet> {
+pub fn first_images(gpu: &Gpu, dataset: &dyn Dataset, options: &Options) -> Result<Png> {
     let mut order = order(dataset.len(Split::Train), options.shuffle.then_some((options.seed, 1)));
     order.truncate(MOST.min(options.batch as usize));
     let (batch, by) = (Batch::read(dataset, Split::Train, &order)?, options.normalize()?);

@@ -2,8 +2,7 @@
 
 use crate::data::CHANNELS;
 use crate::error::{Error, Result};
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
+use crate::lab::png::Png;
 
 /// Empty pixels around each image.
 const GAP: usize = 2;
@@ -11,14 +10,6 @@ const GAP: usize = 2;
 const PAPER: u8 = 40;
 /// The largest width and height of a sheet, in pixels.
 const LARGEST: usize = 16_384;
-
-/// A picture as a PNG.
-pub struct Sheet {
-    /// The content of the file.
-    pub png: Vec<u8>,
-    /// Height and width in pixels.
-    pub size: [u32; 2],
-}
 
 /// Draws images in rows of `columns`, each pixel as `scale` x `scale`. `images` holds them one after the other, each
 /// `size` = \[height, width\] pixels of red, green and blue on a scale of 0 to 1; values beyond that are clipped.
@@ -28,7 +19,7 @@ pub struct Sheet {
 ///
 /// # Panics
 /// If `images` is not a whole number of images.
-pub fn contact_sheet(images: &[f32], size: [usize; 2], columns: usize, scale: usize) -> Result<Sheet> {
+pub fn contact_sheet(images: &[f32], size: [usize; 2], columns: usize, scale: usize) -> Result<Png> {
     let [height, width] = size;
     let length = height.saturating_mul(width).saturating_mul(CHANNELS);
     if images.is_empty() || length == 0 || columns == 0 || scale == 0 {
@@ -61,9 +52,5 @@ pub fn contact_sheet(images: &[f32], size: [usize; 2], columns: usize, scale: us
             }
         }
     }
-    let mut png = Vec::new();
-    PngEncoder::new(&mut png)
-        .write_image(&sheet, across as u32, down as u32, ExtendedColorType::Rgb8)
-        .expect("memory takes every picture");
-    Ok(Sheet { png, size: [down as u32, across as u32] })
+    Ok(Png::rgb(&sheet, [down as u32, across as u32]))
 }

@@ -5,12 +5,15 @@ use std::{
     ffi::OsString,
     fs,
     process::{Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::{Block, Page, pages};
-use crate::{folder::Folder, resume::run::signal, support::gpu};
+use crate::{
+    folder::Folder,
+    resume::run::{signal, wait_for},
+    support::gpu,
+};
 
 /// What becomes of a block of shell commands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,9 +81,9 @@ fn run(folder: &Folder, cache: &Folder, page: &Page, block: &Block, way: Way) ->
     command.env("PROGRAM", env!("CARGO_BIN_EXE_velograd")).env("MORE", more).env("VELOGRAD_CACHE", &cache.0);
     // In place of the shell, so that the signal reaches it.
     command.env("EXEC", if way == Way::Interrupted { "exec" } else { "" });
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     if way == Way::Interrupted {
-        wait_for_checkpoint(folder);
+        assert!(wait_for(&mut child, || has_checkpoint(folder)), "{}: the run ended before a checkpoint", page.path);
         signal(&child, "INT");
     }
     let output = child.wait_with_output().unwrap();
@@ -95,18 +98,11 @@ fn run(folder: &Folder, cache: &Folder, page: &Page, block: &Block, way: Way) ->
     said
 }
 
-/// Waits until a run in `runs/` has a checkpoint.
-fn wait_for_checkpoint(folder: &Folder) {
-    let has_one = || {
-        let runs = fs::read_dir(folder.0.join("runs")).into_iter().flatten();
-        let files = runs.flat_map(|run| fs::read_dir(run.unwrap().path().join("checkpoints")).into_iter().flatten());
-        files.flatten().any(|file| file.path().extension().is_some_and(|ending| ending == "safetensors"))
-    };
-    let begun = Instant::now();
-    while !has_one() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "no checkpoint after two minutes");
-        sleep(Duration::from_millis(20));
-    }
+/// Whether a run in `runs/` has a checkpoint.
+fn has_checkpoint(folder: &Folder) -> bool {
+    let runs = fs::read_dir(folder.0.join("runs")).into_iter().flatten();
+    let files = runs.flat_map(|run| fs::read_dir(run.unwrap().path().join("checkpoints")).into_iter().flatten());
+    files.flatten().any(|file| file.path().extension().is_some_and(|ending| ending == "safetensors"))
 }
 
 /// The arguments of the commands of velograd in a block.

@@ -3,6 +3,7 @@ use std::{collections::HashMap, fs, path::Path};
 use pulldown_cmark::{Event, Tag, TagEnd};
 
 use super::{CONTENTS, Page, ROOT, pages};
+use crate::no_gpu::sources::files_with;
 
 /// The anchors of a page's headings, which mdBook and code hosts make in the same way.
 fn anchors(page: &Page) -> Vec<String> {
@@ -68,20 +69,11 @@ fn links_lead_somewhere() {
 /// Every page in `docs/` is in the contents.
 #[test]
 fn every_page_is_in_the_contents() {
-    fn walk(folder: &Path, found: &mut Vec<String>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|ending| ending == "md") {
-                found.push(path.strip_prefix(ROOT).unwrap().display().to_string().replace('\\', "/"));
-            }
-        }
-    }
-    let mut found = vec![];
-    walk(&Path::new(ROOT).join("docs"), &mut found);
+    let (mut found, top) = (vec![], format!("{ROOT}/").replace('\\', "/"));
+    files_with("md", &Path::new(ROOT).join("docs"), &mut found);
+    let mut found: Vec<&str> = found.iter().map(|(path, _)| path.strip_prefix(&top).unwrap()).collect();
     let pages = pages();
-    let listed = |path: &String| path == CONTENTS || pages.iter().any(|page| page.path == *path);
+    let listed = |path: &str| path == CONTENTS || pages.iter().any(|page| page.path == path);
     // What an experiment wrote is no page: its table is in the text of docs/results/README.md.
     found.retain(|path| !listed(path) && !path.ends_with("/table.md"));
     assert!(found.is_empty(), "not in {CONTENTS}: {found:?}");

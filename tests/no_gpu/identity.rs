@@ -9,7 +9,7 @@ use std::{
 
 use velograd::{host::identity, program::shader::SHADERS};
 
-use super::sources::rust_files;
+use super::sources::files_with;
 use crate::folder::Folder;
 
 /// FNV-1a as its authors define it, over the name and the lines of code of each shader and of each file that writes WGSL.
@@ -17,7 +17,7 @@ use crate::folder::Folder;
 fn the_hash_is_of_all_shaders() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut rust, top) = (vec![], format!("{}/", root.display()).replace('\\', "/"));
-    rust_files(&root.join("src"), &mut rust);
+    files_with("rs", &root.join("src"), &mut rust);
     let writes = |name: &str| name == "src/program/shader" || name.starts_with("src/optim/rule/");
     // Only a shader's header counts, in which a rule says what it is, and no test.
     let code = |(path, text): &(String, String)| {

@@ -2,13 +2,13 @@
 
 use std::{fs, path::Path};
 
-/// The Rust files below a folder, as paths and texts.
-pub fn rust_files(folder: &Path, found: &mut Vec<(String, String)>) {
+/// The files below a folder whose names have an extension, as paths and texts.
+pub fn files_with(extension: &str, folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            rust_files(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") {
+            files_with(extension, &path, found);
+        } else if path.extension().is_some_and(|e| e == extension) {
             found.push((path.display().to_string().replace('\\', "/"), fs::read_to_string(&path).unwrap()));
         }
     }
@@ -22,7 +22,7 @@ fn unsafe_is_in_two_places() {
     let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
     assert_eq!(manifest["lints"]["rust"]["unsafe_code"].as_str(), Some("deny"));
     let mut files = vec![];
-    ["src", "tests", "benches", "examples"].iter().for_each(|folder| rust_files(&root.join(folder), &mut files));
+    ["src", "tests", "benches", "examples"].iter().for_each(|folder| files_with("rs", &root.join(folder), &mut files));
     assert!(files.len() > 100);
     // Not written out, or this file would be found too.
     let (lifted, block) = (concat!("(unsafe", "_code"), concat!("unsafe", " {"));

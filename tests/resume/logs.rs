@@ -1,15 +1,10 @@
 //! The logs in further formats: they have the rows of the JSON lines, whatever happens to the run.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
 
-use super::run::{files, killed, place, recipe, rows, same, wait_for};
+use super::run::{files, killed, place, recipe, rows, same, start_with, wait_for};
 use crate::{
     folder::{Folder, says},
     support::gpu,
@@ -169,9 +164,7 @@ fn every_format_has_the_rows_of_a_run_that_was_killed() {
     }
     let folder = place("logs");
     let run = folder.0.join("run");
-    let mut begin = Command::new(env!("CARGO_BIN_EXE_velograd"));
-    begin.args(["train", "--out", "run"]).args(recipe()).args(LOGS).current_dir(&folder.0).stdout(Stdio::null());
-    let mut child = begin.stderr(Stdio::null()).spawn().unwrap();
+    let mut child = start_with(&folder, &LOGS);
     assert!(wait_for(&mut child, || rows(&run) >= 4), "the run ended before it was killed");
     child.kill().unwrap();
     child.wait().unwrap();

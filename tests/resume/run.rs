@@ -89,16 +89,17 @@ pub fn files(folder: &Path) -> impl Iterator<Item = String> {
 
 /// Starts the run in `folder/run`, or continues it.
 pub fn start(folder: &Folder) -> Child {
-    start_under(folder, "velograd")
+    start_with(folder, &[])
 }
 
-pub fn start_under(folder: &Folder, optimizer: &str) -> Child {
+/// Starts the run with these flags besides the recipe's, or continues it.
+pub fn start_with(folder: &Folder, flags: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_velograd"));
     command.arg("train").current_dir(&folder.0).stdout(Stdio::piped()).stderr(Stdio::piped());
     if folder.0.join("run/run.json").exists() {
         command.args(["--resume", "run"]);
     } else {
-        command.args(["--out", "run", "--optimizer", optimizer]).args(recipe());
+        command.args(["--out", "run"]).args(recipe()).args(flags);
     }
     command.spawn().unwrap()
 }

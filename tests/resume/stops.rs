@@ -7,7 +7,7 @@ use std::{
 
 use velograd::{host::checkpoint, random::Rng};
 
-use super::run::{begun, equal, files, left, place, rows, said, same, signal, start, start_under, wait_for, whole};
+use super::run::{begun, equal, files, left, place, rows, said, same, signal, start, start_with, wait_for, whole};
 use crate::{folder::says, support::gpu};
 
 /// SIGKILL at random moments: after some time, after a row, or when a checkpoint is partly written. There are as many
@@ -28,7 +28,7 @@ fn killed_anywhere_under(optimizer: &str) {
     let (mut done, mut ended, mut torn) = (0, 0, 0);
     let (run, checkpoints) = (folder.0.join("run"), folder.0.join("run/checkpoints"));
     while done < kills {
-        let mut child = start_under(&folder, optimizer);
+        let mut child = start_with(&folder, &["--optimizer", optimizer]);
         let way = rng.u32() % 3;
         let alive = match way {
             0 => {
@@ -60,7 +60,7 @@ fn killed_anywhere_under(optimizer: &str) {
             ended += 1;
         }
     }
-    let output = start_under(&folder, optimizer).wait_with_output().unwrap();
+    let output = start_with(&folder, &["--optimizer", optimizer]).wait_with_output().unwrap();
     assert!(output.status.success(), "{optimizer}, seed {seed}: {}", said(&output));
     equal(&run, &expected, &format!("{optimizer}, seed {seed}, {done} kills"));
     println!("{optimizer}: {done} kills, {torn} of them within a checkpoint; {} runs ended the same", ended + 1);

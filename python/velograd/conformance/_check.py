@@ -14,6 +14,7 @@ from ._subject import Refused, Subject
 from ._trajectory import BFLOAT16, FLOAT32, FLOAT64
 from ._verdict import Deviation, Verdict
 
+
 def check(
     optimizer: Callable[..., Any],
     rule: str,

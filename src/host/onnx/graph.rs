@@ -32,7 +32,7 @@ struct Builder<'a> {
     input: Input,
     nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
-    /// What became of each tensor of the recording.
+    /// The value of the graph that each tensor of the recording became, by the tensor's index.
     values: BTreeMap<usize, Value>,
     /// How often each name of a node was asked for.
     names: BTreeMap<String, u32>,

@@ -5,16 +5,15 @@
 
 use std::sync::OnceLock;
 
-use image::{
-    ExtendedColorType, ImageEncoder,
-    codecs::png::{CompressionType, FilterType, PngEncoder},
-};
 use tiny_skia::{
     Color, FillRule, LineJoin, Paint, Path, PathBuilder, Pixmap, PremultipliedColorU8, Stroke, StrokeDash, Transform,
 };
 use ttf_parser::{Face, GlyphId, OutlineBuilder};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    lab::png::Png,
+};
 
 use super::drawing::{Anchor, Drawing, Ink, Mark, Outline, Shape, TEXT_INK, Text};
 
@@ -27,9 +26,9 @@ impl Drawing {
     /// # Errors
     /// [`Error::Config`] if it is too large to be painted.
     pub fn png(&self) -> Result<Vec<u8>> {
-        let wrong = |why: &str| Error::config(format!("the figure cannot be drawn: {why}"), "");
         let [width, height] = self.size.map(|side| (side.round() as f32 * SCALE) as u32);
-        let mut pixels = Pixmap::new(width, height).ok_or_else(|| wrong(&format!("{width}x{height} pixels")))?;
+        let too_large = || Error::config(format!("a figure of {width}x{height} pixels cannot be drawn"), "");
+        let mut pixels = Pixmap::new(width, height).ok_or_else(too_large)?;
         pixels.fill(Color::WHITE);
         for mark in &self.marks {
             match mark {
@@ -40,11 +39,7 @@ impl Drawing {
         // On white paper every pixel is opaque.
         let rgb: Vec<u8> =
             pixels.pixels().iter().flat_map(|p: &PremultipliedColorU8| [p.red(), p.green(), p.blue()]).collect();
-        let mut png = Vec::new();
-        PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive)
-            .write_image(&rgb, width, height, ExtendedColorType::Rgb8)
-            .map_err(|error| wrong(&error.to_string()))?;
-        Ok(png)
+        Ok(Png::rgb(&rgb, [height, width]).bytes)
     }
 }
 
