@@ -34,9 +34,13 @@ def test_every_rule_has_golden_traces_at_its_defaults_at_others_and_for_each_swi
 def test_rules_lead_where_independent_code_leads(trace: dict[str, Any]) -> None:
     rule = ALL[trace["rule"]]
     scenario = Scenario("golden", 24, gradients="events", rates=GOLDEN["rates"])
+    compared = {}
     for point in trajectory(rule, scenario, rule.settings(settings_of(trace)), FLOAT64):
-        for found, expected, bound in zip(point.params, trace["params"].get(str(point.t), []), point.bounds, strict=False):
-            assert numpy.max(numpy.abs(found.ravel() - expected)) <= bound
+        if (there := trace["params"].get(str(point.t))) is not None:
+            compared[str(point.t)] = there
+            for found, expected, bound in zip(point.params, there, point.bounds, strict=True):
+                assert numpy.max(numpy.abs(found.ravel() - expected)) <= bound
+    assert compared and compared == trace["params"]
 
 
 def test_the_inputs_are_those_of_the_golden_traces() -> None:

@@ -60,7 +60,7 @@ class Recording:
         unit = max(precision.unit, FLOAT32 if self.dtype == "float32" else FLOAT64)
         multiples: list[float] = []
         points = trajectory(rule, self.scenario, self.settings, unit, precision.newton_schulz)
-        for point, went in zip(points, self.went, strict=False):
+        for point, went in zip(points, self.went, strict=True):
             worst, first = 0.0, None
             for found, i in zip(went, tensors, strict=True):
                 size = float(numpy.max(numpy.abs(found - point.params[i])))
