@@ -101,7 +101,7 @@ fn main() -> Result<()> {
 fn resnet18(gpu: &Gpu) -> Result<Layout> {
     let plans = Plans {
         model: models::find("resnet18")?,
-        config: Config { stem: Stem::Imagenet, width: 64, classes: 10 },
+        config: resnet::config(Stem::Imagenet, 64, 10),
         recipe: Recipe::default(),
         target: gpu.target.clone(),
         train: vec![1],

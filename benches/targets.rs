@@ -109,7 +109,7 @@ fn main() -> Result<()> {
 
 /// The figures that one process measures.
 fn steps(gpu: &Gpu) -> Result<Vec<Row>> {
-    let config = Config { stem: Stem::Imagenet, width: 64, classes: 10 };
+    let config = resnet::config(Stem::Imagenet, 64, 10);
     let recipe = Recipe { augment: Augment::Paper, ..Recipe::default() };
     let model = models::find("resnet18")?;
     let target = gpu.target.clone();
@@ -118,7 +118,7 @@ fn steps(gpu: &Gpu) -> Result<Vec<Row>> {
     let lr = optimizer.lr();
     let calls = plans.record(BATCH, true).calls;
     let mut network = block_on(Network::new(gpu, &plans, Some(optimizer), |layout| Ok(Weights::init(layout, 0)), 0))?;
-    let batch = Batch::noise(BATCH);
+    let batch = Batch::noise(BATCH, Image::CIFAR, 10);
     let place = Place { first: true, last: true, images: BATCH, epoch: 1, lr };
     let mut updates = |count: usize| -> Result<f64> {
         let start = Instant::now();

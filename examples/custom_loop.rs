@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(0, Sizes { train: 2000, test: 500 })?);
     let plans = Plans {
         model: &Model::new("three_layers", three_layers),
-        config: Config { stem: Stem::Cifar, width: 16, classes: 10 },
+        config: resnet::config(Stem::Cifar, 16, 10),
         recipe: Recipe::default(), // no augmentation, dropout, clipping
         target: gpu.target.clone(),
         train: vec![BATCH], // every batch size that will be used

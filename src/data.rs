@@ -2,17 +2,19 @@
 //!
 //! A [`Dataset`] hands out one image at a time by its index, from files, memory or a formula, and is shared between
 //! threads; [`order`] decides the order of the images, and whoever reads batches decides their size. Bytes stay bytes
-//! up to the device: an image is 3,072 of them, one plane each of red, green and blue, 32 rows of 32, which is how
-//! CIFAR-10 is stored. The device does the normalization and the augmentation.
+//! up to the device: an image is a plane for each colour, row by row, which is how CIFAR-10 is stored. All images of a
+//! set have the same [size](Image). The device does the normalization and the augmentation.
 
 mod batch;
 pub mod holdout;
+mod image;
 pub mod shapes10;
 mod source;
 pub mod summary;
 
 pub use batch::{Batch, order};
 pub use holdout::Holdout;
+pub use image::{Image, MOST_SIDE};
 pub use shapes10::{Shapes10, Sizes};
 pub use source::{Batches, Inline, Next, Source, in_batches};
 pub use summary::{Summary, summary};
@@ -21,16 +23,11 @@ use std::path::Path;
 
 use crate::error::Result;
 
-/// Classes of every set.
-pub const CLASSES: usize = 10;
-/// Colour planes of every image.
-pub const CHANNELS: usize = 3;
-/// Height and width of every image, in pixels.
-pub const SIDE: usize = 32;
-/// Bytes of an image: [`CHANNELS`] planes of [`SIDE`] rows of [`SIDE`].
-pub const IMAGE_BYTES: usize = CHANNELS * SIDE * SIDE;
 /// The most images that a set may have in all, since an index must fit a `u32`.
 pub const MOST_IMAGES: usize = u32::MAX as usize;
+/// The most classes that a set may have.
+pub const MOST_CLASSES: usize = 1 << 16;
+
 /// Which part of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
@@ -40,32 +37,38 @@ pub enum Split {
     Test,
 }
 
-/// The name of a set and its classes.
+/// The name of a set, the size of its images and their classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// The name of the set.
-    pub name: &'static str,
-    /// What each label means: [`CLASSES`] names.
+    pub name: String,
+    /// The size of each image.
+    pub image: Image,
+    /// What each label means, in the order of the labels.
     pub classes: Vec<String>,
 }
 
 impl Spec {
-    /// A set's name and what its labels mean.
-    pub fn new(name: &'static str, classes: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let classes = classes.into_iter().map(Into::into).collect();
-        Self { name, classes }
+    /// A set's name, the size of its images, and what its labels mean.
+    pub fn new(
+        name: impl Into<String>,
+        image: Image,
+        classes: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        Self { name: name.into(), image, classes: classes.into_iter().map(Into::into).collect() }
     }
 }
 
 /// Labelled images that any thread may read in any order.
 pub trait Dataset: Send + Sync {
-    /// Name and classes.
+    /// Name, size and classes.
     fn spec(&self) -> &Spec;
 
     /// Images in `split`; 0 for [`Split::Test`] when there is nothing to validate on.
     fn len(&self, split: Split) -> usize;
 
-    /// CRC-32 of all records (label byte, then the image), train before test: equal means the same data.
+    /// A checksum of the set, training images before test images: equal means the same data. For sets that are read whole
+    /// it is the CRC-32 of all records, each its labels' bytes and then the image.
     fn checksum(&self) -> u32;
 
     /// The seed that the images were drawn from, if they are drawn.
@@ -81,14 +84,14 @@ pub trait Dataset: Send + Sync {
         None
     }
 
-    /// Copies image `index` of `split` to `image`, as planes of red, green and blue, and returns its label, which is
-    /// below [`CLASSES`].
+    /// Copies image `index` of `split` to `image`, a plane for each channel, and returns its label, which is below the
+    /// number of classes.
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io) or [`Error::Data`](crate::error::Error::Data) if the file behind the set
     /// can no longer be read or was changed.
     ///
     /// # Panics
-    /// If `index` is not below [`len`](Self::len) or `image` is not [`IMAGE_BYTES`] long.
-    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u8>;
+    /// If `index` is not below [`len`](Self::len) or `image` does not have the [bytes](Image::bytes) of one.
+    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u32>;
 }

@@ -25,10 +25,10 @@
 //! ```
 //! # #[cfg(feature = "host")]
 //! fn main() -> velograd::Result<()> {
-//!     use velograd::{Config, Inline, Options, Shapes10, Sizes, Stem, Trainer, Weights};
+//!     use velograd::{Inline, Options, Shapes10, Sizes, Trainer, Weights, models::resnet::{self, Stem}};
 //!     let gpu = velograd::host::device::open(None)?;
 //!     let images = Shapes10::new(0, Sizes { train: 256, test: 64 })?;
-//!     let config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
+//!     let config = resnet::config(Stem::Imagenet, 8, 10);
 //!     let (optimizer, epochs) = ("adamw".into(), 3);
 //!     let options = Options { config, optimizer, epochs, batch: 32, ..Options::default() };
 //!     let source = std::sync::Arc::new(Inline(std::sync::Arc::new(images)));
@@ -63,7 +63,7 @@
 //! | [`lab`] | experiments, statistics, figures, profiles | `lab` |
 //! | [`cli`] | the command line | `cli`, on by default |
 //!
-//! [`error`] and [`random`] serve all of them, as does [`parallel`].
+//! [`error`], [`random`], [`settings`] and [`parallel`] serve all of them.
 
 pub mod check;
 #[cfg(feature = "cli")]
@@ -81,11 +81,12 @@ pub mod optim;
 pub mod parallel;
 pub mod program;
 pub mod random;
+pub mod settings;
 pub mod training;
 
 pub use data::{Dataset, Inline, Shapes10, Sizes};
 pub use device::Gpu;
 pub use error::{Error, Result};
-pub use models::{Config, Stem};
+pub use models::Config;
 pub use program::Tape;
 pub use training::{Options, Trainer, Watch, network::Network, weights::Weights};

@@ -1,109 +1,151 @@
 //! Networks: one function each, from a tensor of images to a tensor of logits.
+//!
+//! A network is a function and a row in [`ALL`]. It declares its settings as update rules do, and takes images of any
+//! [size](Image) that its layers can be applied to.
 
 pub mod airbench;
 pub mod resnet;
 
+use std::fmt;
+
 use crate::{
+    data::Image,
     error::{Error, Result, suggest},
     ops::Normalize,
     program::{Tape, Tensor},
+    settings::{Setting, Settings},
 };
 
-/// The first layers of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stem {
-    /// 7x7 convolution of stride 2 and max-pool: torchvision's, made for images of 224 pixels.
-    Imagenet,
-    /// 3x3 convolution of stride 1: keeps a 32x32 map.
-    Cifar,
+pub use crate::data::MOST_CLASSES;
+
+/// The shape of a network: what it takes, what it returns, and its settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The size of the images.
+    pub image: Image,
+    /// The number of classes.
+    pub classes: u32,
+    /// The model's settings.
+    pub settings: Settings,
 }
 
-impl Stem {
-    /// Its name on the command line and in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Imagenet => "imagenet",
-            Self::Cifar => "cifar",
-        }
+impl Config {
+    /// The same network for images of another size.
+    pub fn on(&self, image: Image) -> Self {
+        Self { image, ..self.clone() }
     }
 }
 
-/// The size of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// First layers.
-    pub stem: Stem,
-    /// Channels of the first stage; torchvision's is 64.
-    pub width: u32,
-    /// Classes.
-    pub classes: u32,
+impl fmt::Display for Config {
+    /// The settings: `stem imagenet, width 64`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> = self.settings.iter().map(|(key, value)| format!("{key} {value}")).collect();
+        f.write_str(&words.join(", "))
+    }
 }
 
 /// A network that can be trained.
 pub struct Model {
     /// Its name on the command line.
     pub name: &'static str,
-    /// Records the network: takes images and a size, returns logits.
-    pub record: fn(&mut Tape, Tensor, Config) -> Tensor,
+    /// What it is, in a line, with its source.
+    pub about: &'static str,
+    /// Its settings, with their defaults and ranges.
+    pub settings: fn() -> Vec<Setting>,
+    /// Records the network: takes images and its shape, returns logits.
+    pub record: fn(&mut Tape, Tensor, &Config) -> Tensor,
+    /// Refuses a shape that the network cannot have, in words.
+    pub check: fn(&Config) -> Result<()>,
+    /// Whether its setting `width` may be made small for a first look, as the command line's preset quick does.
+    pub narrows: bool,
     /// What its images are normalized by, unless the user says otherwise.
     pub normalize: Normalize,
-    /// Whether there is a choice of [`Stem`].
-    pub stems: bool,
-    /// The names of its first and last weight, by which a file of weights is recognized.
-    pub known_by: [&'static str; 2],
-    /// The size of the network from the shapes of these two weights; `None` if they do not fit it.
-    pub config_of: fn(&[u32], &[u32]) -> Option<Config>,
-    /// These shapes in words, for messages.
+    /// How a file of weights is recognized; `None` if no file is.
+    pub known_by: Option<Signature>,
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Model").field(&self.name).finish()
+    }
+}
+
+/// How a file of weights is told to be a model's: by the names and shapes of its tensors.
+#[derive(Clone, Copy)]
+pub struct Signature {
+    /// The name of the first weight.
+    pub first: &'static str,
+    /// The name of the last weight, which has a row for each class.
+    pub last: &'static str,
+    /// The shapes of both in words, for messages.
     pub shapes: &'static str,
-    /// For a file whose first and last weights have the same names as this network's: which other network of the same
-    /// family it belongs to, in words. `None` if it is this network's, or of another family. The argument gives the
-    /// shape of a tensor by its name.
-    pub relative: fn(&ShapeOf<'_>) -> Option<String>,
+    /// Whether a file with a weight of the first one's name is this model's, where several models use the name.
+    pub is: fn(&ShapeOf<'_>) -> bool,
+    /// What the shapes say of the network; `None` if they do not fit it.
+    pub read: fn(&ShapeOf<'_>) -> Option<Read>,
+}
+
+/// What the shapes of a file's tensors say of its network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read {
+    /// The settings that differ from the defaults, or may.
+    pub settings: Vec<(String, String)>,
+    /// The number of classes.
+    pub classes: u32,
+    /// The size of the images, as far as the shapes tell it: a network that pools its map takes images of any height and width.
+    pub image: Image,
 }
 
 /// The shape of a file's tensor by its name, `None` if there is no such tensor.
 pub type ShapeOf<'a> = dyn Fn(&str) -> Option<Vec<u32>> + 'a;
 
 impl Model {
-    /// A model that takes images normalized to -1 to 1, has no choice of [`Stem`], and whose files of weights are not
-    /// recognized.
-    pub const fn new(name: &'static str, record: fn(&mut Tape, Tensor, Config) -> Tensor) -> Self {
+    /// A model without settings that takes images normalized to -1 to 1, and whose files of weights are not recognized.
+    pub const fn new(name: &'static str, record: fn(&mut Tape, Tensor, &Config) -> Tensor) -> Self {
         Self {
             name,
+            about: "",
+            settings: Vec::new,
             record,
+            check: |_| Ok(()),
+            narrows: false,
             normalize: Normalize::HALF,
-            stems: false,
-            known_by: [""; 2],
-            config_of: |_, _| None,
-            shapes: "",
-            relative: |_| None,
+            known_by: None,
         }
     }
 
     /// The prefix of the names of its last layer's tensors: the head, which has a row for each class.
     pub fn head(&self) -> &'static str {
-        self.known_by[1].trim_end_matches("weight")
+        self.known_by.map_or("", |known_by| known_by.last.trim_end_matches("weight"))
     }
 
-    /// The stem asked for, or else the model's default.
+    /// Whether it has a setting of this name.
+    pub fn has(&self, key: &str) -> bool {
+        (self.settings)().iter().any(|setting| setting.key == key)
+    }
+
+    /// Its shape for images of this size and so many classes, under these settings.
     ///
     /// # Errors
-    /// [`Error::Config`] if a stem is asked for and the model has no choice of them.
-    pub fn stem(&self, wanted: Option<Stem>) -> Result<Stem> {
-        match wanted {
-            Some(_) if !self.stems => {
-                let message = format!("'stem': {} has no choice of first layers", self.name);
-                Err(Error::about("stem", message, "drop 'stem', from the recipe too if it is there"))
-            }
-            Some(stem) => Ok(stem),
-            None if self.stems => Ok(Stem::Imagenet),
-            None => Ok(Stem::Cifar), // a network without a choice takes 32x32 images
-        }
+    /// [`Error::Config`] for an unknown setting, a value out of its range, or a shape that the network cannot have.
+    pub fn config(&self, image: Image, classes: u32, set: &[(String, String)]) -> Result<Config> {
+        image.check()?;
+        let settings = Settings::parse(self.name, &(self.settings)(), set)?;
+        let config = Config { image, classes, settings };
+        (self.check)(&config)?;
+        Ok(config)
     }
 }
 
 /// Every model.
-pub static ALL: &[Model] = &[resnet::MODEL, airbench::MODEL];
+pub static ALL: &[Model] = &[
+    resnet::RESNET18,
+    resnet::RESNET34,
+    resnet::RESNET50,
+    resnet::RESNET101,
+    resnet::RESNET152,
+    airbench::MODEL,
+];
 
 /// The model with this name.
 ///
@@ -116,16 +158,8 @@ pub fn find(name: &str) -> Result<&'static Model> {
         .ok_or_else(|| Error::config(format!("no model is called `{name}`"), suggest::hint(name, &names)))
 }
 
-/// The most classes of a network whose weights are read from a file: a file with more is not one of ours, and would only take memory.
-pub const MOST_CLASSES: u32 = 65_536;
-
-/// Checks that a width is in the range that can be asked for.
-///
-/// # Errors
-/// [`Error::Config`] with the range.
-pub fn check_width(width: u32) -> Result<()> {
-    match width {
-        1..=1024 => Ok(()),
-        _ => Err(Error::setting("width", width, "from 1 to 1024; the published network has 64")),
-    }
+/// What network the tensors of a file belong to that is a relative of a model in [`ALL`], in words; `None` if it is one of
+/// them, or of another family.
+pub fn relative(shape: &ShapeOf<'_>) -> Option<String> {
+    resnet::relative(shape)
 }

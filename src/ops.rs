@@ -15,7 +15,7 @@ mod rows;
 mod scaler;
 
 pub use activation::Activation;
-pub use augment::{Augment, IMAGE_BYTES, Normalize, VIEWS, augment, average_views, draw};
+pub use augment::{Augment, Normalize, VIEWS, augment, average_views, draw};
 pub use batchnorm::{BatchNorm, batch_norm};
 pub use bias::bias;
 pub(crate) use bias::rows as bias_rows;

@@ -11,7 +11,6 @@ mod lookahead;
 pub mod muon;
 mod rule;
 pub mod schedulefree;
-mod settings;
 mod stepper;
 mod updates;
 pub mod velograd;
@@ -20,7 +19,7 @@ pub use choice::RuleChoice;
 pub use inert::Trial;
 pub use lookahead::Lookahead;
 pub use rule::{LONGEST as LONGEST_RULE, TEMPLATE};
-pub use settings::{Bound, Kind, Range, Setting, Settings, Value};
+pub use crate::settings::{Bound, Kind, Range, Setting, Settings, Value};
 pub use stepper::{Snapshot, Stepper, try_out};
 pub use updates::{IN_FLIGHT, Updates};
 
@@ -134,7 +133,7 @@ impl Rule {
     /// [`Error::Config`] for an unknown key, a value out of its range, settings that do not fit together, or a rule
     /// that is not valid under them.
     pub fn build(&self, given: &[(String, String)]) -> Result<(Box<dyn Optimizer>, Settings)> {
-        let settings = Settings::parse(self, given)?;
+        let settings = Settings::parse(&self.name, &self.settings, given)?;
         let optimizer = match &self.make {
             Make::Program(make) => make(settings.clone()),
             Make::File(variants) => Box::new(ElementWise::new(variants.of(&settings)?, variants.default.clone())),

@@ -43,7 +43,9 @@ use crate::{
 
 const BATCH: u32 = 6;
 const CLASSES: u32 = 10;
-const SIZE: Config = Config { stem: Stem::Cifar, width: 2, classes: CLASSES };
+fn size() -> Config {
+    airbench::config(2, CLASSES)
+}
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("data/airbench94.json")).expect("the committed file is JSON")
@@ -101,7 +103,7 @@ fn a_step_is_pytorchs() {
             let mut t = Tape::new(&target, training);
             let draws = ops::draw(&mut t, BATCH, Augment::None);
             let x = ops::augment(&mut t, BATCH, draws, Augment::None, MODEL.normalize);
-            let logits = (MODEL.record)(&mut t, x, SIZE);
+            let logits = (MODEL.record)(&mut t, x, size());
             t.keep(logits);
             ops::cross_entropy(&mut t, logits, if training { 0.2 } else { 0.0 });
             t.backward();
@@ -183,7 +185,7 @@ impl Dataset for Patterns {
 fn layout() -> velograd::program::params::Layout {
     let plans = Plans {
         model: &MODEL,
-        config: SIZE,
+        config: size(),
         recipe: Recipe::default(),
         train: vec![],
         evaluate: vec![],
@@ -252,7 +254,7 @@ fn tta_is_the_mean_over_views() {
         let mut t = Tape::new(&gpu.target, false);
         let draws = ops::draw(&mut t, n, views);
         let x = ops::augment(&mut t, n, draws, views, MODEL.normalize);
-        let logits = (MODEL.record)(&mut t, x, SIZE);
+        let logits = (MODEL.record)(&mut t, x, size());
         let logits = if views == Augment::Views { ops::average_views(&mut t, logits) } else { logits };
         t.keep(logits);
         (t.finish(), logits)
@@ -295,7 +297,7 @@ fn tta_counts_every_image_once() {
     let run = |batch: u32| {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
         let recipe = Recipe { tta: true, ..Recipe::default() };
-        let mut network = block_on(evaluator(gpu, data.as_ref(), (&MODEL, SIZE), batch, recipe, init)).unwrap();
+        let mut network = block_on(evaluator(gpu, data.as_ref(), (&MODEL, size()), batch, recipe, init)).unwrap();
         block_on(evaluate(&mut network, &Inline(data.clone()), batch, &mut |_, _| ())).unwrap().unwrap()
     };
     let (whole, small) = (run(60), run(3));
@@ -311,7 +313,7 @@ fn no_optimizer_moves_what_is_frozen() {
     let Some(gpu) = gpu() else { return };
     let plans = Plans {
         model: &MODEL,
-        config: SIZE,
+        config: size(),
         recipe: Recipe::default(),
         train: vec![4],
         evaluate: vec![],
@@ -354,7 +356,7 @@ fn no_optimizer_moves_what_is_frozen() {
 fn weights_are_recognized() {
     let folder = Folder::new("recognized");
     for model in models::ALL {
-        let config = Config { stem: Stem::Cifar, width: 3, classes: 7 };
+        let config = resnet::config(Stem::Cifar, 3, 7);
         let plans = Plans {
             model,
             config,

@@ -25,7 +25,9 @@ use crate::{
     support::{Rows, gpu},
 };
 
-const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
+fn tiny() -> Config {
+    resnet::config(Stem::Imagenet, 8, 10)
+}
 
 const FREE: Clip = Clip { value: None, norm: None };
 
@@ -42,7 +44,7 @@ fn run(gpu: &Gpu, optimizer: &str, given: &[(&str, &str)], clip: Clip) -> (Vec<S
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 64, test: 0 }).unwrap());
     let recipe = Recipe { clip, ..Recipe::default() };
     let (optimizer, set) = (optimizer.into(), set(given));
-    let options = Options { config: TINY, optimizer, set, epochs: 1, batch: 16, recipe, seed: 1, ..Options::default() };
+    let options = Options { config: tiny(), optimizer, set, epochs: 1, batch: 16, recipe, seed: 1, ..Options::default() };
     let mut moved = vec![];
     for steps in [1, 2] {
         let options = Options { max_steps: Some(steps), ..options.clone() };
@@ -144,7 +146,7 @@ fn what_is_not_finite_is_skipped_under_a_bound() {
             let recipe = Recipe { clip, ..Recipe::default() };
             let plans = Plans {
                 model: &models::ALL[0],
-                config: TINY,
+                config: tiny(),
                 recipe,
                 train: vec![8],
                 evaluate: vec![],
@@ -161,7 +163,7 @@ fn what_is_not_finite_is_skipped_under_a_bound() {
             let before = block_on(network.weights()).unwrap().params;
             for _ in 0..2 {
                 let place = Place { first: true, last: true, images: 8, epoch: 1, lr: 0.1 };
-                crate::support::train(&mut network, &Batch::noise(8), place).unwrap();
+                crate::support::train(&mut network, &Batch::noise(8, Image::CIFAR, 10), place).unwrap();
             }
             block_on(network.drain()).unwrap();
             let same = before

@@ -116,7 +116,7 @@ fn a_mask_depends_on_nothing_but_the_sample() {
 #[test]
 fn a_layer_has_one_key_however_it_is_recorded() {
     let key = |target: &Target, model: usize, n: u32| {
-        let config = Config { stem: Stem::Cifar, width: 8, classes: 10 };
+        let config = resnet::config(Stem::Cifar, 8, 10);
         let recipe = Recipe { dropout: 0.5, ..Recipe::default() };
         let plans = Plans {
             model: &models::ALL[model],

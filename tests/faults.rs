@@ -28,13 +28,15 @@ use crate::{
     support,
 };
 
-const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
+fn tiny() -> Config {
+    resnet::config(Stem::Imagenet, 8, 10)
+}
 
 fn network(gpu: &Gpu, batches: &[u32], weights: impl FnOnce(&mut Weights)) -> Network {
     let recipe = Recipe { augment: Augment::Paper, dropout: 0.5, ..Recipe::default() };
     let plans = Plans {
         model: &models::ALL[0],
-        config: TINY,
+        config: tiny(),
         recipe,
         train: batches.to_vec(),
         evaluate: vec![],
@@ -64,12 +66,12 @@ fn a_lost_device_is_an_error_that_says_what_was_running() {
     let gpu = velograd::host::device::open(None).expect("the adapter opens a second time");
     let mut network = network(&gpu, &[16], |_| ());
     for _ in 0..3 {
-        crate::support::train(&mut network, &Batch::noise(16), WHOLE).unwrap();
+        crate::support::train(&mut network, &Batch::noise(16, Image::CIFAR, 10), WHOLE).unwrap();
     }
     gpu.device.destroy();
     let mut outcome = Ok(vec![]);
     for _ in 0..4 {
-        outcome = outcome.and_then(|_| crate::support::train(&mut network, &Batch::noise(16), WHOLE));
+        outcome = outcome.and_then(|_| crate::support::train(&mut network, &Batch::noise(16, Image::CIFAR, 10), WHOLE));
     }
     let error = outcome.and_then(|_| block_on(network.drain())).expect_err("the device is gone");
     let text = error.to_string();
@@ -93,7 +95,7 @@ fn a_validation_error_is_not_the_users() {
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     encoder.clear_buffer(network.runtime.buffer(&BufferKind::Grads), 2, None); // offsets are multiples of four
     let _ = encoder.finish();
-    let text = crate::support::train(&mut network, &Batch::noise(16), WHOLE).expect_err("wgpu refuses").to_string();
+    let text = crate::support::train(&mut network, &Batch::noise(16, Image::CIFAR, 10), WHOLE).expect_err("wgpu refuses").to_string();
     for part in ["Buffer offset 2", "during: a batch of 16 images", "please report"] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
@@ -112,7 +114,7 @@ fn too_large_a_batch_is_refused_with_the_one_that_fits() {
         println!("skipped: this device binds more than the largest batch needs");
         return;
     };
-    let (n, config) = (images(width) as u32, Config { stem: Stem::Cifar, width: width as u32, classes: 10 });
+    let (n, config) = (images(width) as u32, resnet::config(Stem::Cifar, width as u32, 10));
     let plans = Plans {
         model: &models::ALL[0],
         config,
@@ -141,7 +143,7 @@ fn cutting_a_batch_changes_no_bit() {
         for _ in 0..4 {
             found.extend(reports(&block_on(network.make_room()).unwrap()));
             submissions.push(network.submissions(16));
-            network.train(&Batch::noise(16), WHOLE).unwrap();
+            network.train(&Batch::noise(16, Image::CIFAR, 10), WHOLE).unwrap();
         }
         found.extend(reports(&block_on(network.drain()).unwrap()));
         (block_on(network.weights()).unwrap(), found, submissions)
@@ -161,7 +163,7 @@ fn cutting_a_batch_changes_no_bit() {
 fn what_is_not_finite_first_is_named() {
     let Some(gpu) = support::gpu() else { return };
     let places = [Place { last: false, ..WHOLE }, Place { first: false, ..WHOLE }];
-    let batches: Vec<_> = places.into_iter().map(|place| (Batch::noise(8), place)).collect();
+    let batches: Vec<_> = places.into_iter().map(|place| (Batch::noise(8, Image::CIFAR, 10), place)).collect();
     let run = |name: &str, at: usize, value: f32| {
         let layout = network(gpu, &[8], |_| ()).layout.clone();
         let segment = layout.params.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("no {name}"));
@@ -191,7 +193,7 @@ fn what_is_not_finite_first_is_named() {
 fn a_run_that_diverges_names_its_kernel() {
     let Some(gpu) = support::gpu() else { return };
     let (optimizer, set) = ("sgd".into(), vec![("lr".into(), "1e30".into())]);
-    let options = Options { config: TINY, optimizer, set, epochs: 60, batch: 8, seed: 1, ..Options::default() };
+    let options = Options { config: tiny(), optimizer, set, epochs: 60, batch: 8, seed: 1, ..Options::default() };
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 40, test: 0 }).unwrap());
     let mut trainer = crate::support::trainer(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();
     trainer.debug_nan = true;

@@ -186,7 +186,7 @@ fn record(target: &Target, stem: Stem) -> (Recording, Tensor) {
     let mut t = Tape::new(target, true);
     let draws = ops::draw(&mut t, BATCH, Augment::None);
     let images = ops::augment(&mut t, BATCH, draws, Augment::None, Normalize::HALF);
-    let logits = resnet18(&mut t, images, Config { stem, width: 8, classes: 10 });
+    let logits = resnet18(&mut t, images, resnet::config(stem, 8, 10));
     t.keep(logits);
     ops::cross_entropy(&mut t, logits, 0.0);
     t.backward();

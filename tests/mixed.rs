@@ -32,7 +32,9 @@ use velograd::{
 
 use crate::support::{self, Rows};
 
-const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
+fn tiny() -> Config {
+    resnet::config(Stem::Imagenet, 8, 10)
+}
 
 const BATCH: u32 = 64;
 
@@ -52,7 +54,7 @@ fn network(gpu: &Gpu, precision: Precision, optimizer: &str) -> Network {
     let recipe = Recipe { precision, ..Recipe::default() };
     let plans = Plans {
         model: &models::ALL[0],
-        config: TINY,
+        config: tiny(),
         recipe,
         train: vec![BATCH],
         evaluate: vec![],
@@ -84,7 +86,7 @@ fn floats(network: &Network, name: &str) -> Vec<f32> {
 
 fn options(precision: Precision) -> Options {
     let recipe = Recipe { precision, augment: Augment::Paper, ..Recipe::default() };
-    Options { config: TINY, epochs: 1, batch: 32, recipe, seed: 1, ..Options::default() }
+    Options { config: tiny(), epochs: 1, batch: 32, recipe, seed: 1, ..Options::default() }
 }
 
 fn shapes(train: usize, test: usize) -> Arc<dyn Dataset> {
@@ -225,7 +227,7 @@ impl Dataset for Memorized {
 fn a_small_network_ends_as_accurate_as_in_f32() {
     let Some(gpu) = gpu() else { return };
     let accuracy = |precision| {
-        let config = Config { width: 16, ..TINY };
+        let config = Config { width: 16, ..tiny() };
         let recipe = Recipe { precision, ..Recipe::default() };
         let schedule = Schedule::parse("linear:end=0", 0).unwrap();
         let options = Options { config, recipe, schedule, epochs: 12, batch: 50, accumulate: 1, ..options(precision) };
@@ -248,7 +250,7 @@ fn activations_take_half_the_memory() {
         let mut t = Tape::new(&Target::portable().with(precision), true);
         let draws = ops::draw(&mut t, 32, Augment::Paper);
         let images = ops::augment(&mut t, 32, draws, Augment::Paper, Normalize::HALF);
-        let logits = models::resnet::resnet18(&mut t, images, Config { width: 64, ..TINY });
+        let logits = models::resnet::resnet18(&mut t, images, Config { width: 64, ..tiny() });
         ops::cross_entropy(&mut t, logits, 0.0);
         t.backward();
         t.finish()
@@ -270,7 +272,7 @@ fn without_f16_mixed_precision_is_refused() {
     let recipe = Recipe { precision: Precision::Mixed, ..Recipe::default() };
     let plans = Plans {
         model: &models::ALL[0],
-        config: TINY,
+        config: tiny(),
         recipe,
         train: vec![2],
         evaluate: vec![],

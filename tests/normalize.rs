@@ -174,7 +174,7 @@ fn whitening_sees_the_same_images() {
     set(&folder);
     let images = Cifar10::open(&folder.0.join("set")).unwrap();
     let model = models::find("airbench94").unwrap();
-    let config = Config { stem: Stem::Cifar, width: 4, classes: 10 };
+    let config = resnet::config(Stem::Cifar, 4, 10);
     let (recipe, target) = (Recipe::default(), Target::portable());
     let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
     let layout = plans.record(1, false).layout;
@@ -275,7 +275,7 @@ fn weights_of_another_data_set() {
 
     // Weights for seven classes are refused for evaluation, and can be trained further with a new last layer.
     let model = models::find("resnet18").unwrap();
-    let config = Config { stem: Stem::Imagenet, width: 4, classes: 7 };
+    let config = resnet::config(Stem::Imagenet, 4, 7);
     let (recipe, target) = (Recipe::default(), Target::portable());
     let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
     let layout = plans.record(1, false).layout;

@@ -71,7 +71,7 @@ fn networks() -> Vec<(&'static Model, Config)> {
     for model in models::ALL.iter().chain([&ODD]) {
         let stems = if model.stems { &[Stem::Imagenet, Stem::Cifar][..] } else { &[Stem::Cifar] };
         for &stem in stems {
-            all.extend([(2, 10), (3, 7)].map(|(width, classes)| (model, Config { stem, width, classes })));
+            all.extend([(2, 10), (3, 7)].map(|(width, classes)| (model, resnet::config(stem, width, classes))));
         }
     }
     all

@@ -23,7 +23,9 @@ use crate::{
     support::{Rows, gpu},
 };
 
-const CONFIG: Config = Config { stem: Stem::Imagenet, width: 6, classes: 10 };
+fn config() -> Config {
+    resnet::config(Stem::Imagenet, 6, 10)
+}
 const BATCH: usize = 16;
 const SEED: u64 = 11;
 
@@ -34,7 +36,7 @@ fn data() -> Arc<dyn Dataset> {
 
 fn options(optimizer: &str, accumulate: u32, remainder: Remainder) -> Options {
     Options {
-        config: CONFIG,
+        config: config(),
         optimizer: optimizer.into(),
         epochs: 3,
         batch: BATCH as u32,
@@ -62,7 +64,7 @@ fn by_hand(gpu: &Gpu, options: &Options) -> (Vec<f32>, Vec<f32>) {
     let lr = optimizer.lr();
     let plans = Plans {
         model: &models::ALL[0],
-        config: CONFIG,
+        config: config(),
         recipe: options.recipe,
         train: vec![16, 4],
         evaluate: vec![],
@@ -144,7 +146,7 @@ fn a_carried_batch_counts_as_a_whole_one() {
     let recipe = Recipe::default();
     let plans = Plans {
         model: &models::ALL[0],
-        config: CONFIG,
+        config: config(),
         recipe,
         train: vec![16, 4],
         evaluate: vec![8],
@@ -154,7 +156,7 @@ fn a_carried_batch_counts_as_a_whole_one() {
         let (sgd, _) = optim::build("sgd", &[("lr".into(), "0".into())]).unwrap();
         block_on(Network::new(gpu, &plans, Some(sgd), |layout| Ok(Weights::init(layout, 2)), 0)).unwrap()
     };
-    let batches = [Batch::noise(4), Batch::noise(16), Batch { indices: (16..32).collect(), ..Batch::noise(16) }];
+    let batches = [Batch::noise(4, Image::CIFAR, 10), Batch::noise(16, Image::CIFAR, 10), Batch { indices: (16..32).collect(), ..Batch::noise(16, Image::CIFAR, 10) }];
     let gradient = |network: &Network| -> Vec<f32> {
         let runtime = &network.runtime;
         block_on(runtime.read(runtime.buffer(&BufferKind::Grads), network.layout.param_floats() as usize)).unwrap()
@@ -175,7 +177,7 @@ fn a_carried_batch_counts_as_a_whole_one() {
             .unwrap();
         if i == 0 {
             // The next epoch comes after an evaluation, which overwrites the report.
-            carried.evaluate(&Batch::noise(8), true).unwrap();
+            carried.evaluate(&Batch::noise(8, Image::CIFAR, 10), true).unwrap();
             assert!(
                 block_on(carried.drain()).unwrap().len() == 2 && carried.waiting().is_some_and(|sums| sums.images == 4)
             );

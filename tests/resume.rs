@@ -40,7 +40,7 @@ use crate::support::{Rows, gpu};
 fn options(optimizer: &str, set: &[(&str, &str)]) -> Options {
     Options {
         // Six channels are stored as eight, so padding is tested too.
-        config: Config { stem: Stem::Imagenet, width: 6, classes: 10 },
+        config: resnet::config(Stem::Imagenet, 6, 10),
         optimizer: optimizer.into(),
         set: set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         epochs: 3,
@@ -257,7 +257,7 @@ fn a_run_that_diverges_ends_at_the_same_update() {
 /// every word of state is declared by its rule, which gives it its initial value.
 #[test]
 fn every_buffer_is_kept_or_made_anew() {
-    let config = Config { stem: Stem::Imagenet, width: 4, classes: 10 };
+    let config = resnet::config(Stem::Imagenet, 4, 10);
     let recipe = Recipe {
         augment: Augment::Paper,
         smoothing: 0.1,

@@ -24,7 +24,7 @@ fn record(target: &Target) -> Recording {
     let mut t = Tape::new(target, true);
     let draws = ops::draw(&mut t, BATCH, Augment::Paper);
     let images = ops::augment(&mut t, BATCH, draws, Augment::Paper, Normalize::HALF);
-    let logits = resnet18(&mut t, images, Config { stem: Stem::Imagenet, width: 8, classes: 10 });
+    let logits = resnet18(&mut t, images, resnet::config(Stem::Imagenet, 8, 10));
     ops::cross_entropy(&mut t, logits, 0.1);
     t.backward();
     t.finish()

@@ -28,7 +28,9 @@ use crate::{
 /// The learning rate of the optimizer under test, which `Place` carries.
 const LR: f64 = 0.01;
 
-const TINY: Config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
+fn tiny() -> Config {
+    resnet::config(Stem::Imagenet, 8, 10)
+}
 
 fn plans(config: Config, train: &[u32], evaluate: &[u32]) -> Plans<'static> {
     let (train, evaluate) = (train.to_vec(), evaluate.to_vec());
@@ -68,11 +70,11 @@ fn one_batch_overfits() {
         let set: Vec<_> = set.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let (optimizer, _) = optim::build(optimizer, &set).unwrap();
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = block_on(Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), init, 0)).unwrap();
+        let mut network = block_on(Network::new(gpu, &plans(tiny(), &[16], &[]), Some(optimizer), init, 0)).unwrap();
         let place = Place { first: true, last: true, images: 16, epoch: 1, lr };
         let mut last = f32::INFINITY;
         for _ in 0..400 {
-            let done = crate::support::train(&mut network, &Batch::noise(16), place).unwrap();
+            let done = crate::support::train(&mut network, &Batch::noise(16, Image::CIFAR, 10), place).unwrap();
             last = updated(done).last().map_or(last, |r| r.loss / 16.0);
             if last < 0.01 {
                 break;
@@ -89,7 +91,7 @@ fn a_run_repeats_itself_to_the_bit() {
     let Some(gpu) = gpu() else { return };
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 300, test: 50 }).unwrap());
     let run = |seed: u64| {
-        let options = Options { seed, ..options(TINY) };
+        let options = Options { seed, ..options(tiny()) };
         let init = |layout: &_| Ok(Weights::init(layout, seed));
         let mut trainer = crate::support::trainer(gpu, data.clone(), options, init).unwrap();
         let mut rows = Rows::default();
@@ -115,8 +117,8 @@ fn evaluation_at_an_average_leaves_no_trace() {
     let run = |evaluate: bool| {
         let (optimizer, _) = optim::build("schedulefree", &[]).unwrap();
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = block_on(Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), init, 0)).unwrap();
-        let (batch, place) = (Batch::noise(16), Place { first: true, last: true, images: 16, epoch: 1, lr: 0.0025 });
+        let mut network = block_on(Network::new(gpu, &plans(tiny(), &[16], &[]), Some(optimizer), init, 0)).unwrap();
+        let (batch, place) = (Batch::noise(16, Image::CIFAR, 10), Place { first: true, last: true, images: 16, epoch: 1, lr: 0.0025 });
         let mut average = None;
         for update in 0..8 {
             if evaluate && update == 5 {
@@ -145,10 +147,10 @@ fn evaluation_at_an_average_leaves_no_trace() {
     let (x, layout) = (average.unwrap(), network.layout.clone());
     let (optimizer, _) = optim::build("sgd", &[("lr".to_owned(), "0".to_owned())]).unwrap();
     let at_x = |_: &_| Ok(Weights { running: vec![7.0; layout.running_floats() as usize], ..x.clone() });
-    network = block_on(Network::new(gpu, &plans(TINY, &[16], &[]), Some(optimizer), at_x, 0)).unwrap();
+    network = block_on(Network::new(gpu, &plans(tiny(), &[16], &[]), Some(optimizer), at_x, 0)).unwrap();
     assert!(!network.enter_evaluation(), "SGD has one point for everything");
     block_on(network.make_room()).unwrap();
-    network.collect_statistics(&Batch::noise(16), 1, 1).unwrap();
+    network.collect_statistics(&Batch::noise(16, Image::CIFAR, 10), 1, 1).unwrap();
     block_on(network.drain()).unwrap();
     let once = block_on(network.weights()).unwrap().running;
     for segment in &layout.running {
@@ -158,7 +160,7 @@ fn evaluation_at_an_average_leaves_no_trace() {
         }
     }
 
-    let mut options = options(TINY);
+    let mut options = options(tiny());
     options.optimizer = "schedulefree".into();
     let mut trainer = crate::support::trainer(gpu, data, options, |layout| Ok(Weights::init(layout, 1))).unwrap();
     let mut rows = Rows::default();
@@ -171,12 +173,12 @@ fn evaluation_at_an_average_leaves_no_trace() {
 #[test]
 fn accumulation_takes_the_mean_of_the_effective_batch() {
     let Some(gpu) = gpu() else { return };
-    let one = Batch::noise(4);
+    let one = Batch::noise(4, Image::CIFAR, 10);
     let twice = Batch { images: one.images.repeat(2), labels: one.labels.repeat(2), indices: one.indices.repeat(2) };
     let norm = |batches: &[&Batch], images: u32| {
         let (optimizer, _) = optim::build("sgd", &[]).unwrap();
         let init = |layout: &_| Ok(Weights::init(layout, 2));
-        let mut network = block_on(Network::new(gpu, &plans(TINY, &[4, 8], &[]), Some(optimizer), init, 0)).unwrap();
+        let mut network = block_on(Network::new(gpu, &plans(tiny(), &[4, 8], &[]), Some(optimizer), init, 0)).unwrap();
         for (i, batch) in batches.iter().enumerate() {
             let place = Place { first: i == 0, last: i + 1 == batches.len(), images, epoch: 1, lr: LR };
             assert!(updated(crate::support::train(&mut network, batch, place).unwrap()).is_empty());
@@ -200,7 +202,7 @@ fn evaluation_does_not_depend_on_the_batch() {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
         let recipe = Recipe::default();
         let mut network =
-            block_on(evaluator(gpu, data.as_ref(), (&models::ALL[0], TINY), batch, recipe, init)).unwrap();
+            block_on(evaluator(gpu, data.as_ref(), (&models::ALL[0], tiny()), batch, recipe, init)).unwrap();
         block_on(evaluate(&mut network, &Inline(data.clone()), batch, &mut |_, _| ())).unwrap().unwrap()
     };
     let (whole, single) = (run(32), run(1));
@@ -212,7 +214,7 @@ fn evaluation_does_not_depend_on_the_batch() {
 #[test]
 fn weights_survive_the_disk() {
     let path = std::env::temp_dir().join(format!("velograd-weights-{}.safetensors", std::process::id()));
-    for config in [TINY, Config { stem: Stem::Cifar, width: 6, classes: 10 }] {
+    for config in [tiny(), resnet::config(Stem::Cifar, 6, 10)] {
         let layout = plans(config, &[2], &[]).record(2, true).layout;
         let mut weights = Weights::init(&layout, 3);
         weights.batches = 41;
@@ -232,7 +234,7 @@ fn weights_survive_the_disk() {
 fn a_small_network_learns() {
     let Some(gpu) = gpu() else { return };
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(0, Sizes { train: 4000, test: 500 }).unwrap());
-    let config = Config { stem: Stem::Imagenet, width: 16, classes: 10 };
+    let config = resnet::config(Stem::Imagenet, 16, 10);
     let options = Options { epochs: 6, batch: 64, accumulate: 1, ..options(config) };
     let init = |layout: &_| Ok(Weights::init(layout, 1));
     let mut trainer = crate::support::trainer(gpu, data, options, init).unwrap();
@@ -250,7 +252,7 @@ fn five_updates_as_in_pytorch() {
     for (file, stem) in [("imagenet", Stem::Imagenet), ("cifar", Stem::Cifar)] {
         let name = format!("resnet18_width8_{file}_stem.safetensors");
         let Some(golden) = golden_files::open(&name) else { return };
-        let config = Config { stem, width: 8, classes: 10 };
+        let config = resnet::config(stem, 8, 10);
         let set = [("lr", "0.01"), ("momentum", "0.9"), ("weight_decay", "1e-4")];
         let set: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let (optimizer, _) = optim::build("sgd", &set).unwrap();
@@ -328,7 +330,7 @@ fn no_validation_without_test_images() {
     assert_eq!(data.len(Split::Test), 0);
     let init = |layout: &_| Ok(Weights::init(layout, 1));
     let mut trainer =
-        crate::support::trainer(gpu, data, Options { max_steps: Some(1), ..options(TINY) }, init).unwrap();
+        crate::support::trainer(gpu, data, Options { max_steps: Some(1), ..options(tiny()) }, init).unwrap();
     let rows = block_on(trainer.run(&mut Rows::default())).unwrap();
     assert!(rows[0].val_acc.is_none() && rows[0].train_loss.is_finite());
 }
@@ -350,7 +352,7 @@ fn shapes(train: usize, test: usize) -> Arc<dyn Dataset> {
 #[test]
 fn a_schedule_reaches_the_update() {
     let schedule = Schedule::parse("linear:end=0", 2).unwrap();
-    let base = Options { schedule, epochs: 2, batch: 16, accumulate: 1, ..options(TINY) };
+    let base = Options { schedule, epochs: 2, batch: 16, accumulate: 1, ..options(tiny()) };
     let data = shapes(48, 0);
     let Some((rows, _)) = rows_of(base.clone(), &data) else { return };
     let found: Vec<f64> = rows.steps.iter().map(|r| r.lr / 0.0015).collect();
@@ -358,7 +360,7 @@ fn a_schedule_reaches_the_update() {
     assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-12), "{found:?}");
     let still = Options { set: vec![("lr".into(), "0".into())], ..base };
     let (_, weights) = rows_of(still, &data).unwrap();
-    let layout = plans(TINY, &[2], &[]).record(2, true).layout;
+    let layout = plans(tiny(), &[2], &[]).record(2, true).layout;
     assert!(weights.params == Weights::init(&layout, 1).params, "weights moved at a rate of 0");
 }
 
@@ -368,7 +370,7 @@ fn smoothing_and_dropout_act_in_training_alone() {
     let data = shapes(64, 50);
     let run = |recipe: Recipe| {
         let set = vec![("lr".to_owned(), "0".to_owned())];
-        let (rows, _) = rows_of(Options { recipe, set, ..options(TINY) }, &data)?;
+        let (rows, _) = rows_of(Options { recipe, set, ..options(tiny()) }, &data)?;
         Some((rows.epochs[0].train_loss, rows.epochs[0].val_loss.unwrap()))
     };
     let Some((train, validation)) = run(Recipe::default()) else { return };
@@ -385,7 +387,7 @@ fn a_run_stops_early() {
     let data = shapes(32, 20);
     let set = vec![("lr".to_owned(), "0".to_owned())];
     // Running statistics converge to f32's last digit within 60 batches, or not at all; the first rise counts.
-    let base = Options { epochs: 40, batch: 16, early_stop: Some(2), set, recipe: Recipe::default(), ..options(TINY) };
+    let base = Options { epochs: 40, batch: 16, early_stop: Some(2), set, recipe: Recipe::default(), ..options(tiny()) };
     let Some((rows, _)) = rows_of(base.clone(), &data) else { return };
     let losses: Vec<f64> = rows.epochs.iter().map(|e| e.val_loss.unwrap()).collect();
     assert!(losses.len() < 40, "it ran to the end: {losses:?}");
@@ -398,7 +400,7 @@ fn a_run_stops_early() {
 fn a_run_that_diverges_says_where() {
     let Some(gpu) = gpu() else { return };
     let set = vec![("lr".to_owned(), "1e30".to_owned())];
-    let options = Options { optimizer: "sgd".into(), set, epochs: 60, batch: 16, accumulate: 1, ..options(TINY) };
+    let options = Options { optimizer: "sgd".into(), set, epochs: 60, batch: 16, accumulate: 1, ..options(tiny()) };
     let init = |layout: &_| Ok(Weights::init(layout, 1));
     let mut trainer = crate::support::trainer(gpu, shapes(32, 10), options, init).unwrap();
     let mut rows = Rows::default();

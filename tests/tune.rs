@@ -26,7 +26,7 @@ use crate::{
 };
 
 fn plans() -> Plans<'static> {
-    let config = Config { stem: Stem::Imagenet, width: 8, classes: 10 };
+    let config = resnet::config(Stem::Imagenet, 8, 10);
     Plans {
         model: &models::ALL[0],
         config,
@@ -129,7 +129,7 @@ fn losses(gpu: &Gpu, plans: &Plans<'_>) -> Vec<f32> {
     let mut network = block_on(Network::new(gpu, plans, Some(optimizer), init, 0)).unwrap();
     let place = Place { first: true, last: true, images: 8, epoch: 1, lr: 0.01 };
     let mut done: Vec<Done> =
-        (0..3).flat_map(|_| crate::support::train(&mut network, &Batch::noise(8), place).unwrap()).collect();
+        (0..3).flat_map(|_| crate::support::train(&mut network, &Batch::noise(8, Image::CIFAR, 10), place).unwrap()).collect();
     done.extend(block_on(network.drain()).unwrap());
     let loss = |done: &Done| if let Done::Updated(report) = done { report.loss } else { f32::NAN };
     done.iter().map(loss).collect()

@@ -17,7 +17,7 @@ use velograd::{
 fn layout() -> &'static Layout {
     static LAYOUT: OnceLock<Layout> = OnceLock::new();
     LAYOUT.get_or_init(|| {
-        let config = Config { stem: Stem::Cifar, width: 1, classes: 10 };
+        let config = resnet::config(Stem::Cifar, 1, 10);
         let recipe = Recipe::default();
         let target = Target::portable();
         let plans = Plans { model: &models::ALL[0], config, recipe, target, train: vec![], evaluate: vec![] };

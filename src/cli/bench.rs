@@ -80,7 +80,7 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
     let first = |layout: &_| Ok(Weights::init(layout, 0));
     let ready = || block_on(Network::new(gpu, plans, Some(optimizer), first, 0));
     let mut network = live::during("preparing the network", ready)?;
-    let batch = Batch::noise(subject.batch_size);
+    let batch = Batch::noise(subject.batch_size, plans.config.image, plans.config.classes);
     let place = Place { first: true, last: true, images: subject.batch_size, epoch: 1, lr };
     let warm_up = || -> Result<Duration> {
         network.train(&batch, place)?;
@@ -99,9 +99,10 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
     Ok(json!({
         "device": gpu.info.name,
         "driver": gpu.info.driver,
-        "model": subject.model,
-        "stem": plans.config.stem.name(),
-        "width": subject.width,
+        "model": subject.model.name,
+        "network": plans.config.settings.to_json(),
+        "stem": stem(subject),
+        "width": subject.config.settings.to_json()["width"],
         "batch": subject.batch_size,
         "optimizer": subject.optimizer.name(),
         "precision": plans.recipe.precision.name(),
@@ -118,6 +119,11 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
         "planned_device_bytes_in_f32": planned_in_f32.unwrap_or(network.runtime.planned_bytes),
         "peak_device_bytes": device_bytes.unwrap_or(network.runtime.planned_bytes),
     }))
+}
+
+/// The setting `stem` of the network, if it has one.
+fn stem(subject: &Subject) -> Option<String> {
+    subject.model.has("stem").then(|| subject.config.settings.choice("stem").to_owned())
 }
 
 /// Seconds per update, and of them the host's own work.

@@ -16,7 +16,7 @@ use super::{
     print::{note, say},
 };
 use crate::{
-    data::{self, Dataset, Split, order, summary},
+    data::{Dataset, Split, order, summary},
     error::{Error, Result},
     host::{
         data as host_data,
@@ -67,8 +67,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
         let s = summary(dataset.as_ref(), split)?;
-        let triple = |v: [f64; 3]| format!("{:.4} {:.4} {:.4}", v[0], v[1], v[2]);
-        say!("\n{name}: {} images, mean {}, std {} (red green blue, 0 to 1)", s.count, triple(s.mean), triple(s.std));
+        let list = |v: &[f64]| v.iter().map(|v| format!("{v:.4}")).collect::<Vec<_>>().join(" ");
+        let colours = if s.mean.len() == 1 { "grey" } else { "red green blue" };
+        say!("\n{name}: {} images, mean {}, std {} ({colours}, 0 to 1)", s.count, list(&s.mean), list(&s.std));
         for (class, count) in dataset.spec().classes.iter().zip(s.per_class) {
             say!("  {class:<12} {count:>7}");
         }
@@ -97,16 +98,17 @@ fn preview(
         Error::config("there are no training images to show", "they are read from data_batch_*.bin")
     })??;
     let gpu = open_device(arguments.device.device.as_deref())?;
+    let image = dataset.spec().image;
     let seen = |augment: Augment| {
-        live::during("preparing the augmentation", || as_network_sees(&gpu, &batch, arguments.seed, augment, by))
+        live::during("preparing the augmentation", || as_network_sees(&gpu, image, &batch, arguments.seed, augment, by))
     };
     let (plain, augmented) = (seen(Augment::None)?, seen(arguments.augment.into())?);
     let all = || plain.iter().chain(&augmented).copied();
     let range = [all().fold(f32::INFINITY, f32::min), all().fold(f32::NEG_INFINITY, f32::max)];
-    let size = data::IMAGE_BYTES;
+    let size = image.bytes();
     let mut sheet: Vec<f32> =
         (0..count).flat_map(|i| [&plain[i * size..][..size], &augmented[i * size..][..size]].concat()).collect();
-    take_back(&mut sheet, by);
-    write_atomically(path, &contact_sheet(&sheet, [data::SIDE, data::SIDE], COLUMNS, 2)?.bytes)?;
+    take_back(&mut sheet, image, by);
+    write_atomically(path, &contact_sheet(&sheet, image, COLUMNS, 2)?.bytes)?;
     Ok(range)
 }

@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     // With --json, standard output has the object alone; remarks go to standard error.
     let (of_run, path, weights) = arguments.weights.open()?;
     let of_run = of_run.as_ref();
-    let (model, config) = (weights.model, weights.config);
+    let model = weights.model;
     if let Some(wanted) = wanted.filter(|wanted| wanted.name != model.name) {
         let (expected, found) = (format!("weights of {}", wanted.name), format!("those of {}", model.name));
         return Err(Error::data(&path, expected, found, format!("'model' {}, or no 'model'", model.name)));
@@ -106,6 +106,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let hint = "say where its images are, or which others to use, with 'data'";
         return Err(Error::data(&run.folder, "the images of the run", other, hint));
     }
+    let config = weights.config_on(spec.image)?;
     if config.classes as usize != spec.classes.len() {
         let expected = format!("a network of {} classes, as {} has", spec.classes.len(), spec.name);
         let file = shell_word(&path);
@@ -124,7 +125,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let tta = arguments.tta || of_run.is_some_and(|run| run.tta);
     let recipe = Recipe { tta, normalize: Some(by), ..Recipe::default() };
     let load = |layout: &_| weights.weights(layout, Head::Load, 0);
-    let ready = || block_on(evaluator(&gpu, dataset.as_ref(), (model, config), BATCH, recipe, load));
+    let ready = || block_on(evaluator(&gpu, dataset.as_ref(), (model, &config), BATCH, recipe, load));
     let mut network = live::during("preparing the network", ready)?;
     let source = ReadAhead(dataset.clone());
     let mut progress = |done, total| live::show(format!("evaluating: {done} of {total} images"));
@@ -138,16 +139,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         remark(&format!("wrote the logits of {} images to {}", logits.labels.len(), file.path().display()));
     }
     if arguments.json {
-        json_line(&Report { evaluation: &evaluation, model: model.name, dataset: spec.name, normalize: by });
+        json_line(&Report { evaluation: &evaluation, model: model.name, dataset: &spec.name, normalize: by });
     } else {
         if of_run.is_some() {
             say!("{}", path.display());
         }
         say!(
-            "{}{}, width {}{}, on {} test images of {}, {}",
+            "{}, {config}{}, on {} test images of {}, {}",
             model.name,
-            if model.stems { format!(", {} stem", config.stem.name()) } else { String::new() },
-            config.width,
             if tta { ", six views" } else { "" },
             dataset.len(Split::Test),
             spec.name,

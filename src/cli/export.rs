@@ -47,14 +47,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let (normalize, origin) = arguments.normalization(&weights)?;
     stated(normalize, origin, Some(&weights)).iter().for_each(|line| remark(line));
     let input = if arguments.normalized_input { Input::Normalized } else { Input::Images };
-    let Pretrained { model, config, ref provenance, .. } = weights;
-    let export = Export { model, config, normalize, input, provenance: provenance.as_ref() };
+    let Pretrained { model, config, provenance, .. } = &weights;
+    let export = Export { model, config: config.clone(), normalize, input, provenance: provenance.as_ref() };
     let network = export.to_onnx(|layout| weights.weights(layout, Head::Load, 0))?;
     onnx::save(&network, file)?;
     if of_run.is_some_and(|run| run.tta) {
         remark("the run was validated with six views of each image; the file's network sees one");
     }
-    say!("{}: {}, width {}, of {}", file.display(), model.name, config.width, path.display());
+    say!("{}: {}, {config}, of {}", file.display(), model.name, path.display());
     let range = if arguments.normalized_input { "normalized" } else { "0 to 1" };
     let graph = network.graph.unwrap_or_default();
     let shapes = |values: &[ValueInfoProto]| {

@@ -15,7 +15,8 @@ use crate::{
     data::shapes10,
     error::{Error, Result},
     host::{data::known, rule_file, run::Recipe},
-    models,
+    models::{self, Model},
+    settings::Settings,
 };
 
 /// The source of a layer.
@@ -107,9 +108,19 @@ impl Layers {
         let asked = layers.iter().filter(|layer| !matches!(layer.origin, Origin::Begun(_)));
         let named = asked.clone().any(|layer| layer.recipe.contains_key("preset"));
         let at = if named { asked.count() } else { layers.len() };
-        layers.insert(at, Layer::new(Origin::Preset(preset), &F::of_preset(preset))?);
+        let mut of_preset = Layer::new(Origin::Preset(preset), &F::of_preset(preset))?;
+        fold_short_forms(&mut of_preset, F::COMMAND)?;
+        if self.model().and_then(|name| models::find(name).ok()).is_some_and(|model| !model.narrows) {
+            of_preset.recipe.remove(MODEL_SET);
+        }
+        layers.insert(at, of_preset);
         layers.push(Layer::new(Origin::Defaults, &F::defaults())?);
         Ok(Self(layers))
+    }
+
+    /// The network that the strongest layer names.
+    fn model(&self) -> Option<&str> {
+        self.0.iter().find_map(|layer| layer.recipe.get("model")?.as_str())
     }
 
     /// The merged flags, and a remark for each part of a layer that a stronger one makes void.
@@ -124,9 +135,16 @@ impl Layers {
 
     fn merged(&self) -> (Recipe, Vec<String>) {
         let (mut merged, mut remarks) = (Recipe::new(), Vec::new());
+        let model = self.model();
         for layer in self.0.iter().rev() {
             make_room(&mut merged, layer, &mut remarks);
-            for (key, value) in &layer.recipe {
+            // Settings belong to the network that the same layer names; where it names none, to any.
+            let other = layer.recipe.get("model").and_then(Value::as_str).filter(|own| Some(*own) != model);
+            let of_other = |key: &str| other.is_some() && key == MODEL_SET;
+            if let Some(other) = other.filter(|_| layer.recipe.contains_key(MODEL_SET)) {
+                remarks.push(format!("the settings of {other} are left out: the network is another"));
+            }
+            for (key, value) in layer.recipe.iter().filter(|(key, _)| !of_other(key)) {
                 match (merged.get_mut(key), value) {
                     (Some(Value::Object(below)), Value::Object(above)) => below.extend(above.clone()),
                     _ => drop(merged.insert(key.clone(), value.clone())),
@@ -174,23 +192,35 @@ impl Layers {
         }
     }
 
+    /// Adds to an error about a setting of the network the file and line of that setting, if it is in a recipe.
+    pub fn locate_model_set(&self, error: Error, model: &Model) -> Error {
+        let wrong = |key: &str, value: &str| {
+            Settings::parse(model.name, &(model.settings)(), &[(key.into(), value.into())]).is_err()
+        };
+        self.locate_in(MODEL_SET, error, model.name, wrong)
+    }
+
     /// Adds to an error about a setting of the optimizer `name` the file and line of that setting, if it is in a
     /// recipe: the first one in `set` for which `wrong` holds. A recipe may have it under another key, `set adam:lr`
     /// instead of `lr`.
     pub fn locate_set(&self, error: Error, name: &str, wrong: impl Fn(&str, &str) -> bool) -> Error {
+        self.locate_in("set", error, name, wrong)
+    }
+
+    fn locate_in(&self, table: &str, error: Error, name: &str, wrong: impl Fn(&str, &str) -> bool) -> Error {
         // The setting's own name in settings of several rules; `None` for a setting of another rule.
         let own = |key: &str| match key.rsplit_once(':') {
             Some((rule, setting)) => (rule == name).then(|| setting.to_owned()),
             None => Some(key.to_owned()),
         };
         for layer in &self.0 {
-            let Some(Value::Object(set)) = layer.recipe.get("set") else { continue };
+            let Some(Value::Object(set)) = layer.recipe.get(table) else { continue };
             let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let found = set.iter().find(|(key, value)| own(key).is_some_and(|key| wrong(&key, &text(value))));
             let (Some((key, _)), Error::Config { message, hint, .. }) = (found, &error) else { continue };
             return match &layer.origin {
                 Origin::File(file) => {
-                    Error::config(format!("{}: {message}", file.place(&format!("set {key}"))), hint.clone())
+                    Error::config(format!("{}: {message}", file.place_in(table, key)), hint.clone())
                 }
                 _ => error,
             };
@@ -228,24 +258,36 @@ fn name_as_known(recipe: &mut Recipe) {
     }
 }
 
-/// Flags that are short forms of a setting of the optimizer, with the setting's name.
-pub const SHORT_FORMS: [(&str, &str); 3] = [("lr", "lr"), ("weight-decay", "weight_decay"), ("momentum", "momentum")];
+/// Flags that are short forms of a setting of the optimizer or of the network: the flag, the table of settings, and the
+/// setting's name.
+pub const SHORT_FORMS: [(&str, &str, &str); 5] = [
+    ("lr", "set", "lr"),
+    ("weight-decay", "set", "weight_decay"),
+    ("momentum", "set", "momentum"),
+    ("stem", MODEL_SET, "stem"),
+    ("width", MODEL_SET, "width"),
+];
+
+/// The table of the network's settings.
+pub const MODEL_SET: &str = "model-set";
 
 /// Moves the values of short forms into the settings.
 fn fold_short_forms(layer: &mut Layer, command: &str) -> Result<()> {
-    if command == "sweep" {
-        return Ok(()); // its --lr is a list
-    }
-    for (flag, setting) in SHORT_FORMS {
+    for (flag, table, setting) in SHORT_FORMS {
+        if command == "sweep" && flag == "lr" {
+            continue; // a list
+        }
         let Some(value) = layer.recipe.remove(flag) else { continue };
-        let set = layer.recipe.entry("set").or_insert_with(|| Recipe::new().into());
+        let set = layer.recipe.entry(table).or_insert_with(|| Recipe::new().into());
         let Value::Object(set) = set else { continue };
-        if let Some(other) = set.get(setting).filter(|other| other.as_f64() != value.as_f64()) {
+        let same = |other: &Value| *other == value || (value.is_number() && other.as_f64() == value.as_f64());
+        if let Some(other) = set.get(setting).filter(|other| !same(other)) {
+            let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let message = match &layer.origin {
                 Origin::File(file) => {
-                    format!("{}: `{flag} = {value}`, and `{setting} = {other}` in `set`", file.place(flag))
+                    format!("{}: `{flag} = {value}`, and `{setting} = {other}` in `{table}`", file.place(flag))
                 }
-                _ => format!("--{flag} {value} and --set {setting}={other}"),
+                _ => format!("--{flag} {} and --{table} {setting}={}", word(&value), word(other)),
             };
             return Err(Error::config(message, format!("{flag} is short for the latter: drop one of them")));
         }

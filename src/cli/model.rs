@@ -10,7 +10,7 @@ use super::{
         Flags,
         device::{DeviceFlags, TuneFlags},
         given,
-        network::{BatchFlags, NetworkFlags, PrecisionFlag, PrecisionFlags, StemFlag},
+        network::{BatchFlags, NetworkFlags, PrecisionFlag, PrecisionFlags},
         optimizer::{RuleFlags, of_setting},
         run::Sources,
     },
@@ -19,14 +19,18 @@ use super::{
     print::remark,
 };
 use crate::{
+    data::Image,
     device::Gpu,
     error::{Error, Result},
     host::rule_file,
-    models::{self, Config, Model, Stem, check_width},
+    models::{Config, Model},
     ops::Augment,
     optim::RuleChoice,
     training::network::{LARGEST_BATCH, Plans, Recipe},
 };
+
+/// Classes of the network: those of CIFAR-10.
+const CLASSES: u32 = 10;
 
 /// The flags of a network, a rule and a batch.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -77,11 +81,9 @@ impl Flags for ModelFlags {
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// The model.
-    pub model: &'static str,
-    /// Its stem, if one was given.
-    pub stem: Option<StemFlag>,
-    /// Channels of the first stage.
-    pub width: u32,
+    pub model: &'static Model,
+    /// Its shape, for images of CIFAR-10.
+    pub config: Config,
     /// Images per batch.
     pub batch_size: u32,
     /// The type in which activations are stored.
@@ -106,17 +108,20 @@ impl ModelFlags {
         let subject = || {
             let Self { network, batch, rule, device, precision, .. } = flags;
             let argument = given(rule.optimizer);
+            let model = network.model()?;
+            let config = network.config(Image::CIFAR, CLASSES).map_err(|error| layers.locate_model_set(error, model))?.1;
             let subject = Subject {
-                model: models::find(&given(network.model)).map_err(|error| error.of_setting("model"))?.name,
-                stem: network.stem,
-                width: given(network.width),
+                model,
+                config,
                 batch_size: given(batch.batch_size),
                 precision: given(precision.precision),
                 optimizer: rule_file::choose(&argument).map_err(|error| of_setting(error, &argument, "optimizer"))?,
                 set: rule.set,
                 device: device.device,
             };
-            subject.network()?;
+            if !(1..=LARGEST_BATCH).contains(&subject.batch_size) {
+                return Err(Error::setting("batch_size", subject.batch_size, format!("from 1 to {LARGEST_BATCH}")));
+            }
             let Subject { optimizer, set, .. } = &subject;
             let wrong = |key: &str, value: &str| optimizer.build(&[(key.into(), value.into())]).is_err();
             optimizer.build(set).map_err(|error| layers.locate_set(error, optimizer.name(), wrong))?;
@@ -146,23 +151,12 @@ impl Subject {
 
     /// The plans of [`Subject::open`] for a device that is open.
     pub(super) fn on(&self, gpu: &Gpu, tune: &TuneFlags) -> Result<Plans<'static>> {
-        let (model, config) = self.network()?;
+        let (model, config) = (self.model, self.config.clone());
         let (precision, target) = self.precision.on(gpu)?;
         let recipe = Recipe { augment: Augment::Paper, precision, ..Recipe::default() };
         let mut plans = Plans { model, config, recipe, target, train: vec![self.batch_size], evaluate: vec![] };
         let typed: Vec<_> = tune.choice.iter().map(|(name, _)| name.clone()).collect();
         plans.target = tune.apply(gpu, &plans, &typed)?;
         Ok(plans)
-    }
-
-    /// The model and its configuration.
-    fn network(&self) -> Result<(&'static Model, Config)> {
-        let model = models::find(self.model)?;
-        check_width(self.width)?;
-        if !(1..=LARGEST_BATCH).contains(&self.batch_size) {
-            return Err(Error::setting("batch_size", self.batch_size, format!("from 1 to {LARGEST_BATCH}")));
-        }
-        let stem = model.stem(self.stem.map(Stem::from))?;
-        Ok((model, Config { stem, width: self.width, classes: crate::data::CLASSES as u32 }))
     }
 }

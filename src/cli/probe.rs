@@ -19,7 +19,6 @@ use super::{
     schedule::draw,
 };
 use crate::{
-    data::CLASSES,
     error::{Error, Result},
     host::{
         data as host_data,
@@ -32,8 +31,9 @@ use crate::{
         probe::{self, Frozen},
         table::Table,
     },
-    models::{self, Config, Stem, check_width},
+    models::{Config, resnet},
     optim::{self, RuleChoice},
+    settings::Settings,
     training::{Options, Trainer, weights::Weights},
 };
 use pollster::block_on;
@@ -159,27 +159,30 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     let rules = flags.rules()?;
     let from_file = weights.as_deref().map(resnet18).transpose()?;
     let width = width.unwrap_or(if flags.is_quick() { 4 } else { 8 });
-    check_width(width)?;
-    let config = match &from_file {
-        Some(weights) => weights.config,
-        None => Config { stem: Stem::Imagenet, width, classes: CLASSES as u32 },
-    };
-    if config.classes != CLASSES as u32 {
-        let message = format!("the weights tell apart {} classes, the data sets have {CLASSES}", config.classes);
-        return Err(Error::config(message, "without 'weights' a network is trained first"));
-    }
+    let model = &resnet::RESNET18;
+    let set = [("width".to_owned(), width.to_string())];
+    Settings::parse(model.name, &(model.settings)(), &set)?;
     let gpu = open_device(flags.device.device.as_deref())?;
     let found = || host_data::open(data.dataset.as_deref(), data.data.as_deref(), 0);
     let opened = live::during("opening the images", found)?;
     opened.notes.iter().for_each(|text| note!("{text}"));
     let dataset = opened.dataset;
-    let model = models::find("resnet18")?;
+    let spec = dataset.spec();
+    let config = match &from_file {
+        Some(weights) => {
+            weights.fit_classes(spec).and_then(|()| weights.config_on(spec.image)).map_err(|error| match error {
+                Error::Config { message, .. } => Error::config(message, "without 'weights' a network is trained first"),
+                other => other,
+            })?
+        }
+        None => model.config(spec.image, spec.classes.len() as u32, &set)?,
+    };
     let normalize = choose_and_say(None, from_file.as_ref(), model, dataset.as_ref())?;
     let trained = match &from_file {
         Some(_) => None,
         None => {
             let max_steps = max_steps.unwrap_or(if flags.is_quick() { 30 } else { 200 });
-            let options = training(config, max_steps, flags.seed);
+            let options = training(config.clone(), max_steps, flags.seed);
             note!("training a network of width {width} for {max_steps} updates by Adam");
             let source = Arc::new(ReadAhead(dataset.clone()));
             let first = |layout: &_| Ok(Weights::init(layout, flags.seed));

@@ -7,48 +7,52 @@ use serde_json::{Value, json};
 
 use super::{
     flags::{Preset, given, run::RunFlags},
+    layers::{Layers, MODEL_SET, SHORT_FORMS},
     normalization::choose_and_say,
     print::note,
 };
 use crate::{
     cli::live,
-    data::{CLASSES, Dataset, Holdout, Split, shapes10},
+    data::{Dataset, Holdout, Image, Split, shapes10},
     device::{Gpu, NO_ADAPTER},
     error::{Error, Result},
     host::{data, files::absolute, pretrained::Pretrained, rule_file, run::Recipe},
-    models::{self, Config, Stem},
+    models::{self, Config},
     optim::Clip,
     program::target::Precision,
+    settings::Settings,
     training::{Options, network::Recipe as Recorded, schedule::Schedule},
 };
 
 impl<R: Args + Default> RunFlags<R> {
-    /// Checks what can be checked without a device or data.
+    /// Checks what can be checked without a device or data; `layers` are those that the flags were merged from.
     ///
     /// # Errors
     /// [`Error::Config`] with the setting and its range.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self, layers: &Layers) -> Result<()> {
         self.reliability.policy()?;
         if let Some(name) = &self.data.dataset {
             data::known(name).map_err(|error| error.of_setting("dataset"))?;
         }
-        self.options(Precision::F32, None)?.check()
+        let model = self.network.model()?;
+        let settings = Settings::parse(model.name, &(model.settings)(), &self.network.model_set);
+        let settings = settings.map_err(|error| layers.locate_model_set(error, model))?;
+        // The images are not known yet, so that their size is not checked.
+        self.options(Precision::F32, Config { image: Image::CIFAR, classes: 10, settings })?.check()
     }
 
-    /// The options of a run with these flags, which must be complete, but for its optimizer and seed. `init` is the
-    /// configuration of weights to start from.
+    /// The options of a run of a network of this shape with these flags, which must be complete, but for its optimizer and
+    /// seed.
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown name or an invalid schedule.
-    pub fn options(&self, precision: Precision, init: Option<Config>) -> Result<Options> {
+    pub fn options(&self, precision: Precision, config: Config) -> Result<Options> {
         let Self { images, network, batch, schedule, regularization, validation, reliability, .. } = self;
-        let model = models::find(&given(network.model.clone())).map_err(|error| error.of_setting("model"))?;
-        let stem = model.stem(network.stem.map(Stem::from))?;
-        let drawn = Config { stem, width: given(network.width), classes: CLASSES as u32 };
+        let model = network.model()?;
         let single = |value: Option<f64>| given(value) as f32;
         Ok(Options {
             model: model.name.into(),
-            config: init.unwrap_or(drawn),
+            config,
             lookahead: schedule.lookahead,
             epochs: given(schedule.epochs),
             max_steps: schedule.max_steps,
@@ -82,21 +86,17 @@ impl<R: Args + Default> RunFlags<R> {
     ///
     /// # Errors
     /// [`Error::Config`] with what the file has.
-    pub fn fit_weights(&self, config: Config) -> Result<()> {
-        let clash = |setting: &'static str, asked: String, file: String| {
-            let message = format!("'{setting}' {asked} does not fit the weights, which have {file}");
-            let hint = format!("'{setting}' {file}, or drop '{setting}', from the recipe too if it is there");
-            Err(Error::about(setting, message, hint))
+    pub fn fit_weights(&self, config: &Config) -> Result<()> {
+        let clash = |setting: &str, asked: &str, file: &str| {
+            let message = format!("'model_set' {setting}={asked} does not fit the weights, which have {setting} {file}");
+            let hint = format!("{setting}={file}, or drop {setting}, from the recipe too if it is there");
+            Err(Error::about("model_set", message, hint))
         };
-        if let Some(width) = self.network.width.filter(|&width| width != config.width) {
-            return clash("width", width.to_string(), config.width.to_string());
-        }
-        if let Some(stem) = self.network.stem.map(Stem::from).filter(|&stem| stem != config.stem) {
-            return clash("stem", stem.name().into(), config.stem.name().into());
-        }
-        if config.classes != CLASSES as u32 {
-            let message = format!("the weights tell apart {} classes, the data set has {CLASSES}", config.classes);
-            return Err(Error::config(message, "'init_head' skip leaves their last layer out, and draws a new one"));
+        for (key, asked) in &self.network.model_set {
+            let found = config.settings.iter().find(|(name, _)| name == key).map(|(_, value)| value.to_string());
+            if let Some(found) = found.filter(|found| found != asked) {
+                return clash(key, asked, &found);
+            }
         }
         Ok(())
     }
@@ -155,7 +155,6 @@ pub const OF_THIS_START: [&str; 7] = ["out", "resume", "extend", "selftest", "de
 /// Reduces flags to the recipe that repeats the run, and adds what was chosen where the flags left it open.
 pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: &dyn Dataset, data_seed: u64) {
     let drawn = dataset.spec().name == shapes10::NAME || recipe.get("val-split").is_some_and(|v| !v.is_null());
-    let stems = models::find(&options.model).is_ok_and(|model| model.stems);
     let path = dataset.path().map(absolute);
     let default = models::find(&options.model).map(|model| model.normalize).ok();
     let normalize = options.recipe.normalize.filter(|by| Some(*by) != default);
@@ -167,11 +166,11 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
         // Written as numbers, which remain valid whatever happens to the images or weights that they come from.
         ("normalize", json!(normalize.map(|by| by.to_string()))),
         ("model", json!(options.model)),
-        ("stem", json!(stems.then(|| options.config.stem.name()))),
-        ("width", json!(options.config.width)),
+        (MODEL_SET, options.config.settings.to_json()),
         ("precision", json!(options.recipe.precision.name())),
     ];
-    recipe.retain(|key, _| !OF_THIS_START.contains(&key.as_str()));
+    let short = |key: &str| SHORT_FORMS.iter().any(|(flag, table, _)| *table == MODEL_SET && *flag == key);
+    recipe.retain(|key, _| !OF_THIS_START.contains(&key.as_str()) && !short(key));
     recipe.extend(chosen.map(|(key, value)| (key.to_owned(), value)));
     if let Some(Value::Array(rules)) = recipe.get_mut("optimizers") {
         rules.iter_mut().for_each(|rule| *rule = rule_file::absolute(rule.as_str().unwrap_or_default()).into());

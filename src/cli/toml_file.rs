@@ -26,9 +26,16 @@ pub struct TomlFile {
 }
 
 impl TomlFile {
-    /// The place of a flag (or of a setting in it, as `set lr`), for the beginning of a message.
+    /// The place of a flag, for the beginning of a message.
     pub fn place(&self, key: &str) -> String {
         place(&self.path, self.lines.get(key).copied())
+    }
+
+    /// The place of a setting in a table of settings, where it may have its short form: `set` and `weight_decay`, or
+    /// `weight-decay`.
+    pub fn place_in(&self, table: &str, key: &str) -> String {
+        let short = || self.lines.get(&key.replace('_', "-"));
+        place(&self.path, self.lines.get(&format!("{table} {key}")).or_else(short).copied())
     }
 }
 

@@ -113,7 +113,7 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
             let (found, hint) = (format!("those of {}", model.name), format!("'model' {}", model.name));
             return Err(Error::data(path, format!("weights of {asked}"), found, hint));
         }
-        given_flags.run.fit_weights(head.config(weights))?;
+        given_flags.run.fit_weights(&weights.config)?;
     }
     if given_flags.out.is_some() {
         Folder::check_free(folder)?;
@@ -162,11 +162,11 @@ fn train(
 ) -> Result<ExitCode> {
     let Setup { gpu, dataset, options, .. } = setup;
     note!(
-        "{} on {}: {}, width {}, batch {} x {}, {} parameters, {:.0} MB on the device; writing {}",
+        "{} on {}: {}, {}, batch {} x {}, {} parameters, {:.0} MB on the device; writing {}",
         options.model,
         gpu.info.name,
         options.recipe.precision.name(),
-        options.config.width,
+        options.config,
         options.batch,
         options.accumulate,
         trainer.network.layout.elements(),

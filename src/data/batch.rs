@@ -1,6 +1,6 @@
 //! Images that go through the network together, and the order in which they come.
 
-use super::{CLASSES, Dataset, IMAGE_BYTES, MOST_IMAGES, Split};
+use super::{Dataset, Image, MOST_IMAGES, Split};
 use crate::{error::Result, random::Rng};
 
 /// The first word of the key for an epoch's order, which no other use of the run's seed has.
@@ -9,7 +9,7 @@ const SHUFFLE: u64 = 0x7368_7566_666c_6500;
 /// Images that go through the network together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// [`IMAGE_BYTES`] for each image: planes of red, green and blue.
+    /// One after the other, a plane for each channel; zeros at the end fill up a whole number of words of four bytes.
     pub images: Vec<u8>,
     /// The class of each image.
     pub labels: Vec<u32>,
@@ -26,19 +26,21 @@ impl Batch {
     /// # Panics
     /// If there is no such image.
     pub fn read(dataset: &dyn Dataset, split: Split, indices: &[u32]) -> Result<Self> {
-        let mut images = vec![0; indices.len() * IMAGE_BYTES];
+        let size = dataset.spec().image.bytes();
+        let mut images = vec![0; (indices.len() * size).next_multiple_of(4)];
         let mut labels = Vec::with_capacity(indices.len());
-        for (image, &index) in images.chunks_exact_mut(IMAGE_BYTES).zip(indices) {
-            labels.push(u32::from(dataset.read(split, index as usize, image)?));
+        for (image, &index) in images.chunks_exact_mut(size).zip(indices) {
+            labels.push(dataset.read(split, index as usize, image)?);
         }
         Ok(Self { images, labels, indices: indices.to_vec() })
     }
 
     /// `n` images of noise, always the same, with labels that go through all classes in turn: for benches and tests.
-    pub fn noise(n: u32) -> Self {
+    pub fn noise(n: u32, image: Image, classes: u32) -> Self {
         let mut rng = Rng::new(5);
-        let images = (0..n as usize * IMAGE_BYTES).map(|_| rng.u32() as u8).collect();
-        Self { images, labels: (0..n).map(|i| i % CLASSES as u32).collect(), indices: (0..n).collect() }
+        let bytes = (n as usize * image.bytes()).next_multiple_of(4);
+        let images = (0..bytes).map(|_| rng.u32() as u8).collect();
+        Self { images, labels: (0..n).map(|i| i % classes).collect(), indices: (0..n).collect() }
     }
 }
 

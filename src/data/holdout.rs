@@ -69,7 +69,7 @@ impl Dataset for Holdout {
         self.inner.path()
     }
 
-    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u8> {
+    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u32> {
         self.inner.read(Split::Train, self.indices(split)[index] as usize, image)
     }
 }

@@ -13,7 +13,7 @@
 
 mod draw;
 
-use super::{CLASSES, Dataset, IMAGE_BYTES, Spec, Split};
+use super::{Dataset, Image, Spec, Split};
 use crate::error::{Error, Result};
 use crate::parallel::{Spread, alone};
 use crate::random::Rng;
@@ -23,6 +23,10 @@ use std::sync::{Mutex, PoisonError};
 pub const NAME: &str = "shapes10";
 /// The most images that can be drawn: 3 GB, which are held in memory.
 pub const LARGEST_SET: usize = 1_000_000;
+/// The number of classes.
+const CLASSES: usize = 10;
+/// Bytes of an image.
+const IMAGE_BYTES: usize = 3 * draw::SIDE * draw::SIDE;
 /// The classes in the order of their labels.
 pub const CLASS_NAMES: [&str; CLASSES] = [
     "disc",
@@ -95,7 +99,7 @@ impl Shapes10 {
                 checksum.update(image);
             }
         }
-        Ok(Self { spec: Spec::new(NAME, CLASS_NAMES), seed, train, test, checksum: checksum.finalize() })
+        Ok(Self { spec: Spec::new(NAME, Image::CIFAR, CLASS_NAMES), seed, train, test, checksum: checksum.finalize() })
     }
 
     fn images(&self, split: Split) -> &[u8] {
@@ -127,12 +131,12 @@ impl Dataset for Shapes10 {
         &[]
     }
 
-    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u8> {
+    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u32> {
         let count = self.len(split);
         assert!(index < count, "Shapes10::read: index {index} of {count} images in {split:?}");
         assert_eq!(image.len(), IMAGE_BYTES, "Shapes10::read: an image has {IMAGE_BYTES} bytes");
         image.copy_from_slice(&self.images(split)[index * IMAGE_BYTES..][..IMAGE_BYTES]);
-        Ok(label(index))
+        Ok(u32::from(label(index)))
     }
 }
 

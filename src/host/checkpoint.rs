@@ -21,10 +21,10 @@ use serde_json::Value;
 use crate::{
     error::{Error, Result},
     host::{files::TENSORS_LIMIT, tensors::Tensors},
-    models::{self, Config, Model, Stem},
+    models::{Config, Model},
     optim::Updates,
     program::params::Layout,
-    training::{Checkpoint, Position, network::State, weights::Weights},
+    training::{Checkpoint, Position, network::State, provenance::network_of, weights::Weights},
 };
 
 /// Version of the format of the file's content; another number is refused.
@@ -79,16 +79,7 @@ pub struct Loaded {
 impl Loaded {
     /// The model that the checkpoint's run trained, and its configuration.
     pub(crate) fn network(&self) -> Result<(&'static Model, Config)> {
-        let number = |key: &str| self.run[key].as_u64().and_then(|n| u32::try_from(n).ok());
-        let stem = [Stem::Imagenet, Stem::Cifar].into_iter().find(|stem| self.run["stem"] == stem.name());
-        let model = models::ALL.iter().find(|model| self.run["model"] == model.name);
-        match (model, stem, number("width"), number("classes")) {
-            (Some(model), Some(stem), Some(width), Some(classes)) => Ok((model, Config { stem, width, classes })),
-            _ => {
-                let found = ["model", "stem", "width", "classes"].map(|key| format!("{key} {}", self.run[key]));
-                Err(Error::data(&self.path, "the model and size of a network", found.join(", "), ""))
-            }
-        }
+        network_of(&self.run).map_err(|why| Error::data(&self.path, "the model and size of a network", why, ""))
     }
 
     /// The checkpoint's weights, for a network of this layout.

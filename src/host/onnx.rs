@@ -71,9 +71,9 @@ impl Export<'_> {
     /// # Errors
     /// [`Error::Config`] if an op of the network does not say what it computes, or any error that `weights` returns.
     pub fn to_onnx(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<ModelProto> {
-        let Self { model, config, normalize, .. } = *self;
-        let recipe = Recipe { normalize: Some(normalize), ..Recipe::default() };
-        let plans = Plans { model, config, recipe, target: Target::portable(), train: vec![], evaluate: vec![] };
+        let Self { model, config, normalize, .. } = self;
+        let recipe = Recipe { normalize: Some(*normalize), ..Recipe::default() };
+        let plans = Plans { model, config: config.clone(), recipe, target: Target::portable(), train: vec![], evaluate: vec![] };
         let recording = plans.record(1, false);
         let weights = weights(&recording.layout)?;
         Ok(ModelProto {

@@ -14,6 +14,7 @@ use std::{
 use safetensors::Dtype;
 
 use crate::{
+    data::{Image, Spec},
     error::{Error, Result},
     host::{
         checkpoint::{self, Loaded},
@@ -54,7 +55,7 @@ pub enum Head {
 pub struct Pretrained {
     /// The model that the tensors belong to.
     pub model: &'static Model,
-    /// Its stem, width and number of classes.
+    /// Its settings and number of classes, and the size of the images as far as the file tells it.
     pub config: Config,
     /// Where the weights come from, if the file says so and its tensors do not contradict it.
     pub provenance: Option<Provenance>,
@@ -95,7 +96,7 @@ impl Pretrained {
         tensors.check_table(MOST_TABLE)?;
         let said = metadata.and_then(|metadata| metadata.get(provenance::KEY)).map(|text| Provenance::parse(text));
         let names = Names::new(path, &tensors.table)?;
-        let (model, config) = recognize::network(path, &tensors.table, &names)?;
+        let (model, config, told) = recognize::network(path, &tensors.table, &names)?;
         let mut remarks = vec![];
         if !names.dropped.is_empty() {
             let shown = names.dropped[..names.dropped.len().min(3)].join("`, `");
@@ -109,19 +110,15 @@ impl Pretrained {
         }
         let mut read = Self::new(path, model, config, Content::File(Box::new(File { tensors, names })));
         read.remarks = remarks;
-        read.believe(said);
+        read.believe(said, &told);
         Ok(read)
     }
 
     fn of_checkpoint(path: &Path, loaded: Loaded) -> Result<Self> {
         let (model, config) = loaded.network()?;
-        if !recognize::is_sound(&config) {
-            let found = format!("width {} and {} classes", config.width, config.classes);
-            return Err(Error::data(path, "the size of a network", found, ""));
-        }
         let said = Provenance::of_run(&loaded.run);
         let mut read = Self::new(path, model, config, Content::Checkpoint(Box::new(loaded)));
-        read.believe(Some(said));
+        read.believe(Some(said), &[]);
         Ok(read)
     }
 
@@ -129,14 +126,16 @@ impl Pretrained {
         Self { model, config, provenance: None, remarks: vec![], path: path.to_owned(), content }
     }
 
-    /// Adopts the origin that the metadata state, unless they are malformed or contradict the tensors.
-    fn believe(&mut self, said: Option<std::result::Result<Provenance, String>>) {
+    /// Adopts the origin that the metadata state, unless they are malformed or contradict the tensors, whose shapes tell the
+    /// settings `told`.
+    fn believe(&mut self, said: Option<std::result::Result<Provenance, String>>, told: &[String]) {
         let refused = match said {
             None => return,
             Some(Err(why)) => why,
-            Some(Ok(provenance)) => match provenance.contradiction(self.model, self.config) {
+            Some(Ok(provenance)) => match provenance.contradiction(self.model, &self.config, told) {
                 Some(contradiction) => contradiction,
                 None => {
+                    self.config = provenance.config(self.model).unwrap_or_else(|_| self.config.clone());
                     self.provenance = Some(provenance);
                     return;
                 }
@@ -150,6 +149,32 @@ impl Pretrained {
     /// The normalization of the images that the weights were trained on, if the file states it.
     pub fn normalize(&self) -> Option<Normalize> {
         self.provenance.as_ref()?.normalize
+    }
+
+    /// The network's shape for images of this size.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the weights are of a network for other images.
+    pub fn config_on(&self, image: Image) -> Result<Config> {
+        let config = self.config.on(image);
+        if image.channels == self.config.image.channels && (self.model.check)(&config).is_ok() {
+            return Ok(config);
+        }
+        let message = format!("the weights are of a network for {}, the images are {image}", self.config.image);
+        Err(Error::config(message, "'data' names images like those that the weights were trained on"))
+    }
+
+    /// Refuses weights whose last layer tells apart another number of classes than the images have.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with both numbers.
+    pub fn fit_classes(&self, spec: &Spec) -> Result<()> {
+        let (there, here) = (self.config.classes, spec.classes.len());
+        if there as usize == here {
+            return Ok(());
+        }
+        let message = format!("the weights tell apart {there} classes, {} has {here}", spec.name);
+        Err(Error::config(message, "'init_head' skip leaves their last layer out, and draws a new one"))
     }
 
     /// The weights for a network of this layout. A head that is skipped is drawn from `seed`, as in [`Weights::init`].
@@ -181,9 +206,9 @@ impl Pretrained {
 
     /// The layout of the file's network.
     fn layout(&self) -> Layout {
-        let Self { model, config, .. } = *self;
+        let Self { model, config, .. } = self;
         let (recipe, target) = (Recipe::default(), Target::portable());
-        let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
+        let plans = Plans { model, config: config.clone(), recipe, target, train: vec![], evaluate: vec![] };
         plans.record(1, false).layout
     }
 
@@ -211,7 +236,7 @@ impl Pretrained {
         match names.all().find(|name| !known.contains(name) && !counters.contains(*name)) {
             None => Ok(()),
             Some(name) => {
-                let expected = format!("the tensors of {} of width {} alone", self.model.name, self.config.width);
+                let expected = format!("the tensors of {} alone ({})", self.model.name, self.config);
                 Err(Error::data(&self.path, expected, format!("also `{name}`"), ""))
             }
         }

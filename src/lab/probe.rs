@@ -120,7 +120,7 @@ impl Frozen {
         }
         let recipe = Recipe { augment: Augment::Paper, normalize: Some(*normalize), ..Recipe::default() };
         let target = gpu.target.clone();
-        let plans = Plans { model, config: *config, recipe, target, train: vec![*batch], evaluate: vec![] };
+        let plans = Plans { model, config: config.clone(), recipe, target, train: vec![*batch], evaluate: vec![] };
         let (sgd, _) = optim::build("sgd", &[])?; // a network that takes gradients needs an optimizer; this one never steps
         let mut network = Network::new(gpu, &plans, Some(sgd), weights, *seed).await?;
         let segments = network.layout.params.clone();

@@ -3,7 +3,7 @@
 use pollster::block_on;
 
 use crate::{
-    data::{Batch, Dataset, IMAGE_BYTES, SIDE, Split, order},
+    data::{Batch, Dataset, Image, Split, order},
     device::{Gpu, runtime::Runtime},
     error::Result,
     lab::{png::Png, sheet::contact_sheet},
@@ -25,20 +25,28 @@ pub fn first_images(gpu: &Gpu, dataset: &dyn Dataset, options: &Options) -> Resu
     let mut order = order(dataset.len(Split::Train), options.shuffle.then_some((options.seed, 1)));
     order.truncate(MOST.min(options.batch as usize));
     let (batch, by) = (Batch::read(dataset, Split::Train, &order)?, options.normalize()?);
-    let mut images = as_network_sees(gpu, &batch, options.seed, options.recipe.augment, by)?;
-    take_back(&mut images, by);
-    contact_sheet(&images, [SIDE, SIDE], COLUMNS, 2)
+    let image = dataset.spec().image;
+    let mut images = as_network_sees(gpu, image, &batch, options.seed, options.recipe.augment, by)?;
+    take_back(&mut images, image, by);
+    contact_sheet(&images, image, COLUMNS, 2)
 }
 
-/// The images of a batch, `[n][32][32][3]`, as augmented for the first epoch, and normalized.
+/// The images of a batch, `[n][height][width][channels]`, as augmented for the first epoch, and normalized.
 ///
 /// # Errors
 /// [`Error::Device`](crate::error::Error::Device) on a fault of the device.
-pub fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment, by: Normalize) -> Result<Vec<f32>> {
+pub fn as_network_sees(
+    gpu: &Gpu,
+    image: Image,
+    batch: &Batch,
+    seed: u64,
+    augment: Augment,
+    by: Normalize,
+) -> Result<Vec<f32>> {
     let n = batch.labels.len();
     let mut t = Tape::new(&gpu.target, false);
     let draws = ops::draw(&mut t, n as u32, augment);
-    let x = ops::augment(&mut t, n as u32, draws, augment, by);
+    let x = ops::augment(&mut t, n as u32, image, draws, augment, by);
     t.keep(x);
     let recordings = [t.finish()];
     let runtime = block_on(Runtime::new(gpu, &recordings, true))?;
@@ -46,20 +54,20 @@ pub fn as_network_sees(gpu: &Gpu, batch: &Batch, seed: u64, augment: Augment, by
     runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
     runtime.set_step(&Step { seed: Step::seed_of(seed), epoch: 1, ..Step::default() });
     block_on(runtime.run(&[0]))?;
-    let pixels = SIDE * SIDE;
+    let (pixels, channels) = (image.pixels(), image.channels as usize);
     let stored: Vec<f32> = block_on(runtime.read(runtime.tensor(0, x), pixels * n * 4))?;
-    let mut images = Vec::with_capacity(n * IMAGE_BYTES);
-    for image in 0..n {
+    let mut images = Vec::with_capacity(n * image.bytes());
+    for nth in 0..n {
         for pixel in 0..pixels {
-            images.extend(&stored[(pixel * n + image) * 4..][..3]);
+            images.extend(&stored[(pixel * n + nth) * 4..][..channels]);
         }
     }
     Ok(images)
 }
 
 /// Takes the normalization of images back, to a scale of 0 to 1.
-pub fn take_back(images: &mut [f32], by: Normalize) {
-    for (value, colour) in images.iter_mut().zip((0..by.mean.len()).cycle()) {
+pub fn take_back(images: &mut [f32], image: Image, by: Normalize) {
+    for (value, colour) in images.iter_mut().zip((0..image.channels as usize).cycle()) {
         *value = *value * by.std[colour] as f32 + by.mean[colour] as f32;
     }
 }

@@ -1,6 +1,6 @@
 //! Contact sheets: many small images in one picture, which show what a network is given.
 
-use crate::data::CHANNELS;
+use crate::data::Image;
 use crate::error::{Error, Result};
 use crate::lab::png::Png;
 
@@ -11,17 +11,17 @@ const PAPER: u8 = 40;
 /// The largest width and height of a sheet, in pixels.
 const LARGEST: usize = 16_384;
 
-/// Draws images in rows of `columns`, each pixel as `scale` x `scale`. `images` holds them one after the other, each
-/// `size` = \[height, width\] pixels of red, green and blue on a scale of 0 to 1; values beyond that are clipped.
+/// Draws images of this size in rows of `columns`, each pixel as `scale` x `scale`. `images` holds them one after the other,
+/// as pixels of grey or of red, green and blue on a scale of 0 to 1; values beyond that are clipped.
 ///
 /// # Errors
 /// [`Error::Config`] if the sheet would have no pixels or be wider or higher than 16,384.
 ///
 /// # Panics
 /// If `images` is not a whole number of images.
-pub fn contact_sheet(images: &[f32], size: [usize; 2], columns: usize, scale: usize) -> Result<Png> {
-    let [height, width] = size;
-    let length = height.saturating_mul(width).saturating_mul(CHANNELS);
+pub fn contact_sheet(images: &[f32], size: Image, columns: usize, scale: usize) -> Result<Png> {
+    let [channels, height, width] = [size.channels, size.height, size.width].map(|length| length as usize);
+    let length = size.bytes();
     if images.is_empty() || length == 0 || columns == 0 || scale == 0 {
         return Err(Error::config("a contact sheet without pixels", "give at least one image, column and scale"));
     }
@@ -37,17 +37,17 @@ pub fn contact_sheet(images: &[f32], size: [usize; 2], columns: usize, scale: us
         return Err(Error::config(message, "show fewer images or a smaller scale"));
     };
 
-    let mut sheet = vec![PAPER; across * down * CHANNELS];
+    let mut sheet = vec![PAPER; across * down * 3];
     for (index, image) in images.chunks_exact(length).enumerate() {
         let left = GAP + index % columns * (width * scale + GAP);
         let top = GAP + index / columns * (height * scale + GAP);
         for y in 0..height * scale {
             for x in 0..width * scale {
-                let from = (y / scale * width + x / scale) * CHANNELS;
-                let to = ((top + y) * across + left + x) * CHANNELS;
-                for channel in 0..CHANNELS {
+                let from = (y / scale * width + x / scale) * channels;
+                let to = ((top + y) * across + left + x) * 3;
+                for colour in 0..3 {
                     // A conversion to u8 saturates, and turns NaN into 0.
-                    sheet[to + channel] = (image[from + channel] * 255.0 + 0.5) as u8;
+                    sheet[to + colour] = (image[from + colour.min(channels - 1)] * 255.0 + 0.5) as u8;
                 }
             }
         }

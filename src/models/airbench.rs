@@ -5,8 +5,10 @@
 //! follow, which are initialized to the identity and whose batch norms keep the weight 1; a linear layer without bias
 //! ends the network. At width 64 it has the published numbers of channels.
 
-use super::{Config, Model, Stem};
+use super::{Config, Model, Read, ShapeOf, Signature};
 use crate::{
+    data::Image,
+    error::{Error, Result},
     ops::{
         Activation, BatchNorm, Conv2d, Normalize, batch_norm, bias, conv2d_of, dropout, global_avg_pool, linear_of,
         max_pool2d, scale,
@@ -15,20 +17,50 @@ use crate::{
         Tape, Tensor,
         params::{Init, Role},
     },
+    settings::Setting,
 };
 
 /// The model's entry in the registry.
 pub const MODEL: Model = Model {
+    about: "the network of the airbench94 speed-run for 32x32 pictures (Jordan 2024, arXiv 2404.00498)",
+    settings: || {
+        let doc = "the channels of the first group; the published network has 64";
+        vec![Setting::whole("width", 64, 1, Some(1024), doc)]
+    },
+    check,
+    narrows: true,
     normalize: Normalize::CIFAR10,
-    known_by: ["layers.1.conv1.weight", "head.weight"],
-    config_of,
-    shapes: "[width, 24, 3, 3], width up to 1024, and [classes, 4 width]",
+    known_by: Some(Signature {
+        first: "layers.1.conv1.weight",
+        last: "head.weight",
+        shapes: "[width, 24, 3, 3], width up to 1024, and [classes, 4 width]",
+        is: |_| true,
+        read,
+    }),
     ..Model::new("airbench94", airbench94)
 };
 
-fn config_of(conv1: &[u32], head: &[u32]) -> Option<Config> {
-    let (&[width, WHITENED, 3, 3], &[classes, inputs]) = (conv1, head) else { return None };
-    (Some(inputs) == width.checked_mul(4)).then_some(Config { stem: Stem::Cifar, width, classes })
+fn read(shape: &ShapeOf<'_>) -> Option<Read> {
+    let [width, WHITENED, 3, 3] = shape("layers.1.conv1.weight")?[..] else { return None };
+    let [classes, inputs] = shape("head.weight")?[..] else { return None };
+    let settings = vec![("width".into(), width.to_string())];
+    (Some(inputs) == width.checked_mul(4)).then_some(Read { settings, classes, image: Image::CIFAR })
+}
+
+/// Its poolings leave one pixel of a map of 31 by 31, and its filters whiten patches of three colours.
+fn check(config: &Config) -> Result<()> {
+    if config.image == Image::CIFAR {
+        return Ok(());
+    }
+    Err(Error::config(format!("airbench94 takes {}, not {}", Image::CIFAR, config.image), "resnet18 takes any size"))
+}
+
+/// The network for images of CIFAR-10's size.
+///
+/// # Panics
+/// If the width is out of its range.
+pub fn config(width: u32, classes: u32) -> Config {
+    MODEL.config(Image::CIFAR, classes, &[("width".into(), width.to_string())]).expect("the settings of airbench94")
 }
 
 /// The side of a whitened patch, in pixels.
@@ -39,8 +71,8 @@ const WHITENED: u32 = 2 * 3 * PATCH * PATCH;
 
 /// Images `[n, 32, 32, 3]` to logits `[n, 1, 1, classes]`: the three groups have `width`, 4 `width` and 4 `width`
 /// channels.
-pub fn airbench94(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
-    let width = config.width;
+pub fn airbench94(t: &mut Tape, images: Tensor, config: &Config) -> Tensor {
+    let width = config.settings.whole("width");
     let mut x = t.scope("whiten", |t| {
         let choices = Conv2d { outputs: WHITENED, kernel: PATCH, stride: 1, padding: 0 };
         let x = conv2d_of(t, images, choices, Init::Whiten, Role::Frozen);

@@ -5,12 +5,10 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    data::Image,
     error::{Error, Result},
     program::{BufferKind, Input, Op, Tape, Tensor, params::padded},
 };
-
-/// Bytes of an image: three planes of 32 by 32.
-pub const IMAGE_BYTES: u32 = crate::data::IMAGE_BYTES as u32;
 
 /// What is done to images before they are normalized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +47,8 @@ impl Augment {
 pub const VIEWS: u32 = 6;
 
 /// `(x / 255 - mean) / std` of red, green and blue: torchvision's `Normalize` after `ToTensor`. As text it is
-/// `0.4914,0.4822,0.4465/0.247,0.2435,0.2616`: the means, a slash, the standard deviations.
+/// `0.4914,0.4822,0.4465/0.247,0.2435,0.2616`: the means, a slash, the standard deviations. Of images in grey the first
+/// numbers are taken; `0.1307/0.3081` is short for three equal ones.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalize {
     /// Means of values from 0 to 1.
@@ -67,6 +66,15 @@ impl Normalize {
 
     /// Statistics of ImageNet's training images, as torchvision's models and transforms have them.
     pub const IMAGENET: Self = Self { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+    /// From the numbers of one channel or of three.
+    ///
+    /// # Panics
+    /// If there is no number.
+    pub fn of_channels(mean: &[f64], std: &[f64]) -> Self {
+        let three = |of: &[f64]| std::array::from_fn(|channel| of[channel.min(of.len() - 1)]);
+        Self { mean: three(mean), std: three(std) }
+    }
 
     /// Refuses numbers that cannot be meant for images on a scale of 0 to 1: a mean outside of that scale (it may be
     /// meant for 0 to 255), and a standard deviation below a thousandth or above 1.
@@ -100,11 +108,15 @@ impl FromStr for Normalize {
     fn from_str(text: &str) -> Result<Self> {
         let triple = |list: &str| -> Option<[f64; 3]> {
             let numbers: Option<Vec<f64>> = list.split(',').map(|number| number.trim().parse().ok()).collect();
-            numbers?.try_into().ok()
+            match numbers?[..] {
+                [all] => Some([all; 3]),
+                [red, green, blue] => Some([red, green, blue]),
+                _ => None,
+            }
         };
         let parsed = text.split_once('/').and_then(|(mean, std)| Some(Self { mean: triple(mean)?, std: triple(std)? }));
         let normalize = parsed.ok_or_else(|| {
-            let message = format!("`{text}` is not three means and three standard deviations");
+            let message = format!("`{text}` is not means and standard deviations, one or three of each");
             Error::config(message, "as in 0.4914,0.4822,0.4465/0.247,0.2435,0.2616: red, green and blue")
         })?;
         normalize.check()?;
@@ -123,21 +135,24 @@ pub fn draw(t: &mut Tape, n: u32, augment: Augment) -> Tensor {
     draws
 }
 
-/// Crops, mirrors and rotates the bytes of the batch's `n` images as `draws` says, and normalizes them. Returns
-/// `[n * views, 32, 32, 3]`.
-pub fn augment(t: &mut Tape, n: u32, draws: Tensor, augment: Augment, normalize: Normalize) -> Tensor {
-    let images = t.buffer(BufferKind::Input(Input::Images), u64::from(n) * u64::from(IMAGE_BYTES));
+/// Crops, mirrors and rotates the bytes of the batch's `n` images of this size as `draws` says, and normalizes them. Returns
+/// `[n * views, height, width, channels]`.
+pub fn augment(t: &mut Tape, n: u32, image: Image, draws: Tensor, augment: Augment, normalize: Normalize) -> Tensor {
+    let Image { channels, height, width } = image;
+    let bytes = (u64::from(n) * image.bytes() as u64).next_multiple_of(4);
+    let images = t.buffer(BufferKind::Input(Input::Images), bytes);
     let all = n * augment.views();
-    let x = t.tensor([all, 32, 32, 3]);
+    let x = t.tensor([all, height, width, channels]);
     t.no_gradient(x);
     let reflect = matches!(augment, Augment::Airbench | Augment::Views);
-    let mut call = t.call("augment/apply").constant("REFLECT", reflect).sizes([("n", all), ("images", n)]);
+    let mut call = t.call("augment/apply").constant("REFLECT", reflect).constant("CHANNELS", channels);
+    call = call.constant("HEIGHT", height).constant("WIDTH", width).sizes([("n", all), ("images", n)]);
     let [mean, scale] = [["mean_r", "mean_g", "mean_b"], ["scale_r", "scale_g", "scale_b"]];
     for colour in 0..3 {
         call = call.size(mean[colour], normalize.mean[colour] as f32);
         call = call.size(scale[colour], (1.0 / normalize.std[colour]) as f32);
     }
-    call.read(images).read(draws).write(x).grid(all.div_ceil(64), 1024, 1);
+    call.read(images).read(draws).write(x).grid(all.div_ceil(64), width, height);
     if augment == Augment::None {
         let Normalize { mean, std } = normalize;
         t.note(None::<Tensor>, [Op::Images { mean, std }], x);

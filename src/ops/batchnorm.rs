@@ -19,11 +19,13 @@ pub struct BatchNorm {
     pub momentum: f32,
     /// The weight stays at 1: PyTorch's `weight.requires_grad = False`.
     pub frozen_weight: bool,
+    /// The weight starts at 0, not at 1.
+    pub zero_weight: bool,
 }
 
 impl Default for BatchNorm {
     fn default() -> Self {
-        Self { add: None, activation: Activation::None, eps: 1e-5, momentum: 0.1, frozen_weight: false }
+        Self { add: None, activation: Activation::None, eps: 1e-5, momentum: 0.1, frozen_weight: false, zero_weight: false }
     }
 }
 
@@ -43,7 +45,7 @@ impl BatchNorm {
 /// # Panics
 /// If `add` has another shape or type than `x`, or comes with GELU.
 pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
-    let BatchNorm { add, activation, eps, momentum, frozen_weight } = options;
+    let BatchNorm { add, activation, eps, momentum, frozen_weight, zero_weight } = options;
     let shape = t.shape(x);
     if let Some(add) = add {
         assert_eq!(t.shape(add), shape, "batch_norm: the summand has another shape than the input");
@@ -56,7 +58,7 @@ pub fn batch_norm(t: &mut Tape, x: Tensor, options: BatchNorm) -> Tensor {
     let c = shape[3];
     let (rows, spread) = (Rows::of(shape), Rows::spread(shape));
     let of_weight = if frozen_weight { Role::Frozen } else { Role::Norm };
-    let gamma = t.param("weight", Shape::Vector { c }, Init::Constant(1.0), of_weight);
+    let gamma = t.param("weight", Shape::Vector { c }, Init::Constant(if zero_weight { 0.0 } else { 1.0 }), of_weight);
     let beta = t.param("bias", Shape::Vector { c }, Init::Constant(0.0), Role::Norm);
     let running = [t.running("running_mean", c, 0.0), t.running("running_var", c, 1.0)];
 

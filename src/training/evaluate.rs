@@ -127,13 +127,13 @@ pub async fn evaluate_into(
 pub async fn evaluator(
     gpu: &Gpu,
     dataset: &dyn Dataset,
-    (model, config): (&Model, Config),
+    (model, config): (&Model, &Config),
     batch: u32,
     recipe: Recipe,
     weights: impl FnOnce(&Layout) -> Result<Weights>,
 ) -> Result<Network> {
     let evaluate = batch_sizes(dataset.len(Split::Test), batch_beside(batch, recipe.tta));
-    let plans = Plans { model, config, recipe, target: gpu.target.clone(), train: vec![], evaluate };
+    let plans = Plans { model, config: config.clone(), recipe, target: gpu.target.clone(), train: vec![], evaluate };
     Network::new(gpu, &plans, None, weights, 0).await
 }
 

@@ -58,7 +58,7 @@ impl Normalization {
             return Err(Error::config(message, "give the numbers, as in 0.4914,0.4822,0.4465/0.247,0.2435,0.2616"));
         }
         let summary = summary(dataset, Split::Train)?;
-        let normalize = Normalize { mean: summary.mean, std: summary.std };
+        let normalize = Normalize::of_channels(&summary.mean, &summary.std);
         normalize.check().map_err(|_| {
             let message =
                 format!("the training images are of one colour: by their numbers, {normalize}, nothing is left");

@@ -2,9 +2,9 @@
 
 use super::{Cut, Remainder};
 use crate::{
-    data::{CLASSES, Dataset, Split},
+    data::{Dataset, Split},
     error::{Error, Result},
-    models::{self, Config, Stem},
+    models::{self, Config, resnet},
     ops::{Augment, Normalize},
     optim::{Clip, Lookahead, RuleChoice},
     program::target::Target,
@@ -20,7 +20,7 @@ use crate::{
 pub struct Options {
     /// Name of a [`Model`](crate::models::Model).
     pub model: String,
-    /// The model's size.
+    /// The model's shape.
     pub config: Config,
     /// The update rule.
     pub optimizer: RuleChoice,
@@ -60,7 +60,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             model: "resnet18".into(),
-            config: Config { stem: Stem::Imagenet, width: 64, classes: CLASSES as u32 },
+            config: resnet::config(resnet::Stem::Imagenet, 64, 10),
             optimizer: "velograd".into(),
             set: vec![],
             lookahead: None,
@@ -87,6 +87,7 @@ impl Options {
     /// [`Error::Config`] for an unknown model or an option out of its range, or where the training images do not fill an update.
     pub fn plans(&self, dataset: &dyn Dataset, target: &Target) -> Result<Plans<'static>> {
         self.check()?;
+        self.fits(dataset)?;
         let cut = self.cut(dataset.len(Split::Train));
         if cut.images > 0 {
             cut.check()?;
@@ -97,12 +98,27 @@ impl Options {
         }
         Ok(Plans {
             model: models::find(&self.model)?,
-            config: self.config,
+            config: self.config.clone(),
             recipe: self.recipe,
             target: target.clone(),
             train,
             evaluate: batch_sizes(dataset.len(Split::Test), batch_beside(self.batch, self.recipe.tta)),
         })
+    }
+
+    /// Refuses images of another size, or with other classes, than the network's.
+    fn fits(&self, dataset: &dyn Dataset) -> Result<()> {
+        let (spec, Config { image, classes, .. }) = (dataset.spec(), &self.config);
+        if (spec.image, spec.classes.len()) == (*image, *classes as usize) {
+            return Ok(());
+        }
+        let message = format!(
+            "a network for {image} and {classes} classes, and {}: {} and {} classes",
+            spec.name,
+            spec.image,
+            spec.classes.len()
+        );
+        Err(Error::config(message, "images and network must fit"))
     }
 
     /// What images are normalized by.
@@ -181,7 +197,8 @@ impl Options {
         if let Some(normalize) = self.recipe.normalize {
             normalize.check()?;
         }
-        models::check_width(self.config.width)
+        self.config.image.check()?;
+        (models::find(&self.model)?.check)(&self.config)
     }
 }
 

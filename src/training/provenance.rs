@@ -2,11 +2,11 @@
 //! metadata, a checkpoint in the `run.json` that it contains; both use the same keys.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
-    data::Dataset,
-    models::{Config, MOST_CLASSES, Model},
+    data::{Dataset, Image},
+    models::{self, Config, MOST_CLASSES, Model},
     ops::Normalize,
 };
 
@@ -20,10 +20,12 @@ pub struct Provenance {
     pub version: String,
     /// Name of the model.
     pub model: String,
-    /// Name of the first layers, also for models without a choice of them.
-    pub stem: String,
-    /// Channels of the first stage.
-    pub width: u32,
+    /// The model's settings, the defaults included.
+    #[serde(default)]
+    pub network: Map<String, Value>,
+    /// The size of the images.
+    #[serde(default = "of_cifar")]
+    pub image: Image,
     /// The number of classes.
     pub classes: u32,
     /// What the images were normalized by; `None` in files of versions that did not record this.
@@ -53,6 +55,41 @@ pub struct TrainedOn {
     pub seed: Option<u64>,
 }
 
+/// The size of the images of runs that do not state it, which are older than the choice.
+fn of_cifar() -> Image {
+    Image::CIFAR
+}
+
+/// The network of a run, by its `run.json` or by the metadata of a file: the model, and its settings.
+///
+/// # Errors
+/// What is missing or impossible, in words.
+pub fn network_of(run: &Value) -> Result<(&'static Model, Config), String> {
+    let name = run["model"].as_str().ok_or("no model")?;
+    let model = models::ALL.iter().find(|model| model.name == name).ok_or_else(|| format!("model {name}"))?;
+    let classes = run["classes"].as_u64().filter(|n| (1..=MOST_CLASSES as u64).contains(n));
+    let classes = classes.ok_or_else(|| format!("classes {}", run["classes"]))? as u32;
+    let image = match &run["image"] {
+        Value::Null => Image::CIFAR,
+        image => Image::deserialize(image).map_err(|e| format!("image: {e}"))?,
+    };
+    let config = model.config(image, classes, &settings_of(model, run)).map_err(|error| error.to_string())?;
+    Ok((model, config))
+}
+
+/// The settings of a run's network. Older runs name two of them apart, for every model.
+fn settings_of(model: &Model, run: &Value) -> Vec<(String, String)> {
+    let old = ["stem", "width"].map(|key| (key.to_owned(), run[key].clone()));
+    let old = old.into_iter().filter(|(key, value)| !value.is_null() && model.has(key));
+    let new = run["network"].as_object().cloned().unwrap_or_default();
+    old.chain(new).map(|(key, value)| (key, text(&value))).collect()
+}
+
+/// A setting as it is given in `KEY=VALUE`.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 /// The longest text that is taken from a file, in characters, since it may be printed.
 const LONGEST: usize = 1000;
 
@@ -71,17 +108,21 @@ impl Provenance {
     /// # Errors
     /// What is missing or impossible, in words.
     pub fn of_run(run: &Value) -> Result<Self, String> {
-        let read: Self = Deserialize::deserialize(run).map_err(|e| e.to_string())?;
+        let mut read: Self = Deserialize::deserialize(run).map_err(|e| e.to_string())?;
+        if let Ok((_, config)) = network_of(run) {
+            read.network = config.settings.to_json().as_object().cloned().unwrap_or_default();
+        }
+        read.image.check().map_err(|error| error.to_string())?;
         if let Some(normalize) = read.normalize {
             normalize.check().map_err(|_| format!("a normalization by {normalize}"))?;
         }
         let TrainedOn { name, crc32, classes, .. } = &read.dataset;
-        let texts = [&read.version, &read.model, &read.stem, &read.optimizer, name, crc32];
+        let texts = [&read.version, &read.model, &read.optimizer, name, crc32];
         if texts.into_iter().chain(classes).any(|text| !printable(text)) {
             return Err("a text that cannot be printed".into());
         }
         let count = classes.len();
-        if count > MOST_CLASSES as usize || (count > 0 && count as u64 != u64::from(read.classes)) {
+        if count > MOST_CLASSES || (count > 0 && count as u64 != u64::from(read.classes)) {
             return Err(format!("{count} names of {} classes", read.classes));
         }
         Ok(read)
@@ -92,16 +133,32 @@ impl Provenance {
         serde_json::to_string(self).expect("texts, numbers and lists of them")
     }
 
-    /// How it contradicts the tensors in the same file, which are to be believed; `None` if it does not.
-    pub fn contradiction(&self, model: &Model, config: Config) -> Option<String> {
-        let differences = [
-            ("model", self.model.clone(), model.name.to_owned()),
-            ("stem", self.stem.clone(), config.stem.name().to_owned()),
-            ("width", self.width.to_string(), config.width.to_string()),
-            ("classes", self.classes.to_string(), config.classes.to_string()),
-        ];
-        let differ = |(_, said, is): &&(&str, String, String)| said != is;
-        differences.iter().find(differ).map(|(what, said, is)| format!("{what} {said}, where the tensors are of {is}"))
+    /// How it contradicts the tensors in the same file, which are to be believed; `None` if it does not. `told` are the settings
+    /// that the shapes of the tensors tell.
+    pub fn contradiction(&self, model: &Model, config: &Config, told: &[String]) -> Option<String> {
+        if self.model != model.name {
+            return Some(format!("model {}, where the tensors are of {}", self.model, model.name));
+        }
+        let said = match self.config(model) {
+            Ok(said) => said,
+            Err(why) => return Some(why.to_string()),
+        };
+        let value = |config: &Config, key: &str| config.settings.get(key).to_string();
+        let setting = |key: &String| (key.clone(), value(&said, key), value(config, key));
+        let classes = ("classes".to_owned(), said.classes.to_string(), config.classes.to_string());
+        let channels = ("channels".to_owned(), said.image.channels.to_string(), config.image.channels.to_string());
+        let all = told.iter().map(setting).chain([classes, channels]);
+        let mut differ = all.filter(|(_, said, is)| said != is);
+        differ.next().map(|(what, said, is)| format!("{what} {said}, where the tensors are of {is}"))
+    }
+
+    /// The shape that it states of its network, which is a `model`.
+    ///
+    /// # Errors
+    /// What is impossible about it.
+    pub fn config(&self, model: &Model) -> crate::error::Result<Config> {
+        let set: Vec<_> = self.network.iter().map(|(key, value)| (key.clone(), text(value))).collect();
+        model.config(self.image, self.classes, &set)
     }
 
     /// How the images of `dataset` differ from those that the weights were trained on, in a line; `None` if they are

@@ -2,7 +2,7 @@
 //! variance over the patches that it sees (patch whitening; Page 2018 and Jordan 2024, arXiv 2404.00498, 3.2).
 
 use crate::{
-    data::{Dataset, IMAGE_BYTES, SIDE, Split},
+    data::{Dataset, Split},
     error::Result,
     ops::Normalize,
     program::params::{Init, Layout, Shape},
@@ -45,18 +45,20 @@ fn second_moments(dataset: &dyn Dataset, normalize: Normalize, side: usize) -> R
     let len = 3 * side * side;
     let count = dataset.len(Split::Train).min(IMAGES);
     let (mut sums, mut patch) = (vec![vec![0.0; len]; len], vec![0.0; len]);
-    let (mut bytes, mut pixels) = (vec![0; IMAGE_BYTES], vec![0.0; IMAGE_BYTES]);
+    let image = dataset.spec().image;
+    let (height, width) = (image.height as usize, image.width as usize);
+    let (mut bytes, mut pixels) = (vec![0; image.bytes()], vec![0.0; image.bytes()]);
     for index in 0..count {
         dataset.read(Split::Train, index, &mut bytes)?;
         for (i, (pixel, byte)) in pixels.iter_mut().zip(&bytes).enumerate() {
-            let c = i / (SIDE * SIDE);
+            let c = i / image.pixels();
             *pixel = (f64::from(*byte) / 255.0 - normalize.mean[c]) / normalize.std[c];
         }
-        for top in 0..=SIDE - side {
-            for left in 0..=SIDE - side {
+        for top in 0..=height - side {
+            for left in 0..=width - side {
                 for (i, value) in patch.iter_mut().enumerate() {
                     let (c, r, s) = (i / (side * side), i / side % side, i % side);
-                    *value = pixels[(c * SIDE + top + r) * SIDE + left + s];
+                    *value = pixels[(c * height + top + r) * width + left + s];
                 }
                 for (i, row) in sums.iter_mut().enumerate() {
                     row[..=i].iter_mut().zip(&patch).for_each(|(sum, value)| *sum += patch[i] * value);
@@ -64,7 +66,7 @@ fn second_moments(dataset: &dyn Dataset, normalize: Normalize, side: usize) -> R
             }
         }
     }
-    let patches = (count * (SIDE - side + 1).pow(2)) as f64;
+    let patches = (count * (height - side + 1) * (width - side + 1)) as f64;
     let at = |i: usize, j: usize| sums[i.max(j)][i.min(j)] / patches;
     Ok((0..len).map(|i| (0..len).map(|j| at(i, j)).collect()).collect())
 }

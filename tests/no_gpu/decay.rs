@@ -11,7 +11,7 @@ fn layout(no_decay: &str) -> Layout {
     t.no_decay = no_decay.parse::<NoDecay>().unwrap();
     let draws = ops::draw(&mut t, 4, Augment::None);
     let images = ops::augment(&mut t, 4, draws, Augment::None, Normalize::HALF);
-    resnet18(&mut t, images, Config { stem: Stem::Imagenet, width: 8, classes: 10 });
+    resnet18(&mut t, images, resnet::config(Stem::Imagenet, 8, 10));
     t.finish().layout
 }
 

@@ -179,7 +179,7 @@ fn records_and_archives() {
 }
 
 fn layout(model: &Model) -> Layout {
-    let config = Config { stem: Stem::Cifar, width: 1, classes: 10 };
+    let config = resnet::config(Stem::Cifar, 1, 10);
     let recipe = Recipe::default();
     let plans = Plans {
         model,

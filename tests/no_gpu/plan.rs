@@ -65,7 +65,7 @@ fn resnet(stem: Stem, training: bool, batch: u32) -> Recording {
     let augment = if training { Augment::Paper } else { Augment::None };
     let draws = ops::draw(&mut t, batch, augment);
     let images = ops::augment(&mut t, batch, draws, augment, Normalize::HALF);
-    let logits = resnet18(&mut t, images, Config { stem, width: 16, classes: 10 });
+    let logits = resnet18(&mut t, images, resnet::config(stem, 16, 10));
     t.keep(logits);
     ops::cross_entropy(&mut t, logits, 0.0);
     t.backward();

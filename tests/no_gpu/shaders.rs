@@ -20,7 +20,7 @@ fn resnet(target: &Target, stem: Stem, width: u32, training: bool) -> Recording 
     let augment = if training { Augment::Paper } else { Augment::None };
     let draws = ops::draw(&mut t, 20, augment);
     let images = ops::augment(&mut t, 20, draws, augment, Normalize::HALF);
-    let logits = resnet18(&mut t, images, Config { stem, width, classes: 10 });
+    let logits = resnet18(&mut t, images, resnet::config(stem, width, 10));
     ops::cross_entropy(&mut t, logits, 0.0);
     t.backward();
     t.finish()

@@ -93,11 +93,11 @@ pub fn draw(seed: u32, epoch: u32, index: u32) -> Draw {
     }
 }
 
-/// `y[c][h][w] = (x[c][h][w] / 255 - mean[c]) / std[c]` of three channels.
-pub fn normalize(x: &[u8], mean: [f64; 3], std: [f64; 3]) -> Vec<f64> {
+/// `y[c][h][w] = (x[c][h][w] / 255 - mean[c]) / std[c]`, with a mean and a deviation for each channel.
+pub fn normalize(x: &[u8], mean: &[f64], std: &[f64]) -> Vec<f64> {
     let mut y = vec![0.0; x.len()];
     for i in 0..x.len() {
-        let c = 3 * i / x.len();
+        let c = mean.len() * i / x.len();
         y[i] = (f64::from(x[i]) / 255.0 - mean[c]) / std[c];
     }
     y
@@ -264,8 +264,8 @@ mod tests {
         assert_eq!(crop(&shape, &x, PADDING + 1, PADDING, Padding::Black), [3, 4, 0, 0]);
         assert_eq!(crop(&shape, &x, PADDING, PADDING - 1, Padding::Black), [0, 1, 0, 3]);
         assert_eq!(flip(&shape, &x), [2, 1, 4, 3]);
-        assert_eq!(normalize(&[0, 255, 255], [0.5; 3], [0.5; 3]), [-1.0, 1.0, 1.0]);
-        assert_eq!(normalize(&[0, 255, 0], [0.5, 0.25, 0.5], [0.5, 0.5, 0.25]), [-1.0, 1.5, -2.0]);
+        assert_eq!(normalize(&[0, 255, 255], &[0.5; 3], &[0.5; 3]), [-1.0, 1.0, 1.0]);
+        assert_eq!(normalize(&[0, 255, 0], &[0.5, 0.25, 0.5], &[0.5, 0.5, 0.25]), [-1.0, 1.5, -2.0]);
     }
 
     /// `torch.nn.functional.pad(x, (2, 2, 2, 2), "reflect")` of the digits 1 to 9, cut at its corner, and mirrored.

@@ -7,6 +7,7 @@ use super::{
     ScaleByCase, ScaleCase,
 };
 use crate::{
+    data::Image,
     ops::{Activation, Augment, Conv2d},
     optim::Clip,
 };
@@ -172,12 +173,25 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(ScaleByCase { shape: [3, 5, 7, 6], factor: -3.0, shared: false }),
         // More workgroups than one dimension of a grid holds.
         Entry::full(ReluCase { shape: [1, 2049, 2048, 1], add: false, shared: false, training: false }),
-        Entry::short(AugmentCase { n: 5, rotate: false, augment: Augment::Paper }),
-        Entry::short(AugmentCase { n: 16, rotate: true, augment: Augment::Paper }),
-        Entry::full(AugmentCase { n: 70, rotate: true, augment: Augment::Paper }),
-        Entry::short(AugmentCase { n: 5, rotate: false, augment: Augment::Airbench }),
-        Entry::short(AugmentCase { n: 3, rotate: false, augment: Augment::Views }),
-        Entry::full(AugmentCase { n: 70, rotate: false, augment: Augment::Views }),
+        Entry::short(AugmentCase { n: 5, image: Image::CIFAR, rotate: false, augment: Augment::Paper }),
+        Entry::short(AugmentCase { n: 16, image: Image::CIFAR, rotate: true, augment: Augment::Paper }),
+        Entry::full(AugmentCase { n: 70, image: Image::CIFAR, rotate: true, augment: Augment::Paper }),
+        Entry::short(AugmentCase { n: 5, image: Image::MNIST, rotate: true, augment: Augment::Paper }),
+        Entry::full(AugmentCase {
+            n: 67,
+            image: Image { channels: 3, height: 21, width: 33 },
+            rotate: true,
+            augment: Augment::Paper,
+        }),
+        Entry::full(AugmentCase {
+            n: 3,
+            image: Image { channels: 1, height: 13, width: 5 },
+            rotate: false,
+            augment: Augment::Airbench,
+        }),
+        Entry::short(AugmentCase { n: 5, image: Image::CIFAR, rotate: false, augment: Augment::Airbench }),
+        Entry::short(AugmentCase { n: 3, image: Image::CIFAR, rotate: false, augment: Augment::Views }),
+        Entry::full(AugmentCase { n: 70, image: Image::CIFAR, rotate: false, augment: Augment::Views }),
         Entry::short(DrawCase { n: 70, augment: Augment::Paper, epoch: 3 }),
         Entry::full(DrawCase { n: 5, augment: Augment::None, epoch: 3 }),
         Entry::short(DrawCase { n: 70, augment: Augment::Airbench, epoch: 3 }),

@@ -4,19 +4,20 @@ use super::{At, Case, Data, EPS, Expected, Port, random, single};
 use crate::{
     check::reference::{
         Sum,
-        augment::{self as reference, Draw, Image, Padding},
+        augment::{self as reference, Draw, Padding},
     },
-    ops::{Augment, IMAGE_BYTES, Normalize, VIEWS, augment, average_views, draw},
+    data::Image,
+    ops::{Augment, Normalize, VIEWS, augment, average_views, draw},
     program::{BufferKind, Input, Tape, step::Step},
 };
-
-const IMAGE: Image = Image { c: 3, h: 32, w: 32 };
 
 /// Augmentation of `n` images.
 #[derive(Clone, Copy, Debug)]
 pub struct AugmentCase {
     /// Images.
     pub n: u32,
+    /// Their size.
+    pub image: Image,
     /// Whether images are rotated as well as cropped and mirrored.
     pub rotate: bool,
     /// Which augmentation.
@@ -34,7 +35,7 @@ impl AugmentCase {
     }
 
     fn images(&self) -> Vec<u8> {
-        let bytes = random((self.n * IMAGE_BYTES) as usize, 1);
+        let bytes = random((self.n as usize * self.image.bytes()).next_multiple_of(4), 1);
         bytes.into_iter().map(|x| ((x + 1.0) * 128.0) as u8).collect()
     }
 
@@ -61,13 +62,14 @@ fn words_of_draw(draw: &Draw) -> [f64; 4] {
 impl Case for AugmentCase {
     fn name(&self) -> String {
         let turned = if self.rotate { " and turned" } else { "" };
-        format!("{} images, cropped and mirrored{turned}, {}", self.n, self.augment.name())
+        format!("{} images of {}, cropped and mirrored{turned}, {}", self.n, self.image, self.augment.name())
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         let draws = t.scratch(4 * self.n * self.augment.views());
-        let x = augment(t, self.n, draws, self.augment, self.normalize());
-        let images = At::Buffer { kind: BufferKind::Input(Input::Images), first: 0, words: self.n * IMAGE_BYTES / 4 };
+        let x = augment(t, self.n, self.image, draws, self.augment, self.normalize());
+        let words = (self.n * self.image.bytes() as u32).div_ceil(4);
+        let images = At::Buffer { kind: BufferKind::Input(Input::Images), first: 0, words };
         vec![Port::integers("images", images), Port::new("draws", At::Tensor(draws)), Port::new("out", At::Tensor(x))]
     }
 
@@ -83,8 +85,11 @@ impl Case for AugmentCase {
         let Normalize { mean, std } = self.normalize();
         let padding = if self.augment == Augment::Paper { Padding::Black } else { Padding::Reflect };
         // The views come one after the other, each with all images.
-        for (image, draw) in images.chunks(IMAGE_BYTES as usize).cycle().zip(self.draws()) {
-            value.extend(reference::normalize(&reference::augment(&IMAGE, image, &draw, padding), mean, std));
+        let (size, Image { channels, height, width }) = (self.image.bytes(), self.image);
+        let shape = reference::Image { c: channels as usize, h: height as usize, w: width as usize };
+        let (mean, std) = (&mean[..shape.c], &std[..shape.c]);
+        for (image, draw) in images[..self.n as usize * size].chunks(size).cycle().zip(self.draws()) {
+            value.extend(reference::normalize(&reference::augment(&shape, image, &draw, padding), mean, std));
         }
         let bound = vec![4.0 * EPS * if self.augment == Augment::Paper { 1.0 } else { 3.0 }; value.len()];
         vec![Expected { port: "out", value, bound, exempt: if self.rotate { 0.001 } else { 0.0 } }]

@@ -11,7 +11,6 @@ use crate::{
             device::TuneFlags,
             network::{
                 PrecisionFlag::{self, F32, Mixed},
-                StemFlag::{self, Cifar, Imagenet},
             },
         },
         json_line,
@@ -21,12 +20,13 @@ use crate::{
     device::Gpu,
     error::{Error, Result},
     lab::ceilings::Ceilings,
-    models::{self, Stem},
+    models::resnet::Stem::{self, Cifar, Imagenet},
+    settings::Settings,
 };
 use pollster::block_on;
 
 /// Stem, storage of activations, images per batch, update rule.
-type Configuration = (StemFlag, PrecisionFlag, u32, &'static str);
+type Configuration = (Stem, PrecisionFlag, u32, &'static str);
 
 /// The suite for a GPU.
 const FULL: [Configuration; 12] = [
@@ -62,23 +62,25 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         if gpu.info.is_software() { ("small", &SMALL[..], 3) } else { ("full", &FULL[..], STEPS) };
     let steps = arguments.steps.unwrap_or(steps);
     let f16 = gpu.features.f16;
-    let stems = models::find(subject.model)?.stems;
+    let stems = subject.model.has("stem");
     let possible = |(stem, precision, ..): &&Configuration| (f16 || *precision == F32) && (stems || *stem == Imagenet);
     let configurations: Vec<_> = configurations.iter().filter(possible).collect();
     let ceilings = block_on(Ceilings::measure(&gpu))?;
     if !arguments.json {
         head(&gpu, &ceilings);
-        let (model, width, count) = (subject.model, subject.width, configurations.len());
+        let (model, count) = (subject.model.name, configurations.len());
         let without = if f16 { "" } else { ", without mixed precision, for which the shaders have no f16" };
         say!(
-            "\n{model} of width {width}, the {list} list: {count} configurations{without}; updates timed of each: {steps}"
+            "\n{model}, the {list} list: {count} configurations{without}; updates timed of each: {steps}"
         );
         columns(HEADER.map(str::to_owned));
     }
     let mut rows = Vec::new();
     for &&(stem, precision, batch_size, optimizer) in &configurations {
-        let stem = stems.then_some(stem);
-        let subject = Subject { stem, precision, batch_size, optimizer: optimizer.into(), ..subject.clone() };
+        let mut subject = Subject { precision, batch_size, optimizer: optimizer.into(), ..subject.clone() };
+        if stems {
+            subject.config.settings = with_stem(&subject, stem)?;
+        }
         let row = row(&gpu, &subject, &arguments.tune, steps)?;
         if !arguments.json {
             line(&row);
@@ -99,7 +101,7 @@ fn row(gpu: &Gpu, subject: &Subject, tune: &TuneFlags, steps: u32) -> Result<Val
     let row = match measured {
         // It needs more memory than the device has, and nothing was submitted yet: other configurations may fit.
         Err(Error::Device { message, .. }) if gpu.check().is_ok() => json!({
-            "stem": subject.stem.map(|stem| Stem::from(stem).name()),
+            "stem": super::stem(subject),
             "precision": if subject.precision == Mixed { "mixed" } else { "f32" },
             "batch": subject.batch_size,
             "optimizer": subject.optimizer.name(),
@@ -109,6 +111,14 @@ fn row(gpu: &Gpu, subject: &Subject, tune: &TuneFlags, steps: u32) -> Result<Val
     };
     block_on(gpu.wait())?; // the memory of this network is free before the next one's is counted
     Ok(row)
+}
+
+/// The settings of the network with another stem.
+fn with_stem(subject: &Subject, stem: Stem) -> Result<Settings> {
+    let others = subject.config.settings.iter().filter(|(key, _)| *key != "stem");
+    let mut set: Vec<_> = others.map(|(key, value)| (key.to_owned(), value.to_string())).collect();
+    set.push(("stem".into(), stem.name().into()));
+    Settings::parse(subject.model.name, &(subject.model.settings)(), &set)
 }
 
 fn head(gpu: &Gpu, ceilings: &Ceilings) {

@@ -8,12 +8,10 @@ use std::{
 use clap::Args;
 use pollster::block_on;
 use serde::Serialize;
-use serde_json::json;
-
 use crate::{
     cli::{
         flags::{Flags, Preset, experiment::ExperimentFlags, given, present, recipe_of, run::RunFlags},
-        layers::{Layer, Layers, Origin},
+        layers::{Layer, Layers, MODEL_SET, Origin},
         live, open_device,
         print::{self, explain, note, remark, say},
         progress::{Progress, Runs},
@@ -28,7 +26,6 @@ use crate::{
         signals::Stop,
     },
     lab::experiment::{self, Ended, Experiment, Variant},
-    models,
     training::Options,
 };
 
@@ -73,14 +70,15 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     let ExperimentFlags { run, seeds, target, .. } = experiment(&flags);
     let Compared { variants, lines, show } = variants_of(&flags, *target)?;
     let (precision, kernels) = given(run.precision.precision).on(&gpu)?;
-    let mut options = run.options(precision, None)?;
+    // All seeds use the same images: they differ in weights, order and augmentation.
+    let data_seed = run.images.data_seed.unwrap_or(0);
+    let dataset = run.open(data_seed)?;
+    let spec = dataset.spec();
+    let mut options = run.options(precision, run.network.config(spec.image, spec.classes.len() as u32)?.1)?;
     if let Some((path, recipe)) = &begun {
         let begun = Layer { origin: Origin::Begun(path.clone()), recipe: recipe.clone() };
         same_recipe(out, &begun, &flags, &options)?;
     }
-    // All seeds use the same images: they differ in weights, order and augmentation.
-    let data_seed = run.images.data_seed.unwrap_or(0);
-    let dataset = run.open(data_seed)?;
     run.normalize(&mut options, dataset.as_ref(), None)?;
     options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
     let train = dataset.len(Split::Train);
@@ -168,15 +166,14 @@ fn check<'a, R: Args + Default>(
         let wrong = |key: &str, value: &str| optimizer.build(&[(key.into(), value.into())]).is_err();
         optimizer.build(set).map_err(|error| layers.locate_set(error, optimizer.name(), wrong))?;
     }
-    flags.run.check()?;
+    flags.run.check(layers)?;
     Ok(out)
 }
 
 /// Refuses to continue an experiment that was started with another recipe.
 fn same_recipe<F: Flags>(out: &Path, begun: &Layer, flags: &F, options: &Options) -> Result<()> {
     let mut asked = recipe_of(flags)?;
-    let stems = models::find(&options.model)?.stems;
-    asked.insert("stem".into(), json!(stems.then(|| options.config.stem.name())));
+    asked.insert(MODEL_SET.into(), options.config.settings.to_json());
     asked.insert("precision".into(), options.recipe.precision.name().into());
     // The normalization may need the images, and is compared once they are open. Choices are added to those made
     // before; the other settings are not common to all runs.

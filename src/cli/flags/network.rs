@@ -4,12 +4,14 @@ use clap::{Args, ValueEnum};
 use pollster::block_on;
 use serde::{Deserialize, Serialize};
 
+use super::values;
 use crate::{
     check::cooperative::{self, Verdict},
     cli::print::remark,
+    data::Image,
     device::Gpu,
     error::Result,
-    models::Stem,
+    models::{self, Config, Model},
     program::target::{Precision, Target},
 };
 
@@ -18,20 +20,41 @@ use crate::{
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkFlags {
-    /// The network: resnet18 or airbench94 [default: resnet18]
+    /// The network: a name of `velograd models` [default: resnet18]
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// First layers of resnet18 [default: imagenet]
+    /// A setting of the network, as often as needed; `velograd models NAME` lists them
+    #[arg(long, value_name = "KEY=VALUE", value_parser = values::key_value)]
+    #[serde(with = "values::pairs")]
+    pub model_set: Vec<(String, String)>,
+    /// First layers of a ResNet: short for --model-set stem=STEM [default: imagenet]
     #[arg(long, value_enum, ignore_case = true)]
     pub stem: Option<StemFlag>,
-    /// Channels of the first stage [default: 64; fewer with --preset quick]
+    /// Channels of the first stage: short for --model-set width=CHANNELS [default: 64; fewer with --preset quick]
     #[arg(long, value_name = "CHANNELS")]
     pub width: Option<u32>,
 }
 
 impl NetworkFlags {
     pub fn defaults() -> Self {
-        Self { model: Some("resnet18".into()), stem: None, width: Some(64) }
+        Self { model: Some("resnet18".into()), ..Self::default() }
+    }
+
+    /// The network for images of this size and so many classes.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::error::Error::Config) for an unknown model or setting, or a shape that the network cannot have.
+    pub fn config(&self, image: Image, classes: u32) -> Result<(&'static Model, Config)> {
+        let model = self.model()?;
+        Ok((model, model.config(image, classes, &self.model_set)?))
+    }
+
+    /// The model.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::error::Error::Config) for an unknown name.
+    pub fn model(&self) -> Result<&'static Model> {
+        models::find(self.model.as_deref().unwrap_or("resnet18")).map_err(|error| error.of_setting("model"))
     }
 }
 
@@ -75,15 +98,6 @@ pub enum StemFlag {
     Imagenet,
     /// 3x3 convolution of stride 1
     Cifar,
-}
-
-impl From<StemFlag> for Stem {
-    fn from(flag: StemFlag) -> Self {
-        match flag {
-            StemFlag::Imagenet => Self::Imagenet,
-            StemFlag::Cifar => Self::Cifar,
-        }
-    }
 }
 
 /// `--precision`

@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::CLASSES,
+    data::Spec,
+    error::Result,
     host::{
         pretrained::{Head, Pretrained},
         run::LogFormat,
@@ -32,8 +33,8 @@ pub struct TrainFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub run: RunFlags<RuleFlags>,
-    /// First weights: what `train` wrote, checkpoints included, or a state dict of PyTorch as safetensors; stem, width and
-    /// classes come from their shapes
+    /// First weights: what `train` wrote, checkpoints included, or a state dict of PyTorch as safetensors; the network's
+    /// settings and classes come from their shapes
     #[arg(long, value_name = "FILE.safetensors", help_heading = "Network")]
     pub init: Option<PathBuf>,
     /// What becomes of the last layer of --init, whose rows are its classes: it is read like the others, or left out, and one
@@ -136,11 +137,15 @@ pub enum InitHead {
 }
 
 impl InitHead {
-    /// The configuration of the network that starts from these weights.
-    pub fn config(self, weights: &Pretrained) -> Config {
+    /// The shape of the network for these images that starts from these weights.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::error::Error::Config) if the weights do not fit the images.
+    pub fn config(self, weights: &Pretrained, spec: &Spec) -> Result<Config> {
+        let config = weights.config_on(spec.image)?;
         match self {
-            Self::Load => weights.config,
-            Self::Skip => Config { classes: CLASSES as u32, ..weights.config },
+            Self::Load => weights.fit_classes(spec).map(|()| config),
+            Self::Skip => Ok(Config { classes: spec.classes.len() as u32, ..config }),
         }
     }
 }

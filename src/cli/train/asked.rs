@@ -68,7 +68,7 @@ impl Asked {
         let wrong = |key: &str, value: &str| rule.build(&[(key.into(), value.into())]).is_err();
         let built = rule.build(&self.flags.run.rules.set);
         built.map_err(|error| self.layers.locate_set(error, rule.name(), wrong))?;
-        self.flags.run.check()
+        self.flags.run.check(&self.layers)
     }
 
     /// Sets up the run on a device and opens the data. `begun` is a run that is continued, with its `run.json`.
@@ -79,9 +79,6 @@ impl Asked {
         let run = &flags.run;
         let (set, seed) = (flags.run.rules.set.clone(), given(flags.seed));
         let (precision, target) = given(run.precision.precision).on(&gpu)?;
-        let config = init.map(|init| given(flags.init_head).config(init));
-        let options = run.options(precision, config)?;
-        let mut options = Options { optimizer, set, seed, ..options };
         let data_seed = run.images.data_seed.unwrap_or(seed);
         let dataset = run.open(data_seed).map_err(|error| match begun {
             Some((target, before)) => moved(error, target, before),
@@ -90,6 +87,12 @@ impl Asked {
         if let Some((target, before)) = begun {
             same_images(target, before, dataset.as_ref())?;
         }
+        let spec = dataset.spec();
+        let config = match init {
+            Some(init) => given(flags.init_head).config(init, spec)?,
+            None => run.network.config(spec.image, spec.classes.len() as u32)?.1,
+        };
+        let mut options = Options { optimizer, set, seed, ..run.options(precision, config)? };
         run.normalize(&mut options, dataset.as_ref(), init)?;
         options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
         let mut plans = options.plans(dataset.as_ref(), &target)?;
@@ -106,7 +109,7 @@ impl Asked {
         recipe::resolve(&mut recipe, preset, &options, dataset.as_ref(), data_seed);
         run.tune.keep(&plans.target, &products, &mut recipe);
         recipe.insert("init".into(), json!(flags.init.as_deref().map(absolute)));
-        recipe.retain(|key, _| SHORT_FORMS.iter().all(|(flag, _)| flag != key));
+        recipe.retain(|key, _| SHORT_FORMS.iter().all(|(flag, ..)| flag != key));
         let target = plans.target;
         Ok(Setup { gpu, target, dataset, options, settings, flags, recipe })
     }

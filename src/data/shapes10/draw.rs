@@ -4,9 +4,10 @@
 //! of each pixel, so that edges are smooth. Shapes are 14 to 26 pixels across, and no period of a texture is below 7: a
 //! network that first reduces the picture to 8x8 can still see them.
 
-use super::super::SIDE;
 use crate::random::Rng;
 
+/// Rows and columns of a picture.
+pub(super) const SIDE: usize = 32;
 /// Pixels of one plane.
 const PIXELS: usize = SIDE * SIDE;
 /// Half the square root of 3: the cosine of 30 degrees.

@@ -13,7 +13,7 @@ mod archive;
 mod find;
 mod records;
 
-use crate::data::{CLASSES, Dataset, IMAGE_BYTES, MOST_IMAGES, Spec, Split};
+use crate::data::{Dataset, Image, MOST_IMAGES, Spec, Split};
 use crate::error::suggest::shell_word;
 use crate::error::{Error, Result};
 use find::{Search, Source, Suspect};
@@ -30,6 +30,10 @@ pub const ARCHIVE: &str = "cifar-10-binary.tar.gz";
 pub const FOLDER: &str = "cifar-10-batches-bin";
 /// URL of the official archive.
 pub const URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
+/// The number of classes.
+const CLASSES: usize = 10;
+/// Bytes of an image: planes of red, green and blue, 32 rows of 32 each.
+const IMAGE_BYTES: usize = 3 * 32 * 32;
 /// Bytes of a record: a label and an image.
 pub const RECORD_BYTES: usize = 1 + IMAGE_BYTES;
 /// Most bytes an archive may unpack to, eleven times the official set; they are held in memory.
@@ -180,8 +184,8 @@ impl Cifar10 {
             notes.push(format!("{NAMES_FILE} does not have {CLASSES} lines: using the official class names"));
         }
         let spec = match names {
-            Some(Ok(names)) => Spec::new(NAME, names),
-            _ => Spec::new(NAME, OFFICIAL_NAMES),
+            Some(Ok(names)) => Spec::new(NAME, Image::CIFAR, names),
+            _ => Spec::new(NAME, Image::CIFAR, OFFICIAL_NAMES),
         };
         Ok(Self { spec, path: path.to_owned(), train, test, checksum: checksum.finalize(), notes })
     }
@@ -215,12 +219,12 @@ impl Dataset for Cifar10 {
         Some(&self.path)
     }
 
-    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u8> {
+    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u32> {
         assert_eq!(image.len(), IMAGE_BYTES, "Cifar10::read: an image has {IMAGE_BYTES} bytes");
         let mut within = index;
         for part in self.parts(split) {
             if within < part.records {
-                return part.read(within, image);
+                return part.read(within, image).map(u32::from);
             }
             within -= part.records;
         }

@@ -6,7 +6,7 @@ use safetensors::tensor::Metadata;
 
 use crate::{
     error::{Error, Result},
-    models::{self, Config, MOST_CLASSES, Model, check_width},
+    models::{self, Config, MOST_CLASSES, Model, Read, Signature},
 };
 
 /// Prefixes that PyTorch's wrappers add to a module's names: `DataParallel` and `DistributedDataParallel`, and
@@ -58,51 +58,59 @@ impl Names {
     }
 }
 
-/// The model that the tensors belong to, and its configuration.
+/// The model that the tensors belong to, its shape, and the settings that the shapes of the tensors tell.
 ///
 /// # Errors
 /// [`Error::Data`] if they belong to no known model; the message says what they are instead, where that can be told.
-pub(super) fn network(path: &Path, table: &Metadata, names: &Names) -> Result<(&'static Model, Config)> {
+pub(super) fn network(path: &Path, table: &Metadata, names: &Names) -> Result<(&'static Model, Config, Vec<String>)> {
     let shape = |name: &str| -> Option<Vec<u32>> {
         let dims = table.info(names.in_file(name)?)?.shape.iter().map(|&d| u32::try_from(d).unwrap_or(u32::MAX));
         Some(dims.collect())
     };
-    if let Some(relative) = models::ALL.iter().find_map(|model| (model.relative)(&shape)) {
+    if let Some(relative) = models::relative(&shape) {
         let known = models::ALL.iter().map(|model| model.name).collect::<Vec<_>>().join(" or ");
         return Err(Error::data(path, format!("weights of {known}"), relative, ""));
     }
-    let Some(model) = models::ALL.iter().find(|model| shape(model.known_by[0]).is_some()) else {
+    let known = |(_, known_by): &(_, Signature)| shape(known_by.first).is_some() && (known_by.is)(&shape);
+    let Some((model, known_by)) = signatures().find(known) else {
         return Err(unknown(path, names));
     };
-    let [first, last] = model.known_by.map(shape);
-    if let (Some(first), Some(last)) = (&first, &last)
-        && let Some(config) = (model.config_of)(first, last).filter(is_sound)
+    if let Some(Read { settings, classes, image }) = (known_by.read)(&shape)
+        && (1..=MOST_CLASSES as u32).contains(&classes)
+        && let Ok(config) = model.config(image, classes, &settings)
     {
-        return Ok((model, config));
+        return Ok((model, config, settings.into_iter().map(|(key, _)| key).collect()));
     }
-    let [first_name, last_name] = model.known_by;
-    let expected = format!("{first_name} and {last_name} of {}: {}", model.name, model.shapes);
-    let word = |shape: Option<Vec<u32>>| shape.map_or("none".to_owned(), |dims| format!("{dims:?}"));
-    Err(Error::data(path, expected, format!("{} and {}", word(first), word(last)), ""))
+    let expected = format!("{} and {} of {}: {}", known_by.first, known_by.last, model.name, known_by.shapes);
+    let word = |name: &str| shape(name).map_or("none".to_owned(), |dims| format!("{dims:?}"));
+    Err(Error::data(path, expected, format!("{} and {}", word(known_by.first), word(known_by.last)), ""))
 }
 
-/// Whether a network can have this configuration.
-pub(super) fn is_sound(config: &Config) -> bool {
-    check_width(config.width).is_ok() && (1..=MOST_CLASSES).contains(&config.classes)
+/// The models whose files are recognized.
+fn signatures() -> impl Iterator<Item = (&'static Model, Signature)> {
+    models::ALL.iter().filter_map(|model| Some((model, model.known_by?)))
 }
 
 /// The error for a file without any model's first weight. If the file has it behind some prefix, the network is a part
 /// of a larger module, and the hint names that part.
 fn unknown(path: &Path, names: &Names) -> Error {
-    let first: Vec<String> = models::ALL.iter().map(|m| format!("`{}` ({})", m.known_by[0], m.name)).collect();
+    // Models of one family share the name; the first one stands for all.
+    let mut first: Vec<(&str, String)> = vec![];
+    for (model, known_by) in signatures() {
+        match first.iter_mut().find(|(name, _)| *name == known_by.first) {
+            Some((_, models)) => *models += &format!(", {}", model.name),
+            None => first.push((known_by.first, model.name.to_owned())),
+        }
+    }
+    let first: Vec<String> = first.into_iter().map(|(name, models)| format!("`{name}` ({models})")).collect();
     let expected = format!("a tensor {}", first.join(" or "));
-    let inner = models::ALL.iter().find_map(|model| {
-        let prefix = names.all().find_map(|name| name.strip_suffix(model.known_by[0])).filter(|p| p.ends_with('.'))?;
-        Some((model, prefix)).filter(|_| names.in_file(&format!("{prefix}{}", model.known_by[1])).is_some())
+    let inner = signatures().find_map(|(_, known_by)| {
+        let prefix = names.all().find_map(|name| name.strip_suffix(known_by.first)).filter(|p| p.ends_with('.'))?;
+        Some((known_by, prefix)).filter(|_| names.in_file(&format!("{prefix}{}", known_by.last)).is_some())
     });
     match (inner, names.all().next()) {
-        (Some((model, prefix)), _) => {
-            let found = format!("`{prefix}{}`", model.known_by[0]);
+        (Some((known_by, prefix)), _) => {
+            let found = format!("`{prefix}{}`", known_by.first);
             let hint = format!("in PyTorch, save the state dict of the part called `{}`", prefix.trim_end_matches('.'));
             Error::data(path, expected, found, hint)
         }

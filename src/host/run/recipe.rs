@@ -5,7 +5,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    models,
+    settings::Settings,
+};
 
 /// Settings by name, words joined by `-`. A setting without a value is null.
 pub type Recipe = serde_json::Map<String, Value>;
@@ -19,15 +23,37 @@ pub(super) const FREE: [&str; 6] = ["data", "checkpoint-every", "keep", "log", "
 /// [`Error::Data`] if the file has none.
 pub fn of(file: &Value, path: &Path) -> Result<Recipe> {
     let found = match (&file["recipe"], &file["config"]) {
-        (Value::Object(recipe), _) => return Ok(recipe.clone()),
+        (Value::Object(recipe), _) => return Ok(of_today(recipe.clone())),
         (Value::String(text), _) | (_, Value::String(text)) => match from_text(text) {
-            Some(recipe) => return Ok(recipe),
+            Some(recipe) => return Ok(of_today(recipe)),
             None => text,
         },
         (Value::Null, Value::Null) => "none",
         _ => "another value",
     };
     Err(Error::data(path, "a recipe, as a table of settings", found, ""))
+}
+
+/// The name of the table of the network's settings.
+const MODEL_SET: &str = "model-set";
+
+/// A recipe with the network's settings in a table of their own, complete with the defaults. Older recipes have two of them
+/// apart, for every network.
+fn of_today(mut recipe: Recipe) -> Recipe {
+    let name = recipe.get("model").and_then(Value::as_str).unwrap_or("resnet18");
+    let Ok(model) = models::find(name) else { return recipe };
+    let mut set = recipe.get(MODEL_SET).and_then(Value::as_object).cloned().unwrap_or_default();
+    for key in ["stem", "width"] {
+        if let Some(value) = recipe.remove(key).filter(|value| !value.is_null() && model.has(key)) {
+            set.entry(key).or_insert(value);
+        }
+    }
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let given: Vec<_> = set.iter().map(|(key, value)| (key.clone(), text(value))).collect();
+    // A value that is out of its range stays as it is, and is refused where it is used.
+    let complete = Settings::parse(model.name, &(model.settings)(), &given).map(|settings| settings.to_json());
+    recipe.insert(MODEL_SET.into(), complete.unwrap_or(Value::Object(set)));
+    recipe
 }
 
 /// Parses a recipe in the older form, a text in TOML, in which settings that are off by default were left out unless

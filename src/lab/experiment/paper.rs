@@ -68,7 +68,8 @@ impl Base {
     /// [`Error::Config`] for an unknown optimizer or setting, or a value out of its range.
     pub fn line(self, optimizer: &RuleChoice, set: &[(String, String)], rates: Option<&str>) -> Result<String> {
         let (_, settings) = optimizer.build(set)?;
-        let defaults = Settings::parse(&*optimizer.rule()?, &[])?;
+        let rule = optimizer.rule()?;
+        let defaults = Settings::parse(&rule.name, &rule.settings, &[])?;
         let paper = self.of(optimizer);
         let mut words = vec![];
         let (given, default) = (settings.to_json(), defaults.to_json());

@@ -19,10 +19,8 @@ use super::{
 };
 use crate::{
     error::suggest,
-    optim::{
-        Start,
-        settings::{Kind, Setting},
-    },
+    optim::Start,
+    settings::{Kind, Setting},
 };
 use reader::{Reader, Table, in_order, toml_of};
 use scope::{Context, Scope};

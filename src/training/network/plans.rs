@@ -73,9 +73,10 @@ impl Plans<'_> {
         };
         let x = t.scope("input", |t| {
             let draws = ops::draw(t, n, augment);
-            ops::augment(t, n, draws, augment, self.recipe.normalize.unwrap_or(self.model.normalize))
+            let by = self.recipe.normalize.unwrap_or(self.model.normalize);
+            ops::augment(t, n, self.config.image, draws, augment, by)
         });
-        let mut logits = (self.model.record)(&mut t, x, self.config);
+        let mut logits = (self.model.record)(&mut t, x, &self.config);
         if augment == Augment::Views {
             logits = t.scope("views", |t| ops::average_views(t, logits));
         }
@@ -132,7 +133,7 @@ impl Plans<'_> {
             if holds { fits = n } else { fails = n }
         }
         let hint = match fits {
-            0 => "this network fits at no batch size; a smaller 'width' may".to_owned(),
+            0 => "this network fits at no batch size; a smaller one may".to_owned(),
             n => format!("the largest batch that fits is {n}: 'batch_size' {n}"),
         };
         Error::device(format!("a batch of {asked} does not fit: {error}"), hint)

@@ -32,7 +32,7 @@ pub fn page() -> String {
         writeln!(out, "- A file of weights is recognized by `{first}` and `{last}`: {}.", plain(model.shapes)).unwrap();
         writeln!(out, "- `--init-head skip` leaves out `{}*`.\n", model.head()).unwrap();
         let rows = stems.iter().flat_map(|&stem| WIDTHS.map(|width| (stem, width))).map(|(stem, width)| {
-            let config = Config { stem, width, classes: CLASSES as u32 };
+            let config = resnet::config(stem, width, CLASSES as u32);
             let plans = Plans {
                 model,
                 config,

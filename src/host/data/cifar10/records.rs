@@ -1,7 +1,6 @@
 //! One file of records: checked once from end to end, then read in place.
 
-use super::RECORD_BYTES;
-use crate::data::{CLASSES, IMAGE_BYTES};
+use super::{CLASSES, IMAGE_BYTES, RECORD_BYTES};
 use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::suggest,
-    optim::settings::{Kind, Setting},
+    settings::{Kind, Setting},
 };
 
 /// Where an expression stands, which decides what names it may read.

@@ -10,7 +10,7 @@ use super::{
     INITIAL_LR, MOST, UPDATE,
     reader::{LONGEST, Reader},
 };
-use crate::optim::settings::{Bound, Kind, Range, Setting};
+use crate::settings::{Bound, Kind, Range, Setting};
 
 impl Reader<'_> {
     pub fn setting(&self, key: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) -> Result<Setting, Fault> {

@@ -1,10 +1,9 @@
-//! The `KEY=VALUE` settings of optimizers, with types, defaults and ranges.
+//! The `KEY=VALUE` settings of update rules and networks, with types, defaults and ranges.
 
 use std::fmt;
 
 use serde_json::json;
 
-use super::Rule;
 use crate::error::{Error, Result, suggest};
 
 /// The type of a setting, with its default and its range.
@@ -105,7 +104,7 @@ fn number(value: f64) -> String {
     if value != 0.0 && !(1e-3..1e6).contains(&size) { format!("{value:e}") } else { value.to_string() }
 }
 
-/// One setting of an optimizer.
+/// One setting of a rule or a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     /// Its key.
@@ -141,26 +140,27 @@ impl fmt::Display for Value {
     }
 }
 
-/// All settings of an optimizer; those that were not given have their defaults.
+/// All settings of a rule or a network; those that were not given have their defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings(Vec<(String, Value)>);
 
 impl Settings {
-    /// Checks the settings that were given, and adds the defaults. If a key is given twice, its last value counts.
+    /// Checks the settings that were given to `owner`, a rule or a network, and adds the defaults. If a key is given twice, its
+    /// last value counts.
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown key, or for a value of another type or out of range.
-    pub fn parse(rule: &Rule, given: &[(String, String)]) -> Result<Self> {
-        let Self(mut values) = Self::defaults(&rule.settings);
+    pub fn parse(owner: &str, settings: &[Setting], given: &[(String, String)]) -> Result<Self> {
+        let Self(mut values) = Self::defaults(settings);
         for (key, text) in given {
-            let Some(index) = rule.settings.iter().position(|s| s.key == *key) else {
-                let keys: Vec<_> = rule.settings.iter().map(|s| s.key.as_str()).collect();
-                let message = format!("`{}` has no setting `{key}`", rule.name);
+            let Some(index) = settings.iter().position(|s| s.key == *key) else {
+                let keys: Vec<_> = settings.iter().map(|s| s.key.as_str()).collect();
+                let message = format!("`{owner}` has no setting `{key}`");
                 return Err(Error::config(message, suggest::hint(key, &keys)));
             };
-            let setting = &rule.settings[index];
+            let setting = &settings[index];
             values[index].1 = setting.read(text).ok_or_else(|| {
-                let message = format!("{}: {key}={text}: expected {}", rule.name, setting.range());
+                let message = format!("{owner}: {key}={text}: expected {}", setting.range());
                 Error::config(message, format!("{key} is {}", setting.doc))
             })?;
         }
@@ -168,24 +168,24 @@ impl Settings {
     }
 
     /// Every setting at its default.
-    pub(super) fn defaults(settings: &[Setting]) -> Self {
+    pub(crate) fn defaults(settings: &[Setting]) -> Self {
         Self(settings.iter().map(|s| (s.key.clone(), s.default())).collect())
     }
 
     /// The value of a key.
     ///
     /// # Panics
-    /// If the optimizer declares no such key.
+    /// If no such key is declared.
     pub fn get(&self, key: &str) -> &Value {
         &self.0.iter().find(|(k, _)| k == key).unwrap_or_else(|| panic!("no setting `{key}` is declared")).1
     }
 
-    /// Keys and values, in the order in which the optimizer declares them.
+    /// Keys and values, in the order in which they are declared.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    /// The value of a number. Like the other accessors, it panics if the optimizer declares no key of this type.
+    /// The value of a number. Like the other accessors, it panics if no key of this type is declared.
     pub fn number(&self, key: &str) -> f64 {
         match self.get(key) {
             Value::Number(v) => *v,
@@ -275,59 +275,59 @@ impl Setting {
     }
 
     /// A number of at least 0.
-    pub(super) fn number(key: &str, default: f64, doc: &str) -> Self {
+    pub(crate) fn number(key: &str, default: f64, doc: &str) -> Self {
         Self::new(key, Kind::Number { default, range: Range::FROM_ZERO }, doc)
     }
 
     /// A number from 0 to below 1: the decay of a moving average.
-    pub(super) fn below_one(key: &str, default: f64, doc: &str) -> Self {
+    pub(crate) fn below_one(key: &str, default: f64, doc: &str) -> Self {
         let range = Range { high: Some(Bound::Excluded(1.0)), ..Range::FROM_ZERO };
         Self::new(key, Kind::Number { default, range }, doc)
     }
 
     /// A number above 0 and below 1.
-    pub(super) fn share(key: &str, default: f64, doc: &str) -> Self {
+    pub(crate) fn share(key: &str, default: f64, doc: &str) -> Self {
         let range = Range { low: Some(Bound::Excluded(0.0)), high: Some(Bound::Excluded(1.0)) };
         Self::new(key, Kind::Number { default, range }, doc)
     }
 
     /// A number from 0 to 1.
-    pub(super) fn fraction(key: &str, default: f64, doc: &str) -> Self {
+    pub(crate) fn fraction(key: &str, default: f64, doc: &str) -> Self {
         let range = Range { high: Some(Bound::Included(1.0)), ..Range::FROM_ZERO };
         Self::new(key, Kind::Number { default, range }, doc)
     }
 
     /// A whole number of at least `low`, and at most `high` if that is given.
-    pub(super) fn whole(key: &str, default: u32, low: u32, high: Option<u32>, doc: &str) -> Self {
+    pub(crate) fn whole(key: &str, default: u32, low: u32, high: Option<u32>, doc: &str) -> Self {
         let included = |end: u32| Bound::Included(f64::from(end));
         let range = Range { low: Some(included(low)), high: high.map(included) };
         Self::new(key, Kind::Whole { default, range }, doc)
     }
 
     /// The learning rate.
-    pub(super) fn lr(default: f64) -> Self {
+    pub(crate) fn lr(default: f64) -> Self {
         Self::number("lr", default, "the learning rate")
     }
 
     /// A term that keeps a denominator from zero. It cannot be 0, or flushed to 0: an element whose gradient is always
     /// 0 must stay where it is, and its step would be 0/0.
-    pub(super) fn above_zero(key: &str, default: f64, doc: &str) -> Self {
+    pub(crate) fn above_zero(key: &str, default: f64, doc: &str) -> Self {
         let range = Range { low: Some(Bound::Excluded(0.0)), high: None };
         Self::new(key, Kind::Number { default, range }, doc)
     }
 
     /// [`Setting::above_zero`] under its usual name.
-    pub(super) fn eps(default: f64, doc: &str) -> Self {
+    pub(crate) fn eps(default: f64, doc: &str) -> Self {
         Self::above_zero("eps", default, doc)
     }
 
     /// true or false.
-    pub(super) fn flag(key: &str, default: bool, doc: &str) -> Self {
+    pub(crate) fn flag(key: &str, default: bool, doc: &str) -> Self {
         Self::new(key, Kind::Flag { default }, doc)
     }
 
     /// One of several words, the first by default.
-    pub(super) fn choice(key: &str, words: &[&str], doc: &str) -> Self {
+    pub(crate) fn choice(key: &str, words: &[&str], doc: &str) -> Self {
         Self::new(key, Kind::Choice { words: words.iter().map(|word| (*word).to_owned()).collect() }, doc)
     }
 }
