@@ -25,7 +25,10 @@ use velograd::{
     check::selftest::{self, Depth},
     device::{Gpu, runtime::Runtime, timing::program_seconds},
     error::{Error, Result},
-    models::{self, Config, Stem},
+    models::{
+        self,
+        resnet::{self, Stem},
+    },
     optim::{self, Clip, Optimizer, Updates},
     program::{BufferKind, Recording, Tape, params::Layout},
     training::{

@@ -15,11 +15,14 @@ use clap::Parser;
 use pollster::block_on;
 use velograd::{
     check::selftest,
-    data::Batch,
+    data::{Batch, Image},
     device::{Gpu, timing::dispatch_seconds},
     error::{Error, Result},
     lab::table::Table,
-    models::{self, Config, Stem},
+    models::{
+        self,
+        resnet::{self, Stem},
+    },
     ops::Augment,
     optim,
     program::{Call, Size},

@@ -11,10 +11,11 @@ use velograd::{
     data::{Dataset, Inline, Shapes10, Sizes, Split, order},
     error::Result,
     host::loader::Loader,
-    models::{Config, Model, Stem},
+    models::{Config, Model},
     ops::{Activation, BatchNorm, Conv2d, batch_norm, conv2d, global_avg_pool, linear},
     optim,
     program::{Tape, Tensor},
+    settings::Setting,
     training::{
         evaluate::evaluate,
         network::{Done, Network, Place, Plans, Recipe},
@@ -25,10 +26,10 @@ use velograd::{
 const BATCH: u32 = 50;
 
 /// Three convolutions of stride 2, each with batch norm and ReLU. The backward pass is recorded automatically.
-fn three_layers(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
+fn three_layers(t: &mut Tape, images: Tensor, config: &Config) -> Tensor {
     let mut x = images;
     for layer in 0..3 {
-        let outputs = config.width << layer;
+        let outputs = config.settings.whole("width") << layer;
         x = t.scope(format!("conv{layer}"), |t| conv2d(t, x, Conv2d { outputs, kernel: 3, stride: 2, padding: 1 }));
         x = t.scope(format!("norm{layer}"), |t| batch_norm(t, x, BatchNorm::then(Activation::Relu)));
     }
@@ -39,9 +40,14 @@ fn three_layers(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
 fn main() -> Result<()> {
     let gpu = velograd::host::device::open(None)?;
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(0, Sizes { train: 2000, test: 500 })?);
+    let model = Model {
+        settings: || vec![Setting::whole("width", 16, 1, None, "the channels of the first layer")],
+        ..Model::new("three_layers", three_layers)
+    };
+    let (spec, set) = (data.spec(), [("width".to_owned(), "16".to_owned())]);
     let plans = Plans {
-        model: &Model::new("three_layers", three_layers),
-        config: resnet::config(Stem::Cifar, 16, 10),
+        model: &model,
+        config: model.config(spec.image, spec.classes.len() as u32, &set)?,
         recipe: Recipe::default(), // no augmentation, dropout, clipping
         target: gpu.target.clone(),
         train: vec![BATCH], // every batch size that will be used

@@ -11,6 +11,7 @@ mod layers;
 mod level;
 mod live;
 mod model;
+mod models;
 mod normalization;
 mod of_run;
 mod optimizers;
@@ -25,6 +26,7 @@ mod resume;
 mod runs;
 mod schedule;
 mod selftest;
+mod settings;
 mod shell;
 mod speak;
 mod toml_file;
@@ -45,7 +47,7 @@ use crate::{
 pub use flags::{device::TuneFlags, values::key_value};
 pub use model::{ModelFlags, Subject};
 
-/// Train convolutional networks on any GPU, or none: every operation is a WGSL compute shader.
+/// Train neural networks on any GPU, or none: every operation is a WGSL compute shader.
 #[derive(Parser)]
 #[command(name = "velograd", version = identity::TEXT, about, max_term_width = 110, args_override_self = true)]
 struct Cli {
@@ -101,6 +103,8 @@ enum Command {
     Schedule(schedule::Arguments),
     /// List the update rules: settings, defaults, ranges, state, source
     Optimizers(optimizers::Arguments),
+    /// List the networks: settings, defaults, ranges, shapes of parameters
+    Models(models::Arguments),
     /// Compare every kernel with its CPU value on this device
     Selftest(selftest::Arguments),
     /// List the runs of a folder
@@ -148,6 +152,7 @@ impl Command {
             Self::Probe(arguments) => probe::run(&arguments)?,
             Self::Schedule(arguments) => schedule::run(&arguments)?,
             Self::Optimizers(arguments) => optimizers::run(&arguments)?,
+            Self::Models(arguments) => models::run(&arguments)?,
             Self::Selftest(arguments) => return selftest::run(&arguments),
             Self::Runs(arguments) => runs::run(&arguments)?,
             Self::Report(arguments) => return report::run(&arguments),

@@ -50,11 +50,7 @@ pub struct Spec {
 
 impl Spec {
     /// A set's name, the size of its images, and what its labels mean.
-    pub fn new(
-        name: impl Into<String>,
-        image: Image,
-        classes: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
+    pub fn new(name: impl Into<String>, image: Image, classes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { name: name.into(), image, classes: classes.into_iter().map(Into::into).collect() }
     }
 }

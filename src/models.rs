@@ -138,14 +138,8 @@ impl Model {
 }
 
 /// Every model.
-pub static ALL: &[Model] = &[
-    resnet::RESNET18,
-    resnet::RESNET34,
-    resnet::RESNET50,
-    resnet::RESNET101,
-    resnet::RESNET152,
-    airbench::MODEL,
-];
+pub static ALL: &[Model] =
+    &[resnet::RESNET18, resnet::RESNET34, resnet::RESNET50, resnet::RESNET101, resnet::RESNET152, airbench::MODEL];
 
 /// The model with this name.
 ///

@@ -15,11 +15,11 @@ mod stepper;
 mod updates;
 pub mod velograd;
 
+pub use crate::settings::{Bound, Kind, Range, Setting, Settings, Value};
 pub use choice::RuleChoice;
 pub use inert::Trial;
 pub use lookahead::Lookahead;
 pub use rule::{LONGEST as LONGEST_RULE, TEMPLATE};
-pub use crate::settings::{Bound, Kind, Range, Setting, Settings, Value};
 pub use stepper::{Snapshot, Stepper, try_out};
 pub use updates::{IN_FLIGHT, Updates};
 

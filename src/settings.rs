@@ -168,7 +168,7 @@ impl Settings {
     }
 
     /// Every setting at its default.
-    pub(crate) fn defaults(settings: &[Setting]) -> Self {
+    pub fn defaults(settings: &[Setting]) -> Self {
         Self(settings.iter().map(|s| (s.key.clone(), s.default())).collect())
     }
 
@@ -275,59 +275,59 @@ impl Setting {
     }
 
     /// A number of at least 0.
-    pub(crate) fn number(key: &str, default: f64, doc: &str) -> Self {
+    pub fn number(key: &str, default: f64, doc: &str) -> Self {
         Self::new(key, Kind::Number { default, range: Range::FROM_ZERO }, doc)
     }
 
     /// A number from 0 to below 1: the decay of a moving average.
-    pub(crate) fn below_one(key: &str, default: f64, doc: &str) -> Self {
+    pub fn below_one(key: &str, default: f64, doc: &str) -> Self {
         let range = Range { high: Some(Bound::Excluded(1.0)), ..Range::FROM_ZERO };
         Self::new(key, Kind::Number { default, range }, doc)
     }
 
     /// A number above 0 and below 1.
-    pub(crate) fn share(key: &str, default: f64, doc: &str) -> Self {
+    pub fn share(key: &str, default: f64, doc: &str) -> Self {
         let range = Range { low: Some(Bound::Excluded(0.0)), high: Some(Bound::Excluded(1.0)) };
         Self::new(key, Kind::Number { default, range }, doc)
     }
 
     /// A number from 0 to 1.
-    pub(crate) fn fraction(key: &str, default: f64, doc: &str) -> Self {
+    pub fn fraction(key: &str, default: f64, doc: &str) -> Self {
         let range = Range { high: Some(Bound::Included(1.0)), ..Range::FROM_ZERO };
         Self::new(key, Kind::Number { default, range }, doc)
     }
 
     /// A whole number of at least `low`, and at most `high` if that is given.
-    pub(crate) fn whole(key: &str, default: u32, low: u32, high: Option<u32>, doc: &str) -> Self {
+    pub fn whole(key: &str, default: u32, low: u32, high: Option<u32>, doc: &str) -> Self {
         let included = |end: u32| Bound::Included(f64::from(end));
         let range = Range { low: Some(included(low)), high: high.map(included) };
         Self::new(key, Kind::Whole { default, range }, doc)
     }
 
     /// The learning rate.
-    pub(crate) fn lr(default: f64) -> Self {
+    pub fn lr(default: f64) -> Self {
         Self::number("lr", default, "the learning rate")
     }
 
     /// A term that keeps a denominator from zero. It cannot be 0, or flushed to 0: an element whose gradient is always
     /// 0 must stay where it is, and its step would be 0/0.
-    pub(crate) fn above_zero(key: &str, default: f64, doc: &str) -> Self {
+    pub fn above_zero(key: &str, default: f64, doc: &str) -> Self {
         let range = Range { low: Some(Bound::Excluded(0.0)), high: None };
         Self::new(key, Kind::Number { default, range }, doc)
     }
 
     /// [`Setting::above_zero`] under its usual name.
-    pub(crate) fn eps(default: f64, doc: &str) -> Self {
+    pub fn eps(default: f64, doc: &str) -> Self {
         Self::above_zero("eps", default, doc)
     }
 
     /// true or false.
-    pub(crate) fn flag(key: &str, default: bool, doc: &str) -> Self {
+    pub fn flag(key: &str, default: bool, doc: &str) -> Self {
         Self::new(key, Kind::Flag { default }, doc)
     }
 
     /// One of several words, the first by default.
-    pub(crate) fn choice(key: &str, words: &[&str], doc: &str) -> Self {
+    pub fn choice(key: &str, words: &[&str], doc: &str) -> Self {
         Self::new(key, Kind::Choice { words: words.iter().map(|word| (*word).to_owned()).collect() }, doc)
     }
 }

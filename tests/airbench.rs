@@ -7,20 +7,20 @@ use serde_json::Value;
 use pollster::block_on;
 use velograd::{
     check::{
-        reference::{
-            augment as reference,
-            augment::{Image, Padding},
-        },
+        reference::augment::{self as reference, Padding},
         selftest::targets,
     },
-    data::{Dataset, IMAGE_BYTES, Inline, Shapes10, Sizes, Spec, Split},
+    data::{Dataset, Image, Inline, Shapes10, Sizes, Spec, Split},
     device::runtime::Runtime,
     error::Result,
     host::{
         pretrained::{Head, Pretrained},
         weights::save,
     },
-    models::{self, Config, Stem, airbench::MODEL},
+    models::{
+        self, Config,
+        airbench::{self, MODEL},
+    },
     ops::{self, Augment, Normalize, VIEWS},
     optim::{self, Stepper},
     program::{
@@ -40,6 +40,9 @@ use crate::{
     folder::{Folder, records, says},
     support::gpu,
 };
+
+/// Bytes of an image.
+const IMAGE_BYTES: usize = Image::CIFAR.bytes();
 
 const BATCH: u32 = 6;
 const CLASSES: u32 = 10;
@@ -102,8 +105,8 @@ fn a_step_is_pytorchs() {
         let record = |training: bool| {
             let mut t = Tape::new(&target, training);
             let draws = ops::draw(&mut t, BATCH, Augment::None);
-            let x = ops::augment(&mut t, BATCH, draws, Augment::None, MODEL.normalize);
-            let logits = (MODEL.record)(&mut t, x, size());
+            let x = ops::augment(&mut t, BATCH, Image::CIFAR, draws, Augment::None, MODEL.normalize);
+            let logits = (MODEL.record)(&mut t, x, &size());
             t.keep(logits);
             ops::cross_entropy(&mut t, logits, if training { 0.2 } else { 0.0 });
             t.backward();
@@ -175,7 +178,7 @@ impl Dataset for Patterns {
     fn notes(&self) -> &[String] {
         &[]
     }
-    fn read(&self, _: Split, index: usize, image: &mut [u8]) -> Result<u8> {
+    fn read(&self, _: Split, index: usize, image: &mut [u8]) -> Result<u32> {
         image.copy_from_slice(&self.0[index * IMAGE_BYTES..][..IMAGE_BYTES]);
         Ok(0)
     }
@@ -197,7 +200,7 @@ fn layout() -> velograd::program::params::Layout {
 /// An eigenvector is determined up to its sign, and here a filter and its negative may change places.
 #[test]
 fn whitening_is_pytorchs() {
-    let spec = Spec { name: "patterns", classes: vec![] };
+    let spec = Spec::new("patterns", Image::CIFAR, [""; 0]);
     let (layout, dataset) = (layout(), Patterns(images(20, 300), spec));
     let weights = first_weights(&layout, 0, &dataset, Normalize::CIFAR10).unwrap();
     let segment = &layout.params[0];
@@ -253,8 +256,8 @@ fn tta_is_the_mean_over_views() {
     let record = |views: Augment| {
         let mut t = Tape::new(&gpu.target, false);
         let draws = ops::draw(&mut t, n, views);
-        let x = ops::augment(&mut t, n, draws, views, MODEL.normalize);
-        let logits = (MODEL.record)(&mut t, x, size());
+        let x = ops::augment(&mut t, n, Image::CIFAR, draws, views, MODEL.normalize);
+        let logits = (MODEL.record)(&mut t, x, &size());
         let logits = if views == Augment::Views { ops::average_views(&mut t, logits) } else { logits };
         t.keep(logits);
         (t.finish(), logits)
@@ -271,7 +274,7 @@ fn tta_is_the_mean_over_views() {
         block_on(runtime.run(&[program])).unwrap();
         block_on(runtime.read(runtime.tensor(program, tensor), 12 * n as usize)).unwrap()
     };
-    let shape = Image { c: 3, h: 32, w: 32 };
+    let shape = reference::Image { c: 3, h: 32, w: 32 };
     let mut expected = vec![0.0; 12 * n as usize];
     let mut apart = 0.0_f64;
     for (draw, weight) in reference::VIEWS {
@@ -297,7 +300,7 @@ fn tta_counts_every_image_once() {
     let run = |batch: u32| {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
         let recipe = Recipe { tta: true, ..Recipe::default() };
-        let mut network = block_on(evaluator(gpu, data.as_ref(), (&MODEL, size()), batch, recipe, init)).unwrap();
+        let mut network = block_on(evaluator(gpu, data.as_ref(), (&MODEL, &size()), batch, recipe, init)).unwrap();
         block_on(evaluate(&mut network, &Inline(data.clone()), batch, &mut |_, _| ())).unwrap().unwrap()
     };
     let (whole, small) = (run(60), run(3));
@@ -356,10 +359,10 @@ fn no_optimizer_moves_what_is_frozen() {
 fn weights_are_recognized() {
     let folder = Folder::new("recognized");
     for model in models::ALL {
-        let config = resnet::config(Stem::Cifar, 3, 7);
+        let config = crate::support::small(model, 3, 7);
         let plans = Plans {
             model,
-            config,
+            config: config.clone(),
             recipe: Recipe::default(),
             train: vec![],
             evaluate: vec![],
@@ -369,7 +372,7 @@ fn weights_are_recognized() {
         let path = folder.0.join(model.name);
         save(&Weights::init(&layout, 1), &path, &layout, None).unwrap();
         let found = Pretrained::open(&path).unwrap();
-        assert_eq!((found.model.name, found.config), (model.name, config));
+        assert_eq!((found.model.name, &found.config), (model.name, &config));
         let loaded = found.weights(&layout, Head::Load, 0).unwrap();
         assert!(loaded == Weights::init(&layout, 1));
     }
@@ -392,7 +395,7 @@ fn by_hand() {
     let text = std::fs::read_to_string(folder.0.join("run/run.json")).unwrap();
     let run: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&run["model"], &run["augment"], &run["tta"]), (&"airbench94".into(), &"airbench".into(), &true.into()));
-    assert!(run["recipe"]["stem"].is_null(), "{}", run["recipe"]);
+    assert!(run["recipe"]["model-set"]["stem"].is_null(), "{}", run["recipe"]);
     let metrics = std::fs::read_to_string(folder.0.join("run/metrics.jsonl")).unwrap();
     let rows: Vec<Value> = metrics.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
     let validated: Vec<bool> = rows.iter().map(|row| row["val_acc"].is_number()).collect();

@@ -22,7 +22,9 @@ fn a_run_leaves_its_files() {
 
     let read = |name: &str| fs::read_to_string(folder.0.join("run").join(name)).unwrap();
     let run: serde_json::Value = serde_json::from_str(&read("run.json")).unwrap();
-    for key in ["version", "device", "driver", "settings", "seed", "dataset", "batch_size", "stem", "result"] {
+    for key in
+        ["version", "device", "driver", "settings", "seed", "dataset", "batch_size", "network", "image", "result"]
+    {
         assert!(!run[key].is_null(), "run.json has no `{key}`");
     }
     assert_eq!(run["dataset"]["train"], 80);

@@ -4,9 +4,12 @@ use std::{fs, sync::Arc};
 
 use pollster::block_on;
 use velograd::{
-    data::{Batch, Dataset, Shapes10, Sizes},
+    data::{Batch, Dataset, Image, Shapes10, Sizes},
     device::Gpu,
-    models::{self, Config, Stem},
+    models::{
+        self, Config,
+        resnet::{self, Stem},
+    },
     optim::{self, Clip},
     program::{
         Tape,
@@ -44,7 +47,8 @@ fn run(gpu: &Gpu, optimizer: &str, given: &[(&str, &str)], clip: Clip) -> (Vec<S
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 64, test: 0 }).unwrap());
     let recipe = Recipe { clip, ..Recipe::default() };
     let (optimizer, set) = (optimizer.into(), set(given));
-    let options = Options { config: tiny(), optimizer, set, epochs: 1, batch: 16, recipe, seed: 1, ..Options::default() };
+    let options =
+        Options { config: tiny(), optimizer, set, epochs: 1, batch: 16, recipe, seed: 1, ..Options::default() };
     let mut moved = vec![];
     for steps in [1, 2] {
         let options = Options { max_steps: Some(steps), ..options.clone() };

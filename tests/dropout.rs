@@ -4,9 +4,9 @@ use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use pollster::block_on;
 use velograd::{
-    data::IMAGE_BYTES,
+    data::Image,
     device::{Gpu, runtime::Runtime},
-    models::{self, Config, Stem},
+    models,
     ops::{self, BatchNorm, Conv2d, Normalize, batch_norm, conv2d, dropout},
     program::{
         BufferKind, Input, Recording, Size, Tape, Tensor,
@@ -20,12 +20,15 @@ use velograd::{
 
 use crate::support::gpu;
 
+/// Bytes of an image.
+const IMAGE_BYTES: usize = Image::CIFAR.bytes();
+
 /// Records a convolution, a batch norm and two dropouts in one scope, over `n` images; returns the results of the
 /// dropouts too.
 fn record(target: &Target, n: u32) -> (Recording, [Tensor; 2]) {
     let mut t = Tape::new(target, true);
     let draws = ops::draw(&mut t, n, ops::Augment::None);
-    let x = ops::augment(&mut t, n, draws, ops::Augment::None, Normalize::HALF);
+    let x = ops::augment(&mut t, n, Image::CIFAR, draws, ops::Augment::None, Normalize::HALF);
     let x = t.scope("conv", |t| conv2d(t, x, Conv2d { outputs: 12, kernel: 3, stride: 4, padding: 1 }));
     let x = t.scope("norm", |t| batch_norm(t, x, BatchNorm::default()));
     let dropped = t.scope("dropout", |t| [dropout(t, x, 0.3), dropout(t, x, 0.3)]);
@@ -116,7 +119,7 @@ fn a_mask_depends_on_nothing_but_the_sample() {
 #[test]
 fn a_layer_has_one_key_however_it_is_recorded() {
     let key = |target: &Target, model: usize, n: u32| {
-        let config = resnet::config(Stem::Cifar, 8, 10);
+        let config = crate::support::small(&models::ALL[model], 8, 10);
         let recipe = Recipe { dropout: 0.5, ..Recipe::default() };
         let plans = Plans {
             model: &models::ALL[model],

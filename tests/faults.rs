@@ -5,10 +5,13 @@ use std::{collections::BTreeMap, fs, process::Command, sync::Arc};
 use pollster::block_on;
 use velograd::{
     check::selftest::{assure, table},
-    data::{Batch, Dataset, Shapes10, Sizes},
+    data::{Batch, Dataset, Image, Shapes10, Sizes},
     device::{Gpu, runtime::Runtime},
     error::Error,
-    models::{self, Config, Stem},
+    models::{
+        self, Config,
+        resnet::{self, Stem},
+    },
     ops::Augment,
     optim,
     program::{
@@ -95,7 +98,9 @@ fn a_validation_error_is_not_the_users() {
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     encoder.clear_buffer(network.runtime.buffer(&BufferKind::Grads), 2, None); // offsets are multiples of four
     let _ = encoder.finish();
-    let text = crate::support::train(&mut network, &Batch::noise(16, Image::CIFAR, 10), WHOLE).expect_err("wgpu refuses").to_string();
+    let text = crate::support::train(&mut network, &Batch::noise(16, Image::CIFAR, 10), WHOLE)
+        .expect_err("wgpu refuses")
+        .to_string();
     for part in ["Buffer offset 2", "during: a batch of 16 images", "please report"] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }

@@ -187,7 +187,10 @@ fn the_nearest_layer_counts() {
     // it.
     folder.works(&["train", "--config", "r.toml", "--quick", "-o", "quick"]);
     let run: Value = serde_json::from_str(&fs::read_to_string(folder.0.join("quick/run.json")).unwrap()).unwrap();
-    assert_eq!((&run["recipe"]["preset"], &run["accumulate"], &run["width"]), (&"quick".into(), &1.into(), &4.into()));
+    assert_eq!(
+        (&run["recipe"]["preset"], &run["accumulate"], &run["network"]["width"]),
+        (&"quick".into(), &1.into(), &4.into())
+    );
     says(&folder.refused(2, &["train", "--quick", "--preset", "paper"]), &["cannot be used with"]);
 
     // With `-q` only results and errors are printed.

@@ -1,7 +1,7 @@
 //! Kernels and the whole network against the golden files, within the bounds that come with those.
 
 use pollster::block_on;
-use velograd::models::{Config, Stem, resnet::resnet18};
+use velograd::models::resnet::{self, Stem, resnet18};
 use velograd::ops::{self, Augment, Conv2d, Normalize};
 use velograd::program::params::Segment;
 use velograd::program::{Recording, Tape, Tensor};
@@ -10,6 +10,7 @@ use velograd::{
         BatchNormCase, Case, Conv2dCase, CrossEntropyCase, Data, Expected, GlobalAvgPoolCase, LinearCase, MaxPoolCase,
         Outcome, ReluCase, execute, targets,
     },
+    data::Image,
     program::{BufferKind, Input},
 };
 use velograd::{
@@ -170,7 +171,12 @@ fn augmentation() {
         ("images", golden.bytes("images").chunks(4).map(word).collect()),
         ("draws", (0..n).flat_map(|i| draws.map(|column| column[i])).collect()),
     ]);
-    let case = velograd::check::selftest::AugmentCase { n: n as u32, rotate: true, augment: Augment::Paper };
+    let case = velograd::check::selftest::AugmentCase {
+        n: n as u32,
+        image: Image::CIFAR,
+        rotate: true,
+        augment: Augment::Paper,
+    };
     let outcome = block_on(execute(gpu, &gpu.target, &case, &data)).expect("the device runs the case");
     let value: Vec<f64> = golden.values("out").iter().map(|byte| (byte / 255.0 - 0.5) / 0.5).collect();
     let different = outcome.values("out").iter().zip(&value).filter(|(a, b)| (*a - *b).abs() > 1e-3).count();
@@ -185,8 +191,8 @@ const BATCH: u32 = 6;
 fn record(target: &Target, stem: Stem) -> (Recording, Tensor) {
     let mut t = Tape::new(target, true);
     let draws = ops::draw(&mut t, BATCH, Augment::None);
-    let images = ops::augment(&mut t, BATCH, draws, Augment::None, Normalize::HALF);
-    let logits = resnet18(&mut t, images, resnet::config(stem, 8, 10));
+    let images = ops::augment(&mut t, BATCH, Image::CIFAR, draws, Augment::None, Normalize::HALF);
+    let logits = resnet18(&mut t, images, &resnet::config(stem, 8, 10));
     t.keep(logits);
     ops::cross_entropy(&mut t, logits, 0.0);
     t.backward();
@@ -217,7 +223,7 @@ fn first_step(file: &str, stem: Stem) {
         };
         write_arena(&BufferKind::Params, layout.param_floats(), &layout.params);
         write_arena(&BufferKind::Running, layout.running_floats(), &layout.running);
-        let image_bytes = (BATCH * ops::IMAGE_BYTES) as usize;
+        let image_bytes = BATCH as usize * Image::CIFAR.bytes();
         runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &golden.bytes("images")[..image_bytes]);
         runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &golden.integers("labels")[..BATCH as usize]);
         runtime.set_step(&Step { loss_scale: 1.0 / BATCH as f32, ..Step::default() });

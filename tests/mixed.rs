@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pollster::block_on;
 use velograd::{
     check::cooperative::{Verdict, judge},
+    data::Image,
     data::{Batch, Dataset, Shapes10, Sizes, Spec, Split, order},
     device::{Gpu, Opening},
     error::Result,
@@ -12,7 +13,10 @@ use velograd::{
         device::{open_as, opening},
         loader::Loader,
     },
-    models::{self, Config, Stem},
+    models::{
+        self, Config,
+        resnet::{self, Stem, resnet18},
+    },
     ops::{self, Augment, Normalize},
     optim,
     program::{
@@ -216,7 +220,7 @@ impl Dataset for Memorized {
     fn notes(&self) -> &[String] {
         self.0.notes()
     }
-    fn read(&self, _: Split, index: usize, image: &mut [u8]) -> Result<u8> {
+    fn read(&self, _: Split, index: usize, image: &mut [u8]) -> Result<u32> {
         self.0.read(Split::Train, index, image)
     }
 }
@@ -227,7 +231,7 @@ impl Dataset for Memorized {
 fn a_small_network_ends_as_accurate_as_in_f32() {
     let Some(gpu) = gpu() else { return };
     let accuracy = |precision| {
-        let config = Config { width: 16, ..tiny() };
+        let config = resnet::config(Stem::Imagenet, 16, 10);
         let recipe = Recipe { precision, ..Recipe::default() };
         let schedule = Schedule::parse("linear:end=0", 0).unwrap();
         let options = Options { config, recipe, schedule, epochs: 12, batch: 50, accumulate: 1, ..options(precision) };
@@ -249,8 +253,8 @@ fn activations_take_half_the_memory() {
     let record = |precision| -> Recording {
         let mut t = Tape::new(&Target::portable().with(precision), true);
         let draws = ops::draw(&mut t, 32, Augment::Paper);
-        let images = ops::augment(&mut t, 32, draws, Augment::Paper, Normalize::HALF);
-        let logits = models::resnet::resnet18(&mut t, images, Config { width: 64, ..tiny() });
+        let images = ops::augment(&mut t, 32, Image::CIFAR, draws, Augment::Paper, Normalize::HALF);
+        let logits = resnet18(&mut t, images, &resnet::config(Stem::Imagenet, 64, 10));
         ops::cross_entropy(&mut t, logits, 0.0);
         t.backward();
         t.finish()

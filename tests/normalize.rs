@@ -11,7 +11,10 @@ use velograd::{
         pretrained::{Head, Pretrained},
         weights::save,
     },
-    models::{self, Config, Stem},
+    models::{
+        self,
+        resnet::{self, Stem},
+    },
     ops::Normalize,
     program::target::Target,
     random::Rng,
@@ -87,7 +90,7 @@ fn what_was_used_is_recorded_and_read_back() {
     let said = train(&folder, &["--normalize", "dataset", "--out", "run"]);
     let images = Cifar10::open(&folder.0.join("set")).unwrap();
     let numbers = summary(&images, Split::Train).unwrap();
-    let own = Normalize { mean: numbers.mean, std: numbers.std };
+    let own = Normalize::of_channels(&numbers.mean, &numbers.std);
     says(&said, &["normalized: mean 0.6", "(dataset)"]);
     let run = run_json(&folder, "run");
     assert_eq!(normalize_of(&run), own, "the numbers themselves");
@@ -156,7 +159,7 @@ fn it_goes_with_the_weights() {
     folder.works(&[&compare[..], &["--normalize", "dataset", "--seeds", "1", "--out", "all"]].concat());
     let images = Cifar10::open(&folder.0.join("set")).unwrap();
     let mean = summary(&images, Split::Train).unwrap().mean;
-    assert_eq!(normalize_of(&run_json(&folder, "all/runs/sgd/seed-0")).mean, mean);
+    assert_eq!(normalize_of(&run_json(&folder, "all/runs/sgd/seed-0")).mean[..], mean);
     says(
         &folder.refused(2, &[&compare[..], &["--seeds", "1", "--out", "all"]].concat()),
         &["--normalize: there ", "here none"],

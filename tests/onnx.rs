@@ -13,7 +13,7 @@ use pollster::block_on;
 use prost::Message as _;
 use safetensors::SafeTensors;
 use velograd::{
-    data::{Batch, Dataset, Inline, Shapes10, Sizes, Split},
+    data::{Batch, Dataset, Image, Inline, Shapes10, Sizes, Split},
     host::{
         onnx::{
             Export, INPUT, Input, OUTPUT,
@@ -22,7 +22,7 @@ use velograd::{
         },
         weights,
     },
-    models::{self, Config, Model, Stem},
+    models::{self, Config, Model},
     ops::{
         self, Activation, Augment, BatchNorm, Conv2d, Normalize, add_relu, batch_norm, bias, conv2d, global_avg_pool,
         linear, linear_of, relu, scale,
@@ -33,6 +33,7 @@ use velograd::{
         target::Target,
     },
     random::Rng,
+    settings::Setting,
     training::{
         evaluate::{Logits, evaluate_into, evaluator},
         network::Recipe,
@@ -48,7 +49,7 @@ use interpreter::Value;
 
 /// A network of the ops that the others lack: sums and biases also of what a linear layer makes, which has two
 /// dimensions in ONNX.
-fn odd(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
+fn odd(t: &mut Tape, images: Tensor, config: &Config) -> Tensor {
     let wide = Conv2d { outputs: 5, kernel: 3, stride: 2, padding: 1 };
     let x = t.scope("conv", |t| conv2d(t, images, wide));
     let x = t.scope("norm", |t| batch_norm(t, x, BatchNorm::then(Activation::Gelu)));
@@ -63,15 +64,20 @@ fn odd(t: &mut Tape, images: Tensor, config: Config) -> Tensor {
 }
 
 /// Its entry in a registry.
-static ODD: Model = Model { known_by: ["conv.weight", "head.weight"], ..Model::new("odd", odd) };
+static ODD: Model = Model {
+    settings: || vec![Setting::whole("width", 2, 1, None, "the channels of the convolution")],
+    ..Model::new("odd", odd)
+};
 
 /// Every network, in sizes that channels fill and do not fill to whole vectors.
 fn networks() -> Vec<(&'static Model, Config)> {
     let mut all = vec![];
     for model in models::ALL.iter().chain([&ODD]) {
-        let stems = if model.stems { &[Stem::Imagenet, Stem::Cifar][..] } else { &[Stem::Cifar] };
-        for &stem in stems {
-            all.extend([(2, 10), (3, 7)].map(|(width, classes)| (model, resnet::config(stem, width, classes))));
+        for (width, classes) in [(2, 10), (3, 7)] {
+            all.push((model, crate::support::small(model, width, classes)));
+        }
+        if model.has("stem") {
+            all.push((model, model.config(Image::CIFAR, 10, &[("width".into(), "2".into())]).unwrap()));
         }
     }
     all
@@ -124,7 +130,7 @@ fn a_file_holds_the_network_and_its_weights() {
     let folder = Folder::new("onnx");
     for (model, config) in networks() {
         for input in [Input::Images, Input::Normalized] {
-            let (network, layout) = export(model, config, input);
+            let (network, layout) = export(model, config.clone(), input);
             let path = folder.0.join("model.onnx");
             save(&network, &path).unwrap();
             let read = ModelProto::decode(&fs::read(&path).unwrap()[..]).unwrap();
@@ -181,12 +187,12 @@ fn the_graph_computes_the_logits_of_an_evaluation() {
     for (model, config) in networks().into_iter().filter(|(_, config)| config.classes == 10) {
         let recipe = Recipe { normalize: Some(Normalize::CIFAR10), ..Recipe::default() };
         let load = |layout: &_| Ok(trained(layout));
-        let mut network = block_on(evaluator(gpu, data.as_ref(), (model, config), 4, recipe, load)).unwrap();
+        let mut network = block_on(evaluator(gpu, data.as_ref(), (model, &config), 4, recipe, load)).unwrap();
         let mut ours = Logits::default();
         block_on(evaluate_into(&mut network, &Inline(data.clone()), 4, &mut |_, _| (), Some(&mut ours))).unwrap();
         assert_eq!((ours.values.len(), ours.labels.len()), (50, 5));
 
-        let graph = export(model, config, Input::Images).0.graph.unwrap();
+        let graph = export(model, config.clone(), Input::Images).0.graph.unwrap();
         let theirs = interpreter::run(&graph, Value { dims: vec![5, 3, 32, 32], elements: images.clone() });
         assert_eq!(theirs.dims, [5, 10]);
         let largest = theirs.elements.iter().fold(0.0_f64, |most, v| most.max(v.abs()));
@@ -204,7 +210,7 @@ fn tape(body: impl FnOnce(&mut Tape, Tensor) -> Tensor, training: bool) -> Recor
     let mut t = Tape::new(&Target::portable(), training);
     let x = t.scope("input", |t| {
         let draws = ops::draw(t, 2, Augment::None);
-        ops::augment(t, 2, draws, Augment::None, Normalize::HALF)
+        ops::augment(t, 2, Image::CIFAR, draws, Augment::None, Normalize::HALF)
     });
     let y = body(&mut t, x);
     t.output(y);

@@ -104,7 +104,12 @@ fn a_wrong_result_is_reported() {
 #[test]
 fn a_share_of_wrong_pixels_is_reported() {
     let Some(gpu) = support::gpu() else { return };
-    let case = velograd::check::selftest::AugmentCase { n: 5, rotate: true, augment: Augment::Paper };
+    let case = velograd::check::selftest::AugmentCase {
+        n: 5,
+        image: velograd::data::Image::CIFAR,
+        rotate: true,
+        augment: Augment::Paper,
+    };
     let data = case.data();
     let mut outcome = block_on(execute(gpu, &Target::portable(), &case, &data)).expect("the device runs the case");
     let expected = case.expected(&data);

@@ -4,10 +4,13 @@ use std::{fs, sync::Arc};
 
 use pollster::block_on;
 use velograd::{
-    data::{Batch, Dataset, Shapes10, Sizes, Split, order},
+    data::{Batch, Dataset, Image, Shapes10, Sizes, Split, order},
     device::Gpu,
     host::loader::Loader,
-    models::{self, Config, Stem},
+    models::{
+        self, Config,
+        resnet::{self, Stem},
+    },
     ops::Augment,
     optim,
     program::BufferKind,
@@ -156,7 +159,11 @@ fn a_carried_batch_counts_as_a_whole_one() {
         let (sgd, _) = optim::build("sgd", &[("lr".into(), "0".into())]).unwrap();
         block_on(Network::new(gpu, &plans, Some(sgd), |layout| Ok(Weights::init(layout, 2)), 0)).unwrap()
     };
-    let batches = [Batch::noise(4, Image::CIFAR, 10), Batch::noise(16, Image::CIFAR, 10), Batch { indices: (16..32).collect(), ..Batch::noise(16, Image::CIFAR, 10) }];
+    let batches = [
+        Batch::noise(4, Image::CIFAR, 10),
+        Batch::noise(16, Image::CIFAR, 10),
+        Batch { indices: (16..32).collect(), ..Batch::noise(16, Image::CIFAR, 10) },
+    ];
     let gradient = |network: &Network| -> Vec<f32> {
         let runtime = &network.runtime;
         block_on(runtime.read(runtime.buffer(&BufferKind::Grads), network.layout.param_floats() as usize)).unwrap()

@@ -22,7 +22,10 @@ use velograd::{
     device::Gpu,
     error::Result,
     host::checkpoint::{self, Loaded},
-    models::{self, Config, Stem},
+    models::{
+        self, airbench,
+        resnet::{self, Stem},
+    },
     ops::{self, Augment},
     optim::{self, Lookahead},
     program::{BufferKind, target::Precision},
@@ -131,7 +134,7 @@ fn in_as_many_pieces_as_there_are_updates() {
     };
     // A frozen layer, a bias that stops after update 4, alternating flip, and test-time augmentation.
     let airbench = |mut options: Options| {
-        (options.model, options.config.width) = ("airbench94".into(), 3);
+        (options.model, options.config) = ("airbench94".into(), airbench::config(3, 10));
         (options.recipe.augment, options.recipe.tta) = (Augment::Airbench, true);
         options.validate_every = 2;
         options
@@ -300,7 +303,7 @@ fn another_run_is_refused() {
         block_on(trainer(gpu, &options).run(&mut watcher)).unwrap();
         watcher.taken.unwrap()
     };
-    let wider = Options { config: Config { width: 12, ..options.config }, ..options.clone() };
+    let wider = Options { config: resnet::config(Stem::Imagenet, 12, 10), ..options.clone() };
     let other = Options { optimizer: "sgd".into(), ..options.clone() };
     for (options, buffer) in [(wider, "`params`: there "), (other, "`state.m`: there ")] {
         let mut trainer = trainer(gpu, &options);

@@ -1,11 +1,12 @@
 //! Sharing buffers between activations changes no bit of what a training step computes.
 
 use pollster::block_on;
-use velograd::models::{Config, Stem, resnet::resnet18};
+use velograd::models::resnet::{self, Stem, resnet18};
 use velograd::ops::{self, Augment, Normalize};
 use velograd::program::{Recording, Tape};
 use velograd::{
     check::selftest::precisions,
+    data::Image,
     program::{BufferKind, Input},
 };
 use velograd::{
@@ -23,8 +24,8 @@ const BATCH: u32 = 6;
 fn record(target: &Target) -> Recording {
     let mut t = Tape::new(target, true);
     let draws = ops::draw(&mut t, BATCH, Augment::Paper);
-    let images = ops::augment(&mut t, BATCH, draws, Augment::Paper, Normalize::HALF);
-    let logits = resnet18(&mut t, images, resnet::config(Stem::Imagenet, 8, 10));
+    let images = ops::augment(&mut t, BATCH, Image::CIFAR, draws, Augment::Paper, Normalize::HALF);
+    let logits = resnet18(&mut t, images, &resnet::config(Stem::Imagenet, 8, 10));
     ops::cross_entropy(&mut t, logits, 0.1);
     t.backward();
     t.finish()
@@ -53,7 +54,7 @@ fn two_steps(gpu: &Gpu, precision: Precision, share: bool) -> Vec<Vec<u32>> {
     runtime.write(runtime.buffer(&BufferKind::Params), &params);
     runtime.write(
         runtime.buffer(&BufferKind::Input(Input::Images)),
-        &some((BATCH * ops::IMAGE_BYTES / 4) as usize, false),
+        &some(BATCH as usize * Image::CIFAR.bytes() / 4, false),
     );
     runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &[3u32, 1, 4, 1, 5, 9]);
     runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &[30u32, 10, 40, 11, 50, 90]);

@@ -8,7 +8,7 @@ use velograd::{
     data::{Dataset, Holdout, Shapes10, Sizes},
     device::Gpu,
     error::{Error, Result},
-    models::{Config, Stem},
+    models::resnet::{self, Stem},
     ops::{Augment, Normalize},
     optim::{self, Clip, Lookahead},
     program::{params::NoDecay, target::Precision},
@@ -58,11 +58,7 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
             1..=5 => "airbench94".into(),
             _ => "resnet18".into(),
         },
-        config: Config {
-            stem: if rng.below(2) == 0 { Stem::Imagenet } else { Stem::Cifar },
-            width: number(rng, 9, &[0, 33, 1025, u32::MAX]),
-            classes: 10,
-        },
+        config: resnet::config(if rng.below(2) == 0 { Stem::Imagenet } else { Stem::Cifar }, number(rng, 9, &[33]), 10),
         optimizer: optimizer.into(),
         set: vec![],
         lookahead,
@@ -128,7 +124,10 @@ fn any_size_trains_or_is_refused() {
                 refused += 1;
             }
             Err(Error::Device { message, .. }) => {
-                assert!(options.config.width >= 33 || options.batch >= 65, "{nth}: {message}: {options:?}");
+                assert!(
+                    options.config.settings.whole("width") >= 33 || options.batch >= 65,
+                    "{nth}: {message}: {options:?}"
+                );
                 refused += 1;
             }
             Err(other) => panic!("{nth}: {other}: {options:?}"),

@@ -13,7 +13,7 @@ use velograd::{
     data::{Dataset, Shapes10, Sizes},
     device::Gpu,
     error::Result,
-    models::{Config, Stem},
+    models::resnet::{self, Stem},
     training::{EpochRow, Options, StepRow, Watch, weights::Weights},
 };
 
@@ -116,7 +116,7 @@ impl Watch for Meter<'_> {
 
 fn soak(name: &str, width: u32, sizes: Sizes, batch: u32, epochs: u32, alone: bool) {
     let Some(gpu) = gpu() else { return };
-    let config = Config { stem: Stem::Imagenet, width, classes: 10 };
+    let config = resnet::config(Stem::Imagenet, width, 10);
     let set = vec![("lr".into(), "1e-4".into())];
     let options = Options { config, set, epochs, batch, accumulate: 1, seed: 1, ..Options::default() };
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, sizes).unwrap());

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 
 use velograd::{
-    data::{Batch, Dataset},
+    data::{Batch, Dataset, Image},
     device::Gpu,
     error::Result,
     host::loader::ReadAhead,
+    models::{Config, Model},
     program::{params::Layout, target::Target},
     training::{
         Checkpoint, EpochRow, Options, Point, Request, StepRow, Trainer, Watch,
@@ -34,6 +35,13 @@ pub fn gpu() -> Option<&'static Gpu> {
 /// The target that suits the device.
 pub fn target() -> Target {
     gpu().map_or_else(Target::portable, |gpu| gpu.target.clone())
+}
+
+/// A narrow network of this model for images of CIFAR-10's size; a ResNet has the stem for such images.
+pub fn small(model: &Model, width: u32, classes: u32) -> Config {
+    let all = [("width", width.to_string()), ("stem", "cifar".into())];
+    let set: Vec<_> = all.into_iter().filter(|(key, _)| model.has(key)).map(|(key, v)| (key.to_owned(), v)).collect();
+    model.config(Image::CIFAR, classes, &set).expect("a shape of the model")
 }
 
 /// Submits a batch once there is room for it. Returns what was finished meanwhile.

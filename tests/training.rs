@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use pollster::block_on;
 use velograd::{
-    data::{Batch, Dataset, IMAGE_BYTES, Inline, Shapes10, Sizes, Split},
+    data::{Batch, Dataset, Image, Inline, Shapes10, Sizes, Split},
     host::{
         pretrained::{Head, Pretrained},
         weights::save,
     },
-    models::{self, Config, Stem},
+    models::{
+        self, Config,
+        resnet::{self, Stem},
+    },
     optim,
     training::{
         Options,
@@ -24,6 +27,9 @@ use crate::{
     golden_files,
     support::{Rows, gpu},
 };
+
+/// Bytes of an image.
+const IMAGE_BYTES: usize = Image::CIFAR.bytes();
 
 /// The learning rate of the optimizer under test, which `Place` carries.
 const LR: f64 = 0.01;
@@ -118,7 +124,8 @@ fn evaluation_at_an_average_leaves_no_trace() {
         let (optimizer, _) = optim::build("schedulefree", &[]).unwrap();
         let init = |layout: &_| Ok(Weights::init(layout, 2));
         let mut network = block_on(Network::new(gpu, &plans(tiny(), &[16], &[]), Some(optimizer), init, 0)).unwrap();
-        let (batch, place) = (Batch::noise(16, Image::CIFAR, 10), Place { first: true, last: true, images: 16, epoch: 1, lr: 0.0025 });
+        let (batch, place) =
+            (Batch::noise(16, Image::CIFAR, 10), Place { first: true, last: true, images: 16, epoch: 1, lr: 0.0025 });
         let mut average = None;
         for update in 0..8 {
             if evaluate && update == 5 {
@@ -202,7 +209,7 @@ fn evaluation_does_not_depend_on_the_batch() {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
         let recipe = Recipe::default();
         let mut network =
-            block_on(evaluator(gpu, data.as_ref(), (&models::ALL[0], tiny()), batch, recipe, init)).unwrap();
+            block_on(evaluator(gpu, data.as_ref(), (&models::ALL[0], &tiny()), batch, recipe, init)).unwrap();
         block_on(evaluate(&mut network, &Inline(data.clone()), batch, &mut |_, _| ())).unwrap().unwrap()
     };
     let (whole, single) = (run(32), run(1));
@@ -215,14 +222,14 @@ fn evaluation_does_not_depend_on_the_batch() {
 fn weights_survive_the_disk() {
     let path = std::env::temp_dir().join(format!("velograd-weights-{}.safetensors", std::process::id()));
     for config in [tiny(), resnet::config(Stem::Cifar, 6, 10)] {
-        let layout = plans(config, &[2], &[]).record(2, true).layout;
+        let layout = plans(config.clone(), &[2], &[]).record(2, true).layout;
         let mut weights = Weights::init(&layout, 3);
         weights.batches = 41;
         save(&weights, &path, &layout, None).unwrap();
         let read = Pretrained::open(&path).unwrap();
         assert_eq!(read.config, config);
         assert!(read.weights(&layout, Head::Load, 0).unwrap() == weights);
-        let wider = plans(Config { width: 12, ..config }, &[2], &[]).record(2, true).layout;
+        let wider = plans(resnet::config(Stem::Imagenet, 12, 10), &[2], &[]).record(2, true).layout;
         let error = read.weights(&wider, Head::Load, 0).unwrap_err().to_string();
         assert!(error.contains("conv1.weight") && error.contains("[12, 3,"), "{error}");
     }
@@ -387,7 +394,8 @@ fn a_run_stops_early() {
     let data = shapes(32, 20);
     let set = vec![("lr".to_owned(), "0".to_owned())];
     // Running statistics converge to f32's last digit within 60 batches, or not at all; the first rise counts.
-    let base = Options { epochs: 40, batch: 16, early_stop: Some(2), set, recipe: Recipe::default(), ..options(tiny()) };
+    let base =
+        Options { epochs: 40, batch: 16, early_stop: Some(2), set, recipe: Recipe::default(), ..options(tiny()) };
     let Some((rows, _)) = rows_of(base.clone(), &data) else { return };
     let losses: Vec<f64> = rows.epochs.iter().map(|e| e.val_loss.unwrap()).collect();
     assert!(losses.len() < 40, "it ran to the end: {losses:?}");

@@ -4,10 +4,13 @@ use std::{fs, sync::Arc, time::Duration};
 
 use pollster::block_on;
 use velograd::{
-    data::Batch,
+    data::{Batch, Image},
     device::Gpu,
     host::identity,
-    models::{self, Config, Stem},
+    models::{
+        self,
+        resnet::{self, Stem},
+    },
     optim,
     program::{
         product::{Choice, Gemm, Product},
@@ -128,8 +131,9 @@ fn losses(gpu: &Gpu, plans: &Plans<'_>) -> Vec<f32> {
     let init = |layout: &_| Ok(Weights::init(layout, 2));
     let mut network = block_on(Network::new(gpu, plans, Some(optimizer), init, 0)).unwrap();
     let place = Place { first: true, last: true, images: 8, epoch: 1, lr: 0.01 };
-    let mut done: Vec<Done> =
-        (0..3).flat_map(|_| crate::support::train(&mut network, &Batch::noise(8, Image::CIFAR, 10), place).unwrap()).collect();
+    let mut done: Vec<Done> = (0..3)
+        .flat_map(|_| crate::support::train(&mut network, &Batch::noise(8, Image::CIFAR, 10), place).unwrap())
+        .collect();
     done.extend(block_on(network.drain()).unwrap());
     let loss = |done: &Done| if let Done::Updated(report) = done { report.loss } else { f32::NAN };
     done.iter().map(loss).collect()

@@ -4,7 +4,7 @@
 mod file;
 
 use libfuzzer_sys::fuzz_target;
-use velograd::{data::{Dataset, IMAGE_BYTES, Split}, host::data::Cifar10};
+use velograd::{data::{Dataset, Image, Split}, host::data::Cifar10};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&form, bytes)) = bytes.split_first() else { return };
@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
     file::file("data_batch_1.bin", &records);
     file::file("batches.meta.txt", if form & 2 == 2 { bytes } else { b"" });
     if let Ok(set) = Cifar10::open(file::folder()) {
-        let mut image = [0; IMAGE_BYTES];
+        let mut image = [0; Image::CIFAR.bytes()];
         for index in 0..set.len(Split::Train) {
             assert!(set.read(Split::Train, index, &mut image).expect("a record that was accepted") < 10);
         }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use velograd::{
     host::pretrained::{Head, Pretrained},
-    models::{self, Config, Stem},
+    models::{self, resnet::{self, Stem}},
     program::{params::Layout, target::Target},
     training::network::{Plans, Recipe},
 };

@@ -219,9 +219,7 @@ impl Layers {
             let found = set.iter().find(|(key, value)| own(key).is_some_and(|key| wrong(&key, &text(value))));
             let (Some((key, _)), Error::Config { message, hint, .. }) = (found, &error) else { continue };
             return match &layer.origin {
-                Origin::File(file) => {
-                    Error::config(format!("{}: {message}", file.place_in(table, key)), hint.clone())
-                }
+                Origin::File(file) => Error::config(format!("{}: {message}", file.place_in(table, key)), hint.clone()),
                 _ => error,
             };
         }

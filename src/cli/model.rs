@@ -109,7 +109,8 @@ impl ModelFlags {
             let Self { network, batch, rule, device, precision, .. } = flags;
             let argument = given(rule.optimizer);
             let model = network.model()?;
-            let config = network.config(Image::CIFAR, CLASSES).map_err(|error| layers.locate_model_set(error, model))?.1;
+            let config =
+                network.config(Image::CIFAR, CLASSES).map_err(|error| layers.locate_model_set(error, model))?.1;
             let subject = Subject {
                 model,
                 config,

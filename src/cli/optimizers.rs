@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{json_line, print::say};
+use super::{
+    json_line,
+    print::say,
+    settings::{self, wrap},
+};
 use crate::{
     error::Result,
     host::rule_file,
-    optim::{self, Kind, Rule, Start},
+    optim::{self, Rule, Start},
 };
 
 #[derive(Args)]
@@ -37,14 +41,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let rules = if named.is_empty() { optim::ALL.to_vec() } else { named };
     let mut rows = Vec::new();
     for rule in &rules {
-        let (optimizer, settings) = rule.build(&[])?;
+        let (optimizer, defaults) = rule.build(&[])?;
         if arguments.json {
             rows.push(json!({
                 "name": rule.name,
                 "source": rule.source,
                 "state_words": optimizer.words(),
-                "settings": settings.to_json(),
-                "ranges": rule.settings.iter().map(|s| (s.key.clone(), json!(s.range()))).collect::<serde_json::Map<_, _>>(),
+                "settings": defaults.to_json(),
+                "ranges": settings::ranges(&rule.settings),
             }));
             continue;
         }
@@ -70,37 +74,5 @@ fn show(rule: &Rule, words: usize, starts: bool) {
     };
     let copy = if starts { ", one of them begins as a copy of it" } else { "" };
     say!("  {number} {plural} of state per parameter{copy}");
-    let longest = rule.settings.iter().map(|s| s.key.len() + s.default().to_string().len()).max().unwrap_or(0);
-    for setting in &rule.settings {
-        let range = if matches!(setting.kind, Kind::Flag { .. }) {
-            String::new()
-        } else {
-            format!(" ({})", setting.range().trim_end_matches(" that f32 holds"))
-        };
-        let default = setting.default().to_string();
-        let pad = longest - setting.key.len() - default.len();
-        wrap(&format!("  {} {:pad$}{default}  ", setting.key, ""), &format!("{}{range}", setting.doc));
-    }
-}
-
-/// Prints `text` after `first`; further lines are indented to where it starts.
-fn wrap(first: &str, text: &str) {
-    let indent = first.chars().count();
-    let room = 79_usize.saturating_sub(indent).max(20);
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is one");
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
-            lines.push(word.to_owned());
-        } else {
-            line.push_str(if line.is_empty() { "" } else { " " });
-            line.push_str(word);
-        }
-    }
-    for (nth, line) in lines.iter().enumerate() {
-        match nth {
-            0 => say!("{first}{line}"),
-            _ => say!("{:indent$}{line}", ""),
-        }
-    }
+    settings::show(&rule.settings);
 }

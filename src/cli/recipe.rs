@@ -88,7 +88,8 @@ impl<R: Args + Default> RunFlags<R> {
     /// [`Error::Config`] with what the file has.
     pub fn fit_weights(&self, config: &Config) -> Result<()> {
         let clash = |setting: &str, asked: &str, file: &str| {
-            let message = format!("'model_set' {setting}={asked} does not fit the weights, which have {setting} {file}");
+            let message =
+                format!("'model_set' {setting}={asked} does not fit the weights, which have {setting} {file}");
             let hint = format!("{setting}={file}, or drop {setting}, from the recipe too if it is there");
             Err(Error::about("model_set", message, hint))
         };

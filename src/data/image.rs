@@ -28,12 +28,12 @@ impl Image {
     pub const MNIST: Self = Self { channels: 1, height: 28, width: 28 };
 
     /// Pixels of an image.
-    pub fn pixels(self) -> usize {
+    pub const fn pixels(self) -> usize {
         self.height as usize * self.width as usize
     }
 
     /// Bytes of an image: a plane of [`pixels`](Self::pixels) for each channel.
-    pub fn bytes(self) -> usize {
+    pub const fn bytes(self) -> usize {
         self.channels as usize * self.pixels()
     }
 

@@ -73,7 +73,14 @@ impl Export<'_> {
     pub fn to_onnx(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<ModelProto> {
         let Self { model, config, normalize, .. } = self;
         let recipe = Recipe { normalize: Some(*normalize), ..Recipe::default() };
-        let plans = Plans { model, config: config.clone(), recipe, target: Target::portable(), train: vec![], evaluate: vec![] };
+        let plans = Plans {
+            model,
+            config: config.clone(),
+            recipe,
+            target: Target::portable(),
+            train: vec![],
+            evaluate: vec![],
+        };
         let recording = plans.record(1, false);
         let weights = weights(&recording.layout)?;
         Ok(ModelProto {

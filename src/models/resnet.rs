@@ -10,9 +10,11 @@ use crate::{
 };
 
 /// ResNet-18.
-pub const RESNET18: Model = model("resnet18", "ResNet-18: basic blocks, 2 2 2 2", |t, x, c| record(t, x, c, 0), |s| is(s, 0));
+pub const RESNET18: Model =
+    model("resnet18", "ResNet-18: basic blocks, 2 2 2 2", |t, x, c| record(t, x, c, 0), |s| is(s, 0));
 /// ResNet-34.
-pub const RESNET34: Model = model("resnet34", "ResNet-34: basic blocks, 3 4 6 3", |t, x, c| record(t, x, c, 1), |s| is(s, 1));
+pub const RESNET34: Model =
+    model("resnet34", "ResNet-34: basic blocks, 3 4 6 3", |t, x, c| record(t, x, c, 1), |s| is(s, 1));
 /// ResNet-50.
 pub const RESNET50: Model =
     model("resnet50", "ResNet-50: bottleneck blocks, 3 4 6 3", |t, x, c| record(t, x, c, 2), |s| is(s, 2));

@@ -25,7 +25,14 @@ pub struct BatchNorm {
 
 impl Default for BatchNorm {
     fn default() -> Self {
-        Self { add: None, activation: Activation::None, eps: 1e-5, momentum: 0.1, frozen_weight: false, zero_weight: false }
+        Self {
+            add: None,
+            activation: Activation::None,
+            eps: 1e-5,
+            momentum: 0.1,
+            frozen_weight: false,
+            zero_weight: false,
+        }
     }
 }
 

@@ -8,13 +8,16 @@ use std::{
 };
 
 use velograd::{
-    data::{Dataset, IMAGE_BYTES, Shapes10, Sizes, Split, order, summary},
+    data::{Dataset, Image, Shapes10, Sizes, Split, order, summary},
     error::{Error, Result},
     host::{
         data::{Cifar10, open_in},
         loader::Loader,
     },
 };
+
+/// Bytes of an image.
+const IMAGE_BYTES: usize = Image::CIFAR.bytes();
 
 struct Folder(PathBuf);
 
@@ -92,7 +95,7 @@ fn a_folder_is_read_in_order() {
     assert_eq!((set.len(Split::Train), set.len(Split::Test)), (8, 2));
     let mut image = [0; IMAGE_BYTES];
     for index in 0..8 {
-        assert_eq!(usize::from(set.read(Split::Train, index, &mut image).unwrap()), index % 10);
+        assert_eq!(set.read(Split::Train, index, &mut image).unwrap() as usize, index % 10);
         assert_eq!(usize::from(image[77]), index);
     }
     assert_eq!(set.read(Split::Test, 1, &mut image).unwrap(), 1);
@@ -244,7 +247,7 @@ fn a_linear_model_stays_under_sixty_percent() {
         (0..set.len(split))
             .map(|i| {
                 let label = set.read(split, i, &mut image).unwrap();
-                (image.iter().map(|&v| f32::from(v) / 127.5 - 1.0).collect(), usize::from(label))
+                (image.iter().map(|&v| f32::from(v) / 127.5 - 1.0).collect(), label as usize)
             })
             .collect()
     };

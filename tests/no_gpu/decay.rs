@@ -1,6 +1,7 @@
 //! Which tensors of a network are excluded from weight decay.
 
-use velograd::models::{Config, Stem, resnet::resnet18};
+use velograd::data::Image;
+use velograd::models::resnet::{self, Stem, resnet18};
 use velograd::ops::{self, Augment, Normalize};
 use velograd::program::Tape;
 use velograd::program::params::{Layout, NoDecay};
@@ -10,8 +11,8 @@ fn layout(no_decay: &str) -> Layout {
     let mut t = Tape::new(&Target::portable(), true);
     t.no_decay = no_decay.parse::<NoDecay>().unwrap();
     let draws = ops::draw(&mut t, 4, Augment::None);
-    let images = ops::augment(&mut t, 4, draws, Augment::None, Normalize::HALF);
-    resnet18(&mut t, images, resnet::config(Stem::Imagenet, 8, 10));
+    let images = ops::augment(&mut t, 4, Image::CIFAR, draws, Augment::None, Normalize::HALF);
+    resnet18(&mut t, images, &resnet::config(Stem::Imagenet, 8, 10));
     t.finish().layout
 }
 

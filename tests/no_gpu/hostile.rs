@@ -21,7 +21,7 @@ use velograd::{
         weights::save,
     },
     lab::experiment::{self, Variant},
-    models::{self, Config, Model, Stem},
+    models::{self, Model},
     program::params::Layout,
     random::Rng,
     training::{
@@ -179,7 +179,7 @@ fn records_and_archives() {
 }
 
 fn layout(model: &Model) -> Layout {
-    let config = resnet::config(Stem::Cifar, 1, 10);
+    let config = crate::support::small(model, 1, 10);
     let recipe = Recipe::default();
     let plans = Plans {
         model,

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use velograd::models::{Config, Stem, resnet::resnet18};
+use velograd::data::Image;
+use velograd::models::resnet::{self, Stem, resnet18};
 use velograd::ops::{self, Augment, Normalize};
 use velograd::program::shader::{Access, Const};
 use velograd::program::target::Target;
@@ -64,8 +65,8 @@ fn resnet(stem: Stem, training: bool, batch: u32) -> Recording {
     let mut t = Tape::new(&Target::portable(), training);
     let augment = if training { Augment::Paper } else { Augment::None };
     let draws = ops::draw(&mut t, batch, augment);
-    let images = ops::augment(&mut t, batch, draws, augment, Normalize::HALF);
-    let logits = resnet18(&mut t, images, resnet::config(stem, 16, 10));
+    let images = ops::augment(&mut t, batch, Image::CIFAR, draws, augment, Normalize::HALF);
+    let logits = resnet18(&mut t, images, &resnet::config(stem, 16, 10));
     t.keep(logits);
     ops::cross_entropy(&mut t, logits, 0.0);
     t.backward();

@@ -6,12 +6,13 @@ use std::{collections::HashMap, fs, path::Path};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use velograd::{
+    data::Image,
     host::{
         checkpoint,
         pretrained::{Head, Pretrained},
         weights::save,
     },
-    models::{self, Config, Model, Stem},
+    models::{self, Model},
     ops::Normalize,
     optim::Updates,
     program::{
@@ -34,7 +35,7 @@ type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
 const WIDTH: u32 = 2;
 
 fn layout(model: &Model, classes: u32) -> Layout {
-    let config = Config { stem: Stem::Cifar, width: WIDTH, classes };
+    let config = crate::support::small(model, WIDTH, classes);
     let (recipe, target) = (Recipe::default(), Target::portable());
     let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
     plans.record(1, false).layout
@@ -149,7 +150,10 @@ fn prefixes_of_wrappers_are_dropped() {
         write(&path, &with("net.backbone."), &[]);
         says(
             &refused(&path, &layout),
-            &[&format!("net.backbone.{}", model.known_by[0]), "the part called `net.backbone`"],
+            &[
+                &format!("net.backbone.{}", model.known_by.expect("a known file").first),
+                "the part called `net.backbone`",
+            ],
         );
     }
 }
@@ -203,6 +207,7 @@ fn checkpoint_of(model: &Model, classes: u32, weights: &Weights) -> Vec<u8> {
     };
     let mut run = serde_json::to_value(provenance(classes)).unwrap();
     run["model"] = model.name.into();
+    run["network"] = crate::support::small(model, WIDTH, classes).settings.to_json();
     checkpoint::to_bytes(Checkpoint { position: Position::default(), network }, &run, None)
 }
 
@@ -361,11 +366,12 @@ fn tables_that_lie() {
 }
 
 fn provenance(classes: u32) -> Provenance {
+    let network = serde_json::json!({ "stem": "cifar", "width": WIDTH, "zero_init": false });
     Provenance {
         version: "0.1.0".into(),
         model: "resnet18".into(),
-        stem: "cifar".into(),
-        width: WIDTH,
+        network: network.as_object().unwrap().clone(),
+        image: Image::CIFAR,
         classes,
         normalize: Some(Normalize { mean: [0.1, 1.0 / 3.0, 0.3], std: [0.2, 0.25, 1e-3] }),
         optimizer: "sgd".into(),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use velograd::models::{Config, Stem, resnet::resnet18};
+use velograd::data::Image;
+use velograd::models::resnet::{self, Stem, resnet18};
 use velograd::ops::{self, Augment, Normalize};
 use velograd::optim::{self, Clip, Kind};
 use velograd::program::params::{Init, Role, Shape};
@@ -19,8 +20,8 @@ fn resnet(target: &Target, stem: Stem, width: u32, training: bool) -> Recording 
     let mut t = Tape::new(target, training);
     let augment = if training { Augment::Paper } else { Augment::None };
     let draws = ops::draw(&mut t, 20, augment);
-    let images = ops::augment(&mut t, 20, draws, augment, Normalize::HALF);
-    let logits = resnet18(&mut t, images, resnet::config(stem, width, 10));
+    let images = ops::augment(&mut t, 20, Image::CIFAR, draws, augment, Normalize::HALF);
+    let logits = resnet18(&mut t, images, &resnet::config(stem, width, 10));
     ops::cross_entropy(&mut t, logits, 0.0);
     t.backward();
     t.finish()

@@ -173,7 +173,7 @@ fn a_run_of_before_goes_on() {
     says(&folder.works(&["train", "--resume", "run"]), &["continued from"]);
     same(&folder.0.join("run"), "a run of before");
     let now = read(&folder.0.join("run"));
-    assert!(now["recipe"]["width"] == 4 && now.get("config").is_none(), "{now}");
+    assert!(now["recipe"]["model-set"]["width"] == 4 && now.get("config").is_none(), "{now}");
 }
 
 /// A run that `--max-steps` ended in the middle of an epoch, extended by epochs or by updates, is the run that it would

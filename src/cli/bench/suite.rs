@@ -9,9 +9,7 @@ use crate::{
     cli::{
         flags::{
             device::TuneFlags,
-            network::{
-                PrecisionFlag::{self, F32, Mixed},
-            },
+            network::PrecisionFlag::{self, F32, Mixed},
         },
         json_line,
         model::Subject,
@@ -70,9 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         head(&gpu, &ceilings);
         let (model, count) = (subject.model.name, configurations.len());
         let without = if f16 { "" } else { ", without mixed precision, for which the shaders have no f16" };
-        say!(
-            "\n{model}, the {list} list: {count} configurations{without}; updates timed of each: {steps}"
-        );
+        say!("\n{model}, the {list} list: {count} configurations{without}; updates timed of each: {steps}");
         columns(HEADER.map(str::to_owned));
     }
     let mut rows = Vec::new();

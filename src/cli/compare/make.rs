@@ -5,9 +5,6 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Args;
-use pollster::block_on;
-use serde::Serialize;
 use crate::{
     cli::{
         flags::{Flags, Preset, experiment::ExperimentFlags, given, present, recipe_of, run::RunFlags},
@@ -28,6 +25,9 @@ use crate::{
     lab::experiment::{self, Ended, Experiment, Variant},
     training::Options,
 };
+use clap::Args;
+use pollster::block_on;
+use serde::Serialize;
 
 use super::{Compared, Shown};
 

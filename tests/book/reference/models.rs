@@ -1,53 +1,75 @@
 use std::fmt::Write as _;
 
 use velograd::{
-    data::CLASSES,
-    models::{self, Config, Stem},
+    data::Image,
+    models::{self, Model},
     program::target::Target,
     training::network::{Plans, Recipe},
 };
 
 use super::{plain, table};
 
-/// The widths whose networks are counted: those of the presets and the published one.
-const WIDTHS: [u32; 3] = [8, 16, 64];
+/// The classes of the networks whose sizes are stated.
+const CLASSES: u32 = 10;
 
-/// Every network with its sizes.
+/// Every network with its settings and sizes.
 pub fn page() -> String {
-    let mut out = "# Models\n\n\
-        `--model` names the network and `--width` the channels of its first stage. Images have 32 x 32 pixels in three colours, and there are \
-        ten classes. GFLOP are those of the matrix products in an update of 128 images.\n"
-        .to_owned();
+    let mut out = format!(
+        "# Models\n\n\
+         `--model` names the network, `--model-set KEY=VALUE` changes a setting. Parameters and GFLOP are for images of {} and {CLASSES} \
+         classes; GFLOP are those of the matrix products in an update of 128 images.\n",
+        Image::CIFAR
+    );
     for model in models::ALL {
-        write!(out, "\n## {}\n\n", model.name).unwrap();
-        let by = model.normalize;
-        let stems: &[Stem] = if model.stems { &[Stem::Imagenet, Stem::Cifar] } else { &[Stem::Cifar] };
+        write!(out, "\n## {}\n\n{}.\n\n", model.name, plain(model.about)).unwrap();
+        let settings = (model.settings)();
+        out.push_str(&table(
+            &["setting", "default", "values", "is"],
+            settings.iter().map(|setting| {
+                let default = format!("`{}`", setting.default());
+                vec![format!("`{}`", setting.key), default, plain(&setting.range()), plain(&setting.doc)]
+            }),
+        ));
+        out.push('\n');
         writeln!(
             out,
             "- Images are normalized by {} unless `--normalize` says otherwise (means / standard deviations).",
-            plain(&by.to_string())
+            plain(&model.normalize.to_string())
         )
         .unwrap();
-        let [first, last] = model.known_by;
-        writeln!(out, "- A file of weights is recognized by `{first}` and `{last}`: {}.", plain(model.shapes)).unwrap();
-        writeln!(out, "- `--init-head skip` leaves out `{}*`.\n", model.head()).unwrap();
-        let rows = stems.iter().flat_map(|&stem| WIDTHS.map(|width| (stem, width))).map(|(stem, width)| {
-            let config = resnet::config(stem, width, CLASSES as u32);
-            let plans = Plans {
-                model,
-                config,
-                recipe: Recipe::default(),
-                target: Target::portable(),
-                train: vec![],
-                evaluate: vec![],
-            };
-            let recording = plans.record(128, true);
-            let flop: f64 = recording.calls.iter().map(|call| call.flop).sum();
-            let name = if model.stems { format!("`{}`", stem.name()) } else { "-".into() };
-            vec![name, width.to_string(), recording.layout.elements().to_string(), format!("{:.2}", flop / 1e9)]
-        });
-        let header = ["stem", "width", "parameters", "GFLOP"];
-        out.push_str(&table(&header, rows));
+        if let Some(known_by) = model.known_by {
+            let (first, last, shapes) = (known_by.first, known_by.last, plain(known_by.shapes));
+            writeln!(out, "- A file of weights is recognized by `{first}` and `{last}`: {shapes}.").unwrap();
+            writeln!(out, "- `--init-head skip` leaves out `{}*`.", model.head()).unwrap();
+        }
+        out.push('\n');
+        out.push_str(&table(
+            &["settings", "parameters", "GFLOP"],
+            variants(model).into_iter().map(|set| sized(model, set)),
+        ));
     }
     out
+}
+
+/// The settings whose sizes are stated: the defaults, and those of the quick preset for a network that it narrows, with each stem
+/// of a network that has several.
+fn variants(model: &Model) -> Vec<Vec<(String, String)>> {
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let widths = if model.narrows { vec![vec![pair("width", "16")], vec![pair("width", "64")]] } else { vec![vec![]] };
+    if !model.has("stem") {
+        return widths;
+    }
+    let with = |stem: &'static str| widths.clone().into_iter().map(move |set| [vec![pair("stem", stem)], set].concat());
+    ["imagenet", "cifar"].into_iter().flat_map(with).collect()
+}
+
+fn sized(model: &Model, set: Vec<(String, String)>) -> Vec<String> {
+    let config = model.config(Image::CIFAR, CLASSES, &set).unwrap();
+    let recipe = Recipe::default();
+    let plans = Plans { model, config, recipe, target: Target::portable(), train: vec![], evaluate: vec![] };
+    let recording = plans.record(128, true);
+    let flop: f64 = recording.calls.iter().map(|call| call.flop).sum();
+    let words: Vec<_> = set.iter().map(|(key, value)| format!("`{key}={value}`")).collect();
+    let words = if words.is_empty() { "the defaults".to_owned() } else { words.join(" ") };
+    vec![words, recording.layout.elements().to_string(), format!("{:.2}", flop / 1e9)]
 }

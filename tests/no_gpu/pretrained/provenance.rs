@@ -57,18 +57,21 @@ fn metadata_are_not_believed_blindly() {
         change(&mut value);
         value.to_string()
     };
-    let cases: [(String, &str); 17] = [
-        (with(|v| v["width"] = "9".repeat(100_000).into()), "invalid type: string"),
+    let cases: [(String, &str); 20] = [
+        (with(|v| v["network"] = "9".repeat(100_000).into()), "invalid type: string"),
         ("no JSON".into(), "expected"),
         (String::new(), "EOF"),
         ("[".repeat(100_000), "recursion"),
         ("{}".into(), "missing field"),
         ("[1, 2]".into(), "invalid"),
         (with(|v| v["model"] = "airbench94".into()), "model airbench94, where the tensors are of resnet18"),
-        (with(|v| v["stem"] = "imagenet".into()), "stem imagenet, where the tensors are of cifar"),
-        (with(|v| v["width"] = 64.into()), "width 64, where the tensors are of 2"),
+        (with(|v| v["network"]["stem"] = "imagenet".into()), "stem imagenet, where the tensors are of cifar"),
+        (with(|v| v["network"]["width"] = 64.into()), "width 64, where the tensors are of 2"),
         (with(|v| v["classes"] = 1000.into()), "10 names of 1000 classes"),
-        (with(|v| v["width"] = (-1).into()), "invalid value"),
+        (with(|v| v["network"]["width"] = (-1).into()), "width=-1: expected"),
+        (with(|v| v["network"]["depth"] = 3.into()), "no setting `depth`"),
+        (with(|v| v["image"]["channels"] = 1.into()), "channels 1, where the tensors are of 3"),
+        (with(|v| v["image"]["height"] = 0.into()), "32x0 pixels"),
         (with(|v| v["normalize"]["std"][0] = 0.into()), "a normalization by"),
         (with(|v| v["normalize"]["mean"][0] = 127.5.into()), "a normalization by"),
         (with(|v| v["normalize"]["std"] = serde_json::json!([0.1, 0.1])), "invalid length"),
