@@ -4,15 +4,18 @@
 //! [size](Image) that its layers can be applied to.
 
 pub mod airbench;
+pub mod cnn;
+pub mod mlp;
 pub mod resnet;
+pub mod vgg;
 
 use std::fmt;
 
 use crate::{
     data::Image,
     error::{Error, Result, suggest},
-    ops::Normalize,
-    program::{Tape, Tensor},
+    ops::{Activation, Normalize, bias, global_avg_pool, linear_of},
+    program::{Dtype, Tape, Tensor, params::Init},
     settings::{Setting, Settings},
 };
 
@@ -75,8 +78,8 @@ impl fmt::Debug for Model {
 pub struct Signature {
     /// The name of the first weight.
     pub first: &'static str,
-    /// The name of the last weight, which has a row for each class.
-    pub last: &'static str,
+    /// The name of the last weight of a network, which has a row for each class.
+    pub last: fn(&Config) -> String,
     /// The shapes of both in words, for messages.
     pub shapes: &'static str,
     /// Whether a file with a weight of the first one's name is this model's, where several models use the name.
@@ -115,8 +118,8 @@ impl Model {
     }
 
     /// The prefix of the names of its last layer's tensors: the head, which has a row for each class.
-    pub fn head(&self) -> &'static str {
-        self.known_by.map_or("", |known_by| known_by.last.trim_end_matches("weight"))
+    pub fn head(&self, config: &Config) -> String {
+        self.known_by.map_or(String::new(), |known_by| (known_by.last)(config).trim_end_matches("weight").to_owned())
     }
 
     /// Whether it has a setting of this name.
@@ -156,4 +159,17 @@ pub fn find(name: &str) -> Result<&'static Model> {
 /// them, or of another family.
 pub fn relative(shape: &ShapeOf<'_>) -> Option<String> {
     resnet::relative(shape)
+}
+
+/// A linear layer with a bias as PyTorch initializes it, followed by ReLU.
+fn linear_relu(t: &mut Tape, x: Tensor, outputs: u32) -> Tensor {
+    let fan = t.shape(x)[3];
+    let x = linear_of(t, x, outputs, Init::Uniform { fan });
+    bias(t, x, Init::Uniform { fan }, Activation::Relu)
+}
+
+/// Rows in f32, whatever the precision of the layers before: the last layer and the loss need it.
+fn in_f32(t: &mut Tape, x: Tensor) -> Tensor {
+    // The mean over one pixel changes nothing but the type.
+    if t.dtype(x) == Dtype::F32 { x } else { global_avg_pool(t, x) }
 }

@@ -11,6 +11,7 @@ mod elementwise;
 mod linear;
 mod loss;
 mod pool;
+mod reshape;
 mod rows;
 mod scaler;
 
@@ -23,7 +24,8 @@ pub use conv2d::{Conv2d, conv2d, conv2d_of};
 pub use dropout::dropout;
 pub use elementwise::{add_relu, relu, scale};
 pub use linear::{linear, linear_of};
-pub use loss::cross_entropy;
-pub use pool::{global_avg_pool, max_pool2d};
+pub use loss::{MOST_CONFUSED, cross_entropy};
+pub use pool::{adaptive_avg_pool2d, global_avg_pool, max_pool2d};
+pub use reshape::flatten;
 pub(crate) use rows::Rows;
 pub use scaler::{FIRST_SCALE, SCALER, adjust_scale};

@@ -36,6 +36,9 @@ mod golden_gpu;
 /// Faults of the device, and devices that compute wrongly.
 mod faults;
 
+/// Every network of images against PyTorch.
+mod networks;
+
 /// Tests without a device: references, shaders as text, planning.
 mod no_gpu {
     /// Data sets, readers, order.

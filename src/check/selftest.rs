@@ -23,6 +23,7 @@ mod outcome;
 mod pool;
 mod port;
 mod recipe;
+mod reshape;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -56,10 +57,11 @@ pub use linear::LinearCase;
 pub use loss::CrossEntropyCase;
 pub use optim::{OPTIMIZER_CASES, OptimizerCase, OptimizerInputs, narrow, optimizer_bound, optimizer_case};
 pub use outcome::Outcome;
-pub use pool::{GlobalAvgPoolCase, MaxPoolCase};
+pub use pool::{AdaptiveAvgPoolCase, GlobalAvgPoolCase, MaxPoolCase};
 use port::Word;
 pub use port::{At, Port};
 pub use recipe::{ClipCase, DropoutCase, ScaleCase};
+pub use reshape::FlattenCase;
 
 /// How many cases to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

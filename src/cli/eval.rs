@@ -32,6 +32,9 @@ use crate::{
 };
 use pollster::block_on;
 
+/// The most classes of a confusion matrix that is printed.
+const MOST_SHOWN: usize = 20;
+
 /// Images per batch; the results do not depend on it.
 const BATCH: u32 = 128;
 
@@ -171,7 +174,15 @@ impl Arguments {
 
 fn show(evaluation: &Evaluation, classes: &[String]) {
     let Evaluation { accuracy, loss, f1, precision, recall, confusion } = evaluation;
-    say!("accuracy {accuracy:.2} %  loss {loss:.4}  F1 {f1:.4}  precision {precision:.4}  recall {recall:.4}");
-    say!("\nconfusion matrix, a row per true class, a column per predicted class:");
-    print::table(&confusion::table(confusion, classes));
+    let number = |value: &Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let (f1, precision, recall) = (number(f1), number(precision), number(recall));
+    say!("accuracy {accuracy:.2} %  loss {loss:.4}  F1 {f1}  precision {precision}  recall {recall}");
+    match confusion {
+        Some(confusion) if classes.len() <= MOST_SHOWN => {
+            say!("\nconfusion matrix, a row per true class, a column per predicted class:");
+            print::table(&confusion::table(confusion, classes));
+        }
+        Some(_) => say!("--json has the confusion matrix of {} classes", classes.len()),
+        None => {}
+    }
 }

@@ -144,7 +144,8 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
 fn say_of(weights: &Pretrained, head: InitHead, setup: &Setup) {
     weights.remarks.iter().for_each(|text| note!("{text}"));
     if head == InitHead::Skip {
-        let (name, classes, seed) = (weights.model.head(), weights.config.classes, setup.options.seed);
+        let name = weights.model.head(&weights.config);
+        let (classes, seed) = (weights.config.classes, setup.options.seed);
         note!("the last layer ({name}*, of {classes} classes) is left out and drawn from seed {seed}");
     } else if let Some(text) = weights.provenance.as_ref().and_then(|p| p.other_images(setup.dataset.as_ref())) {
         note!("{text}");

@@ -187,7 +187,8 @@ impl Pretrained {
             Head::Skip => Weights::init(layout, seed),
             Head::Load => Weights::zeros(layout), // each tensor is either filled or an error
         };
-        let wanted = |segment: &Segment| head == Head::Load || !segment.name.starts_with(self.model.head());
+        let own_head = self.model.head(&self.config);
+        let wanted = |segment: &Segment| head == Head::Load || !segment.name.starts_with(&own_head);
         match &self.content {
             Content::File(file) => {
                 self.only_known(&file.names, layout)?;

@@ -32,7 +32,7 @@ pub const MODEL: Model = Model {
     normalize: Normalize::CIFAR10,
     known_by: Some(Signature {
         first: "layers.1.conv1.weight",
-        last: "head.weight",
+        last: |_| "head.weight".into(),
         shapes: "[width, 24, 3, 3], width up to 1024, and [classes, 4 width]",
         is: |_| true,
         read,

@@ -33,7 +33,7 @@ const fn model(
 ) -> Model {
     let known_by = Signature {
         first: "conv1.weight",
-        last: "fc.weight",
+        last: |_| "fc.weight".into(),
         shapes: "[width, channels, 7, 7] or [width, channels, 3, 3], width up to 1024, and [classes, 8 width], or [classes, 32 \
                  width] with bottleneck blocks",
         is,

@@ -155,7 +155,7 @@ pub fn augment(t: &mut Tape, n: u32, image: Image, draws: Tensor, augment: Augme
     call.read(images).read(draws).write(x).grid(all.div_ceil(64), width, height);
     if augment == Augment::None {
         let Normalize { mean, std } = normalize;
-        t.note(None::<Tensor>, [Op::Images { mean, std }], x);
+        t.note(None::<Tensor>, [Op::Images { channels, mean, std }], x);
     }
     x
 }

@@ -1,4 +1,4 @@
-//! Pooling: the maximum of each window, and the mean of a whole map.
+//! Pooling: the maximum of each window, the mean of a whole map, and means of parts of it.
 
 use crate::program::{Dtype, Op, Tape, Tensor, params::padded};
 
@@ -44,6 +44,28 @@ pub fn global_avg_pool(t: &mut Tape, x: Tensor) -> Tensor {
         let (d_x, accumulate) = t.write_gradient(x);
         let call = t.call("pool/global_avg_backward").constant("ACCUMULATE", accumulate).sizes(sizes);
         call.read(d_y).write(d_x).grid(sizes[0].1.div_ceil(64), h * w, 1);
+    });
+    y
+}
+
+/// The mean over each of `out` by `out` windows that cover the map, `[n, out, out, c]`: window p has the rows from
+/// `floor(p h / out)` to below `ceil((p + 1) h / out)`, so that windows overlap where `out` does not divide the map. PyTorch's
+/// `adaptive_avg_pool2d(x, out)`.
+///
+/// # Panics
+/// If `out` is 0.
+pub fn adaptive_avg_pool2d(t: &mut Tape, x: Tensor, out: u32) -> Tensor {
+    let [n, h, w, c] = t.shape(x);
+    assert!(out > 0, "adaptive_avg_pool2d: no windows on an input of shape {:?}", [n, h, w, c]);
+    let n_c4 = n * padded(c) / 4;
+    let sizes = [("n_c4", n_c4), ("h", h), ("w", w), ("out", out)];
+    let y = t.tensor_of(t.dtype(x), [n, out, out, c]);
+    t.call("pool/adaptive_avg_forward").sizes(sizes).read(x).write(y).grid(n_c4.div_ceil(64), out * out, 1);
+    t.note(x, [Op::AdaptiveAvgPool2d { map: [h, w], out }], y);
+    t.on_backward(y, move |t, d_y| {
+        let (d_x, accumulate) = t.write_gradient(x);
+        let call = t.call("pool/adaptive_avg_backward").constant("ACCUMULATE", accumulate).sizes(sizes);
+        call.read(d_y).write(d_x).grid(n_c4.div_ceil(64), w, h);
     });
     y
 }

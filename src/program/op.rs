@@ -9,6 +9,8 @@ pub enum Op {
     /// The images of a batch with values from 0 to 1, each colour less its mean and divided by its standard deviation. It
     /// has no argument.
     Images {
+        /// Colours: 1 or 3, of which the first numbers are taken.
+        channels: u32,
         /// Means of red, green and blue.
         mean: [f64; 3],
         /// Standard deviations of red, green and blue.
@@ -56,6 +58,15 @@ pub enum Op {
     },
     /// The mean over a map: `adaptive_avg_pool2d(x, 1)`.
     GlobalAvgPool,
+    /// `adaptive_avg_pool2d`.
+    AdaptiveAvgPool2d {
+        /// Rows and columns of the argument.
+        map: [u32; 2],
+        /// Rows and columns of the result.
+        out: u32,
+    },
+    /// `flatten(x, 1)`.
+    Flatten,
     /// The sum with an activation of the same shape.
     Add(Tensor),
     /// The product with a constant.
@@ -77,6 +88,8 @@ impl Op {
             Self::Images { .. }
             | Self::MaxPool2d { .. }
             | Self::GlobalAvgPool
+            | Self::AdaptiveAvgPool2d { .. }
+            | Self::Flatten
             | Self::Add(_)
             | Self::Scale(_)
             | Self::Relu

@@ -134,6 +134,8 @@ pub enum Init {
     },
     /// The same value for all elements.
     Constant(f32),
+    /// Normal with this standard deviation.
+    Normal(f32),
     /// For filters: the first `c` of them are PyTorch's `dirac_`, which passes an input channel on unchanged; the
     /// others are initialized as in PyTorch's convolution, uniform in +-1/sqrt(c*r*s).
     Dirac,

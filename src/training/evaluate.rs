@@ -45,14 +45,14 @@ pub struct Evaluation {
     pub accuracy: f64,
     /// Mean cross-entropy.
     pub loss: f64,
-    /// Weighted F1, from 0 to 1.
-    pub f1: f64,
+    /// Weighted F1, from 0 to 1; it and the following need a confusion matrix, which many classes do not have.
+    pub f1: Option<f64>,
     /// Weighted precision, from 0 to 1.
-    pub precision: f64,
+    pub precision: Option<f64>,
     /// Weighted recall, from 0 to 1.
-    pub recall: f64,
+    pub recall: Option<f64>,
     /// Counts, indexed by `[label][prediction]`.
-    pub confusion: Vec<Vec<u64>>,
+    pub confusion: Option<Vec<Vec<u64>>>,
 }
 
 /// What the network said of each image, in the order of the split.
@@ -95,11 +95,12 @@ pub async fn evaluate_into(
         return Ok(None);
     }
     let batch = batch_beside(batch, network.tta);
-    let mut loss = 0.0;
+    let (mut loss, mut hits) = (0.0, 0);
     let mut add = |done: Vec<Done>| {
         for done in done {
             if let Done::Evaluated(report) = done {
                 loss += f64::from(report.loss);
+                hits += u64::from(report.hits);
             }
         }
     };
@@ -117,7 +118,8 @@ pub async fn evaluate_into(
         progress(done, total as u64);
     }
     add(network.drain().await?);
-    Ok(Some(Evaluation::of(&network.confusion().await?, loss / total as f64)))
+    let accuracy = 100.0 * hits as f64 / total as f64;
+    Ok(Some(Evaluation::of(accuracy, loss / total as f64, network.confusion().await?.as_ref())))
 }
 
 /// A network that only evaluates. Of the recipe, only precision, normalization and test-time augmentation matter.
@@ -138,15 +140,15 @@ pub async fn evaluator(
 }
 
 impl Evaluation {
-    fn of(confusion: &Confusion, loss: f64) -> Self {
-        let weighted = confusion.weighted();
+    fn of(accuracy: f64, loss: f64, confusion: Option<&Confusion>) -> Self {
+        let weighted = confusion.map(Confusion::weighted);
         Self {
-            accuracy: confusion.accuracy_percent(),
+            accuracy,
             loss,
-            f1: weighted.f1,
-            precision: weighted.precision,
-            recall: weighted.recall,
-            confusion: confusion.counts.chunks(confusion.classes).map(<[u64]>::to_vec).collect(),
+            f1: weighted.map(|weighted| weighted.f1),
+            precision: weighted.map(|weighted| weighted.precision),
+            recall: weighted.map(|weighted| weighted.recall),
+            confusion: confusion.map(|matrix| matrix.counts.chunks(matrix.classes).map(<[u64]>::to_vec).collect()),
         }
     }
 }

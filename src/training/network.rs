@@ -312,14 +312,18 @@ impl Network {
         Ok(rows.chunks(stored).flat_map(|row| &row[..classes]).copied().collect())
     }
 
-    /// The confusion matrix since it was last cleared; waits for the device.
+    /// The confusion matrix since it was last cleared; `None` if there are too many classes for one. Waits for the device.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
-    pub async fn confusion(&self) -> Result<Confusion> {
+    pub async fn confusion(&self) -> Result<Option<Confusion>> {
+        if self.classes > ops::MOST_CONFUSED {
+            return Ok(None);
+        }
         let cells = (self.classes * self.classes) as usize;
         let counts: Vec<u32> = self.runtime.read(self.runtime.buffer(&BufferKind::Confusion), cells).await?;
-        Ok(Confusion { classes: self.classes as usize, counts: counts.into_iter().map(u64::from).collect() })
+        let counts = counts.into_iter().map(u64::from).collect();
+        Ok(Some(Confusion { classes: self.classes as usize, counts }))
     }
 
     /// Whether the optimizer itself clips the gradient's norm.

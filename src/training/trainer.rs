@@ -297,9 +297,9 @@ impl Trainer {
             train_acc: 100.0 * hits as f64 / counted as f64,
             val_loss: of(|e| e.loss),
             val_acc: of(|e| e.accuracy),
-            val_f1: of(|e| e.f1),
-            val_precision: of(|e| e.precision),
-            val_recall: of(|e| e.recall),
+            val_f1: evaluation.as_ref().and_then(|e| e.f1),
+            val_precision: evaluation.as_ref().and_then(|e| e.precision),
+            val_recall: evaluation.as_ref().and_then(|e| e.recall),
             seconds: before + start.elapsed().as_secs_f64(),
             images_per_second: images as f64 / training,
         };

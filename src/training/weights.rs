@@ -55,6 +55,7 @@ fn draw(segment: &Segment, seed: u64) -> Vec<f32> {
     let count = segment.shape.elements();
     match segment.init {
         Init::Constant(value) => vec![value; count],
+        Init::Normal(deviation) => (0..count).map(|_| (f64::from(deviation) * rng.normal()) as f32).collect(),
         Init::KaimingFanOut => {
             let dims = segment.shape.dims();
             let fan_out = dims[0] * dims.iter().skip(2).product::<usize>();

@@ -114,6 +114,21 @@ fn apply(node: &NodeProto, inputs: &[&Value]) -> Value {
             assert_eq!(attribute("axis").i(), 1);
             Value { dims: vec![x.dims[0], x.dims[1..].iter().product()], elements: x.elements.clone() }
         }
+        "Reshape" => {
+            let known = |(axis, &dim): (usize, &f64)| if dim == 0.0 { x.dims[axis] } else { dim as usize };
+            let dims: Vec<usize> = inputs[1].elements.iter().enumerate().map(known).collect();
+            assert_eq!(dims.iter().product::<usize>(), x.elements.len(), "{:?} as {dims:?}", x.dims);
+            Value { dims, elements: x.elements.clone() }
+        }
+        "MatMul" => {
+            let ([n, c, inner], [_, columns]) = (<[usize; 3]>::try_from(&x.dims[..]).unwrap(), [0, inputs[1].dims[1]]);
+            let at = |row: usize, column: usize| -> f64 {
+                (0..inner).map(|k| x.elements[row * inner + k] * inputs[1].elements[k * columns + column]).sum()
+            };
+            let elements = (0..n * c).flat_map(|row| (0..columns).map(move |column| (row, column)));
+            let elements = elements.map(|(row, column)| at(row, column)).collect();
+            Value { dims: vec![n, c, columns], elements }
+        }
         "Unsqueeze" => {
             assert_eq!(inputs[1].elements, [1.0, 2.0]);
             column(x)

@@ -1,6 +1,6 @@
-//! Max-pooling and global average pooling with their gradients.
+//! Max-pooling, global and adaptive average pooling with their gradients.
 //!
-//! Source: `torch.nn.functional.max_pool2d` (no dilation, `ceil_mode=False`) and `adaptive_avg_pool2d(x, 1)`.
+//! Source: `torch.nn.functional.max_pool2d` (no dilation, `ceil_mode=False`) and `adaptive_avg_pool2d`.
 
 use super::{Accumulator, Sum, expect_len};
 
@@ -140,4 +140,78 @@ pub fn global_avg_pool_backward(shape: &GlobalAvgPool, d_y: &[f64]) -> Vec<f64> 
         }
     }
     d_x
+}
+
+/// The shape of an adaptive average pooling: x is `[n][c][h][w]`, y `[n][c][out][out]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdaptiveAvgPool {
+    /// Images.
+    pub n: usize,
+    /// Channels.
+    pub c: usize,
+    /// Input rows.
+    pub h: usize,
+    /// Input columns.
+    pub w: usize,
+    /// Output rows and columns.
+    pub out: usize,
+}
+
+impl AdaptiveAvgPool {
+    /// Calls `visit` for each pair of an output and an input in its window: their indices, and the window's elements.
+    fn pairs(&self, mut visit: impl FnMut(usize, usize, usize)) {
+        let window = |p: usize, size: usize| {
+            let begin = (p as f64 * size as f64 / self.out as f64).floor() as usize;
+            let end = ((p + 1) as f64 * size as f64 / self.out as f64).ceil() as usize;
+            begin..end
+        };
+        for map in 0..self.n * self.c {
+            for p in 0..self.out {
+                for q in 0..self.out {
+                    let (rows, columns) = (window(p, self.h), window(q, self.w));
+                    let elements = rows.len() * columns.len();
+                    for row in rows {
+                        for column in columns.clone() {
+                            let y_index = (map * self.out + p) * self.out + q;
+                            visit(y_index, (map * self.h + row) * self.w + column, elements);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The mean over each window; window p has the rows from `floor(p h / out)` to below `ceil((p + 1) h / out)`.
+pub fn adaptive_avg_pool2d(shape: &AdaptiveAvgPool, x: &[f64]) -> Sum {
+    expect_len("x", x.len(), shape.n * shape.c * shape.h * shape.w);
+    let mut y = Accumulator::new(shape.n * shape.c * shape.out * shape.out);
+    shape.pairs(|y_index, x_index, elements| y.add(y_index, x[x_index] / elements as f64));
+    y.finish()
+}
+
+/// The gradient of x: every output passes its gradient to the inputs of its window in equal parts.
+pub fn adaptive_avg_pool2d_backward(shape: &AdaptiveAvgPool, d_y: &[f64]) -> Sum {
+    expect_len("d_y", d_y.len(), shape.n * shape.c * shape.out * shape.out);
+    let mut d_x = Accumulator::new(shape.n * shape.c * shape.h * shape.w);
+    shape.pairs(|y_index, x_index, elements| d_x.add(x_index, d_y[y_index] / elements as f64));
+    d_x.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `torch.nn.functional.adaptive_avg_pool2d(torch.arange(10.).reshape(1, 1, 2, 5), 3)` and the gradient of its sum.
+    #[test]
+    fn windows_are_pytorchs() {
+        let (shape, x) =
+            (AdaptiveAvgPool { n: 1, c: 1, h: 2, w: 5, out: 3 }, (0..10).map(f64::from).collect::<Vec<_>>());
+        let y = adaptive_avg_pool2d(&shape, &x).value;
+        assert_eq!(y, [0.5, 2.0, 3.5, 3.0, 4.5, 6.0, 5.5, 7.0, 8.5]);
+        let d_x = adaptive_avg_pool2d_backward(&shape, &[1.0; 9]).value;
+        assert!((d_x.iter().sum::<f64>() - 9.0).abs() < 1e-12);
+        // Column 1 lies in windows 0 (columns 0, 1) and 1 (columns 1 to 3), row 0 in windows 0 (row 0) and 1 (rows 0, 1).
+        assert!((d_x[1] - (0.5 + 0.25 + 1.0 / 3.0 + 1.0 / 6.0)).abs() < 1e-12);
+    }
 }

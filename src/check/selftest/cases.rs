@@ -2,9 +2,9 @@
 //! kernel.
 
 use super::{
-    AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case, ClipCase, Conv2dCase, ConvNormCase, CopyCase,
-    CrossEntropyCase, DrawCase, DropoutCase, FmaCase, GlobalAvgPoolCase, LinearCase, MaxPoolCase, ReluCase,
-    ScaleByCase, ScaleCase,
+    AdaptiveAvgPoolCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case, ClipCase, Conv2dCase,
+    ConvNormCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase, FlattenCase, FmaCase, GlobalAvgPoolCase,
+    LinearCase, MaxPoolCase, ReluCase, ScaleByCase, ScaleCase,
 };
 use crate::{
     data::Image,
@@ -132,6 +132,7 @@ fn pools() -> Vec<Entry> {
         shared,
     };
     let mean = |input, shared| GlobalAvgPoolCase { input, shared };
+    let means = |input, out, shared| AdaptiveAvgPoolCase { input, out, shared };
     vec![
         Entry::short(pool([3, 16, 15, 5], [3, 2, 1], false, false)),
         Entry::short(pool([2, 8, 8, 3], [3, 2, 1], true, true)),
@@ -143,6 +144,13 @@ fn pools() -> Vec<Entry> {
         Entry::short(mean([3, 4, 4, 37], false)),
         Entry::full(mean([65, 2, 3, 5], true)),
         Entry::full(mean([1, 1, 1, 4], false)),
+        Entry::short(means([3, 5, 7, 6], 3, true)),  // windows overlap
+        Entry::full(means([70, 1, 1, 5], 7, false)), // one pixel in every window
+        Entry::full(means([2, 14, 21, 68], 7, false)),
+        Entry::full(means([5, 2, 3, 4], 4, true)), // windows of one pixel and of several
+        Entry::short(FlattenCase { input: [5, 3, 4, 6], shared: true }),
+        Entry::full(FlattenCase { input: [3, 1, 7, 1], shared: false }), // rows that four does not divide
+        Entry::full(FlattenCase { input: [70, 7, 7, 33], shared: false }),
     ]
 }
 
@@ -161,6 +169,9 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(loss(1, 2, 1.0, 0.3)),
         Entry::full(loss(130, 100, 60.0, 0.1)),
         Entry::full(loss(5, 101, 1000.0, 0.1)),
+        Entry::short(loss(7, 1000, 20.0, 0.1)), // a workgroup for each row
+        Entry::full(loss(3, 65, 0.0, 0.1)), // all equal, and lanes without a class
+        Entry::full(loss(2, 50_257, 10.0, 0.0)),
         Entry::short(relu([3, 5, 5, 6], false, true)),
         Entry::short(relu([4, 5, 5, 6], true, true)),
         Entry::full(relu([1, 1, 1, 1], false, false)),

@@ -1,12 +1,12 @@
-//! Max-pooling and global average pooling.
+//! Max-pooling, global and adaptive average pooling.
 
 use super::{At, Case, Data, EPS, Expected, Port, TINY, plus, random, single};
 use crate::{
     check::reference::{
         elementwise,
-        pool::{self as reference, GlobalAvgPool, MaxPool},
+        pool::{self as reference, AdaptiveAvgPool, GlobalAvgPool, MaxPool},
     },
-    ops::{global_avg_pool, max_pool2d, relu},
+    ops::{adaptive_avg_pool2d, global_avg_pool, max_pool2d, relu},
     program::{Tape, Tensor},
 };
 
@@ -169,5 +169,75 @@ impl Case for GlobalAvgPoolCase {
         let mut y = Expected::sum("out", &reference::global_avg_pool(&shape, x));
         y.bound.iter_mut().zip(&y.value).for_each(|(bound, y)| *bound += 3.0 * EPS * y.abs());
         vec![y, Expected { port: "grad_x", value: d_x, bound, exempt: 0.0 }]
+    }
+}
+
+/// The means over windows that cover the maps of a tensor `[images, h, w, channels]`.
+#[derive(Clone, Copy, Debug)]
+pub struct AdaptiveAvgPoolCase {
+    /// Input shape.
+    pub input: [u32; 4],
+    /// Rows and columns of the output.
+    pub out: u32,
+    /// Whether a ReLU has the same input, so that gradients accumulate.
+    pub shared: bool,
+}
+
+impl AdaptiveAvgPoolCase {
+    fn shape(&self) -> AdaptiveAvgPool {
+        let [n, h, w, c] = self.input.map(|d| d as usize);
+        AdaptiveAvgPool { n, c, h, w, out: self.out as usize }
+    }
+}
+
+impl Case for AdaptiveAvgPoolCase {
+    fn name(&self) -> String {
+        let ([n, h, w, c], out) = (self.input, self.out);
+        format!("means of {n}x{h}x{w}x{c} to {out}x{out}{}", if self.shared { ", shared" } else { "" })
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let x = t.tensor(self.input);
+        let y = adaptive_avg_pool2d(t, x, self.out);
+        let mut ports = vec![
+            Port::new("x", At::Tensor(x)),
+            Port::new("grad_out", At::Tensor(t.write_gradient(y).0)),
+            Port::new("out", At::Tensor(y)),
+        ];
+        if self.shared {
+            share(t, x, &mut ports);
+        }
+        t.backward();
+        ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("adaptive_avg_pool2d has given one"))));
+        ports
+    }
+
+    fn data(&self) -> Data {
+        let AdaptiveAvgPool { n, c, h, w, out } = self.shape();
+        let mut data = Data::from([("x", random(n * c * h * w, 1)), ("grad_out", random(n * c * out * out, 2))]);
+        if self.shared {
+            data.insert("second.grad_out", random(n * c * h * w, 3));
+        }
+        data
+    }
+
+    /// The gradient from the input's other consumer is there first.
+    fn intermediate(&self, data: &Data) -> Data {
+        shared_gradient(data)
+    }
+
+    /// Each term of a sum is, or its result is, divided: right to 2.5 units in the last place.
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let (shape, x) = (self.shape(), &data["x"]);
+        let mut y = Expected::sum("out", &reference::adaptive_avg_pool2d(&shape, x));
+        y.bound.iter_mut().zip(&y.value).for_each(|(bound, y)| *bound += 3.0 * EPS * y.abs());
+        let mut sum = reference::adaptive_avg_pool2d_backward(&shape, &data["grad_out"]);
+        let divided: Vec<f64> = sum.magnitude.iter().map(|magnitude| 3.0 * EPS * magnitude + TINY).collect();
+        if let Some(second) = data.get("second.grad_out") {
+            sum = plus(&elementwise::relu_backward(x, second), &sum);
+        }
+        let mut d_x = Expected::sum("grad_x", &sum);
+        d_x.bound.iter_mut().zip(divided).for_each(|(bound, divided)| *bound += divided);
+        vec![y, d_x]
     }
 }

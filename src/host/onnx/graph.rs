@@ -70,8 +70,8 @@ impl Builder<'_> {
 
     /// Adds the nodes that compute `op` of `x` at this place in the network.
     fn apply(&mut self, place: &str, op: &Op, x: Option<Value>) -> Value {
-        if let Op::Images { mean, std } = op {
-            return self.images(place, *mean, *std);
+        if let Op::Images { channels, mean, std } = op {
+            return self.images(place, *channels as usize, *mean, *std);
         }
         let x = x.expect("only images have no argument");
         match *op {
@@ -106,6 +106,8 @@ impl Builder<'_> {
                 self.node(place, "MaxPool", &[&x.name], options, false)
             }
             Op::GlobalAvgPool => self.node(place, "GlobalAveragePool", &[&x.name], [], false),
+            Op::AdaptiveAvgPool2d { map, out } => self.adaptive_avg_pool(place, &x, map, out),
+            Op::Flatten => self.flat(place, x),
             Op::Add(other) => {
                 let (mut x, mut other) = (x, self.value(other));
                 if x.flat != other.flat {
@@ -123,13 +125,15 @@ impl Builder<'_> {
     }
 
     /// The network's input, normalized here or by the caller.
-    fn images(&mut self, place: &str, mean: [f64; 3], std: [f64; 3]) -> Value {
+    fn images(&mut self, place: &str, channels: usize, mean: [f64; 3], std: [f64; 3]) -> Value {
         let images = Value { name: INPUT.into(), flat: false };
         if self.input == Input::Normalized {
             return images;
         }
-        let [mean, std] = [("mean", mean), ("std", std)]
-            .map(|(name, values)| self.floats(&format!("{place}.{name}"), &[3, 1, 1], &values.map(|v| v as f32)));
+        let [mean, std] = [("mean", mean), ("std", std)].map(|(name, values)| {
+            let values = values.map(|v| v as f32);
+            self.floats(&format!("{place}.{name}"), &[channels as i64, 1, 1], &values[..channels])
+        });
         let centred = self.node(place, "Sub", &[&images.name, &mean], [], false);
         self.node(place, "Div", &[&centred.name, &std], [], false)
     }
@@ -144,6 +148,31 @@ impl Builder<'_> {
         let twice = step("Add", &[&erf, &one]);
         let product = step("Mul", &[&x.name, &twice]);
         Value { name: step("Mul", &[&product, &half]), flat: x.flat }
+    }
+
+    /// Means over windows, which no operator of ONNX describes: each map as a row, times a matrix whose columns are the windows.
+    fn adaptive_avg_pool(&mut self, place: &str, x: &Value, map: [u32; 2], out: u32) -> Value {
+        let [h, w] = map;
+        let span = |p: u32, size: u32| p * size / out..((p + 1) * size).div_ceil(out);
+        let mut windows = vec![0.0; (h * w * out * out) as usize];
+        for (p, q) in (0..out).flat_map(|p| (0..out).map(move |q| (p, q))) {
+            let (rows, columns) = (span(p, h), span(q, w));
+            let share = 1.0 / (rows.len() * columns.len()) as f32;
+            for (r, s) in rows.flat_map(|r| columns.clone().map(move |s| (r, s))) {
+                windows[((r * w + s) * out * out + p * out + q) as usize] = share;
+            }
+        }
+        let windows = self.floats(&format!("{place}.windows"), &[(h * w).into(), (out * out).into()], &windows);
+        // In the shape that a Reshape takes, 0 stands for the dimension as it is.
+        let shape = |builder: &mut Self, name: &str, shape: &[i64]| {
+            let dims = [shape.len() as i64];
+            builder.constant(&format!("{place}.{name}"), &dims, DataType::Int64, bytemuck::cast_slice(shape))
+        };
+        let rows = shape(self, "rows", &[0, 0, (h * w).into()]);
+        let x = self.node(place, "Reshape", &[&x.name, &rows], [], false);
+        let x = self.node(place, "MatMul", &[&x.name, &windows], [], false);
+        let maps = shape(self, "maps", &[0, 0, out.into(), out.into()]);
+        self.node(place, "Reshape", &[&x.name, &maps], [], false)
     }
 
     /// The value as `[n, c]`.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use safetensors::tensor::Metadata;
 
 use crate::{
+    data::Image,
     error::{Error, Result},
     models::{self, Config, MOST_CLASSES, Model, Read, Signature},
 };
@@ -81,9 +82,15 @@ pub(super) fn network(path: &Path, table: &Metadata, names: &Names) -> Result<(&
     {
         return Ok((model, config, settings.into_iter().map(|(key, _)| key).collect()));
     }
-    let expected = format!("{} and {} of {}: {}", known_by.first, known_by.last, model.name, known_by.shapes);
+    let last = usual_last(model, &known_by);
+    let expected = format!("{} and {last} of {}: {}", known_by.first, model.name, known_by.shapes);
     let word = |name: &str| shape(name).map_or("none".to_owned(), |dims| format!("{dims:?}"));
-    Err(Error::data(path, expected, format!("{} and {}", word(known_by.first), word(known_by.last)), ""))
+    Err(Error::data(path, expected, format!("{} and {}", word(known_by.first), word(&last)), ""))
+}
+
+/// The name of a model's last weight under its default settings.
+fn usual_last(model: &Model, known_by: &Signature) -> String {
+    model.config(Image::CIFAR, 10, &[]).map_or(String::new(), |config| (known_by.last)(&config))
 }
 
 /// The models whose files are recognized.
@@ -104,9 +111,10 @@ fn unknown(path: &Path, names: &Names) -> Error {
     }
     let first: Vec<String> = first.into_iter().map(|(name, models)| format!("`{name}` ({models})")).collect();
     let expected = format!("a tensor {}", first.join(" or "));
-    let inner = signatures().find_map(|(_, known_by)| {
+    let inner = signatures().find_map(|(model, known_by)| {
         let prefix = names.all().find_map(|name| name.strip_suffix(known_by.first)).filter(|p| p.ends_with('.'))?;
-        Some((known_by, prefix)).filter(|_| names.in_file(&format!("{prefix}{}", known_by.last)).is_some())
+        let last = format!("{prefix}{}", usual_last(model, &known_by));
+        Some((known_by, prefix)).filter(|_| names.in_file(&last).is_some())
     });
     match (inner, names.all().next()) {
         (Some((known_by, prefix)), _) => {

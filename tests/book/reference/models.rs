@@ -38,9 +38,10 @@ pub fn page() -> String {
         )
         .unwrap();
         if let Some(known_by) = model.known_by {
-            let (first, last, shapes) = (known_by.first, known_by.last, plain(known_by.shapes));
+            let usual = model.config(Image::CIFAR, CLASSES, &[]).unwrap();
+            let (first, last, shapes) = (known_by.first, (known_by.last)(&usual), plain(known_by.shapes));
             writeln!(out, "- A file of weights is recognized by `{first}` and `{last}`: {shapes}.").unwrap();
-            writeln!(out, "- `--init-head skip` leaves out `{}*`.", model.head()).unwrap();
+            writeln!(out, "- `--init-head skip` leaves out `{}*`.", model.head(&usual)).unwrap();
         }
         out.push('\n');
         out.push_str(&table(
