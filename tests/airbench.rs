@@ -416,6 +416,6 @@ fn by_hand() {
     let said = folder.refused(1, &[&["train", "--data", "set"], &init[..]].concat());
     says(&said, &["weights of resnet18", "--model airbench94"]);
     let said = folder.refused(2, &[&train[..], &["--stem", "cifar"]].concat());
-    says(&said, &["airbench94 has no choice of first layers"]);
+    says(&said, &["`airbench94` has no setting `stem`"]);
     says(&folder.refused(2, &[&train[..], &["--validate-every", "0"]].concat()), &["--validate-every is at least 1"]);
 }

@@ -132,7 +132,7 @@ fn bad_flags() {
     says(&refused(2, &["--set", "lr=-1"]), &["lr=-1", "at least 0"]);
     says(&refused(2, &["--set", "lrr=1"]), &["did you mean `lr`"]);
     says(&refused(2, &["--set", "lr"]), &["KEY=VALUE"]);
-    says(&refused(2, &["--width", "0"]), &["--width"]);
+    says(&refused(2, &["--width", "0"]), &["width=0", "from 1 to 1024"]);
     says(&refused(2, &["--width", "100000"]), &["1024"]);
     says(&refused(2, &["--width", "wide"]), &["--width"]);
     says(&refused(2, &["--model", "resnet81"]), &["resnet18"]);
@@ -266,7 +266,7 @@ fn the_suite_is_a_table() {
     );
     says(&folder.refused(2, &[&suite[..], &["--optimizer", "adam"]].concat()), &["--suite", "cannot be used with"]);
     says(&folder.refused(2, &["bench", "--suite", "--steps", "0"]), &["--steps is at least 1"]);
-    says(&folder.refused(2, &["bench", "--suite", "--width", "0"]), &["--width"]);
+    says(&folder.refused(2, &["bench", "--suite", "--width", "0"]), &["width=0"]);
 }
 
 /// Everything is allocated before the first step: a thousand more updates do not raise the process's peak memory.

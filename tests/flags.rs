@@ -44,7 +44,10 @@ fn a_recipe_is_refused_by_its_line() {
     refused("batch-size = 8\nbatch_size = 8\n", &["r.toml, line 2: `batch_size` is `batch-size` once more"]);
     // Values that only the library finds wrong are reported with their line too.
     refused("epochs = 1\nbatch_size = 0\n", &["r.toml, line 2: `batch-size` is 0", "at least 1"]);
-    refused("width = 5000\n", &["r.toml, line 1: `width` is 5000", "1024"]);
+    refused("width = 5000\n", &["r.toml, line 1: resnet18: width=5000", "1024"]);
+    refused("epochs = 1\n[model-set]\nstem = \"vgg\"\n", &["r.toml, line 3: resnet18: stem=vgg", "imagenet, cifar"]);
+    refused("model = \"vgg11\"\nstem = \"cifar\"\n", &["r.toml, line 2: `vgg11` has no setting `stem`", "batchnorm"]);
+    refused("width = 4\nmodel_set = [\"width=8\"]\n", &["r.toml, line 1: `width = 4`, and `width = 8` in `model-set`"]);
     refused("dropout = 1.5\n", &["r.toml, line 1: `dropout` is 1.5", "below 1"]);
     refused("keep = 0\n", &["r.toml, line 1: `keep` is 0"]);
     refused("schedule = \"cosin\"\n", &["r.toml, line 1: ", "did you mean `cosine`"]);
@@ -94,7 +97,7 @@ fn what_is_wrong_is_said_before_the_images_are_read() {
     says(&refused(&["compare", "--seeds", "0", "--out", "c"]), &["--seeds is 0"]);
     says(&refused(&["compare"]), &["--out is missing"]);
     says(&refused(&["sweep", "--lr", "fast", "--out", "c"]), &["no list of rates"]);
-    says(&refused(&["ablate", "--width", "0", "--out", "c"]), &["--width is 0"]);
+    says(&refused(&["ablate", "--width", "0", "--out", "c"]), &["width=0", "from 1 to 1024"]);
     assert!(!folder.0.join("c").exists());
     // If an experiment was started with other flags, all of them are named.
     let begun = "{\"version\": \"0.1.0\", \"crc32\": \"0\", \"recipe\": {\"width\": 8, \"epochs\": 3, \"schedule\": \"cosine\"}}";
@@ -172,13 +175,14 @@ fn the_nearest_layer_counts() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let run: Value = serde_json::from_str(&fs::read_to_string(folder.0.join("run/run.json")).unwrap()).unwrap();
     let recipe = &run["recipe"];
-    for (key, value) in [("epochs", 3), ("batch-size", 8), ("width", 4), ("accumulate", 2), ("warmup", 0)] {
+    for (key, value) in [("epochs", 3), ("batch-size", 8), ("accumulate", 2), ("warmup", 0)] {
         assert_eq!(recipe[key], value, "{key}");
     }
+    assert_eq!(recipe["model-set"]["width"], 4);
     assert_eq!((recipe["model"].as_str(), recipe["schedule"].as_str()), (Some("resnet18"), Some("cosine")));
     assert_eq!((recipe["label-smoothing"].as_f64(), run["model"].as_str()), (Some(0.2), Some("resnet18")));
     let explained = String::from_utf8(output.stderr).unwrap();
-    for line in ["epochs 3 command line", "width 4 r.toml", "preset paper r.toml", "warmup 0 default"] {
+    for line in ["epochs 3 command line", "model-set width 4 r.toml", "preset paper r.toml", "warmup 0 default"] {
         let words: Vec<&str> = line.split(' ').collect();
         let found = explained.lines().any(|line| line.split_whitespace().eq(words.iter().copied()));
         assert!(found, "`{line}` is not in:\n{explained}");

@@ -25,7 +25,7 @@ def test_a_run_is_trained_and_read(place: Path) -> None:
     assert [row["epoch"] for row in epochs] == [1, 2]
     assert list(run.updates["loss"]) == [row["loss"] for row in updates]
     assert list(run.epochs["val_acc"]) == [row["val_acc"] for row in epochs]
-    assert run.settings["width"] == 2 and run.optimizer_settings["nesterov"] is True
+    assert run.settings["model-set"]["width"] == 2 and run.optimizer_settings["nesterov"] is True
     assert run.result is not None and run.result["updates"] == len(updates) and run.diverged is None
     weights = run.weights()
     assert weights["fc.weight"].shape[0] == 10

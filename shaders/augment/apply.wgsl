@@ -1,6 +1,6 @@
-// Crops an image of WIDTH by HEIGHT pixels out of a padding of 4, mirrors it, rotates it about the centre (nearest pixel, fill 0), and normalizes its
-// bytes: (x/255 - mean) / std. The padding is black; with REFLECT it mirrors the image about its outermost pixels, which are not
-// repeated.
+// Crops an image of WIDTH by HEIGHT pixels out of a padding of 4, mirrors it, rotates it about the centre (nearest pixel, fill 0),
+// and normalizes its bytes: (x/255 - mean) / std. The padding is black; with REFLECT it mirrors the image about its outermost
+// pixels, which are not repeated.
 //
 // The rotation is Pillow's: the source of output pixel (i,j) is the affine image of (i+0.5, j+0.5) in 16.16 fixed point. Sine
 // and cosine are Taylor polynomials, accurate to f32 below 45 degrees, since WGSL's own may be off by 2^-11.
@@ -14,7 +14,7 @@ struct Sizes {
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> images: array<u32>;          // [images][CHANNELS][HEIGHT][WIDTH] bytes, four to a word
 @group(0) @binding(2) var<storage, read> draws: array<vec4<f32>>;      // [n] (top, left, mirrored, degrees)
-@group(0) @binding(3) var<storage, read_write> x: array<vec4<scalar>>; // [HEIGHT][WIDTH][n][1], channels (r, g, b, 0) or (grey, 0, 0, 0)
+@group(0) @binding(3) var<storage, read_write> x: array<vec4<scalar>>; // [HEIGHT][WIDTH][n][1], (r, g, b, 0) or (grey, 0, 0, 0)
 
 const SIZE: vec2<i32> = vec2<i32>(i32(WIDTH), i32(HEIGHT));
 

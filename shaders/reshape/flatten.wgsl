@@ -2,7 +2,8 @@
 // backward pass reads the gradient of y at the same place. One invocation takes four channels of x.
 #import grid
 
-struct Sizes { len4: u32, n: u32, c: u32, c4: u32, pixels: u32, stride: u32 } // len4: vectors of the map; stride: floats from a row to the next
+// len4: vectors of the map; stride: floats from a row to the next
+struct Sizes { len4: u32, n: u32, c: u32, c4: u32, pixels: u32, stride: u32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<vec4<scalar>>;      // [pixel][n][c4]

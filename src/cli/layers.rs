@@ -162,17 +162,28 @@ impl Layers {
     /// Every flag that has a value, with the source of that value.
     pub fn explained(&self) -> Vec<String> {
         let (merged, _) = self.merged();
-        let whence = |key: &str| self.0.iter().find(|layer| layer.recipe.contains_key(key)).map(|layer| &layer.origin);
-        let of = |(key, value): (&String, &Value)| {
-            let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let shown = match value {
-                Value::Array(list) => list.iter().map(word).collect::<Vec<_>>().join(","),
-                Value::Object(table) if table.is_empty() => return None,
-                other => word(other),
-            };
-            Some(format!("{key:<18} {shown:<16} {}", whence(key)?))
+        let whence = |has: &dyn Fn(&Recipe) -> bool| {
+            self.0.iter().find(|layer| has(&layer.recipe)).map_or(String::new(), |layer| layer.origin.to_string())
         };
-        merged.iter().filter_map(of).collect()
+        let word = |value: &Value| match value {
+            Value::Array(list) => list.iter().map(Value::to_string).collect::<Vec<_>>().join(",").replace('"', ""),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let line = |key: &str, value: &Value, origin: String| format!("{key:<18} {:<16} {origin}", word(value));
+        let mut lines = vec![];
+        for (key, value) in &merged {
+            let Value::Object(table) = value else {
+                lines.push(line(key, value, whence(&|recipe| recipe.contains_key(key))));
+                continue;
+            };
+            // The entries of a table may come from several layers.
+            for (entry, value) in table {
+                let has = |recipe: &Recipe| recipe.get(key).is_some_and(|table| !table[entry].is_null());
+                lines.push(line(&format!("{key} {entry}"), value, whence(&has)));
+            }
+        }
+        lines
     }
 
     /// Adds to an error the file and line of the setting that it is about, if that is in a recipe.

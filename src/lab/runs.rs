@@ -160,7 +160,9 @@ fn percent(value: Option<f64>) -> String {
 pub fn table(runs: &[Run]) -> Table {
     let header = ["run", "optimizer", "network", "state", "training loss", "accuracy %", "best %", "seconds"];
     let row = |run: &Run| {
-        let network = format!("{}, width {}", run.text("model"), run.run["width"].as_u64().unwrap_or(0));
+        // Older runs name the width apart from the network's other settings.
+        let width = [&run.run["network"]["width"], &run.run["width"]].into_iter().find_map(|width| width.as_u64());
+        let network = run.text("model") + &width.map_or(String::new(), |width| format!(", width {width}"));
         let loss = run.epochs.last().map_or("-".into(), |row| format!("{:.4}", row.train_loss));
         let (last, best) = (percent(run.accuracy()), percent(run.best()));
         vec![

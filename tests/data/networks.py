@@ -321,10 +321,14 @@ def search(network: nn.Module, sizes: tuple[tuple[int, int, int], int, int]) -> 
     raise SystemExit("every learning rate is too chaotic")
 
 
-def rounded(x: Tensor | float, digits: int = 9) -> list | float:
-    if isinstance(x, Tensor):
-        return [rounded(v, digits) for v in x.tolist()]
-    return float(f"{x:.{digits}g}")
+def rounded(x: float | list, digits: int = 9) -> float | list:
+    return [rounded(v, digits) for v in x] if isinstance(x, list) else float(f"{x:.{digits}g}")
+
+
+def listed(network: nn.Module, name: str) -> bool:
+    """All but the blocks in the midst of a stage, which would take too much room."""
+    stage, block, *_ = name.split(".")
+    return not stage.startswith("layer") or int(block) in (0, len(getattr(network, stage)) - 1)
 
 
 def summary(name: str, x: Tensor, near: Tensor) -> dict[str, list | float]:
@@ -332,8 +336,8 @@ def summary(name: str, x: Tensor, near: Tensor) -> dict[str, list | float]:
     dots = [(x * values(x.shape, zlib.crc32(f"{name}/{j}".encode()))).sum() for j in range(3)]
     return {
         "norm": rounded(x.norm().item()),
-        "dots": rounded(torch.stack(dots)),
-        "head": rounded(x.flatten()[:4]),
+        "dots": rounded([dot.item() for dot in dots]),
+        "head": rounded(x.flatten()[:4].tolist()),
         "noise": rounded((x - near).norm().item(), 2),
     }
 
@@ -362,12 +366,15 @@ def write(name: str) -> None:
     (logits, loss), (near, near_loss) = [loss_of(each, data[0]) for each in pair]
     loss.backward()
     near_loss.backward()
-    gradients = zip(pair[0].named_parameters(), pair[1].parameters(), strict=True)
+    gradients = {
+        key: (x.grad, other.grad) for (key, x), other in zip(pair[0].named_parameters(), pair[1].parameters(), strict=True)
+    }
     out["first"] = {
         "loss": rounded(loss.item()),
-        "logits": rounded(logits),
+        "logits": rounded(logits.tolist()),
         "noise_logits": rounded((logits - near).abs().max().item(), 2),
-        "gradients": {key: summary(key, x.grad, other.grad) for (key, x), other in gradients if listed(network, key)},
+        "gradients": {key: summary(key, *both) for key, both in gradients.items() if listed(network, key)},
+        "norms": {key: rounded(x.norm().item()) for key, (x, _) in gradients.items() if not listed(network, key)},
     }
 
     for optimizer, lr in rates.items():
@@ -377,10 +384,10 @@ def write(name: str) -> None:
         logits, near_logits = [loss_of(each.eval(), data[0])[0] for each in pair]
         out[optimizer] = {
             "lr": lr,
-            "losses": [rounded(v) for v in losses],
+            "losses": rounded(losses),
             "noise_losses": rounded(apart(losses, near_losses), 2),
             "weights": {key: summary(key, x, near[key]) for key, x in after.items() if listed(network, key)},
-            "evaluated": rounded(logits),
+            "evaluated": rounded(logits.tolist()),
             "noise_evaluated": rounded((logits - near_logits).abs().max().item(), 2),
         }
     path = Path(__file__).parent / "networks" / f"{name}.json"
@@ -390,10 +397,6 @@ def write(name: str) -> None:
     print(f"{name}: {path.stat().st_size} bytes, shift {shift}, {noise}", flush=True)
 
 
-def listed(network: nn.Module, name: str) -> bool:
-    return True
-
-
 # Model, settings, image, classes, batch.
 CASES = {
     "resnet18-imagenet": ("resnet18", {"stem": "imagenet", "width": 4}, (1, 56, 56), 7, 4),
@@ -401,8 +404,8 @@ CASES = {
     "resnet34-cifar": ("resnet34", {"stem": "cifar", "width": 4, "zero_init": True}, (3, 16, 16), 10, 4),
     "resnet50-imagenet": ("resnet50", {"stem": "imagenet", "width": 4, "zero_init": True}, (3, 33, 33), 10, 4),
     "resnet50-cifar": ("resnet50", {"stem": "cifar", "width": 4, "zero_init": True}, (3, 10, 10), 10, 4),
-    "resnet101-cifar": ("resnet101", {"stem": "cifar", "width": 2, "zero_init": True}, (3, 8, 8), 10, 4),
-    "resnet152-imagenet": ("resnet152", {"stem": "imagenet", "width": 2, "zero_init": True}, (3, 32, 32), 10, 4),
+    "resnet101-cifar": ("resnet101", {"stem": "cifar", "width": 2, "zero_init": True}, (3, 9, 9), 10, 4),
+    "resnet152-imagenet": ("resnet152", {"stem": "imagenet", "width": 2, "zero_init": True}, (3, 33, 33), 10, 4),
     "vgg11": ("vgg11", {"batchnorm": False, "width": 4, "hidden": 24, "pool": 7}, (3, 32, 32), 10, 4),
     "vgg11-batchnorm": ("vgg11", {"batchnorm": True, "width": 4, "hidden": 24, "pool": 2}, (3, 40, 72), 10, 4),
     "vgg16-batchnorm": ("vgg16", {"batchnorm": True, "width": 4, "hidden": 16, "pool": 3}, (3, 64, 64), 10, 4),

@@ -16,9 +16,10 @@ type Names = Vec<String>;
 
 /// The files and folders at the root of `src/`, each with its floor. A file may import from its own room and from lower
 /// floors.
-const ROOMS: [(&str, u32); 14] = [
+const ROOMS: [(&str, u32); 15] = [
     ("error", 0),
     ("random", 0),
+    ("settings", 0),
     ("parallel", 0),
     ("program", 1),
     ("data", 1),

@@ -68,7 +68,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         head(&gpu, &ceilings);
         let (model, count) = (subject.model.name, configurations.len());
         let without = if f16 { "" } else { ", without mixed precision, for which the shaders have no f16" };
-        say!("\n{model}, the {list} list: {count} configurations{without}; updates timed of each: {steps}");
+        let width = subject.config.settings.iter().find(|(key, _)| *key == "width");
+        let width = width.map_or(String::new(), |(_, value)| format!(" of width {value}"));
+        say!("\n{model}{width}, the {list} list: {count} configurations{without}; updates timed of each: {steps}");
         columns(HEADER.map(str::to_owned));
     }
     let mut rows = Vec::new();

@@ -72,8 +72,10 @@ pub(super) fn network(path: &Path, table: &Metadata, names: &Names) -> Result<(&
         let known = models::ALL.iter().map(|model| model.name).collect::<Vec<_>>().join(" or ");
         return Err(Error::data(path, format!("weights of {known}"), relative, ""));
     }
-    let known = |(_, known_by): &(_, Signature)| shape(known_by.first).is_some() && (known_by.is)(&shape);
-    let Some((model, known_by)) = signatures().find(known) else {
+    let begins = |(_, known_by): &(_, Signature)| shape(known_by.first).is_some();
+    let known = signatures().find(|model| begins(model) && (model.1.is)(&shape));
+    // A file that has the first weight of a family and is none of its models is compared with the first of them.
+    let Some((model, known_by)) = known.or_else(|| signatures().find(begins)) else {
         return Err(unknown(path, names));
     };
     if let Some(Read { settings, classes, image }) = (known_by.read)(&shape)

@@ -230,7 +230,8 @@ fn histogram(ratios: &[f64]) -> Option<Value> {
     Some(value("train/log10_update_ratio", Content::Histogram(histogram)))
 }
 
-/// The settings of a run that are one value each: those of its recipe, and the optimizer's with their defaults.
+/// The settings of a run that are one value each: those of its recipe, and the network's and the optimizer's with their
+/// defaults.
 fn hparams(run: &Json) -> BTreeMap<String, Hparam> {
     let table = |key: &str| run[key].as_object().into_iter().flatten();
     let recipe = table("recipe").filter(|(key, _)| !FREE.contains(&key.as_str()));
@@ -241,7 +242,7 @@ fn hparams(run: &Json) -> BTreeMap<String, Hparam> {
         Json::Null | Json::Array(_) | Json::Object(_) => None,
     };
     let hparam = |(key, value): (&String, &Json)| Some((key.clone(), Hparam { kind: Some(kind(value)?) }));
-    recipe.chain(table("settings")).filter_map(hparam).collect()
+    recipe.chain(table("network")).chain(table("settings")).filter_map(hparam).collect()
 }
 
 fn session(tag: &str, session: Session) -> Value {
