@@ -141,8 +141,20 @@ impl Model {
 }
 
 /// Every model.
-pub static ALL: &[Model] =
-    &[resnet::RESNET18, resnet::RESNET34, resnet::RESNET50, resnet::RESNET101, resnet::RESNET152, airbench::MODEL];
+pub static ALL: &[Model] = &[
+    resnet::RESNET18,
+    resnet::RESNET34,
+    resnet::RESNET50,
+    resnet::RESNET101,
+    resnet::RESNET152,
+    vgg::VGG11,
+    vgg::VGG13,
+    vgg::VGG16,
+    vgg::VGG19,
+    cnn::MODEL,
+    mlp::MODEL,
+    airbench::MODEL,
+];
 
 /// The model with this name.
 ///

@@ -37,9 +37,9 @@ pub fn target() -> Target {
     gpu().map_or_else(Target::portable, |gpu| gpu.target.clone())
 }
 
-/// A narrow network of this model for images of CIFAR-10's size; a ResNet has the stem for such images.
+/// A narrow network of this model for images of CIFAR-10's size; a ResNet has the stem for such images, a VGG small linear layers.
 pub fn small(model: &Model, width: u32, classes: u32) -> Config {
-    let all = [("width", width.to_string()), ("stem", "cifar".into())];
+    let all = [("width", width.to_string()), ("stem", "cifar".into()), ("hidden", "8".into()), ("pool", "2".into())];
     let set: Vec<_> = all.into_iter().filter(|(key, _)| model.has(key)).map(|(key, v)| (key.to_owned(), v)).collect();
     model.config(Image::CIFAR, classes, &set).expect("a shape of the model")
 }

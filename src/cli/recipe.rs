@@ -20,7 +20,6 @@ use crate::{
     models::{self, Config},
     optim::Clip,
     program::target::Precision,
-    settings::Settings,
     training::{Options, network::Recipe as Recorded, schedule::Schedule},
 };
 
@@ -35,8 +34,7 @@ impl<R: Args + Default> RunFlags<R> {
             data::known(name).map_err(|error| error.of_setting("dataset"))?;
         }
         let model = self.network.model()?;
-        let settings = Settings::parse(model.name, &(model.settings)(), &self.network.model_set);
-        let settings = settings.map_err(|error| layers.locate_model_set(error, model))?;
+        let settings = self.network.settings().map_err(|error| layers.locate_model_set(error, model))?;
         // The images are not known yet, so that their size is not checked.
         self.options(Precision::F32, Config { image: Image::CIFAR, classes: 10, settings })?.check()
     }

@@ -32,6 +32,10 @@ pub fn cross_entropy(t: &mut Tape, logits: Tensor, smoothing: f32) {
     };
     let call = call.sizes([("n", n), ("classes", classes), ("c4", padded(classes) / 4)]).size("smoothing", smoothing);
     let call = call.read(logits).read(labels).read(scaler).write(d_logits).write(rows).write(confusion);
-    if classes <= FEW { call.over(n) } else { call.groups(n) }
+    if classes <= FEW {
+        call.over(n)
+    } else {
+        call.groups(n)
+    }
     t.call_reduce("loss/finish").size("n", n).read(rows).write(report).grid(1, 1, 1);
 }

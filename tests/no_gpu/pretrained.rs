@@ -45,8 +45,9 @@ fn resnet(classes: u32) -> Layout {
     layout(models::find("resnet18").unwrap(), classes)
 }
 
+/// Weights after some batches, which only a network with batch norm counts.
 fn drawn(layout: &Layout) -> Weights {
-    Weights { batches: 41, ..Weights::init(layout, 3) }
+    Weights { batches: if layout.running.is_empty() { 0 } else { 41 }, ..Weights::init(layout, 3) }
 }
 
 /// The tensors of a file as the program writes it.
@@ -182,7 +183,7 @@ fn a_head_of_other_classes_is_skipped() {
             assert!(file.weights(&seven, Head::Load, 0).unwrap() == trained);
             let (found, new) = (file.weights(&ten, Head::Skip, 5).unwrap(), Weights::init(&ten, 5));
             assert_eq!(head(&ten, &found, &own), head(&ten, &new, &own), "drawn from the seed");
-            assert!((found.running == trained.running) && found.batches == 41);
+            assert!((found.running == trained.running) && found.batches == trained.batches);
             for segment in ten.params.iter().filter(|s| !s.name.starts_with(&own)) {
                 let same = seven.params.iter().find(|s| s.name == segment.name).unwrap();
                 let (at, from) = (segment.offset as usize, same.offset as usize);

@@ -19,8 +19,8 @@ type Names = Vec<String>;
 const ROOMS: [(&str, u32); 15] = [
     ("error", 0),
     ("random", 0),
-    ("settings", 0),
     ("parallel", 0),
+    ("settings", 1),
     ("program", 1),
     ("data", 1),
     ("device", 2),

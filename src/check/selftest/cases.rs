@@ -170,7 +170,7 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(loss(130, 100, 60.0, 0.1)),
         Entry::full(loss(5, 101, 1000.0, 0.1)),
         Entry::short(loss(7, 1000, 20.0, 0.1)), // a workgroup for each row
-        Entry::full(loss(3, 65, 0.0, 0.1)), // all equal, and lanes without a class
+        Entry::full(loss(3, 65, 0.0, 0.1)),     // all equal, and lanes without a class
         Entry::full(loss(2, 50_257, 10.0, 0.0)),
         Entry::short(relu([3, 5, 5, 6], false, true)),
         Entry::short(relu([4, 5, 5, 6], true, true)),

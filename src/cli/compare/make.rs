@@ -23,7 +23,8 @@ use crate::{
         signals::Stop,
     },
     lab::experiment::{self, Ended, Experiment, Variant},
-    training::Options,
+    program::target::Precision,
+    settings::Settings,
 };
 use clap::Args;
 use pollster::block_on;
@@ -70,15 +71,15 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     let ExperimentFlags { run, seeds, target, .. } = experiment(&flags);
     let Compared { variants, lines, show } = variants_of(&flags, *target)?;
     let (precision, kernels) = given(run.precision.precision).on(&gpu)?;
+    if let Some((path, recipe)) = &begun {
+        let begun = Layer { origin: Origin::Begun(path.clone()), recipe: recipe.clone() };
+        same_recipe(out, &begun, &flags, &run.network.settings()?, precision)?;
+    }
     // All seeds use the same images: they differ in weights, order and augmentation.
     let data_seed = run.images.data_seed.unwrap_or(0);
     let dataset = run.open(data_seed)?;
     let spec = dataset.spec();
     let mut options = run.options(precision, run.network.config(spec.image, spec.classes.len() as u32)?.1)?;
-    if let Some((path, recipe)) = &begun {
-        let begun = Layer { origin: Origin::Begun(path.clone()), recipe: recipe.clone() };
-        same_recipe(out, &begun, &flags, &options)?;
-    }
     run.normalize(&mut options, dataset.as_ref(), None)?;
     options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
     let train = dataset.len(Split::Train);
@@ -171,10 +172,10 @@ fn check<'a, R: Args + Default>(
 }
 
 /// Refuses to continue an experiment that was started with another recipe.
-fn same_recipe<F: Flags>(out: &Path, begun: &Layer, flags: &F, options: &Options) -> Result<()> {
+fn same_recipe<F: Flags>(out: &Path, begun: &Layer, flags: &F, network: &Settings, precision: Precision) -> Result<()> {
     let mut asked = recipe_of(flags)?;
-    asked.insert(MODEL_SET.into(), options.config.settings.to_json());
-    asked.insert("precision".into(), options.recipe.precision.name().into());
+    asked.insert(MODEL_SET.into(), network.to_json());
+    asked.insert("precision".into(), precision.name().into());
     // The normalization may need the images, and is compared once they are open. Choices are added to those made
     // before; the other settings are not common to all runs.
     let but = ["normalize", "choice", "seeds", "target", "optimizers", "settings", "lr"];

@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     models::{self, Config, Model},
     program::target::{Precision, Target},
+    settings::Settings,
 };
 
 /// The network.
@@ -47,6 +48,15 @@ impl NetworkFlags {
     pub fn config(&self, image: Image, classes: u32) -> Result<(&'static Model, Config)> {
         let model = self.model()?;
         Ok((model, model.config(image, classes, &self.model_set)?))
+    }
+
+    /// The settings of the network, the defaults included, which are known before its images are.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::error::Error::Config) for an unknown model or setting, or a value out of its range.
+    pub fn settings(&self) -> Result<Settings> {
+        let model = self.model()?;
+        Settings::parse(model.name, &(model.settings)(), &self.model_set)
     }
 
     /// The model.
