@@ -48,7 +48,7 @@ pub(super) struct Arguments {
     /// on a scale of 0 to 1
     #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = values::parsed::<Normalization>, default_value = "half")]
     normalize: Normalization,
-    /// Seed of the augmentation, and of the images of shapes10
+    /// Seed of the augmentation, and of drawn images
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
