@@ -47,6 +47,9 @@ mod no_gpu {
     /// Which tensors are excluded from weight decay.
     mod decay;
 
+    /// Drawn digits.
+    mod digits;
+
     /// Where CIFAR-10 may be, and what else may be there.
     mod finding;
 
@@ -55,6 +58,10 @@ mod no_gpu {
 
     /// Which build this is.
     mod identity;
+
+    /// How far a linear model comes.
+    mod linear;
+
     /// The rooms of the sources, and what they may import from each other.
     mod rooms;
 

@@ -2,11 +2,10 @@
 //!
 //! It stands in for MNIST where no files are at hand: one grey channel, 28x28 pixels, white on black. A digit is drawn
 //! as a pen writes it, along strokes in one of two or three styles, which differ from image to image in slant, bend,
-//! size, place, width, ink and noise. People read every digit. A softmax regression on the pixels reaches 82 %, clearly
+//! size, place, width, ink and noise. People read every digit. A softmax regression on the pixels reaches 84 %, clearly
 //! less than a small network; a convolutional network reaches more than 97 %.
 //!
-//! Digits are not symmetric: a mirrored 2 looks much like a 5. So they are trained on without mirror images, or with
-//! little harm where a network is to tell both apart anyway.
+//! Digits are not symmetric, and a mirrored 2 looks much like a 5. Augmentation that mirrors images costs accuracy here.
 
 mod draw;
 mod strokes;

@@ -9,6 +9,8 @@ pub(super) const SIDE: usize = 28;
 const LINES: usize = 6;
 /// How far the pen's grey edge reaches to either side of its outline, in pixels.
 const EDGE: f64 = 0.8;
+/// Pixels between the pen's edge and the middle of the picture's outermost pixels, which therefore stay black.
+const RIM: f64 = 0.5;
 /// Most pixels between the middle of the picture and that of the digit, to each side.
 const MOST_SHIFT: f64 = 3.0;
 
@@ -109,21 +111,26 @@ fn curve(points: &[Point]) -> Vec<Point> {
     line
 }
 
-/// Moves the strokes to the middle of the picture and by a random way from there, so that all stays inside.
+/// Moves the strokes to the middle of the picture and by a random way from there, so that the outermost pixels stay
+/// black. A digit that is too large for that, as a wide and slanted one may be, is made smaller.
 fn place(strokes: &mut [Vec<Dot>], rng: &mut Rng) {
     let side = SIDE as f64;
-    let mut shift = |coordinate: fn(&Dot) -> f64| {
-        let edges = |(low, high): (f64, f64), dot: &Dot| {
-            let (at, reach) = (coordinate(dot), dot.radius + EDGE);
-            (low.min(at - reach), high.max(at + reach))
-        };
-        let (low, high) = strokes.iter().flatten().fold((f64::INFINITY, f64::NEG_INFINITY), edges);
-        let room = (0.5 * (side - (high - low))).clamp(0.0, MOST_SHIFT);
-        0.5 * (side - low - high) + rng.range(-room, room)
+    let dots = || strokes.iter().flatten();
+    let margin = dots().fold(0.0, |most: f64, dot| most.max(dot.radius)) + EDGE + RIM;
+    let range = |at: fn(&Dot) -> f64| {
+        dots().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), dot| (low.min(at(dot)), high.max(at(dot))))
     };
-    let (x, y) = (shift(|dot| dot.x), shift(|dot| dot.y));
+    let (across, down) = (range(|dot| dot.x), range(|dot| dot.y));
+    let extent = (across.1 - across.0).max(down.1 - down.0);
+    let free = side - 2.0 * margin;
+    let scale = if extent > free { free / extent } else { 1.0 };
+    let mut shift = |(low, high): (f64, f64)| {
+        let room = (0.5 * (free - scale * (high - low))).clamp(0.0, MOST_SHIFT);
+        0.5 * (side - scale * (low + high)) + rng.range(-room, room)
+    };
+    let (x, y) = (shift(across), shift(down));
     for dot in strokes.iter_mut().flatten() {
-        (dot.x, dot.y) = (dot.x + x, dot.y + y);
+        (dot.x, dot.y) = (scale * dot.x + x, scale * dot.y + y);
     }
 }
 
