@@ -24,6 +24,9 @@ mod dropout;
 /// Where flags come from, and the errors for wrong ones.
 mod flags;
 
+/// Fetching data sets.
+mod fetch;
+
 /// The program in a temporary folder.
 mod folder;
 

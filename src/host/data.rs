@@ -5,6 +5,7 @@
 //! be mistaken for one on CIFAR-10. If CIFAR-10 was asked for by name, missing files are an error.
 
 pub mod cifar10;
+pub mod fetch;
 
 use std::{path::Path, sync::Arc};
 
