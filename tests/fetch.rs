@@ -246,7 +246,7 @@ fn nothing_of_the_users_is_lost() {
 
 #[test]
 fn what_is_asked_for_wrongly_is_named() {
-    says(&set("MNIST").unwrap().name.to_owned(), &["mnist"]);
+    says(set("MNIST").unwrap().name, &["mnist"]);
     let folder = Folder::new("fetch-words");
     says(&folder.refused(2, &["data", "--fetch", "cifar-10"]), &["cifar-10", "cifar10"]);
     says(&folder.refused(2, &["data", "--fetch", "mnist", "--from=-o x"]), &["--from", "http://"]);

@@ -27,7 +27,7 @@ pub(super) fn run(name: &str, to: &Path, from: Option<&str>) -> Result<ExitCode>
     live::clear();
     Ok(match outcome? {
         Outcome::Whole(files) => {
-            files.iter().for_each(|file| say_of(file));
+            files.iter().for_each(say_of);
             say_how_to_use(set, to);
             ExitCode::SUCCESS
         }
