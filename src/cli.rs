@@ -145,7 +145,7 @@ impl Command {
             Self::Bench(arguments) => bench::run(&arguments)?,
             Self::Profile(arguments) => profile::run(&arguments)?,
             Self::Tune(arguments) => tune::run(&arguments)?,
-            Self::Data(arguments) => data::run(&arguments)?,
+            Self::Data(arguments) => return data::run(&arguments),
             Self::Compare(flags) => return compare::compare(&flags),
             Self::Sweep(flags) => return compare::sweep(&flags),
             Self::Ablate(flags) => return compare::ablate(&flags),

@@ -6,6 +6,8 @@
 //! set have the same [size](Image). The device does the normalization and the augmentation.
 
 mod batch;
+pub mod digits28;
+pub mod drawn;
 pub mod holdout;
 mod image;
 pub mod shapes10;
@@ -13,9 +15,11 @@ mod source;
 pub mod summary;
 
 pub use batch::{Batch, order};
+pub use digits28::Digits28;
+pub use drawn::Sizes;
 pub use holdout::Holdout;
 pub use image::{Image, MOST_SIDE};
-pub use shapes10::{Shapes10, Sizes};
+pub use shapes10::Shapes10;
 pub use source::{Batches, Inline, Next, Source, in_batches};
 pub use summary::{Summary, summary};
 
@@ -27,6 +31,8 @@ use crate::error::Result;
 pub const MOST_IMAGES: usize = u32::MAX as usize;
 /// The most classes that a set may have.
 pub const MOST_CLASSES: usize = 1 << 16;
+/// The names of the sets that the program draws.
+pub const DRAWN: [&str; 2] = [shapes10::NAME, digits28::NAME];
 
 /// Which part of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -84,7 +84,7 @@ pub mod random;
 pub mod settings;
 pub mod training;
 
-pub use data::{Dataset, Inline, Shapes10, Sizes};
+pub use data::{Dataset, Digits28, Inline, Shapes10, Sizes};
 pub use device::Gpu;
 pub use error::{Error, Result};
 pub use models::Config;

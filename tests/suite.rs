@@ -24,6 +24,9 @@ mod dropout;
 /// Where flags come from, and the errors for wrong ones.
 mod flags;
 
+/// Fetching data sets.
+mod fetch;
+
 /// The program in a temporary folder.
 mod folder;
 
@@ -47,6 +50,9 @@ mod no_gpu {
     /// Which tensors are excluded from weight decay.
     mod decay;
 
+    /// Drawn digits.
+    mod digits;
+
     /// Where CIFAR-10 may be, and what else may be there.
     mod finding;
 
@@ -55,6 +61,10 @@ mod no_gpu {
 
     /// Which build this is.
     mod identity;
+
+    /// How far a linear model comes.
+    mod linear;
+
     /// The rooms of the sources, and what they may import from each other.
     mod rooms;
 

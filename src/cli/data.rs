@@ -1,6 +1,8 @@
-//! `velograd data`: says what a data set holds, and draws a sheet of its images.
+//! `velograd data`: says what a data set holds, draws a sheet of its images, and fetches sets.
 
-use std::path::PathBuf;
+mod fetch;
+
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
@@ -37,6 +39,16 @@ const ROWS: usize = 10;
 
 #[derive(Args)]
 pub(super) struct Arguments {
+    /// Fetches a data set with the system's curl, and compares it with its published checksum: cifar10, cifar100, mnist,
+    /// fashion-mnist, tiny-shakespeare or wikitext-2. What an interruption leaves is continued by the same command
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["preview", "dataset", "data"], help_heading = "Fetch")]
+    fetch: Option<String>,
+    /// The folder to fetch to
+    #[arg(long, value_name = "DIR", default_value = "data", requires = "fetch", help_heading = "Fetch")]
+    to: PathBuf,
+    /// The address of a folder that has the files, in place of the known ones: http://, https:// or file://
+    #[arg(long, value_name = "URL", requires = "fetch", help_heading = "Fetch")]
+    from: Option<String>,
     /// Writes a sheet of training images: each as it is, and to its right as augmented for the first epoch
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
@@ -48,7 +60,7 @@ pub(super) struct Arguments {
     /// on a scale of 0 to 1
     #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = values::parsed::<Normalization>, default_value = "half")]
     normalize: Normalization,
-    /// Seed of the augmentation, and of the images of shapes10
+    /// Seed of the augmentation, and of drawn images
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
@@ -57,7 +69,16 @@ pub(super) struct Arguments {
     device: DeviceFlags,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<()> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if let Some(name) = &arguments.fetch {
+        return fetch::run(name, &arguments.to, arguments.from.as_deref());
+    }
+    describe(arguments)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what the set holds, and draws the sheet.
+fn describe(arguments: &Arguments) -> Result<()> {
     let opened = host_data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
     opened.notes.iter().for_each(|text| note!("{text}"));
     let dataset = opened.dataset;

@@ -56,7 +56,7 @@ pub(super) struct Arguments {
     /// pixel down and right, each also mirrored [default: as RUN was validated]
     #[arg(long, help_heading = "Validation")]
     tta: bool,
-    /// Seed of the images of shapes10 [default: that of RUN, or of what the weights say they were trained on, otherwise 0]
+    /// Seed of drawn images [default: that of RUN, or of what the weights say they were trained on, otherwise 0]
     #[arg(long, value_name = "N", help_heading = "Data")]
     seed: Option<u64>,
     #[command(flatten)]

@@ -12,7 +12,7 @@ use super::{
     toml_file::{self, TomlFile},
 };
 use crate::{
-    data::shapes10,
+    data::DRAWN,
     error::{Error, Result},
     host::{data::known, rule_file, run::Recipe},
     models::{self, Model},
@@ -330,7 +330,10 @@ fn make_room(below: &mut Recipe, layer: &Layer, remarks: &mut Vec<String>) {
     if differs("dataset", below).is_some() && !layer.recipe.contains_key("data") {
         below.remove("data");
     }
-    let drawn = below.get("dataset").is_some_and(|name| name == shapes10::NAME);
+    let drawn = below
+        .get("dataset")
+        .and_then(Value::as_str)
+        .is_some_and(|name| DRAWN.iter().any(|drawn| drawn.eq_ignore_ascii_case(name)));
     if drawn && layer.recipe.contains_key("data") && !layer.recipe.contains_key("dataset") {
         below.remove("dataset");
     }

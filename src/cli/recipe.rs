@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     cli::live,
-    data::{Dataset, Holdout, Image, Split, shapes10},
+    data::{Dataset, Holdout, Image, Split},
     device::{Gpu, NO_ADAPTER},
     error::{Error, Result},
     host::{data, files::absolute, pretrained::Pretrained, rule_file, run::Recipe},
@@ -153,7 +153,7 @@ pub const OF_THIS_START: [&str; 7] = ["out", "resume", "extend", "selftest", "de
 
 /// Reduces flags to the recipe that repeats the run, and adds what was chosen where the flags left it open.
 pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: &dyn Dataset, data_seed: u64) {
-    let drawn = dataset.spec().name == shapes10::NAME || recipe.get("val-split").is_some_and(|v| !v.is_null());
+    let drawn = dataset.seed().is_some() || recipe.get("val-split").is_some_and(|v| !v.is_null());
     let path = dataset.path().map(absolute);
     let default = models::find(&options.model).map(|model| model.normalize).ok();
     let normalize = options.recipe.normalize.filter(|by| Some(*by) != default);

@@ -5,19 +5,20 @@
 //! be mistaken for one on CIFAR-10. If CIFAR-10 was asked for by name, missing files are an error.
 
 pub mod cifar10;
+pub mod fetch;
 
 use std::{path::Path, sync::Arc};
 
 pub use cifar10::Cifar10;
 
 use crate::{
-    data::{Dataset, Shapes10, Sizes, shapes10},
+    data::{DRAWN, Dataset, Digits28, Shapes10, Sizes, digits28, shapes10},
     error::{Error, Result, suggest::hint},
     host::threads::on_all_cores,
 };
 
 /// The names [`open`] knows.
-pub const NAMES: [&str; 2] = [cifar10::NAME, shapes10::NAME];
+pub const NAMES: [&str; 3] = [cifar10::NAME, shapes10::NAME, digits28::NAME];
 
 /// A set, and what to tell the user about how it was chosen.
 pub struct Opened {
@@ -32,8 +33,14 @@ impl Opened {
         Self { notes: set.notes().to_vec(), dataset: Arc::new(set) }
     }
 
-    fn drawn(set: Shapes10, notes: Vec<String>) -> Self {
-        Self { dataset: Arc::new(set), notes }
+    /// The set of this name, if it is one that is drawn.
+    fn drawn(name: &str, seed: u64, sizes: Sizes) -> Result<Option<Self>> {
+        let dataset: Arc<dyn Dataset> = match name {
+            shapes10::NAME => Arc::new(Shapes10::spread(seed, sizes, on_all_cores)?),
+            digits28::NAME => Arc::new(Digits28::spread(seed, sizes, on_all_cores)?),
+            _ => return Ok(None),
+        };
+        Ok(Some(Self { dataset, notes: Vec::new() }))
     }
 }
 
@@ -59,7 +66,7 @@ pub fn known(name: &str) -> Result<&'static str> {
 /// `data` holds something else that looks like images. `seed` is the seed of the drawn images.
 ///
 /// # Errors
-/// [`Error::Config`] for an unknown name and for a path together with `shapes10`; [`Error::Data`] and [`Error::Io`] if
+/// [`Error::Config`] for an unknown name and for a path together with a drawn set; [`Error::Data`] and [`Error::Io`] if
 /// CIFAR-10 was asked for, by name or by path, and is missing or damaged, and if `data` holds images that cannot be
 /// read.
 pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened> {
@@ -72,17 +79,16 @@ pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened
 /// As [`open`].
 pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, sizes: Sizes) -> Result<Opened> {
     let name = name.map(known).transpose()?;
-    let drawn = name == Some(shapes10::NAME);
+    let drawn = name.filter(|name| DRAWN.contains(name));
     if let Some(path) = path {
-        if drawn {
-            let message =
-                format!("{} is drawn, not read: it takes no data folder ({})", shapes10::NAME, path.display());
+        if let Some(name) = drawn {
+            let message = format!("{name} is drawn, not read: it takes no data folder ({})", path.display());
             return Err(Error::config(message, "leave out either the dataset or the folder"));
         }
         return Ok(Opened::read(Cifar10::open(path)?));
     }
-    if drawn {
-        return Ok(Opened::drawn(Shapes10::spread(seed, sizes, on_all_cores)?, Vec::new()));
+    if let Some(opened) = drawn.map(|name| Opened::drawn(name, seed, sizes)).transpose()?.flatten() {
+        return Ok(opened);
     }
     if name.is_some() {
         // CIFAR-10 was asked for by name, so it is an error if it is missing.
@@ -102,7 +108,8 @@ pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, 
                 cifar10::URL,
                 home = home.display(),
             );
-            Ok(Opened::drawn(Shapes10::spread(seed, sizes, on_all_cores)?, vec![note]))
+            let set = Shapes10::spread(seed, sizes, on_all_cores)?;
+            Ok(Opened { dataset: Arc::new(set), notes: vec![note] })
         }
     }
 }

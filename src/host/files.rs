@@ -139,7 +139,7 @@ fn create_temporary(folder: &Path) -> io::Result<(PathBuf, File)> {
 }
 
 /// Forces the rename to the disk. Some file systems refuse, but the file is complete either way.
-fn sync_folder(folder: &Path) {
+pub(crate) fn sync_folder(folder: &Path) {
     if cfg!(unix) {
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
     }

@@ -16,7 +16,7 @@ pub struct DataFlags {
     /// CIFAR-10 in its binary form: a folder, or cifar-10-binary.tar.gz [default: looked for in data/]
     #[arg(long, value_name = "DIR|FILE.tar.gz")]
     pub data: Option<PathBuf>,
-    /// cifar10, or shapes10: drawn shapes that need no download [default: cifar10 if it is there]
+    /// cifar10, or what needs no download: shapes10 (drawn shapes) or digits28 (drawn digits) [default: cifar10 if it is there]
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
 }
@@ -39,7 +39,7 @@ pub struct ImageFlags {
     #[arg(long, value_name = "on|off", value_parser = values::switch, action = clap::ArgAction::Set, hide_short_help = true)]
     #[serde(with = "values::on_off")]
     pub shuffle: Option<bool>,
-    /// Seed of the images of shapes10, and of which images --val-split holds out [default: --seed; in experiments 0]
+    /// Seed of drawn images, and of which images --val-split holds out [default: --seed; in experiments 0]
     #[arg(long, value_name = "N", hide_short_help = true)]
     #[serde(with = "values::whole")]
     pub data_seed: Option<u64>,

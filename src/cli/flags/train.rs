@@ -26,7 +26,7 @@ use super::{
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct TrainFlags {
-    /// Seed of first weights, order and augmentation (and of the images of shapes10) [default: 0]
+    /// Seed of first weights, order and augmentation (and of drawn images) [default: 0]
     #[arg(long, value_name = "N")]
     #[serde(with = "values::whole")]
     pub seed: Option<u64>,

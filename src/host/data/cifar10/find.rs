@@ -66,6 +66,8 @@ impl Suspect {
         let cifar = name.contains("cifar");
         let batch = name.strip_prefix("data_batch_").is_some_and(|n| n.chars().all(|c| c.is_ascii_digit()));
         match () {
+            // Texts, which are fetched to the same folder as images.
+            () if name.starts_with("wikitext-") => None,
             () if name.contains("cifar-100") || name.contains("cifar100") => Some(Self::Cifar100),
             () if ends(&[".part", ".crdownload", ".download", ".aria2", ".tmp"]) && cifar => Some(Self::Unfinished),
             () if cifar && (name.contains("python") || name.contains("batches-py")) => Some(Self::Python),
