@@ -6,19 +6,33 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::values;
-use crate::{ops::Augment, training::Normalization};
+use crate::{host::data::Wanted, ops::Augment, training::Normalization};
 
 /// Where the images come from.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Data")]
 pub struct DataFlags {
-    /// CIFAR-10 in its binary form: a folder, or cifar-10-binary.tar.gz [default: looked for in data/]
-    #[arg(long, value_name = "DIR|FILE.tar.gz")]
+    /// The images: CIFAR-10 or CIFAR-100 in binary form (a folder or an archive), IDX files of MNIST and its relatives, or a folder
+    /// of pictures with a folder for each class; which it is, is recognized [default: looked for in data/]
+    #[arg(long, value_name = "DIR|FILE")]
     pub data: Option<PathBuf>,
-    /// cifar10, or shapes10: drawn shapes that need no download [default: cifar10 if it is there]
+    /// cifar10, cifar100, cifar100-coarse, mnist, fashion-mnist, kmnist, emnist, folder (of pictures), or shapes10: drawn shapes that
+    /// need no download [default: what --data holds; without it cifar10 if it is there]
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
+    /// Side of the squares that pictures in folders are brought to: the shorter side is resized to 256/224 of it, and the centre
+    /// cut out [default: 224]
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<u32>,
+}
+
+impl DataFlags {
+    /// The set that these flags ask for; `seed` is that of drawn images.
+    pub fn wanted(&self, seed: u64) -> Wanted<'_> {
+        let (name, path) = (self.dataset.as_deref(), self.data.as_deref());
+        Wanted { name, path, image_size: self.image_size, usual_size: None, seed }
+    }
 }
 
 /// What is done to training images, and their order.
