@@ -215,7 +215,9 @@ impl Search {
     pub(super) fn nothing(&self, folder: &Path, hint: String) -> Error {
         let expected = match &self.wanted[..] {
             [form] => form.expected(),
-            _ => "images: CIFAR's binary version, IDX files, or pictures in a folder for each class".to_owned(),
+            _ => "images: CIFAR's binary version (data_batch_*.bin or train.bin), IDX files (train-images-idx3-ubyte), or \
+                  pictures in a folder for each class"
+                .to_owned(),
         };
         let mut found = String::new();
         for (path, suspect) in self.suspects.iter().take(SHOWN) {
