@@ -211,7 +211,7 @@ fn the_loader_reads_every_image_in_order() {
     for batch in &batches {
         for (i, &index) in batch.indices.iter().enumerate() {
             let label = set.read(Split::Train, index as usize, &mut image).unwrap();
-            assert_eq!(u32::from(label), batch.labels[i]);
+            assert_eq!(label, batch.labels[i]);
             assert_eq!(image, batch.images[i * IMAGE_BYTES..][..IMAGE_BYTES]);
         }
     }

@@ -105,6 +105,9 @@ fn sets_are_told_apart() {
     says(&opened.notes.join("\n"), &["labels go up to 11"]);
 }
 
+/// The ending of the file of images, both files, and what the error says.
+type Case<'a> = (&'a str, Vec<u8>, Vec<u8>, &'a [&'a str]);
+
 #[test]
 fn what_a_header_says_is_checked() {
     let folder = Folder::new("idx-wrong");
@@ -117,7 +120,7 @@ fn what_a_header_says_is_checked() {
         packed[..packed.len() - 9].to_vec()
     };
     let long = [images(3, 2, 2), vec![0]].concat();
-    let cases: [(&str, Vec<u8>, Vec<u8>, &[&str]); 14] = [
+    let cases: [Case<'_>; 14] = [
         ("", images(3, 2, 2), labels(2, 2), &["labels", "as many labels as there are images, 3", "2"]),
         ("", labels(3, 2), labels(3, 2), &["images", "0 0 8 3", "0 0 8 1"]),
         ("", vec![], labels(3, 2), &["images", "an empty file"]),
