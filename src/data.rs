@@ -21,7 +21,7 @@ pub use holdout::Holdout;
 pub use image::{Image, MOST_SIDE};
 pub use shapes10::Shapes10;
 pub use source::{Batches, Inline, Next, Source, in_batches};
-pub use summary::{Summary, summary};
+pub use summary::{Summary, summary, summary_on};
 
 use std::path::Path;
 
@@ -84,6 +84,12 @@ pub trait Dataset: Send + Sync {
     /// The folder or archive that the images are read from; `None` where they are drawn.
     fn path(&self) -> Option<&Path> {
         None
+    }
+
+    /// Whether reading an image takes far longer than copying its bytes, as decoding does, so that several threads should
+    /// read at once.
+    fn decodes(&self) -> bool {
+        false
     }
 
     /// Copies image `index` of `split` to `image`, a plane for each channel, and returns its label, which is below the

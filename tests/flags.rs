@@ -107,7 +107,11 @@ fn what_is_wrong_is_said_before_the_images_are_read() {
         let said = refused(&["compare", "--preset", "quick", "--width", "4", "--out", "begun"]);
         says(
             &said,
-            &["begun with another recipe", "--model-set width: there 8, here 4", "--schedule: there cosine, here constant"],
+            &[
+                "begun with another recipe",
+                "--model-set width: there 8, here 4",
+                "--schedule: there cosine, here constant",
+            ],
         );
         assert!(!said.contains("--epochs"), "{said}");
     }

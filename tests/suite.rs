@@ -47,6 +47,15 @@ mod no_gpu {
     /// Data sets, readers, order.
     mod data;
 
+    /// CIFAR-100.
+    mod cifar100;
+
+    /// Pictures in folders.
+    mod folder_of_images;
+
+    /// IDX files.
+    mod idx;
+
     /// Which tensors are excluded from weight decay.
     mod decay;
 
@@ -58,6 +67,9 @@ mod no_gpu {
 
     /// Files that are damaged, forged or endless.
     mod hostile;
+
+    /// The same of images.
+    mod hostile_images;
 
     /// Which build this is.
     mod identity;

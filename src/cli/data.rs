@@ -18,12 +18,13 @@ use super::{
     print::{note, say},
 };
 use crate::{
-    data::{Dataset, Split, order, summary},
+    data::{Dataset, Image, Split, order, summary_on},
     error::{Error, Result},
     host::{
         data as host_data,
         files::{absolute, write_atomically},
         loader::Loader,
+        threads::on_all_cores,
     },
     lab::{
         seen::{as_network_sees, take_back},
@@ -36,6 +37,10 @@ use crate::{
 /// Images per row, and rows of the sheet. Each image is followed by its augmented form.
 const COLUMNS: usize = 20;
 const ROWS: usize = 10;
+/// Pixels that a row of the sheet has room for.
+const WIDEST: usize = 4096;
+/// Most classes that are listed.
+const MOST_SHOWN: usize = 20;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -79,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// Says what the set holds, and draws the sheet.
 fn describe(arguments: &Arguments) -> Result<()> {
-    let opened = host_data::open(arguments.data.dataset.as_deref(), arguments.data.data.as_deref(), arguments.seed)?;
+    let opened = host_data::open(arguments.data.wanted(arguments.seed))?;
     opened.notes.iter().for_each(|text| note!("{text}"));
     let dataset = opened.dataset;
     say!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());
@@ -87,16 +92,22 @@ fn describe(arguments: &Arguments) -> Result<()> {
         say!("read from {}", absolute(path));
     }
     for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
-        let s = summary(dataset.as_ref(), split)?;
+        let s = live::during("reading the images", || summary_on(dataset.as_ref(), split, on_all_cores))?;
         let list = |v: &[f64]| v.iter().map(|v| format!("{v:.4}")).collect::<Vec<_>>().join(" ");
         let colours = if s.mean.len() == 1 { "grey" } else { "red green blue" };
         say!("\n{name}: {} images, mean {}, std {} ({colours}, 0 to 1)", s.count, list(&s.mean), list(&s.std));
-        for (class, count) in dataset.spec().classes.iter().zip(s.per_class) {
-            say!("  {class:<12} {count:>7}");
+        let classes = &dataset.spec().classes;
+        let shown = || classes.iter().take(MOST_SHOWN);
+        let width = shown().map(|class| class.chars().count()).max().unwrap_or(0).clamp(12, 40);
+        for (class, count) in shown().zip(s.per_class) {
+            say!("  {class:<width$} {count:>7}");
+        }
+        if classes.len() > MOST_SHOWN {
+            say!("  and {} more classes", classes.len() - MOST_SHOWN);
         }
     }
     if let Some(path) = &arguments.preview {
-        let by = arguments.normalize.of(dataset.as_ref())?;
+        let by = arguments.normalize.of_on(dataset.as_ref(), on_all_cores)?;
         let [least, most] = preview(arguments, &dataset, by, path)?;
         say!("\nnormalized by {}: the network sees values from {least:.3} to {most:.3}", words(by));
         say!("wrote {}", path.display());
@@ -111,15 +122,15 @@ fn preview(
     by: Normalize,
     path: &std::path::Path,
 ) -> Result<[f32; 2]> {
-    let count = (COLUMNS / 2 * ROWS).min(dataset.len(Split::Train));
+    let image = dataset.spec().image;
+    let (columns, scale) = layout(image);
+    let count = (columns / 2 * ROWS).min(dataset.len(Split::Train));
     let mut order = order(dataset.len(Split::Train), None);
     order.truncate(count);
     let batch = Loader::new(dataset.clone(), Split::Train, order, count.max(1))?.next();
-    let batch = batch.ok_or_else(|| {
-        Error::config("there are no training images to show", "they are read from data_batch_*.bin")
-    })??;
+    let batch = batch
+        .ok_or_else(|| Error::config("there are no training images to show", "the set has test images alone"))??;
     let gpu = open_device(arguments.device.device.as_deref())?;
-    let image = dataset.spec().image;
     let seen = |augment: Augment| {
         live::during("preparing the augmentation", || as_network_sees(&gpu, image, &batch, arguments.seed, augment, by))
     };
@@ -130,6 +141,14 @@ fn preview(
     let mut sheet: Vec<f32> =
         (0..count).flat_map(|i| [&plain[i * size..][..size], &augmented[i * size..][..size]].concat()).collect();
     take_back(&mut sheet, image, by);
-    write_atomically(path, &contact_sheet(&sheet, image, COLUMNS, 2)?.bytes)?;
+    write_atomically(path, &contact_sheet(&sheet, image, columns, scale)?.bytes)?;
     Ok(range)
+}
+
+/// The images in a row of the sheet, and the pixels that each of theirs takes along a side: fewer and smaller ones where the
+/// sheet would be wider than a screen several times.
+fn layout(image: Image) -> (usize, usize) {
+    let side = image.width.max(image.height) as usize;
+    let scale = if side <= 64 { 2 } else { 1 };
+    ((WIDEST / (side * scale) / 2 * 2).clamp(2, COLUMNS), scale)
 }

@@ -17,7 +17,7 @@ use crate::{
     data::Split,
     error::{Error, Result, suggest::shell_word},
     host::{
-        data::{self as host_data, Opened},
+        data::{self as host_data, Opened, Wanted},
         loader::ReadAhead,
         pretrained::{Head, Pretrained},
     },
@@ -95,7 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let Opened { dataset, notes, .. } = match of_run.filter(|_| !elsewhere) {
         Some(run) => {
             let seed = arguments.seed.unwrap_or(run.data_seed);
-            host_data::open(run.data.dataset.as_deref(), run.data.data.as_deref(), seed)?
+            host_data::open(run.data.wanted(seed))?
         }
         None => arguments.open(&weights)?,
     };
@@ -120,7 +120,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         remark(&other);
     }
     if dataset.len(Split::Test) == 0 {
-        return Err(Error::config("the data set has no test images", "they are read from test_batch.bin"));
+        return Err(Error::config("the data set has no test images", "give a set that has some by 'data'"));
     }
     let (by, lines) = choose(arguments.normalize, Some(&weights), model, dataset.as_ref())?;
     lines.iter().for_each(|line| remark(line));
@@ -165,10 +165,12 @@ impl Arguments {
     fn open(&self, weights: &Pretrained) -> Result<Opened> {
         let trained_on = weights.provenance.as_ref().map(|provenance| &provenance.dataset);
         let seed = self.seed.or(trained_on.and_then(|set| set.seed)).unwrap_or(0);
-        let DataFlags { data, dataset } = &self.data;
+        let wanted = self.data.wanted(seed);
         let known = trained_on.map(|set| set.name.as_str()).filter(|name| host_data::NAMES.contains(name));
-        let name = dataset.as_deref().or(known.filter(|_| data.is_none()));
-        host_data::open(name, data.as_deref(), seed)
+        let name = wanted.name.or(known.filter(|_| wanted.path.is_none()));
+        // Pictures are of any size, and the network was made for one.
+        let usual_size = weights.provenance.as_ref().map(|provenance| provenance.image.width);
+        host_data::open(Wanted { name, usual_size, ..wanted })
     }
 }
 

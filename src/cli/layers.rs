@@ -327,8 +327,12 @@ fn make_room(below: &mut Recipe, layer: &Layer, remarks: &mut Vec<String>) {
         };
         set.retain(|key, _| named(key));
     }
-    if differs("dataset", below).is_some() && !layer.recipe.contains_key("data") {
-        below.remove("data");
+    if differs("dataset", below).is_some() {
+        // The size belongs to the pictures.
+        below.remove("image-size");
+        if !layer.recipe.contains_key("data") {
+            below.remove("data");
+        }
     }
     let drawn = below
         .get("dataset")

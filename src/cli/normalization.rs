@@ -4,7 +4,7 @@ use super::print::note;
 use crate::{
     data::Dataset,
     error::Result,
-    host::pretrained::Pretrained,
+    host::{pretrained::Pretrained, threads::on_all_cores},
     models::Model,
     ops::Normalize,
     training::{Normalization, Origin, choose_normalize},
@@ -18,7 +18,7 @@ pub(super) fn choose(
     dataset: &dyn Dataset,
 ) -> Result<(Normalize, Vec<String>)> {
     let recorded = weights.and_then(Pretrained::normalize);
-    let (by, origin) = choose_normalize(asked, recorded, model, dataset)?;
+    let (by, origin) = choose_normalize(asked, recorded, model, dataset, on_all_cores)?;
     Ok((by, stated(by, origin, weights)))
 }
 

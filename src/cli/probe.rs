@@ -163,7 +163,7 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     let set = [("width".to_owned(), width.to_string())];
     Settings::parse(model.name, &(model.settings)(), &set)?;
     let gpu = open_device(flags.device.device.as_deref())?;
-    let found = || host_data::open(data.dataset.as_deref(), data.data.as_deref(), 0);
+    let found = || host_data::open(data.wanted(0));
     let opened = live::during("opening the images", found)?;
     opened.notes.iter().for_each(|text| note!("{text}"));
     let dataset = opened.dataset;

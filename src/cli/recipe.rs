@@ -16,7 +16,13 @@ use crate::{
     data::{Dataset, Holdout, Image, Split},
     device::{Gpu, NO_ADAPTER},
     error::{Error, Result},
-    host::{data, files::absolute, pretrained::Pretrained, rule_file, run::Recipe},
+    host::{
+        data::{self, pictures},
+        files::absolute,
+        pretrained::Pretrained,
+        rule_file,
+        run::Recipe,
+    },
     models::{self, Config},
     optim::Clip,
     program::target::Precision,
@@ -106,8 +112,7 @@ impl<R: Args + Default> RunFlags<R> {
     /// # Errors
     /// As [`data::open`] and [`Holdout::new`].
     pub fn open(&self, seed: u64) -> Result<Arc<dyn Dataset>> {
-        let (name, path) = (self.data.dataset.as_deref(), self.data.data.as_deref());
-        let opened = live::during("opening the images", || data::open(name, path, seed))?;
+        let opened = live::during("opening the images", || data::open(self.data.wanted(seed)))?;
         // If images are held out, there is validation even if the set has no test images.
         let count = self.validation.val_split;
         let kept = |text: &&String| count.is_none() || !text.contains("no validation");
@@ -153,14 +158,16 @@ pub const OF_THIS_START: [&str; 7] = ["out", "resume", "extend", "selftest", "de
 
 /// Reduces flags to the recipe that repeats the run, and adds what was chosen where the flags left it open.
 pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: &dyn Dataset, data_seed: u64) {
+    let spec = dataset.spec();
     let drawn = dataset.seed().is_some() || recipe.get("val-split").is_some_and(|v| !v.is_null());
     let path = dataset.path().map(absolute);
     let default = models::find(&options.model).map(|model| model.normalize).ok();
     let normalize = options.recipe.normalize.filter(|by| Some(*by) != default);
     let chosen = [
         ("preset", json!(preset.name())),
-        ("dataset", json!(dataset.spec().name)),
+        ("dataset", json!(spec.name)),
         ("data", json!(path)),
+        ("image-size", json!((spec.name == pictures::NAME).then_some(spec.image.width))),
         ("data-seed", json!(drawn.then_some(data_seed))),
         // Written as numbers, which remain valid whatever happens to the images or weights that they come from.
         ("normalize", json!(normalize.map(|by| by.to_string()))),

@@ -69,6 +69,10 @@ impl Dataset for Holdout {
         self.inner.path()
     }
 
+    fn decodes(&self) -> bool {
+        self.inner.decodes()
+    }
+
     fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u32> {
         self.inner.read(Split::Train, self.indices(split)[index] as usize, image)
     }

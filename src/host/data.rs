@@ -2,23 +2,85 @@
 //!
 //! CIFAR-10 is not shipped with the program. So that a first run without its files does something useful, [`open`] then
 //! falls back on the synthetic set [`shapes10`], and says so prominently, since an accuracy on drawn shapes must never
-//! be mistaken for one on CIFAR-10. If CIFAR-10 was asked for by name, missing files are an error.
+//! be mistaken for one on CIFAR-10. If a set was asked for by name, missing files are an error.
 
-pub mod cifar10;
+pub mod cifar;
 pub mod fetch;
+mod find;
+pub mod idx;
+mod listing;
+pub mod pictures;
+mod positioned;
+mod unpack;
 
 use std::{path::Path, sync::Arc};
 
-pub use cifar10::Cifar10;
+pub use cifar::{Cifar, Cifar10};
+pub use idx::Idx;
+pub use pictures::Pictures;
 
 use crate::{
-    data::{DRAWN, Dataset, Digits28, Shapes10, Sizes, digits28, shapes10},
+    data::{Dataset, Digits28, Shapes10, Sizes, digits28, shapes10},
     error::{Error, Result, suggest::hint},
     host::threads::on_all_cores,
 };
+use cifar::{CIFAR10, CIFAR100, CIFAR100_COARSE, Layout, Version};
+use find::{Form, Search, Source, Suspect};
+use idx::Family;
+
+/// How a set is opened.
+#[derive(Clone, Copy)]
+enum Reader {
+    Cifar(&'static Version),
+    Idx(Family),
+    Pictures,
+    Shapes10,
+    Digits28,
+}
+
+/// Every set by its name.
+static SETS: [(&str, Reader); 10] = [
+    (cifar::NAME, Reader::Cifar(&CIFAR10)),
+    ("cifar100", Reader::Cifar(&CIFAR100)),
+    ("cifar100-coarse", Reader::Cifar(&CIFAR100_COARSE)),
+    ("mnist", Reader::Idx(Family::Mnist)),
+    ("fashion-mnist", Reader::Idx(Family::Fashion)),
+    ("kmnist", Reader::Idx(Family::Kuzushiji)),
+    ("emnist", Reader::Idx(Family::Emnist)),
+    (pictures::NAME, Reader::Pictures),
+    (shapes10::NAME, Reader::Shapes10),
+    (digits28::NAME, Reader::Digits28),
+];
 
 /// The names [`open`] knows.
-pub const NAMES: [&str; 3] = [cifar10::NAME, shapes10::NAME, digits28::NAME];
+pub const NAMES: [&str; 10] = [
+    cifar::NAME,
+    "cifar100",
+    "cifar100-coarse",
+    "mnist",
+    "fashion-mnist",
+    "kmnist",
+    "emnist",
+    pictures::NAME,
+    shapes10::NAME,
+    digits28::NAME,
+];
+
+/// Which set is wanted; the default leaves the choice to what is there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// One of [`NAMES`].
+    pub name: Option<&'a str>,
+    /// Where its files are.
+    pub path: Option<&'a Path>,
+    /// The side of the images that pictures are brought to, in pixels. It is refused for images that have a size.
+    pub image_size: Option<u32>,
+    /// What stands for [`image_size`](Self::image_size) where that is `None`, as the size that weights were trained on;
+    /// [`pictures::USUAL_SIDE`] if this is, too.
+    pub usual_size: Option<u32>,
+    /// The seed of drawn images.
+    pub seed: u64,
+}
 
 /// A set, and what to tell the user about how it was chosen.
 pub struct Opened {
@@ -29,18 +91,12 @@ pub struct Opened {
 }
 
 impl Opened {
-    fn read(set: Cifar10) -> Self {
+    fn read(set: impl Dataset + 'static) -> Self {
         Self { notes: set.notes().to_vec(), dataset: Arc::new(set) }
     }
 
-    /// The set of this name, if it is one that is drawn.
-    fn drawn(name: &str, seed: u64, sizes: Sizes) -> Result<Option<Self>> {
-        let dataset: Arc<dyn Dataset> = match name {
-            shapes10::NAME => Arc::new(Shapes10::spread(seed, sizes, on_all_cores)?),
-            digits28::NAME => Arc::new(Digits28::spread(seed, sizes, on_all_cores)?),
-            _ => return Ok(None),
-        };
-        Ok(Some(Self { dataset, notes: Vec::new() }))
+    fn drawn(set: impl Dataset + 'static, notes: Vec<String>) -> Self {
+        Self { dataset: Arc::new(set), notes }
     }
 }
 
@@ -59,57 +115,188 @@ pub fn known(name: &str) -> Result<&'static str> {
     found.ok_or_else(|| Error::config(format!("no data set is called `{name}`"), hint(name, &NAMES)))
 }
 
-/// Opens the data set called `name`.
+/// Opens the data set that is wanted.
 ///
-/// CIFAR-10 is read from `path` (a folder, an archive, or a file in a folder), or, if that is `None`, from wherever it
-/// is in the folder `data`. Without a name, CIFAR-10 is opened if it is there, and otherwise [`shapes10`], unless
-/// `data` holds something else that looks like images. `seed` is the seed of the drawn images.
+/// A path may be a folder, an archive, or a file in a folder; what it holds is recognized, and a name is only needed where
+/// it may be several things. With a name alone, the set is looked for in the folder `data`. With neither, CIFAR-10 is
+/// opened if it is there, and otherwise [`shapes10`], unless `data` holds something else that looks like images.
 ///
 /// # Errors
-/// [`Error::Config`] for an unknown name and for a path together with a drawn set; [`Error::Data`] and [`Error::Io`] if
-/// CIFAR-10 was asked for, by name or by path, and is missing or damaged, and if `data` holds images that cannot be
-/// read.
-pub fn open(name: Option<&str>, path: Option<&Path>, seed: u64) -> Result<Opened> {
-    open_in(Path::new("data"), name, path, seed, Sizes::default())
+/// [`Error::Config`] for an unknown name, for a path together with a drawn set, and for a size of images that are stored in
+/// one; [`Error::Data`] and [`Error::Io`] if a set was asked for, by name or by path, and is missing or damaged, and if
+/// `data` holds images that are none of CIFAR-10.
+pub fn open(wanted: Wanted<'_>) -> Result<Opened> {
+    open_in(Path::new("data"), wanted, Sizes::default())
 }
 
 /// [`open`] with the folder `home` in place of `data`, and with `sizes` for a drawn set.
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_in(home: &Path, name: Option<&str>, path: Option<&Path>, seed: u64, sizes: Sizes) -> Result<Opened> {
+pub fn open_in(home: &Path, wanted: Wanted<'_>, sizes: Sizes) -> Result<Opened> {
+    let Wanted { name, path, seed, .. } = wanted;
+    let wanted = &wanted;
     let name = name.map(known).transpose()?;
-    let drawn = name.filter(|name| DRAWN.contains(name));
-    if let Some(path) = path {
-        if let Some(name) = drawn {
+    let reader = SETS.iter().find(|(known, _)| Some(*known) == name).map(|(_, reader)| *reader);
+    let shapes = |notes| Ok(Opened::drawn(Shapes10::spread(seed, sizes, on_all_cores)?, notes));
+    match (reader, path) {
+        (Some(Reader::Shapes10 | Reader::Digits28), Some(path)) => {
+            let name = name.unwrap_or_default();
             let message = format!("{name} is drawn, not read: it takes no data folder ({})", path.display());
-            return Err(Error::config(message, "leave out either the dataset or the folder"));
+            Err(Error::config(message, "leave out either the dataset or the folder"))
         }
-        return Ok(Opened::read(Cifar10::open(path)?));
-    }
-    if let Some(opened) = drawn.map(|name| Opened::drawn(name, seed, sizes)).transpose()?.flatten() {
-        return Ok(opened);
-    }
-    if name.is_some() {
-        // CIFAR-10 was asked for by name, so it is an error if it is missing.
-        if home.is_dir() {
-            return Ok(Opened::read(Cifar10::open(home)?));
+        (Some(Reader::Shapes10), None) => {
+            of_one_size(wanted, shapes10::NAME)?;
+            shapes(vec![])
         }
-        let hint = format!("name the folder or archive if it lies elsewhere; {}", cifar10::how_to_get(home));
-        return Err(Error::data(home, "a folder with CIFAR-10", "no such folder", hint));
+        (Some(Reader::Digits28), None) => {
+            of_one_size(wanted, digits28::NAME)?;
+            Ok(Opened::drawn(Digits28::spread(seed, sizes, on_all_cores)?, vec![]))
+        }
+        (reader, Some(path)) => open_path(reader, path, wanted),
+        (Some(reader), None) if home.is_dir() => open_path(Some(reader), home, wanted),
+        (Some(reader), None) => {
+            let (title, get) = match reader {
+                Reader::Cifar(version) => (version.layout.title, format!("; {}", version.layout.how_to_get(home))),
+                Reader::Idx(family) => (family.title(), String::new()),
+                Reader::Pictures | Reader::Shapes10 | Reader::Digits28 => ("pictures", String::new()),
+            };
+            let hint = format!("name the folder or archive by 'data' if it lies elsewhere{get}");
+            Err(Error::data(home, format!("a folder with {title}"), "no such folder", hint))
+        }
+        (None, None) => match find_cifar10(home, wanted)? {
+            Some(found) => Ok(found),
+            None => {
+                of_one_size(wanted, shapes10::NAME)?;
+                shapes(vec![format!(
+                    "NO CIFAR-10 in {home}/: using {}, DRAWN SHAPES: results do not compare.\n\
+                     Put this into {home}/: {}",
+                    shapes10::NAME,
+                    cifar::layout::TEN.url,
+                    home = home.display(),
+                )])
+            }
+        },
     }
-    match Cifar10::find(home)? {
-        Some(found) => Ok(Opened::read(found)),
+}
+
+/// CIFAR-10 in `home`; `None` if there is no such folder, or nothing in it that looks like images.
+fn find_cifar10(home: &Path, wanted: &Wanted<'_>) -> Result<Option<Opened>> {
+    if !home.is_dir() {
+        return Ok(None);
+    }
+    let search = Search::new(home, &[Form::Cifar(CIFAR10.layout)])?;
+    match search.source(home)? {
+        Some(source) => open_source(Some(Reader::Cifar(&CIFAR10)), source, home, wanted).map(Some),
+        None if search.suspects.is_empty() => Ok(None),
         None => {
-            let note = format!(
-                "NO CIFAR-10 in {home}/: using {}, DRAWN SHAPES: results do not compare.\n\
-                 Put this into {home}/: {}",
-                shapes10::NAME,
-                cifar10::URL,
-                home = home.display(),
-            );
-            let set = Shapes10::spread(seed, sizes, on_all_cores)?;
-            Ok(Opened { dataset: Arc::new(set), notes: vec![note] })
+            let hint = format!("the set shapes10 is drawn and needs no files; {}", CIFAR10.layout.how_to_get(home));
+            Err(search.nothing(home, hint))
         }
+    }
+}
+
+/// Opens what is at `path`, which is to be read by `reader` if that is given.
+fn open_path(reader: Option<Reader>, path: &Path, wanted: &Wanted<'_>) -> Result<Opened> {
+    let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
+    if !metadata.is_dir() {
+        return open_file(reader, path, wanted);
+    }
+    let search = match reader {
+        None => Search::new(path, &Form::ALL)?,
+        Some(Reader::Cifar(version)) => Search::new(path, &[Form::Cifar(version.layout)])?,
+        Some(Reader::Idx(family)) => Search::new(path, &[Form::Idx(Some(family))])?,
+        Some(Reader::Pictures | Reader::Shapes10 | Reader::Digits28) => Search::new(path, &[Form::Pictures])?,
+    };
+    if let Some(source) = search.source(path)? {
+        return open_source(reader, source, path, wanted);
+    }
+    let images = |(_, suspect): &(_, Suspect)| *suspect == Suspect::Images;
+    match reader {
+        // Its own error says what is missing of a set of pictures.
+        Some(Reader::Pictures) => open_pictures(path, wanted),
+        None if !search.suspects.is_empty() && search.suspects.iter().all(images) => open_pictures(path, wanted),
+        Some(Reader::Cifar(version)) => Err(search.nothing(path, version.layout.how_to_get(path))),
+        Some(Reader::Idx(_)) => Err(search.nothing(path, "name the folder that has them by 'data'".to_owned())),
+        _ => Err(search.nothing(path, CIFAR10.layout.how_to_get(path))),
+    }
+}
+
+/// Opens the set that the file at `path` is or belongs to.
+fn open_file(reader: Option<Reader>, path: &Path, wanted: &Wanted<'_>) -> Result<Opened> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let by_name = match () {
+        () if reader.is_some() => None,
+        () if idx::is_named(&name) => return open_idx(path, None, wanted),
+        () if pictures::is_named(&name) => Some(Reader::Pictures),
+        () => {
+            let hundred = |layout: &Layout| *layout == cifar::layout::HUNDRED;
+            let told = match Suspect::of(&name, false) {
+                Some(Suspect::Cifar(layout)) => Some(layout),
+                _ if cifar::layout::HUNDRED.is_records(&name) => Some(&cifar::layout::HUNDRED),
+                _ => Cifar::layout_of(path),
+            };
+            Some(Reader::Cifar(if told.is_some_and(hundred) { &CIFAR100 } else { &CIFAR10 }))
+        }
+    };
+    match reader.or(by_name) {
+        Some(Reader::Cifar(version)) => {
+            of_one_size(wanted, version.name)?;
+            Cifar::open(version, path).map(Opened::read)
+        }
+        Some(Reader::Idx(family)) => open_idx(path, Some(family), wanted),
+        _ => {
+            let hint = "name the folder that has a folder for each class";
+            Err(Error::data(path, "a folder of pictures", "a file", hint))
+        }
+    }
+}
+
+/// Opens what was found in the folder `asked`.
+fn open_source(reader: Option<Reader>, source: &Source, asked: &Path, wanted: &Wanted<'_>) -> Result<Opened> {
+    let mut opened = match source.form {
+        Form::Cifar(layout) => {
+            let version = match reader {
+                Some(Reader::Cifar(version)) => version,
+                _ if *layout == cifar::layout::HUNDRED => &CIFAR100,
+                _ => &CIFAR10,
+            };
+            of_one_size(wanted, version.name)?;
+            Opened::read(Cifar::open_found(version, &source.path)?)
+        }
+        Form::Idx(family) => open_idx(&source.path, family, wanted)?,
+        Form::Pictures => open_pictures(&source.path, wanted)?,
+    };
+    opened.notes.splice(0..0, source.elsewhere(asked));
+    Ok(opened)
+}
+
+fn open_idx(path: &Path, family: Option<Family>, wanted: &Wanted<'_>) -> Result<Opened> {
+    of_one_size(wanted, family.map_or("mnist", Family::name))?;
+    Idx::open(path, family).map(Opened::read)
+}
+
+fn open_pictures(path: &Path, wanted: &Wanted<'_>) -> Result<Opened> {
+    Pictures::open(path, wanted.image_size.or(wanted.usual_size).unwrap_or(pictures::USUAL_SIDE)).map(Opened::read)
+}
+
+/// Refuses a size for images that have one.
+fn of_one_size(wanted: &Wanted<'_>, name: &str) -> Result<()> {
+    match wanted.image_size {
+        None => Ok(()),
+        Some(size) => {
+            let message = format!("'image_size' is {size}, and the images of {name} have a size of their own");
+            Err(Error::about("image_size", message, "'image_size' is for folders of pictures: leave it out"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NAMES, SETS};
+
+    #[test]
+    fn every_name_has_a_reader() {
+        assert_eq!(NAMES, SETS.map(|(name, _)| name));
     }
 }

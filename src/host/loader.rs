@@ -1,12 +1,17 @@
-//! A thread that reads the next batches while the device works on the current one.
+//! A thread that reads the next batches while the device works on the current one, with the help of others where images
+//! have to be decoded.
 //!
 //! The order of an epoch is decided beforehand from (seed, epoch) alone, so that a resumed run sees the same images as
 //! an uninterrupted one. The channel holds two batches: enough to hide the reading, and a bound on the memory that
-//! batches take when the device is slow.
+//! batches take when the device is slow. Of a set that [decodes](Dataset::decodes), the images of a batch are read on all
+//! cores, each to its own place, so that neither order nor memory depends on the number of threads.
+
+mod on_cores;
 
 use std::{
     sync::{
         Arc,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{Builder, JoinHandle},
@@ -15,6 +20,8 @@ use std::{
 use crate::{
     data::{Batch, Batches, Dataset, Next, Source, Split, in_batches},
     error::{Error, Result},
+    host::threads::on_all_cores,
+    parallel::{Spread, alone},
 };
 
 /// Most batches that wait in the channel.
@@ -40,6 +47,8 @@ pub struct Loader {
     /// `None` only while the loader is dropped.
     receiver: Option<Receiver<Result<Batch>>>,
     thread: Option<JoinHandle<()>>,
+    /// Tells the threads that nobody wants the batches any more.
+    stop: Arc<AtomicBool>,
 }
 
 impl Loader {
@@ -53,12 +62,14 @@ impl Loader {
     pub fn new(dataset: Arc<dyn Dataset>, split: Split, order: Vec<u32>, batch: usize) -> Result<Self> {
         let batches = in_batches(&order, batch)?;
         let (sender, receiver) = sync_channel(DEPTH);
-        let work = move || send_all(&*dataset, split, &batches, &sender);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let work = move || send_all(&*dataset, split, &batches, &sender, &stopped);
         let thread = Builder::new()
             .name("loader".to_owned())
             .spawn(work)
             .map_err(|error| Error::device(format!("cannot start the thread that reads images: {error}"), ""))?;
-        Ok(Self { receiver: Some(receiver), thread: Some(thread) })
+        Ok(Self { receiver: Some(receiver), thread: Some(thread), stop })
     }
 }
 
@@ -86,7 +97,9 @@ impl Batches for Loader {
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        // Without a receiver the thread's next send fails and the thread ends; only then can it be joined.
+        // Decoding a batch may take seconds. Without a receiver the thread's next send fails and the thread ends; only then
+        // can it be joined.
+        self.stop.store(true, Ordering::Relaxed);
         self.receiver = None;
         if let Some(thread) = self.thread.take() {
             // A panic there concerns a batch that nobody reads any more.
@@ -96,9 +109,16 @@ impl Drop for Loader {
 }
 
 /// Sends the batches of the pass; stops at the first error or when the receiver is gone.
-fn send_all(dataset: &dyn Dataset, split: Split, batches: &[Vec<u32>], sender: &SyncSender<Result<Batch>>) {
+fn send_all(
+    dataset: &dyn Dataset,
+    split: Split,
+    batches: &[Vec<u32>],
+    sender: &SyncSender<Result<Batch>>,
+    stop: &AtomicBool,
+) {
+    let spread: Spread = if dataset.decodes() { on_all_cores } else { alone };
     for indices in batches {
-        let read = Batch::read(dataset, split, indices);
+        let Some(read) = on_cores::read(dataset, split, indices, spread, stop).transpose() else { return };
         let failed = read.is_err();
         if sender.send(read).is_err() || failed {
             return;

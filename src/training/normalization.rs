@@ -5,10 +5,11 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{Dataset, Split, summary},
+    data::{Dataset, Split, summary_on},
     error::{Error, Result},
     models::Model,
     ops::Normalize,
+    parallel::{Spread, alone},
 };
 
 /// A normalization as it is asked for.
@@ -50,6 +51,14 @@ impl Normalization {
     /// [`Error::Config`] if they are to come from training images and there are none, or all pixels have the same
     /// colour; what [`Dataset::read`] returns.
     pub fn of(self, dataset: &dyn Dataset) -> Result<Normalize> {
+        self.of_on(dataset, alone)
+    }
+
+    /// [`Self::of`], with the images read on as many processor cores as `spread` uses.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn of_on(self, dataset: &dyn Dataset, spread: Spread) -> Result<Normalize> {
         if let Some(numbers) = self.numbers() {
             return Ok(numbers);
         }
@@ -57,7 +66,7 @@ impl Normalization {
             let message = "mean and standard deviation of the training images: the data set has none";
             return Err(Error::config(message, "give the numbers, as in 0.4914,0.4822,0.4465/0.247,0.2435,0.2616"));
         }
-        let summary = summary(dataset, Split::Train)?;
+        let summary = summary_on(dataset, Split::Train, spread)?;
         let normalize = Normalize::of_channels(&summary.mean, &summary.std);
         normalize.check().map_err(|_| {
             let message =
@@ -125,7 +134,7 @@ pub enum Origin {
 }
 
 /// What images are normalized by: what was `asked` for; or else what the weights were trained with, if that is
-/// `recorded`; or else the model's default.
+/// `recorded`; or else the model's default. Images are read on as many processor cores as `spread` uses.
 ///
 /// # Errors
 /// As [`Normalization::of`].
@@ -134,9 +143,10 @@ pub fn choose_normalize(
     recorded: Option<Normalize>,
     model: &Model,
     dataset: &dyn Dataset,
+    spread: Spread,
 ) -> Result<(Normalize, Origin)> {
     Ok(match (asked, recorded) {
-        (Some(asked), _) => (asked.of(dataset)?, Origin::Asked(asked)),
+        (Some(asked), _) => (asked.of_on(dataset, spread)?, Origin::Asked(asked)),
         (None, Some(recorded)) => (recorded, Origin::Weights),
         (None, None) => (model.normalize, Origin::Model),
     })

@@ -67,7 +67,7 @@ impl Trainer {
         }
         if options.early_stop.is_some() && dataset.len(Split::Test) == 0 {
             let message = "'early_stop' watches the validation loss, and there are no validation images";
-            return Err(Error::about("early_stop", message, "hold some out with 'val_split', or add test_batch.bin"));
+            return Err(Error::about("early_stop", message, "hold some out with 'val_split', or add test images"));
         }
         let (optimizer, settings) = options.optimizer.build(&options.set)?;
         let optimizer = match options.lookahead {

@@ -11,7 +11,7 @@ use velograd::{
     data::{Dataset, Image, Shapes10, Sizes, Split, order, summary},
     error::{Error, Result},
     host::{
-        data::{Cifar10, open_in},
+        data::{Cifar, Cifar10, Wanted, open_in},
         loader::Loader,
     },
 };
@@ -117,7 +117,7 @@ fn an_archive_is_the_same_as_its_folder() {
     let (packed, plain) = (Cifar10::open(&path).unwrap(), Cifar10::open(&folder.0).unwrap());
     assert_eq!(packed.checksum(), plain.checksum());
     assert_eq!(packed.len(Split::Test), 3);
-    let read = |set: &Cifar10, index| {
+    let read = |set: &Cifar, index| {
         let mut image = [0; IMAGE_BYTES];
         let label = set.read(Split::Train, index, &mut image).unwrap();
         (label, image)
@@ -169,7 +169,9 @@ fn a_damaged_archive_is_no_panic() {
 fn which_set_is_opened() {
     let folder = Folder::new("choice");
     let sizes = Sizes { train: 20, test: 10 };
-    let open = |name: Option<&str>, path: Option<&Path>| open_in(&folder.0.join("data"), name, path, 0, sizes);
+    let open = |name: Option<&str>, path: Option<&Path>| {
+        open_in(&folder.0.join("data"), Wanted { name, path, ..Wanted::default() }, sizes)
+    };
     let drawn = open(None, None).unwrap();
     assert_eq!(drawn.dataset.spec().name, "shapes10");
     let lines: Vec<&str> = drawn.notes.iter().flat_map(|note| note.lines()).collect();

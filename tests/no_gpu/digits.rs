@@ -3,7 +3,7 @@
 use velograd::{
     data::{Dataset, Digits28, Image, Sizes, Split, summary},
     host::{
-        data::{known, open_in},
+        data::{Wanted, known, open_in},
         threads::on_all_cores,
     },
 };
@@ -72,7 +72,10 @@ fn digits_are_opened_by_name() {
     assert_eq!(known("Digits28").unwrap(), "digits28");
     let folder = Folder::new("digits");
     let sizes = Sizes { train: 20, test: 10 };
-    let open = |path| open_in(&folder.0.join("data"), Some("digits28"), path, 5, sizes);
+    let open = |path| {
+        let wanted = Wanted { name: Some("digits28"), path, seed: 5, ..Wanted::default() };
+        open_in(&folder.0.join("data"), wanted, sizes)
+    };
     let opened = open(None).unwrap();
     assert_eq!(opened.dataset.checksum(), Digits28::new(5, sizes).unwrap().checksum());
     assert!(opened.notes.is_empty());

@@ -33,7 +33,7 @@ use velograd::{
 use crate::folder::{Folder, records};
 
 /// Mutates `bytes` in one to four places within the first `reach`.
-fn bend(rng: &mut Rng, bytes: &[u8], reach: usize) -> Vec<u8> {
+pub fn bend(rng: &mut Rng, bytes: &[u8], reach: usize) -> Vec<u8> {
     let mut bent = bytes.to_vec();
     for _ in 0..=rng.below(4) {
         if bent.is_empty() {
@@ -69,7 +69,7 @@ fn bend(rng: &mut Rng, bytes: &[u8], reach: usize) -> Vec<u8> {
 }
 
 /// Whether a reader accepted the file. Panics if its error is none that a reader may give.
-fn taken<T>(answer: Result<T>) -> bool {
+pub fn taken<T>(answer: Result<T>) -> bool {
     match answer {
         Ok(_) => true,
         Err(Error::Config { .. } | Error::Data { .. } | Error::Io { .. }) => false,
@@ -78,7 +78,7 @@ fn taken<T>(answer: Result<T>) -> bool {
 }
 
 /// Mutates `valid` `times` times. Some of the files must be accepted, and not all, or the mutations test nothing.
-fn bent(path: &Path, valid: &[u8], times: u32, reach: usize, mut reader: impl FnMut() -> bool) {
+pub fn bent(path: &Path, valid: &[u8], times: u32, reach: usize, mut reader: impl FnMut() -> bool) {
     fs::write(path, valid).unwrap();
     assert!(reader(), "{}: the valid file is refused", path.display());
     let mut rng = Rng::keyed(11, &[u64::from(crc32fast::hash(path.file_name().unwrap().as_encoded_bytes()))]);
@@ -104,7 +104,7 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -271,7 +271,7 @@ fn folders_of_runs() {
 }
 
 /// Runs the program with at most `megabytes` of address space, and expects an error that contains `what`.
-fn refused_within(folder: &Folder, megabytes: u32, arguments: &str, what: &str) {
+pub fn refused_within(folder: &Folder, megabytes: u32, arguments: &str, what: &str) {
     let script = format!("ulimit -v {}; exec \"$0\" {arguments}", megabytes * 1024);
     let program = env!("CARGO_BIN_EXE_velograd");
     let output = Command::new("sh").args(["-c", &script, program]).current_dir(&folder.0).output().unwrap();

@@ -67,7 +67,11 @@ fn another_configuration_is_refused() {
     let said = refused(&["--width", "8", "--schedule", "linear", "--early-stop", "4"]);
     says(
         &said,
-        &["--model-set width: there 4, here 8", "--schedule: there cosine, here linear", "--early-stop: there 9, here 4"],
+        &[
+            "--model-set width: there 4, here 8",
+            "--schedule: there cosine, here linear",
+            "--early-stop: there 9, here 4",
+        ],
     );
     says(&refused(&["--epochs", "9"]), &["--epochs: there 4, here 9", "--extend"]);
     says(&refused(&["--optimizer", "sgd"]), &["--optimizer: there velograd, here sgd"]);

@@ -6,19 +6,33 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::values;
-use crate::{ops::Augment, training::Normalization};
+use crate::{host::data::Wanted, ops::Augment, training::Normalization};
 
 /// Where the images come from.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Data")]
 pub struct DataFlags {
-    /// CIFAR-10 in its binary form: a folder, or cifar-10-binary.tar.gz [default: looked for in data/]
-    #[arg(long, value_name = "DIR|FILE.tar.gz")]
+    /// The images: CIFAR-10 or CIFAR-100 in binary form (a folder or an archive), IDX files of MNIST and its relatives, or a folder
+    /// of pictures with a folder for each class; which it is, is recognized [default: looked for in data/]
+    #[arg(long, value_name = "DIR|FILE")]
     pub data: Option<PathBuf>,
-    /// cifar10, or what needs no download: shapes10 (drawn shapes) or digits28 (drawn digits) [default: cifar10 if it is there]
+    /// cifar10, cifar100, cifar100-coarse, mnist, fashion-mnist, kmnist, emnist, folder (of pictures), or what needs no download:
+    /// shapes10 (drawn shapes), digits28 (drawn digits) [default: what --data holds; without it cifar10 if it is there]
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
+    /// Side of the squares that pictures in folders are brought to: the shorter side is resized to 256/224 of it, and the centre
+    /// cut out [default: 224]
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<u32>,
+}
+
+impl DataFlags {
+    /// The set that these flags ask for; `seed` is that of drawn images.
+    pub fn wanted(&self, seed: u64) -> Wanted<'_> {
+        let (name, path) = (self.dataset.as_deref(), self.data.as_deref());
+        Wanted { name, path, image_size: self.image_size, usual_size: None, seed }
+    }
 }
 
 /// What is done to training images, and their order.
@@ -39,7 +53,7 @@ pub struct ImageFlags {
     #[arg(long, value_name = "on|off", value_parser = values::switch, action = clap::ArgAction::Set, hide_short_help = true)]
     #[serde(with = "values::on_off")]
     pub shuffle: Option<bool>,
-    /// Seed of drawn images, and of which images --val-split holds out [default: --seed; in experiments 0]
+    /// Seed of the images of shapes10, and of which images --val-split holds out [default: --seed; in experiments 0]
     #[arg(long, value_name = "N", hide_short_help = true)]
     #[serde(with = "values::whole")]
     pub data_seed: Option<u64>,
