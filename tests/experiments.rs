@@ -209,6 +209,6 @@ fn probes() {
     says(&refused(&["spike", "--optimizers", "sgdd"]), &["did you mean `sgd`"]);
     says(&refused(&["spike", "--optimizers", "sgd", "--set", "adam:lr=1"]), &["not probed"]);
     says(&refused(&["spike", "--optimizers", "sgd", "--set", "sgd:lr=0"]), &["above 0"]);
-    says(&refused(&["variance", "--width", "0"]), &["--width"]);
+    says(&refused(&["variance", "--width", "0"]), &["width=0", "from 1 to 1024"]);
     says(&refused(&["variance", "--quick", "--dataset", "shapes10", "--batch-size", "0"]), &["--batch-size"]);
 }

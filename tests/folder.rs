@@ -71,3 +71,10 @@ pub fn says(text: &str, parts: &[&str]) {
         assert!(text.contains(part), "`{part}` is not in:\n{text}");
     }
 }
+
+/// A file of bytes in IDX, whose values count to ten.
+pub fn idx(dims: &[u32]) -> Vec<u8> {
+    let header = [0, 0, 8, dims.len() as u8];
+    let dims_bytes = dims.iter().flat_map(|dim| dim.to_be_bytes());
+    header.into_iter().chain(dims_bytes).chain((0..dims.iter().product::<u32>()).map(|i| (i % 10) as u8)).collect()
+}

@@ -202,9 +202,9 @@ fn what_is_no_normalization() {
     let folder = Folder::new("normalize-wrong");
     for (value, parts) in [
         ("mean", &["`mean` is no normalization", "half, dataset, imagenet"][..]),
-        ("0.5,0.5/0.5,0.5,0.5", &["three means and three standard deviations", "as in 0.4914"]),
-        ("0.5,0.5,0.5", &["three means and three"]),
-        ("0.5,0.5,0.5/0.5,0.5,x", &["three means and three"]),
+        ("0.5,0.5/0.5,0.5,0.5", &["means and standard deviations, one or three of each", "as in 0.4914"]),
+        ("0.5,0.5,0.5", &["one or three of each"]),
+        ("0.5,0.5,0.5/0.5,0.5,x", &["one or three of each"]),
         ("125.3,123,113.9/63,62.1,66.7", &["cannot be normalized by 125.3,123,113.9/63,62.1,66.7", "divide by 255"]),
         ("0.5,0.5,0.5/0,0.5,0.5", &["cannot be normalized", "0.001 to 1"]),
         ("0.5,0.5,nan/0.5,0.5,0.5", &["cannot be normalized"]),
@@ -288,7 +288,7 @@ fn weights_of_another_data_set() {
     says(&said, &["a network of 10 classes, as cifar10 has", "7 classes", "--init-head skip"]);
     let init = ["--init", "seven.safetensors", "--max-steps", "1"];
     let said = folder.refused(2, &[TRAIN, &init].concat());
-    says(&said, &["the weights tell apart 7 classes, the data set has 10", "--init-head skip"]);
+    says(&said, &["the weights tell apart 7 classes, cifar10 has 10", "--init-head skip"]);
     let skip = [&init[..], &["--init-head", "skip", "--out", "ten"]].concat();
     says(&train(&folder, &skip), &["the last layer (fc.*, of 7 classes) is left out and drawn from seed 0"]);
     assert_eq!(run_json(&folder, "ten")["recipe"]["init-head"], "skip");

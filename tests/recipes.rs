@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    folder::{Folder, records},
+    folder::{Folder, idx, records},
     support::gpu,
 };
 
@@ -15,6 +15,12 @@ fn every_recipe_runs() {
     let folder = Folder::new("recipes");
     folder.write("set/data_batch_1.bin", &records(60));
     folder.write("set/test_batch.bin", &records(20));
+    folder.write("hundred/train.bin", &of_cifar100(60));
+    folder.write("hundred/test.bin", &of_cifar100(20));
+    for (part, count) in [("train", 60), ("t10k", 20)] {
+        folder.write(&format!("idx/{part}-images-idx3-ubyte"), &idx(&[count, 28, 28]));
+        folder.write(&format!("idx/{part}-labels-idx1-ubyte"), &idx(&[count]));
+    }
     let recipes = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes");
     let mut seen = 0;
     for entry in fs::read_dir(recipes).unwrap() {
@@ -30,13 +36,18 @@ fn every_recipe_runs() {
         let said = folder.refused(2, &[other, "--config", path.to_str().unwrap()]);
         assert!(said.contains(&format!("a recipe of `velograd {}`", command[2])), "{file}: {said}");
         // The recipe's own settings, with few images and a small network.
-        arguments.extend(["--data", "set", "--width", "4", "--batch-size", "16", "--epochs", "1", "--max-steps", "1"]);
+        let recipe: toml::Table = text.parse().unwrap();
+        let set = match recipe.get("dataset").map(|name| name.as_str().unwrap()) {
+            Some("mnist") => "idx",
+            Some("cifar100") => "hundred",
+            _ => "set",
+        };
+        arguments.extend(["--data", set, "--width", "4", "--batch-size", "16", "--epochs", "1", "--max-steps", "1"]);
         if command[2] == "train" {
             let split: &[&str] = if text.contains("val-split") { &["--val-split", "10"] } else { &[] };
             folder.works(&[&arguments[..], split, &["--out", file]].concat());
             let run = fs::read_to_string(folder.0.join(file).join("run.json")).unwrap();
             let run: serde_json::Value = serde_json::from_str(&run).unwrap();
-            let recipe: toml::Table = text.parse().unwrap();
             assert_eq!(run["optimizer"], recipe["optimizer"].as_str().unwrap(), "{file}");
             for (key, value) in recipe["set"].as_table().unwrap() {
                 let found = &run["settings"][key];
@@ -52,14 +63,18 @@ fn every_recipe_runs() {
             let rates: &[&str] = if command[2] == "sweep" { &["--lr", "0.01"] } else { &[] };
             folder.works(&[&arguments[..], rates, &["--seeds", "1", "--out", file]].concat());
             let table = fs::read_to_string(folder.0.join(file).join("table.md")).unwrap();
-            let recipe: toml::Table = text.parse().unwrap();
             for optimizer in recipe["optimizers"].as_str().unwrap().split(',') {
                 assert!(table.contains(&format!("| {optimizer} |")), "{file}: {optimizer} is not in\n{table}");
             }
         }
         seen += 1;
     }
-    assert!(seen >= 6, "{seen} recipes");
+    assert!(seen >= 10, "{seen} recipes");
+}
+
+/// Records of CIFAR-100: a coarse label, a fine label, an image.
+fn of_cifar100(count: usize) -> Vec<u8> {
+    (0..count).flat_map(|i| [vec![(i % 20) as u8, (i % 100) as u8], vec![(i * 4) as u8; 3072]].concat()).collect()
 }
 
 /// A recipe's settings for one optimizer are left out if the command line names others.

@@ -86,6 +86,9 @@ impl Loaded {
     pub(crate) fn weights(&self, layout: &Layout) -> Result<Weights> {
         let State { buffers, batches, .. } = &self.checkpoint.network;
         let arena = |wanted: &str, len: u32| {
+            if len == 0 {
+                return Ok(vec![]); // a network without batch norm has no running statistics
+            }
             let words = buffers.iter().find(|(name, words)| name == wanted && words.len() == len as usize);
             let words =
                 words.ok_or_else(|| Error::data(&self.path, format!("`{wanted}` of {len} floats"), "none", ""))?;

@@ -169,7 +169,10 @@ impl Network {
     fn set_weights(&mut self, weights: &Weights) {
         let runtime = &self.runtime;
         runtime.write(runtime.buffer(&BufferKind::Params), &weights.params);
-        runtime.write(runtime.buffer(&BufferKind::Running), &weights.running);
+        // A network without batch norm has no running statistics, and no buffer for them.
+        if self.layout.running_floats() > 0 {
+            runtime.write(runtime.buffer(&BufferKind::Running), &weights.running);
+        }
         self.batches = weights.batches;
     }
 
@@ -184,7 +187,10 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] on a fault.
     pub async fn weights(&self) -> Result<Weights> {
-        let read = async |kind, len: u32| self.runtime.read(self.runtime.buffer(kind), len as usize).await;
+        let read = async |kind, len: u32| match len {
+            0 => Ok(vec![]),
+            _ => self.runtime.read(self.runtime.buffer(kind), len as usize).await,
+        };
         Ok(Weights {
             params: read(&BufferKind::Params, self.layout.param_floats()).await?,
             running: read(&BufferKind::Running, self.layout.running_floats()).await?,
