@@ -39,14 +39,6 @@ impl Config {
     }
 }
 
-impl fmt::Display for Config {
-    /// The settings: `stem imagenet, width 64`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<String> = self.settings.iter().map(|(key, value)| format!("{key} {value}")).collect();
-        f.write_str(&words.join(", "))
-    }
-}
-
 /// A network that can be trained.
 pub struct Model {
     /// Its name on the command line.
@@ -120,6 +112,16 @@ impl Model {
     /// The prefix of the names of its last layer's tensors: the head, which has a row for each class.
     pub fn head(&self, config: &Config) -> String {
         self.known_by.map_or(String::new(), |known_by| (known_by.last)(config).trim_end_matches("weight").to_owned())
+    }
+
+    /// A network in words, `first` before what tells it from others of its model: its width, and settings that are not the
+    /// defaults.
+    pub fn words(&self, first: &str, config: &Config) -> String {
+        let defaults = (self.settings)();
+        let usual = |key: &str| defaults.iter().find(|setting| setting.key == key).map(Setting::default);
+        let told = config.settings.iter().filter(|(key, value)| *key == "width" || usual(key).as_ref() != Some(value));
+        let told: Vec<String> = told.map(|(key, value)| format!("{key} {value}")).collect();
+        std::iter::once(first.to_owned()).chain(told).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether it has a setting of this name.

@@ -148,8 +148,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             say!("{}", path.display());
         }
         say!(
-            "{}, {config}{}, on {} test images of {}, {}",
-            model.name,
+            "{}{}, on {} test images of {}, {}",
+            model.words(model.name, &config),
             if tta { ", six views" } else { "" },
             dataset.len(Split::Test),
             spec.name,

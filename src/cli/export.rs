@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if of_run.is_some_and(|run| run.tta) {
         remark("the run was validated with six views of each image; the file's network sees one");
     }
-    say!("{}: {}, {config}, of {}", file.display(), model.name, path.display());
+    say!("{}: {}, of {}", file.display(), model.words(model.name, config), path.display());
     let range = if arguments.normalized_input { "normalized" } else { "0 to 1" };
     let graph = network.graph.unwrap_or_default();
     let shapes = |values: &[ValueInfoProto]| {

@@ -34,6 +34,7 @@ use crate::{
         signals::Stop,
     },
     lab::{png::Png, seen::first_images, table::Table},
+    models,
     program::target::Precision,
     training::{EpochRow, Position, Trainer, Watch as _, loss_variance},
 };
@@ -163,11 +164,10 @@ fn train(
 ) -> Result<ExitCode> {
     let Setup { gpu, dataset, options, .. } = setup;
     note!(
-        "{} on {}: {}, {}, batch {} x {}, {} parameters, {:.0} MB on the device; writing {}",
+        "{} on {}: {}, batch {} x {}, {} parameters, {:.0} MB on the device; writing {}",
         options.model,
         gpu.info.name,
-        options.recipe.precision.name(),
-        options.config,
+        models::find(&options.model)?.words(options.recipe.precision.name(), &options.config),
         options.batch,
         options.accumulate,
         trainer.network.layout.elements(),

@@ -237,7 +237,7 @@ impl Pretrained {
         match names.all().find(|name| !known.contains(name) && !counters.contains(*name)) {
             None => Ok(()),
             Some(name) => {
-                let expected = format!("the tensors of {} alone ({})", self.model.name, self.config);
+                let expected = format!("the tensors of {} alone", self.model.words(self.model.name, &self.config));
                 Err(Error::data(&self.path, expected, format!("also `{name}`"), ""))
             }
         }

@@ -255,7 +255,10 @@ fn other_networks_are_named() {
     let mut more = tensors(&folder, &self::resnet(10));
     more.push(tensor("n_averaged".into(), &[1]));
     write(&path, &more, &[]);
-    says(&refused(&path, &self::resnet(10)), &["the tensors of resnet18 alone", "width 2", "also `n_averaged`"]);
+    says(
+        &refused(&path, &self::resnet(10)),
+        &["the tensors of resnet18, stem cifar, width 2 alone", "also `n_averaged`"],
+    );
     let mut less = tensors(&folder, &self::resnet(10));
     less.retain(|(name, ..)| name != "layer1.0.bn1.bias");
     write(&path, &less, &[]);
