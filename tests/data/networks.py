@@ -3,7 +3,7 @@ Weights and images are formulas, which the test repeats.
 
     python tests/data/networks.py [NAME ...]
 
-needs torch and torchvision from PyPI; without names it writes every case, which takes an hour of one core.
+needs torch and torchvision from PyPI; without names it writes every case, which takes ten minutes of one core.
 """
 
 import copy
