@@ -224,7 +224,12 @@ mod tests {
     fn a_recipe_of_before_is_read() {
         let path = Path::new("run.json");
         let old = of(&json!({ "config": "width = 4\nwarmup = 2\n[set]\nlr = \"0.1\"\n" }), path).unwrap();
-        assert_eq!((&old["width"], &old["warmup"], &old["tta"]), (&json!(4), &json!(2), &json!(false)));
+        assert_eq!((&old["warmup"], &old["tta"]), (&json!(2), &json!(false)));
+        // The network's settings are in a table, with the defaults of those that were not written down.
+        let network = json!({ "stem": "imagenet", "width": 4, "zero_init": false });
+        assert!(!old.contains_key("width") && old["model-set"] == network, "{old:?}");
+        let airbench = of(&json!({ "recipe": { "model": "airbench94", "stem": null, "width": 8 } }), path).unwrap();
+        assert_eq!(airbench["model-set"], json!({ "width": 8 }));
         for wrong in [json!({}), json!({ "config": "width = " }), json!({ "recipe": 3 }), json!([])] {
             assert!(of(&wrong, path).unwrap_err().to_string().contains("a recipe"), "{wrong}");
         }
