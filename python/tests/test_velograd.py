@@ -53,7 +53,7 @@ def test_faults_are_exceptions(place: Path) -> None:
     velograd.train(**SMALL, epochs=1, out="run").run()
     with pytest.raises(velograd.ProgramError, match="holds a run already"):
         velograd.train(**SMALL, epochs=1, out="run").run()
-    with pytest.raises(velograd.ProgramError, match="--width: there 2, here 4"):
+    with pytest.raises(velograd.ProgramError, match="--model-set width: there 2, here 4"):
         list(velograd.train(resume="run", width=4))
     with pytest.raises(FileNotFoundError, match="no run.json"):
         velograd.load_run(place)
