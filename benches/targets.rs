@@ -90,7 +90,7 @@ fn main() -> Result<()> {
     let Arguments { device, .. } = Arguments::parse();
     let gpu = velograd::host::device::open(device.as_deref())?;
     println!("{gpu}");
-    block_on(selftest::assure(&gpu, &gpu.target, [], "velograd"))?;
+    block_on(selftest::assure(&gpu, &gpu.target, [], "velograd", |_| true))?;
     let mut rows = steps(&gpu)?;
     let [cold, warm] = starts(device.as_deref())?;
     rows.push(Row {

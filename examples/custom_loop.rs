@@ -75,8 +75,8 @@ fn main() -> Result<()> {
         }
         note(block_on(network.drain())?);
         let loss = loss / images as f32;
-        let test = block_on(evaluate(&mut network, &Inline(data.clone()), BATCH, &mut |_, _| ()))?
-            .expect("there are test images");
+        let test =
+            block_on(evaluate(&mut network, &Inline(data.clone()), &mut |_, _| ()))?.expect("there are test images");
         println!("epoch {epoch}: training loss {loss:.4}, test accuracy {:.1} %", test.accuracy);
         let first = *first.get_or_insert(loss);
         assert!(epoch == 1 || loss < first, "the loss does not fall");

@@ -13,7 +13,6 @@ pub mod onnx;
 pub mod pretrained;
 pub mod rule_file;
 pub mod run;
-pub mod sha256;
 pub mod signals;
 pub mod tensors;
 pub mod threads;

@@ -15,11 +15,19 @@ use crate::{
     data::Image,
     error::{Error, Result, suggest},
     ops::{Activation, Normalize, bias, global_avg_pool, linear_of},
-    program::{Dtype, Tape, Tensor, params::Init},
+    program::{
+        Dtype, Recording, Tape, Tensor,
+        params::{Init, Layout},
+        target::Target,
+    },
     settings::{Setting, Settings},
 };
 
 pub use crate::data::MOST_CLASSES;
+
+/// The most floats of a network's parameters, and of one of its activations: as many as Vulkan can bind at once, whose
+/// `maxStorageBufferRange` has 32 bits.
+pub const MOST_FLOATS: u64 = (1 << 30) - 1;
 
 /// The shape of a network: what it takes, what it returns, and its settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,8 +95,9 @@ pub struct Read {
     pub settings: Vec<(String, String)>,
     /// The number of classes.
     pub classes: u32,
-    /// The size of the images, as far as the shapes tell it: a network that pools its map takes images of any height and width.
-    pub image: Image,
+    /// The size of the images where the file does not state it otherwise; `None` if the shapes allow none. A network that pools
+    /// its map takes images of any height and width.
+    pub image: Option<Image>,
 }
 
 /// The shape of a file's tensor by its name, `None` if there is no such tensor.
@@ -124,6 +133,14 @@ impl Model {
         std::iter::once(first.to_owned()).chain(told).collect::<Vec<_>>().join(", ")
     }
 
+    /// Its settings, of which those in `set` are given.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown setting, or a value out of its range.
+    pub fn parse(&self, set: &[(String, String)]) -> Result<Settings> {
+        Settings::parse(self.name, &(self.settings)(), set)
+    }
+
     /// Whether it has a setting of this name.
     pub fn has(&self, key: &str) -> bool {
         (self.settings)().iter().any(|setting| setting.key == key)
@@ -134,12 +151,55 @@ impl Model {
     /// # Errors
     /// [`Error::Config`] for an unknown setting, a value out of its range, or a shape that the network cannot have.
     pub fn config(&self, image: Image, classes: u32, set: &[(String, String)]) -> Result<Config> {
-        image.check()?;
-        let settings = Settings::parse(self.name, &(self.settings)(), set)?;
-        let config = Config { image, classes, settings };
-        (self.check)(&config)?;
+        let config = Config { image, classes, settings: self.parse(set)? };
+        self.refuse(&config)?;
         Ok(config)
     }
+
+    /// Refuses a shape that the network cannot have, or with more than [`MOST_FLOATS`].
+    ///
+    /// # Errors
+    /// [`Error::Config`] with what is possible.
+    pub fn refuse(&self, config: &Config) -> Result<()> {
+        config.image.check()?;
+        (self.check)(config)?;
+        let recording = self.one_image(config);
+        let (parameters, largest) = (recording.layout.elements() as u64, largest_tensor(&recording));
+        if parameters.max(largest) <= MOST_FLOATS {
+            return Ok(());
+        }
+        let what = self.words(self.name, config);
+        let message = match parameters > MOST_FLOATS {
+            true => format!("{what} has {parameters} parameters for {}", config.image),
+            false => format!("{what} has an activation of {largest} floats for {}", config.image),
+        };
+        Err(Error::config(message, format!("at most {MOST_FLOATS} are possible, and a narrower network has fewer")))
+    }
+
+    /// The parameters of the network, in the order in which it declares them.
+    pub fn layout(&self, config: &Config) -> Layout {
+        self.one_image(config).layout
+    }
+
+    /// The most images in a batch: with more, an activation has more than [`MOST_FLOATS`]. Batches are refused by this before
+    /// they are recorded, so that every count stays within 32 bits.
+    pub fn largest_batch(&self, config: &Config) -> u32 {
+        (MOST_FLOATS / largest_tensor(&self.one_image(config))).min(1 << 16) as u32
+    }
+
+    /// The evaluation of one image.
+    fn one_image(&self, config: &Config) -> Recording {
+        let Image { channels, height, width } = config.image;
+        let mut t = Tape::new(&Target::portable(), false);
+        let images = t.tensor([1, height, width, channels]);
+        (self.record)(&mut t, images, config);
+        t.finish()
+    }
+}
+
+/// Floats of the largest tensor.
+fn largest_tensor(recording: &Recording) -> u64 {
+    recording.tensors.iter().map(|tensor| tensor.words).max().unwrap_or(1)
 }
 
 /// Every model.

@@ -24,6 +24,7 @@ pub use conv2d::{Conv2d, conv2d, conv2d_of};
 pub use dropout::dropout;
 pub use elementwise::{add_relu, relu, scale};
 pub use linear::{linear, linear_of};
+pub(crate) use loss::kernel as loss_kernel;
 pub use loss::{MOST_CONFUSED, cross_entropy};
 pub use pool::{adaptive_avg_pool2d, global_avg_pool, max_pool2d};
 pub use reshape::flatten;

@@ -177,7 +177,18 @@ impl Settings {
     /// # Panics
     /// If no such key is declared.
     pub fn get(&self, key: &str) -> &Value {
-        &self.0.iter().find(|(k, _)| k == key).unwrap_or_else(|| panic!("no setting `{key}` is declared")).1
+        self.find(key).unwrap_or_else(|| panic!("no setting `{key}` is declared"))
+    }
+
+    /// The value of a key, if there is such a key.
+    pub fn find(&self, key: &str) -> Option<&Value> {
+        self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value)
+    }
+
+    /// Settings that a JSON object holds, as [`to_json`](Self::to_json) writes them, as they are given in `KEY=VALUE`.
+    pub fn given(object: &serde_json::Map<String, serde_json::Value>) -> Vec<(String, String)> {
+        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        object.iter().map(|(key, value)| (key.clone(), text(value))).collect()
     }
 
     /// Keys and values, in the order in which they are declared.

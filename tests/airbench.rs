@@ -301,7 +301,7 @@ fn tta_counts_every_image_once() {
         let init = |layout: &_| Ok(Weights::init(layout, 2));
         let recipe = Recipe { tta: true, ..Recipe::default() };
         let mut network = block_on(evaluator(gpu, data.as_ref(), (&MODEL, &size()), batch, recipe, init)).unwrap();
-        block_on(evaluate(&mut network, &Inline(data.clone()), batch, &mut |_, _| ())).unwrap().unwrap()
+        block_on(evaluate(&mut network, &Inline(data.clone()), &mut |_, _| ())).unwrap().unwrap()
     };
     let (whole, small) = (run(60), run(3));
     assert_eq!(whole.confusion.iter().flatten().flatten().sum::<u64>(), 23);

@@ -21,7 +21,7 @@ use velograd::{
     },
     training::{
         Options,
-        network::{Done, LARGEST_BATCH, Network, Place, Plans, Recipe},
+        network::{Done, Network, Place, Plans, Recipe},
         weights::Weights,
     },
 };
@@ -114,7 +114,9 @@ fn too_large_a_batch_is_refused_with_the_one_that_fits() {
     let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
     // The largest activation has 32 x 32 pixels of `width` channels, four bytes each.
     let images = |width: u64| limit / (32 * 32 * width * 4) + 1;
-    let width = [32, 64, 128, 256].into_iter().find(|width| images(*width) <= u64::from(LARGEST_BATCH));
+    let model = &resnet::RESNET18;
+    let largest = |width| u64::from(model.largest_batch(&resnet::config(Stem::Cifar, width, 10)));
+    let width = [32, 64, 128, 256].into_iter().find(|&width| images(width) <= largest(width as u32));
     let Some(width) = width else {
         println!("skipped: this device binds more than the largest batch needs");
         return;
@@ -251,7 +253,7 @@ fn a_device_with_a_wrong_kernel_is_refused() {
         return;
     }
     let sound = velograd::host::device::open(None).expect("the adapter opens a second time");
-    block_on(assure(&sound, &sound.target, [], "velograd")).expect("this device is sound");
+    block_on(assure(&sound, &sound.target, [], "velograd", |_| true)).expect("this device is sound");
     let (rule, _) = optim::build("velograd", &[]).unwrap();
     let layout = network(&sound, &[2], |_| ()).layout.clone();
     let update = optim::record(rule.as_ref(), optim::Clip::default(), Tape::over_layout(&sound.target, &layout));
@@ -275,7 +277,8 @@ fn a_device_with_a_wrong_kernel_is_refused() {
 fn refuses(right: &Spec, wrong: &Spec, optimizer: &str) {
     let gpu = velograd::host::device::open(None).unwrap();
     gpu.miscompile(right, wrong);
-    let error = block_on(assure(&gpu, &gpu.target, [], optimizer)).expect_err(&format!("{wrong} stands for {right}"));
+    let error =
+        block_on(assure(&gpu, &gpu.target, [], optimizer, |_| true)).expect_err(&format!("{wrong} stands for {right}"));
     let text = error.to_string();
     assert!(text.contains(&*right.path) && text.contains("velograd selftest"), "{right}: {text}");
 }

@@ -9,12 +9,10 @@ use std::{
 };
 
 use server::{Answer, Server};
+use sha2::{Digest, Sha256};
 use velograd::{
     error::{Error, Result},
-    host::{
-        data::fetch::{File, Options, Outcome, Set, Watch, fetch, set},
-        sha256::Sha256,
-    },
+    host::data::fetch::{File, Options, Outcome, Set, Watch, fetch, set},
 };
 
 use crate::folder::{Folder, says};
@@ -25,9 +23,7 @@ fn content() -> Vec<u8> {
 }
 
 fn sum(bytes: &[u8]) -> String {
-    let mut sum = Sha256::default();
-    sum.update(bytes);
-    sum.hex()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// A set of one file with that content, at these addresses.

@@ -16,13 +16,8 @@ use velograd::{
         resnet::{self, Stem},
     },
     ops::Normalize,
-    program::target::Target,
     random::Rng,
-    training::{
-        network::{Plans, Recipe},
-        weights::Weights,
-        whiten::first_weights,
-    },
+    training::{weights::Weights, whiten::first_weights},
 };
 
 use crate::{
@@ -178,9 +173,7 @@ fn whitening_sees_the_same_images() {
     let images = Cifar10::open(&folder.0.join("set")).unwrap();
     let model = models::find("airbench94").unwrap();
     let config = resnet::config(Stem::Cifar, 4, 10);
-    let (recipe, target) = (Recipe::default(), Target::portable());
-    let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
-    let layout = plans.record(1, false).layout;
+    let layout = model.layout(&config);
     let filters = |weights: &Weights| -> Vec<f32> {
         let segment = layout.params.iter().find(|s| s.name == "whiten.weight").unwrap();
         weights.params[segment.offset as usize..][..segment.shape.stored() as usize].to_vec()
@@ -279,9 +272,7 @@ fn weights_of_another_data_set() {
     // Weights for seven classes are refused for evaluation, and can be trained further with a new last layer.
     let model = models::find("resnet18").unwrap();
     let config = resnet::config(Stem::Imagenet, 4, 7);
-    let (recipe, target) = (Recipe::default(), Target::portable());
-    let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
-    let layout = plans.record(1, false).layout;
+    let layout = model.layout(&config);
     save(&Weights::init(&layout, 1), &folder.0.join("seven.safetensors"), &layout, None).unwrap();
     let seven = ["--weights", "seven.safetensors", "--data", "set"];
     let said = folder.refused(1, &[&["eval"], &seven[..]].concat());

@@ -200,7 +200,7 @@ fn the_graph_computes_the_logits_of_an_evaluation() {
         let load = |layout: &_| Ok(trained(layout));
         let mut network = block_on(evaluator(gpu, data.as_ref(), (model, &config), 4, recipe, load)).unwrap();
         let mut ours = Logits::default();
-        block_on(evaluate_into(&mut network, &Inline(data.clone()), 4, &mut |_, _| (), Some(&mut ours))).unwrap();
+        block_on(evaluate_into(&mut network, &Inline(data.clone()), &mut |_, _| (), Some(&mut ours))).unwrap();
         assert_eq!((ours.values.len(), ours.labels.len()), (50, 5));
 
         let graph = export(model, config.clone(), Input::Images).0.graph.unwrap();

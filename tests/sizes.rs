@@ -1,7 +1,7 @@
 //! Networks, batches and data sets of any size that the flags allow: there is an update or two, or an error before the
 //! first.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use pollster::block_on;
 use velograd::{
@@ -16,7 +16,11 @@ use velograd::{
     training::{OnNan, Options, Remainder, StepRow, Watch, network::Recipe, schedule::Schedule, weights::Weights},
 };
 
-use crate::support::gpu;
+use crate::{
+    folder::{Folder, says},
+    no_gpu::folder_of_images::png,
+    support::gpu,
+};
 
 #[derive(Default)]
 struct Count(u64);
@@ -135,4 +139,66 @@ fn any_size_trains_or_is_refused() {
     }
     println!("{trained} trained, {refused} refused");
     assert!(trained > 15 && refused > 10, "{trained} trained, {refused} refused");
+}
+
+/// Weights say to what size they want pictures brought, unless a flag says it.
+#[test]
+fn pictures_get_the_size_of_the_weights() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("sizes-pictures");
+    for (i, place) in ["train/cat", "train/dog", "val/dog"].into_iter().enumerate() {
+        folder.write(&format!("pets/{place}/a.png"), &png(20, 15, [90 * i as u8; 3]));
+    }
+    let train = |out: &str, more: &[&str]| {
+        let common = ["train", "--data", "pets", "--batch-size", "2", "--max-steps", "1", "--out", out];
+        folder.works(&[&common, more].concat());
+        let run = fs::read_to_string(folder.0.join(out).join("run.json")).unwrap();
+        let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+        assert_eq!(run["recipe"]["image-size"], run["image"]["width"]);
+        run["image"]["width"].as_u64().unwrap()
+    };
+    assert_eq!(train("small", &["--image-size", "12", "--model", "mlp", "--model-set", "width=8"]), 12);
+    let weights = "small/model.safetensors";
+    assert_eq!(train("further", &["--init", weights, "--model", "mlp", "--model-set", "width=8"]), 12);
+    says(&folder.works(&["eval", "--weights", weights, "--data", "pets"]), &["on 1 test images of folder"]);
+    let said = folder.refused(
+        2,
+        &[
+            "train",
+            "--data",
+            "pets",
+            "--init",
+            weights,
+            "--model",
+            "mlp",
+            "--model-set",
+            "width=8",
+            "--image-size",
+            "16",
+        ],
+    );
+    says(&said, &["the weights are of a network for", "the images are"]);
+}
+
+/// Where the device has no room for the usual batch, an evaluation takes a smaller one.
+#[test]
+fn large_pictures_are_evaluated_in_batches_that_fit() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("sizes-large");
+    for place in ["train/cat", "train/dog"] {
+        folder.write(&format!("pets/{place}/a.png"), &png(20, 15, [90; 3]));
+    }
+    for i in 0..12 {
+        folder.write(&format!("pets/val/dog/{i}.png"), &png(20, 15, [i; 3]));
+    }
+    let data = ["--data", "pets", "--image-size", "1024"];
+    let train =
+        ["train", "--model", "mlp", "--model-set", "width=4", "--batch-size", "2", "--max-steps", "1", "--out", "run"];
+    folder.works(&[&train[..], &data].concat());
+    let evaluated = folder.works(&[&["eval", "--weights", "run/model.safetensors"][..], &data].concat());
+    says(&evaluated, &["on 12 test images of folder"]);
 }

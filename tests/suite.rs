@@ -51,7 +51,10 @@ mod no_gpu {
     mod cifar100;
 
     /// Pictures in folders.
-    mod folder_of_images;
+    pub mod folder_of_images;
+
+    /// Networks of every model, for images and with settings at the edges of what is allowed.
+    mod any_shape;
 
     /// IDX files.
     mod idx;
@@ -68,7 +71,7 @@ mod no_gpu {
     /// Files that are damaged, forged or endless.
     mod hostile;
 
-    /// The same of images.
+    /// Pictures and IDX files that are damaged, forged or endless.
     mod hostile_images;
 
     /// Which build this is.

@@ -210,7 +210,7 @@ fn evaluation_does_not_depend_on_the_batch() {
         let recipe = Recipe::default();
         let mut network =
             block_on(evaluator(gpu, data.as_ref(), (&models::ALL[0], &tiny()), batch, recipe, init)).unwrap();
-        block_on(evaluate(&mut network, &Inline(data.clone()), batch, &mut |_, _| ())).unwrap().unwrap()
+        block_on(evaluate(&mut network, &Inline(data.clone()), &mut |_, _| ())).unwrap().unwrap()
     };
     let (whole, single) = (run(32), run(1));
     assert_eq!(whole.confusion.iter().flatten().flatten().sum::<u64>(), 50);

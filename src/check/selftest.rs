@@ -24,6 +24,7 @@ mod pool;
 mod port;
 mod recipe;
 mod reshape;
+mod second;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -246,8 +247,8 @@ pub async fn run(gpu: &Gpu, depth: Depth, progress: &mut dyn FnMut(usize, usize)
     Ok(rows)
 }
 
-/// Runs the short cases with the kernels of `target`, which training is to use, the first convolution in each form of
-/// `choices`, and the first case of one optimizer.
+/// Runs the short cases of the kernels for which `uses` holds, by their paths, in the forms of `target`, which training is to
+/// use; the first convolution in each form of `choices`; and the first case of one optimizer.
 ///
 /// # Errors
 /// As [`run`], and [`Error::Device`] with the worst kernel if a result is wrong.
@@ -256,10 +257,12 @@ pub async fn assure(
     target: &Target,
     choices: impl IntoIterator<Item = Choice>,
     optimizer: &str,
+    uses: impl Fn(&str) -> bool,
 ) -> Result<()> {
     let mut rows = Vec::new();
     let short: Vec<_> = table().into_iter().filter(|entry| entry.short).collect();
-    for entry in &short {
+    let used = |case: &dyn Case| case.recording(target).calls.iter().any(|call| uses(&call.spec.path));
+    for entry in short.iter().filter(|entry| used(entry.case.as_ref())) {
         rows.extend(compare(gpu, target, entry.case.as_ref()).await?);
     }
     // Two parts or thirty use the same kernels, so at most three are tried.

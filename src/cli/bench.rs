@@ -96,13 +96,14 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
     let device_bytes = gpu.allocated_bytes();
     let split = live::during("timing every dispatch", || split(&network, forward))?;
     let milliseconds = |of: fn(&Split) -> f64| split.as_ref().map(|s| 1e3 * of(s));
+    let settings = plans.config.settings.to_json();
     Ok(json!({
         "device": gpu.info.name,
         "driver": gpu.info.driver,
         "model": subject.model.name,
-        "network": plans.config.settings.to_json(),
-        "stem": stem(subject),
-        "width": subject.config.settings.to_json()["width"],
+        "network": settings,
+        "stem": settings["stem"],
+        "width": settings["width"],
         "batch": subject.batch_size,
         "optimizer": subject.optimizer.name(),
         "precision": plans.recipe.precision.name(),
@@ -119,11 +120,6 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
         "planned_device_bytes_in_f32": planned_in_f32.unwrap_or(network.runtime.planned_bytes),
         "peak_device_bytes": device_bytes.unwrap_or(network.runtime.planned_bytes),
     }))
-}
-
-/// The setting `stem` of the network, if it has one.
-fn stem(subject: &Subject) -> Option<String> {
-    subject.model.has("stem").then(|| subject.config.settings.choice("stem").to_owned())
 }
 
 /// Seconds per update, and of them the host's own work.

@@ -35,7 +35,7 @@ use pollster::block_on;
 /// The most classes of a confusion matrix that is printed.
 const MOST_SHOWN: usize = 20;
 
-/// Images per batch; the results do not depend on it.
+/// The most images in a batch; the results do not depend on it.
 const BATCH: u32 = 128;
 
 #[derive(Args)]
@@ -134,7 +134,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut progress = |done, total| live::show(format!("evaluating: {done} of {total} images"));
     let mut logits = Logits::default();
     let wanted = logits_file.is_some().then_some(&mut logits);
-    let evaluation = block_on(evaluate_into(&mut network, &source, BATCH, &mut progress, wanted))?;
+    let evaluation = block_on(evaluate_into(&mut network, &source, &mut progress, wanted))?;
     let evaluation = evaluation.expect("there are test images");
     live::clear();
     if let Some(file) = logits_file {
@@ -168,9 +168,7 @@ impl Arguments {
         let wanted = self.data.wanted(seed);
         let known = trained_on.map(|set| set.name.as_str()).filter(|name| host_data::NAMES.contains(name));
         let name = wanted.name.or(known.filter(|_| wanted.path.is_none()));
-        // Pictures are of any size, and the network was made for one.
-        let usual_size = weights.provenance.as_ref().map(|provenance| provenance.image.width);
-        host_data::open(Wanted { name, usual_size, ..wanted })
+        host_data::open(Wanted { name, usual_size: weights.side(), ..wanted })
     }
 }
 

@@ -14,9 +14,12 @@ use super::{
 use crate::{
     data::DRAWN,
     error::{Error, Result},
-    host::{data::known, rule_file, run::Recipe},
+    host::{
+        data::known,
+        rule_file,
+        run::{MODEL_SET, Recipe},
+    },
     models::{self, Model},
-    settings::Settings,
 };
 
 /// The source of a layer.
@@ -205,9 +208,7 @@ impl Layers {
 
     /// Adds to an error about a setting of the network the file and line of that setting, if it is in a recipe.
     pub fn locate_model_set(&self, error: Error, model: &Model) -> Error {
-        let wrong = |key: &str, value: &str| {
-            Settings::parse(model.name, &(model.settings)(), &[(key.into(), value.into())]).is_err()
-        };
+        let wrong = |key: &str, value: &str| model.parse(&[(key.into(), value.into())]).is_err();
         self.locate_in(MODEL_SET, error, model.name, wrong)
     }
 
@@ -276,9 +277,6 @@ pub const SHORT_FORMS: [(&str, &str, &str); 5] = [
     ("stem", MODEL_SET, "stem"),
     ("width", MODEL_SET, "width"),
 ];
-
-/// The table of the network's settings.
-pub const MODEL_SET: &str = "model-set";
 
 /// Moves the values of short forms into the settings.
 fn fold_short_forms(layer: &mut Layer, command: &str) -> Result<()> {

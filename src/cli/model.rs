@@ -26,7 +26,7 @@ use crate::{
     models::{Config, Model},
     ops::Augment,
     optim::RuleChoice,
-    training::network::{LARGEST_BATCH, Plans, Recipe},
+    training::network::{Plans, Recipe},
 };
 
 /// Classes of the network: those of CIFAR-10.
@@ -120,8 +120,9 @@ impl ModelFlags {
                 set: rule.set,
                 device: device.device,
             };
-            if !(1..=LARGEST_BATCH).contains(&subject.batch_size) {
-                return Err(Error::setting("batch_size", subject.batch_size, format!("from 1 to {LARGEST_BATCH}")));
+            let largest = model.largest_batch(&subject.config);
+            if !(1..=largest).contains(&subject.batch_size) {
+                return Err(Error::setting("batch_size", subject.batch_size, format!("from 1 to {largest}")));
             }
             let Subject { optimizer, set, .. } = &subject;
             let wrong = |key: &str, value: &str| optimizer.build(&[(key.into(), value.into())]).is_err();

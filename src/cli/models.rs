@@ -12,8 +12,6 @@ use crate::{
     data::Image,
     error::Result,
     models::{self, Config, Model},
-    program::target::Target,
-    training::network::{Plans, Recipe},
 };
 
 /// The classes of the networks whose sizes are shown: as many as those of CIFAR-10.
@@ -38,7 +36,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     } else if arguments.names.is_empty() {
         say!("networks for images of {}, {CLASSES} classes:\n", Image::CIFAR);
         for model in listed {
-            let parameters = plans(model)?.record(1, false).layout.elements();
+            let parameters = model.layout(&usual(model)?).elements();
             wrap(&format!("{:<11} {parameters:>10}  ", model.name), model.about);
         }
         say!("\nvelograd models NAME shows settings and shapes, velograd train --model NAME trains one");
@@ -51,20 +49,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// The network with its default settings.
-fn plans(model: &'static Model) -> Result<Plans<'static>> {
-    let (config, recipe) = (model.config(Image::CIFAR, CLASSES, &[])?, Recipe::default());
-    Ok(Plans { model, config, recipe, target: Target::portable(), train: vec![], evaluate: vec![] })
+fn usual(model: &Model) -> Result<Config> {
+    model.config(Image::CIFAR, CLASSES, &[])
 }
 
 /// Prints a model with its settings, and the shape of every parameter.
-fn show(model: &'static Model) -> Result<()> {
+fn show(model: &Model) -> Result<()> {
     wrap(&format!("{}: ", model.name), model.about);
     let list = (model.settings)();
     say!("\nsettings (--model-set KEY=VALUE), with their defaults:");
     settings::show(&list);
-    let plans = plans(model)?;
-    let Config { image, classes, .. } = &plans.config;
-    let layout = plans.record(1, false).layout;
+    let config = usual(model)?;
+    let Config { image, classes, .. } = &config;
+    let layout = model.layout(&config);
     say!("\n{} parameters for images of {image}, {classes} classes:", layout.elements());
     for segment in &layout.params {
         say!("  {:<40} {:?}", segment.name, segment.shape.dims());
@@ -73,18 +70,18 @@ fn show(model: &'static Model) -> Result<()> {
     Ok(())
 }
 
-fn of_model(model: &'static Model) -> Result<serde_json::Value> {
-    let plans = plans(model)?;
-    let layout = plans.record(1, false).layout;
+fn of_model(model: &Model) -> Result<serde_json::Value> {
+    let config = usual(model)?;
+    let layout = model.layout(&config);
     let shapes: serde_json::Map<_, _> =
         layout.params.iter().map(|segment| (segment.name.clone(), json!(segment.shape.dims()))).collect();
     Ok(json!({
         "name": model.name,
         "about": model.about,
-        "settings": plans.config.settings.to_json(),
+        "settings": config.settings.to_json(),
         "ranges": settings::ranges(&(model.settings)()),
-        "image": plans.config.image,
-        "classes": plans.config.classes,
+        "image": config.image,
+        "classes": config.classes,
         "parameters": layout.elements(),
         "shapes": shapes,
         "normalize": model.normalize,

@@ -29,8 +29,8 @@ pub struct WeightsFlags {
     /// Take RUN's checkpoint with the best accuracy on validation instead of its last weights
     #[arg(long, requires = "run")]
     best: bool,
-    /// What `train` wrote, checkpoints included, or torchvision's state dict as safetensors; stem, width and classes come from
-    /// there
+    /// What `train` wrote, checkpoints included, or torchvision's state dict as safetensors; the network's settings and its
+    /// classes come from there
     #[arg(long, value_name = "FILE.safetensors", help_heading = "Network")]
     weights: Option<PathBuf>,
 }

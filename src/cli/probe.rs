@@ -33,7 +33,6 @@ use crate::{
     },
     models::{Config, resnet},
     optim::{self, RuleChoice},
-    settings::Settings,
     training::{Options, Trainer, weights::Weights},
 };
 use pollster::block_on;
@@ -161,7 +160,7 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     let width = width.unwrap_or(if flags.is_quick() { 4 } else { 8 });
     let model = &resnet::RESNET18;
     let set = [("width".to_owned(), width.to_string())];
-    Settings::parse(model.name, &(model.settings)(), &set)?;
+    model.parse(&set)?;
     let gpu = open_device(flags.device.device.as_deref())?;
     let found = || host_data::open(data.wanted(0));
     let opened = live::during("opening the images", found)?;
@@ -170,10 +169,8 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     let spec = dataset.spec();
     let config = match &from_file {
         Some(weights) => {
-            weights.fit_classes(spec).and_then(|()| weights.config_on(spec.image)).map_err(|error| match error {
-                Error::Config { message, .. } => Error::config(message, "without 'weights' a network is trained first"),
-                other => other,
-            })?
+            weights.fit_classes(spec, "without 'weights' a network is trained first")?;
+            weights.config_on(spec.image)?
         }
         None => model.config(spec.image, spec.classes.len() as u32, &set)?,
     };

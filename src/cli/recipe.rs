@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     flags::{Preset, given, run::RunFlags},
-    layers::{Layers, MODEL_SET, SHORT_FORMS},
+    layers::{Layers, SHORT_FORMS},
     normalization::choose_and_say,
     print::note,
 };
@@ -21,7 +21,7 @@ use crate::{
         files::absolute,
         pretrained::Pretrained,
         rule_file,
-        run::Recipe,
+        run::{MODEL_SET, Recipe},
     },
     models::{self, Config},
     optim::Clip,
@@ -98,7 +98,7 @@ impl<R: Args + Default> RunFlags<R> {
             Err(Error::about("model_set", message, hint))
         };
         for (key, asked) in &self.network.model_set {
-            let found = config.settings.iter().find(|(name, _)| name == key).map(|(_, value)| value.to_string());
+            let found = config.settings.find(key).map(ToString::to_string);
             if let Some(found) = found.filter(|found| found != asked) {
                 return clash(key, asked, &found);
             }
@@ -107,12 +107,13 @@ impl<R: Args + Default> RunFlags<R> {
     }
 
     /// Opens the data set and prints its remarks; `seed` is the seed of drawn images and of the choice of held-out
-    /// ones.
+    /// ones, and `usual_size` the side of pictures where no flag gives it.
     ///
     /// # Errors
     /// As [`data::open`] and [`Holdout::new`].
-    pub fn open(&self, seed: u64) -> Result<Arc<dyn Dataset>> {
-        let opened = live::during("opening the images", || data::open(self.data.wanted(seed)))?;
+    pub fn open(&self, seed: u64, usual_size: Option<u32>) -> Result<Arc<dyn Dataset>> {
+        let wanted = data::Wanted { usual_size, ..self.data.wanted(seed) };
+        let opened = live::during("opening the images", || data::open(wanted))?;
         // If images are held out, there is validation even if the set has no test images.
         let count = self.validation.val_split;
         let kept = |text: &&String| count.is_none() || !text.contains("no validation");

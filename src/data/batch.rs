@@ -1,7 +1,9 @@
 //! Images that go through the network together, and the order in which they come.
 
-use super::{Dataset, Image, MOST_IMAGES, Split};
-use crate::{error::Result, random::Rng};
+mod read;
+
+use super::{Image, MOST_IMAGES};
+use crate::random::Rng;
 
 /// The first word of the key for an epoch's order, which no other use of the run's seed has.
 const SHUFFLE: u64 = 0x7368_7566_666c_6500;
@@ -18,23 +20,6 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Reads the images of `split` that `indices` names.
-    ///
-    /// # Errors
-    /// As [`Dataset::read`].
-    ///
-    /// # Panics
-    /// If there is no such image.
-    pub fn read(dataset: &dyn Dataset, split: Split, indices: &[u32]) -> Result<Self> {
-        let size = dataset.spec().image.bytes();
-        let mut images = vec![0; (indices.len() * size).next_multiple_of(4)];
-        let mut labels = Vec::with_capacity(indices.len());
-        for (image, &index) in images.chunks_exact_mut(size).zip(indices) {
-            labels.push(dataset.read(split, index as usize, image)?);
-        }
-        Ok(Self { images, labels, indices: indices.to_vec() })
-    }
-
     /// `n` images of noise, always the same, with labels that go through all classes in turn: for benches and tests.
     pub fn noise(n: u32, image: Image, classes: u32) -> Self {
         let mut rng = Rng::new(5);

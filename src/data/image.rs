@@ -37,6 +37,18 @@ impl Image {
         self.channels as usize * self.pixels()
     }
 
+    /// Refuses images with a side of fewer pixels.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the number.
+    pub fn at_least(self, side: u32) -> Result<()> {
+        if self.height.min(self.width) >= side {
+            return Ok(());
+        }
+        let message = format!("images of {self} are too small for this network");
+        Err(Error::config(message, format!("a side has at least {side} pixels")))
+    }
+
     /// Refuses sizes that no network takes.
     ///
     /// # Errors

@@ -88,8 +88,9 @@ const PORTION: usize = 64;
 /// Sums over images.
 struct Sums {
     per_class: Vec<u64>,
-    /// Of the values of each channel, and of their squares.
+    /// The sum of each channel's values.
     sums: Vec<u128>,
+    /// The sum of the squares of each channel's values.
     squares: Vec<u128>,
 }
 

@@ -6,8 +6,6 @@
 //! batches take when the device is slow. Of a set that [decodes](Dataset::decodes), the images of a batch are read on all
 //! cores, each to its own place, so that neither order nor memory depends on the number of threads.
 
-mod on_cores;
-
 use std::{
     sync::{
         Arc,
@@ -118,7 +116,7 @@ fn send_all(
 ) {
     let spread: Spread = if dataset.decodes() { on_all_cores } else { alone };
     for indices in batches {
-        let Some(read) = on_cores::read(dataset, split, indices, spread, stop).transpose() else { return };
+        let Some(read) = Batch::read_on(dataset, split, indices, spread, stop).transpose() else { return };
         let failed = read.is_err();
         if sender.send(read).is_err() || failed {
             return;

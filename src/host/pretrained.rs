@@ -23,12 +23,8 @@ use crate::{
     },
     models::{Config, Model},
     ops::Normalize,
-    program::{
-        params::{Layout, Segment},
-        target::Target,
-    },
+    program::params::{Layout, Segment},
     training::{
-        network::{Plans, Recipe},
         provenance::{self, Provenance},
         weights::{Weights, put, take},
     },
@@ -96,7 +92,8 @@ impl Pretrained {
         tensors.check_table(MOST_TABLE)?;
         let said = metadata.and_then(|metadata| metadata.get(provenance::KEY)).map(|text| Provenance::parse(text));
         let names = Names::new(path, &tensors.table)?;
-        let (model, config, told) = recognize::network(path, &tensors.table, &names)?;
+        let stated = said.as_ref().and_then(|said| Some(said.as_ref().ok()?.image));
+        let (model, config) = recognize::network(path, &tensors.table, &names, stated)?;
         let mut remarks = vec![];
         if !names.dropped.is_empty() {
             let shown = names.dropped[..names.dropped.len().min(3)].join("`, `");
@@ -110,7 +107,7 @@ impl Pretrained {
         }
         let mut read = Self::new(path, model, config, Content::File(Box::new(File { tensors, names })));
         read.remarks = remarks;
-        read.believe(said, &told);
+        read.believe(said);
         Ok(read)
     }
 
@@ -118,7 +115,7 @@ impl Pretrained {
         let (model, config) = loaded.network()?;
         let said = Provenance::of_run(&loaded.run);
         let mut read = Self::new(path, model, config, Content::Checkpoint(Box::new(loaded)));
-        read.believe(Some(said), &[]);
+        read.believe(Some(said));
         Ok(read)
     }
 
@@ -126,13 +123,12 @@ impl Pretrained {
         Self { model, config, provenance: None, remarks: vec![], path: path.to_owned(), content }
     }
 
-    /// Adopts the origin that the metadata state, unless they are malformed or contradict the tensors, whose shapes tell the
-    /// settings `told`.
-    fn believe(&mut self, said: Option<std::result::Result<Provenance, String>>, told: &[String]) {
+    /// Adopts the origin that the metadata state, unless they are malformed or contradict the tensors.
+    fn believe(&mut self, said: Option<std::result::Result<Provenance, String>>) {
         let refused = match said {
             None => return,
             Some(Err(why)) => why,
-            Some(Ok(provenance)) => match provenance.contradiction(self.model, &self.config, told) {
+            Some(Ok(provenance)) => match provenance.contradiction(self.model, &self.config) {
                 Some(contradiction) => contradiction,
                 None => {
                     self.config = provenance.config(self.model).unwrap_or_else(|_| self.config.clone());
@@ -146,6 +142,12 @@ impl Pretrained {
         self.remarks.push(format!("{}: what it says of itself is ignored: {refused}", self.path.display()));
     }
 
+    /// The side of the images that the weights were trained on, in pixels, if the file states it: pictures are of any size, and
+    /// are brought to this one.
+    pub fn side(&self) -> Option<u32> {
+        Some(self.provenance.as_ref()?.image.width)
+    }
+
     /// The normalization of the images that the weights were trained on, if the file states it.
     pub fn normalize(&self) -> Option<Normalize> {
         self.provenance.as_ref()?.normalize
@@ -157,24 +159,25 @@ impl Pretrained {
     /// [`Error::Config`] if the weights are of a network for other images.
     pub fn config_on(&self, image: Image) -> Result<Config> {
         let config = self.config.on(image);
-        if image.channels == self.config.image.channels && (self.model.check)(&config).is_ok() {
+        // A network that pools its map has the same parameters for images of any size.
+        if self.model.refuse(&config).is_ok() && self.model.layout(&config) == self.layout() {
             return Ok(config);
         }
         let message = format!("the weights are of a network for {}, the images are {image}", self.config.image);
         Err(Error::config(message, "'data' names images like those that the weights were trained on"))
     }
 
-    /// Refuses weights whose last layer tells apart another number of classes than the images have.
+    /// Refuses weights whose last layer tells apart another number of classes than the images have; `hint` says what to do.
     ///
     /// # Errors
     /// [`Error::Config`] with both numbers.
-    pub fn fit_classes(&self, spec: &Spec) -> Result<()> {
+    pub fn fit_classes(&self, spec: &Spec, hint: &str) -> Result<()> {
         let (there, here) = (self.config.classes, spec.classes.len());
         if there as usize == here {
             return Ok(());
         }
         let message = format!("the weights tell apart {there} classes, {} has {here}", spec.name);
-        Err(Error::config(message, "'init_head' skip leaves their last layer out, and draws a new one"))
+        Err(Error::config(message, hint))
     }
 
     /// The weights for a network of this layout. A head that is skipped is drawn from `seed`, as in [`Weights::init`].
@@ -207,10 +210,7 @@ impl Pretrained {
 
     /// The layout of the file's network.
     fn layout(&self) -> Layout {
-        let Self { model, config, .. } = self;
-        let (recipe, target) = (Recipe::default(), Target::portable());
-        let plans = Plans { model, config: config.clone(), recipe, target, train: vec![], evaluate: vec![] };
-        plans.record(1, false).layout
+        self.model.layout(&self.config)
     }
 
     /// The values of one tensor of a checkpoint whose arenas have the layout `own`.

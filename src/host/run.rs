@@ -19,7 +19,7 @@ pub use journal::Journal;
 pub use lock::Lock;
 pub use log::{EPOCHS_LIMIT, read_rows};
 pub use logs::LogFormat;
-pub use recipe::{Recipe, difference, differences, of as recipe, table_differences, to_toml};
+pub use recipe::{MODEL_SET, Recipe, difference, differences, of as recipe, table_differences, to_toml};
 pub use run_json::run_json;
 pub use same::{by_text, other_facts, refuse_differences, same_run};
 

@@ -44,7 +44,7 @@ fn read(shape: &ShapeOf<'_>) -> Option<Read> {
     let [width, WHITENED, 3, 3] = shape("layers.1.conv1.weight")?[..] else { return None };
     let [classes, inputs] = shape("head.weight")?[..] else { return None };
     let settings = vec![("width".into(), width.to_string())];
-    (Some(inputs) == width.checked_mul(4)).then_some(Read { settings, classes, image: Image::CIFAR })
+    (Some(inputs) == width.checked_mul(4)).then_some(Read { settings, classes, image: Some(Image::CIFAR) })
 }
 
 /// Its poolings leave one pixel of a map of 31 by 31, and its filters whiten patches of three colours.

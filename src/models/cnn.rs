@@ -3,7 +3,7 @@
 use super::{Config, Model, Read, ShapeOf, Signature, in_f32, linear_relu};
 use crate::{
     data::Image,
-    error::{Error, Result},
+    error::Result,
     ops::{Activation, BatchNorm, Conv2d, batch_norm, bias, conv2d_of, dropout, flatten, linear, max_pool2d},
     program::{
         Tape, Tensor,
@@ -47,15 +47,7 @@ fn is_mnist(config: &Config) -> bool {
 
 /// Two convolutions without padding take four pixels, three max-pools halve three times.
 fn check(config: &Config) -> Result<()> {
-    let least = if is_mnist(config) { 6 } else { 8 };
-    let Image { height, width, .. } = config.image;
-    if height.min(width) >= least {
-        return Ok(());
-    }
-    Err(Error::config(
-        format!("this network leaves nothing of {}", config.image),
-        format!("a side has at least {least} pixels"),
-    ))
+    config.image.at_least(if is_mnist(config) { 6 } else { 8 })
 }
 
 fn read(shape: &ShapeOf<'_>) -> Option<Read> {
@@ -71,7 +63,8 @@ fn read(shape: &ShapeOf<'_>) -> Option<Read> {
     let left = f64::from(maps).sqrt() as u32;
     let side = if preset == "mnist" { 2 * left + 4 } else { 8 * left };
     let settings = vec![("preset".into(), preset.into()), ("width".into(), width.to_string())];
-    Some(Read { settings, classes, image: Image { channels, height: side, width: side } })
+    let image = (left * left == maps).then_some(Image { channels, height: side, width: side });
+    Some(Read { settings, classes, image })
 }
 
 /// Images `[n, h, w, c]` to logits `[n, 1, 1, classes]`.

@@ -4,6 +4,7 @@
 use super::{Config, Model, Read, ShapeOf, Signature, in_f32};
 use crate::{
     data::Image,
+    error::Result,
     ops::{
         Activation, BatchNorm, Conv2d, adaptive_avg_pool2d, batch_norm, bias, conv2d, dropout, flatten, linear_of,
         max_pool2d,
@@ -38,7 +39,12 @@ const fn model(
         is,
         read,
     };
-    Model { about, settings, narrows: true, known_by: Some(known_by), ..Model::new(name, record) }
+    Model { about, settings, check, narrows: true, known_by: Some(known_by), ..Model::new(name, record) }
+}
+
+/// Five max-pools halve the map, each of which needs two rows and columns.
+fn check(config: &Config) -> Result<()> {
+    config.image.at_least(32)
 }
 
 /// The number of convolutions in each of the five stages, between max-pools: table 1 of the paper.
@@ -62,8 +68,7 @@ fn settings() -> Vec<Setting> {
     ]
 }
 
-/// The layers of the features in order: the index of each convolution in torchvision's `nn.Sequential` with its stage, and that
-/// of the max-pool behind each stage.
+/// The convolutions in order: the index of each in torchvision's `nn.Sequential`, and its stage.
 fn convolutions(depth: usize, batchnorm: bool) -> Vec<(u32, usize)> {
     let (mut index, mut all) = (0, vec![]);
     for (stage, &count) in STAGES[depth].iter().enumerate() {
@@ -99,7 +104,8 @@ fn read(shape: &ShapeOf<'_>) -> Option<Read> {
         ("pool", pool.to_string()),
     ];
     let settings = settings.map(|(key, value)| (key.to_owned(), value)).to_vec();
-    let read = Read { settings, classes, image: Image { channels, ..Image::CIFAR } };
+    let image = Image { channels, ..Image::CIFAR };
+    let read = Read { settings, classes, image: Some(image) };
     (Some(inputs) == pool.checked_mul(pool)?.checked_mul(8)?.checked_mul(width)).then_some(read)
 }
 
@@ -110,7 +116,7 @@ fn record(t: &mut Tape, images: Tensor, config: &Config, depth: usize) -> Tensor
     let (mut x, mut stage) = (images, 0);
     for (index, of) in convolutions(depth, batchnorm) {
         if of > stage {
-            (x, stage) = (t.scope(format!("pool{stage}"), |t| pool(t, x)), of);
+            (x, stage) = (t.scope(format!("pool{stage}"), |t| max_pool2d(t, x, 2, 2, 0)), of);
         }
         let choices = Conv2d { outputs: width * CHANNELS[of], kernel: 3, stride: 1, padding: 1 };
         x = t.scope(format!("features.{index}"), |t| {
@@ -123,7 +129,7 @@ fn record(t: &mut Tape, images: Tensor, config: &Config, depth: usize) -> Tensor
             x = t.scope(format!("features.{}", index + 1), |t| batch_norm(t, x, options));
         }
     }
-    x = t.scope(format!("pool{stage}"), |t| pool(t, x));
+    x = t.scope(format!("pool{stage}"), |t| max_pool2d(t, x, 2, 2, 0));
     x = t.scope("avgpool", |t| adaptive_avg_pool2d(t, x, set.whole("pool")));
     x = t.scope("avgpool", |t| flatten(t, x));
     for index in [0, 3] {
@@ -132,12 +138,6 @@ fn record(t: &mut Tape, images: Tensor, config: &Config, depth: usize) -> Tensor
     }
     x = in_f32(t, x);
     t.scope("classifier.6", |t| linear(t, x, config.classes, Activation::None))
-}
-
-/// A max-pool that halves the map. One that has no second row or column stays as it is there: torchvision's network refuses
-/// images of fewer than 32 pixels.
-fn pool(t: &mut Tape, x: Tensor) -> Tensor {
-    max_pool2d(t, x, 2, 2, 0)
 }
 
 /// A linear layer with torchvision's first weights.

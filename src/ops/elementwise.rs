@@ -56,5 +56,5 @@ fn backward(t: &mut Tape, d_y: Tensor, y: Tensor, x: Tensor) {
 
 pub(super) fn vectors(t: &Tape, x: Tensor) -> u32 {
     let [n, h, w, c] = t.shape(x);
-    n * h * w * padded(c) / 4
+    n * h * w * (padded(c) / 4)
 }

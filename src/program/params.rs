@@ -88,11 +88,11 @@ impl Shape {
         self.dims().iter().product()
     }
 
-    /// The number of floats as stored, with padded channels.
+    /// The number of floats as stored, with padded channels; `u32::MAX` stands for more, which no network may have.
     pub fn stored(self) -> u32 {
         let [k, c, taps] = self.kct();
         let k = if matches!(self, Self::Vector { .. }) { k } else { padded(k) };
-        k * taps * padded(c)
+        k.saturating_mul(taps).saturating_mul(padded(c))
     }
 
     /// Converts values from PyTorch's order to the stored one (`[k][r][s][c]`, with zeros in the padding).
@@ -289,7 +289,8 @@ impl Layout {
 
     /// Length of the parameter arena in floats, padding included.
     pub fn param_floats(&self) -> u32 {
-        self.params.last().map_or(0, |s| (s.offset + s.shape.stored()).next_multiple_of(CHUNK))
+        let end = |s: &Segment| s.offset.saturating_add(s.shape.stored());
+        self.params.last().map_or(0, |s| end(s).checked_next_multiple_of(CHUNK).unwrap_or(u32::MAX))
     }
 
     /// Length of the arena of running statistics in floats, padding included.

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// The batch size of an evaluation; the results do not depend on it.
+/// The largest batch size of an evaluation; the results do not depend on it.
 const BATCH: usize = 256;
 
 /// The batch size of an evaluation beside training batches of size `batch`: with all its views it is not larger, so
@@ -73,10 +73,9 @@ pub struct Logits {
 pub async fn evaluate(
     network: &mut Network,
     source: &dyn Source,
-    batch: u32,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Option<Evaluation>> {
-    evaluate_into(network, source, batch, progress, None).await
+    evaluate_into(network, source, progress, None).await
 }
 
 /// [`evaluate`], which adds the logits of every image to `logits`, if there is such a list. It then waits for each batch.
@@ -86,7 +85,6 @@ pub async fn evaluate(
 pub async fn evaluate_into(
     network: &mut Network,
     source: &dyn Source,
-    batch: u32,
     progress: &mut dyn FnMut(u64, u64),
     mut logits: Option<&mut Logits>,
 ) -> Result<Option<Evaluation>> {
@@ -94,7 +92,7 @@ pub async fn evaluate_into(
     if total == 0 {
         return Ok(None);
     }
-    let batch = batch_beside(batch, network.tta);
+    let batch = network.evaluation_batch();
     let (mut loss, mut hits) = (0.0, 0);
     let mut add = |done: Vec<Done>| {
         for done in done {
@@ -122,10 +120,11 @@ pub async fn evaluate_into(
     Ok(Some(Evaluation::of(accuracy, loss / total as f64, network.confusion().await?.as_ref())))
 }
 
-/// A network that only evaluates. Of the recipe, only precision, normalization and test-time augmentation matter.
+/// A network that only evaluates, `batch` images at a time or as many fewer as the device has room for. Of the recipe, only
+/// precision, normalization and test-time augmentation matter.
 ///
 /// # Errors
-/// [`crate::error::Error::Device`] if the device cannot hold it, or what `weights` returns.
+/// [`crate::error::Error::Device`] if the device cannot hold it for one image, or what `weights` returns.
 pub async fn evaluator(
     gpu: &Gpu,
     dataset: &dyn Dataset,
@@ -134,9 +133,19 @@ pub async fn evaluator(
     recipe: Recipe,
     weights: impl FnOnce(&Layout) -> Result<Weights>,
 ) -> Result<Network> {
-    let evaluate = batch_sizes(dataset.len(Split::Test), batch_beside(batch, recipe.tta));
-    let plans = Plans { model, config: config.clone(), recipe, target: gpu.target.clone(), train: vec![], evaluate };
-    Network::new(gpu, &plans, None, weights, 0).await
+    let sized = |batch| Plans {
+        model,
+        config: config.clone(),
+        recipe,
+        target: gpu.target.clone(),
+        train: vec![],
+        evaluate: batch_sizes(dataset.len(Split::Test), batch),
+    };
+    let mut batch = batch_beside(batch, recipe.tta).min(model.largest_batch(config) as usize);
+    while batch > 1 && !sized(batch).have_room(gpu).await {
+        batch = batch.div_ceil(2);
+    }
+    Network::new(gpu, &sized(batch), None, weights, 0).await
 }
 
 impl Evaluation {

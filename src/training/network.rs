@@ -13,7 +13,7 @@ mod state;
 
 pub(crate) use flight::RING;
 pub use not_finite::NotFinite;
-pub use plans::{LARGEST_BATCH, Plans, Recipe};
+pub use plans::{Plans, Recipe};
 pub use programs::Programs;
 pub use state::State;
 
@@ -76,8 +76,6 @@ pub struct Network {
     pub runtime: Runtime,
     /// Names and places of parameters.
     pub layout: Layout,
-    /// Whether evaluations use test-time augmentation, with six views of an image.
-    pub tta: bool,
     optimizer: Option<Box<dyn Optimizer>>,
     programs: Programs<usize>,
     /// How many calls of a training program come before its backward pass.
@@ -116,11 +114,9 @@ impl Network {
         weights: impl FnOnce(&Layout) -> Result<Weights>,
         seed: u64,
     ) -> Result<Self> {
-        if let Some(n) = plans.train.iter().chain(&plans.evaluate).find(|&&n| n > LARGEST_BATCH) {
-            return Err(Error::config(
-                format!("a batch of {n} images"),
-                format!("at most {LARGEST_BATCH} are possible"),
-            ));
+        let largest = plans.model.largest_batch(&plans.config);
+        if let Some(n) = plans.train.iter().chain(&plans.evaluate).find(|&&n| n > largest) {
+            return Err(Error::config(format!("a batch of {n} images"), format!("at most {largest} are possible")));
         }
         gpu.supports(plans.recipe.precision)?;
         if let Some(optimizer) = &optimizer {
@@ -135,7 +131,6 @@ impl Network {
         let mut network = Self {
             runtime,
             layout,
-            tta: plans.recipe.tta,
             optimizer,
             programs,
             forward: recordings[0].forward_calls,
@@ -285,6 +280,11 @@ impl Network {
         let step = Step { averaged: nth, seed: self.seed, epoch, ..Step::default() };
         self.report_taken = true;
         self.submit(batch, &step, &[Cleared::ByCount], vec![(program, 0..forward)], |_| Done::Collected)
+    }
+
+    /// The largest batch that a program was recorded for to evaluate; 1 if there is none.
+    pub fn evaluation_batch(&self) -> usize {
+        self.programs.evaluate.keys().max().map_or(1, |&n| n as usize)
     }
 
     /// Submits a batch for evaluation; the `first` one clears the confusion matrix. Never waits.

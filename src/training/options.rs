@@ -10,7 +10,7 @@ use crate::{
     program::target::Target,
     training::{
         evaluate::{batch_beside, batch_sizes},
-        network::{LARGEST_BATCH, Plans, Recipe},
+        network::{Plans, Recipe},
         schedule::Schedule,
     },
 };
@@ -87,17 +87,20 @@ impl Options {
     /// [`Error::Config`] for an unknown model or an option out of its range, or where the training images do not fill an update.
     pub fn plans(&self, dataset: &dyn Dataset, target: &Target) -> Result<Plans<'static>> {
         self.check()?;
+        let model = models::find(&self.model)?;
+        model.refuse(&self.config)?;
         self.fits(dataset)?;
         let cut = self.cut(dataset.len(Split::Train));
         if cut.images > 0 {
             cut.check()?;
         }
         let train = batch_sizes(cut.trained(), cut.batch);
-        if let Some(n) = train.iter().find(|&&n| n > LARGEST_BATCH) {
-            return Err(Error::setting("batch_size", n, format!("at most {LARGEST_BATCH}")));
+        let largest = model.largest_batch(&self.config);
+        if let Some(n) = train.iter().find(|&&n| n > largest) {
+            return Err(Error::setting("batch_size", n, format!("at most {largest}")));
         }
         Ok(Plans {
-            model: models::find(&self.model)?,
+            model,
             config: self.config.clone(),
             recipe: self.recipe,
             target: target.clone(),
@@ -197,8 +200,7 @@ impl Options {
         if let Some(normalize) = self.recipe.normalize {
             normalize.check()?;
         }
-        self.config.image.check()?;
-        (models::find(&self.model)?.check)(&self.config)
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     data::{Dataset, Image},
     models::{self, Config, MOST_CLASSES, Model},
     ops::Normalize,
+    settings::Settings,
 };
 
 /// Key of the JSON object in a file's metadata.
@@ -82,12 +83,7 @@ fn settings_of(model: &Model, run: &Value) -> Vec<(String, String)> {
     let old = ["stem", "width"].map(|key| (key.to_owned(), run[key].clone()));
     let old = old.into_iter().filter(|(key, value)| !value.is_null() && model.has(key));
     let new = run["network"].as_object().cloned().unwrap_or_default();
-    old.chain(new).map(|(key, value)| (key, text(&value))).collect()
-}
-
-/// A setting as it is given in `KEY=VALUE`.
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    Settings::given(&old.chain(new).collect())
 }
 
 /// The longest text that is taken from a file, in characters, since it may be printed.
@@ -133,9 +129,9 @@ impl Provenance {
         serde_json::to_string(self).expect("texts, numbers and lists of them")
     }
 
-    /// How it contradicts the tensors in the same file, which are to be believed; `None` if it does not. `told` are the settings
-    /// that the shapes of the tensors tell.
-    pub fn contradiction(&self, model: &Model, config: &Config, told: &[String]) -> Option<String> {
+    /// How it contradicts the tensors in the same file, which are to be believed and have the shapes of a `model` of this
+    /// `config`; `None` if it does not.
+    pub fn contradiction(&self, model: &Model, config: &Config) -> Option<String> {
         if self.model != model.name {
             return Some(format!("model {}, where the tensors are of {}", self.model, model.name));
         }
@@ -143,13 +139,14 @@ impl Provenance {
             Ok(said) => said,
             Err(why) => return Some(why.to_string()),
         };
-        let value = |config: &Config, key: &str| config.settings.get(key).to_string();
-        let setting = |key: &String| (key.clone(), value(&said, key), value(config, key));
-        let classes = ("classes".to_owned(), said.classes.to_string(), config.classes.to_string());
-        let channels = ("channels".to_owned(), said.image.channels.to_string(), config.image.channels.to_string());
-        let all = told.iter().map(setting).chain([classes, channels]);
-        let mut differ = all.filter(|(_, said, is)| said != is);
-        differ.next().map(|(what, said, is)| format!("{what} {said}, where the tensors are of {is}"))
+        let tensors = |config: &Config| -> Vec<String> {
+            let layout = model.layout(config);
+            layout.params.iter().map(|s| format!("`{}` of shape {:?}", s.name, s.shape.dims())).collect()
+        };
+        let (said, is) = (tensors(&said), tensors(config));
+        let nth = (0..said.len().max(is.len())).find(|&nth| said.get(nth) != is.get(nth))?;
+        let words = |list: &[String]| list.get(nth).cloned().unwrap_or("no further tensor".into());
+        Some(format!("{}, where the file has {}", words(&said), words(&is)))
     }
 
     /// The shape that it states of its network, which is a `model`.
@@ -157,8 +154,7 @@ impl Provenance {
     /// # Errors
     /// What is impossible about it.
     pub fn config(&self, model: &Model) -> crate::error::Result<Config> {
-        let set: Vec<_> = self.network.iter().map(|(key, value)| (key.clone(), text(value))).collect();
-        model.config(self.image, self.classes, &set)
+        model.config(self.image, self.classes, &Settings::given(&self.network))
     }
 
     /// How the images of `dataset` differ from those that the weights were trained on, in a line; `None` if they are

@@ -285,21 +285,21 @@ impl Trainer {
         let evaluation = if last || epoch.is_multiple_of(self.options.validate_every) {
             self.enter_evaluation(epoch).await?;
             let progress = &mut |done, total| watch.evaluating(done, total);
-            evaluate(&mut self.network, self.source.as_ref(), self.options.batch, progress).await?
+            evaluate(&mut self.network, self.source.as_ref(), progress).await?
         } else {
             None
         };
         let Tally { loss, hits, images, counted } = self.position.tally;
-        let of = |get: fn(&Evaluation) -> f64| evaluation.as_ref().map(get);
+        let of = |get: fn(&Evaluation) -> Option<f64>| evaluation.as_ref().and_then(get);
         let row = EpochRow {
             epoch,
             train_loss: loss / counted as f64,
             train_acc: 100.0 * hits as f64 / counted as f64,
-            val_loss: of(|e| e.loss),
-            val_acc: of(|e| e.accuracy),
-            val_f1: evaluation.as_ref().and_then(|e| e.f1),
-            val_precision: evaluation.as_ref().and_then(|e| e.precision),
-            val_recall: evaluation.as_ref().and_then(|e| e.recall),
+            val_loss: of(|e| Some(e.loss)),
+            val_acc: of(|e| Some(e.accuracy)),
+            val_f1: of(|e| e.f1),
+            val_precision: of(|e| e.precision),
+            val_recall: of(|e| e.recall),
             seconds: before + start.elapsed().as_secs_f64(),
             images_per_second: images as f64 / training,
         };

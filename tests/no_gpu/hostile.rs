@@ -24,10 +24,7 @@ use velograd::{
     models::{self, Model},
     program::params::Layout,
     random::Rng,
-    training::{
-        network::{Plans, Recipe},
-        weights::Weights,
-    },
+    training::weights::Weights,
 };
 
 use crate::folder::{Folder, records};
@@ -179,17 +176,7 @@ fn records_and_archives() {
 }
 
 fn layout(model: &Model) -> Layout {
-    let config = crate::support::small(model, 1, 10);
-    let recipe = Recipe::default();
-    let plans = Plans {
-        model,
-        config,
-        recipe,
-        train: vec![],
-        evaluate: vec![],
-        target: velograd::program::target::Target::portable(),
-    };
-    plans.record(1, false).layout
+    model.layout(&crate::support::small(model, 1, 10))
 }
 
 fn load(path: &Path, layout: &Layout) -> Result<Weights> {

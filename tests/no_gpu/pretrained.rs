@@ -15,13 +15,10 @@ use velograd::{
     models::{self, Model},
     ops::Normalize,
     optim::Updates,
-    program::{
-        params::{Layout, Segment},
-        target::Target,
-    },
+    program::params::{Layout, Segment},
     training::{
         Checkpoint, Position,
-        network::{Plans, Recipe, State},
+        network::State,
         provenance::{Provenance, TrainedOn},
         weights::Weights,
     },
@@ -35,10 +32,7 @@ type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
 const WIDTH: u32 = 2;
 
 fn layout(model: &Model, classes: u32) -> Layout {
-    let config = crate::support::small(model, WIDTH, classes);
-    let (recipe, target) = (Recipe::default(), Target::portable());
-    let plans = Plans { model, config, recipe, target, train: vec![], evaluate: vec![] };
-    plans.record(1, false).layout
+    model.layout(&crate::support::small(model, WIDTH, classes))
 }
 
 fn resnet(classes: u32) -> Layout {
@@ -211,6 +205,53 @@ fn checkpoint_of(model: &Model, classes: u32, weights: &Weights) -> Vec<u8> {
     run["model"] = model.name.into();
     run["network"] = crate::support::small(model, WIDTH, classes).settings.to_json();
     checkpoint::to_bytes(Checkpoint { position: Position::default(), network }, &run, None)
+}
+
+/// The size of the images of a network that does not pool its map is the one that the metadata state; without them it is told by
+/// the shapes, or missed.
+#[test]
+fn sizes_of_images_are_read() {
+    let folder = Folder::new("sizes");
+    let path = folder.0.join("w.safetensors");
+    let image = |channels, height, width| Image { channels, height, width };
+    for (name, preset, stated, alone) in [
+        ("mlp", None, image(1, 28, 28), Some(image(1, 28, 28))),
+        ("mlp", None, image(3, 5, 7), None),
+        ("mlp", None, image(1, 2, 8), Some(image(1, 4, 4))), // as many values
+        ("mlp", None, image(3, 4, 12), Some(image(1, 12, 12))),
+        ("cnn", Some("mnist"), image(1, 28, 28), Some(image(1, 28, 28))),
+        ("cnn", Some("mnist"), image(3, 28, 20), None),
+        ("cnn", Some("vradam"), image(3, 16, 32), None),
+    ] {
+        let model = models::find(name).unwrap();
+        let mut set = vec![("width".to_owned(), "2".to_owned())];
+        set.extend(preset.map(|preset| ("preset".to_owned(), preset.to_owned())));
+        let config = model.config(stated, 10, &set).unwrap();
+        let layout = model.layout(&config);
+        let network = config.settings.to_json().as_object().unwrap().clone();
+        let said = Provenance { model: name.into(), network, image: stated, ..provenance(10) };
+        save(&drawn(&layout), &path, &layout, Some(&said)).unwrap();
+        let read = Pretrained::open(&path).unwrap();
+        assert_eq!((&read.config, read.provenance.as_ref()), (&config, Some(&said)), "{name} {stated}");
+        assert!(read.weights(&layout, Head::Load, 0).unwrap() == drawn(&layout), "{name} {stated}");
+        assert_eq!(read.config_on(stated).unwrap(), config);
+        assert!(read.config_on(Image { height: stated.height + 9, ..stated }).is_err(), "{name} {stated}");
+        save(&drawn(&layout), &path, &layout, None).unwrap();
+        match (Pretrained::open(&path), alone) {
+            (Ok(read), Some(alone)) => assert_eq!((read.config.image, model.layout(&read.config)), (alone, layout)),
+            (Err(error), None) => says(&error.to_string(), &["the size of the images", "metadata"]),
+            (read, _) => panic!("{name} {stated}: {:?}", read.map(|read| read.config)),
+        }
+    }
+    // A size that is not that of the tensors.
+    let model = models::find("mlp").unwrap();
+    let layout = model.layout(&model.config(image(3, 5, 7), 10, &[]).unwrap());
+    let said =
+        Provenance { model: "mlp".into(), network: serde_json::Map::new(), image: image(3, 4, 4), ..provenance(10) };
+    save(&drawn(&layout), &path, &layout, Some(&said)).unwrap();
+    let read = Pretrained::open(&path).unwrap();
+    let error = read.weights(&model.layout(&read.config), Head::Load, 0).unwrap_err().to_string();
+    says(&error, &["`1.weight` of shape [256, 48]", "[256, 105]"]);
 }
 
 /// Networks that share names with one of this program are recognized.

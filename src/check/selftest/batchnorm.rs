@@ -2,14 +2,13 @@
 
 mod statistics;
 
-use super::{At, Case, Data, EPS, Expected, Port, TINY16, activation, plus, random, scaler, single, unscaled};
+use super::{At, Case, Data, EPS, Expected, Port, TINY16, activation, plus, random, scaler, second, single, unscaled};
 use crate::{
     check::reference::{
         Sum,
         batchnorm::{self as reference, BatchNorm as Shape},
-        elementwise,
     },
-    ops::{Activation, BatchNorm, batch_norm, relu},
+    ops::{Activation, BatchNorm, batch_norm},
     program::{Tape, Tensor},
 };
 
@@ -90,10 +89,10 @@ impl BatchNormCase {
         ];
         expected.extend(self.sums(data, &g));
         self.widen(data, &of_g, &mut expected);
-        if let Some(other) = data.get("other") {
+        if self.add {
             let sum = Sum { magnitude: g.iter().map(|g| g.abs()).collect(), value: g, terms: 1 };
-            expected.push(match data.get("second.grad_out") {
-                Some(second) => Expected::sum("grad_other", &plus(&elementwise::relu_backward(other, second), &sum)),
+            expected.push(match second::gradient(data, "other") {
+                Some(second) => Expected::sum("grad_other", &plus(&second, &sum)),
                 None => Expected::exact("grad_other", sum.value),
             });
         }
@@ -135,8 +134,7 @@ impl Case for BatchNormCase {
         }
         ports.push(Port::new("grad_out", At::Tensor(t.write_gradient(y).0)));
         if let Some(other) = other.filter(|_| self.shared) {
-            let second = relu(t, other);
-            ports.push(Port::new("second.grad_out", At::Tensor(t.write_gradient(second).0)));
+            ports.push(second::consume(t, other));
         }
         t.backward();
         if let Some(other) = other {
@@ -180,7 +178,7 @@ impl Case for BatchNormCase {
         data.insert("grad_beta_before", random(c, 8));
         data.insert("scaler", scaler());
         if self.shared {
-            data.insert("second.grad_out", random(self.len(), 9));
+            data.insert(second::GRADIENT, random(self.len(), 9));
         }
         data.insert("grad_out", random(self.len(), 10));
         data
@@ -201,8 +199,7 @@ impl Case for BatchNormCase {
 
     /// The gradient from the summand's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
-        let Some(second) = data.get("second.grad_out") else { return Data::new() };
-        Data::from([("grad_other", elementwise::relu_backward(&data["other"], second))])
+        second::left(data, "other", "grad_other")
     }
 
     fn expected(&self, data: &Data) -> Vec<Expected> {

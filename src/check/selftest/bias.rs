@@ -1,11 +1,12 @@
 //! A bias per channel, followed by an activation.
 
 use super::{
-    Activation, At, Case, Data, Expected, Port, TINY16, activation, port::places_of_map, random, scaler, unscaled,
+    Activation, At, Case, Data, Expected, Port, TINY16, activation, port::places_of_map, random, scaler, second,
+    unscaled,
 };
 use crate::{
-    check::reference::{Sum, elementwise},
-    ops::{bias, bias_rows, relu},
+    check::reference::Sum,
+    ops::{bias, bias_rows},
     program::{
         Tape,
         params::{Init, padded},
@@ -63,10 +64,7 @@ impl Case for BiasCase {
         let x = t.tensor(self.input);
         let y = bias(t, x, Init::Constant(0.0), self.activation);
         let d_y = t.write_gradient(y).0;
-        let second = self.shared.then(|| {
-            let y = relu(t, x);
-            t.write_gradient(y).0
-        });
+        let second = self.shared.then(|| second::consume(t, x));
         t.backward();
         let mut ports = vec![
             Port::new("x", At::Tensor(x)),
@@ -78,7 +76,7 @@ impl Case for BiasCase {
             Port::new("grad_partial", At::Scratch { kernel: "bias/backward_partial", argument: 3 }),
             Port::new("grad_bias", At::Gradient("bias")),
         ];
-        ports.extend(second.map(|d_y| Port::new("second.grad_out", At::Tensor(d_y))));
+        ports.extend(second);
         ports
     }
 
@@ -93,7 +91,7 @@ impl Case for BiasCase {
             ("scaler", scaler()),
         ]);
         if self.shared {
-            data.insert("second.grad_out", random(self.len(), 5));
+            data.insert(second::GRADIENT, random(self.len(), 5));
         }
         data
     }
@@ -112,8 +110,7 @@ impl Case for BiasCase {
 
     /// The gradient from the input's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
-        let Some(second) = data.get("second.grad_out") else { return Data::new() };
-        Data::from([("grad_x", elementwise::relu_backward(&data["x"], second))])
+        second::left(data, "x", "grad_x")
     }
 
     fn expected(&self, data: &Data) -> Vec<Expected> {
@@ -129,7 +126,7 @@ impl Case for BiasCase {
         }
         let mut d_bias = Expected::added("grad_bias", &data["grad_bias_before"], &unscaled(d_bias));
         d_bias.bound.iter_mut().zip(of_bias).for_each(|(bound, more)| *bound += more);
-        let second = data.get("second.grad_out").map(|d_y| elementwise::relu_backward(&data["x"], d_y));
+        let second = second::gradient(data, "x");
         let d_x = (0..g.len()).map(|i| g[i] + second.as_ref().map_or(0.0, |second| second[i])).collect();
         let mut d_x = Expected::rounded("grad_x", d_x, 1.0);
         d_x.bound.iter_mut().zip(&of_g).for_each(|(bound, more)| *bound += more);

@@ -1,6 +1,6 @@
 //! ReLU, alone and after a sum, and multiplication by a constant.
 
-use super::{At, Case, Data, EPS, Expected, Port, TINY16, random};
+use super::{At, Case, Data, EPS, Expected, Port, TINY16, random, second};
 use crate::{
     check::reference::elementwise as reference,
     ops::{add_relu, relu, scale},
@@ -50,8 +50,7 @@ impl Case for ReluCase {
         }
         ports.push(Port::new("grad_out", At::Tensor(t.write_gradient(y).0)));
         if self.shared {
-            let second = relu(t, x);
-            ports.push(Port::new("second.grad_out", At::Tensor(t.write_gradient(second).0)));
+            ports.push(second::consume(t, x));
         }
         t.backward();
         ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("relu has given one"))));
@@ -77,7 +76,7 @@ impl Case for ReluCase {
             data.insert("grad_out", random(self.len(), 3));
         }
         if self.shared {
-            data.insert("second.grad_out", random(self.len(), 4));
+            data.insert(second::GRADIENT, random(self.len(), 4));
         }
         data
     }
@@ -92,8 +91,7 @@ impl Case for ReluCase {
 
     /// The gradient from the input's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
-        let Some(second) = data.get("second.grad_out") else { return Data::new() };
-        Data::from([("grad_x", reference::relu_backward(&data["x"], second))])
+        second::left(data, "x", "grad_x")
     }
 
     /// A maximum and a selection are exact; a sum of two has one rounding.
@@ -111,8 +109,7 @@ impl Case for ReluCase {
         if self.add {
             expected.push(Expected::exact("grad_other", d_x.clone()));
         }
-        if self.shared {
-            let second = reference::relu_backward(x, &data["second.grad_out"]);
+        if let Some(second) = second::gradient(data, "x") {
             d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
         }
         expected.push(Expected::rounded("grad_x", d_x, 1.0));
@@ -138,40 +135,28 @@ impl Case for ScaleByCase {
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
-        let x = t.tensor(self.shape);
-        let y = scale(t, x, self.factor);
-        let mut ports = vec![Port::new("x", At::Tensor(x)), Port::new("out", At::Tensor(y))];
-        ports.push(Port::new("grad_out", At::Tensor(t.write_gradient(y).0)));
-        if self.shared {
-            let second = relu(t, x);
-            ports.push(Port::new("second.grad_out", At::Tensor(t.write_gradient(second).0)));
-        }
-        t.backward();
-        ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("scale has given one"))));
-        ports
+        second::unary(t, self.shape, self.shared, |t, x| scale(t, x, self.factor))
     }
 
     fn data(&self) -> Data {
         let len = self.shape.iter().product::<u32>() as usize;
         let mut data = Data::from([("x", random(len, 1)), ("grad_out", random(len, 2))]);
         if self.shared {
-            data.insert("second.grad_out", random(len, 3));
+            data.insert(second::GRADIENT, random(len, 3));
         }
         data
     }
 
     /// The gradient from the input's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
-        let Some(second) = data.get("second.grad_out") else { return Data::new() };
-        Data::from([("grad_x", reference::relu_backward(&data["x"], second))])
+        second::left(data, "x", "grad_x")
     }
 
     /// A product and a sum have one rounding each, relative to the larger of the summands.
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let scaled = |name: &str| data[name].iter().map(|v| f64::from(self.factor) * v).collect::<Vec<_>>();
         let (mut d_x, product) = (scaled("grad_out"), scaled("grad_out"));
-        if let Some(second) = data.get("second.grad_out") {
-            let second = reference::relu_backward(&data["x"], second);
+        if let Some(second) = second::gradient(data, "x") {
             d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
         }
         let mut d_x = Expected::rounded("grad_x", d_x, 1.0);

@@ -3,7 +3,7 @@
 use super::{At, Case, Data, EPS, Expected, Port, SCALE_EXPONENT, TINY, random, scaler, single};
 use crate::{
     check::reference::loss::{self as reference, CrossEntropy},
-    ops::{MOST_CONFUSED, cross_entropy},
+    ops::{MOST_CONFUSED, cross_entropy, loss_kernel},
     program::{
         BufferKind, Input, Tape,
         step::{REPORT_BYTES, Step},
@@ -84,7 +84,7 @@ impl Case for CrossEntropyCase {
         let logits = t.tensor([self.n, 1, 1, self.classes]);
         cross_entropy(t, logits, self.smoothing);
         let words = |kind: &BufferKind, first, words| At::Buffer { kind: kind.clone(), first, words };
-        let kernel = if self.classes <= 64 { "loss/cross_entropy" } else { "loss/cross_entropy_rows" };
+        let kernel = loss_kernel(self.classes);
         vec![
             Port::new("logits", At::Tensor(logits)),
             Port::integers("target", words(&BufferKind::Input(Input::Labels), 0, self.n)),

@@ -1,13 +1,10 @@
 //! Max-pooling, global and adaptive average pooling.
 
-use super::{At, Case, Data, EPS, Expected, Port, TINY, plus, random, single};
+use super::{At, Case, Data, EPS, Expected, Port, TINY, plus, random, second, single};
 use crate::{
-    check::reference::{
-        elementwise,
-        pool::{self as reference, AdaptiveAvgPool, GlobalAvgPool, MaxPool},
-    },
-    ops::{adaptive_avg_pool2d, global_avg_pool, max_pool2d, relu},
-    program::{Tape, Tensor},
+    check::reference::pool::{self as reference, AdaptiveAvgPool, GlobalAvgPool, MaxPool},
+    ops::{adaptive_avg_pool2d, global_avg_pool, max_pool2d},
+    program::Tape,
 };
 
 /// A max-pooling of a tensor `[images, h, w, channels]`.
@@ -28,18 +25,6 @@ pub struct MaxPoolCase {
     pub shared: bool,
 }
 
-/// Records the second consumer of `x` after the pooling, so that its gradient is there before the pooling's arrives.
-fn share(t: &mut Tape, x: Tensor, ports: &mut Vec<Port>) {
-    let second = relu(t, x);
-    ports.push(Port::new("second.grad_out", At::Tensor(t.write_gradient(second).0)));
-}
-
-/// The gradient that the second consumer has left.
-fn shared_gradient(data: &Data) -> Data {
-    let Some(second) = data.get("second.grad_out") else { return Data::new() };
-    Data::from([("grad_x", elementwise::relu_backward(&data["x"], second))])
-}
-
 impl MaxPoolCase {
     fn shape(&self) -> MaxPool {
         let [n, h, w, c] = self.input.map(|d| d as usize);
@@ -57,19 +42,9 @@ impl Case for MaxPoolCase {
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
-        let x = t.tensor(self.input);
-        let y = max_pool2d(t, x, self.kernel, self.stride, self.padding);
-        let mut ports = vec![
-            Port::new("x", At::Tensor(x)),
-            Port::new("grad_out", At::Tensor(t.write_gradient(y).0)),
-            Port::new("out", At::Tensor(y)),
-            Port::integers("winner", At::Scratch { kernel: "pool/max_forward", argument: 2 }),
-        ];
-        if self.shared {
-            share(t, x, &mut ports);
-        }
-        t.backward();
-        ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("max_pool2d has given one"))));
+        let Self { kernel, stride, padding, .. } = *self;
+        let mut ports = second::unary(t, self.input, self.shared, |t, x| max_pool2d(t, x, kernel, stride, padding));
+        ports.push(Port::integers("winner", At::Scratch { kernel: "pool/max_forward", argument: 2 }));
         ports
     }
 
@@ -81,22 +56,22 @@ impl Case for MaxPoolCase {
             ("grad_out", random(shape.y_len(), 2)),
         ]);
         if self.shared {
-            data.insert("second.grad_out", random(shape.x_len(), 3));
+            data.insert(second::GRADIENT, random(shape.x_len(), 3));
         }
         data
     }
 
     /// The gradient from the input's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
-        shared_gradient(data)
+        second::left(data, "x", "grad_x")
     }
 
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let (shape, x) = (self.shape(), &data["x"]);
         let (y, winner) = reference::max_pool2d(&shape, x);
         let mut d_x = reference::max_pool2d_backward(&shape, &winner, &data["grad_out"]);
-        if let Some(second) = data.get("second.grad_out") {
-            d_x = plus(&elementwise::relu_backward(x, second), &d_x);
+        if let Some(second) = second::gradient(data, "x") {
+            d_x = plus(&second, &d_x);
         }
         let pixel = winner.iter().map(|i| (i % (shape.h * shape.w)) as f64).collect();
         vec![Expected::exact("out", y), Expected::exact("winner", pixel), Expected::sum("grad_x", &d_x)]
@@ -126,33 +101,21 @@ impl Case for GlobalAvgPoolCase {
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
-        let x = t.tensor(self.input);
-        let y = global_avg_pool(t, x);
-        let mut ports = vec![
-            Port::new("x", At::Tensor(x)),
-            Port::new("grad_out", At::Tensor(t.write_gradient(y).0)),
-            Port::new("out", At::Tensor(y)),
-        ];
-        if self.shared {
-            share(t, x, &mut ports);
-        }
-        t.backward();
-        ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("global_avg_pool has given one"))));
-        ports
+        second::unary(t, self.input, self.shared, global_avg_pool)
     }
 
     fn data(&self) -> Data {
         let GlobalAvgPool { n, c, h, w } = self.shape();
         let mut data = Data::from([("x", random(n * c * h * w, 1)), ("grad_out", random(n * c, 2))]);
         if self.shared {
-            data.insert("second.grad_out", random(n * c * h * w, 3));
+            data.insert(second::GRADIENT, random(n * c * h * w, 3));
         }
         data
     }
 
     /// The gradient from the input's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
-        shared_gradient(data)
+        second::left(data, "x", "grad_x")
     }
 
     /// The gradient has a division, right to 2.5 units in the last place, and a sum.
@@ -160,8 +123,8 @@ impl Case for GlobalAvgPoolCase {
         let (shape, x) = (self.shape(), &data["x"]);
         let mut d_x = reference::global_avg_pool_backward(&shape, &data["grad_out"]);
         let mut bound: Vec<f64> = d_x.iter().map(|d| 4.0 * EPS * d.abs() + TINY).collect();
-        if let Some(second) = data.get("second.grad_out") {
-            for (i, second) in elementwise::relu_backward(x, second).into_iter().enumerate() {
+        if let Some(second) = second::gradient(data, "x") {
+            for (i, second) in second.into_iter().enumerate() {
                 d_x[i] += second;
                 bound[i] += EPS * d_x[i].abs();
             }
@@ -197,33 +160,21 @@ impl Case for AdaptiveAvgPoolCase {
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
-        let x = t.tensor(self.input);
-        let y = adaptive_avg_pool2d(t, x, self.out);
-        let mut ports = vec![
-            Port::new("x", At::Tensor(x)),
-            Port::new("grad_out", At::Tensor(t.write_gradient(y).0)),
-            Port::new("out", At::Tensor(y)),
-        ];
-        if self.shared {
-            share(t, x, &mut ports);
-        }
-        t.backward();
-        ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("adaptive_avg_pool2d has given one"))));
-        ports
+        second::unary(t, self.input, self.shared, |t, x| adaptive_avg_pool2d(t, x, self.out))
     }
 
     fn data(&self) -> Data {
         let AdaptiveAvgPool { n, c, h, w, out } = self.shape();
         let mut data = Data::from([("x", random(n * c * h * w, 1)), ("grad_out", random(n * c * out * out, 2))]);
         if self.shared {
-            data.insert("second.grad_out", random(n * c * h * w, 3));
+            data.insert(second::GRADIENT, random(n * c * h * w, 3));
         }
         data
     }
 
     /// The gradient from the input's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
-        shared_gradient(data)
+        second::left(data, "x", "grad_x")
     }
 
     /// Each term of a sum is, or its result is, divided: right to 2.5 units in the last place.
@@ -233,8 +184,8 @@ impl Case for AdaptiveAvgPoolCase {
         y.bound.iter_mut().zip(&y.value).for_each(|(bound, y)| *bound += 3.0 * EPS * y.abs());
         let mut sum = reference::adaptive_avg_pool2d_backward(&shape, &data["grad_out"]);
         let divided: Vec<f64> = sum.magnitude.iter().map(|magnitude| 3.0 * EPS * magnitude + TINY).collect();
-        if let Some(second) = data.get("second.grad_out") {
-            sum = plus(&elementwise::relu_backward(x, second), &sum);
+        if let Some(second) = second::gradient(data, "x") {
+            sum = plus(&second, &sum);
         }
         let mut d_x = Expected::sum("grad_x", &sum);
         d_x.bound.iter_mut().zip(divided).for_each(|(bound, divided)| *bound += divided);

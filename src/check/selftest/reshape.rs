@@ -1,11 +1,7 @@
 //! Maps as rows.
 
-use super::{At, Case, Data, EPS, Expected, Port, random};
-use crate::{
-    check::reference::elementwise,
-    ops::{flatten, relu},
-    program::Tape,
-};
+use super::{Case, Data, EPS, Expected, Port, random, second};
+use crate::{ops::flatten, program::Tape};
 
 /// A map of shape `[images, h, w, channels]` as rows.
 #[derive(Clone, Copy, Debug)]
@@ -29,42 +25,28 @@ impl Case for FlattenCase {
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
-        let x = t.tensor(self.input);
-        let y = flatten(t, x);
-        let mut ports = vec![
-            Port::new("x", At::Tensor(x)),
-            Port::new("grad_out", At::Tensor(t.write_gradient(y).0)),
-            Port::new("out", At::Tensor(y)),
-        ];
-        if self.shared {
-            let second = relu(t, x);
-            ports.push(Port::new("second.grad_out", At::Tensor(t.write_gradient(second).0)));
-        }
-        t.backward();
-        ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("flatten has given one"))));
-        ports
+        second::unary(t, self.input, self.shared, flatten)
     }
 
     fn data(&self) -> Data {
         let mut data = Data::from([("x", random(self.len(), 1)), ("grad_out", random(self.len(), 2))]);
         if self.shared {
-            data.insert("second.grad_out", random(self.len(), 3));
+            data.insert(second::GRADIENT, random(self.len(), 3));
         }
         data
     }
 
     /// The gradient from the input's other consumer is there first.
     fn intermediate(&self, data: &Data) -> Data {
-        let Some(second) = data.get("second.grad_out") else { return Data::new() };
-        Data::from([("grad_x", elementwise::relu_backward(&data["x"], second))])
+        second::left(data, "x", "grad_x")
     }
 
     /// In PyTorch's order of elements, which the values here have, nothing moves.
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let mut d_x = data["grad_out"].clone();
         let mut bound = vec![0.0; d_x.len()];
-        if let Some(second) = data.get("second.grad_out") {
-            for (i, second) in elementwise::relu_backward(&data["x"], second).into_iter().enumerate() {
+        if let Some(second) = second::gradient(data, "x") {
+            for (i, second) in second.into_iter().enumerate() {
                 d_x[i] += second;
                 bound[i] = EPS * d_x[i].abs();
             }

@@ -68,8 +68,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         head(&gpu, &ceilings);
         let (model, count) = (subject.model.name, configurations.len());
         let without = if f16 { "" } else { ", without mixed precision, for which the shaders have no f16" };
-        let width = subject.config.settings.iter().find(|(key, _)| *key == "width");
-        let width = width.map_or(String::new(), |(_, value)| format!(" of width {value}"));
+        let width = subject.config.settings.find("width");
+        let width = width.map_or(String::new(), |value| format!(" of width {value}"));
         say!("\n{model}{width}, the {list} list: {count} configurations{without}; updates timed of each: {steps}");
         columns(HEADER.map(str::to_owned));
     }
@@ -99,7 +99,7 @@ fn row(gpu: &Gpu, subject: &Subject, tune: &TuneFlags, steps: u32) -> Result<Val
     let row = match measured {
         // It needs more memory than the device has, and nothing was submitted yet: other configurations may fit.
         Err(Error::Device { message, .. }) if gpu.check().is_ok() => json!({
-            "stem": super::stem(subject),
+            "stem": subject.config.settings.to_json()["stem"],
             "precision": if subject.precision == Mixed { "mixed" } else { "f32" },
             "batch": subject.batch_size,
             "optimizer": subject.optimizer.name(),
@@ -113,10 +113,9 @@ fn row(gpu: &Gpu, subject: &Subject, tune: &TuneFlags, steps: u32) -> Result<Val
 
 /// The settings of the network with another stem.
 fn with_stem(subject: &Subject, stem: Stem) -> Result<Settings> {
-    let others = subject.config.settings.iter().filter(|(key, _)| *key != "stem");
-    let mut set: Vec<_> = others.map(|(key, value)| (key.to_owned(), value.to_string())).collect();
-    set.push(("stem".into(), stem.name().into()));
-    Settings::parse(subject.model.name, &(subject.model.settings)(), &set)
+    let mut set: Vec<_> = subject.config.settings.iter().map(|(key, value)| (key.into(), value.to_string())).collect();
+    set.push(("stem".into(), stem.name().into())); // the last one counts
+    subject.model.parse(&set)
 }
 
 fn head(gpu: &Gpu, ceilings: &Ceilings) {

@@ -5,10 +5,14 @@ use std::{
     process::ExitCode,
 };
 
+use clap::Args;
+use pollster::block_on;
+use serde::Serialize;
+
 use crate::{
     cli::{
         flags::{Flags, Preset, experiment::ExperimentFlags, given, present, recipe_of, run::RunFlags},
-        layers::{Layer, Layers, MODEL_SET, Origin},
+        layers::{Layer, Layers, Origin},
         live, open_device,
         print::{self, explain, note, remark, say},
         progress::{Progress, Runs},
@@ -19,16 +23,13 @@ use crate::{
     error::{Error, Result},
     host::{
         files::write_atomically,
-        run::{Recipe, config_toml},
+        run::{MODEL_SET, Recipe, config_toml},
         signals::Stop,
     },
     lab::experiment::{self, Ended, Experiment, Variant},
     program::target::Precision,
     settings::Settings,
 };
-use clap::Args;
-use pollster::block_on;
-use serde::Serialize;
 
 use super::{Compared, Shown};
 
@@ -77,7 +78,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     }
     // All seeds use the same images: they differ in weights, order and augmentation.
     let data_seed = run.images.data_seed.unwrap_or(0);
-    let dataset = run.open(data_seed)?;
+    let dataset = run.open(data_seed, None)?;
     let spec = dataset.spec();
     let mut options = run.options(precision, run.network.config(spec.image, spec.classes.len() as u32)?.1)?;
     run.normalize(&mut options, dataset.as_ref(), None)?;

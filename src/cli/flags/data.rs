@@ -22,7 +22,7 @@ pub struct DataFlags {
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
     /// Side of the squares that pictures in folders are brought to: the shorter side is resized to 256/224 of it, and the centre
-    /// cut out [default: 224]
+    /// cut out [default: the size that the weights were trained on, or 224]
     #[arg(long, value_name = "PIXELS")]
     pub image_size: Option<u32>,
 }

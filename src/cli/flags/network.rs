@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use pollster::block_on;
 use serde::{Deserialize, Serialize};
 
-use super::values;
+use super::{given, values};
 use crate::{
     check::cooperative::{self, Verdict},
     cli::print::remark,
@@ -55,8 +55,7 @@ impl NetworkFlags {
     /// # Errors
     /// [`Error::Config`](crate::error::Error::Config) for an unknown model or setting, or a value out of its range.
     pub fn settings(&self) -> Result<Settings> {
-        let model = self.model()?;
-        Settings::parse(model.name, &(model.settings)(), &self.model_set)
+        self.model()?.parse(&self.model_set)
     }
 
     /// The model.
@@ -64,7 +63,7 @@ impl NetworkFlags {
     /// # Errors
     /// [`Error::Config`](crate::error::Error::Config) for an unknown name.
     pub fn model(&self) -> Result<&'static Model> {
-        models::find(self.model.as_deref().unwrap_or("resnet18")).map_err(|error| error.of_setting("model"))
+        models::find(&given(self.model.clone())).map_err(|error| error.of_setting("model"))
     }
 }
 

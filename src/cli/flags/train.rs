@@ -144,7 +144,10 @@ impl InitHead {
     pub fn config(self, weights: &Pretrained, spec: &Spec) -> Result<Config> {
         let config = weights.config_on(spec.image)?;
         match self {
-            Self::Load => weights.fit_classes(spec).map(|()| config),
+            Self::Load => {
+                let hint = "'init_head' skip leaves their last layer out, and draws a new one";
+                weights.fit_classes(spec, hint).map(|()| config)
+            }
             Self::Skip => Ok(Config { classes: spec.classes.len() as u32, ..config }),
         }
     }

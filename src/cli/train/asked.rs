@@ -80,7 +80,7 @@ impl Asked {
         let (set, seed) = (flags.run.rules.set.clone(), given(flags.seed));
         let (precision, target) = given(run.precision.precision).on(&gpu)?;
         let data_seed = run.images.data_seed.unwrap_or(seed);
-        let dataset = run.open(data_seed).map_err(|error| match begun {
+        let dataset = run.open(data_seed, init.and_then(Pretrained::side)).map_err(|error| match begun {
             Some((target, before)) => moved(error, target, before),
             None => error,
         })?;
@@ -98,13 +98,15 @@ impl Asked {
         let mut plans = options.plans(dataset.as_ref(), &target)?;
         plans.target = run.tune.apply(&gpu, &plans, &names_in(layers.on_command_line("choice")))?;
         let products = plans.products();
+        let (rule, settings) = options.optimizer.build(&options.set)?;
         if flags.selftest == Some(Selftest::Short) {
             let choices = products.iter().map(|(_, choice)| *choice);
             let target = plans.target();
-            let assured = || block_on(selftest::assure(&gpu, &target, choices, options.optimizer.name()));
+            let kernels = plans.kernels(Some(rule.as_ref()));
+            let uses = |kernel: &str| kernels.contains(kernel);
+            let assured = || block_on(selftest::assure(&gpu, &target, choices, options.optimizer.name(), uses));
             live::during("comparing the device's kernels with CPU values", assured)?;
         }
-        let (_, settings) = options.optimizer.build(&options.set)?;
         let mut recipe = recipe_of(&flags)?;
         recipe::resolve(&mut recipe, preset, &options, dataset.as_ref(), data_seed);
         run.tune.keep(&plans.target, &products, &mut recipe);

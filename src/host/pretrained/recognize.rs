@@ -59,11 +59,17 @@ impl Names {
     }
 }
 
-/// The model that the tensors belong to, its shape, and the settings that the shapes of the tensors tell.
+/// The model that the tensors belong to, and its shape as their shapes tell it. `stated` is the size of the images that the
+/// metadata state.
 ///
 /// # Errors
 /// [`Error::Data`] if they belong to no known model; the message says what they are instead, where that can be told.
-pub(super) fn network(path: &Path, table: &Metadata, names: &Names) -> Result<(&'static Model, Config, Vec<String>)> {
+pub(super) fn network(
+    path: &Path,
+    table: &Metadata,
+    names: &Names,
+    stated: Option<Image>,
+) -> Result<(&'static Model, Config)> {
     let shape = |name: &str| -> Option<Vec<u32>> {
         let dims = table.info(names.in_file(name)?)?.shape.iter().map(|&d| u32::try_from(d).unwrap_or(u32::MAX));
         Some(dims.collect())
@@ -80,9 +86,14 @@ pub(super) fn network(path: &Path, table: &Metadata, names: &Names) -> Result<(&
     };
     if let Some(Read { settings, classes, image }) = (known_by.read)(&shape)
         && (1..=MOST_CLASSES as u32).contains(&classes)
-        && let Ok(config) = model.config(image, classes, &settings)
     {
-        return Ok((model, config, settings.into_iter().map(|(key, _)| key).collect()));
+        let Some(image) = image.or(stated) else {
+            let hint = "`velograd train` writes it to the metadata";
+            return Err(Error::data(path, "the size of the images", "shapes that do not tell it", hint));
+        };
+        if let Ok(config) = model.config(image, classes, &settings) {
+            return Ok((model, config));
+        }
     }
     let last = usual_last(model, &known_by);
     let expected = format!("{} and {last} of {}: {}", known_by.first, model.name, known_by.shapes);

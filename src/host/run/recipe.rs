@@ -35,7 +35,7 @@ pub fn of(file: &Value, path: &Path) -> Result<Recipe> {
 }
 
 /// The name of the table of the network's settings.
-const MODEL_SET: &str = "model-set";
+pub const MODEL_SET: &str = "model-set";
 
 /// A recipe with the network's settings in a table of their own, complete with the defaults. Older recipes have two of them
 /// apart, for every network.
@@ -48,10 +48,8 @@ fn of_today(mut recipe: Recipe) -> Recipe {
             set.entry(key).or_insert(value);
         }
     }
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let given: Vec<_> = set.iter().map(|(key, value)| (key.clone(), text(value))).collect();
     // A value that is out of its range stays as it is, and is refused where it is used.
-    let complete = Settings::parse(model.name, &(model.settings)(), &given).map(|settings| settings.to_json());
+    let complete = model.parse(&Settings::given(&set)).map(|settings| settings.to_json());
     recipe.insert(MODEL_SET.into(), complete.unwrap_or(Value::Object(set)));
     recipe
 }

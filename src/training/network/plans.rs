@@ -1,6 +1,6 @@
 //! The programs that make up a network: one for each batch size that it trains on or evaluates, and the update.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Programs;
 use crate::{
@@ -89,10 +89,16 @@ impl Plans<'_> {
     /// The matrix products of all batch sizes, and how each is computed.
     pub fn products(&self) -> Vec<(Product, Choice)> {
         let target = self.target();
-        let sizes = self.train.iter().map(|&n| (n, true)).chain(self.evaluate.iter().map(|&n| (n, false)));
-        let calls = sizes.flat_map(|(n, training)| self.record(n, training).calls);
-        let products: BTreeMap<_, _> = calls.filter_map(|call| call.product).map(|p| (p.name.clone(), p)).collect();
-        products.into_values().map(|product| (product.clone(), target.choose(&product))).collect()
+        let programs = self.programs(None);
+        let calls = programs.iter().flat_map(|program| &program.calls);
+        let products: BTreeMap<_, _> = calls.filter_map(|call| call.product.as_ref()).map(|p| (&p.name, p)).collect();
+        products.into_values().map(|product| (product.clone(), target.choose(product))).collect()
+    }
+
+    /// The kernels that the programs consist of, by their paths.
+    pub fn kernels(&self, optimizer: Option<&dyn Optimizer>) -> BTreeSet<String> {
+        let programs = self.programs(optimizer);
+        programs.iter().flat_map(|program| &program.calls).map(|call| call.spec.path.to_string()).collect()
     }
 
     /// Every program of the network.
@@ -118,6 +124,12 @@ impl Plans<'_> {
         Some(runtime::planned_bytes(&recordings, &Plan::new(&recordings, true)))
     }
 
+    /// Whether the device has room for the programs.
+    pub(crate) async fn have_room(&self, gpu: &Gpu) -> bool {
+        let (recordings, _) = self.programs(None).numbered();
+        runtime::has_room(gpu, &recordings, &Plan::new(&recordings, true)).await.is_ok()
+    }
+
     /// Names the largest batch that the device can hold, if `error` says that it cannot hold the programs; returns any
     /// other error unchanged.
     pub(super) async fn does_not_fit(&self, gpu: &Gpu, error: Error) -> Error {
@@ -139,6 +151,3 @@ impl Plans<'_> {
         Error::device(format!("a batch of {asked} does not fit: {error}"), hint)
     }
 }
-
-/// More images than this in one batch are refused before anything is recorded, so that every count stays within 32 bits.
-pub const LARGEST_BATCH: u32 = 1 << 16;

@@ -5,14 +5,16 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{ErrorKind, Write as _},
+    io::{self, ErrorKind, Write as _},
     path::{Path, PathBuf},
 };
+
+use sha2::{Digest as _, Sha256};
 
 use super::table;
 use crate::{
     error::{Error, Result},
-    host::{files::sync_folder, sha256},
+    host::files::{self, sync_folder},
 };
 
 /// The part of a file, which this process alone writes.
@@ -110,6 +112,9 @@ pub(super) fn fault(path: &Path, of: &table::File) -> Result<Option<String>> {
     if length != of.bytes {
         return Ok(Some(format!("{length} bytes")));
     }
-    let found = sha256::of_file(path)?;
+    let (mut file, _) = files::open(path)?;
+    let mut sum = Sha256::new();
+    io::copy(&mut file, &mut sum).map_err(Error::io("read", path))?;
+    let found = format!("{:x}", sum.finalize());
     Ok((found != of.sha256).then(|| format!("SHA-256 {found}")))
 }

@@ -1,0 +1,43 @@
+//! A ReLU as the second consumer of a tensor, so that the op under test adds its gradient to one that is there already.
+
+use super::{At, Data, Port};
+use crate::{
+    check::reference::elementwise::relu_backward,
+    ops::relu,
+    program::{Tape, Tensor},
+};
+
+/// The port of the gradient of the ReLU's output, which only cases with a second consumer have.
+pub const GRADIENT: &str = "second.grad_out";
+
+/// Records the ReLU: after the op, so that its gradient arrives before the op's.
+pub fn consume(t: &mut Tape, x: Tensor) -> Port {
+    let y = relu(t, x);
+    Port::new(GRADIENT, At::Tensor(t.write_gradient(y).0))
+}
+
+/// Records an op of one tensor `x`, the second consumer if there is to be one, and the backward pass.
+pub fn unary(t: &mut Tape, x: [u32; 4], shared: bool, op: impl FnOnce(&mut Tape, Tensor) -> Tensor) -> Vec<Port> {
+    let x = t.tensor(x);
+    let y = op(t, x);
+    let mut ports = vec![
+        Port::new("x", At::Tensor(x)),
+        Port::new("out", At::Tensor(y)),
+        Port::new("grad_out", At::Tensor(t.write_gradient(y).0)),
+    ];
+    ports.extend(shared.then(|| consume(t, x)));
+    t.backward();
+    ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("the op has given one"))));
+    ports
+}
+
+/// The gradient that the ReLU gives the tensor of the port `x`, if there is a second consumer.
+pub fn gradient(data: &Data, x: &str) -> Option<Vec<f64>> {
+    let gradient = data.get(GRADIENT)?;
+    Some(relu_backward(&data[x], gradient))
+}
+
+/// What `grad_x` holds before the op adds to it, for [`super::Case::intermediate`].
+pub fn left(data: &Data, x: &str, grad_x: &'static str) -> Data {
+    gradient(data, x).map(|gradient| (grad_x, gradient)).into_iter().collect()
+}
