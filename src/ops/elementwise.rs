@@ -1,4 +1,4 @@
-//! ReLU alone and after a sum, for networks that do not fuse it into a normalization; and multiplication by a constant.
+//! ReLU and sums, for networks that do not fuse them into a normalization; and multiplication by a constant.
 
 use crate::program::{Op, Tape, Tensor, params::padded};
 
@@ -17,11 +17,7 @@ pub fn relu(t: &mut Tape, x: Tensor) -> Tensor {
 /// # Panics
 /// If the shapes or the types differ.
 pub fn add_relu(t: &mut Tape, x: Tensor, other: Tensor) -> Tensor {
-    assert_eq!(t.shape(x), t.shape(other), "add_relu: the two shapes differ");
-    assert_eq!(t.dtype(x), t.dtype(other), "add_relu: the two are stored differently");
-    let y = t.tensor_of(t.dtype(x), t.shape(x));
-    let len4 = vectors(t, x);
-    t.call("elementwise/add_relu").size("len4", len4).read(x).read(other).write(y).over(len4);
+    let y = sum(t, x, other, true);
     t.note(x, [Op::Add(other), Op::Relu], y);
     t.on_backward(y, move |t, d_y| {
         backward(t, d_y, y, x);
@@ -30,21 +26,52 @@ pub fn add_relu(t: &mut Tape, x: Tensor, other: Tensor) -> Tensor {
     y
 }
 
+/// `x + other`
+///
+/// # Panics
+/// If the shapes or the types differ.
+pub fn add(t: &mut Tape, x: Tensor, other: Tensor) -> Tensor {
+    let y = sum(t, x, other, false);
+    t.note(x, [Op::Add(other)], y);
+    t.on_backward(y, move |t, d_y| {
+        pass_gradient(t, d_y, x);
+        pass_gradient(t, d_y, other);
+    });
+    y
+}
+
+fn sum(t: &mut Tape, x: Tensor, other: Tensor, relu: bool) -> Tensor {
+    assert_eq!(t.shape(x), t.shape(other), "add: the two shapes differ");
+    assert_eq!(t.dtype(x), t.dtype(other), "add: the two are stored differently");
+    let y = t.tensor_of(t.dtype(x), t.shape(x));
+    let len4 = vectors(t, x);
+    let call = t.call("elementwise/add").constant("RELU", relu).size("len4", len4);
+    call.read(x).read(other).write(y).over(len4);
+    y
+}
+
 /// `factor * x`
 pub fn scale(t: &mut Tape, x: Tensor, factor: f32) -> Tensor {
     let y = t.tensor_of(t.dtype(x), t.shape(x));
-    let len4 = vectors(t, x);
-    let record = move |t: &mut Tape, from: Tensor, to: Tensor, accumulate: bool| {
-        let call = t.call("elementwise/scale").constant("ACCUMULATE", accumulate).size("len4", len4);
-        call.size("factor", factor).read(from).write(to).over(len4);
-    };
-    record(t, x, y, false);
+    times(t, factor, x, y, false);
     t.note(x, [Op::Scale(factor)], y);
     t.on_backward(y, move |t, d_y| {
         let (d_x, accumulate) = t.write_gradient(x);
-        record(t, d_y, d_x, accumulate);
+        times(t, factor, d_y, d_x, accumulate);
     });
     y
+}
+
+/// Gives `x` the gradient `d_y` of a result in which it is a summand.
+pub(super) fn pass_gradient(t: &mut Tape, d_y: Tensor, x: Tensor) {
+    let (d_x, accumulate) = t.write_gradient(x);
+    times(t, 1.0, d_y, d_x, accumulate);
+}
+
+fn times(t: &mut Tape, factor: f32, from: Tensor, to: Tensor, accumulate: bool) {
+    let len4 = vectors(t, from);
+    let call = t.call("elementwise/scale").constant("ACCUMULATE", accumulate).size("len4", len4);
+    call.size("factor", factor).read(from).write(to).over(len4);
 }
 
 fn backward(t: &mut Tape, d_y: Tensor, y: Tensor, x: Tensor) {

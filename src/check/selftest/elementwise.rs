@@ -1,9 +1,9 @@
-//! ReLU, alone and after a sum, and multiplication by a constant.
+//! ReLU, alone and after a sum, a plain sum, and multiplication by a constant.
 
 use super::{At, Case, Data, EPS, Expected, Port, TINY16, random, second};
 use crate::{
     check::reference::elementwise as reference,
-    ops::{add_relu, relu, scale},
+    ops::{add, add_relu, relu, scale},
     program::Tape,
 };
 
@@ -114,6 +114,57 @@ impl Case for ReluCase {
         }
         expected.push(Expected::rounded("grad_x", d_x, 1.0));
         expected
+    }
+}
+
+/// The sum of two tensors.
+#[derive(Clone, Copy, Debug)]
+pub struct AddCase {
+    /// Their shape, `[images, h, w, channels]`.
+    pub shape: [u32; 4],
+    /// Whether a ReLU has the same first summand, so that its gradients accumulate.
+    pub shared: bool,
+}
+
+impl Case for AddCase {
+    fn name(&self) -> String {
+        let [n, h, w, c] = self.shape;
+        format!("sum of {n}x{h}x{w}x{c}{}", if self.shared { ", shared" } else { "" })
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let other = t.tensor(self.shape);
+        let mut ports = second::unary(t, self.shape, self.shared, |t, x| add(t, x, other));
+        ports.push(Port::new("other", At::Tensor(other)));
+        ports.push(Port::new("grad_other", At::Tensor(t.gradient(other).expect("add has given one"))));
+        ports
+    }
+
+    fn data(&self) -> Data {
+        let len = self.shape.iter().product::<u32>() as usize;
+        let mut data = Data::from([("x", random(len, 1)), ("other", random(len, 2)), ("grad_out", random(len, 3))]);
+        if self.shared {
+            data.insert(second::GRADIENT, random(len, 4));
+        }
+        data
+    }
+
+    /// The gradient from the summand's other consumer is there first.
+    fn intermediate(&self, data: &Data) -> Data {
+        second::left(data, "x", "grad_x")
+    }
+
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let mut d_x = data["grad_out"].clone();
+        if let Some(second) = second::gradient(data, "x") {
+            d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
+        }
+        let sum = data["x"].iter().zip(&data["other"]).map(|(x, other)| x + other).collect();
+        vec![
+            Expected::rounded("out", sum, 1.0),
+            Expected::exact("grad_other", data["grad_out"].clone()),
+            Expected::rounded("grad_x", d_x, 1.0),
+        ]
     }
 }
 

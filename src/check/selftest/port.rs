@@ -14,6 +14,8 @@ use crate::program::{
 pub enum At {
     /// An activation or the gradient of one.
     Tensor(Tensor),
+    /// The same as rows of channels, one for each place of each sample: `[n][h][w][c]`.
+    Rows(Tensor),
     /// A parameter.
     Param(&'static str),
     /// A parameter's gradient.
@@ -137,6 +139,10 @@ impl Wire {
         let layout = &recording.layout;
         let (slot, places) = match &port.at {
             At::Tensor(t) => ((*t).into(), places_of_map(recording.info(*t).shape)),
+            At::Rows(t) => {
+                let info = recording.info(*t);
+                ((*t).into(), places_of_rows(info.shape, info.dtype))
+            }
             At::Param(name) => segment(&layout.params, &BufferKind::Params, name),
             At::Gradient(name) => segment(&layout.params, &BufferKind::Grads, name),
             At::Running(name) => segment(&layout.running, &BufferKind::Running, name),
@@ -165,6 +171,7 @@ impl Wire {
             _ if port.integer => Word::U32,
             Dtype::F32 => Word::F32,
             Dtype::F16 => Word::F16,
+            Dtype::U32 => Word::U32,
         };
         Self { port, slot, word, words: words as usize, places, writer }
     }
@@ -189,6 +196,18 @@ pub(super) fn places_of_map([n, h, w, c]: [u32; 4]) -> Vec<usize> {
             for h_index in 0..h {
                 places.extend((0..w).map(|w_index| ((h_index * w + w_index) * n + n_index) * pitch + c_index));
             }
+        }
+    }
+    places
+}
+
+/// Indices in `[h][w][n][c padded]`, where whole numbers are not padded, of elements in the order `[n][h][w][c]`.
+fn places_of_rows([n, h, w, c]: [u32; 4], dtype: Dtype) -> Vec<usize> {
+    let pitch = if dtype == Dtype::U32 { c } else { padded(c) };
+    let mut places = Vec::new();
+    for n_index in 0..n {
+        for place in 0..h * w {
+            places.extend((0..c).map(|c_index| ((place * n + n_index) * pitch + c_index) as usize));
         }
     }
     places
