@@ -14,6 +14,7 @@ mod pool;
 mod reshape;
 mod rows;
 mod scaler;
+mod tokens;
 
 pub use activation::Activation;
 pub use augment::{Augment, Normalize, VIEWS, augment, average_views, draw};
@@ -25,8 +26,9 @@ pub use dropout::dropout;
 pub use elementwise::{add_relu, relu, scale};
 pub use linear::{linear, linear_of};
 pub(crate) use loss::kernel as loss_kernel;
-pub use loss::{MOST_CONFUSED, cross_entropy};
+pub use loss::{MOST_CONFUSED, confuses, cross_entropy};
 pub use pool::{adaptive_avg_pool2d, global_avg_pool, max_pool2d};
 pub use reshape::flatten;
 pub(crate) use rows::Rows;
 pub use scaler::{FIRST_SCALE, SCALER, adjust_scale};
+pub use tokens::tokens;

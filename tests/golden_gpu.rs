@@ -224,8 +224,8 @@ fn first_step(file: &str, stem: Stem) {
         write_arena(&BufferKind::Params, layout.param_floats(), &layout.params);
         write_arena(&BufferKind::Running, layout.running_floats(), &layout.running);
         let image_bytes = BATCH as usize * Image::CIFAR.bytes();
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &golden.bytes("images")[..image_bytes]);
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &golden.integers("labels")[..BATCH as usize]);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Samples)), &golden.bytes("images")[..image_bytes]);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Targets)), &golden.integers("labels")[..BATCH as usize]);
         runtime.set_step(&Step { loss_scale: 1.0 / BATCH as f32, ..Step::default() });
         block_on(runtime.run(&[0])).expect("the device runs the network");
 

@@ -25,6 +25,7 @@ mod port;
 mod recipe;
 mod reshape;
 mod second;
+mod tokens;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -63,6 +64,7 @@ use port::Word;
 pub use port::{At, Port};
 pub use recipe::{ClipCase, DropoutCase, ScaleCase};
 pub use reshape::FlattenCase;
+pub use tokens::TokensCase;
 
 /// How many cases to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
     BufferKind, Call, Dtype, Node, Op, Recording, Size, Slot, Tensor, TensorInfo,
-    params::{Init, Layout, NoDecay, Role, Shape, padded},
+    params::{Init, Layout, NoDecay, Role, Shape},
     product::{Gemm, Product},
     shader::{Access, Const, Spec},
     step::REPORT_BYTES,
@@ -150,10 +150,8 @@ impl Tape {
 
     /// A new activation whose elements have this type.
     pub fn tensor_of(&mut self, dtype: Dtype, shape: [u32; 4]) -> Tensor {
-        let [n, h, w, c] = shape;
         assert!(shape.iter().all(|&d| d > 0), "{}: a tensor of shape {shape:?} is empty", self.path(""));
-        let elements = u64::from(n) * u64::from(h) * u64::from(w) * u64::from(padded(c));
-        self.push(shape, dtype, elements * dtype.bytes() / 4)
+        self.push(shape, dtype, dtype.words(shape))
     }
 
     /// Working memory for a kernel: `words` words of 4 bytes.

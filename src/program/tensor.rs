@@ -1,10 +1,11 @@
 //! The arguments of a call: activations, which have a shape and a type, and ranges of persistent buffers.
 
-use super::Buffer;
+use super::{Buffer, params::padded};
 
-/// An activation, or the gradient of one: shape `[n, h, w, c]`, stored as `[h][w][n][c padded to 4]`.
+/// An activation, or the gradient of one: shape `[n, h, w, c]`, stored as `[h][w][n][c padded to 4]`, or as `[h][w][n][c]` if
+/// its elements are whole numbers.
 ///
-/// With the images inside and the pixels outside, the values at one pixel are a dense matrix of images by channels.
+/// With the samples inside and the places outside, the values at one pixel or token are a dense matrix of samples by channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tensor(pub(super) u32);
 
@@ -23,18 +24,30 @@ impl Tensor {
 /// How the elements of a buffer are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
-    /// Four bytes; indices have four bytes too.
+    /// Four bytes.
     F32,
     /// Two bytes.
     F16,
+    /// A whole number in four bytes, such as a token.
+    U32,
 }
 
 impl Dtype {
-    pub(super) fn bytes(self) -> u64 {
+    fn bytes(self) -> u64 {
         match self {
-            Self::F32 => 4,
+            Self::F32 | Self::U32 => 4,
             Self::F16 => 2,
         }
+    }
+
+    /// The number of channels as stored: numbers that kernels compute with are padded to vectors of four.
+    pub fn stored(self, channels: u32) -> u32 {
+        if self == Self::U32 { channels } else { padded(channels) }
+    }
+
+    /// The length of a tensor of this shape in words of four bytes.
+    pub(super) fn words(self, [n, h, w, c]: [u32; 4]) -> u64 {
+        u64::from(n) * u64::from(h) * u64::from(w) * u64::from(self.stored(c)) * self.bytes() / 4
     }
 }
 

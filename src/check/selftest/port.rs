@@ -4,7 +4,7 @@
 //! other.
 
 use crate::program::{
-    BufferKind, Dtype, Recording, Slot, Tensor,
+    BufferKind, Dtype, Recording, Slot, Tensor, TensorInfo,
     params::{Shape, padded},
     shader::Access,
 };
@@ -136,7 +136,7 @@ impl Wire {
         };
         let layout = &recording.layout;
         let (slot, places) = match &port.at {
-            At::Tensor(t) => ((*t).into(), places_of_map(recording.info(*t).shape)),
+            At::Tensor(t) => ((*t).into(), places_of(recording.info(*t))),
             At::Param(name) => segment(&layout.params, &BufferKind::Params, name),
             At::Gradient(name) => segment(&layout.params, &BufferKind::Grads, name),
             At::Running(name) => segment(&layout.running, &BufferKind::Running, name),
@@ -150,7 +150,7 @@ impl Wire {
                 let Slot::Tensor(t) = call.args[*argument].0 else {
                     panic!("selftest: `{kernel}` keeps no scratch there")
                 };
-                (t.into(), places_of_map(recording.info(t).shape))
+                (t.into(), places_of(recording.info(t)))
             }
         };
         let words = match &slot {
@@ -165,6 +165,7 @@ impl Wire {
             _ if port.integer => Word::U32,
             Dtype::F32 => Word::F32,
             Dtype::F16 => Word::F16,
+            Dtype::U32 => Word::U32,
         };
         Self { port, slot, word, words: words as usize, places, writer }
     }
@@ -181,8 +182,18 @@ fn overlap(a: &Slot, b: &Slot) -> bool {
 }
 
 /// Indices in `[h][w][n][c padded]` of elements in the order `[n][c][h][w]`.
-pub(super) fn places_of_map([n, h, w, c]: [u32; 4]) -> Vec<usize> {
-    let (n, h, w, c, pitch) = (n as usize, h as usize, w as usize, c as usize, padded(c) as usize);
+pub(super) fn places_of_map(shape: [u32; 4]) -> Vec<usize> {
+    places(shape, padded(shape[3]))
+}
+
+/// [`places_of_map`] for elements of any type.
+fn places_of(info: &TensorInfo) -> Vec<usize> {
+    places(info.shape, info.dtype.stored(info.shape[3]))
+}
+
+/// Indices in `[h][w][n][pitch]` of elements in the order `[n][c][h][w]`.
+fn places(shape: [u32; 4], pitch: u32) -> Vec<usize> {
+    let ([n, h, w, c], pitch) = (shape.map(|length| length as usize), pitch as usize);
     let mut places = Vec::with_capacity(n * c * h * w);
     for n_index in 0..n {
         for c_index in 0..c {
