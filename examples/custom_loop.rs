@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     let (spec, set) = (data.spec(), [("width".to_owned(), "16".to_owned())]);
     let plans = Plans {
         model: &model,
-        config: model.config(spec.image, spec.classes.len() as u32, &set)?,
+        config: model.config(spec.input, spec.classes.len() as u32, &set)?,
         recipe: Recipe::default(), // no augmentation, dropout, clipping
         target: gpu.target.clone(),
         train: vec![BATCH], // every batch size that will be used

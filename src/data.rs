@@ -1,15 +1,17 @@
-//! The images a network learns from.
+//! The samples a network learns from: images with a class each, or blocks of tokens with a target for each token.
 //!
-//! A [`Dataset`] hands out one image at a time by its index, from files, memory or a formula, and is shared between
-//! threads; [`order`] decides the order of the images, and whoever reads batches decides their size. Bytes stay bytes
-//! up to the device: an image is a plane for each colour, row by row, which is how CIFAR-10 is stored. All images of a
-//! set have the same [size](Image). The device does the normalization and the augmentation.
+//! A [`Dataset`] hands out one sample at a time by its index, from files, memory or a formula, and is shared between
+//! threads; [`order`] decides the order of the samples, and whoever reads batches decides their size. All samples of a set
+//! are of the same [kind and size](Input). Bytes stay bytes up to the device: an image is a plane for each colour, row by
+//! row, which is how CIFAR-10 is stored, and a block has four bytes for each token. The device does the normalization and
+//! the augmentation.
 
 mod batch;
 pub mod digits28;
 pub mod drawn;
 pub mod holdout;
 mod image;
+mod input;
 pub mod shapes10;
 mod source;
 pub mod summary;
@@ -19,15 +21,16 @@ pub use digits28::Digits28;
 pub use drawn::Sizes;
 pub use holdout::Holdout;
 pub use image::{Image, MOST_SIDE};
+pub use input::{Input, MOST_TOKENS, Tokens};
 pub use shapes10::Shapes10;
 pub use source::{Batches, Inline, Next, Source, in_batches};
 pub use summary::{Summary, summary, summary_on};
 
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// The most images that a set may have in all, since an index must fit a `u32`.
+/// The most samples that a set may have in all, since an index must fit a `u32`.
 pub const MOST_IMAGES: usize = u32::MAX as usize;
 /// The most classes that a set may have.
 pub const MOST_CLASSES: usize = 1 << 16;
@@ -37,43 +40,58 @@ pub const DRAWN: [&str; 2] = [shapes10::NAME, digits28::NAME];
 /// Which part of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// The images to learn from.
+    /// The samples to learn from.
     Train,
-    /// The images to evaluate on.
+    /// The samples to evaluate on.
     Test,
 }
 
-/// The name of a set, the size of its images and their classes.
+/// The name of a set, what its samples are, and their classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// The name of the set.
     pub name: String,
-    /// The size of each image.
-    pub image: Image,
-    /// What each label means, in the order of the labels.
+    /// What each sample is.
+    pub input: Input,
+    /// What each label means, in the order of the labels; for tokens, the entries of the vocabulary.
     pub classes: Vec<String>,
 }
 
 impl Spec {
-    /// A set's name, the size of its images, and what its labels mean.
-    pub fn new(name: impl Into<String>, image: Image, classes: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { name: name.into(), image, classes: classes.into_iter().map(Into::into).collect() }
+    /// A set's name, what its samples are, and what its labels mean.
+    pub fn new(
+        name: impl Into<String>,
+        input: impl Into<Input>,
+        classes: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        Self { name: name.into(), input: input.into(), classes: classes.into_iter().map(Into::into).collect() }
+    }
+
+    /// The size of the images, for what can be done with pictures alone.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the set has text.
+    pub fn image(&self) -> Result<Image> {
+        self.input.image().ok_or_else(|| {
+            let message = format!("{} has text, {}, and pictures are needed", self.name, self.input);
+            Error::config(message, "give a set of images by 'data' or 'dataset'")
+        })
     }
 }
 
-/// Labelled images that any thread may read in any order.
+/// Samples with their targets, which any thread may read in any order.
 pub trait Dataset: Send + Sync {
-    /// Name, size and classes.
+    /// Name, kind of sample and classes.
     fn spec(&self) -> &Spec;
 
-    /// Images in `split`; 0 for [`Split::Test`] when there is nothing to validate on.
+    /// Samples in `split`; 0 for [`Split::Test`] when there is nothing to validate on.
     fn len(&self, split: Split) -> usize;
 
-    /// A checksum of the set, training images before test images: equal means the same data. For sets that are read whole
-    /// it is the CRC-32 of all records, each its labels' bytes and then the image.
+    /// A checksum of the set, training samples before test samples: equal means the same data. For sets that are read whole
+    /// it is the CRC-32 of all records, each its labels' bytes and then the sample's.
     fn checksum(&self) -> u32;
 
-    /// The seed that the images were drawn from, if they are drawn.
+    /// The seed that the samples were drawn from, if they are drawn.
     fn seed(&self) -> Option<u64> {
         None
     }
@@ -81,25 +99,27 @@ pub trait Dataset: Send + Sync {
     /// Remarks the user should see, a line each.
     fn notes(&self) -> &[String];
 
-    /// The folder or archive that the images are read from; `None` where they are drawn.
+    /// The folder or archive that the samples are read from; `None` where they are drawn.
     fn path(&self) -> Option<&Path> {
         None
     }
 
-    /// Whether reading an image takes far longer than copying its bytes, as decoding does, so that several threads should
+    /// Whether reading a sample takes far longer than copying its bytes, as decoding does, so that several threads should
     /// read at once.
     fn decodes(&self) -> bool {
         false
     }
 
-    /// Copies image `index` of `split` to `image`, a plane for each channel, and returns its label, which is below the
-    /// number of classes.
+    /// Copies sample `index` of `split` to `input`, and its targets, which are below the number of classes, to `targets`. An
+    /// image is a plane for each channel, and its one target its label; a block of tokens is a little-endian `u32` for each
+    /// token, and has as many targets.
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io) or [`Error::Data`](crate::error::Error::Data) if the file behind the set
     /// can no longer be read or was changed.
     ///
     /// # Panics
-    /// If `index` is not below [`len`](Self::len) or `image` does not have the [bytes](Image::bytes) of one.
-    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u32>;
+    /// If `index` is not below [`len`](Self::len) or `input` and `targets` do not have the
+    /// [bytes](Input::bytes) and [targets](Input::targets) of one.
+    fn read(&self, split: Split, index: usize, input: &mut [u8], targets: &mut [u32]) -> Result<()>;
 }

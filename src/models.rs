@@ -1,7 +1,7 @@
-//! Networks: one function each, from a tensor of images to a tensor of logits.
+//! Networks: one function each, from a tensor of samples to a tensor of logits.
 //!
-//! A network is a function and a row in [`ALL`]. It declares its settings as update rules do, and takes images of any
-//! [size](Image) that its layers can be applied to.
+//! A network is a function and a row in [`ALL`]. It declares its settings as update rules do, and [which samples](Takes) it
+//! takes: images or blocks of tokens, of any [size](Input) that its layers can be applied to.
 
 pub mod airbench;
 pub mod cnn;
@@ -12,7 +12,7 @@ pub mod vgg;
 use std::fmt;
 
 use crate::{
-    data::Image,
+    data::{Image, Input, Tokens},
     error::{Error, Result, suggest},
     ops::{Activation, Normalize, bias, global_avg_pool, linear_of},
     program::{
@@ -32,18 +32,71 @@ pub const MOST_FLOATS: u64 = (1 << 30) - 1;
 /// The shape of a network: what it takes, what it returns, and its settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The size of the images.
-    pub image: Image,
-    /// The number of classes.
+    /// What the samples are.
+    pub input: Input,
+    /// The number of classes; for tokens, that of the vocabulary.
     pub classes: u32,
     /// The model's settings.
     pub settings: Settings,
 }
 
 impl Config {
-    /// The same network for images of another size.
-    pub fn on(&self, image: Image) -> Self {
-        Self { image, ..self.clone() }
+    /// The same network for samples of another size.
+    pub fn on(&self, input: impl Into<Input>) -> Self {
+        Self { input: input.into(), ..self.clone() }
+    }
+
+    /// The size of the images of a network that takes them.
+    ///
+    /// # Panics
+    /// If the samples are not images, which [`Model::refuse`] finds first.
+    pub fn image(&self) -> Image {
+        self.input.image().expect("a network of images")
+    }
+
+    /// The size of the blocks of tokens of a network that takes them.
+    ///
+    /// # Panics
+    /// If the samples are not tokens, which [`Model::refuse`] finds first.
+    pub fn tokens(&self) -> Tokens {
+        self.input.tokens().expect("a network of tokens")
+    }
+}
+
+/// Which samples a network takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Images, as a tensor `[n, height, width, channels]`; its logits are `[n, 1, 1, classes]`.
+    Images,
+    /// Blocks of tokens, as a tensor `[n, length, 1, 1]` of whole numbers; its logits are `[n, length, 1, classes]`.
+    Tokens,
+}
+
+impl Takes {
+    /// Whether such a sample is taken.
+    pub fn takes(self, input: Input) -> bool {
+        match self {
+            Self::Images => input.image().is_some(),
+            Self::Tokens => input.tokens().is_some(),
+        }
+    }
+
+    /// Samples and a number of classes for which networks are shown and measured: those of CIFAR-10, and blocks of 64 of the 65
+    /// characters of Tiny Shakespeare.
+    pub fn usual(self) -> (Input, u32) {
+        match self {
+            Self::Images => (Image::CIFAR.into(), 10),
+            Self::Tokens => (Tokens { length: 64, vocabulary: 65 }.into(), 65),
+        }
+    }
+}
+
+impl fmt::Display for Takes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Images => "images",
+            Self::Tokens => "tokens",
+        })
     }
 }
 
@@ -55,13 +108,15 @@ pub struct Model {
     pub about: &'static str,
     /// Its settings, with their defaults and ranges.
     pub settings: fn() -> Vec<Setting>,
-    /// Records the network: takes images and its shape, returns logits.
+    /// Which samples it takes.
+    pub takes: Takes,
+    /// Records the network: takes a batch of samples and its shape, returns logits.
     pub record: fn(&mut Tape, Tensor, &Config) -> Tensor,
     /// Refuses a shape that the network cannot have, in words.
     pub check: fn(&Config) -> Result<()>,
     /// Whether its setting `width` may be made small for a first look, as the command line's preset quick does.
     pub narrows: bool,
-    /// What its images are normalized by, unless the user says otherwise.
+    /// What its images are normalized by, unless the user says otherwise; tokens are not normalized.
     pub normalize: Normalize,
     /// How a file of weights is recognized; `None` if no file is.
     pub known_by: Option<Signature>,
@@ -95,9 +150,9 @@ pub struct Read {
     pub settings: Vec<(String, String)>,
     /// The number of classes.
     pub classes: u32,
-    /// The size of the images where the file does not state it otherwise; `None` if the shapes allow none. A network that pools
+    /// What the samples are where the file does not state it otherwise; `None` if the shapes allow none. A network that pools
     /// its map takes images of any height and width.
-    pub image: Option<Image>,
+    pub input: Option<Input>,
 }
 
 /// The shape of a file's tensor by its name, `None` if there is no such tensor.
@@ -110,6 +165,7 @@ impl Model {
             name,
             about: "",
             settings: Vec::new,
+            takes: Takes::Images,
             record,
             check: |_| Ok(()),
             narrows: false,
@@ -146,53 +202,70 @@ impl Model {
         (self.settings)().iter().any(|setting| setting.key == key)
     }
 
-    /// Its shape for images of this size and so many classes, under these settings.
+    /// Its shape for such samples and so many classes, under these settings.
     ///
     /// # Errors
     /// [`Error::Config`] for an unknown setting, a value out of its range, or a shape that the network cannot have.
-    pub fn config(&self, image: Image, classes: u32, set: &[(String, String)]) -> Result<Config> {
-        let config = Config { image, classes, settings: self.parse(set)? };
+    pub fn config(&self, input: impl Into<Input>, classes: u32, set: &[(String, String)]) -> Result<Config> {
+        let config = Config { input: input.into(), classes, settings: self.parse(set)? };
         self.refuse(&config)?;
         Ok(config)
     }
 
-    /// Refuses a shape that the network cannot have, or with more than [`MOST_FLOATS`].
+    /// Refuses samples that the network does not take, a shape that it cannot have, or one with more than [`MOST_FLOATS`].
     ///
     /// # Errors
     /// [`Error::Config`] with what is possible.
     pub fn refuse(&self, config: &Config) -> Result<()> {
-        config.image.check()?;
+        config.input.check()?;
+        self.takes(config.input)?;
         (self.check)(config)?;
-        let recording = self.one_image(config);
+        let recording = self.one_sample(config);
         let (parameters, largest) = (recording.layout.elements() as u64, largest_tensor(&recording));
         if parameters.max(largest) <= MOST_FLOATS {
             return Ok(());
         }
         let what = self.words(self.name, config);
         let message = match parameters > MOST_FLOATS {
-            true => format!("{what} has {parameters} parameters for {}", config.image),
-            false => format!("{what} has an activation of {largest} floats for {}", config.image),
+            true => format!("{what} has {parameters} parameters for {}", config.input),
+            false => format!("{what} has an activation of {largest} floats for {}", config.input),
         };
         Err(Error::config(message, format!("at most {MOST_FLOATS} are possible, and a narrower network has fewer")))
     }
 
+    /// Refuses samples of the kind that the network does not take.
+    fn takes(&self, input: Input) -> Result<()> {
+        if self.takes.takes(input) {
+            return Ok(());
+        }
+        let message = format!("{} takes {}, and the data set has {}", self.name, self.takes, input.words());
+        let others: Vec<_> = ALL.iter().filter(|model| model.takes.takes(input)).map(|model| model.name).collect();
+        let hint = match &others[..] {
+            [] => "no network takes those".to_owned(),
+            names => format!("'model' is one of those that take them: {}", names.join(", ")),
+        };
+        Err(Error::about("model", message, hint))
+    }
+
     /// The parameters of the network, in the order in which it declares them.
     pub fn layout(&self, config: &Config) -> Layout {
-        self.one_image(config).layout
+        self.one_sample(config).layout
     }
 
-    /// The most images in a batch: with more, an activation has more than [`MOST_FLOATS`]. Batches are refused by this before
+    /// The most samples in a batch: with more, an activation has more than [`MOST_FLOATS`]. Batches are refused by this before
     /// they are recorded, so that every count stays within 32 bits.
     pub fn largest_batch(&self, config: &Config) -> u32 {
-        (MOST_FLOATS / largest_tensor(&self.one_image(config))).min(1 << 16) as u32
+        (MOST_FLOATS / largest_tensor(&self.one_sample(config))).min(1 << 16) as u32
     }
 
-    /// The evaluation of one image.
-    fn one_image(&self, config: &Config) -> Recording {
-        let Image { channels, height, width } = config.image;
+    /// The evaluation of one sample.
+    fn one_sample(&self, config: &Config) -> Recording {
         let mut t = Tape::new(&Target::portable(), false);
-        let images = t.tensor([1, height, width, channels]);
-        (self.record)(&mut t, images, config);
+        let sample = match config.input {
+            Input::Image(Image { channels, height, width }) => t.tensor([1, height, width, channels]),
+            Input::Tokens(Tokens { length, .. }) => t.tensor_of(Dtype::U32, [1, length, 1, 1]),
+        };
+        (self.record)(&mut t, sample, config);
         t.finish()
     }
 }

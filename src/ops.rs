@@ -17,6 +17,7 @@ mod pool;
 mod reshape;
 mod rows;
 mod scaler;
+mod tokens;
 
 pub use activation::Activation;
 pub use attention::{Attention, attention};
@@ -31,8 +32,9 @@ pub use embedding::{add_positions, embedding};
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_of, linear_tied};
 pub(crate) use loss::kernel as loss_kernel;
-pub use loss::{MOST_CONFUSED, cross_entropy};
+pub use loss::{MOST_CONFUSED, confuses, cross_entropy};
 pub use pool::{adaptive_avg_pool2d, global_avg_pool, max_pool2d};
 pub use reshape::flatten;
 pub(crate) use rows::Rows;
 pub use scaler::{FIRST_SCALE, SCALER, adjust_scale};
+pub use tokens::tokens;

@@ -124,9 +124,9 @@ fn a_step_is_pytorchs() {
         }
         runtime.write(runtime.buffer(&BufferKind::Params), &params);
         runtime.write(runtime.buffer(&BufferKind::Running), &Weights::init(&layout, 0).running);
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &images(BATCH as usize, 100));
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Samples)), &images(BATCH as usize, 100));
         let labels: Vec<u32> = bits(BATCH as usize, 200).into_iter().map(|b| b as u32 % CLASSES).collect();
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &labels);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Targets)), &labels);
         runtime.set_step(&Step { loss_scale: 1.0 / BATCH as f32, ..Step::default() });
         let rows = |program, logits| -> Vec<f64> {
             let stored: Vec<f32> =
@@ -270,7 +270,7 @@ fn tta_is_the_mean_over_views() {
     runtime.write(runtime.buffer(&BufferKind::Running), &weights.running);
     let images = images(n as usize, 7);
     let logits = |program: usize, tensor, images: &[u8]| -> Vec<f32> {
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), images);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Samples)), images);
         block_on(runtime.run(&[program])).unwrap();
         block_on(runtime.read(runtime.tensor(program, tensor), 12 * n as usize)).unwrap()
     };

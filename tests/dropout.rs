@@ -56,7 +56,7 @@ fn masks(gpu: &Gpu, target: &Target, batches: &[Vec<u32>], [seed, epoch]: [u32; 
             (0..IMAGE_BYTES).map(|_| rng.u32() as u8).collect::<Vec<_>>()
         };
         let images: Vec<u8> = batch.iter().flat_map(|&index| image(index)).collect();
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &images);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Samples)), &images);
         runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), batch);
         block_on(runtime.run(&[0])).unwrap();
         let [_, h, w, c] = shape.map(|size| size as usize);

@@ -138,7 +138,7 @@ fn pooling() {
 fn linear_and_add_relu() {
     let (Some(gpu), Some(golden)) = (support::gpu(), open("layers.safetensors")) else { return };
     let ([n, _, _, inputs], [outputs, ..]) = (shape(&golden, "linear/x"), shape(&golden, "linear/weight"));
-    let case = LinearCase { n, inputs, outputs };
+    let case = LinearCase { n, places: 1, inputs, outputs };
     compare(gpu, &golden, "linear", &case, &["out", "grad_x", "grad_weight", "grad_bias"]);
     let case = ReluCase { shape: shape(&golden, "add_relu/x"), add: true, shared: false, training: true };
     compare(gpu, &golden, "add_relu", &case, &["out", "grad_x", "grad_other"]);
@@ -224,8 +224,8 @@ fn first_step(file: &str, stem: Stem) {
         write_arena(&BufferKind::Params, layout.param_floats(), &layout.params);
         write_arena(&BufferKind::Running, layout.running_floats(), &layout.running);
         let image_bytes = BATCH as usize * Image::CIFAR.bytes();
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &golden.bytes("images")[..image_bytes]);
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &golden.integers("labels")[..BATCH as usize]);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Samples)), &golden.bytes("images")[..image_bytes]);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Targets)), &golden.integers("labels")[..BATCH as usize]);
         runtime.set_step(&Step { loss_scale: 1.0 / BATCH as f32, ..Step::default() });
         block_on(runtime.run(&[0])).expect("the device runs the network");
 

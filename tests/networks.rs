@@ -174,8 +174,8 @@ fn a_first_step_is_pytorchs() {
         if !weights.running.is_empty() {
             runtime.write(runtime.buffer(&BufferKind::Running), &weights.running);
         }
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &batch.labels);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Samples)), &batch.images);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Targets)), &batch.labels);
         runtime.set_step(&Step { loss_scale: 1.0 / n as f32, ..Step::default() });
         block_on(runtime.run(&[0])).unwrap();
 

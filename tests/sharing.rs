@@ -53,10 +53,10 @@ fn two_steps(gpu: &Gpu, precision: Precision, share: bool) -> Vec<Vec<u32>> {
     }
     runtime.write(runtime.buffer(&BufferKind::Params), &params);
     runtime.write(
-        runtime.buffer(&BufferKind::Input(Input::Images)),
+        runtime.buffer(&BufferKind::Input(Input::Samples)),
         &some(BATCH as usize * Image::CIFAR.bytes() / 4, false),
     );
-    runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &[3u32, 1, 4, 1, 5, 9]);
+    runtime.write(runtime.buffer(&BufferKind::Input(Input::Targets)), &[3u32, 1, 4, 1, 5, 9]);
     runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &[30u32, 10, 40, 11, 50, 90]);
     for epoch in 0..2 {
         runtime.set_step(&Step { loss_scale: 1.0 / BATCH as f32, seed: 1, epoch, ..Step::default() });

@@ -5,16 +5,16 @@
 #import step
 #import scaler
 
-struct Sizes { n: u32, classes: u32, c4: u32, smoothing: f32 }
+struct Sizes { n: u32, places: u32, classes: u32, c4: u32, smoothing: f32 } // n: samples, with a target for each place
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> logits: array<scalar>;              // [n][4*c4]
-@group(0) @binding(3) var<storage, read> labels: array<u32>;                 // [n]
+@group(0) @binding(2) var<storage, read> logits: array<scalar>;              // [places][n][4*c4]
+@group(0) @binding(3) var<storage, read> targets: array<u32>;                // [n][places]
 @group(0) @binding(4) var<storage, read> scaler: Scaler;
-@group(0) @binding(5) var<storage, read_write> d_logits: array<scalar>;      // [n][4*c4]
-@group(0) @binding(6) var<storage, read_write> rows: array<vec4<f32>>;       // [n] (loss, hit, 0, 0)
-@group(0) @binding(7) var<storage, read_write> confusion: array<atomic<u32>>; // [label][prediction], if there are few classes
+@group(0) @binding(5) var<storage, read_write> d_logits: array<scalar>;      // [places][n][4*c4]
+@group(0) @binding(6) var<storage, read_write> rows: array<vec4<f32>>;       // [places][n] (loss, hit, 0, 0)
+@group(0) @binding(7) var<storage, read_write> confusion: array<atomic<u32>>; // [label][prediction], if there are few classes and one place
 
 var<workgroup> values: array<f32, LANES>;
 var<workgroup> classes: array<u32, LANES>;
@@ -40,11 +40,11 @@ fn reduce_largest(lane: u32, value: f32, class_of_value: u32) {
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-    let n = flat_group(group, groups);
-    if n >= sizes.n { return; }
+    let row = flat_group(group, groups);
+    if row >= sizes.n * sizes.places { return; }
     let stride = 4u * sizes.c4;
-    let first = n * stride;
-    let label = min(labels[n], sizes.classes - 1u);
+    let first = row * stride;
+    let label = min(targets[row % sizes.n * sizes.places + row / sizes.n], sizes.classes - 1u);
 
     // A lane without a class of its own repeats the last one.
     var of_lane = min(lane, sizes.classes - 1u);
@@ -76,7 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if lane == 0u {
         let of_label = f32(logits[first + label]) - largest;
         let loss = log_sum - (1.0 - sizes.smoothing) * of_label - sizes.smoothing * sums.y / f32(sizes.classes);
-        rows[n] = vec4<f32>(loss, select(0.0, 1.0, prediction == label), 0.0, 0.0);
+        rows[row] = vec4<f32>(loss, select(0.0, 1.0, prediction == label), 0.0, 0.0);
         if CONFUSION { atomicAdd(&confusion[label * sizes.classes + prediction], 1u); }
     }
 }

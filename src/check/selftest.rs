@@ -28,6 +28,7 @@ mod port;
 mod recipe;
 mod reshape;
 mod second;
+mod tokens;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -69,6 +70,7 @@ use port::Word;
 pub use port::{At, Port};
 pub use recipe::{ClipCase, DropoutCase, ScaleCase};
 pub use reshape::FlattenCase;
+pub use tokens::TokensCase;
 
 /// How many cases to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -80,7 +80,7 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
     let first = |layout: &_| Ok(Weights::init(layout, 0));
     let ready = || block_on(Network::new(gpu, plans, Some(optimizer), first, 0));
     let mut network = live::during("preparing the network", ready)?;
-    let batch = Batch::noise(subject.batch_size, plans.config.image, plans.config.classes);
+    let batch = Batch::noise(subject.batch_size, plans.config.input, plans.config.classes);
     let place = Place { first: true, last: true, images: subject.batch_size, epoch: 1, lr };
     let warm_up = || -> Result<Duration> {
         network.train(&batch, place)?;

@@ -91,7 +91,12 @@ fn describe(arguments: &Arguments) -> Result<()> {
     if let Some(path) = dataset.path() {
         say!("read from {}", absolute(path));
     }
+    let input = dataset.spec().input;
     for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
+        if input.image().is_none() {
+            say!("\n{name}: {} {input}", dataset.len(split));
+            continue;
+        }
         let s = live::during("reading the images", || summary_on(dataset.as_ref(), split, on_all_cores))?;
         let list = |v: &[f64]| v.iter().map(|v| format!("{v:.4}")).collect::<Vec<_>>().join(" ");
         let colours = if s.mean.len() == 1 { "grey" } else { "red green blue" };
@@ -107,6 +112,7 @@ fn describe(arguments: &Arguments) -> Result<()> {
         }
     }
     if let Some(path) = &arguments.preview {
+        dataset.spec().image()?;
         let by = arguments.normalize.of_on(dataset.as_ref(), on_all_cores)?;
         let [least, most] = preview(arguments, &dataset, by, path)?;
         say!("\nnormalized by {}: the network sees values from {least:.3} to {most:.3}", words(by));
@@ -122,7 +128,7 @@ fn preview(
     by: Normalize,
     path: &std::path::Path,
 ) -> Result<[f32; 2]> {
-    let image = dataset.spec().image;
+    let image = dataset.spec().image()?;
     let (columns, scale) = layout(image);
     let count = (columns / 2 * ROWS).min(dataset.len(Split::Train));
     let mut order = order(dataset.len(Split::Train), None);

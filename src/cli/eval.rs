@@ -77,7 +77,7 @@ struct Report<'a> {
     evaluation: &'a Evaluation,
     model: &'a str,
     dataset: &'a str,
-    normalize: Normalize,
+    normalize: Option<Normalize>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -109,7 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let hint = "say where its images are, or which others to use, with 'data'";
         return Err(Error::data(&run.folder, "the images of the run", other, hint));
     }
-    let config = weights.config_on(spec.image)?;
+    let config = weights.config_on(spec.input)?;
     if config.classes as usize != spec.classes.len() {
         let expected = format!("a network of {} classes, as {} has", spec.classes.len(), spec.name);
         let file = shell_word(&path);
@@ -125,13 +125,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let (by, lines) = choose(arguments.normalize, Some(&weights), model, dataset.as_ref())?;
     lines.iter().for_each(|line| remark(line));
     let gpu = open_device(arguments.device.device.as_deref())?;
+    if arguments.tta {
+        spec.image()?;
+    }
     let tta = arguments.tta || of_run.is_some_and(|run| run.tta);
-    let recipe = Recipe { tta, normalize: Some(by), ..Recipe::default() };
+    let recipe = Recipe { tta, normalize: by, ..Recipe::default() };
     let load = |layout: &_| weights.weights(layout, Head::Load, 0);
     let ready = || block_on(evaluator(&gpu, dataset.as_ref(), (model, &config), BATCH, recipe, load));
     let mut network = live::during("preparing the network", ready)?;
     let source = ReadAhead(dataset.clone());
-    let mut progress = |done, total| live::show(format!("evaluating: {done} of {total} images"));
+    let mut progress = |done, total| live::show(format!("evaluating: {done} of {total} {}", spec.input.unit()));
     let mut logits = Logits::default();
     let wanted = logits_file.is_some().then_some(&mut logits);
     let evaluation = block_on(evaluate_into(&mut network, &source, &mut progress, wanted))?;
@@ -139,7 +142,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     live::clear();
     if let Some(file) = logits_file {
         file.write(&logits, &spec.classes)?;
-        remark(&format!("wrote the logits of {} images to {}", logits.labels.len(), file.path().display()));
+        remark(&format!(
+            "wrote the logits of {} {} to {}",
+            logits.targets.len(),
+            spec.input.target_unit(),
+            file.path().display()
+        ));
     }
     if arguments.json {
         json_line(&Report { evaluation: &evaluation, model: model.name, dataset: &spec.name, normalize: by });
@@ -148,10 +156,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             say!("{}", path.display());
         }
         say!(
-            "{}{}, on {} test images of {}, {}",
+            "{}{}, on {} test {} of {}, {}",
             model.words(model.name, &config),
             if tta { ", six views" } else { "" },
             dataset.len(Split::Test),
+            spec.input.unit(),
             spec.name,
             gpu.info.name
         );

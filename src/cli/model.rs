@@ -19,7 +19,6 @@ use super::{
     print::remark,
 };
 use crate::{
-    data::Image,
     device::Gpu,
     error::{Error, Result},
     host::rule_file,
@@ -28,9 +27,6 @@ use crate::{
     optim::RuleChoice,
     training::network::{Plans, Recipe},
 };
-
-/// Classes of the network: those of CIFAR-10.
-const CLASSES: u32 = 10;
 
 /// The flags of a network, a rule and a batch.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -82,7 +78,7 @@ impl Flags for ModelFlags {
 pub struct Subject {
     /// The model.
     pub model: &'static Model,
-    /// Its shape, for images of CIFAR-10.
+    /// Its shape, for images of CIFAR-10 or [what else it takes](crate::models::Takes::usual).
     pub config: Config,
     /// Images per batch.
     pub batch_size: u32,
@@ -109,8 +105,8 @@ impl ModelFlags {
             let Self { network, batch, rule, device, precision, .. } = flags;
             let argument = given(rule.optimizer);
             let model = network.model()?;
-            let config =
-                network.config(Image::CIFAR, CLASSES).map_err(|error| layers.locate_model_set(error, model))?.1;
+            let (input, classes) = model.takes.usual();
+            let config = network.config(input, classes).map_err(|error| layers.locate_model_set(error, model))?.1;
             let subject = Subject {
                 model,
                 config,

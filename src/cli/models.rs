@@ -9,13 +9,10 @@ use super::{
     settings::{self, wrap},
 };
 use crate::{
-    data::Image,
     error::Result,
-    models::{self, Config, Model},
+    models::{self, Config, Model, Takes},
+    training::provenance::stated,
 };
-
-/// The classes of the networks whose sizes are shown: as many as those of CIFAR-10.
-const CLASSES: u32 = 10;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -34,12 +31,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let rows: Vec<_> = listed.into_iter().map(of_model).collect::<Result<_>>()?;
         json_line(&rows);
     } else if arguments.names.is_empty() {
-        say!("networks for images of {}, {CLASSES} classes:\n", Image::CIFAR);
-        for model in listed {
-            let parameters = model.layout(&usual(model)?).elements();
-            wrap(&format!("{:<11} {parameters:>10}  ", model.name), model.about);
+        for takes in [Takes::Images, Takes::Tokens] {
+            let of_these: Vec<_> = listed.iter().filter(|model| model.takes == takes).collect();
+            if of_these.is_empty() {
+                continue;
+            }
+            say!("networks for {}:\n", words(takes));
+            for model in of_these {
+                let parameters = model.layout(&usual(model)?).elements();
+                wrap(&format!("{:<11} {parameters:>10}  ", model.name), model.about);
+            }
+            say!("");
         }
-        say!("\nvelograd models NAME shows settings and shapes, velograd train --model NAME trains one");
+        say!("velograd models NAME shows settings and shapes, velograd train --model NAME trains one");
     } else {
         for model in listed {
             show(model)?;
@@ -50,7 +54,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
 /// The network with its default settings.
 fn usual(model: &Model) -> Result<Config> {
-    model.config(Image::CIFAR, CLASSES, &[])
+    let (input, classes) = model.takes.usual();
+    model.config(input, classes, &[])
+}
+
+/// What the networks that are shown are for.
+fn words(takes: Takes) -> String {
+    let (input, classes) = takes.usual();
+    match takes {
+        Takes::Images => format!("{}, {classes} classes", input.words()),
+        Takes::Tokens => input.words(),
+    }
 }
 
 /// Prints a model with its settings, and the shape of every parameter.
@@ -60,13 +74,14 @@ fn show(model: &Model) -> Result<()> {
     say!("\nsettings (--model-set KEY=VALUE), with their defaults:");
     settings::show(&list);
     let config = usual(model)?;
-    let Config { image, classes, .. } = &config;
     let layout = model.layout(&config);
-    say!("\n{} parameters for images of {image}, {classes} classes:", layout.elements());
+    say!("\n{} parameters for {}:", layout.elements(), words(model.takes));
     for segment in &layout.params {
         say!("  {:<40} {:?}", segment.name, segment.shape.dims());
     }
-    say!("\nimages are normalized by {} unless --normalize says otherwise", model.normalize);
+    if model.takes == Takes::Images {
+        say!("\nimages are normalized by {} unless --normalize says otherwise", model.normalize);
+    }
     Ok(())
 }
 
@@ -75,15 +90,17 @@ fn of_model(model: &Model) -> Result<serde_json::Value> {
     let layout = model.layout(&config);
     let shapes: serde_json::Map<_, _> =
         layout.params.iter().map(|segment| (segment.name.clone(), json!(segment.shape.dims()))).collect();
+    let (input, size) = stated(config.input);
+    let normalize = config.input.image().map(|_| model.normalize);
     Ok(json!({
         "name": model.name,
         "about": model.about,
         "settings": config.settings.to_json(),
         "ranges": settings::ranges(&(model.settings)()),
-        "image": config.image,
+        (input): size,
         "classes": config.classes,
         "parameters": layout.elements(),
         "shapes": shapes,
-        "normalize": model.normalize,
+        "normalize": normalize,
     }))
 }

@@ -10,16 +10,19 @@ use crate::{
     training::{Normalization, Origin, choose_normalize},
 };
 
-/// The normalization of images, and the lines that state it; `weights` are those that the network starts from.
+/// The normalization of images, and the lines that state it; `weights` are those that the network starts from. Text has none.
 pub(super) fn choose(
     asked: Option<Normalization>,
     weights: Option<&Pretrained>,
     model: &Model,
     dataset: &dyn Dataset,
-) -> Result<(Normalize, Vec<String>)> {
+) -> Result<(Option<Normalize>, Vec<String>)> {
+    if asked.is_none() && dataset.spec().input.image().is_none() {
+        return Ok((None, vec![]));
+    }
     let recorded = weights.and_then(Pretrained::normalize);
     let (by, origin) = choose_normalize(asked, recorded, model, dataset, on_all_cores)?;
-    Ok((by, stated(by, origin, weights)))
+    Ok((Some(by), stated(by, origin, weights)))
 }
 
 /// The lines that state a normalization and where it comes from.
@@ -45,7 +48,7 @@ pub(super) fn choose_and_say(
     weights: Option<&Pretrained>,
     model: &Model,
     dataset: &dyn Dataset,
-) -> Result<Normalize> {
+) -> Result<Option<Normalize>> {
     let (by, lines) = choose(asked, weights, model, dataset)?;
     lines.iter().for_each(|line| note!("{line}"));
     Ok(by)

@@ -170,9 +170,9 @@ fn variance(flags: &VarianceFlags) -> Result<()> {
     let config = match &from_file {
         Some(weights) => {
             weights.fit_classes(spec, "without 'weights' a network is trained first")?;
-            weights.config_on(spec.image)?
+            weights.config_on(spec.input)?
         }
-        None => model.config(spec.image, spec.classes.len() as u32, &set)?,
+        None => model.config(spec.input, spec.classes.len() as u32, &set)?,
     };
     let normalize = choose_and_say(None, from_file.as_ref(), model, dataset.as_ref())?;
     let trained = match &from_file {

@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let warm_up = || -> Result<()> {
         for _ in 0..2 {
             block_on(network.make_room())?;
-            network.train(&Batch::noise(subject.batch_size, plans.config.image, plans.config.classes), place)?;
+            network.train(&Batch::noise(subject.batch_size, plans.config.input, plans.config.classes), place)?;
         }
         block_on(network.drain())?;
         Ok(())

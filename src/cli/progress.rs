@@ -9,6 +9,7 @@ use std::{
 
 use super::{live, print::note};
 use crate::{
+    data::Input,
     error::Result,
     training::{EpochRow, Options, Position, StepRow, Watch},
 };
@@ -131,13 +132,15 @@ impl Pace {
 pub(super) struct Progress {
     runs: Option<Runs>,
     epochs: u32,
-    /// Number of training images in an epoch, and of updates that they make.
+    /// What samples are, and how many targets each has: images and tokens are counted by their targets.
+    input: Input,
+    /// Number of training images or tokens in an epoch, and of updates that they make.
     train: u64,
     updates: u64,
     validate_every: u32,
-    /// Number of images that the run will train on, as far as is known now.
+    /// Number of images or tokens that the run will train on, as far as is known now.
     images: u64,
-    /// Number of images of the current epoch up to the last update.
+    /// Number of images or tokens of the current epoch up to the last update.
     seen: u64,
     /// The current epoch, and its updates so far.
     epoch: (u32, u64),
@@ -149,13 +152,16 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new(options: &Options, train: usize) -> Self {
         let cut = options.cut(train);
-        let (train, updates) = (cut.trained() as u64, cut.updates() as u64);
+        let input = options.config.input;
+        let targets = u64::from(input.targets());
+        let (train, updates) = (cut.trained() as u64 * targets, cut.updates() as u64);
         let of_epochs = u64::from(options.epochs) * train;
-        let update = u64::from(options.batch) * u64::from(options.accumulate);
+        let update = u64::from(options.batch) * u64::from(options.accumulate) * targets;
         let images = options.max_steps.map_or(of_epochs, |n| of_epochs.min(n.saturating_mul(update)));
         Self {
             runs: None,
             epochs: options.epochs,
+            input,
             train,
             updates,
             validate_every: options.validate_every,
@@ -206,7 +212,7 @@ impl Watch for Progress {
             loss: format!("loss {:.4}", row.loss),
             accuracy: format!("{:.1} %", 100.0 * hits as f64 / images.max(1) as f64),
             lr: format!("lr {}", rate(row.lr)),
-            images: self.pace.rate().map(|rate| format!("{rate:.0} images/s")),
+            images: self.pace.rate().map(|rate| format!("{rate:.0} {}/s", self.input.target_unit())),
             left: self.left(done).map(|left| format!("{} left", short(left))),
             notice,
         };
@@ -225,7 +231,8 @@ impl Watch for Progress {
 
     fn evaluating(&mut self, done: u64, total: u64) {
         let run = self.runs.as_ref().map_or(String::new(), |runs| runs.place() + " ");
-        live::show(format!("{run}epoch {}/{} validation: {done} of {total} images", self.epoch.0, self.epochs));
+        let (epoch, unit) = (self.epoch.0, self.input.unit());
+        live::show(format!("{run}epoch {epoch}/{} validation: {done} of {total} {unit}", self.epochs));
         if done == total && !live::is_seen() {
             live::clear();
         }
@@ -240,13 +247,14 @@ impl Watch for Progress {
             _ => "no validation".into(),
         };
         note!(
-            "epoch {:>2}/{}  training loss {:.4}  accuracy {:.2} %  {validation}  {:.1} s  {:.0} images/s",
+            "epoch {:>2}/{}  training loss {:.4}  accuracy {:.2} %  {validation}  {:.1} s  {:.0} {}/s",
             row.epoch,
             self.epochs,
             row.train_loss,
             row.train_acc,
             row.seconds,
-            row.images_per_second
+            row.images_per_second,
+            self.input.target_unit()
         );
         let _ = stdout().flush();
         Ok(())

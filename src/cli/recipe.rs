@@ -24,6 +24,7 @@ use crate::{
         run::{MODEL_SET, Recipe},
     },
     models::{self, Config},
+    ops::Augment,
     optim::Clip,
     program::target::Precision,
     training::{Options, network::Recipe as Recorded, schedule::Schedule},
@@ -42,7 +43,7 @@ impl<R: Args + Default> RunFlags<R> {
         let model = self.network.model()?;
         let settings = self.network.settings().map_err(|error| layers.locate_model_set(error, model))?;
         // The images are not known yet, so that their size is not checked.
-        self.options(Precision::F32, Config { image: Image::CIFAR, classes: 10, settings })?.check()
+        self.options(Precision::F32, Config { input: Image::CIFAR.into(), classes: 10, settings })?.check()
     }
 
     /// The options of a run of a network of this shape with these flags, which must be complete, but for its optimizer and
@@ -54,6 +55,8 @@ impl<R: Args + Default> RunFlags<R> {
         let Self { images, network, batch, schedule, regularization, validation, reliability, .. } = self;
         let model = network.model()?;
         let single = |value: Option<f64>| given(value) as f32;
+        // Tokens are taken as they are.
+        let augment = config.input.image().map_or(Augment::None, |_| given(images.augment).into());
         Ok(Options {
             model: model.name.into(),
             config,
@@ -65,7 +68,7 @@ impl<R: Args + Default> RunFlags<R> {
             remainder: given(schedule.remainder),
             recipe: Recorded {
                 precision,
-                augment: given(images.augment).into(),
+                augment,
                 normalize: None, // set by `normalize` below, which may need the images
                 tta: given(validation.tta),
                 smoothing: single(regularization.label_smoothing),
@@ -135,7 +138,7 @@ impl<R: Args + Default> RunFlags<R> {
     /// the images.
     pub fn normalize(&self, options: &mut Options, dataset: &dyn Dataset, weights: Option<&Pretrained>) -> Result<()> {
         let model = models::find(&options.model)?;
-        options.recipe.normalize = Some(choose_and_say(self.images.normalize, weights, model, dataset)?);
+        options.recipe.normalize = choose_and_say(self.images.normalize, weights, model, dataset)?;
         Ok(())
     }
 }
@@ -168,7 +171,7 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
         ("preset", json!(preset.name())),
         ("dataset", json!(spec.name)),
         ("data", json!(path)),
-        ("image-size", json!((spec.name == pictures::NAME).then_some(spec.image.width))),
+        ("image-size", json!(spec.input.image().filter(|_| spec.name == pictures::NAME).map(|image| image.width))),
         ("data-seed", json!(drawn.then_some(data_seed))),
         // Written as numbers, which remain valid whatever happens to the images or weights that they come from.
         ("normalize", json!(normalize.map(|by| by.to_string()))),

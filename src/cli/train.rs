@@ -177,7 +177,7 @@ fn train(
     let train = dataset.len(Split::Train);
     let mut progress = Progress::new(options, train);
     progress.resumed(trainer.position());
-    if record.wants_images() {
+    if record.wants_images() && dataset.spec().input.image().is_some() {
         let draw = || first_images(gpu, dataset.as_ref(), options);
         let Png { bytes, size } = live::during("drawing the first images", draw)?;
         record.images(bytes, size)?;

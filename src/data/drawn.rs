@@ -127,12 +127,13 @@ impl<K: Kind> Dataset for Drawn<K> {
         &[]
     }
 
-    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u32> {
+    fn read(&self, split: Split, index: usize, image: &mut [u8], targets: &mut [u32]) -> Result<()> {
         let (count, size) = (self.len(split), K::IMAGE.bytes());
         assert!(index < count, "{}: index {index} of {count} images in {split:?}", K::NAME);
         assert_eq!(image.len(), size, "{}: an image has {size} bytes", K::NAME);
         image.copy_from_slice(&self.images(split)[index * size..][..size]);
-        Ok(label::<K>(index) as u32)
+        targets.copy_from_slice(&[label::<K>(index) as u32]);
+        Ok(())
     }
 }
 

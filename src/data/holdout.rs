@@ -20,7 +20,10 @@ impl Holdout {
     pub fn new(inner: Arc<dyn Dataset>, count: usize, seed: u64) -> Result<Self> {
         let total = inner.len(Split::Train);
         if count == 0 || count >= total {
-            let message = format!("'val_split' is {count}: {count} of {total} training images held out for validation");
+            let message = format!(
+                "'val_split' is {count}: {count} of {total} training {} held out for validation",
+                inner.spec().input.unit()
+            );
             let hint = match total {
                 0 | 1 => "there are too few to hold any out".to_owned(),
                 _ => format!("from 1 to {} can be", total - 1),
@@ -73,7 +76,7 @@ impl Dataset for Holdout {
         self.inner.decodes()
     }
 
-    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u32> {
-        self.inner.read(Split::Train, self.indices(split)[index] as usize, image)
+    fn read(&self, split: Split, index: usize, input: &mut [u8], targets: &mut [u32]) -> Result<()> {
+        self.inner.read(Split::Train, self.indices(split)[index] as usize, input, targets)
     }
 }

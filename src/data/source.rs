@@ -67,7 +67,7 @@ impl Batches for Reading {
 /// [`Error::Config`] if `batch` is 0.
 pub fn in_batches(order: &[u32], batch: usize) -> Result<Vec<Vec<u32>>> {
     if batch == 0 {
-        return Err(Error::config("a batch of 0 images", "give at least 1"));
+        return Err(Error::config("a batch of 0 samples", "give at least 1"));
     }
     Ok(order.chunks(batch).map(<[u32]>::to_vec).collect())
 }

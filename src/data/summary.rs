@@ -7,7 +7,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use super::{Dataset, Split};
+use super::{Dataset, Image, Split};
 use crate::{
     error::Result,
     parallel::{Spread, alone},
@@ -30,7 +30,7 @@ pub struct Summary {
 /// Reads all of `split`, one image at a time.
 ///
 /// # Errors
-/// What [`Dataset::read`] returns.
+/// [`Error::Config`](crate::error::Error::Config) if the set has no images; what [`Dataset::read`] returns.
 pub fn summary(dataset: &dyn Dataset, split: Split) -> Result<Summary> {
     summary_on(dataset, split, alone)
 }
@@ -38,13 +38,13 @@ pub fn summary(dataset: &dyn Dataset, split: Split) -> Result<Summary> {
 /// [`summary`] on as many processor cores as `spread` uses.
 ///
 /// # Errors
-/// What [`Dataset::read`] returns.
+/// As [`summary`].
 pub fn summary_on(dataset: &dyn Dataset, split: Split, spread: Spread) -> Result<Summary> {
-    let (image, count) = (dataset.spec().image, dataset.len(split));
-    let total = Mutex::new(Ok(Sums::of(dataset)));
+    let (image, count) = (dataset.spec().image()?, dataset.len(split));
+    let total = Mutex::new(Ok(Sums::of(dataset, image)));
     let next = AtomicUsize::new(0);
     let work = || {
-        let (mut sums, mut pixels) = (Sums::of(dataset), vec![0; image.bytes()]);
+        let (mut sums, mut pixels) = (Sums::of(dataset, image), vec![0; image.bytes()]);
         let mut read = || {
             loop {
                 let first = next.fetch_add(PORTION, Ordering::Relaxed);
@@ -52,8 +52,9 @@ pub fn summary_on(dataset: &dyn Dataset, split: Split, spread: Spread) -> Result
                     return Ok(());
                 }
                 for index in first..(first + PORTION).min(count) {
-                    let label = dataset.read(split, index, &mut pixels)?;
-                    sums.add(label, &pixels, image.pixels());
+                    let mut label = [0];
+                    dataset.read(split, index, &mut pixels, &mut label)?;
+                    sums.add(label[0], &pixels, image.pixels());
                 }
             }
         };
@@ -95,9 +96,8 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(dataset: &dyn Dataset) -> Self {
-        let channels = dataset.spec().image.channels as usize;
-        let zeros = vec![0u128; channels];
+    fn of(dataset: &dyn Dataset, image: Image) -> Self {
+        let zeros = vec![0u128; image.channels as usize];
         Self { per_class: vec![0; dataset.spec().classes.len()], sums: zeros.clone(), squares: zeros }
     }
 

@@ -57,14 +57,13 @@ impl Kernel {
         assert_eq!(given.len(), self.storage.len(), "`{name}` declares {declared:?}, the call gives {given:?}");
         for (binding, (access, dtype)) in self.storage.iter().zip(given) {
             assert_eq!(binding.access, *access, "`{name}`: `{}` is {:?} in WGSL", binding.name, binding.access);
-            let half = binding.element == Some(naga::Scalar::F16);
-            let what = if half { "f16" } else { "not f16" };
-            assert_eq!(
-                half,
-                *dtype == Dtype::F16,
-                "`{name}`: `{}` is {what} in WGSL, given is {dtype:?}",
-                binding.name
-            );
+            // Persistent buffers count as f32, whatever words they hold.
+            let fits = match dtype {
+                Dtype::F32 => binding.element != Some(naga::Scalar::F16),
+                Dtype::F16 => binding.element == Some(naga::Scalar::F16),
+                Dtype::U32 => binding.element == Some(naga::Scalar::U32),
+            };
+            assert!(fits, "`{name}`: `{}` is {:?} in WGSL, given is {dtype:?}", binding.name, binding.element);
         }
         let declared = self.sizes.as_ref().map_or(0, |s| s.2.len());
         assert_eq!(sizes.len(), declared, "`{name}`: Sizes has {declared} fields, the call gives {sizes:?}");

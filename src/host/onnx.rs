@@ -69,9 +69,14 @@ impl Export<'_> {
     /// layout.
     ///
     /// # Errors
-    /// [`Error::Config`] if an op of the network does not say what it computes, or any error that `weights` returns.
+    /// [`Error::Config`] if the network does not take images, or an op of it does not say what it computes, or any error that `weights` returns.
     pub fn to_onnx(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<ModelProto> {
         let Self { model, config, normalize, .. } = self;
+        if config.input.image().is_none() {
+            let message =
+                format!("{} takes {}, and only networks of images are written as ONNX models", model.name, model.takes);
+            return Err(Error::config(message, "its weights alone are in model.safetensors, for PyTorch too"));
+        }
         let recipe = Recipe { normalize: Some(*normalize), ..Recipe::default() };
         let plans = Plans {
             model,

@@ -14,7 +14,7 @@ use std::{
 use safetensors::Dtype;
 
 use crate::{
-    data::{Image, Spec},
+    data::{Input, Spec},
     error::{Error, Result},
     host::{
         checkpoint::{self, Loaded},
@@ -51,7 +51,7 @@ pub enum Head {
 pub struct Pretrained {
     /// The model that the tensors belong to.
     pub model: &'static Model,
-    /// Its settings and number of classes, and the size of the images as far as the file tells it.
+    /// Its settings and number of classes, and the size of the samples as far as the file tells it.
     pub config: Config,
     /// Where the weights come from, if the file says so and its tensors do not contradict it.
     pub provenance: Option<Provenance>,
@@ -92,7 +92,7 @@ impl Pretrained {
         tensors.check_table(MOST_TABLE)?;
         let said = metadata.and_then(|metadata| metadata.get(provenance::KEY)).map(|text| Provenance::parse(text));
         let names = Names::new(path, &tensors.table)?;
-        let stated = said.as_ref().and_then(|said| Some(said.as_ref().ok()?.image));
+        let stated = said.as_ref().and_then(|said| Some(said.as_ref().ok()?.input));
         let (model, config) = recognize::network(path, &tensors.table, &names, stated)?;
         let mut remarks = vec![];
         if !names.dropped.is_empty() {
@@ -145,7 +145,7 @@ impl Pretrained {
     /// The side of the images that the weights were trained on, in pixels, if the file states it: pictures are of any size, and
     /// are brought to this one.
     pub fn side(&self) -> Option<u32> {
-        Some(self.provenance.as_ref()?.image.width)
+        Some(self.provenance.as_ref()?.input.image()?.width)
     }
 
     /// The normalization of the images that the weights were trained on, if the file states it.
@@ -153,18 +153,24 @@ impl Pretrained {
         self.provenance.as_ref()?.normalize
     }
 
-    /// The network's shape for images of this size.
+    /// The network's shape for such samples.
     ///
     /// # Errors
-    /// [`Error::Config`] if the weights are of a network for other images.
-    pub fn config_on(&self, image: Image) -> Result<Config> {
-        let config = self.config.on(image);
+    /// [`Error::Config`] if the weights are of a network for others.
+    pub fn config_on(&self, input: impl Into<Input>) -> Result<Config> {
+        let input = input.into();
+        let config = self.config.on(input);
         // A network that pools its map has the same parameters for images of any size.
         if self.model.refuse(&config).is_ok() && self.model.layout(&config) == self.layout() {
             return Ok(config);
         }
-        let message = format!("the weights are of a network for {}, the images are {image}", self.config.image);
-        Err(Error::config(message, "'data' names images like those that the weights were trained on"))
+        let there = self.config.input;
+        let message = match input {
+            Input::Image(image) => format!("the weights are of a network for {there}, the images are {image}"),
+            Input::Tokens(_) => format!("the weights are of a network for {there}, the data set has {input}"),
+        };
+        let hint = format!("'data' names {} like those that the weights were trained on", there.unit());
+        Err(Error::config(message, hint))
     }
 
     /// Refuses weights whose last layer tells apart another number of classes than the images have; `hint` says what to do.

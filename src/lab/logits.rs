@@ -1,4 +1,4 @@
-//! The logits of an evaluation as a file: a row per image, in the order of the data set.
+//! The logits of an evaluation as a file: a row for each target, in the order of the data set.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub struct LogitsFile<'a> {
 enum Format {
     /// A table: the label as a number, and a column per class.
     Csv,
-    /// `logits`, f32 of shape `[images, classes]`, and `labels`, i64 of shape `[images]`.
+    /// `logits`, f32 of shape `[images, classes]`, and `labels`, i64 of shape `[images]`; of text, tokens in place of images.
     Safetensors,
 }
 
@@ -64,16 +64,16 @@ fn table(logits: &Logits, classes: &[String]) -> Table {
     let row = |(label, row): (&u32, &[f32])| {
         std::iter::once(label.to_string()).chain(row.iter().map(f32::to_string)).collect()
     };
-    Table { header, rows: logits.labels.iter().zip(logits.values.chunks(classes.len())).map(row).collect() }
+    Table { header, rows: logits.targets.iter().zip(logits.values.chunks(classes.len())).map(row).collect() }
 }
 
 fn tensors(logits: &Logits, classes: usize) -> Vec<u8> {
-    let labels: Vec<i64> = logits.labels.iter().map(|&label| label.into()).collect();
-    let images = labels.len();
+    let labels: Vec<i64> = logits.targets.iter().map(|&label| label.into()).collect();
+    let rows = labels.len();
     let view = |dtype, shape, bytes| TensorView::new(dtype, shape, bytes).expect("lengths follow from shapes");
     let views = [
-        ("logits", view(Dtype::F32, vec![images, classes], bytemuck::cast_slice(&logits.values))),
-        ("labels", view(Dtype::I64, vec![images], bytemuck::cast_slice(&labels))),
+        ("logits", view(Dtype::F32, vec![rows, classes], bytemuck::cast_slice(&logits.values))),
+        ("labels", view(Dtype::I64, vec![rows], bytemuck::cast_slice(&labels))),
     ];
     safetensors::serialize(views, None).expect("two names, and as many bytes as the shapes say")
 }

@@ -91,8 +91,8 @@ pub struct Point<'a> {
     pub model: &'a Model,
     /// Its size.
     pub config: Config,
-    /// What images are normalized by.
-    pub normalize: Normalize,
+    /// What images are normalized by; `None` for the model's default.
+    pub normalize: Option<Normalize>,
     /// The training images.
     pub dataset: Arc<dyn Dataset>,
     /// Images in a mini-batch; there must be at least as many training images.
@@ -118,7 +118,7 @@ impl Frozen {
             let message = format!("'batch_size' is {batch}, and there are {images} training images");
             return Err(Error::about("batch_size", message, "a mini-batch has from 1 to that many images"));
         }
-        let recipe = Recipe { augment: Augment::Paper, normalize: Some(*normalize), ..Recipe::default() };
+        let recipe = Recipe { augment: Augment::Paper, normalize: *normalize, ..Recipe::default() };
         let target = gpu.target.clone();
         let plans = Plans { model, config: config.clone(), recipe, target, train: vec![*batch], evaluate: vec![] };
         let (sgd, _) = optim::build("sgd", &[])?; // a network that takes gradients needs an optimizer; this one never steps
@@ -143,7 +143,7 @@ impl Frozen {
                 let gradient: Vec<f32> =
                     runtime.read(runtime.buffer(&BufferKind::Grads), network.layout.param_floats() as usize).await?;
                 let report: Report = runtime.read(runtime.buffer(&BufferKind::Report), 1).await?[0];
-                draws.push((tensors(&gradient), report.loss / *batch as f32));
+                draws.push((tensors(&gradient), report.loss / report.images as f32));
             }
         }
         unreachable!("epochs do not end");

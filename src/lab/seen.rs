@@ -20,12 +20,12 @@ const COLUMNS: usize = 16;
 /// first epoch; the normalization is taken back.
 ///
 /// # Errors
-/// The errors of reading the images; [`Error::Device`](crate::error::Error::Device) on a fault of the device.
+/// [`Error::Config`](crate::error::Error::Config) if the set has no images; the errors of reading them; [`Error::Device`](crate::error::Error::Device) on a fault of the device.
 pub fn first_images(gpu: &Gpu, dataset: &dyn Dataset, options: &Options) -> Result<Png> {
+    let image = dataset.spec().image()?;
     let mut order = order(dataset.len(Split::Train), options.shuffle.then_some((options.seed, 1)));
     order.truncate(MOST.min(options.batch as usize));
     let (batch, by) = (Batch::read(dataset, Split::Train, &order)?, options.normalize()?);
-    let image = dataset.spec().image;
     let mut images = as_network_sees(gpu, image, &batch, options.seed, options.recipe.augment, by)?;
     take_back(&mut images, image, by);
     contact_sheet(&images, image, COLUMNS, 2)
@@ -43,14 +43,14 @@ pub fn as_network_sees(
     augment: Augment,
     by: Normalize,
 ) -> Result<Vec<f32>> {
-    let n = batch.labels.len();
+    let n = batch.len();
     let mut t = Tape::new(&gpu.target, false);
     let draws = ops::draw(&mut t, n as u32, augment);
     let x = ops::augment(&mut t, n as u32, image, draws, augment, by);
     t.keep(x);
     let recordings = [t.finish()];
     let runtime = block_on(Runtime::new(gpu, &recordings, true))?;
-    runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
+    runtime.write(runtime.buffer(&BufferKind::Input(Input::Samples)), &batch.inputs);
     runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
     runtime.set_step(&Step { seed: Step::seed_of(seed), epoch: 1, ..Step::default() });
     block_on(runtime.run(&[0]))?;

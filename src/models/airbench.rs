@@ -44,15 +44,15 @@ fn read(shape: &ShapeOf<'_>) -> Option<Read> {
     let [width, WHITENED, 3, 3] = shape("layers.1.conv1.weight")?[..] else { return None };
     let [classes, inputs] = shape("head.weight")?[..] else { return None };
     let settings = vec![("width".into(), width.to_string())];
-    (Some(inputs) == width.checked_mul(4)).then_some(Read { settings, classes, image: Some(Image::CIFAR) })
+    (Some(inputs) == width.checked_mul(4)).then_some(Read { settings, classes, input: Some(Image::CIFAR.into()) })
 }
 
 /// Its poolings leave one pixel of a map of 31 by 31, and its filters whiten patches of three colours.
 fn check(config: &Config) -> Result<()> {
-    if config.image == Image::CIFAR {
+    if config.image() == Image::CIFAR {
         return Ok(());
     }
-    Err(Error::config(format!("airbench94 takes {}, not {}", Image::CIFAR, config.image), "resnet18 takes any size"))
+    Err(Error::config(format!("airbench94 takes {}, not {}", Image::CIFAR, config.image()), "resnet18 takes any size"))
 }
 
 /// The network for images of CIFAR-10's size.

@@ -47,7 +47,7 @@ fn is_mnist(config: &Config) -> bool {
 
 /// Two convolutions without padding take four pixels, three max-pools halve three times.
 fn check(config: &Config) -> Result<()> {
-    config.image.at_least(if is_mnist(config) { 6 } else { 8 })
+    config.image().at_least(if is_mnist(config) { 6 } else { 8 })
 }
 
 fn read(shape: &ShapeOf<'_>) -> Option<Read> {
@@ -64,7 +64,7 @@ fn read(shape: &ShapeOf<'_>) -> Option<Read> {
     let side = if preset == "mnist" { 2 * left + 4 } else { 8 * left };
     let settings = vec![("preset".into(), preset.into()), ("width".into(), width.to_string())];
     let image = (left * left == maps).then_some(Image { channels, height: side, width: side });
-    Some(Read { settings, classes, image })
+    Some(Read { settings, classes, input: image.map(Into::into) })
 }
 
 /// Images `[n, h, w, c]` to logits `[n, 1, 1, classes]`.

@@ -43,7 +43,7 @@ fn read(shape: &ShapeOf<'_>) -> Option<Read> {
     let depth = 1 + (1..64).take_while(|&nth| hidden(nth)).count() as u32;
     let [classes, _] = shape(&format!("{}.weight", index(depth, depth)))?[..] else { return None };
     let settings = vec![("width".into(), width.to_string()), ("depth".into(), depth.to_string())];
-    Some(Read { settings, classes, image: image_of(inputs) })
+    Some(Read { settings, classes, input: image_of(inputs).map(Into::into) })
 }
 
 /// Square images with so many values: in grey, or else in three colours.

@@ -124,7 +124,7 @@ fn read(shape: &ShapeOf<'_>) -> Option<Read> {
     let [classes, inputs] = shape("fc.weight")?[..] else { return None };
     let settings = vec![("stem".into(), stem.name().into()), ("width".into(), width.to_string())];
     let image = Image { channels, ..Image::CIFAR };
-    let read = Read { settings, classes, image: Some(image) };
+    let read = Read { settings, classes, input: Some(image.into()) };
     (Some(inputs) == width.checked_mul(8 * expansion)).then_some(read)
 }
 

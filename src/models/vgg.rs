@@ -44,7 +44,7 @@ const fn model(
 
 /// Five max-pools halve the map, each of which needs two rows and columns.
 fn check(config: &Config) -> Result<()> {
-    config.image.at_least(32)
+    config.image().at_least(32)
 }
 
 /// The number of convolutions in each of the five stages, between max-pools: table 1 of the paper.
@@ -105,7 +105,7 @@ fn read(shape: &ShapeOf<'_>) -> Option<Read> {
     ];
     let settings = settings.map(|(key, value)| (key.to_owned(), value)).to_vec();
     let image = Image { channels, ..Image::CIFAR };
-    let read = Read { settings, classes, image: Some(image) };
+    let read = Read { settings, classes, input: Some(image.into()) };
     (Some(inputs) == pool.checked_mul(pool)?.checked_mul(8)?.checked_mul(width)).then_some(read)
 }
 

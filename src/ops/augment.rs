@@ -140,7 +140,7 @@ pub fn draw(t: &mut Tape, n: u32, augment: Augment) -> Tensor {
 pub fn augment(t: &mut Tape, n: u32, image: Image, draws: Tensor, augment: Augment, normalize: Normalize) -> Tensor {
     let Image { channels, height, width } = image;
     let bytes = (u64::from(n) * image.bytes() as u64).next_multiple_of(4);
-    let images = t.buffer(BufferKind::Input(Input::Images), bytes);
+    let images = t.buffer(BufferKind::Input(Input::Samples), bytes);
     let all = n * augment.views();
     let x = t.tensor([all, height, width, channels]);
     t.no_gradient(x);

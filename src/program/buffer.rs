@@ -9,9 +9,9 @@ pub type Name = Cow<'static, str>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Input {
     /// The bytes of the samples.
-    Images,
-    /// The class of each sample.
-    Labels,
+    Samples,
+    /// The targets of each sample, one sample after the other.
+    Targets,
     /// The index of each sample in its split.
     Indices,
 }
@@ -128,8 +128,8 @@ impl fmt::Display for BufferKind {
     /// The buffer's name in tables, errors and checkpoints.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Input(Input::Images) => f.write_str("images"),
-            Self::Input(Input::Labels) => f.write_str("labels"),
+            Self::Input(Input::Samples) => f.write_str("samples"),
+            Self::Input(Input::Targets) => f.write_str("targets"),
             Self::Input(Input::Indices) => f.write_str("indices"),
             Self::Params => f.write_str("params"),
             Self::Grads => f.write_str("grads"),

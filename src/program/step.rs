@@ -9,7 +9,7 @@ pub const STEP_BYTES: u64 = 160;
 pub struct Step {
     /// Learning rate.
     pub lr: f32,
-    /// The factor on the gradient of each image's loss: 1 / (images of the effective batch) for the gradient of their
+    /// The factor on the gradient of each target's loss: 1 / (targets of the effective batch) for the gradient of their
     /// mean. The loss scale of mixed precision is not part of it; the device keeps that.
     pub loss_scale: f32,
     /// The run's seed, folded to 32 bits.
@@ -23,7 +23,7 @@ pub struct Step {
     /// If n > 0, running statistics become the mean over n batches, of which this is the n-th; if 0, they move by their
     /// momentum.
     pub averaged: u32,
-    /// 1 / (images whose losses the report has summed up by the time of the update).
+    /// 1 / (targets whose losses the report has summed up by the time of the update).
     pub loss_mean: f32,
     /// The optimizer's scalars for the updates t, t-1, ..., t-7, a row each.
     pub rows: [[f32; 4]; 8],
@@ -45,11 +45,11 @@ pub const REPORT_BYTES: u64 = 36;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Report {
-    /// The sum of the losses of the update's images so far.
+    /// The sum of the losses of the update's targets so far: one for an image, several for a block of tokens.
     pub loss: f32,
-    /// Correctly classified images among them.
+    /// Correctly classified ones among them.
     pub hits: u32,
-    /// Images of the update so far.
+    /// Targets of the update so far.
     pub images: u32,
     /// The number of gradient elements that were clipped by value, plus one if the norm was clipped: 0 if clipping left
     /// the gradient as it was.

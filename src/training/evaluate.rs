@@ -55,18 +55,18 @@ pub struct Evaluation {
     pub confusion: Option<Vec<Vec<u64>>>,
 }
 
-/// What the network said of each image, in the order of the split.
+/// What the network said of each sample, in the order of the split.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Logits {
-    /// A row of as many values as there are classes for each image; with test-time augmentation, the weighted mean over
-    /// its views.
+    /// A row of as many values as there are classes for each target; with test-time augmentation, the weighted mean over
+    /// an image's views.
     pub values: Vec<f32>,
-    /// The class that each image is of.
-    pub labels: Vec<u32>,
+    /// The targets of each sample: the class that an image is of.
+    pub targets: Vec<u32>,
 }
 
-/// Evaluates on the test split; `None` if it is empty. `progress` is called after each batch with the numbers of images
-/// that are done and of all images.
+/// Evaluates on the test split; `None` if it is empty. `progress` is called after each batch with the numbers of samples
+/// that are done and of all.
 ///
 /// # Errors
 /// A fault of the device or of the data.
@@ -78,7 +78,7 @@ pub async fn evaluate(
     evaluate_into(network, source, progress, None).await
 }
 
-/// [`evaluate`], which adds the logits of every image to `logits`, if there is such a list. It then waits for each batch.
+/// [`evaluate`], which adds the logits of every sample to `logits`, if there is such a list. It then waits for each batch.
 ///
 /// # Errors
 /// As [`evaluate`].
@@ -109,22 +109,23 @@ pub async fn evaluate_into(
         let batch = batch?;
         network.evaluate(&batch, done == 0)?;
         if let Some(logits) = &mut logits {
-            logits.values.extend(network.logits(batch.labels.len()).await?);
-            logits.labels.extend(&batch.labels);
+            logits.values.extend(network.logits(batch.len()).await?);
+            logits.targets.extend(&batch.targets);
         }
-        done += batch.labels.len() as u64;
+        done += batch.len() as u64;
         progress(done, total as u64);
     }
     add(network.drain().await?);
-    let accuracy = 100.0 * hits as f64 / total as f64;
-    Ok(Some(Evaluation::of(accuracy, loss / total as f64, network.confusion().await?.as_ref())))
+    let targets = total as f64 * f64::from(source.dataset().spec().input.targets());
+    let accuracy = 100.0 * hits as f64 / targets;
+    Ok(Some(Evaluation::of(accuracy, loss / targets, network.confusion().await?.as_ref())))
 }
 
-/// A network that only evaluates, `batch` images at a time or as many fewer as the device has room for. Of the recipe, only
+/// A network that only evaluates, `batch` samples at a time or as many fewer as the device has room for. Of the recipe, only
 /// precision, normalization and test-time augmentation matter.
 ///
 /// # Errors
-/// [`crate::error::Error::Device`] if the device cannot hold it for one image, or what `weights` returns.
+/// [`crate::error::Error::Device`] if the device cannot hold it for one sample, or what `weights` returns.
 pub async fn evaluator(
     gpu: &Gpu,
     dataset: &dyn Dataset,

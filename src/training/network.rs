@@ -44,7 +44,7 @@ const _: () = assert!(RING <= optim::IN_FLIGHT, "the device would look for a row
 /// What a finished submission did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Done {
-    /// A batch whose gradient was accumulated, with loss, hits and images of its update so far.
+    /// A batch whose gradient was accumulated, with loss, hits and targets of its update so far.
     Accumulated(Report),
     /// A batch of [`Network::collect_statistics`].
     Collected,
@@ -61,8 +61,8 @@ pub struct Place {
     pub first: bool,
     /// Whether the parameters are updated after the batch.
     pub last: bool,
-    /// What the sum of gradients over the batch's images is divided by: the number of images in all batches of the
-    /// update, for the mean over them.
+    /// What the sum of gradients over the batch's samples is divided by, besides the targets of a sample: the number of samples
+    /// in all batches of the update, for the mean over them.
     pub images: u32,
     /// The epoch, counted from 1: augmentation and dropout draw anew for a sample in each epoch.
     pub epoch: u32,
@@ -87,13 +87,17 @@ pub struct Network {
     update_step: Step,
     /// The report on the batches whose gradient waits for its update, as far as they are known to be done.
     waiting: Option<Report>,
-    /// Images of the update under way that have been submitted.
-    images: u32,
+    /// Targets of the update under way that have been submitted.
+    submitted: u32,
     /// Whether the device's report was used for something else since the last training batch.
     report_taken: bool,
     seed: u32,
     batches: i64,
     classes: u32,
+    /// Targets of a sample.
+    targets: u32,
+    /// What samples are called.
+    unit: &'static str,
     ring: Vec<Readback>,
     flights: VecDeque<Flight>,
     next_slot: usize,
@@ -116,7 +120,10 @@ impl Network {
     ) -> Result<Self> {
         let largest = plans.model.largest_batch(&plans.config);
         if let Some(n) = plans.train.iter().chain(&plans.evaluate).find(|&&n| n > largest) {
-            return Err(Error::config(format!("a batch of {n} images"), format!("at most {largest} are possible")));
+            return Err(Error::config(
+                format!("a batch of {n} {}", plans.config.input.unit()),
+                format!("at most {largest} are possible"),
+            ));
         }
         gpu.supports(plans.recipe.precision)?;
         if let Some(optimizer) = &optimizer {
@@ -139,11 +146,13 @@ impl Network {
             updates: Updates::default(),
             update_step: Step::default(),
             waiting: None,
-            images: 0,
+            submitted: 0,
             report_taken: false,
             seed: Step::seed_of(seed),
             batches: 0,
             classes: plans.config.classes,
+            targets: plans.config.input.targets(),
+            unit: plans.config.input.unit(),
             ring: (0..RING).map(|_| Readback::new(gpu, REPORT_BYTES)).collect(),
             flights: VecDeque::new(),
             next_slot: 0,
@@ -205,21 +214,21 @@ impl Network {
     /// [drained](Network::drain).
     pub fn train(&mut self, batch: &Batch, place: Place) -> Result<()> {
         assert!(!self.evaluating, "train: leave_evaluation comes first");
-        let program = program(&self.programs.train, batch.labels.len());
+        let program = program(&self.programs.train, batch.len());
         if place.first {
-            self.images = 0;
+            self.submitted = 0;
         } else if self.report_taken {
             assert!(self.flights.is_empty(), "train: drain comes first, after an evaluation within an update");
             self.give_report_back();
         }
         self.report_taken = false;
-        self.images += batch.labels.len() as u32;
+        self.submitted += batch.targets.len() as u32;
         self.batches = self.batches.saturating_add(1);
         if place.last {
             let optimizer = self.optimizer.as_deref().expect("a network that trains has an optimizer");
             self.update_step = self.updates.next(optimizer, place.lr);
         }
-        let step = self.step_of(place, self.images);
+        let step = self.step_of(place, self.submitted);
         let clear = if place.first { AT_UPDATE } else { &[] };
         let programs = if place.last { vec![program, self.update_program()] } else { vec![program] };
         let work = programs.into_iter().map(|p| self.runtime.whole(p)).collect();
@@ -227,10 +236,11 @@ impl Network {
         self.submit(batch, &step, clear, work, done)
     }
 
-    /// The [`Step`] of a training batch; `images` are those of its update so far, its own included.
-    fn step_of(&self, place: Place, images: u32) -> Step {
+    /// The [`Step`] of a training batch; `targets` are those of its update so far, its own included.
+    fn step_of(&self, place: Place, targets: u32) -> Step {
         let update = if place.last { self.update_step } else { Step::default() };
-        let [loss_scale, loss_mean] = [place.images, images].map(|images| 1.0 / images as f32);
+        let loss_scale = 1.0 / (place.images as f32 * self.targets as f32);
+        let loss_mean = 1.0 / targets as f32;
         Step { loss_scale, loss_mean, seed: self.seed, epoch: place.epoch, ..update }
     }
 
@@ -241,7 +251,7 @@ impl Network {
         }
     }
 
-    /// Sums of loss, hits and images over the batches that are done and whose gradient waits for its update; `None` if
+    /// Sums of loss, hits and targets over the batches that are done and whose gradient waits for its update; `None` if
     /// there are none, as between most updates. Batches under way are not counted.
     pub fn waiting(&self) -> Option<Report> {
         self.waiting
@@ -276,7 +286,7 @@ impl Network {
     /// # Panics
     /// If the network is not [ready](Network::ready), or no training program was recorded for the batch's size.
     pub fn collect_statistics(&mut self, batch: &Batch, nth: u32, epoch: u32) -> Result<()> {
-        let (program, forward) = (program(&self.programs.train, batch.labels.len()), self.forward);
+        let (program, forward) = (program(&self.programs.train, batch.len()), self.forward);
         let step = Step { averaged: nth, seed: self.seed, epoch, ..Step::default() };
         self.report_taken = true;
         self.submit(batch, &step, &[Cleared::ByCount], vec![(program, 0..forward)], |_| Done::Collected)
@@ -295,35 +305,40 @@ impl Network {
     /// # Panics
     /// If the network is not [ready](Network::ready), or no program was recorded for the batch's size.
     pub fn evaluate(&mut self, batch: &Batch, first: bool) -> Result<()> {
-        let program = program(&self.programs.evaluate, batch.labels.len());
+        let program = program(&self.programs.evaluate, batch.len());
         let clear: &[Cleared] = if first { &[Cleared::ByCount, Cleared::ByEvaluation] } else { &[Cleared::ByCount] };
         self.report_taken = true;
         let (step, work) = (Step { loss_scale: 1.0, ..Step::default() }, vec![self.runtime.whole(program)]);
         self.submit(batch, &step, clear, work, Done::Evaluated)
     }
 
-    /// The logits of the evaluated batch that was submitted last, which had `images` images: a row of as many values as
-    /// there are classes for each image. With test-time augmentation they are means over views. Waits for the device.
+    /// The logits of the evaluated batch that was submitted last, which had so many samples: a row of as many values as
+    /// there are classes for each target, one sample after the other. With test-time augmentation they are means over views.
+    /// Waits for the device.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
     ///
     /// # Panics
     /// If no program was recorded for a batch of this size.
-    pub async fn logits(&self, images: usize) -> Result<Vec<f32>> {
-        let program = program(&self.programs.evaluate, images);
+    pub async fn logits(&self, samples: usize) -> Result<Vec<f32>> {
+        let program = program(&self.programs.evaluate, samples);
         let logits = self.logits[program].expect("an evaluation has logits");
         let (classes, stored) = (self.classes as usize, padded(self.classes) as usize);
-        let rows: Vec<f32> = self.runtime.read(self.runtime.tensor(program, logits), images * stored).await?;
-        Ok(rows.chunks(stored).flat_map(|row| &row[..classes]).copied().collect())
+        let places = self.targets as usize;
+        let rows: Vec<f32> = self.runtime.read(self.runtime.tensor(program, logits), samples * places * stored).await?;
+        // They are stored place by place, and in each place sample by sample.
+        let in_order = (0..samples).flat_map(|sample| (0..places).map(move |place| place * samples + sample));
+        Ok(in_order.flat_map(|row| &rows[row * stored..][..classes]).copied().collect())
     }
 
-    /// The confusion matrix since it was last cleared; `None` if there are too many classes for one. Waits for the device.
+    /// The confusion matrix since it was last cleared; `None` if there are too many classes for one, or samples have several
+    /// targets. Waits for the device.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault.
     pub async fn confusion(&self) -> Result<Option<Confusion>> {
-        if self.classes > ops::MOST_CONFUSED {
+        if !ops::confuses(self.targets, self.classes) {
             return Ok(None);
         }
         let cells = (self.classes * self.classes) as usize;
@@ -361,7 +376,7 @@ fn logits_of(recording: &Recording) -> Option<Tensor> {
 /// The buffers that an update's first batch clears.
 const AT_UPDATE: &[Cleared] = &[Cleared::ByUpdate, Cleared::ByCount];
 
-fn program(programs: &BTreeMap<u32, usize>, images: usize) -> usize {
-    let found = u32::try_from(images).ok().and_then(|n| programs.get(&n));
-    *found.unwrap_or_else(|| panic!("no program was recorded for a batch of {images}: {programs:?}"))
+fn program(programs: &BTreeMap<u32, usize>, samples: usize) -> usize {
+    let found = u32::try_from(samples).ok().and_then(|n| programs.get(&n));
+    *found.unwrap_or_else(|| panic!("no program was recorded for a batch of {samples}: {programs:?}"))
 }

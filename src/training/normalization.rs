@@ -137,7 +137,7 @@ pub enum Origin {
 /// `recorded`; or else the model's default. Images are read on as many processor cores as `spread` uses.
 ///
 /// # Errors
-/// As [`Normalization::of`].
+/// As [`Normalization::of`], or [`Error::Config`] if a normalization was asked for and the set has no images.
 pub fn choose_normalize(
     asked: Option<Normalization>,
     recorded: Option<Normalize>,
@@ -145,6 +145,9 @@ pub fn choose_normalize(
     dataset: &dyn Dataset,
     spread: Spread,
 ) -> Result<(Normalize, Origin)> {
+    if asked.is_some() {
+        dataset.spec().image()?;
+    }
     Ok(match (asked, recorded) {
         (Some(asked), _) => (asked.of_on(dataset, spread)?, Origin::Asked(asked)),
         (None, Some(recorded)) => (recorded, Origin::Weights),

@@ -2,7 +2,7 @@
 
 use super::{Cut, Remainder};
 use crate::{
-    data::{Dataset, Split},
+    data::{Dataset, Input, Split},
     error::{Error, Result},
     models::{self, Config, resnet},
     ops::{Augment, Normalize},
@@ -32,11 +32,11 @@ pub struct Options {
     pub epochs: u32,
     /// Ends the run after this many updates.
     pub max_steps: Option<u64>,
-    /// Images in a batch.
+    /// Samples in a batch.
     pub batch: u32,
     /// Batches in an update.
     pub accumulate: u32,
-    /// What becomes of an epoch's images that do not fill an update.
+    /// What becomes of an epoch's samples that do not fill an update.
     pub remainder: Remainder,
     /// Precision, augmentation, label smoothing, dropout, clipping and further settings of the network.
     pub recipe: Recipe,
@@ -48,7 +48,7 @@ pub struct Options {
     pub early_stop: Option<u32>,
     /// What happens after an update whose loss or gradient is not finite.
     pub on_nan: OnNan,
-    /// Whether the images come in random order; otherwise they come in that of the data set.
+    /// Whether the samples come in random order; otherwise they come in that of the data set.
     pub shuffle: bool,
     /// Seed of the initial weights, the order, augmentation and dropout.
     pub seed: u64,
@@ -94,6 +94,11 @@ impl Options {
         if cut.images > 0 {
             cut.check()?;
         }
+        let update = cut.group().min(cut.images) as u64;
+        if update * u64::from(self.config.input.targets()) > u64::from(u32::MAX) {
+            let most = u64::from(u32::MAX) / (u64::from(self.batch) * u64::from(self.config.input.targets()));
+            return Err(Error::setting("accumulate", self.accumulate, format!("at most {most}")));
+        }
         let train = batch_sizes(cut.trained(), cut.batch);
         let largest = model.largest_batch(&self.config);
         if let Some(n) = train.iter().find(|&&n| n > largest) {
@@ -109,16 +114,16 @@ impl Options {
         })
     }
 
-    /// Refuses images of another size, or with other classes, than the network's.
+    /// Refuses samples of another kind or size, or with other classes, than the network's.
     fn fits(&self, dataset: &dyn Dataset) -> Result<()> {
-        let (spec, Config { image, classes, .. }) = (dataset.spec(), &self.config);
-        if (spec.image, spec.classes.len()) == (*image, *classes as usize) {
+        let (spec, Config { input, classes, .. }) = (dataset.spec(), &self.config);
+        if (spec.input, spec.classes.len()) == (*input, *classes as usize) {
             return Ok(());
         }
         let message = format!(
-            "a network for {image} and {classes} classes, and {}: {} and {} classes",
+            "a network for {input} and {classes} classes, and {}: {} and {} classes",
             spec.name,
-            spec.image,
+            spec.input,
             spec.classes.len()
         );
         Err(Error::config(message, "images and network must fit"))
@@ -199,6 +204,10 @@ impl Options {
         }
         if let Some(normalize) = self.recipe.normalize {
             normalize.check()?;
+        }
+        if let (true, Input::Tokens(_)) = (self.recipe.tta, self.config.input) {
+            let message = format!("'tta' is about views of images, and the data set has {}", self.config.input);
+            return Err(Error::about("tta", message, "drop 'tta'"));
         }
         Ok(())
     }

@@ -60,13 +60,13 @@ pub struct CutShort {
 /// Sums of an epoch so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
-    /// The sum of losses over the images of updates that were not skipped, as all fields but `images`.
+    /// The sum of losses over the targets of updates that were not skipped, as all fields but `images`.
     pub loss: f64,
-    /// Images that were classified correctly, in training mode.
+    /// Targets that were predicted correctly, in training mode.
     pub hits: u64,
-    /// Images of all updates.
+    /// Targets of all updates: an image has one, a block of tokens one for each token.
     pub images: u64,
-    /// Images of the updates that were not skipped.
+    /// Targets of the updates that were not skipped.
     pub counted: u64,
 }
 

@@ -1,11 +1,11 @@
 //! Where weights come from, as their file says: the network, the images and the run. A file of weights says so in its
 //! metadata, a checkpoint in the `run.json` that it contains; both use the same keys.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    data::{Dataset, Image},
+    data::{Dataset, Image, Input, Tokens},
     models::{self, Config, MOST_CLASSES, Model},
     ops::Normalize,
     settings::Settings,
@@ -24,10 +24,10 @@ pub struct Provenance {
     /// The model's settings, the defaults included.
     #[serde(default)]
     pub network: Map<String, Value>,
-    /// The size of the images.
-    #[serde(default = "of_cifar")]
-    pub image: Image,
-    /// The number of classes.
+    /// What the samples are: `image` or `tokens` in the file.
+    #[serde(flatten, deserialize_with = "input_of")]
+    pub input: Input,
+    /// The number of classes; for tokens, that of the vocabulary.
     pub classes: u32,
     /// What the images were normalized by; `None` in files of versions that did not record this.
     pub normalize: Option<Normalize>,
@@ -56,9 +56,24 @@ pub struct TrainedOn {
     pub seed: Option<u64>,
 }
 
-/// The size of the images of runs that do not state it, which are older than the choice.
-fn of_cifar() -> Image {
-    Image::CIFAR
+/// What an object says that the samples are. Runs that do not say it are older than the choice, and have images of CIFAR-10's
+/// size.
+fn input_of<'de, D: Deserializer<'de>>(object: D) -> Result<Input, D::Error> {
+    #[derive(Deserialize)]
+    struct Stated {
+        image: Option<Image>,
+        tokens: Option<Tokens>,
+    }
+    let Stated { image, tokens } = Deserialize::deserialize(object)?;
+    Ok(tokens.map_or(Input::Image(image.unwrap_or(Image::CIFAR)), Input::Tokens))
+}
+
+/// The key and the value by which a `run.json` says what the samples are.
+pub fn stated(input: Input) -> (&'static str, Value) {
+    match input {
+        Input::Image(image) => ("image", json!(image)),
+        Input::Tokens(tokens) => ("tokens", json!(tokens)),
+    }
 }
 
 /// The network of a run, by its `run.json` or by the metadata of a file: the model, and its settings.
@@ -70,11 +85,8 @@ pub fn network_of(run: &Value) -> Result<(&'static Model, Config), String> {
     let model = models::ALL.iter().find(|model| model.name == name).ok_or_else(|| format!("model {name}"))?;
     let classes = run["classes"].as_u64().filter(|n| (1..=MOST_CLASSES as u64).contains(n));
     let classes = classes.ok_or_else(|| format!("classes {}", run["classes"]))? as u32;
-    let image = match &run["image"] {
-        Value::Null => Image::CIFAR,
-        image => Image::deserialize(image).map_err(|e| format!("image: {e}"))?,
-    };
-    let config = model.config(image, classes, &settings_of(model, run)).map_err(|error| error.to_string())?;
+    let input = input_of(run).map_err(|e| format!("image or tokens: {e}"))?;
+    let config = model.config(input, classes, &settings_of(model, run)).map_err(|error| error.to_string())?;
     Ok((model, config))
 }
 
@@ -108,7 +120,7 @@ impl Provenance {
         if let Ok((_, config)) = network_of(run) {
             read.network = config.settings.to_json().as_object().cloned().unwrap_or_default();
         }
-        read.image.check().map_err(|error| error.to_string())?;
+        read.input.check().map_err(|error| error.to_string())?;
         if let Some(normalize) = read.normalize {
             normalize.check().map_err(|_| format!("a normalization by {normalize}"))?;
         }
@@ -154,31 +166,35 @@ impl Provenance {
     /// # Errors
     /// What is impossible about it.
     pub fn config(&self, model: &Model) -> crate::error::Result<Config> {
-        model.config(self.image, self.classes, &Settings::given(&self.network))
+        model.config(self.input, self.classes, &Settings::given(&self.network))
     }
 
-    /// How the images of `dataset` differ from those that the weights were trained on, in a line; `None` if they are
+    /// How the samples of `dataset` differ from those that the weights were trained on, in a line; `None` if they are
     /// the same, or the file does not say enough to tell.
     pub fn other_images(&self, dataset: &dyn Dataset) -> Option<String> {
         let (spec, known) = (dataset.spec(), &self.dataset);
         if !known.classes.is_empty() && known.classes != spec.classes {
             let list = |classes: &[String]| format!("{}, ...", classes[..classes.len().min(3)].join(", "));
             return Some(format!(
-                "ANOTHER DATA SET: the weights tell apart {} ({}),\nthe images are {} ({})",
+                "ANOTHER DATA SET: the weights tell apart {} ({}),\nthe {} are {} ({})",
                 known.name,
                 list(&known.classes),
+                spec.input.unit(),
                 spec.name,
                 list(&spec.classes)
             ));
         }
         if known.classes.is_empty() && known.name != spec.name {
-            return Some(format!("ANOTHER DATA SET: the weights are of {}, the images of {}", known.name, spec.name));
+            let (unit, here) = (spec.input.unit(), &spec.name);
+            return Some(format!("ANOTHER DATA SET: the weights are of {}, the {unit} of {here}", known.name));
         }
         let here = format!("{:08x}", dataset.checksum());
         (known.crc32 != here).then(|| {
             format!(
-                "other images of {} than the weights were trained on: CRC-32 {here}, there {}",
-                spec.name, known.crc32
+                "other {} of {} than the weights were trained on: CRC-32 {here}, there {}",
+                spec.input.unit(),
+                spec.name,
+                known.crc32
             )
         })
     }

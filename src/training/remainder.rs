@@ -76,7 +76,8 @@ pub struct Part {
 }
 
 impl Cut {
-    fn group(&self) -> usize {
+    /// The number of images in a whole update.
+    pub(super) fn group(&self) -> usize {
         self.batch.saturating_mul(self.accumulate)
     }
 

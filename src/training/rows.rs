@@ -9,7 +9,7 @@ pub struct StepRow {
     pub step: u64,
     /// The number of the epoch, counted from 1.
     pub epoch: u32,
-    /// Mean loss over the update's images, at the parameters before the update.
+    /// Mean loss over the update's images, or over the tokens of its blocks, at the parameters before the update.
     pub loss: f32,
     /// Learning rate.
     pub lr: f64,
@@ -32,15 +32,15 @@ pub struct StepRow {
 pub struct EpochRow {
     /// The number of the epoch, counted from 1.
     pub epoch: u32,
-    /// Mean loss over the images seen, in training mode; NaN (in files: null) if no update of the epoch was finite.
+    /// Mean loss over the images seen, or over the tokens of the blocks seen, in training mode; NaN (in files: null) if no update of the epoch was finite.
     #[serde(deserialize_with = "number_or_nan")]
     pub train_loss: f64,
-    /// Accuracy over the images seen, in training mode.
+    /// Accuracy over them, in training mode.
     #[serde(deserialize_with = "number_or_nan")]
     pub train_acc: f64,
-    /// Mean loss over the validation images; absent if there are none, and after an epoch without validation.
+    /// Mean loss over the validation images or tokens; absent if there are none, and after an epoch without validation.
     pub val_loss: Option<f64>,
-    /// Accuracy on the validation images.
+    /// Accuracy on them.
     pub val_acc: Option<f64>,
     /// scikit-learn's `f1_score(average='weighted')`.
     pub val_f1: Option<f64>,
@@ -50,7 +50,7 @@ pub struct EpochRow {
     pub val_recall: Option<f64>,
     /// Seconds of training and evaluation.
     pub seconds: f64,
-    /// Training images per second of training, without evaluation.
+    /// Training images or tokens per second of training, without evaluation.
     pub images_per_second: f64,
 }
 

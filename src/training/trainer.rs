@@ -228,7 +228,7 @@ impl Trainer {
         let mut cut_short = false;
         for index in done.. {
             let Some(images) = batches.next().await.transpose()? else { break };
-            let Part { begins, ends, carried, divisor } = cut.part(index, images.labels.len());
+            let Part { begins, ends, carried, divisor } = cut.part(index, images.len());
             // Batches that are carried over make no update, so the last epoch of a run includes them too: it is then
             // like any other, and the run can be extended.
             let over = if carried { self.ruined() } else { self.finished() };
@@ -356,7 +356,9 @@ impl Trainer {
     }
 
     fn note(&mut self, done: Vec<Done>, watch: &mut dyn Watch) -> Result<()> {
-        let total = self.options.cut(self.source.dataset().len(Split::Train)).trained() as u64;
+        let dataset = self.source.dataset();
+        let targets = u64::from(dataset.spec().input.targets());
+        let total = self.options.cut(dataset.len(Split::Train)).trained() as u64 * targets;
         for done in done {
             let Done::Updated(report) = done else { continue };
             let lr = self.rates.pop_front().unwrap_or(self.lr);

@@ -49,8 +49,8 @@ pub enum Request {
 
 /// Listens to a run; `()` ignores everything.
 pub trait Watch {
-    /// Called after each update: `images` of the epoch's `total` are done, and `hits` of them were classified
-    /// correctly.
+    /// Called after each update: `images` of the epoch's `total` images, or of the tokens of its blocks, are done, and `hits` of
+    /// them were predicted correctly.
     fn step(&mut self, row: &StepRow, images: u64, total: u64, hits: u64) -> Result<()> {
         let _ = (row, images, total, hits);
         Ok(())
@@ -65,7 +65,7 @@ pub trait Watch {
     fn update_ratios(&mut self, ratios: &[UpdateRatio]) {
         let _ = ratios;
     }
-    /// Called while the network is evaluated at the end of an epoch, with the numbers of images that are done and of
+    /// Called while the network is evaluated at the end of an epoch, with the numbers of samples that are done and of
     /// all.
     fn evaluating(&mut self, done: u64, total: u64) {
         let _ = (done, total);

@@ -23,7 +23,8 @@ type Matrix = Vec<Vec<f64>>;
 /// the square root of (eigenvalue + 5e-4), smallest eigenvalue first; the others are their negatives.
 ///
 /// # Errors
-/// As [`Dataset::read`].
+/// [`Error::Config`](crate::error::Error::Config) if there are such filters and the set has no images; as
+/// [`Dataset::read`].
 ///
 /// # Panics
 /// If such a convolution does not see images, or does not have two filters for each value of a patch.
@@ -45,11 +46,11 @@ fn second_moments(dataset: &dyn Dataset, normalize: Normalize, side: usize) -> R
     let len = 3 * side * side;
     let count = dataset.len(Split::Train).min(IMAGES);
     let (mut sums, mut patch) = (vec![vec![0.0; len]; len], vec![0.0; len]);
-    let image = dataset.spec().image;
+    let image = dataset.spec().image()?;
     let (height, width) = (image.height as usize, image.width as usize);
     let (mut bytes, mut pixels) = (vec![0; image.bytes()], vec![0.0; image.bytes()]);
     for index in 0..count {
-        dataset.read(Split::Train, index, &mut bytes)?;
+        dataset.read(Split::Train, index, &mut bytes, &mut [0])?;
         for (i, (pixel, byte)) in pixels.iter_mut().zip(&bytes).enumerate() {
             let c = i / image.pixels();
             *pixel = (f64::from(*byte) / 255.0 - normalize.mean[c]) / normalize.std[c];

@@ -1,15 +1,18 @@
 //! Softmax cross-entropy with label smoothing, its gradient, hits and the confusion matrix.
 //!
-//! Source: `torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)` with class indices.
+//! Source: `torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)` with class indices, where each sample
+//! may have labels at several places.
 
 use super::expect_len;
 use crate::training::metrics::Confusion;
 
-/// The shape and setting of a cross-entropy: logits are `[n][classes]`, labels `[n]`.
+/// The shape and setting of a cross-entropy: logits are `[n][classes][places]`, labels `[n][places]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CrossEntropy {
-    /// Rows.
+    /// Samples.
     pub n: usize,
+    /// Labels of a sample.
+    pub places: usize,
     /// Classes.
     pub classes: usize,
     /// PyTorch's `label_smoothing`: the share of the target that is spread evenly over all classes, the true one
@@ -19,11 +22,29 @@ pub struct CrossEntropy {
 
 impl CrossEntropy {
     fn check(&self, logits: &[f64], labels: &[u32]) {
-        expect_len("logits", logits.len(), self.n * self.classes);
-        expect_len("labels", labels.len(), self.n);
+        expect_len("logits", logits.len(), self.n * self.classes * self.places);
+        expect_len("labels", labels.len(), self.n * self.places);
         for &label in labels {
             assert!((label as usize) < self.classes, "reference: label {label} of {} classes", self.classes);
         }
+    }
+
+    /// Where the logits have the value for a class at a place of a sample.
+    fn at(&self, n: usize, class: usize, place: usize) -> usize {
+        (n * self.classes + class) * self.places + place
+    }
+
+    /// The logits as a row for each label, `[n][places][classes]`.
+    pub fn rows(&self, logits: &[f64]) -> Vec<f64> {
+        let mut rows = Vec::new();
+        for n in 0..self.n {
+            for place in 0..self.places {
+                for c in 0..self.classes {
+                    rows.push(logits[self.at(n, c, place)]);
+                }
+            }
+        }
+        rows
     }
 
     /// `target[c] = (1 - smoothing) [c is the label] + smoothing / classes`.
@@ -50,30 +71,33 @@ impl CrossEntropy {
     }
 }
 
-/// The loss of every row: `- sum over c of target[c] log softmax(z)[c]`, not yet averaged.
+/// The loss of every label, `[n][places]`: `- sum over c of target[c] log softmax(z)[c]`, not yet averaged.
 pub fn row_losses(shape: &CrossEntropy, logits: &[f64], labels: &[u32]) -> Vec<f64> {
     shape.check(logits, labels);
-    let mut losses = vec![0.0; shape.n];
-    for n in 0..shape.n {
-        let log_p = shape.log_softmax(&logits[n * shape.classes..(n + 1) * shape.classes]);
+    let rows = shape.rows(logits);
+    let mut losses = vec![0.0; labels.len()];
+    for i in 0..labels.len() {
+        let log_p = shape.log_softmax(&rows[i * shape.classes..(i + 1) * shape.classes]);
         for (c, log_p) in log_p.into_iter().enumerate() {
-            losses[n] -= shape.target(labels[n], c) * log_p;
+            losses[i] -= shape.target(labels[i], c) * log_p;
         }
     }
     losses
 }
 
-/// The gradient of `sum over n of scale[n] loss[n]`, `[n][classes]`: `scale[n] (softmax(z)[c] - target[c])`.
+/// The gradient of `sum over labels i of scale[i] loss[i]`, `[n][classes][places]`: `scale[i] (softmax(z)[c] - target[c])`.
 ///
-/// For the mean over the batch every scale is `1 / n`; a row that pads a batch has scale 0.
+/// For the mean over the batch every scale is `1 / (n places)`; a row that pads a batch has scale 0.
 pub fn backward(shape: &CrossEntropy, logits: &[f64], labels: &[u32], scale: &[f64]) -> Vec<f64> {
     shape.check(logits, labels);
-    expect_len("scale", scale.len(), shape.n);
-    let mut d_logits = vec![0.0; shape.n * shape.classes];
-    for n in 0..shape.n {
-        let log_p = shape.log_softmax(&logits[n * shape.classes..(n + 1) * shape.classes]);
+    expect_len("scale", scale.len(), labels.len());
+    let rows = shape.rows(logits);
+    let mut d_logits = vec![0.0; logits.len()];
+    for i in 0..labels.len() {
+        let log_p = shape.log_softmax(&rows[i * shape.classes..(i + 1) * shape.classes]);
         for c in 0..shape.classes {
-            d_logits[n * shape.classes + c] = scale[n] * (log_p[c].exp() - shape.target(labels[n], c));
+            let at = shape.at(i / shape.places, c, i % shape.places);
+            d_logits[at] = scale[i] * (log_p[c].exp() - shape.target(labels[i], c));
         }
     }
     d_logits

@@ -5,10 +5,10 @@ use super::{
     AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case,
     ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase, EmbeddingCase, FlattenCase,
     FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, MaxPoolCase, PositionsCase, ReluCase, ScaleByCase,
-    ScaleCase,
+    ScaleCase, TokensCase,
 };
 use crate::{
-    data::Image,
+    data::{Image, Tokens},
     ops::{Activation, Attention, Augment, Conv2d},
     optim::Clip,
 };
@@ -191,7 +191,9 @@ fn sequences() -> Vec<Entry> {
 
 fn the_rest() -> Vec<Entry> {
     let linear = |n, inputs, outputs| LinearCase { n, places: 1, inputs, outputs };
-    let loss = |n, classes, scale, smoothing| CrossEntropyCase { n, classes, scale, smoothing };
+    let loss = |n, classes, scale, smoothing| CrossEntropyCase { n, places: [1, 1], classes, scale, smoothing };
+    let losses = |n, places, classes| CrossEntropyCase { n, places, classes, scale: 3.0, smoothing: 0.1 };
+    let tokens = |n, length, vocabulary| TokensCase { n, tokens: Tokens { length, vocabulary } };
     let relu = |shape, add, shared| ReluCase { shape, add, shared, training: true };
     vec![
         Entry::short(linear(9, 70, 10)),
@@ -208,6 +210,13 @@ fn the_rest() -> Vec<Entry> {
         Entry::short(loss(7, 1000, 20.0, 0.1)), // a workgroup for each row
         Entry::full(loss(3, 65, 0.0, 0.1)),     // all equal, and lanes without a class
         Entry::full(loss(2, 50_257, 10.0, 0.0)),
+        Entry::short(losses(5, [7, 1], 10)), // several targets to a sample
+        Entry::full(losses(3, [4, 6], 33)),
+        Entry::short(losses(3, [5, 1], 70)),
+        Entry::full(losses(2, [3, 3], 1030)),
+        Entry::short(tokens(5, 7, 65)),
+        Entry::full(tokens(1, 1, 2)),
+        Entry::full(tokens(67, 33, 50_257)),
         Entry::short(relu([3, 5, 5, 6], false, true)),
         Entry::short(relu([4, 5, 5, 6], true, true)),
         Entry::full(relu([1, 1, 1, 1], false, false)),

@@ -69,7 +69,7 @@ impl Case for AugmentCase {
         let draws = t.scratch(4 * self.n * self.augment.views());
         let x = augment(t, self.n, self.image, draws, self.augment, self.normalize());
         let words = (self.n * self.image.bytes() as u32).div_ceil(4);
-        let images = At::Buffer { kind: BufferKind::Input(Input::Images), first: 0, words };
+        let images = At::Buffer { kind: BufferKind::Input(Input::Samples), first: 0, words };
         vec![Port::integers("images", images), Port::new("draws", At::Tensor(draws)), Port::new("out", At::Tensor(x))]
     }
 

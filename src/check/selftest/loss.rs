@@ -3,18 +3,20 @@
 use super::{At, Case, Data, EPS, Expected, Port, SCALE_EXPONENT, TINY, random, scaler, single};
 use crate::{
     check::reference::loss::{self as reference, CrossEntropy},
-    ops::{MOST_CONFUSED, cross_entropy, loss_kernel},
+    ops::{confuses, cross_entropy, loss_kernel},
     program::{
         BufferKind, Input, Tape,
         step::{REPORT_BYTES, Step},
     },
 };
 
-/// A loss over `n` rows of logits.
+/// A loss over the logits of `n` samples.
 #[derive(Clone, Copy, Debug)]
 pub struct CrossEntropyCase {
-    /// Rows.
+    /// Samples.
     pub n: u32,
+    /// Targets of a sample, in rows and columns.
+    pub places: [u32; 2],
     /// Columns.
     pub classes: u32,
     /// The largest logit; with 0 all are equal.
@@ -38,16 +40,27 @@ struct RowBounds {
 
 impl CrossEntropyCase {
     fn shape(&self) -> CrossEntropy {
-        CrossEntropy { n: self.n as usize, classes: self.classes as usize, smoothing: f64::from(self.smoothing) }
+        let [h, w] = self.places.map(|length| length as usize);
+        let (n, classes, smoothing) = (self.n as usize, self.classes as usize, f64::from(self.smoothing));
+        CrossEntropy { n, places: h * w, classes, smoothing }
     }
 
-    /// The cells of the confusion matrix; one that stays as it is, if there are too many classes.
+    /// Targets of all samples.
+    fn targets(&self) -> u32 {
+        self.n * self.places[0] * self.places[1]
+    }
+
+    fn confuses(&self) -> bool {
+        confuses(self.places[0] * self.places[1], self.classes)
+    }
+
+    /// The cells of the confusion matrix; one that stays as it is, if there is none.
     fn cells(&self) -> u32 {
-        if self.classes <= MOST_CONFUSED { self.classes * self.classes } else { 1 }
+        if self.confuses() { self.classes * self.classes } else { 1 }
     }
 
     fn loss_scale(&self) -> f32 {
-        1.0 / self.n as f32
+        1.0 / self.targets() as f32
     }
 
     /// First-order bounds from WGSL's accuracy table: `exp(z)` is right to `3 + 2|z|` units in the last place, and `z`,
@@ -76,18 +89,19 @@ impl CrossEntropyCase {
 
 impl Case for CrossEntropyCase {
     fn name(&self) -> String {
-        let Self { n, classes, scale, smoothing } = self;
-        format!("{n}x{classes}, logits to {scale}, smoothing {smoothing}")
+        let Self { n, places: [h, w], classes, scale, smoothing } = self;
+        let places = if h * w == 1 { String::new() } else { format!("{h}x{w}x") };
+        format!("{n}x{places}{classes}, logits to {scale}, smoothing {smoothing}")
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
-        let logits = t.tensor([self.n, 1, 1, self.classes]);
+        let logits = t.tensor([self.n, self.places[0], self.places[1], self.classes]);
         cross_entropy(t, logits, self.smoothing);
         let words = |kind: &BufferKind, first, words| At::Buffer { kind: kind.clone(), first, words };
         let kernel = loss_kernel(self.classes);
         vec![
             Port::new("logits", At::Tensor(logits)),
-            Port::integers("target", words(&BufferKind::Input(Input::Labels), 0, self.n)),
+            Port::integers("target", words(&BufferKind::Input(Input::Targets), 0, self.targets())),
             Port::integers("confusion_before", words(&BufferKind::Confusion, 0, self.cells())),
             Port::new("loss_before", words(&BufferKind::Report, 0, 1)),
             Port::integers("rest_before", words(&BufferKind::Report, 1, REST)),
@@ -104,12 +118,12 @@ impl Case for CrossEntropyCase {
     }
 
     fn data(&self) -> Data {
-        let CrossEntropy { n, classes, .. } = self.shape();
-        let logits = random(n * classes, 1).into_iter().map(|x| single(x * f64::from(self.scale)));
+        let CrossEntropy { n, places, classes, .. } = self.shape();
+        let logits = random(n * places * classes, 1).into_iter().map(|x| single(x * f64::from(self.scale)));
         let label = |i: usize| (i * 7 % classes) as f64;
         Data::from([
             ("logits", logits.collect()),
-            ("target", (0..n).map(label).collect()),
+            ("target", (0..n * places).map(label).collect()),
             ("scaler", scaler()),
             ("confusion_before", (0..self.cells()).map(|i| f64::from(i % 3)).collect()),
             ("loss_before", vec![1.5]),
@@ -121,20 +135,29 @@ impl Case for CrossEntropyCase {
         let (shape, logits) = (self.shape(), &data["logits"]);
         let labels: Vec<u32> = data["target"].iter().map(|&label| label as u32).collect();
         let losses = reference::row_losses(&shape, logits, &labels);
-        let bounds: Vec<RowBounds> =
-            logits.chunks(shape.classes).zip(&labels).map(|(row, &label)| self.bounds(row, label as usize)).collect();
-        let predicted = reference::predictions(shape.classes, logits);
-        let hits = reference::hits(shape.classes, logits, &labels);
+        let of_targets = shape.rows(logits);
+        let bounds: Vec<RowBounds> = of_targets
+            .chunks(shape.classes)
+            .zip(&labels)
+            .map(|(row, &label)| self.bounds(row, label as usize))
+            .collect();
+        let predicted = reference::predictions(shape.classes, &of_targets);
+        let hits = reference::hits(shape.classes, &of_targets, &labels);
 
         let scale = f64::from(self.loss_scale()) * 2.0_f64.powi(SCALE_EXPONENT as i32);
-        let d_logits = reference::backward(&shape, logits, &labels, &vec![scale; shape.n]);
-        let softmax = bounds.iter().flat_map(|row| &row.softmax);
+        let d_logits = reference::backward(&shape, logits, &labels, &vec![scale; labels.len()]);
+        // The gradient has the order of the logits, [n][classes][places], and the rows have that of their storage, [places][n].
+        let samples = bounds.chunks(shape.places);
+        let softmax = samples
+            .flat_map(|sample| (0..shape.classes).flat_map(move |c| sample.iter().map(move |row| row.softmax[c])));
         let of_gradient = softmax.map(|bound| scale * (bound + 4.0 * EPS) + TINY).collect();
 
         let (mut rows, mut of_rows) = (Vec::new(), Vec::new());
-        for n in 0..shape.n {
-            rows.extend([losses[n], f64::from(u8::from(predicted[n] == labels[n])), 0.0, 0.0]);
-            of_rows.extend([bounds[n].loss, 0.0, 0.0, 0.0]);
+        for place in 0..shape.places {
+            for i in (0..shape.n).map(|n| n * shape.places + place) {
+                rows.extend([losses[i], f64::from(u8::from(predicted[i] == labels[i])), 0.0, 0.0]);
+                of_rows.extend([bounds[i].loss, 0.0, 0.0, 0.0]);
+            }
         }
         let before = data["loss_before"][0];
         let loss = before + losses.iter().sum::<f64>();
@@ -142,13 +165,13 @@ impl Case for CrossEntropyCase {
         let of_sum = 4.0 * (losses.len() as f64).sqrt() * EPS * loss.abs();
 
         let mut confusion = data["confusion_before"].clone();
-        if self.classes <= MOST_CONFUSED {
-            let matrix = reference::confusion(shape.classes, logits, &labels);
+        if self.confuses() {
+            let matrix = reference::confusion(shape.classes, &of_targets, &labels);
             confusion.iter_mut().zip(matrix.counts).for_each(|(cell, new)| *cell += new as f64);
         }
         let mut rest = data["rest_before"].clone();
         rest[0] += hits as f64;
-        rest[1] += f64::from(self.n);
+        rest[1] += f64::from(self.targets());
         vec![
             Expected { port: "grad_logits", value: d_logits, bound: of_gradient, exempt: 0.0 },
             Expected { port: "rows", value: rows, bound: of_rows, exempt: 0.0 },

@@ -4,7 +4,7 @@
 //! other.
 
 use crate::program::{
-    BufferKind, Dtype, Recording, Slot, Tensor,
+    BufferKind, Dtype, Recording, Slot, Tensor, TensorInfo,
     params::{Shape, padded},
     shader::Access,
 };
@@ -138,11 +138,8 @@ impl Wire {
         };
         let layout = &recording.layout;
         let (slot, places) = match &port.at {
-            At::Tensor(t) => ((*t).into(), places_of_map(recording.info(*t).shape)),
-            At::Rows(t) => {
-                let info = recording.info(*t);
-                ((*t).into(), places_of_rows(info.shape, info.dtype))
-            }
+            At::Tensor(t) => ((*t).into(), places_of(recording.info(*t))),
+            At::Rows(t) => ((*t).into(), places_of_rows(recording.info(*t))),
             At::Param(name) => segment(&layout.params, &BufferKind::Params, name),
             At::Gradient(name) => segment(&layout.params, &BufferKind::Grads, name),
             At::Running(name) => segment(&layout.running, &BufferKind::Running, name),
@@ -156,7 +153,7 @@ impl Wire {
                 let Slot::Tensor(t) = call.args[*argument].0 else {
                     panic!("selftest: `{kernel}` keeps no scratch there")
                 };
-                (t.into(), places_of_map(recording.info(t).shape))
+                (t.into(), places_of(recording.info(t)))
             }
         };
         let words = match &slot {
@@ -188,8 +185,18 @@ fn overlap(a: &Slot, b: &Slot) -> bool {
 }
 
 /// Indices in `[h][w][n][c padded]` of elements in the order `[n][c][h][w]`.
-pub(super) fn places_of_map([n, h, w, c]: [u32; 4]) -> Vec<usize> {
-    let (n, h, w, c, pitch) = (n as usize, h as usize, w as usize, c as usize, padded(c) as usize);
+pub(super) fn places_of_map(shape: [u32; 4]) -> Vec<usize> {
+    places(shape, padded(shape[3]))
+}
+
+/// [`places_of_map`] for elements of any type.
+fn places_of(info: &TensorInfo) -> Vec<usize> {
+    places(info.shape, info.dtype.stored(info.shape[3]))
+}
+
+/// Indices in `[h][w][n][pitch]` of elements in the order `[n][c][h][w]`.
+fn places(shape: [u32; 4], pitch: u32) -> Vec<usize> {
+    let ([n, h, w, c], pitch) = (shape.map(|length| length as usize), pitch as usize);
     let mut places = Vec::with_capacity(n * c * h * w);
     for n_index in 0..n {
         for c_index in 0..c {
@@ -202,8 +209,8 @@ pub(super) fn places_of_map([n, h, w, c]: [u32; 4]) -> Vec<usize> {
 }
 
 /// Indices in `[h][w][n][c padded]`, where whole numbers are not padded, of elements in the order `[n][h][w][c]`.
-fn places_of_rows([n, h, w, c]: [u32; 4], dtype: Dtype) -> Vec<usize> {
-    let pitch = if dtype == Dtype::U32 { c } else { padded(c) };
+fn places_of_rows(info: &TensorInfo) -> Vec<usize> {
+    let ([n, h, w, c], pitch) = (info.shape, info.dtype.stored(info.shape[3]));
     let mut places = Vec::new();
     for n_index in 0..n {
         for place in 0..h * w {

@@ -80,7 +80,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     let data_seed = run.images.data_seed.unwrap_or(0);
     let dataset = run.open(data_seed, None)?;
     let spec = dataset.spec();
-    let mut options = run.options(precision, run.network.config(spec.image, spec.classes.len() as u32)?.1)?;
+    let mut options = run.options(precision, run.network.config(spec.input, spec.classes.len() as u32)?.1)?;
     run.normalize(&mut options, dataset.as_ref(), None)?;
     options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
     let train = dataset.len(Split::Train);

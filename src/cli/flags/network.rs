@@ -8,7 +8,7 @@ use super::{given, values};
 use crate::{
     check::cooperative::{self, Verdict},
     cli::print::remark,
-    data::Image,
+    data::Input,
     device::Gpu,
     error::Result,
     models::{self, Config, Model},
@@ -41,13 +41,13 @@ impl NetworkFlags {
         Self { model: Some("resnet18".into()), ..Self::default() }
     }
 
-    /// The network for images of this size and so many classes.
+    /// The network for such samples and so many classes.
     ///
     /// # Errors
     /// [`Error::Config`](crate::error::Error::Config) for an unknown model or setting, or a shape that the network cannot have.
-    pub fn config(&self, image: Image, classes: u32) -> Result<(&'static Model, Config)> {
+    pub fn config(&self, input: Input, classes: u32) -> Result<(&'static Model, Config)> {
         let model = self.model()?;
-        Ok((model, model.config(image, classes, &self.model_set)?))
+        Ok((model, model.config(input, classes, &self.model_set)?))
     }
 
     /// The settings of the network, the defaults included, which are known before its images are.

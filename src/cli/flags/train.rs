@@ -142,7 +142,7 @@ impl InitHead {
     /// # Errors
     /// [`Error::Config`](crate::error::Error::Config) if the weights do not fit the images.
     pub fn config(self, weights: &Pretrained, spec: &Spec) -> Result<Config> {
-        let config = weights.config_on(spec.image)?;
+        let config = weights.config_on(spec.input)?;
         match self {
             Self::Load => {
                 let hint = "'init_head' skip leaves their last layer out, and draws a new one";

@@ -90,7 +90,7 @@ impl Asked {
         let spec = dataset.spec();
         let config = match init {
             Some(init) => given(flags.init_head).config(init, spec)?,
-            None => run.network.config(spec.image, spec.classes.len() as u32)?.1,
+            None => run.network.config(spec.input, spec.classes.len() as u32)?.1,
         };
         let mut options = Options { optimizer, set, seed, ..run.options(precision, config)? };
         run.normalize(&mut options, dataset.as_ref(), init)?;

@@ -1,4 +1,4 @@
-//! Reads the images of a batch, on one thread or on several.
+//! Reads the samples of a batch, on one thread or on several.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -11,29 +11,29 @@ use crate::{
     parallel::{Spread, alone},
 };
 
-/// The place of an image, and the error of reading it.
+/// The place of a sample, and the error of reading it.
 type Fault = (usize, Error);
 
 impl Batch {
-    /// Reads the images of `split` that `indices` names.
+    /// Reads the samples of `split` that `indices` names.
     ///
     /// # Errors
     /// As [`Dataset::read`].
     ///
     /// # Panics
-    /// If there is no such image.
+    /// If there is no such sample.
     pub fn read(dataset: &dyn Dataset, split: Split, indices: &[u32]) -> Result<Self> {
         let read = Self::read_on(dataset, split, indices, alone, &AtomicBool::new(false))?;
         Ok(read.expect("nothing stops it"))
     }
 
-    /// [`read`](Self::read) with each image read by whichever thread is free; `None` if `stop` is set meanwhile.
+    /// [`read`](Self::read) with each sample read by whichever thread is free; `None` if `stop` is set meanwhile.
     ///
     /// # Errors
-    /// As [`Dataset::read`]: of several images that cannot be read, that of the first.
+    /// As [`Dataset::read`]: of several samples that cannot be read, that of the first.
     ///
     /// # Panics
-    /// If there is no such image.
+    /// If there is no such sample.
     pub fn read_on(
         dataset: &dyn Dataset,
         split: Split,
@@ -41,27 +41,25 @@ impl Batch {
         spread: Spread,
         stop: &AtomicBool,
     ) -> Result<Option<Self>> {
-        let size = dataset.spec().image.bytes();
-        let mut images = vec![0; (indices.len() * size).next_multiple_of(4)];
-        let mut labels = vec![0; indices.len()];
+        let input = dataset.spec().input;
+        let (size, each) = (input.bytes(), input.targets() as usize);
+        let mut inputs = vec![0; (indices.len() * size).next_multiple_of(4)];
+        let mut targets = vec![0; indices.len() * each];
         let fault: Mutex<Option<Fault>> = Mutex::new(None);
-        let places = images.chunks_exact_mut(size).zip(&mut labels).zip(indices).enumerate();
+        let places = inputs.chunks_exact_mut(size).zip(targets.chunks_exact_mut(each)).zip(indices).enumerate();
         let places = Mutex::new(places);
         let work = || {
             while !stop.load(Ordering::Relaxed) {
-                // The lock is held for as long as it takes to draw a place, and not while its image is read.
+                // The lock is held for as long as it takes to draw a place, and not while its sample is read.
                 let next = places.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((place, ((image, label), &index))) = next else { return };
-                match dataset.read(split, index as usize, image) {
-                    Ok(read) => *label = read,
-                    Err(error) => {
-                        let mut fault = fault.lock().unwrap_or_else(PoisonError::into_inner);
-                        // Places are drawn in order: whoever reads an earlier one still will get here.
-                        if fault.as_ref().is_none_or(|(earlier, _)| place < *earlier) {
-                            *fault = Some((place, error));
-                        }
-                        return;
+                let Some((place, ((input, targets), &index))) = next else { return };
+                if let Err(error) = dataset.read(split, index as usize, input, targets) {
+                    let mut fault = fault.lock().unwrap_or_else(PoisonError::into_inner);
+                    // Places are drawn in order: whoever reads an earlier one still will get here.
+                    if fault.as_ref().is_none_or(|(earlier, _)| place < *earlier) {
+                        *fault = Some((place, error));
                     }
+                    return;
                 }
                 if fault.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                     return;
@@ -75,6 +73,6 @@ impl Batch {
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        Ok(Some(Self { images, labels, indices: indices.to_vec() }))
+        Ok(Some(Self { inputs, targets, indices: indices.to_vec() }))
     }
 }

@@ -230,12 +230,13 @@ impl Dataset for Cifar {
         Some(&self.path)
     }
 
-    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u32> {
+    fn read(&self, split: Split, index: usize, image: &mut [u8], targets: &mut [u32]) -> Result<()> {
         assert_eq!(image.len(), IMAGE_BYTES, "Cifar::read: an image has {IMAGE_BYTES} bytes");
         let mut within = index;
         for part in self.parts(split) {
             if within < part.records {
-                return part.read(within, self.version.label, image).map(u32::from);
+                targets.copy_from_slice(&[part.read(within, self.version.label, image)?.into()]);
+                return Ok(());
             }
             within -= part.records;
         }

@@ -201,12 +201,13 @@ impl Dataset for Idx {
         Some(&self.path)
     }
 
-    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u32> {
-        assert_eq!(image.len(), self.spec.image.bytes(), "Idx::read: an image of another size");
+    fn read(&self, split: Split, index: usize, image: &mut [u8], targets: &mut [u32]) -> Result<()> {
+        assert_eq!(image.len(), self.spec.input.bytes(), "Idx::read: an image of another size");
         let count = self.len(split);
         let half = self.half(split).filter(|_| index < count);
         let half = half.unwrap_or_else(|| panic!("Idx::read: index {index} of {count} images in {split:?}"));
         half.images.read(index, image)?;
-        Ok(half.labels[index].into())
+        targets.copy_from_slice(&[half.labels[index].into()]);
+        Ok(())
     }
 }

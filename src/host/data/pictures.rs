@@ -105,12 +105,13 @@ impl Dataset for Pictures {
         true
     }
 
-    fn read(&self, split: Split, index: usize, image: &mut [u8]) -> Result<u32> {
-        assert_eq!(image.len(), self.spec.image.bytes(), "Pictures::read: an image of another size");
+    fn read(&self, split: Split, index: usize, image: &mut [u8], targets: &mut [u32]) -> Result<()> {
+        assert_eq!(image.len(), self.spec.input.bytes(), "Pictures::read: an image of another size");
         let picture = &self.manifest.pictures(split)[index];
         let path = self.root.join(&*picture.path);
         let decoded = decode::decode(&path, picture.size)?;
-        resize::fit(&decoded, self.spec.image.width as usize, image);
-        Ok(picture.label)
+        resize::fit(&decoded, self.spec.image()?.width as usize, image);
+        targets.copy_from_slice(&[picture.label]);
+        Ok(())
     }
 }

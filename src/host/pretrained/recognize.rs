@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use safetensors::tensor::Metadata;
 
 use crate::{
-    data::Image,
+    data::Input,
     error::{Error, Result},
     models::{self, Config, MOST_CLASSES, Model, Read, Signature},
 };
@@ -59,8 +59,8 @@ impl Names {
     }
 }
 
-/// The model that the tensors belong to, and its shape as their shapes tell it. `stated` is the size of the images that the
-/// metadata state.
+/// The model that the tensors belong to, and its shape as their shapes tell it. `stated` is what the samples are by the
+/// metadata.
 ///
 /// # Errors
 /// [`Error::Data`] if they belong to no known model; the message says what they are instead, where that can be told.
@@ -68,7 +68,7 @@ pub(super) fn network(
     path: &Path,
     table: &Metadata,
     names: &Names,
-    stated: Option<Image>,
+    stated: Option<Input>,
 ) -> Result<(&'static Model, Config)> {
     let shape = |name: &str| -> Option<Vec<u32>> {
         let dims = table.info(names.in_file(name)?)?.shape.iter().map(|&d| u32::try_from(d).unwrap_or(u32::MAX));
@@ -84,14 +84,14 @@ pub(super) fn network(
     let Some((model, known_by)) = known.or_else(|| signatures().find(begins)) else {
         return Err(unknown(path, names));
     };
-    if let Some(Read { settings, classes, image }) = (known_by.read)(&shape)
+    if let Some(Read { settings, classes, input }) = (known_by.read)(&shape)
         && (1..=MOST_CLASSES as u32).contains(&classes)
     {
-        let Some(image) = image.or(stated) else {
+        let Some(input) = input.or(stated) else {
             let hint = "`velograd train` writes it to the metadata";
             return Err(Error::data(path, "the size of the images", "shapes that do not tell it", hint));
         };
-        if let Ok(config) = model.config(image, classes, &settings) {
+        if let Ok(config) = model.config(input, classes, &settings) {
             return Ok((model, config));
         }
     }
@@ -103,7 +103,8 @@ pub(super) fn network(
 
 /// The name of a model's last weight under its default settings.
 fn usual_last(model: &Model, known_by: &Signature) -> String {
-    model.config(Image::CIFAR, 10, &[]).map_or(String::new(), |config| (known_by.last)(&config))
+    let (input, classes) = model.takes.usual();
+    model.config(input, classes, &[]).map_or(String::new(), |config| (known_by.last)(&config))
 }
 
 /// The models whose files are recognized.

@@ -9,7 +9,7 @@ use crate::{
     host::{files::absolute, identity, rule_file},
     optim::Settings,
     program::target::{Precision, Target},
-    training::{EpochRow, Options, Trainer, loss_variance},
+    training::{EpochRow, Options, Trainer, loss_variance, provenance},
 };
 
 /// The content of `run.json` before the run. `common` is the run's recipe without its optimizer, settings and seed.
@@ -25,6 +25,8 @@ pub fn run_json(
     recipe.insert("optimizer".into(), json!(options.optimizer.argument()));
     recipe.insert("seed".into(), json!(options.seed));
     recipe.insert("set".into(), given_settings(&options.set, settings));
+    let (input, size) = provenance::stated(options.config.input);
+    let normalize = options.config.input.image().and_then(|_| options.normalize().ok());
     let mut run = json!({
         "version": identity::VERSION,
         "build": identity::build(),
@@ -33,7 +35,7 @@ pub fn run_json(
         "driver": gpu.info.driver,
         "model": options.model,
         "network": options.config.settings.to_json(),
-        "image": options.config.image,
+        (input): size,
         "classes": options.config.classes,
         "precision": options.recipe.precision.name(),
         "cooperative_matrices": target.matrix.is_some() && options.recipe.precision == Precision::Mixed,
@@ -47,7 +49,7 @@ pub fn run_json(
         "accumulate": options.accumulate,
         "remainder": options.remainder.name(),
         "augment": options.recipe.augment.name(),
-        "normalize": options.normalize().ok(),
+        "normalize": normalize,
         "tta": options.recipe.tta,
         "shuffle": if options.shuffle { "on" } else { "off" },
         "seed": options.seed,

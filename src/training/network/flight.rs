@@ -25,7 +25,7 @@ pub(super) struct Flight {
     slot: usize,
     done: fn(Report) -> Done,
     work: Vec<Stretch>,
-    images: usize,
+    samples: usize,
     /// Whether its work was split over several submissions.
     cut: bool,
     start: Instant,
@@ -57,16 +57,16 @@ impl Network {
         self.next_slot = (slot + 1) % RING;
         submission.read_back(runtime.buffer(&BufferKind::Report), 0, &self.ring[slot]);
         let landing = self.ring[slot].landing(submission.submit());
-        let (images, cut) = (batch.labels.len(), parts.len() > 1);
-        self.flights.push_back(Flight { landing, slot, done, work, images, cut, start });
+        let (samples, cut) = (batch.len(), parts.len() > 1);
+        self.flights.push_back(Flight { landing, slot, done, work, samples, cut, start });
         self.during(self.runtime.gpu.check())
     }
 
     /// Writes a batch and the `Step` uniform to the device, before the next submission.
     pub(super) fn feed(&self, batch: &Batch, step: &Step) {
         let runtime = &self.runtime;
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Images)), &batch.images);
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Labels)), &batch.labels);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Samples)), &batch.inputs);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Targets)), &batch.targets);
         runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
         runtime.set_step(step);
     }
@@ -85,7 +85,7 @@ impl Network {
     /// Adds to a device's fault what it was doing.
     fn during<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| match self.flights.front() {
-            Some(flight) => error.during(|| self.pace.describe(&self.runtime, &flight.work, flight.images)),
+            Some(flight) => error.during(|| self.pace.describe(&self.runtime, &flight.work, flight.samples, self.unit)),
             None => error,
         })
     }
@@ -96,15 +96,18 @@ impl Network {
         self.pace = Pace::new(seconds);
     }
 
-    /// The number of submissions that a training batch of `images` would take now, its update included.
+    /// The number of submissions that a training batch of so many samples would take now, its update included.
     ///
     /// # Panics
     /// If no program was recorded for the batch's size.
-    pub fn submissions(&self, images: usize) -> usize {
+    pub fn submissions(&self, samples: usize) -> usize {
         self.pace
             .parts(
                 &self.runtime,
-                &[self.runtime.whole(program(&self.programs.train, images)), self.runtime.whole(self.update_program())],
+                &[
+                    self.runtime.whole(program(&self.programs.train, samples)),
+                    self.runtime.whole(self.update_program()),
+                ],
             )
             .len()
     }
@@ -121,9 +124,9 @@ impl Network {
     /// [`Error::Device`](crate::error::Error::Device) on a fault.
     pub async fn landed(&mut self) -> Result<Option<Done>> {
         let Some(flight) = self.flights.pop_front() else { return Ok(None) };
-        let Flight { landing, slot, done, work, images, cut, start } = flight;
+        let Flight { landing, slot, done, work, samples, cut, start } = flight;
         let landed = self.ring[slot].landed::<Report>(&self.runtime.gpu, landing).await;
-        let report = landed.map_err(|e| e.during(|| self.pace.describe(&self.runtime, &work, images)))?;
+        let report = landed.map_err(|e| e.during(|| self.pace.describe(&self.runtime, &work, samples, self.unit)))?;
         let now = Instant::now();
         if cut {
             // If one submission is or may be too few, the next batch is split by how long this one took since the

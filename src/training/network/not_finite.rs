@@ -84,16 +84,16 @@ impl Network {
     /// As [`Network::train`].
     pub async fn find_not_finite(&mut self, batches: &[(Batch, Place)]) -> Result<Option<NotFinite>> {
         self.drain().await?;
-        let mut images = 0;
+        let mut targets = 0;
         for (index, (batch, place)) in batches.iter().enumerate() {
-            images += batch.labels.len() as u32;
-            self.feed(batch, &self.step_of(*place, images));
+            targets += batch.targets.len() as u32;
+            self.feed(batch, &self.step_of(*place, targets));
             let mut submission = self.runtime.submission();
             // What the first pass left must not be mistaken for output of this one.
             self.runtime.activations().iter().for_each(|buffer| submission.clear(buffer));
             self.clear(&mut submission, if place.first { AT_UPDATE } else { &[] });
             submission.submit();
-            let mut programs = vec![program(&self.programs.train, batch.labels.len())];
+            let mut programs = vec![program(&self.programs.train, batch.len())];
             if place.last {
                 programs.push(self.update_program());
             }

@@ -68,13 +68,13 @@ impl Pace {
     }
 
     /// Describes the work and its heaviest dispatch, for errors.
-    pub(super) fn describe(&self, runtime: &Runtime, work: &[Stretch], images: usize) -> String {
+    pub(super) fn describe(&self, runtime: &Runtime, work: &[Stretch], samples: usize, unit: &str) -> String {
         let dispatches = || work.iter().flat_map(|(program, range)| &runtime.dispatches(*program)[range.clone()]);
         let Some(heaviest) = dispatches().max_by(|a, b| a.work.total_cmp(&b.work)) else { return String::new() };
         let place = if heaviest.label.is_empty() { String::new() } else { format!(" of {}", heaviest.label) };
         let time = self.seconds.map_or(String::new(), |s| format!(", about {:.3} s", s * heaviest.work));
         format!(
-            "a batch of {images} images in {} dispatches; the heaviest is {}{place}{time}",
+            "a batch of {samples} {unit} in {} dispatches; the heaviest is {}{place}{time}",
             dispatches().count(),
             heaviest.kernel(),
         )

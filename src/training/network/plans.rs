@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Programs;
 use crate::{
+    data::Input,
     device::{Gpu, runtime},
     error::Error,
     models::{Config, Model},
@@ -23,7 +24,7 @@ use crate::{
 pub struct Recipe {
     /// What activations and their gradients are stored as.
     pub precision: Precision,
-    /// What is done to images in training.
+    /// What is done to images in training; tokens are taken as they are.
     pub augment: Augment,
     /// What images are normalized by, in training and evaluation; `None` for the model's default.
     pub normalize: Option<Normalize>,
@@ -66,15 +67,19 @@ impl Plans<'_> {
     pub fn record(&self, n: u32, training: bool) -> Recording {
         let mut t = Tape::new(&self.target(), training);
         (t.dropout, t.no_decay) = (self.recipe.dropout, self.recipe.no_decay);
-        let augment = match self.recipe {
-            Recipe { augment, .. } if training => augment,
-            Recipe { tta: true, .. } => Augment::Views,
+        let augment = match (self.config.input, self.recipe) {
+            (Input::Tokens(_), _) => Augment::None,
+            (_, Recipe { augment, .. }) if training => augment,
+            (_, Recipe { tta: true, .. }) => Augment::Views,
             _ => Augment::None,
         };
-        let x = t.scope("input", |t| {
-            let draws = ops::draw(t, n, augment);
-            let by = self.recipe.normalize.unwrap_or(self.model.normalize);
-            ops::augment(t, n, self.config.image, draws, augment, by)
+        let x = t.scope("input", |t| match self.config.input {
+            Input::Image(image) => {
+                let draws = ops::draw(t, n, augment);
+                let by = self.recipe.normalize.unwrap_or(self.model.normalize);
+                ops::augment(t, n, image, draws, augment, by)
+            }
+            Input::Tokens(tokens) => ops::tokens(t, n, tokens),
         });
         let mut logits = (self.model.record)(&mut t, x, &self.config);
         if augment == Augment::Views {

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 /// (`Programs<usize>`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Programs<T> {
-    /// Forward, loss and backward pass of a training batch, by the number of its images.
+    /// Forward, loss and backward pass of a training batch, by the number of its samples.
     pub train: BTreeMap<u32, T>,
-    /// Forward pass and loss of a batch of an evaluation, by the number of its images.
+    /// Forward pass and loss of a batch of an evaluation, by the number of its samples.
     pub evaluate: BTreeMap<u32, T>,
     /// The update; a network that is only evaluated has none.
     pub update: Option<T>,

@@ -32,7 +32,7 @@ pub struct State {
     pub batches: i64,
     /// Whether the parameters are at the optimizer's point of evaluation.
     pub evaluating: bool,
-    /// Loss (the bits of an f32), hits and images of the batches whose gradient waits for its update, if there are any.
+    /// Loss (the bits of an f32), hits and number of targets of the batches whose gradient waits for its update, if there are any.
     pub waiting: Option<[u32; 3]>,
 }
 
@@ -102,7 +102,7 @@ impl Network {
         let report = Report { skipped: state.updates.skipped, ..Report::default() };
         self.runtime.write(self.runtime.buffer(&BufferKind::Report), &[report]);
         (self.updates, self.batches) = (state.updates, state.batches);
-        (self.images, self.report_taken) = (self.waiting.map_or(0, |sums| sums.images), true);
+        (self.submitted, self.report_taken) = (self.waiting.map_or(0, |sums| sums.images), true);
         Ok(())
     }
 }
