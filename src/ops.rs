@@ -27,7 +27,7 @@ pub use bias::bias;
 pub(crate) use bias::rows as bias_rows;
 pub use conv2d::{Conv2d, conv2d, conv2d_of};
 pub use dropout::dropout;
-pub use elementwise::{add, add_relu, relu, scale};
+pub use elementwise::{activate, add, add_relu, relu, scale, widen};
 pub use embedding::{add_positions, embedding};
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_of, linear_tied};

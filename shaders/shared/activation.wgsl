@@ -22,9 +22,9 @@ fn tail(z: vec4<f32>) -> vec4<f32> {
     return 0.5 * t * exp(fma(-x, x, p));
 }
 
-// exp(-2 u), kept where it and its square are finite.
+// exp(-2 u), kept finite.
 fn odds(z: vec4<f32>) -> vec4<f32> {
-    return exp(min(-1.5957691216057308 * z * fma(0.044715 * z, z, vec4<f32>(1.0)), vec4<f32>(43.0)));
+    return exp(min(-1.5957691216057308 * z * fma(0.044715 * z, z, vec4<f32>(1.0)), vec4<f32>(80.0)));
 }
 
 fn activate(z: vec4<f32>) -> vec4<f32> {

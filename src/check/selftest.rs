@@ -55,7 +55,7 @@ pub use cases::{Entry, table};
 pub use conv_norm::ConvNormCase;
 pub use conv2d::Conv2dCase;
 pub use copy::CopyCase;
-pub use elementwise::{AddCase, ReluCase, ScaleByCase};
+pub use elementwise::{ActivationCase, AddCase, ReluCase, ScaleByCase, WidenCase};
 pub use embedding::{EmbeddingCase, PositionsCase};
 pub use execute::execute;
 pub use fma::FmaCase;

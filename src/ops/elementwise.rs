@@ -1,6 +1,8 @@
-//! ReLU and sums, for networks that do not fuse them into a normalization; and multiplication by a constant.
+//! ReLU and sums, for networks that do not fuse them into a normalization; and multiplication by a constant, and
+//! a change of precision.
 
-use crate::program::{Op, Tape, Tensor, params::padded};
+use super::activation::Activation;
+use crate::program::{Dtype, Op, Tape, Tensor, params::padded};
 
 /// `max(x, 0)`
 pub fn relu(t: &mut Tape, x: Tensor) -> Tensor {
@@ -58,6 +60,35 @@ pub fn scale(t: &mut Tape, x: Tensor, factor: f32) -> Tensor {
     t.on_backward(y, move |t, d_y| {
         let (d_x, accumulate) = t.write_gradient(x);
         times(t, factor, d_y, d_x, accumulate);
+    });
+    y
+}
+
+/// An activation that follows neither a normalization nor a bias; one of [`Activation::None`] is `x` itself.
+pub fn activate(t: &mut Tape, x: Tensor, activation: Activation) -> Tensor {
+    let Some(op) = activation.op() else { return x };
+    let y = t.tensor_of(t.dtype(x), t.shape(x));
+    let len4 = vectors(t, x);
+    activation.choose(t.call("elementwise/activate")).size("len4", len4).read(x).write(y).over(len4);
+    t.note(x, [op], y);
+    t.on_backward(y, move |t, d_y| {
+        let (d_x, accumulate) = t.write_gradient(x);
+        let call = activation.choose(t.call("elementwise/activate_backward")).constant("ACCUMULATE", accumulate);
+        call.size("len4", len4).read(d_y).read(x).write(d_x).over(len4);
+    });
+    y
+}
+
+/// `x` in f32: mixed precision ends where the last layer and the loss need all digits. PyTorch's `x.float()`.
+pub fn widen(t: &mut Tape, x: Tensor) -> Tensor {
+    let y = t.tensor_of(Dtype::F32, t.shape(x));
+    let len4 = vectors(t, x);
+    t.call("elementwise/widen").size("len4", len4).read(x).write(y).over(len4);
+    t.note(x, [], y);
+    t.on_backward(y, move |t, d_y| {
+        let (d_x, accumulate) = t.write_gradient(x);
+        let call = t.call("elementwise/widen_backward").constant("ACCUMULATE", accumulate).size("len4", len4);
+        call.read(d_y).write(d_x).over(len4);
     });
     y
 }

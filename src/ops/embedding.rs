@@ -31,10 +31,15 @@ pub fn embedding(t: &mut Tape, tokens: Tensor, vocabulary: u32, c: u32, init: In
     (y, weight)
 }
 
-/// `y = x + weight[place]`: a learned embedding of the position, `[places, c]`, as GPT-2 and BERT have it.
-pub fn add_positions(t: &mut Tape, x: Tensor, init: Init) -> Tensor {
+/// `y = x + weight[place]`: a learned embedding of the position, `[most, c]`, as GPT-2 and BERT have it. `x` may have fewer
+/// places than `most`.
+///
+/// # Panics
+/// If it has more.
+pub fn add_positions(t: &mut Tape, x: Tensor, most: u32, init: Init) -> Tensor {
     let [n, h, w, c] = t.shape(x);
-    let weight = t.param("weight", Shape::Matrix { outputs: h * w, inputs: c }, init, Role::Weight);
+    assert!(h * w <= most, "add_positions: {most} positions for an input of shape {:?}", [n, h, w, c]);
+    let weight = t.param("weight", Shape::Matrix { outputs: most, inputs: c }, init, Role::Weight);
     let y = t.tensor_of(t.dtype(x), [n, h, w, c]);
     let (len4, c4) = (vectors(t, x), padded(c) / 4);
     let call = t.call("embedding/add_positions").sizes([("len4", len4), ("n", n), ("c4", c4)]);

@@ -92,11 +92,16 @@ fn argument(x: f64) -> f64 {
     (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)
 }
 
+/// `(1 + tanh(u)) / 2`, which is `1 / (1 + exp(-2 u))` and loses no digits in that form.
+fn half_of_one_and_tanh(u: f64) -> f64 {
+    1.0 / (1.0 + (-2.0 * u).exp())
+}
+
 /// `y = x (1 + tanh(u)) / 2` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`.
 pub fn gelu_tanh(x: &[f64]) -> Vec<f64> {
     let mut y = vec![0.0; x.len()];
     for i in 0..x.len() {
-        y[i] = x[i] * (1.0 + argument(x[i]).tanh()) / 2.0;
+        y[i] = x[i] * half_of_one_and_tanh(argument(x[i]));
     }
     y
 }
@@ -106,9 +111,10 @@ pub fn gelu_tanh_backward(x: &[f64], d_y: &[f64]) -> Vec<f64> {
     expect_len("d_y", d_y.len(), x.len());
     let mut d_x = vec![0.0; x.len()];
     for i in 0..x.len() {
-        let tanh = argument(x[i]).tanh();
+        let [half, rest] = [1.0, -1.0].map(|sign| half_of_one_and_tanh(sign * argument(x[i])));
         let slope = (2.0 / std::f64::consts::PI).sqrt() * (1.0 + 3.0 * 0.044715 * x[i] * x[i]);
-        d_x[i] = d_y[i] * ((1.0 + tanh) / 2.0 + x[i] * (1.0 - tanh * tanh) * slope / 2.0);
+        // 1 - tanh(u)^2 is four times the product of the two.
+        d_x[i] = d_y[i] * (half + x[i] * 2.0 * half * rest * slope);
     }
     d_x
 }

@@ -2,10 +2,10 @@
 //! kernel.
 
 use super::{
-    AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case,
-    ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase, EmbeddingCase, FlattenCase,
-    FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, MaxPoolCase, PositionsCase, ReluCase, ScaleByCase,
-    ScaleCase, TokensCase,
+    ActivationCase, AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase,
+    BiasCase, Case, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase,
+    EmbeddingCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, MaxPoolCase, PositionsCase,
+    ReluCase, ScaleByCase, ScaleCase, TokensCase, WidenCase,
 };
 use crate::{
     data::{Image, Tokens},
@@ -176,8 +176,8 @@ fn sequences() -> Vec<Entry> {
         Entry::full(tokens(1, 1, 2, 1)),
         Entry::full(tokens(70, 9, 300, 33)),
         Entry::full(tokens(2, 80, 2, 300)),
-        Entry::short(PositionsCase { input: [3, 7, 20], shared: true }),
-        Entry::full(PositionsCase { input: [70, 1, 5], shared: false }),
+        Entry::short(PositionsCase { input: [3, 7, 20], more: 2, shared: true }),
+        Entry::full(PositionsCase { input: [70, 1, 5], more: 0, shared: false }),
         Entry::short(attention(2, 9, 8, [3.0, 1.0, 0.0], 1.0)),
         Entry::short(attention(2, 70, 16, [2.0, 1.0, 0.3], 1.0)),
         Entry::full(attention(1, 1, 4, [1.0, 1.0, 0.0], 1.0)),
@@ -186,6 +186,11 @@ fn sequences() -> Vec<Entry> {
         Entry::full(attention(2, 130, 8, [2.0, 1.0, 0.0], 8.0)), // one key has nearly all the weight
         Entry::short(AddCase { shape: [3, 5, 5, 6], shared: true }),
         Entry::full(AddCase { shape: [1, 1, 1, 1], shared: false }),
+        Entry::short(ActivationCase { shape: [3, 5, 5, 6], activation: Activation::GeluTanh, shared: true }),
+        Entry::full(ActivationCase { shape: [30, 1, 1, 1], activation: Activation::Gelu, shared: false }),
+        Entry::full(ActivationCase { shape: [1, 30, 30, 1], activation: Activation::Relu, shared: false }),
+        Entry::short(WidenCase { shape: [3, 5, 5, 6], shared: true }),
+        Entry::full(WidenCase { shape: [1, 1, 1, 1], shared: false }),
     ]
 }
 

@@ -79,6 +79,8 @@ impl Case for EmbeddingCase {
 pub struct PositionsCase {
     /// Samples, places and channels.
     pub input: [u32; 3],
+    /// Rows of the weight beyond the places.
+    pub more: u32,
     /// Whether a ReLU has the same input, so that its gradients accumulate.
     pub shared: bool,
 }
@@ -86,13 +88,16 @@ pub struct PositionsCase {
 impl Case for PositionsCase {
     fn name(&self) -> String {
         let [n, places, c] = self.input;
-        format!("{n}x{places}x{c} and positions{}", if self.shared { ", shared" } else { "" })
+        let most = places + self.more;
+        format!("{n}x{places}x{c} and {most} positions{}", if self.shared { ", shared" } else { "" })
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         let [n, places, c] = self.input;
         let shape = [n, places, 1, c];
-        let mut ports = second::unary_rows(t, shape, self.shared, |t, x| add_positions(t, x, Init::Normal(1.0)));
+        let mut ports = second::unary_rows(t, shape, self.shared, |t, x| {
+            add_positions(t, x, places + self.more, Init::Normal(1.0))
+        });
         ports.push(Port::new("weight", At::Param("weight")));
         ports.push(Port::new("grad_weight_before", At::Gradient("weight")));
         ports.push(Port::new("grad_weight", At::Gradient("weight")));
@@ -101,11 +106,12 @@ impl Case for PositionsCase {
 
     fn data(&self) -> Data {
         let [n, places, c] = self.input.map(|d| d as usize);
+        let elements = (places + self.more as usize) * c;
         let mut data = Data::from([
             ("x", random(n * places * c, 1)),
-            ("weight", random(places * c, 2)),
+            ("weight", random(elements, 2)),
             ("grad_out", random(n * places * c, 3)),
-            ("grad_weight_before", random(places * c, 4)),
+            ("grad_weight_before", random(elements, 4)),
             ("scaler", scaler()),
         ]);
         if self.shared {
@@ -120,8 +126,12 @@ impl Case for PositionsCase {
     }
 
     fn expected(&self, data: &Data) -> Vec<Expected> {
-        let (weight, d_y) = (&data["weight"], &data["grad_out"]);
-        let d_weight = unscaled(reference::add_positions_backward(d_y, weight.len()));
+        let [_, places, c] = self.input.map(|d| d as usize);
+        let (weight, d_y) = (&data["weight"][..places * c], &data["grad_out"]);
+        let mut d_weight = unscaled(reference::add_positions_backward(d_y, weight.len()));
+        for list in [&mut d_weight.value, &mut d_weight.magnitude] {
+            list.resize(data["weight"].len(), 0.0); // places that no sample has
+        }
         let passed = Sum { value: d_y.clone(), magnitude: d_y.iter().map(|d| d.abs()).collect(), terms: 1 };
         vec![
             Expected::rounded("out", reference::add_positions(&data["x"], weight), 1.0),
