@@ -20,7 +20,10 @@ impl Holdout {
     pub fn new(inner: Arc<dyn Dataset>, count: usize, seed: u64) -> Result<Self> {
         let total = inner.len(Split::Train);
         if count == 0 || count >= total {
-            let message = format!("'val_split' is {count}: {count} of {total} training {} held out for validation", inner.spec().input.unit());
+            let message = format!(
+                "'val_split' is {count}: {count} of {total} training {} held out for validation",
+                inner.spec().input.unit()
+            );
             let hint = match total {
                 0 | 1 => "there are too few to hold any out".to_owned(),
                 _ => format!("from 1 to {} can be", total - 1),
