@@ -142,7 +142,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     live::clear();
     if let Some(file) = logits_file {
         file.write(&logits, &spec.classes)?;
-        remark(&format!("wrote the logits of {} {} to {}", logits.targets.len(), spec.input.target_unit(), file.path().display()));
+        remark(&format!(
+            "wrote the logits of {} {} to {}",
+            logits.targets.len(),
+            spec.input.target_unit(),
+            file.path().display()
+        ));
     }
     if arguments.json {
         json_line(&Report { evaluation: &evaluation, model: model.name, dataset: &spec.name, normalize: by });

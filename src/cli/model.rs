@@ -106,8 +106,7 @@ impl ModelFlags {
             let argument = given(rule.optimizer);
             let model = network.model()?;
             let (input, classes) = model.takes.usual();
-            let config =
-                network.config(input, classes).map_err(|error| layers.locate_model_set(error, model))?.1;
+            let config = network.config(input, classes).map_err(|error| layers.locate_model_set(error, model))?.1;
             let subject = Subject {
                 model,
                 config,

@@ -110,7 +110,9 @@ impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image(image) => image.fmt(f),
-            Self::Tokens(Tokens { length, vocabulary }) => write!(f, "blocks of {length} tokens, of {vocabulary} kinds"),
+            Self::Tokens(Tokens { length, vocabulary }) => {
+                write!(f, "blocks of {length} tokens, of {vocabulary} kinds")
+            }
         }
     }
 }

@@ -73,7 +73,8 @@ impl Export<'_> {
     pub fn to_onnx(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<ModelProto> {
         let Self { model, config, normalize, .. } = self;
         if config.input.image().is_none() {
-            let message = format!("{} takes {}, and only networks of images are written as ONNX models", model.name, model.takes);
+            let message =
+                format!("{} takes {}, and only networks of images are written as ONNX models", model.name, model.takes);
             return Err(Error::config(message, "its weights alone are in model.safetensors, for PyTorch too"));
         }
         let recipe = Recipe { normalize: Some(*normalize), ..Recipe::default() };

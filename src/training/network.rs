@@ -120,7 +120,10 @@ impl Network {
     ) -> Result<Self> {
         let largest = plans.model.largest_batch(&plans.config);
         if let Some(n) = plans.train.iter().chain(&plans.evaluate).find(|&&n| n > largest) {
-            return Err(Error::config(format!("a batch of {n} {}", plans.config.input.unit()), format!("at most {largest} are possible")));
+            return Err(Error::config(
+                format!("a batch of {n} {}", plans.config.input.unit()),
+                format!("at most {largest} are possible"),
+            ));
         }
         gpu.supports(plans.recipe.precision)?;
         if let Some(optimizer) = &optimizer {

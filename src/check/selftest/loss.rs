@@ -136,8 +136,11 @@ impl Case for CrossEntropyCase {
         let labels: Vec<u32> = data["target"].iter().map(|&label| label as u32).collect();
         let losses = reference::row_losses(&shape, logits, &labels);
         let of_targets = shape.rows(logits);
-        let bounds: Vec<RowBounds> =
-            of_targets.chunks(shape.classes).zip(&labels).map(|(row, &label)| self.bounds(row, label as usize)).collect();
+        let bounds: Vec<RowBounds> = of_targets
+            .chunks(shape.classes)
+            .zip(&labels)
+            .map(|(row, &label)| self.bounds(row, label as usize))
+            .collect();
         let predicted = reference::predictions(shape.classes, &of_targets);
         let hits = reference::hits(shape.classes, &of_targets, &labels);
 
@@ -145,8 +148,8 @@ impl Case for CrossEntropyCase {
         let d_logits = reference::backward(&shape, logits, &labels, &vec![scale; labels.len()]);
         // The gradient has the order of the logits, [n][classes][places], and the rows have that of their storage, [places][n].
         let samples = bounds.chunks(shape.places);
-        let softmax =
-            samples.flat_map(|sample| (0..shape.classes).flat_map(move |c| sample.iter().map(move |row| row.softmax[c])));
+        let softmax = samples
+            .flat_map(|sample| (0..shape.classes).flat_map(move |c| sample.iter().map(move |row| row.softmax[c])));
         let of_gradient = softmax.map(|bound| scale * (bound + 4.0 * EPS) + TINY).collect();
 
         let (mut rows, mut of_rows) = (Vec::new(), Vec::new());

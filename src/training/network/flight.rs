@@ -104,7 +104,10 @@ impl Network {
         self.pace
             .parts(
                 &self.runtime,
-                &[self.runtime.whole(program(&self.programs.train, samples)), self.runtime.whole(self.update_program())],
+                &[
+                    self.runtime.whole(program(&self.programs.train, samples)),
+                    self.runtime.whole(self.update_program()),
+                ],
             )
             .len()
     }
