@@ -5,6 +5,7 @@
 
 pub mod airbench;
 pub mod cnn;
+pub mod gpt;
 pub mod mlp;
 pub mod resnet;
 pub mod vgg;
@@ -14,7 +15,7 @@ use std::fmt;
 use crate::{
     data::{Image, Input, Tokens},
     error::{Error, Result, suggest},
-    ops::{Activation, Normalize, bias, global_avg_pool, linear_of},
+    ops::{Activation, Normalize, bias, linear_of, widen},
     program::{
         Dtype, Recording, Tape, Tensor,
         params::{Init, Layout},
@@ -289,6 +290,7 @@ pub static ALL: &[Model] = &[
     cnn::MODEL,
     mlp::MODEL,
     airbench::MODEL,
+    gpt::MODEL,
 ];
 
 /// The model with this name.
@@ -317,6 +319,5 @@ fn linear_relu(t: &mut Tape, x: Tensor, outputs: u32) -> Tensor {
 
 /// Rows in f32, whatever the precision of the layers before: the last layer and the loss need it.
 fn in_f32(t: &mut Tape, x: Tensor) -> Tensor {
-    // The mean over one pixel changes nothing but the type.
-    if t.dtype(x) == Dtype::F32 { x } else { global_avg_pool(t, x) }
+    if t.dtype(x) == Dtype::F32 { x } else { widen(t, x) }
 }

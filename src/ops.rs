@@ -2,12 +2,15 @@
 //! `shaders/<op>/`.
 
 mod activation;
+mod attention;
 mod augment;
 mod batchnorm;
 mod bias;
 mod conv2d;
 mod dropout;
 mod elementwise;
+mod embedding;
+mod layer_norm;
 mod linear;
 mod loss;
 mod pool;
@@ -17,14 +20,17 @@ mod scaler;
 mod tokens;
 
 pub use activation::Activation;
+pub use attention::{Attention, attention};
 pub use augment::{Augment, Normalize, VIEWS, augment, average_views, draw};
 pub use batchnorm::{BatchNorm, batch_norm};
 pub use bias::bias;
 pub(crate) use bias::rows as bias_rows;
 pub use conv2d::{Conv2d, conv2d, conv2d_of};
 pub use dropout::dropout;
-pub use elementwise::{add_relu, relu, scale};
-pub use linear::{linear, linear_of};
+pub use elementwise::{activate, add, add_relu, relu, scale, widen};
+pub use embedding::{add_positions, embedding};
+pub use layer_norm::layer_norm;
+pub use linear::{linear, linear_of, linear_tied};
 pub(crate) use loss::kernel as loss_kernel;
 pub use loss::{MOST_CONFUSED, confuses, cross_entropy};
 pub use pool::{adaptive_avg_pool2d, global_avg_pool, max_pool2d};

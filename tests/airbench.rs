@@ -178,9 +178,10 @@ impl Dataset for Patterns {
     fn notes(&self) -> &[String] {
         &[]
     }
-    fn read(&self, _: Split, index: usize, image: &mut [u8]) -> Result<u32> {
+    fn read(&self, _: Split, index: usize, image: &mut [u8], targets: &mut [u32]) -> Result<()> {
         image.copy_from_slice(&self.0[index * IMAGE_BYTES..][..IMAGE_BYTES]);
-        Ok(0)
+        targets.fill(0);
+        Ok(())
     }
 }
 

@@ -150,7 +150,7 @@ fn bad_flags() {
     says(&refused(1, &["--device", "99"]), &["99"]);
     says(&refused(2, &["--batch-size", "5000000000"]), &["--batch-size"]);
     for command in ["plan", "bench"] {
-        says(&folder.refused(2, &[command, "--batch-size", "4000000000"]), &["65536"]);
+        says(&folder.refused(2, &[command, "--batch-size", "4000000000"]), &["65535"]);
         says(&folder.refused(2, &[command, "--batch-size", "0"]), &["--batch-size"]);
     }
     let said = refused(1, &["--width", "64", "--batch-size", "10000"]);

@@ -138,7 +138,7 @@ fn pooling() {
 fn linear_and_add_relu() {
     let (Some(gpu), Some(golden)) = (support::gpu(), open("layers.safetensors")) else { return };
     let ([n, _, _, inputs], [outputs, ..]) = (shape(&golden, "linear/x"), shape(&golden, "linear/weight"));
-    let case = LinearCase { n, inputs, outputs };
+    let case = LinearCase { n, places: 1, inputs, outputs };
     compare(gpu, &golden, "linear", &case, &["out", "grad_x", "grad_weight", "grad_bias"]);
     let case = ReluCase { shape: shape(&golden, "add_relu/x"), add: true, shared: false, training: true };
     compare(gpu, &golden, "add_relu", &case, &["out", "grad_x", "grad_other"]);
@@ -150,7 +150,7 @@ fn cross_entropy() {
     for prefix in prefixes(&golden, "cross_entropy", 4) {
         let [n, _, _, classes] = shape(&golden, &format!("{prefix}/logits"));
         let smoothing = setting(prefix, "smoothing") as f32;
-        let case = CrossEntropyCase { n, classes, scale: 1.0, smoothing };
+        let case = CrossEntropyCase { n, places: [1, 1], classes, scale: 1.0, smoothing };
         compare(gpu, &golden, prefix, &case, &["grad_logits"]);
         let get = |name: &str| golden.values(&format!("{prefix}/{name}")).to_vec();
         let data = Data::from([("logits", get("logits")), ("target", get("target"))]);

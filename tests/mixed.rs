@@ -220,8 +220,8 @@ impl Dataset for Memorized {
     fn notes(&self) -> &[String] {
         self.0.notes()
     }
-    fn read(&self, _: Split, index: usize, image: &mut [u8]) -> Result<u32> {
-        self.0.read(Split::Train, index, image)
+    fn read(&self, _: Split, index: usize, image: &mut [u8], targets: &mut [u32]) -> Result<()> {
+        self.0.read(Split::Train, index, image, targets)
     }
 }
 

@@ -60,11 +60,11 @@ impl Golden {
     /// The batch `nth`, whose bytes and labels are formulas.
     fn batch(&self, nth: usize) -> Batch {
         let (n, seed) = (self.n(), self.json["shift"].as_u64().unwrap() + nth as u64);
-        let mut images: Vec<u8> =
-            bits(n * self.config.image.bytes(), 1000 + seed).into_iter().map(|b| (b % 256) as u8).collect();
-        images.resize(images.len().next_multiple_of(4), 0);
-        let labels = bits(n, 2000 + seed).into_iter().map(|b| b as u32 % self.config.classes).collect();
-        Batch { images, labels, indices: (0..n as u32).collect() }
+        let mut inputs: Vec<u8> =
+            bits(n * self.config.input.bytes(), 1000 + seed).into_iter().map(|b| (b % 256) as u8).collect();
+        inputs.resize(inputs.len().next_multiple_of(4), 0);
+        let targets = bits(n, 2000 + seed).into_iter().map(|b| b as u32 % self.config.classes).collect();
+        Batch { inputs, targets, indices: (0..n as u32).collect() }
     }
 
     fn plans(&self, gpu: &Gpu) -> Plans<'static> {
@@ -161,7 +161,7 @@ fn a_first_step_is_pytorchs() {
         let (n, name, classes) = (golden.n() as u32, &golden.name, golden.config.classes as usize);
         let mut t = Tape::new(&gpu.target, true);
         let draws = ops::draw(&mut t, n, Augment::None);
-        let x = ops::augment(&mut t, n, golden.config.image, draws, Augment::None, Normalize::HALF);
+        let x = ops::augment(&mut t, n, golden.config.image(), draws, Augment::None, Normalize::HALF);
         let logits = (golden.model.record)(&mut t, x, &golden.config);
         t.keep(logits);
         ops::cross_entropy(&mut t, logits, 0.0);
@@ -174,8 +174,8 @@ fn a_first_step_is_pytorchs() {
         if !weights.running.is_empty() {
             runtime.write(runtime.buffer(&BufferKind::Running), &weights.running);
         }
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Samples)), &batch.images);
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Targets)), &batch.labels);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Samples)), &batch.inputs);
+        runtime.write(runtime.buffer(&BufferKind::Input(Input::Targets)), &batch.targets);
         runtime.set_step(&Step { loss_scale: 1.0 / n as f32, ..Step::default() });
         block_on(runtime.run(&[0])).unwrap();
 

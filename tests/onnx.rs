@@ -193,7 +193,7 @@ fn check_weights(graph: &GraphProto, path: &Path, layout: &Layout) {
 fn the_graph_computes_the_logits_of_an_evaluation() {
     let Some(gpu) = gpu() else { return };
     let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 1, test: 5 }).unwrap());
-    let Batch { images, .. } = Batch::read(data.as_ref(), Split::Test, &[0, 1, 2, 3, 4]).unwrap();
+    let Batch { inputs: images, .. } = Batch::read(data.as_ref(), Split::Test, &[0, 1, 2, 3, 4]).unwrap();
     let images: Vec<f64> = images.into_iter().map(|byte| f64::from(byte) / 255.0).collect();
     for (model, config) in networks().into_iter().filter(|(_, config)| config.classes == 10) {
         let recipe = Recipe { normalize: Some(Normalize::CIFAR10), ..Recipe::default() };
@@ -201,7 +201,7 @@ fn the_graph_computes_the_logits_of_an_evaluation() {
         let mut network = block_on(evaluator(gpu, data.as_ref(), (model, &config), 4, recipe, load)).unwrap();
         let mut ours = Logits::default();
         block_on(evaluate_into(&mut network, &Inline(data.clone()), &mut |_, _| (), Some(&mut ours))).unwrap();
-        assert_eq!((ours.values.len(), ours.labels.len()), (50, 5));
+        assert_eq!((ours.values.len(), ours.targets.len()), (50, 5));
 
         let graph = export(model, config.clone(), Input::Images).0.graph.unwrap();
         let theirs = interpreter::run(&graph, Value { dims: vec![5, 3, 32, 32], elements: images.clone() });
@@ -231,7 +231,7 @@ fn tape(body: impl FnOnce(&mut Tape, Tensor) -> Tensor, training: bool) -> Recor
 /// A call of a kernel that adds, beside the op that records it.
 fn add(t: &mut Tape, x: Tensor, other: impl Into<Slot>, y: Tensor) {
     let len4 = 2 * 32 * 32;
-    t.call("elementwise/add_relu").size("len4", len4).read(x).read(other).write(y).over(len4);
+    t.call("elementwise/add").constant("RELU", true).size("len4", len4).read(x).read(other).write(y).over(len4);
 }
 
 #[test]
@@ -242,20 +242,20 @@ fn what_no_note_tells_is_an_error() {
         t.scope("new", |t| add(t, x, x, y));
         relu(t, y)
     };
-    says(&refused(unnoted), &["`elementwise/add_relu`", "at `new`"]);
+    says(&refused(unnoted), &["`elementwise/add`", "at `new`"]);
     let changed = |t: &mut Tape, x| {
         let y = t.scope("first", |t| relu(t, x));
         add(t, x, x, y);
         relu(t, y)
     };
-    says(&refused(changed), &["`elementwise/add_relu`", "result of `first`"]);
+    says(&refused(changed), &["`elementwise/add`", "result of `first`"]);
     let input = |t: &mut Tape, x| {
         let (first, y) = (t.scope("first", |t| relu(t, x)), t.tensor(t.shape(x)));
         add(t, x, first, y);
         t.note(x, [Op::Relu], y);
         y
     };
-    says(&refused(input), &["`elementwise/add_relu`", "the result of `first`"]);
+    says(&refused(input), &["`elementwise/add`", "the result of `first`"]);
     let parameter = |t: &mut Tape, x| {
         let y = t.tensor(t.shape(x));
         let bias = t.param("bias", Shape::Vector { c: 3 }, Init::Constant(0.0), Role::Bias);

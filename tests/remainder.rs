@@ -86,7 +86,7 @@ fn by_hand(gpu: &Gpu, options: &Options) -> (Vec<f32>, Vec<f32>) {
         match options.remainder {
             Remainder::Step | Remainder::Drop => {
                 for update in batches.chunks(accumulate) {
-                    let images: usize = update.iter().map(|batch| batch.labels.len()).sum();
+                    let images: usize = update.iter().map(|batch| batch.len()).sum();
                     if options.remainder == Remainder::Drop && images < accumulate * BATCH {
                         continue;
                     }
@@ -100,7 +100,7 @@ fn by_hand(gpu: &Gpu, options: &Options) -> (Vec<f32>, Vec<f32>) {
             Remainder::Carry => {
                 for (i, batch) in batches.iter().enumerate() {
                     let last = (i + 1) % accumulate == 0;
-                    let images = (accumulate * batch.labels.len()) as u32;
+                    let images = (accumulate * batch.len()) as u32;
                     done.extend(
                         crate::support::train(&mut network, batch, Place { first: zero, last, images, epoch, lr })
                             .unwrap(),
@@ -171,7 +171,7 @@ fn a_carried_batch_counts_as_a_whole_one() {
     let mut alone = network();
     let mut expected = vec![0.0; alone.layout.param_floats() as usize];
     for batch in &batches {
-        let images = batch.labels.len() as u32;
+        let images = batch.len() as u32;
         crate::support::train(&mut alone, batch, Place { first: true, last: false, images, epoch: 1, lr: 0.0 })
             .unwrap();
         block_on(alone.drain()).unwrap();
@@ -179,7 +179,7 @@ fn a_carried_batch_counts_as_a_whole_one() {
     }
     let mut carried = network();
     for (i, batch) in batches.iter().enumerate() {
-        let images = 2 * batch.labels.len() as u32;
+        let images = 2 * batch.len() as u32;
         crate::support::train(&mut carried, batch, Place { first: i == 0, last: i == 2, images, epoch: 1, lr: 0.0 })
             .unwrap();
         if i == 0 {

@@ -165,6 +165,9 @@ mod sharing;
 /// The device, or the reason why a test is skipped.
 mod support;
 
+/// Samples that are blocks of tokens.
+mod tokens;
+
 /// The whole trainer.
 mod training;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 
 use velograd::{
-    data::{Batch, Dataset, Image},
+    data::{Batch, Dataset, Image, Split},
     device::Gpu,
     error::Result,
     host::loader::ReadAhead,
@@ -42,6 +42,13 @@ pub fn small(model: &Model, width: u32, classes: u32) -> Config {
     let all = [("width", width.to_string()), ("stem", "cifar".into()), ("hidden", "8".into()), ("pool", "2".into())];
     let set: Vec<_> = all.into_iter().filter(|(key, _)| model.has(key)).map(|(key, v)| (key.to_owned(), v)).collect();
     model.config(Image::CIFAR, classes, &set).expect("a shape of the model")
+}
+
+/// Reads an image of a set. Returns its label.
+pub fn read(set: &dyn Dataset, split: Split, index: usize, image: &mut [u8]) -> Result<u32> {
+    let mut label = [u32::MAX];
+    set.read(split, index, image, &mut label)?;
+    Ok(label[0])
 }
 
 /// Submits a batch once there is room for it. Returns what was finished meanwhile.

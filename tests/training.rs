@@ -181,7 +181,7 @@ fn evaluation_at_an_average_leaves_no_trace() {
 fn accumulation_takes_the_mean_of_the_effective_batch() {
     let Some(gpu) = gpu() else { return };
     let one = Batch::noise(4, Image::CIFAR, 10);
-    let twice = Batch { images: one.images.repeat(2), labels: one.labels.repeat(2), indices: one.indices.repeat(2) };
+    let twice = Batch { inputs: one.inputs.repeat(2), targets: one.targets.repeat(2), indices: one.indices.repeat(2) };
     let norm = |batches: &[&Batch], images: u32| {
         let (optimizer, _) = optim::build("sgd", &[]).unwrap();
         let init = |layout: &_| Ok(Weights::init(layout, 2));
@@ -270,8 +270,8 @@ fn five_updates_as_in_pytorch() {
         for (step, &expected) in golden.values("losses").iter().enumerate() {
             let size = 6 * IMAGE_BYTES;
             let batch = Batch {
-                images: images[step * size..][..size].to_vec(),
-                labels: labels[step * 6..][..6].to_vec(),
+                inputs: images[step * size..][..size].to_vec(),
+                targets: labels[step * 6..][..6].to_vec(),
                 indices: (0..6).collect(),
             };
             crate::support::train(&mut network, &batch, place).unwrap();

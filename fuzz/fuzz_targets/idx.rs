@@ -27,10 +27,11 @@ fuzz_target!(|bytes: &[u8]| {
     file::file("train-images-idx3-ubyte", &images);
     file::file("train-labels-idx1-ubyte", labels);
     if let Ok(set) = Idx::open(file::folder(), None) {
-        let mut image = vec![0; set.spec().image.bytes()];
+        let mut image = vec![0; set.spec().input.bytes()];
         for index in 0..set.len(Split::Train).min(100) {
-            let label = set.read(Split::Train, index, &mut image).expect("an image that was accepted");
-            assert!((label as usize) < set.spec().classes.len());
+            let mut label = [u32::MAX];
+            set.read(Split::Train, index, &mut image, &mut label).expect("an image that was accepted");
+            assert!((label[0] as usize) < set.spec().classes.len());
         }
     }
 });

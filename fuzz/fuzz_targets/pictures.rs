@@ -18,6 +18,6 @@ fuzz_target!(|bytes: &[u8]| {
         file::file(&format!("{class}/1.png"), bytes);
     }
     let set = Pictures::open(file::folder(), side).expect("two classes");
-    let mut image = vec![0; set.spec().image.bytes()];
-    let _ = set.read(Split::Train, 0, &mut image);
+    let mut image = vec![0; set.spec().input.bytes()];
+    let _ = set.read(Split::Train, 0, &mut image, &mut [0]);
 });

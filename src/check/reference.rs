@@ -9,11 +9,14 @@
 //! Where an operation sums, it returns a [`Sum`]: the value and the sum of the absolute values of its terms, from which
 //! a test derives how far a float32 result may be off.
 
+pub mod attention;
 pub mod augment;
 pub mod batchnorm;
 pub mod conv2d;
 pub mod dropout;
 pub mod elementwise;
+pub mod embedding;
+pub mod layer_norm;
 pub mod linear;
 pub mod loss;
 pub mod optim;

@@ -6,6 +6,7 @@
 //! not read shows as a NaN, and a word that it must not write shows as changed.
 
 mod activation;
+mod attention;
 mod batchnorm;
 mod bias;
 mod cases;
@@ -13,9 +14,11 @@ mod conv2d;
 mod conv_norm;
 mod copy;
 mod elementwise;
+mod embedding;
 mod execute;
 mod fma;
 mod image;
+mod layer_norm;
 mod linear;
 mod loss;
 mod optim;
@@ -45,16 +48,19 @@ use crate::{
     },
 };
 
+pub use attention::AttentionCase;
 pub use batchnorm::BatchNormCase;
 pub use bias::BiasCase;
 pub use cases::{Entry, table};
 pub use conv_norm::ConvNormCase;
 pub use conv2d::Conv2dCase;
 pub use copy::CopyCase;
-pub use elementwise::{ReluCase, ScaleByCase};
+pub use elementwise::{ActivationCase, AddCase, ReluCase, ScaleByCase, WidenCase};
+pub use embedding::{EmbeddingCase, PositionsCase};
 pub use execute::execute;
 pub use fma::FmaCase;
 pub use image::{AugmentCase, AverageViewsCase, DrawCase};
+pub use layer_norm::LayerNormCase;
 pub use linear::LinearCase;
 pub use loss::CrossEntropyCase;
 pub use optim::{OPTIMIZER_CASES, OptimizerCase, OptimizerInputs, narrow, optimizer_bound, optimizer_case};

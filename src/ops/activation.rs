@@ -13,6 +13,8 @@ pub enum Activation {
     /// `z P(z)` with the standard normal distribution function P, computed with erf: PyTorch's `GELU()`. Hendrycks and
     /// Gimpel 2016.
     Gelu,
+    /// The same with P(z) by tanh, as GPT-2 has it: PyTorch's `GELU("tanh")`.
+    GeluTanh,
 }
 
 impl Activation {
@@ -22,6 +24,7 @@ impl Activation {
             Self::None => "",
             Self::Relu => ", relu",
             Self::Gelu => ", gelu",
+            Self::GeluTanh => ", gelu by tanh",
         }
     }
 
@@ -31,11 +34,13 @@ impl Activation {
             Self::None => None,
             Self::Relu => Some(Op::Relu),
             Self::Gelu => Some(Op::Gelu),
+            Self::GeluTanh => Some(Op::GeluTanh),
         }
     }
 
     /// Sets the constants by which a kernel that imports `activation` selects this one.
     pub(super) fn choose(self, call: CallBuilder<'_>) -> CallBuilder<'_> {
-        call.constant("RELU", self == Self::Relu).constant("GELU", self == Self::Gelu)
+        let call = call.constant("RELU", self == Self::Relu).constant("GELU", self == Self::Gelu);
+        call.constant("GELU_TANH", self == Self::GeluTanh)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{activation::Activation, rows::Rows, scaler::scaler};
 use crate::program::{
-    Op, Tape, Tensor,
+    Op, Slot, Tape, Tensor,
     params::{Init, Role, Shape},
 };
 
@@ -28,9 +28,7 @@ pub fn bias(t: &mut Tape, x: Tensor, init: Init, activation: Activation) -> Tens
         let partial = t.scratch(4 * rows.invocations());
         let call = activation.choose(t.call("bias/backward_partial")).sizes(rows.fields()).read(d_y).read(x);
         call.read(bias.value).write(partial).over(rows.invocations());
-        let scaler = scaler(t);
-        let call = t.call_reduce("bias/backward_finish").sizes(rows.fields()).read(partial).read(scaler);
-        call.write(bias.gradient).groups(rows.c4);
+        finish(t, rows, partial, bias.gradient);
         if t.wants_gradient(x) {
             let (d_x, accumulate) = t.write_gradient(x);
             let call = activation.choose(t.call("bias/backward_apply")).constant("ACCUMULATE", accumulate);
@@ -39,4 +37,11 @@ pub fn bias(t: &mut Tape, x: Tensor, init: Init, activation: Activation) -> Tens
         }
     });
     y
+}
+
+/// Adds the sums over chunks of rows, four channels of each in an invocation's place, to a parameter's gradient.
+pub(super) fn finish(t: &mut Tape, rows: Rows, partial: Tensor, gradient: Slot) {
+    let scaler = scaler(t);
+    let call = t.call_reduce("bias/backward_finish").sizes(rows.fields()).read(partial).read(scaler);
+    call.write(gradient).groups(rows.c4);
 }

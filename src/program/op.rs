@@ -75,6 +75,8 @@ pub enum Op {
     Relu,
     /// `gelu`, by erf.
     Gelu,
+    /// `gelu`, by tanh.
+    GeluTanh,
 }
 
 impl Op {
@@ -93,7 +95,8 @@ impl Op {
             | Self::Add(_)
             | Self::Scale(_)
             | Self::Relu
-            | Self::Gelu => vec![],
+            | Self::Gelu
+            | Self::GeluTanh => vec![],
         }
     }
 }

@@ -44,8 +44,8 @@ fn both_labels_are_read() {
     assert_eq!(fine.checksum(), crc32fast::hash(&[records(130), records(7)].concat()));
     let mut image = [0; 3072];
     for index in 0..130 {
-        assert_eq!(fine.read(Split::Train, index, &mut image).unwrap() as usize, index % 100);
-        assert_eq!(coarse.read(Split::Train, index, &mut image).unwrap() as usize, index % 20);
+        assert_eq!(crate::support::read(&fine, Split::Train, index, &mut image).unwrap() as usize, index % 100);
+        assert_eq!(crate::support::read(&coarse, Split::Train, index, &mut image).unwrap() as usize, index % 20);
         assert!(image.iter().all(|&value| usize::from(value) == index));
     }
     says(&fine.notes().join("\n"), &["not the official CIFAR-100", "test.bin"]);

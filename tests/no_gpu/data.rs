@@ -97,10 +97,10 @@ fn a_folder_is_read_in_order() {
     assert_eq!((set.len(Split::Train), set.len(Split::Test)), (8, 2));
     let mut image = [0; IMAGE_BYTES];
     for index in 0..8 {
-        assert_eq!(set.read(Split::Train, index, &mut image).unwrap() as usize, index % 10);
+        assert_eq!(crate::support::read(&set, Split::Train, index, &mut image).unwrap() as usize, index % 10);
         assert_eq!(usize::from(image[77]), index);
     }
-    assert_eq!(set.read(Split::Test, 1, &mut image).unwrap(), 1);
+    assert_eq!(crate::support::read(&set, Split::Test, 1, &mut image).unwrap(), 1);
     assert_eq!(set.notes().len(), 1, "{:?}", set.notes());
     assert_eq!(set.checksum(), crc32fast::hash(&[records(0, 8), records(40, 2)].concat()));
 }
@@ -119,7 +119,7 @@ fn an_archive_is_the_same_as_its_folder() {
     assert_eq!(packed.len(Split::Test), 3);
     let read = |set: &Cifar, index| {
         let mut image = [0; IMAGE_BYTES];
-        let label = set.read(Split::Train, index, &mut image).unwrap();
+        let label = crate::support::read(set, Split::Train, index, &mut image).unwrap();
         (label, image)
     };
     assert!((0..4).all(|i| read(&packed, i) == read(&plain, i)));
@@ -206,15 +206,15 @@ fn the_loader_reads_every_image_in_order() {
     let order = order(50, Some((1, 1)));
     let batches: Result<Vec<_>> = Loader::new(set.clone(), Split::Train, order.clone(), 16).unwrap().collect();
     let batches = batches.unwrap();
-    assert_eq!(batches.iter().map(|b| b.labels.len()).collect::<Vec<_>>(), [16, 16, 16, 2]);
+    assert_eq!(batches.iter().map(|b| b.len()).collect::<Vec<_>>(), [16, 16, 16, 2]);
     let indices: Vec<u32> = batches.iter().flat_map(|b| b.indices.clone()).collect();
     assert_eq!(indices, order);
     let mut image = [0; IMAGE_BYTES];
     for batch in &batches {
         for (i, &index) in batch.indices.iter().enumerate() {
-            let label = set.read(Split::Train, index as usize, &mut image).unwrap();
-            assert_eq!(label, batch.labels[i]);
-            assert_eq!(image, batch.images[i * IMAGE_BYTES..][..IMAGE_BYTES]);
+            let label = crate::support::read(&*set, Split::Train, index as usize, &mut image).unwrap();
+            assert_eq!(label, batch.targets[i]);
+            assert_eq!(image, batch.inputs[i * IMAGE_BYTES..][..IMAGE_BYTES]);
         }
     }
     // If the loader is dropped early, its thread ends: this returns.
@@ -231,7 +231,7 @@ fn drawn_images_are_a_function_of_seed_and_index() {
     assert_ne!(a.checksum(), other.checksum());
     let image = |set: &Shapes10, split, index| {
         let mut image = [0; IMAGE_BYTES];
-        set.read(split, index, &mut image).unwrap();
+        crate::support::read(set, split, index, &mut image).unwrap();
         image
     };
     assert_eq!(image(&a, Split::Train, 150), image(&longer, Split::Train, 150));
@@ -276,7 +276,7 @@ fn a_holdout_takes_images_from_training_alone() {
     let images = |set: &dyn Dataset, which| -> Vec<Vec<u8>> {
         let read = |i| {
             let mut image = vec![0; IMAGE_BYTES];
-            set.read(which, i, &mut image).unwrap();
+            crate::support::read(set, which, i, &mut image).unwrap();
             image
         };
         (0..set.len(which)).map(read).collect()

@@ -17,7 +17,7 @@ fn small(seed: u64) -> Digits28 {
 
 fn image(set: &dyn Dataset, split: Split, index: usize) -> Vec<u8> {
     let mut image = vec![0; Image::MNIST.bytes()];
-    set.read(split, index, &mut image).unwrap();
+    crate::support::read(set, split, index, &mut image).unwrap();
     image
 }
 
@@ -44,7 +44,7 @@ fn digits_are_a_function_of_seed_and_index() {
 #[test]
 fn digits_are_balanced_and_white_on_black() {
     let set = Digits28::new(3, Sizes { train: 2000, test: 20 }).unwrap();
-    assert_eq!((set.spec().name.as_str(), set.spec().image), ("digits28", Image::MNIST));
+    assert_eq!((set.spec().name.as_str(), set.spec().input), ("digits28", Image::MNIST.into()));
     assert_eq!(set.spec().classes, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
     let numbers = summary(&set, Split::Train).unwrap();
     assert_eq!(numbers.per_class, [200; 10]);

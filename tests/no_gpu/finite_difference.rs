@@ -195,7 +195,7 @@ fn fully_connected() {
 #[test]
 fn cross_entropy() {
     for (n, classes, smoothing) in [(3, 10, 0.0), (1, 2, 0.1), (5, 3, 0.3), (2, 7, 1.0)] {
-        let shape = CrossEntropy { n, classes, smoothing };
+        let shape = CrossEntropy { n, places: 1, classes, smoothing };
         let logits: Vec<f64> = random(n * classes, 18).iter().map(|x| 3.0 * x).collect();
         let labels: Vec<u32> = (0..n).map(|i| (i * 2 % classes) as u32).collect();
         let scale = random(n, 19);

@@ -62,7 +62,10 @@ fn pictures_are_those_of_pillow() {
         folder.write("b/other.png", &png(1, 1, [0; 3]));
         let set = Pictures::open(&folder.0, side as u32).unwrap();
         let mut planes = vec![0; 3 * side * side];
-        assert_eq!(set.read(Split::Train, 0, &mut planes).unwrap_or_else(|e| panic!("{name}: {e}")), 0);
+        assert_eq!(
+            crate::support::read(&set, Split::Train, 0, &mut planes).unwrap_or_else(|e| panic!("{name}: {e}")),
+            0
+        );
         assert_eq!(expected.len(), planes.len());
         let pixel = |at: usize| planes[at % 3 * side * side + at / 3];
         let most = expected.iter().enumerate().map(|(at, &value)| value.abs_diff(pixel(at))).max().unwrap();
@@ -118,7 +121,11 @@ fn the_order_is_that_of_torchvision() {
     assert_eq!(names, expected);
     assert_eq!((set.len(Split::Test), set.name(Split::Test, 0)), (1, "val/b/1.png"));
     let mut image = [0; 12];
-    assert_eq!(set.read(Split::Test, 0, &mut image).unwrap(), 2, "the label that the class has for training");
+    assert_eq!(
+        crate::support::read(&set, Split::Test, 0, &mut image).unwrap(),
+        2,
+        "the label that the class has for training"
+    );
     assert_eq!(image, [9, 9, 9, 9, 8, 8, 8, 8, 7, 7, 7, 7]);
     says(&set.notes().join("\n"), &["val/, not of test/", "1 picture(s) of other kinds"]);
     let sum = set.checksum();
@@ -139,9 +146,13 @@ fn a_path_or_a_name_is_enough() {
     };
     for (path, name) in [("data/pets", None), ("data", None), ("data", Some("folder")), ("data/pets", Some("folder"))] {
         let set = at(path, name, Some(48)).unwrap();
-        assert_eq!((&*set.spec().name, set.spec().image.width, set.len(Split::Test)), ("folder", 48, 1), "{path}");
+        assert_eq!(
+            (&*set.spec().name, set.spec().image().unwrap().width, set.len(Split::Test)),
+            ("folder", 48, 1),
+            "{path}"
+        );
     }
-    assert_eq!(at("data/pets", None, None).unwrap().spec().image.height, 224);
+    assert_eq!(at("data/pets", None, None).unwrap().spec().image().unwrap().height, 224);
     assert_eq!(at("data/pets/train", None, None).unwrap().len(Split::Test), 0);
     for size in [0, 1025] {
         says(&at("data/pets", None, Some(size)).err().unwrap().to_string(), &["'image_size' is", "from 1 to 1024"]);
@@ -232,12 +243,12 @@ fn damaged_pictures_are_named() {
         set.write(&format!("a/{name}"), bytes);
         set.write("b/1.png", &sound);
         let opened = Pictures::open(&set.0, 8).unwrap();
-        let error = opened.read(Split::Train, 0, &mut [0; 192]).unwrap_err();
+        let error = crate::support::read(&opened, Split::Train, 0, &mut [0; 192]).unwrap_err();
         assert!(matches!(error, velograd::Error::Data { .. }), "{error:?}");
         says(&error.to_string(), &[name, what]);
         set.write(&format!("a/{name}"), &sound[1..]);
         says(
-            &opened.read(Split::Train, 0, &mut [0; 192]).unwrap_err().to_string(),
+            &crate::support::read(&opened, Split::Train, 0, &mut [0; 192]).unwrap_err().to_string(),
             &[name, "as when the pictures were listed"],
         );
     }
@@ -260,10 +271,10 @@ fn the_loader_decodes_in_order() {
         let batches = read(size);
         assert_eq!(batches.iter().flat_map(|batch| batch.indices.clone()).collect::<Vec<_>>(), order);
         for batch in &batches {
-            for (i, (&index, &label)) in batch.indices.iter().zip(&batch.labels).enumerate() {
+            for (i, (&index, &label)) in batch.indices.iter().zip(&batch.targets).enumerate() {
                 let mut image = [0; 432];
-                assert_eq!(set.read(Split::Train, index as usize, &mut image).unwrap(), label);
-                assert_eq!(batch.images[i * 432..][..432], image);
+                assert_eq!(crate::support::read(&*set, Split::Train, index as usize, &mut image).unwrap(), label);
+                assert_eq!(batch.inputs[i * 432..][..432], image);
             }
         }
     }

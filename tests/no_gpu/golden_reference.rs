@@ -152,7 +152,7 @@ fn cross_entropy() {
     for case in cases {
         let get = |name: &str| golden.values(&format!("{case}/{name}"));
         let &[n, classes] = golden.shape(&format!("{case}/logits")) else { panic!("{case}") };
-        let shape = CrossEntropy { n, classes, smoothing: setting(case, "smoothing") };
+        let shape = CrossEntropy { n, places: 1, classes, smoothing: setting(case, "smoothing") };
         let labels = golden.integers(&format!("{case}/target"));
         let mean = loss::row_losses(&shape, get("logits"), &labels).iter().sum::<f64>() / n as f64;
         agree(case, &[mean], get("out"));

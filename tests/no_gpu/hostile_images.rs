@@ -21,10 +21,10 @@ use crate::folder::Folder;
 
 /// Opens a set and reads all of it.
 fn read_all(set: &dyn Dataset) -> Result<()> {
-    let mut image = vec![0; set.spec().image.bytes()];
+    let mut image = vec![0; set.spec().input.bytes()];
     for split in [Split::Train, Split::Test] {
         for index in 0..set.len(split).min(50) {
-            let label = set.read(split, index, &mut image)?;
+            let label = crate::support::read(set, split, index, &mut image)?;
             assert!((label as usize) < set.spec().classes.len());
         }
     }

@@ -4,12 +4,12 @@ use velograd::data::{Dataset, Split, order};
 
 /// Trains until the model hardly improves. Returns the percentage of training and of test images that it tells.
 pub fn linear_model(set: &dyn Dataset) -> (f64, f64) {
-    let (inputs, classes) = (set.spec().image.bytes(), set.spec().classes.len());
+    let (inputs, classes) = (set.spec().input.bytes(), set.spec().classes.len());
     let load = |split| -> Vec<(Vec<f32>, usize)> {
         let mut image = vec![0; inputs];
         (0..set.len(split))
             .map(|i| {
-                let label = set.read(split, i, &mut image).unwrap();
+                let label = crate::support::read(set, split, i, &mut image).unwrap();
                 (image.iter().map(|&v| f32::from(v) / 127.5 - 1.0).collect(), label as usize)
             })
             .collect()

@@ -229,7 +229,7 @@ fn sizes_of_images_are_read() {
         let config = model.config(stated, 10, &set).unwrap();
         let layout = model.layout(&config);
         let network = config.settings.to_json().as_object().unwrap().clone();
-        let said = Provenance { model: name.into(), network, image: stated, ..provenance(10) };
+        let said = Provenance { model: name.into(), network, input: stated.into(), ..provenance(10) };
         save(&drawn(&layout), &path, &layout, Some(&said)).unwrap();
         let read = Pretrained::open(&path).unwrap();
         assert_eq!((&read.config, read.provenance.as_ref()), (&config, Some(&said)), "{name} {stated}");
@@ -238,7 +238,7 @@ fn sizes_of_images_are_read() {
         assert!(read.config_on(Image { height: stated.height + 9, ..stated }).is_err(), "{name} {stated}");
         save(&drawn(&layout), &path, &layout, None).unwrap();
         match (Pretrained::open(&path), alone) {
-            (Ok(read), Some(alone)) => assert_eq!((read.config.image, model.layout(&read.config)), (alone, layout)),
+            (Ok(read), Some(alone)) => assert_eq!((read.config.image(), model.layout(&read.config)), (alone, layout)),
             (Err(error), None) => says(&error.to_string(), &["the size of the images", "metadata"]),
             (read, _) => panic!("{name} {stated}: {:?}", read.map(|read| read.config)),
         }
@@ -246,8 +246,12 @@ fn sizes_of_images_are_read() {
     // A size that is not that of the tensors.
     let model = models::find("mlp").unwrap();
     let layout = model.layout(&model.config(image(3, 5, 7), 10, &[]).unwrap());
-    let said =
-        Provenance { model: "mlp".into(), network: serde_json::Map::new(), image: image(3, 4, 4), ..provenance(10) };
+    let said = Provenance {
+        model: "mlp".into(),
+        network: serde_json::Map::new(),
+        input: image(3, 4, 4).into(),
+        ..provenance(10)
+    };
     save(&drawn(&layout), &path, &layout, Some(&said)).unwrap();
     let read = Pretrained::open(&path).unwrap();
     let error = read.weights(&model.layout(&read.config), Head::Load, 0).unwrap_err().to_string();
@@ -416,7 +420,7 @@ fn provenance(classes: u32) -> Provenance {
         version: "0.1.0".into(),
         model: "resnet18".into(),
         network: network.as_object().unwrap().clone(),
-        image: Image::CIFAR,
+        input: Image::CIFAR.into(),
         classes,
         normalize: Some(Normalize { mean: [0.1, 1.0 / 3.0, 0.3], std: [0.2, 0.25, 1e-3] }),
         optimizer: "sgd".into(),

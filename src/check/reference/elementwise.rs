@@ -1,6 +1,6 @@
-//! ReLU, the sum of two tensors followed by ReLU (the end of a residual block), and GELU.
+//! ReLU, the sum of two tensors followed by ReLU (the end of a residual block), and both forms of GELU.
 //!
-//! Source: `torch.relu`, whose derivative at 0 is 0, and `torch.nn.functional.gelu` with `approximate="none"`. All
+//! Source: `torch.relu`, whose derivative at 0 is 0, and `torch.nn.functional.gelu` with `approximate="none"` and `"tanh"`. All
 //! tensors of a call have the same shape, which does not matter here.
 
 use super::expect_len;
@@ -87,9 +87,41 @@ pub fn gelu_backward(x: &[f64], d_y: &[f64]) -> Vec<f64> {
     d_x
 }
 
+/// `sqrt(2 / pi) (x + 0.044715 x^3)`, the argument of tanh.
+fn argument(x: f64) -> f64 {
+    (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)
+}
+
+/// `(1 + tanh(u)) / 2`, which is `1 / (1 + exp(-2 u))` and loses no digits in that form.
+fn half_of_one_and_tanh(u: f64) -> f64 {
+    1.0 / (1.0 + (-2.0 * u).exp())
+}
+
+/// `y = x (1 + tanh(u)) / 2` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`.
+pub fn gelu_tanh(x: &[f64]) -> Vec<f64> {
+    let mut y = vec![0.0; x.len()];
+    for i in 0..x.len() {
+        y[i] = x[i] * half_of_one_and_tanh(argument(x[i]));
+    }
+    y
+}
+
+/// `d_x = d_y ((1 + tanh(u)) / 2 + x (1 - tanh(u)^2) du/dx / 2)`.
+pub fn gelu_tanh_backward(x: &[f64], d_y: &[f64]) -> Vec<f64> {
+    expect_len("d_y", d_y.len(), x.len());
+    let mut d_x = vec![0.0; x.len()];
+    for i in 0..x.len() {
+        let [half, rest] = [1.0, -1.0].map(|sign| half_of_one_and_tanh(sign * argument(x[i])));
+        let slope = (2.0 / std::f64::consts::PI).sqrt() * (1.0 + 3.0 * 0.044715 * x[i] * x[i]);
+        // 1 - tanh(u)^2 is four times the product of the two.
+        d_x[i] = d_y[i] * (half + x[i] * 2.0 * half * rest * slope);
+    }
+    d_x
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{gelu, gelu_backward};
+    use super::{gelu, gelu_backward, gelu_tanh, gelu_tanh_backward};
 
     /// The values are `torch.nn.functional.gelu` of PyTorch 2 in float64, and its gradient by autograd.
     #[test]
@@ -120,5 +152,36 @@ mod tests {
         };
         agree(&gelu(&x), &y);
         agree(&gelu_backward(&x, &[1.0; 8]), &d_x);
+    }
+
+    /// The values are `torch.nn.functional.gelu(x, approximate="tanh")` in float64, and its gradient by autograd.
+    #[test]
+    fn gelu_tanh_is_pytorchs() {
+        let x = [-6.0, -3.0, -1.0, -0.5, 0.0, 0.25, 1.0, 2.5];
+        let y = [
+            -8.43964897967453e-11,
+            -0.0036373920817729943,
+            -0.15880800939172324,
+            -0.15428599017485606,
+            0.0,
+            0.149675350701685,
+            0.8411919906082768,
+            2.484915733910001,
+        ];
+        let d_x = [
+            -7.709976012836329e-10,
+            -0.011584166630969648,
+            -0.08296408384578252,
+            0.13263009646535764,
+            0.5,
+            0.6953540951510604,
+            1.0829640838457826,
+            1.037951576212666,
+        ];
+        let agree = |found: &[f64], expected: &[f64]| {
+            found.iter().zip(expected).for_each(|(f, e)| assert!((f - e).abs() < 1e-12, "{f} is not {e}"));
+        };
+        agree(&gelu_tanh(&x), &y);
+        agree(&gelu_tanh_backward(&x, &[1.0; 8]), &d_x);
     }
 }

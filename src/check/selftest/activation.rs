@@ -2,7 +2,9 @@
 
 use super::{EPS, Expected};
 use crate::{
-    check::reference::elementwise::{gelu, gelu_backward, normal_cdf, relu, relu_backward},
+    check::reference::elementwise::{
+        gelu, gelu_backward, gelu_tanh, gelu_tanh_backward, normal_cdf, relu, relu_backward,
+    },
     ops::Activation,
 };
 
@@ -12,6 +14,12 @@ use crate::{
 fn of_tail(z: f64) -> f64 {
     let argument = normal_cdf(-z.abs()).max(1e-300).ln().abs();
     1.2e-7 + EPS * (15.0 + 4.0 * argument)
+}
+
+/// Relative error of `1 / (1 + exp(-2u))` at z, or of `exp(-2u)` times it, as the kernels compute it: exp is off by
+/// (3 + 2 |argument|) units, its argument by a few roundings of its own size.
+fn of_odds(z: f64) -> f64 {
+    EPS * (8.0 + 6.0 * 1.6 * z.abs() * (1.0 + 0.045 * z * z))
 }
 
 /// Replaces the values and bounds of an argument by those of its activation.
@@ -25,6 +33,13 @@ pub(super) fn forward(activation: Activation, out: &mut Expected) {
                 // The derivative of GELU is below 1.13; a product and a difference follow the tail.
                 let own = z.abs() * normal_cdf(-z.abs()) * of_tail(*z) + 2.0 * EPS * y.abs();
                 *bound = 1.13 * *bound + own;
+            }
+            out.value = y;
+        }
+        Activation::GeluTanh => {
+            let y = gelu_tanh(&out.value);
+            for ((z, bound), y) in out.value.iter().zip(&mut out.bound).zip(&y) {
+                *bound = 1.13 * *bound + y.abs() * of_odds(*z) + f64::from(f32::MIN_POSITIVE);
             }
             out.value = y;
         }
@@ -45,6 +60,16 @@ pub(super) fn backward(activation: Activation, z: &Expected, d_y: &[f64]) -> [Ve
                 d.abs() * (0.8 * of_z + own)
             });
             [gelu_backward(&z.value, d_y), bound.collect()]
+        }
+        Activation::GeluTanh => {
+            let bound = z.value.iter().zip(&z.bound).zip(d_y).map(|((z, of_z), d)| {
+                // The derivative is a share and a product of two shares, a slope and z.
+                let share = 1.0 / (1.0 + (-1.6 * z * (1.0 + 0.0447 * z * z)).exp());
+                let product = share * (1.0 - share) * z.abs() * 1.6 * (1.0 + 0.135 * z * z);
+                let own = (share + 2.0 * product) * (of_odds(*z) + 4.0 * EPS);
+                d.abs() * (0.8 * of_z + own) + f64::from(f32::MIN_POSITIVE)
+            });
+            [gelu_tanh_backward(&z.value, d_y), bound.collect()]
         }
     }
 }

@@ -2,13 +2,14 @@
 //! kernel.
 
 use super::{
-    AdaptiveAvgPoolCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case, ClipCase, Conv2dCase,
-    ConvNormCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase, FlattenCase, FmaCase, GlobalAvgPoolCase,
-    LinearCase, MaxPoolCase, ReluCase, ScaleByCase, ScaleCase, TokensCase,
+    ActivationCase, AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase,
+    BiasCase, Case, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase,
+    EmbeddingCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, MaxPoolCase, PositionsCase,
+    ReluCase, ScaleByCase, ScaleCase, TokensCase, WidenCase,
 };
 use crate::{
     data::{Image, Tokens},
-    ops::{Activation, Augment, Conv2d},
+    ops::{Activation, Attention, Augment, Conv2d},
     optim::Clip,
 };
 
@@ -34,7 +35,7 @@ impl Entry {
 
 /// Every case but the optimizers', which are sequences of updates (`super::OPTIMIZER_CASES`).
 pub fn table() -> Vec<Entry> {
-    let parts = [convolutions(), normalizations(), pools(), the_rest(), recipes()];
+    let parts = [convolutions(), normalizations(), pools(), sequences(), the_rest(), recipes()];
     parts.into_iter().flatten().collect()
 }
 
@@ -154,8 +155,47 @@ fn pools() -> Vec<Entry> {
     ]
 }
 
+fn sequences() -> Vec<Entry> {
+    let norm = |input, bias, shared, mean_range| LayerNormCase { input, bias, shared, mean_range };
+    let attention = |n, places, d, [heads, causal, dropout]: [f32; 3], scale| AttentionCase {
+        n,
+        places,
+        d,
+        options: Attention { heads: heads as u32, causal: causal > 0.0, dropout },
+        scale,
+    };
+    let tokens = |n, places, vocabulary, c| EmbeddingCase { n, places, vocabulary, c };
+    vec![
+        Entry::short(norm([3, 5, 70], true, true, [0.0, 1.0])),
+        Entry::short(norm([2, 3, 24], false, false, [5.0, 3.0])),
+        Entry::full(norm([1, 1, 1], true, false, [0.0, 1.0])), // a deviation of zero: y = bias
+        Entry::full(norm([2, 9, 5], true, false, [3.0, 0.0])),
+        Entry::full(norm([33, 17, 260], true, false, [-2.0, 1.0])), // several chunks of rows
+        Entry::full(norm([5, 40, 7], false, true, [0.0, 100.0])),
+        Entry::short(tokens(3, 7, 5, 20)),
+        Entry::full(tokens(1, 1, 2, 1)),
+        Entry::full(tokens(70, 9, 300, 33)),
+        Entry::full(tokens(2, 80, 2, 300)),
+        Entry::short(PositionsCase { input: [3, 7, 20], more: 2, shared: true }),
+        Entry::full(PositionsCase { input: [70, 1, 5], more: 0, shared: false }),
+        Entry::short(attention(2, 9, 8, [3.0, 1.0, 0.0], 1.0)),
+        Entry::short(attention(2, 70, 16, [2.0, 1.0, 0.3], 1.0)),
+        Entry::full(attention(1, 1, 4, [1.0, 1.0, 0.0], 1.0)),
+        Entry::full(attention(3, 5, 64, [1.0, 0.0, 0.0], 1.0)),
+        Entry::full(attention(2, 130, 12, [2.0, 0.0, 0.5], 3.0)),
+        Entry::full(attention(2, 130, 8, [2.0, 1.0, 0.0], 8.0)), // one key has nearly all the weight
+        Entry::short(AddCase { shape: [3, 5, 5, 6], shared: true }),
+        Entry::full(AddCase { shape: [1, 1, 1, 1], shared: false }),
+        Entry::short(ActivationCase { shape: [3, 5, 5, 6], activation: Activation::GeluTanh, shared: true }),
+        Entry::full(ActivationCase { shape: [30, 1, 1, 1], activation: Activation::Gelu, shared: false }),
+        Entry::full(ActivationCase { shape: [1, 30, 30, 1], activation: Activation::Relu, shared: false }),
+        Entry::short(WidenCase { shape: [3, 5, 5, 6], shared: true }),
+        Entry::full(WidenCase { shape: [1, 1, 1, 1], shared: false }),
+    ]
+}
+
 fn the_rest() -> Vec<Entry> {
-    let linear = |n, inputs, outputs| LinearCase { n, inputs, outputs };
+    let linear = |n, inputs, outputs| LinearCase { n, places: 1, inputs, outputs };
     let loss = |n, classes, scale, smoothing| CrossEntropyCase { n, places: [1, 1], classes, scale, smoothing };
     let losses = |n, places, classes| CrossEntropyCase { n, places, classes, scale: 3.0, smoothing: 0.1 };
     let tokens = |n, length, vocabulary| TokensCase { n, tokens: Tokens { length, vocabulary } };
@@ -165,6 +205,7 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(linear(1, 1, 2)),
         Entry::full(linear(33, 512, 10)),
         Entry::full(linear(70, 33, 66)),
+        Entry::full(LinearCase { n: 3, places: 7, inputs: 12, outputs: 36 }),
         Entry::short(loss(13, 10, 3.0, 0.1)),
         Entry::short(loss(70, 10, 60.0, 0.0)),
         Entry::full(loss(13, 10, 0.0, 0.0)), // all equal: the first class is predicted
@@ -187,6 +228,8 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(relu([2, 9, 9, 32], true, false)),
         Entry::short(BiasCase { input: [3, 5, 4, 24], activation: Activation::Gelu, shared: true }),
         Entry::full(BiasCase { input: [70, 31, 31, 6], activation: Activation::Gelu, shared: false }),
+        Entry::short(BiasCase { input: [3, 5, 4, 24], activation: Activation::GeluTanh, shared: true }),
+        Entry::full(BiasCase { input: [70, 31, 31, 6], activation: Activation::GeluTanh, shared: false }),
         Entry::full(BiasCase { input: [1, 1, 1, 1], activation: Activation::Relu, shared: false }),
         Entry::full(BiasCase { input: [2, 31, 30, 33], activation: Activation::None, shared: true }),
         Entry::short(ScaleByCase { shape: [5, 1, 1, 10], factor: 1.0 / 256.0, shared: true }),

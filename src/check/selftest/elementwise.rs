@@ -1,9 +1,10 @@
-//! ReLU, alone and after a sum, and multiplication by a constant.
+//! ReLU, alone and after a sum, other activations, a plain sum, multiplication by a constant, and a
+//! change of precision.
 
-use super::{At, Case, Data, EPS, Expected, Port, TINY16, random, second};
+use super::{At, Case, Data, EPS, Expected, Port, TINY16, activation, random, second, single};
 use crate::{
     check::reference::elementwise as reference,
-    ops::{add_relu, relu, scale},
+    ops::{Activation, activate, add, add_relu, relu, scale, widen},
     program::Tape,
 };
 
@@ -117,6 +118,57 @@ impl Case for ReluCase {
     }
 }
 
+/// The sum of two tensors.
+#[derive(Clone, Copy, Debug)]
+pub struct AddCase {
+    /// Their shape, `[images, h, w, channels]`.
+    pub shape: [u32; 4],
+    /// Whether a ReLU has the same first summand, so that its gradients accumulate.
+    pub shared: bool,
+}
+
+impl Case for AddCase {
+    fn name(&self) -> String {
+        let [n, h, w, c] = self.shape;
+        format!("sum of {n}x{h}x{w}x{c}{}", if self.shared { ", shared" } else { "" })
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let other = t.tensor(self.shape);
+        let mut ports = second::unary(t, self.shape, self.shared, |t, x| add(t, x, other));
+        ports.push(Port::new("other", At::Tensor(other)));
+        ports.push(Port::new("grad_other", At::Tensor(t.gradient(other).expect("add has given one"))));
+        ports
+    }
+
+    fn data(&self) -> Data {
+        let len = self.shape.iter().product::<u32>() as usize;
+        let mut data = Data::from([("x", random(len, 1)), ("other", random(len, 2)), ("grad_out", random(len, 3))]);
+        if self.shared {
+            data.insert(second::GRADIENT, random(len, 4));
+        }
+        data
+    }
+
+    /// The gradient from the summand's other consumer is there first.
+    fn intermediate(&self, data: &Data) -> Data {
+        second::left(data, "x", "grad_x")
+    }
+
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let mut d_x = data["grad_out"].clone();
+        if let Some(second) = second::gradient(data, "x") {
+            d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
+        }
+        let sum = data["x"].iter().zip(&data["other"]).map(|(x, other)| x + other).collect();
+        vec![
+            Expected::rounded("out", sum, 1.0),
+            Expected::exact("grad_other", data["grad_out"].clone()),
+            Expected::rounded("grad_x", d_x, 1.0),
+        ]
+    }
+}
+
 /// Multiplication by a constant.
 #[derive(Clone, Copy, Debug)]
 pub struct ScaleByCase {
@@ -162,5 +214,97 @@ impl Case for ScaleByCase {
         let mut d_x = Expected::rounded("grad_x", d_x, 1.0);
         d_x.bound.iter_mut().zip(product).for_each(|(bound, v)| *bound += EPS * v.abs());
         vec![Expected::rounded("out", scaled("x"), 1.0), d_x]
+    }
+}
+
+/// The same numbers in f32.
+#[derive(Clone, Copy, Debug)]
+pub struct WidenCase {
+    /// Input shape, `[images, h, w, channels]`.
+    pub shape: [u32; 4],
+    /// Whether a ReLU has the same input, so that its gradients accumulate.
+    pub shared: bool,
+}
+
+impl Case for WidenCase {
+    fn name(&self) -> String {
+        let [n, h, w, c] = self.shape;
+        format!("{n}x{h}x{w}x{c} in f32{}", if self.shared { ", shared" } else { "" })
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        second::unary(t, self.shape, self.shared, widen)
+    }
+
+    fn data(&self) -> Data {
+        let len = self.shape.iter().product::<u32>() as usize;
+        let mut data = Data::from([("x", random(len, 1)), ("grad_out", random(len, 2))]);
+        if self.shared {
+            data.insert(second::GRADIENT, random(len, 3));
+        }
+        data
+    }
+
+    /// The gradient from the input's other consumer is there first.
+    fn intermediate(&self, data: &Data) -> Data {
+        second::left(data, "x", "grad_x")
+    }
+
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let mut d_x = data["grad_out"].clone();
+        if let Some(second) = second::gradient(data, "x") {
+            d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
+        }
+        vec![Expected::exact("out", data["x"].clone()), Expected::rounded("grad_x", d_x, 1.0)]
+    }
+}
+
+/// An activation alone.
+#[derive(Clone, Copy, Debug)]
+pub struct ActivationCase {
+    /// Input shape, `[images, h, w, channels]`.
+    pub shape: [u32; 4],
+    /// Which.
+    pub activation: Activation,
+    /// Whether a ReLU has the same input, so that its gradients accumulate.
+    pub shared: bool,
+}
+
+impl Case for ActivationCase {
+    fn name(&self) -> String {
+        let [n, h, w, c] = self.shape;
+        format!("{n}x{h}x{w}x{c}{}{}", self.activation.name(), if self.shared { ", shared" } else { "" })
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        second::unary(t, self.shape, self.shared, |t, x| activate(t, x, self.activation))
+    }
+
+    /// From -8 to 8, where every activation has nearly reached its ends.
+    fn data(&self) -> Data {
+        let len = self.shape.iter().product::<u32>() as usize;
+        let x = random(len, 1).into_iter().map(|x| single(8.0 * x)).collect();
+        let mut data = Data::from([("x", x), ("grad_out", random(len, 2))]);
+        if self.shared {
+            data.insert(second::GRADIENT, random(len, 3));
+        }
+        data
+    }
+
+    /// The gradient from the input's other consumer is there first.
+    fn intermediate(&self, data: &Data) -> Data {
+        second::left(data, "x", "grad_x")
+    }
+
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let mut out = Expected::exact("out", data["x"].clone());
+        let [mut d_x, bound] = activation::backward(self.activation, &out, &data["grad_out"]);
+        activation::forward(self.activation, &mut out);
+        if let Some(second) = second::gradient(data, "x") {
+            d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
+        }
+        let mut d_x = Expected::rounded("grad_x", d_x, 1.0);
+        d_x.bound.iter_mut().zip(bound).for_each(|(all, bound)| *all += bound);
+        vec![out, d_x]
     }
 }

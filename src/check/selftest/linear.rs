@@ -10,8 +10,10 @@ use crate::{
 /// A linear layer on `n` rows.
 #[derive(Clone, Copy, Debug)]
 pub struct LinearCase {
-    /// Rows.
+    /// Samples.
     pub n: u32,
+    /// Places of a sample, each of which is a row.
+    pub places: u32,
     /// Columns of the input.
     pub inputs: u32,
     /// Columns of the output.
@@ -20,29 +22,29 @@ pub struct LinearCase {
 
 impl LinearCase {
     fn shape(&self) -> Linear {
-        Linear { n: self.n as usize, inputs: self.inputs as usize, outputs: self.outputs as usize }
+        Linear { n: (self.n * self.places) as usize, inputs: self.inputs as usize, outputs: self.outputs as usize }
     }
 }
 
 impl Case for LinearCase {
     fn name(&self) -> String {
-        format!("linear {}x{} to {}", self.n, self.inputs, self.outputs)
+        format!("linear {}x{}x{} to {}", self.n, self.places, self.inputs, self.outputs)
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
-        let x = t.tensor([self.n, 1, 1, self.inputs]);
+        let x = t.tensor([self.n, self.places, 1, self.inputs]);
         let y = linear(t, x, self.outputs);
         let d_y = t.write_gradient(y).0;
         t.backward();
         vec![
-            Port::new("x", At::Tensor(x)),
+            Port::new("x", At::Rows(x)),
             Port::new("weight", At::Param("weight")),
             Port::new("bias", At::Param("bias")),
-            Port::new("grad_out", At::Tensor(d_y)),
+            Port::new("grad_out", At::Rows(d_y)),
             Port::new("grad_weight_before", At::Gradient("weight")),
             Port::new("grad_bias_before", At::Gradient("bias")),
-            Port::new("out", At::Tensor(y)),
-            Port::new("grad_x", At::Tensor(t.gradient(x).expect("linear has given one"))),
+            Port::new("out", At::Rows(y)),
+            Port::new("grad_x", At::Rows(t.gradient(x).expect("linear has given one"))),
             Port::new("grad_weight", At::Gradient("weight")),
             Port::new("grad_bias", At::Gradient("bias")),
         ]

@@ -14,6 +14,8 @@ use crate::program::{
 pub enum At {
     /// An activation or the gradient of one.
     Tensor(Tensor),
+    /// The same as rows of channels, one for each place of each sample: `[n][h][w][c]`.
+    Rows(Tensor),
     /// A parameter.
     Param(&'static str),
     /// A parameter's gradient.
@@ -137,6 +139,7 @@ impl Wire {
         let layout = &recording.layout;
         let (slot, places) = match &port.at {
             At::Tensor(t) => ((*t).into(), places_of(recording.info(*t))),
+            At::Rows(t) => ((*t).into(), places_of_rows(recording.info(*t))),
             At::Param(name) => segment(&layout.params, &BufferKind::Params, name),
             At::Gradient(name) => segment(&layout.params, &BufferKind::Grads, name),
             At::Running(name) => segment(&layout.running, &BufferKind::Running, name),
@@ -200,6 +203,18 @@ fn places(shape: [u32; 4], pitch: u32) -> Vec<usize> {
             for h_index in 0..h {
                 places.extend((0..w).map(|w_index| ((h_index * w + w_index) * n + n_index) * pitch + c_index));
             }
+        }
+    }
+    places
+}
+
+/// Indices in `[h][w][n][c padded]`, where whole numbers are not padded, of elements in the order `[n][h][w][c]`.
+fn places_of_rows(info: &TensorInfo) -> Vec<usize> {
+    let ([n, h, w, c], pitch) = (info.shape, info.dtype.stored(info.shape[3]));
+    let mut places = Vec::new();
+    for n_index in 0..n {
+        for place in 0..h * w {
+            places.extend((0..c).map(|c_index| ((place * n + n_index) * pitch + c_index) as usize));
         }
     }
     places

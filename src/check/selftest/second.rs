@@ -12,22 +12,38 @@ pub const GRADIENT: &str = "second.grad_out";
 
 /// Records the ReLU: after the op, so that its gradient arrives before the op's.
 pub fn consume(t: &mut Tape, x: Tensor) -> Port {
+    consume_as(t, x, At::Tensor)
+}
+
+fn consume_as(t: &mut Tape, x: Tensor, at: fn(Tensor) -> At) -> Port {
     let y = relu(t, x);
-    Port::new(GRADIENT, At::Tensor(t.write_gradient(y).0))
+    Port::new(GRADIENT, at(t.write_gradient(y).0))
 }
 
 /// Records an op of one tensor `x`, the second consumer if there is to be one, and the backward pass.
 pub fn unary(t: &mut Tape, x: [u32; 4], shared: bool, op: impl FnOnce(&mut Tape, Tensor) -> Tensor) -> Vec<Port> {
+    unary_as(t, x, shared, At::Tensor, op)
+}
+
+/// [`unary`] with its tensors as rows.
+pub fn unary_rows(t: &mut Tape, x: [u32; 4], shared: bool, op: impl FnOnce(&mut Tape, Tensor) -> Tensor) -> Vec<Port> {
+    unary_as(t, x, shared, At::Rows, op)
+}
+
+fn unary_as(
+    t: &mut Tape,
+    x: [u32; 4],
+    shared: bool,
+    at: fn(Tensor) -> At,
+    op: impl FnOnce(&mut Tape, Tensor) -> Tensor,
+) -> Vec<Port> {
     let x = t.tensor(x);
     let y = op(t, x);
-    let mut ports = vec![
-        Port::new("x", At::Tensor(x)),
-        Port::new("out", At::Tensor(y)),
-        Port::new("grad_out", At::Tensor(t.write_gradient(y).0)),
-    ];
-    ports.extend(shared.then(|| consume(t, x)));
+    let mut ports =
+        vec![Port::new("x", at(x)), Port::new("out", at(y)), Port::new("grad_out", at(t.write_gradient(y).0))];
+    ports.extend(shared.then(|| consume_as(t, x, at)));
     t.backward();
-    ports.push(Port::new("grad_x", At::Tensor(t.gradient(x).expect("the op has given one"))));
+    ports.push(Port::new("grad_x", at(t.gradient(x).expect("the op has given one"))));
     ports
 }
 

@@ -121,6 +121,7 @@ impl Builder<'_> {
             }
             Op::Relu => self.node(place, "Relu", &[&x.name], [], x.flat),
             Op::Gelu => self.gelu(place, &x),
+            Op::GeluTanh => self.gelu_tanh(place, &x),
         }
     }
 
@@ -148,6 +149,20 @@ impl Builder<'_> {
         let twice = step("Add", &[&erf, &one]);
         let product = step("Mul", &[&x.name, &twice]);
         Value { name: step("Mul", &[&product, &half]), flat: x.flat }
+    }
+
+    /// `x / (1 + exp(-2u))` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`, which is `x (1 + tanh(u)) / 2`.
+    fn gelu_tanh(&mut self, place: &str, x: &Value) -> Value {
+        let constants = [("gelu.cubic", 0.044_715), ("gelu.one", 1.0), ("gelu.slope", 1.595_769_1)];
+        let [cubic, one, slope] = constants.map(|(name, value)| self.floats(name, &[], &[value]));
+        let mut step = |kind: &str, inputs: &[&str]| self.node(place, kind, inputs, [], x.flat).name;
+        let square = step("Mul", &[&x.name, &x.name]);
+        let cubic = step("Mul", &[&square, &cubic]);
+        let factor = step("Add", &[&cubic, &one]);
+        let scaled = step("Mul", &[&x.name, &slope]);
+        let argument = step("Mul", &[&scaled, &factor]);
+        let share = step("Sigmoid", &[&argument]);
+        Value { name: step("Mul", &[&x.name, &share]), flat: x.flat }
     }
 
     /// Means over windows, which no operator of ONNX describes: each map as a row, times a matrix whose columns are the windows.

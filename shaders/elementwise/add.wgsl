@@ -1,4 +1,4 @@
-// y = max(x + other, 0)
+// y = x + other, or with RELU max(x + other, 0)
 #import grid
 
 struct Sizes { len4: u32 }
@@ -13,6 +13,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         @builtin(local_invocation_index) lane: u32) {
     let i = flat_group(group, groups) * 64u + lane;
     if i >= sizes.len4 { return; }
-    let value = vec4<f32>(x[i]) + vec4<f32>(other[i]);
-    y[i] = vec4<scalar>(select(value, vec4<f32>(), value <= vec4<f32>())); // a NaN stays a NaN
+    var value = vec4<f32>(x[i]) + vec4<f32>(other[i]);
+    if RELU { value = select(value, vec4<f32>(), value <= vec4<f32>()); } // a NaN stays a NaN
+    y[i] = vec4<scalar>(value);
 }

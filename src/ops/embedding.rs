@@ -1,0 +1,54 @@
+//! Embeddings: a row of a matrix for each token, and one for each place.
+
+use super::{
+    elementwise::{pass_gradient, vectors},
+    scaler::scaler,
+};
+use crate::program::{
+    Dtype, Param, Tape, Tensor,
+    params::{Init, Role, Shape, padded},
+};
+
+/// `y = weight[token]`: PyTorch's `Embedding(vocabulary, c)`. Takes tokens `[n, h, w, 1]` below the vocabulary, and returns
+/// `[n, h, w, c]` and the weight, which a head may share ([`linear_tied`](super::linear_tied)).
+///
+/// # Panics
+/// If `tokens` are no `u32`.
+pub fn embedding(t: &mut Tape, tokens: Tensor, vocabulary: u32, c: u32, init: Init) -> (Tensor, Param) {
+    let [n, h, w, one] = t.shape(tokens);
+    let shape = [n, h, w, one];
+    assert!(t.dtype(tokens) == Dtype::U32 && one == 1, "embedding: tokens of shape {shape:?}, {:?}", t.dtype(tokens));
+    let weight = t.param("weight", Shape::Matrix { outputs: vocabulary, inputs: c }, init, Role::Weight);
+    let y = t.tensor([n, h, w, c]);
+    let (len4, c4, rows) = (vectors(t, y), padded(c) / 4, n * h * w);
+    let call = t.call("embedding/forward").sizes([("len4", len4), ("c4", c4)]);
+    call.read(tokens).read(weight.value).write(y).over(len4);
+    t.on_backward(y, move |t, d_y| {
+        let scaler = scaler(t);
+        let call = t.call_reduce("embedding/backward").sizes([("rows", rows), ("c4", c4)]);
+        call.read(tokens).read(d_y).read(scaler).write(weight.gradient).groups(rows);
+    });
+    (y, weight)
+}
+
+/// `y = x + weight[place]`: a learned embedding of the position, `[most, c]`, as GPT-2 and BERT have it. `x` may have fewer
+/// places than `most`.
+///
+/// # Panics
+/// If it has more.
+pub fn add_positions(t: &mut Tape, x: Tensor, most: u32, init: Init) -> Tensor {
+    let [n, h, w, c] = t.shape(x);
+    assert!(h * w <= most, "add_positions: {most} positions for an input of shape {:?}", [n, h, w, c]);
+    let weight = t.param("weight", Shape::Matrix { outputs: most, inputs: c }, init, Role::Weight);
+    let y = t.tensor_of(t.dtype(x), [n, h, w, c]);
+    let (len4, c4) = (vectors(t, x), padded(c) / 4);
+    let call = t.call("embedding/add_positions").sizes([("len4", len4), ("n", n), ("c4", c4)]);
+    call.read(x).read(weight.value).write(y).over(len4);
+    t.on_backward(y, move |t, d_y| {
+        let (scaler, len4) = (scaler(t), h * w * c4);
+        let call = t.call("embedding/backward_positions").sizes([("len4", len4), ("n", n), ("c4", c4)]);
+        call.read(d_y).read(scaler).write(weight.gradient).over(len4);
+        pass_gradient(t, d_y, x);
+    });
+    y
+}
