@@ -9,22 +9,29 @@
 mod batch;
 pub mod digits28;
 pub mod drawn;
+pub mod excerpt;
+pub mod grammar;
 pub mod holdout;
 mod image;
 mod input;
 pub mod shapes10;
 mod source;
 pub mod summary;
+pub mod text;
+mod vocabulary;
 
 pub use batch::{Batch, order};
 pub use digits28::Digits28;
 pub use drawn::Sizes;
+pub use excerpt::{Excerpt, excerpt};
 pub use holdout::Holdout;
 pub use image::{Image, MOST_SIDE};
 pub use input::{Input, MOST_TOKENS, Tokens};
 pub use shapes10::Shapes10;
 pub use source::{Batches, Inline, Next, Source, in_batches};
 pub use summary::{Summary, summary, summary_on};
+pub use text::Text;
+pub use vocabulary::{EOS, TokensBy, Vocabulary};
 
 use std::path::Path;
 
@@ -35,7 +42,7 @@ pub const MOST_IMAGES: usize = u32::MAX as usize;
 /// The most classes that a set may have.
 pub const MOST_CLASSES: usize = 1 << 16;
 /// The names of the sets that the program draws.
-pub const DRAWN: [&str; 2] = [shapes10::NAME, digits28::NAME];
+pub const DRAWN: [&str; 3] = [shapes10::NAME, digits28::NAME, grammar::NAME];
 
 /// Which part of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,8 +94,20 @@ pub trait Dataset: Send + Sync {
     /// Samples in `split`; 0 for [`Split::Test`] when there is nothing to validate on.
     fn len(&self, split: Split) -> usize;
 
+    /// Tokens in `split`, with those behind the last whole block where they are known; 0 for images.
+    fn tokens(&self, split: Split) -> u64 {
+        self.spec().input.tokens().map_or(0, |tokens| self.len(split) as u64 * u64::from(tokens.length))
+    }
+
+    /// The loss, in nats for each target, that no model can have less of on average; `None` if it is not known, as of all data
+    /// that were not drawn from a known source.
+    fn least_loss(&self) -> Option<f64> {
+        None
+    }
+
     /// A checksum of the set, training samples before test samples: equal means the same data. For sets that are read whole
-    /// it is the CRC-32 of all records, each its labels' bytes and then the sample's.
+    /// it is the CRC-32 of all records, each its labels' bytes and then the sample's; for text, that of the vocabulary and the
+    /// tokens.
     fn checksum(&self) -> u32;
 
     /// The seed that the samples were drawn from, if they are drawn.

@@ -101,6 +101,9 @@ mod no_gpu {
     /// Files of weights: what is read, converted, and refused.
     mod pretrained;
 
+    /// Text and files of tokens.
+    mod text;
+
     /// Which tensors share a buffer.
     mod plan;
 

@@ -1,5 +1,6 @@
 //! `velograd data`: says what a data set holds, draws a sheet of its images, and fetches sets.
 
+mod describe;
 mod fetch;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -12,20 +13,15 @@ use super::{
         device::DeviceFlags,
         values,
     },
-    live,
+    json_line, live,
     normalization::words,
     open_device,
-    print::{note, say},
+    print::{note, remark, say},
 };
 use crate::{
-    data::{Dataset, Image, Split, order, summary_on},
+    data::{Dataset, Image, Split, order},
     error::{Error, Result},
-    host::{
-        data as host_data,
-        files::{absolute, write_atomically},
-        loader::Loader,
-        threads::on_all_cores,
-    },
+    host::{data as host_data, files::write_atomically, loader::Loader, threads::on_all_cores},
     lab::{
         seen::{as_network_sees, take_back},
         sheet::contact_sheet,
@@ -39,8 +35,6 @@ const COLUMNS: usize = 20;
 const ROWS: usize = 10;
 /// Pixels that a row of the sheet has room for.
 const WIDEST: usize = 4096;
-/// Most classes that are listed.
-const MOST_SHOWN: usize = 20;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -65,7 +59,10 @@ pub(super) struct Arguments {
     /// on a scale of 0 to 1
     #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = values::parsed::<Normalization>, default_value = "half")]
     normalize: Normalization,
-    /// Seed of the augmentation, and of drawn images
+    /// One JSON object on standard output
+    #[arg(long, conflicts_with_all = ["preview", "fetch"], help_heading = "Output")]
+    json: bool,
+    /// Seed of the augmentation, and of drawn images and text
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
@@ -84,35 +81,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// Says what the set holds, and draws the sheet.
 fn describe(arguments: &Arguments) -> Result<()> {
-    let opened = host_data::open(arguments.data.wanted(arguments.seed))?;
-    opened.notes.iter().for_each(|text| note!("{text}"));
+    let opened = live::during("opening the data", || host_data::open(arguments.data.wanted(arguments.seed)))?;
+    // With --json, standard output has the object alone.
+    opened.notes.iter().for_each(|text| if arguments.json { remark(text) } else { note!("{text}") });
     let dataset = opened.dataset;
-    say!("{}, CRC-32 {:08x}", dataset.spec().name, dataset.checksum());
-    if let Some(path) = dataset.path() {
-        say!("read from {}", absolute(path));
+    if arguments.preview.is_some() {
+        dataset.spec().image()?;
     }
-    let input = dataset.spec().input;
-    for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
-        if input.image().is_none() {
-            say!("\n{name}: {} {input}", dataset.len(split));
-            continue;
-        }
-        let s = live::during("reading the images", || summary_on(dataset.as_ref(), split, on_all_cores))?;
-        let list = |v: &[f64]| v.iter().map(|v| format!("{v:.4}")).collect::<Vec<_>>().join(" ");
-        let colours = if s.mean.len() == 1 { "grey" } else { "red green blue" };
-        say!("\n{name}: {} images, mean {}, std {} ({colours}, 0 to 1)", s.count, list(&s.mean), list(&s.std));
-        let classes = &dataset.spec().classes;
-        let shown = || classes.iter().take(MOST_SHOWN);
-        let width = shown().map(|class| class.chars().count()).max().unwrap_or(0).clamp(12, 40);
-        for (class, count) in shown().zip(s.per_class) {
-            say!("  {class:<width$} {count:>7}");
-        }
-        if classes.len() > MOST_SHOWN {
-            say!("  and {} more classes", classes.len() - MOST_SHOWN);
-        }
+    if arguments.json {
+        json_line(&describe::report(dataset.as_ref())?);
+    } else {
+        describe::say_all(dataset.as_ref())?;
     }
     if let Some(path) = &arguments.preview {
-        dataset.spec().image()?;
         let by = arguments.normalize.of_on(dataset.as_ref(), on_all_cores)?;
         let [least, most] = preview(arguments, &dataset, by, path)?;
         say!("\nnormalized by {}: the network sees values from {least:.3} to {most:.3}", words(by));

@@ -326,8 +326,9 @@ fn make_room(below: &mut Recipe, layer: &Layer, remarks: &mut Vec<String>) {
         set.retain(|key, _| named(key));
     }
     if differs("dataset", below).is_some() {
-        // The size belongs to the pictures.
+        // The size belongs to the pictures, and what text is cut into to the text.
         below.remove("image-size");
+        below.remove("tokens");
         if !layer.recipe.contains_key("data") {
             below.remove("data");
         }

@@ -108,6 +108,7 @@ impl OfRun {
         let data = DataFlags {
             data: dataset["path"].as_str().map(PathBuf::from),
             dataset: dataset["name"].as_str().map(str::to_owned),
+            tokens: serde_json::from_value(run["recipe"]["tokens"].clone()).unwrap_or_default(),
             image_size: run["recipe"]["image-size"].as_u64().and_then(|size| u32::try_from(size).ok()),
         };
         let data_seed = dataset["seed"].as_u64().or(run["seed"].as_u64()).unwrap_or(0);

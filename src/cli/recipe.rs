@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{
     cli::live,
-    data::{Dataset, Holdout, Image, Split},
+    data::{Dataset, Holdout, Image, Split, TokensBy},
     device::{Gpu, NO_ADAPTER},
     error::{Error, Result},
     host::{
-        data::{self, pictures},
+        data::{self, pictures, text},
         files::absolute,
         pretrained::Pretrained,
         rule_file,
@@ -109,25 +109,26 @@ impl<R: Args + Default> RunFlags<R> {
         Ok(())
     }
 
-    /// Opens the data set and prints its remarks; `seed` is the seed of drawn images and of the choice of held-out
+    /// Opens the data set and prints its remarks; `seed` is the seed of drawn samples and of the choice of held-out
     /// ones, and `usual_size` the side of pictures where no flag gives it.
     ///
     /// # Errors
     /// As [`data::open`] and [`Holdout::new`].
     pub fn open(&self, seed: u64, usual_size: Option<u32>) -> Result<Arc<dyn Dataset>> {
         let wanted = data::Wanted { usual_size, ..self.data.wanted(seed) };
-        let opened = live::during("opening the images", || data::open(wanted))?;
+        let opened = live::during("opening the data", || data::open(wanted))?;
         // If images are held out, there is validation even if the set has no test images.
         let count = self.validation.val_split;
         let kept = |text: &&String| count.is_none() || !text.contains("no validation");
         opened.notes.iter().filter(kept).for_each(|text| note!("{text}"));
+        let unit = opened.dataset.spec().input.unit();
         let Some(count) = count else {
             if opened.dataset.len(Split::Test) == 0 && !opened.notes.iter().any(|n| n.contains("no validation")) {
-                note!("there are no test images: there will be no validation");
+                note!("there are no test {unit}: there will be no validation");
             }
             return Ok(opened.dataset);
         };
-        note!("validation on {count} images held out of the training set; the test images are left alone");
+        note!("validation on {count} {unit} held out of the training set; the test {unit} are left alone");
         Ok(Arc::new(Holdout::new(opened.dataset, count as usize, seed)?))
     }
 
@@ -167,11 +168,14 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
     let path = dataset.path().map(absolute);
     let default = models::find(&options.model).map(|model| model.normalize).ok();
     let normalize = options.recipe.normalize.filter(|by| Some(*by) != default);
+    let tokens = recipe.get("tokens").filter(|tokens| !tokens.is_null()).cloned();
+    let tokens = tokens.unwrap_or_else(|| json!(TokensBy::default().to_string()));
     let chosen = [
         ("preset", json!(preset.name())),
         ("dataset", json!(spec.name)),
         ("data", json!(path)),
         ("image-size", json!(spec.input.image().filter(|_| spec.name == pictures::NAME).map(|image| image.width))),
+        ("tokens", json!((spec.name == text::NAME).then_some(tokens))),
         ("data-seed", json!(drawn.then_some(data_seed))),
         // Written as numbers, which remain valid whatever happens to the images or weights that they come from.
         ("normalize", json!(normalize.map(|by| by.to_string()))),

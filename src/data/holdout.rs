@@ -1,11 +1,11 @@
-//! Validation images held out of the training set, so that choices need not be made on the test images.
+//! Validation samples held out of the training set, so that choices need not be made on the test samples.
 
 use std::{path::Path, sync::Arc};
 
 use super::{Dataset, Spec, Split, order};
 use crate::error::{Error, Result};
 
-/// A set whose test split is some of another set's training images, and whose training split is the rest.
+/// A set whose test split is some of another set's training samples, and whose training split is the rest.
 pub struct Holdout {
     inner: Arc<dyn Dataset>,
     train: Vec<u32>,
@@ -13,7 +13,7 @@ pub struct Holdout {
 }
 
 impl Holdout {
-    /// Holds out `count` images, drawn from `seed`; the rest keeps its order.
+    /// Holds out `count` samples, drawn from `seed`; the rest keeps its order.
     ///
     /// # Errors
     /// [`Error::Config`] if nothing or everything would be held out.
@@ -55,9 +55,13 @@ impl Dataset for Holdout {
         self.indices(split).len()
     }
 
-    /// The checksum of the whole set, since the choice of images depends on `count` and `seed` alone.
+    /// The checksum of the whole set, since the choice of samples depends on `count` and `seed` alone.
     fn checksum(&self) -> u32 {
         self.inner.checksum()
+    }
+
+    fn least_loss(&self) -> Option<f64> {
+        self.inner.least_loss()
     }
 
     fn seed(&self) -> Option<u64> {

@@ -7,6 +7,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use serde::Serialize;
+
 use super::{Dataset, Image, Split};
 use crate::{
     error::Result,
@@ -14,7 +16,7 @@ use crate::{
 };
 
 /// Numbers about one split of a set.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Images.
     pub count: usize,

@@ -11,6 +11,8 @@ pub mod idx;
 mod listing;
 pub mod pictures;
 mod positioned;
+pub mod text;
+pub mod tokens;
 mod unpack;
 
 use std::{path::Path, sync::Arc};
@@ -18,9 +20,10 @@ use std::{path::Path, sync::Arc};
 pub use cifar::{Cifar, Cifar10};
 pub use idx::Idx;
 pub use pictures::Pictures;
+pub use tokens::TokenFiles;
 
 use crate::{
-    data::{Dataset, Digits28, Shapes10, Sizes, digits28, shapes10},
+    data::{Dataset, Digits28, Shapes10, Sizes, TokensBy, digits28, grammar, shapes10},
     error::{Error, Result, suggest::hint},
     host::threads::on_all_cores,
 };
@@ -34,12 +37,15 @@ enum Reader {
     Cifar(&'static Version),
     Idx(Family),
     Pictures,
+    Text,
+    Tokens,
     Shapes10,
     Digits28,
+    Grammar,
 }
 
 /// Every set by its name.
-const SETS: [(&str, Reader); 10] = [
+const SETS: [(&str, Reader); 13] = [
     (cifar::NAME, Reader::Cifar(&CIFAR10)),
     ("cifar100", Reader::Cifar(&CIFAR100)),
     ("cifar100-coarse", Reader::Cifar(&CIFAR100_COARSE)),
@@ -48,8 +54,11 @@ const SETS: [(&str, Reader); 10] = [
     ("kmnist", Reader::Idx(Family::Kuzushiji)),
     ("emnist", Reader::Idx(Family::Emnist)),
     (pictures::NAME, Reader::Pictures),
+    (text::NAME, Reader::Text),
+    (tokens::NAME, Reader::Tokens),
     (shapes10::NAME, Reader::Shapes10),
     (digits28::NAME, Reader::Digits28),
+    (grammar::NAME, Reader::Grammar),
 ];
 
 /// The names [`open`] knows.
@@ -74,8 +83,18 @@ pub struct Wanted<'a> {
     /// What stands for [`image_size`](Self::image_size) where that is `None`, as the size that weights were trained on;
     /// [`pictures::USUAL_SIDE`] if this is, too.
     pub usual_size: Option<u32>,
-    /// The seed of drawn images.
+    /// What text is cut into; characters if `None`. It is refused for what is not text.
+    pub tokens: Option<TokensBy>,
+    /// The tokens of a block of text; [`text::USUAL_LENGTH`] if `None`. It is refused for images.
+    pub length: Option<u32>,
+    /// The seed of drawn images and text.
     pub seed: u64,
+}
+
+impl Wanted<'_> {
+    fn block(&self) -> u32 {
+        self.length.unwrap_or(text::USUAL_LENGTH)
+    }
 }
 
 /// A set, and what to tell the user about how it was chosen.
@@ -134,20 +153,20 @@ pub fn open_in(home: &Path, wanted: Wanted<'_>, sizes: Sizes) -> Result<Opened> 
     let wanted = &wanted;
     let name = name.map(known).transpose()?;
     let reader = SETS.iter().find(|(known, _)| Some(*known) == name).map(|(_, reader)| *reader);
-    let shapes = |notes| Ok(Opened::drawn(Shapes10::spread(seed, sizes, on_all_cores)?, notes));
     match (reader, path) {
-        (Some(Reader::Shapes10 | Reader::Digits28), Some(path)) => {
+        (Some(Reader::Shapes10 | Reader::Digits28 | Reader::Grammar), Some(path)) => {
             let name = name.unwrap_or_default();
             let message = format!("{name} is drawn, not read: it takes no data folder ({})", path.display());
             Err(Error::config(message, "leave out either the dataset or the folder"))
         }
-        (Some(Reader::Shapes10), None) => {
-            of_one_size(wanted, shapes10::NAME)?;
-            shapes(vec![])
-        }
+        (Some(Reader::Shapes10), None) => draw_shapes(wanted, sizes, vec![]),
         (Some(Reader::Digits28), None) => {
-            of_one_size(wanted, digits28::NAME)?;
+            fits(wanted, digits28::NAME, Samples::Images)?;
             Ok(Opened::drawn(Digits28::spread(seed, sizes, on_all_cores)?, vec![]))
+        }
+        (Some(Reader::Grammar), None) => {
+            fits(wanted, grammar::NAME, Samples::Tokens)?;
+            Ok(Opened::drawn(grammar::grammar(seed, wanted.block(), grammar::SIZES)?, vec![]))
         }
         (reader, Some(path)) => open_path(reader, path, wanted),
         (Some(reader), None) if home.is_dir() => open_path(Some(reader), home, wanted),
@@ -155,7 +174,9 @@ pub fn open_in(home: &Path, wanted: Wanted<'_>, sizes: Sizes) -> Result<Opened> 
             let (title, get) = match reader {
                 Reader::Cifar(version) => (version.layout.title, format!("; {}", version.layout.how_to_get(home))),
                 Reader::Idx(family) => (family.title(), String::new()),
-                Reader::Pictures | Reader::Shapes10 | Reader::Digits28 => ("pictures", String::new()),
+                Reader::Text => ("text", String::new()),
+                Reader::Tokens => ("files of tokens", String::new()),
+                Reader::Pictures | Reader::Shapes10 | Reader::Digits28 | Reader::Grammar => ("pictures", String::new()),
             };
             let hint = format!("name the folder or archive by 'data' if it lies elsewhere{get}");
             Err(Error::data(home, format!("a folder with {title}"), "no such folder", hint))
@@ -163,17 +184,22 @@ pub fn open_in(home: &Path, wanted: Wanted<'_>, sizes: Sizes) -> Result<Opened> 
         (None, None) => match find_cifar10(home, wanted)? {
             Some(found) => Ok(found),
             None => {
-                of_one_size(wanted, shapes10::NAME)?;
-                shapes(vec![format!(
+                let note = format!(
                     "NO CIFAR-10 in {home}/: using {}, DRAWN SHAPES: results do not compare.\n\
                      Put this into {home}/: {}",
                     shapes10::NAME,
                     cifar::layout::TEN.url,
                     home = home.display(),
-                )])
+                );
+                draw_shapes(wanted, sizes, vec![note])
             }
         },
     }
+}
+
+fn draw_shapes(wanted: &Wanted<'_>, sizes: Sizes, notes: Vec<String>) -> Result<Opened> {
+    fits(wanted, shapes10::NAME, Samples::Images)?;
+    Ok(Opened::drawn(Shapes10::spread(wanted.seed, sizes, on_all_cores)?, notes))
 }
 
 /// CIFAR-10 in `home`; `None` if there is no such folder, or nothing in it that looks like images.
@@ -202,7 +228,11 @@ fn open_path(reader: Option<Reader>, path: &Path, wanted: &Wanted<'_>) -> Result
         None => Search::new(path, &Form::ALL)?,
         Some(Reader::Cifar(version)) => Search::new(path, &[Form::Cifar(version.layout)])?,
         Some(Reader::Idx(family)) => Search::new(path, &[Form::Idx(Some(family))])?,
-        Some(Reader::Pictures | Reader::Shapes10 | Reader::Digits28) => Search::new(path, &[Form::Pictures])?,
+        Some(Reader::Text) => Search::new(path, &[Form::Text])?,
+        Some(Reader::Tokens) => Search::new(path, &[Form::Tokens])?,
+        Some(Reader::Pictures | Reader::Shapes10 | Reader::Digits28 | Reader::Grammar) => {
+            Search::new(path, &[Form::Pictures])?
+        }
     };
     if let Some(source) = search.source(path)? {
         return open_source(reader, source, path, wanted);
@@ -213,7 +243,9 @@ fn open_path(reader: Option<Reader>, path: &Path, wanted: &Wanted<'_>) -> Result
         Some(Reader::Pictures) => open_pictures(path, wanted),
         None if !search.suspects.is_empty() && search.suspects.iter().all(images) => open_pictures(path, wanted),
         Some(Reader::Cifar(version)) => Err(search.nothing(path, version.layout.how_to_get(path))),
-        Some(Reader::Idx(_)) => Err(search.nothing(path, "name the folder that has them by 'data'".to_owned())),
+        Some(Reader::Idx(_) | Reader::Text | Reader::Tokens) => {
+            Err(search.nothing(path, "name the folder that has them by 'data'".to_owned()))
+        }
         _ => Err(search.nothing(path, CIFAR10.layout.how_to_get(path))),
     }
 }
@@ -225,6 +257,8 @@ fn open_file(reader: Option<Reader>, path: &Path, wanted: &Wanted<'_>) -> Result
         () if reader.is_some() => None,
         () if idx::is_named(&name) => return open_idx(path, None, wanted),
         () if pictures::is_named(&name) => Some(Reader::Pictures),
+        () if text::names::is_named(&name) || find::is_text_archive(&name) => Some(Reader::Text),
+        () if tokens::is_named(path, &name) => Some(Reader::Tokens),
         () => {
             let hundred = |layout: &Layout| *layout == cifar::layout::HUNDRED;
             let told = match Suspect::of(&name, false) {
@@ -237,10 +271,12 @@ fn open_file(reader: Option<Reader>, path: &Path, wanted: &Wanted<'_>) -> Result
     };
     match reader.or(by_name) {
         Some(Reader::Cifar(version)) => {
-            of_one_size(wanted, version.name)?;
+            fits(wanted, version.name, Samples::Images)?;
             Cifar::open(version, path).map(Opened::read)
         }
         Some(Reader::Idx(family)) => open_idx(path, Some(family), wanted),
+        Some(Reader::Text) => open_text(path, wanted),
+        Some(Reader::Tokens) => open_tokens(path, wanted),
         _ => {
             let hint = "name the folder that has a folder for each class";
             Err(Error::data(path, "a folder of pictures", "a file", hint))
@@ -257,32 +293,79 @@ fn open_source(reader: Option<Reader>, source: &Source, asked: &Path, wanted: &W
                 _ if *layout == cifar::layout::HUNDRED => &CIFAR100,
                 _ => &CIFAR10,
             };
-            of_one_size(wanted, version.name)?;
+            fits(wanted, version.name, Samples::Images)?;
             Opened::read(Cifar::open_found(version, &source.path)?)
         }
         Form::Idx(family) => open_idx(&source.path, family, wanted)?,
         Form::Pictures => open_pictures(&source.path, wanted)?,
+        Form::Text => open_text(&source.path, wanted)?,
+        Form::Tokens => open_tokens(&source.path, wanted)?,
     };
     opened.notes.splice(0..0, source.elsewhere(asked));
     Ok(opened)
 }
 
 fn open_idx(path: &Path, family: Option<Family>, wanted: &Wanted<'_>) -> Result<Opened> {
-    of_one_size(wanted, family.map_or("mnist", Family::name))?;
+    fits(wanted, family.map_or("mnist", Family::name), Samples::Images)?;
     Idx::open(path, family).map(Opened::read)
 }
 
 fn open_pictures(path: &Path, wanted: &Wanted<'_>) -> Result<Opened> {
+    fits(wanted, pictures::NAME, Samples::Pictures)?;
     Pictures::open(path, wanted.image_size.or(wanted.usual_size).unwrap_or(pictures::USUAL_SIDE)).map(Opened::read)
 }
 
-/// Refuses a size for images that have one.
-fn of_one_size(wanted: &Wanted<'_>, name: &str) -> Result<()> {
-    match wanted.image_size {
-        None => Ok(()),
-        Some(size) => {
-            let message = format!("'image_size' is {size}, and the images of {name} have a size of their own");
-            Err(Error::about("image_size", message, "'image_size' is for folders of pictures: leave it out"))
+fn open_text(path: &Path, wanted: &Wanted<'_>) -> Result<Opened> {
+    fits(wanted, text::NAME, Samples::Text)?;
+    text::open(path, wanted.tokens.unwrap_or_default(), wanted.block()).map(Opened::read)
+}
+
+fn open_tokens(path: &Path, wanted: &Wanted<'_>) -> Result<Opened> {
+    fits(wanted, tokens::NAME, Samples::Tokens)?;
+    TokenFiles::open(path, wanted.block()).map(Opened::read)
+}
+
+/// The folder that a file lies in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What is made into samples.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Samples {
+    /// Images that have a size.
+    Images,
+    /// Images that are brought to a size.
+    Pictures,
+    /// Text, which is cut into tokens.
+    Text,
+    /// What consists of tokens already.
+    Tokens,
+}
+
+/// Refuses what was asked for and has no meaning for the set called `name`.
+fn fits(wanted: &Wanted<'_>, name: &str, samples: Samples) -> Result<()> {
+    let of = match samples {
+        Samples::Images => format!("the images of {name} have a size of their own"),
+        Samples::Pictures => format!("{name} has images"),
+        Samples::Text => format!("{name} is no image"),
+        Samples::Tokens => format!("{name} has tokens of its own"),
+    };
+    let images = matches!(samples, Samples::Images | Samples::Pictures);
+    match wanted {
+        Wanted { image_size: Some(size), .. } if samples != Samples::Pictures => {
+            let hint = "'image_size' is for folders of pictures: leave it out";
+            Err(Error::about("image_size", format!("'image_size' is {size}, and {of}"), hint))
         }
+        Wanted { tokens: Some(by), .. } if samples != Samples::Text => {
+            let what = if images { format!("{name} has images") } else { of };
+            let hint = "'tokens' is for text: leave it out, or name text by 'data'";
+            Err(Error::about("tokens", format!("'tokens' is {by}, and {what}"), hint))
+        }
+        Wanted { length: Some(length), .. } if images => {
+            let message = format!("blocks of {length} tokens are needed, and {name} has images");
+            Err(Error::config(message, "name text by 'data' or 'dataset'"))
+        }
+        _ => Ok(()),
     }
 }

@@ -47,11 +47,13 @@ fn say_of(file: &InPlace) {
     }
 }
 
-/// Says how to train on the set, if this version does.
+/// Says how to train on the set, or how to look at it where a network has to be chosen first.
 fn say_how_to_use(set: &Set, to: &Path) {
     if NAMES.contains(&set.name) {
         let data = if to == Path::new("data") { String::new() } else { format!(" --data {}", shell_word(to)) };
         note!("train on it:\n    velograd train --dataset {}{data}", set.name);
+    } else {
+        note!("see what it holds:\n    velograd data --data {}", shell_word(&to.join(set.folder)));
     }
 }
 

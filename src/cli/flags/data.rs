@@ -1,4 +1,4 @@
-//! Which images are used, and what is done to them.
+//! Which data are used, and what is done to them.
 
 use std::path::PathBuf;
 
@@ -6,32 +6,59 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::values;
-use crate::{host::data::Wanted, ops::Augment, training::Normalization};
+use crate::{data::TokensBy, host::data::Wanted, ops::Augment, training::Normalization};
 
-/// Where the images come from.
+/// Where the samples come from.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Data")]
 pub struct DataFlags {
     /// The images: CIFAR-10 or CIFAR-100 in binary form (a folder or an archive), IDX files of MNIST and its relatives, or a folder
-    /// of pictures with a folder for each class; which it is, is recognized [default: looked for in data/]
+    /// of pictures with a folder for each class; or the text: a file, a folder with train.txt and valid.txt or WikiText's files, or
+    /// files of tokens as nanoGPT and llm.c write them; which it is, is recognized [default: looked for in data/]
     #[arg(long, value_name = "DIR|FILE")]
     pub data: Option<PathBuf>,
-    /// cifar10, cifar100, cifar100-coarse, mnist, fashion-mnist, kmnist, emnist, folder (of pictures), or what needs no download:
-    /// shapes10 (drawn shapes), digits28 (drawn digits) [default: what --data holds; without it cifar10 if it is there]
+    /// cifar10, cifar100, cifar100-coarse, mnist, fashion-mnist, kmnist, emnist, folder (of pictures), text, tokens (in files), or
+    /// what needs no download: shapes10 (drawn shapes), digits28 (drawn digits), grammar (text of known entropy) [default: what --data holds; without it cifar10 if it is there]
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
     /// Side of the squares that pictures in folders are brought to: the shorter side is resized to 256/224 of it, and the centre
     /// cut out [default: the size that the weights were trained on, or 224]
     #[arg(long, value_name = "PIXELS")]
     pub image_size: Option<u32>,
+    /// What text is cut into [default: char]
+    #[arg(long, value_enum, ignore_case = true)]
+    pub tokens: Option<TokensFlag>,
 }
 
 impl DataFlags {
-    /// The set that these flags ask for; `seed` is that of drawn images.
+    /// The set that these flags ask for; `seed` is that of drawn images and text.
     pub fn wanted(&self, seed: u64) -> Wanted<'_> {
         let (name, path) = (self.dataset.as_deref(), self.data.as_deref());
-        Wanted { name, path, image_size: self.image_size, usual_size: None, seed }
+        let tokens = self.tokens.map(TokensBy::from);
+        Wanted { name, path, image_size: self.image_size, tokens, seed, ..Wanted::default() }
+    }
+}
+
+/// What text is cut into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokensFlag {
+    /// Characters; the vocabulary is sorted by code point
+    Char,
+    /// Bytes, of any file
+    Byte,
+    /// Words between white space, with <eos> at the end of each line; at most 65,536 different ones
+    Word,
+}
+
+impl From<TokensFlag> for TokensBy {
+    fn from(flag: TokensFlag) -> Self {
+        match flag {
+            TokensFlag::Char => Self::Char,
+            TokensFlag::Byte => Self::Byte,
+            TokensFlag::Word => Self::Word,
+        }
     }
 }
 
@@ -53,7 +80,7 @@ pub struct ImageFlags {
     #[arg(long, value_name = "on|off", value_parser = values::switch, action = clap::ArgAction::Set, hide_short_help = true)]
     #[serde(with = "values::on_off")]
     pub shuffle: Option<bool>,
-    /// Seed of the images of shapes10, and of which images --val-split holds out [default: --seed; in experiments 0]
+    /// Seed of what is drawn (shapes10, digits28, grammar), and of which samples --val-split holds out [default: --seed; in experiments 0]
     #[arg(long, value_name = "N", hide_short_help = true)]
     #[serde(with = "values::whole")]
     pub data_seed: Option<u64>,

@@ -1,4 +1,4 @@
-//! Finds sets of images in a folder, and what else is there that looks like images.
+//! Finds data sets in a folder, and what else is there that looks like images.
 //!
 //! Users unpack archives beside, into or around the folder that was meant, download the wrong one of several versions,
 //! or have a browser that unpacks only the gzip layer. What can be read is found up to two levels deep, the nearest
@@ -8,6 +8,8 @@ use super::cifar::layout::{self, HUNDRED, Layout, TEN};
 use super::idx::{self, Family};
 use super::listing::Listing;
 use super::pictures;
+use super::text::names;
+use super::tokens;
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -28,13 +30,18 @@ pub(super) enum Form {
     Cifar(&'static Layout),
     /// IDX files; with a family, none that lie in a folder named after another one.
     Idx(Option<Family>),
+    /// Text.
+    Text,
+    /// Files of tokens.
+    Tokens,
     /// Pictures in a folder for each class.
     Pictures,
 }
 
 impl Form {
     /// Every form.
-    pub(super) const ALL: [Self; 4] = [Self::Cifar(&TEN), Self::Cifar(&HUNDRED), Self::Idx(None), Self::Pictures];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Cifar(&TEN), Self::Cifar(&HUNDRED), Self::Idx(None), Self::Text, Self::Tokens, Self::Pictures];
 
     /// What is looked for, for messages.
     fn expected(self) -> String {
@@ -45,6 +52,8 @@ impl Form {
             Self::Idx(family) => {
                 format!("{}: train-images-idx3-ubyte and its labels", family.map_or("IDX files", Family::title))
             }
+            Self::Text => "text: input.txt, train.txt, wiki.train.tokens, or the archive of WikiText".to_owned(),
+            Self::Tokens => "files of tokens: train.bin, or *_train_*.bin".to_owned(),
             Self::Pictures => "pictures: folders named after their classes, or train/ with such folders".to_owned(),
         }
     }
@@ -54,12 +63,14 @@ impl Form {
         match self {
             Self::Cifar(layout) => layout.title,
             Self::Idx(_) => "IDX files",
+            Self::Text => "text",
+            Self::Tokens => "tokens",
             Self::Pictures => "pictures",
         }
     }
 }
 
-/// A set of images that can be opened: a folder, or an archive whose name suggests that it holds one.
+/// A data set that can be opened: a folder, a file of text, or an archive whose name suggests that it holds one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Source {
     /// How it is stored.
@@ -73,10 +84,12 @@ impl Source {
     pub(super) fn elsewhere(&self, asked: &Path) -> Option<String> {
         let usual = match self.form {
             Form::Cifar(layout) => vec![asked.join(layout.folder), asked.join(layout.archive)],
-            Form::Idx(_) | Form::Pictures => vec![],
+            Form::Text => vec![asked.join(names::WHOLE)],
+            Form::Idx(_) | Form::Tokens | Form::Pictures => vec![],
         };
         let expected = self.path == asked || usual.contains(&self.path);
-        (!expected).then(|| format!("images from {}", self.path.display()))
+        let what = if matches!(self.form, Form::Text | Form::Tokens) { self.form.name() } else { "images" };
+        (!expected).then(|| format!("{what} from {}", self.path.display()))
     }
 }
 
@@ -218,7 +231,7 @@ impl Search {
         let expected = match &self.wanted[..] {
             [form] => form.expected(),
             _ => "images: CIFAR's binary version (data_batch_*.bin or train.bin), IDX files (train-images-idx3-ubyte), or \
-                  pictures in a folder for each class"
+                  pictures in a folder for each class; text (input.txt, train.txt) or tokens (train.bin, *_train_*.bin)"
                 .to_owned(),
         };
         let mut found = String::new();
@@ -254,6 +267,10 @@ impl Listing {
                     let of_another = family.is_some_and(|wanted| Family::of(below).is_some_and(|told| told != wanted));
                     (!of_another && self.files.iter().any(|name| idx::is_named(name))).then(|| folder.to_owned())
                 }
+                Form::Text => self.text(folder),
+                // CIFAR-100 has a file of the same name.
+                Form::Tokens if found.iter().any(|source: &Source| matches!(source.form, Form::Cifar(_))) => None,
+                Form::Tokens => tokens::names::are_in(&self.files).then(|| folder.to_owned()),
                 Form::Pictures if found.is_empty() => self.pictures(folder, left).then(|| folder.to_owned()),
                 Form::Pictures => None,
             };
@@ -285,6 +302,15 @@ impl Listing {
         let official = official.into_iter().find(|name| self.files.contains(name));
         let archive = official.or_else(|| self.files.iter().find(|name| is_archive(layout, name)).cloned())?;
         Some(folder.join(archive))
+    }
+
+    /// Text in this folder: its files for training and validation, a text that is divided, or an archive.
+    fn text(&self, folder: &Path) -> Option<PathBuf> {
+        if self.files.iter().any(|name| names::is_train(name)) {
+            return Some(folder.to_owned());
+        }
+        let whole = self.files.iter().find(|name| *name == names::WHOLE);
+        whole.or_else(|| self.files.iter().find(|name| is_text_archive(name))).map(|name| folder.join(name))
     }
 
     /// Whether this is a folder of pictures: one with `train`, which has a folder with pictures, or with two or more
@@ -352,6 +378,12 @@ const MOST_LOOKED_AT: usize = 200;
 pub(super) fn is_packed(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     ENDINGS.iter().any(|ending| lower.ends_with(ending))
+}
+
+/// Whether a file of this name is an archive of WikiText.
+pub(super) fn is_text_archive(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    lower.starts_with("wikitext-") && lower.ends_with(".zip")
 }
 
 /// Whether an archive of this name may hold the binary version of a set.

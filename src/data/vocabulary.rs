@@ -1,0 +1,210 @@
+//! What tokens stand for: characters, bytes or words, and the way from text to tokens and back.
+//!
+//! The entries of a vocabulary tell its kind, so that a file of weights, which has the entries alone, can be given text. The 256
+//! names of bytes are a vocabulary of bytes. If no entry has white space in it and one has several characters, the entries are
+//! words with a space between them, and [`EOS`] ends a line. All others are pieces of text that follow one another.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+};
+
+use super::MOST_CLASSES;
+use crate::error::{Error, Result};
+
+/// The word at the end of every line.
+pub const EOS: &str = "<eos>";
+
+/// What text is cut into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TokensBy {
+    /// Characters: code points of Unicode.
+    #[default]
+    Char,
+    /// Bytes.
+    Byte,
+    /// What stands between white space, with [`EOS`] at the end of each line.
+    Word,
+}
+
+impl fmt::Display for TokensBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Char => "char",
+            Self::Byte => "byte",
+            Self::Word => "word",
+        })
+    }
+}
+
+/// The entries of a vocabulary in the order of their tokens.
+#[derive(Clone, Debug)]
+pub struct Vocabulary {
+    entries: Vec<String>,
+    by: TokensBy,
+    tokens: HashMap<String, u16>,
+}
+
+impl Vocabulary {
+    /// The vocabulary that has these entries, of which [`MOST_CLASSES`] are used.
+    pub fn of(entries: &[String]) -> Self {
+        let of_bytes = entries.len() == 256 && (0..=u8::MAX).zip(entries).all(|(byte, name)| name_of(byte) == *name);
+        let of_words = !entries.iter().any(|entry| entry.contains(is_space))
+            && entries.iter().any(|entry| entry.chars().nth(1).is_some());
+        let by = match (of_bytes, of_words) {
+            (true, _) => TokensBy::Byte,
+            (_, true) => TokensBy::Word,
+            _ => TokensBy::Char,
+        };
+        Self::new(entries.to_vec(), by)
+    }
+
+    fn new(entries: Vec<String>, by: TokensBy) -> Self {
+        let tokens = entries.iter().cloned().zip(0..=u16::MAX).collect();
+        Self { entries, by, tokens }
+    }
+
+    /// Every byte, named by its ASCII character if that can be printed, and otherwise as `\x0a`.
+    pub fn bytes() -> Self {
+        Self::new((0..=u8::MAX).map(name_of).collect(), TokensBy::Byte)
+    }
+
+    /// The characters of `texts`, sorted by code point; `None` if there are more than [`MOST_CLASSES`].
+    pub fn characters(texts: &[&str]) -> Option<Self> {
+        let mut seen = vec![false; char::MAX as usize + 1];
+        texts.iter().flat_map(|text| text.chars()).for_each(|c| seen[c as usize] = true);
+        let entries: Vec<String> = ('\0'..=char::MAX).filter(|&c| seen[c as usize]).map(String::from).collect();
+        (entries.len() <= MOST_CLASSES).then(|| Self::new(entries, TokensBy::Char))
+    }
+
+    /// The words of `texts` in the order of their first appearance; `None` if there are more than [`MOST_CLASSES`].
+    pub fn words(texts: &[&str]) -> Option<Self> {
+        let (mut entries, mut tokens) = (vec![], HashMap::new());
+        for word in texts.iter().flat_map(|text| words_in(text)) {
+            if tokens.contains_key(word) {
+                continue;
+            }
+            let token = u16::try_from(entries.len()).ok()?;
+            entries.push(word.to_owned());
+            tokens.insert(word.to_owned(), token);
+        }
+        Some(Self { entries, by: TokensBy::Word, tokens })
+    }
+
+    /// What the tokens stand for, in their order.
+    pub fn entries(&self) -> &[String] {
+        &self.entries
+    }
+
+    /// The entries alone.
+    pub fn into_entries(self) -> Vec<String> {
+        self.entries
+    }
+
+    /// What text is cut into.
+    pub fn by(&self) -> TokensBy {
+        self.by
+    }
+
+    /// The tokens of a text.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with what of the text the vocabulary does not have.
+    pub fn encode(&self, text: &str) -> Result<Vec<u16>> {
+        match self.by {
+            TokensBy::Byte => Ok(text.bytes().map(u16::from).collect()),
+            TokensBy::Word => words_in(text).map(|word| self.token(word)).collect(),
+            TokensBy::Char => {
+                let mut known = HashMap::new();
+                let token = |c: char| match known.entry(c) {
+                    Entry::Occupied(known) => Ok(*known.get()),
+                    Entry::Vacant(new) => Ok(*new.insert(self.token(c.encode_utf8(&mut [0; 4]))?)),
+                };
+                text.chars().map(token).collect()
+            }
+        }
+    }
+
+    fn token(&self, piece: &str) -> Result<u16> {
+        self.tokens.get(piece).copied().ok_or_else(|| {
+            let hint = "use what was in the text that the vocabulary is of";
+            Error::config(format!("`{}` is none of the {} tokens", piece.escape_debug(), self.entries.len()), hint)
+        })
+    }
+
+    /// The text of tokens. What is no text, as a character that is cut off, becomes a replacement character.
+    pub fn decode(&self, tokens: &[u32]) -> String {
+        let entries = || tokens.iter().filter_map(|&token| self.entries.get(token as usize)).map(String::as_str);
+        match self.by {
+            TokensBy::Char => entries().collect(),
+            TokensBy::Byte => {
+                let bytes: Vec<u8> = tokens.iter().filter_map(|&token| u8::try_from(token).ok()).collect();
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            TokensBy::Word => {
+                let mut text = String::new();
+                for word in entries() {
+                    match word {
+                        EOS => text.push('\n'),
+                        word if text.is_empty() || text.ends_with('\n') => text += word,
+                        word => text.extend([" ", word]),
+                    }
+                }
+                text
+            }
+        }
+    }
+}
+
+/// How a byte is called in a vocabulary of bytes.
+fn name_of(byte: u8) -> String {
+    match byte {
+        b' '..=b'~' => char::from(byte).to_string(),
+        _ => format!("\\x{byte:02x}"),
+    }
+}
+
+/// The words of a text, with [`EOS`] for each line end.
+fn words_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive('\n').flat_map(|line| {
+        let words = line.split(is_space).filter(|word| !word.is_empty());
+        words.chain(line.ends_with('\n').then_some(EOS))
+    })
+}
+
+/// Whether Python's `str.split` separates words by a character: Unicode's white space, and four control characters beside it.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Text becomes tokens and the same text again, and the entries alone tell of which kind they are.
+    #[test]
+    fn entries_tell_their_kind() {
+        let text = "zoë saw\tthe\nzoo\n\n";
+        let [characters, words] = [Vocabulary::characters, Vocabulary::words].map(|new| new(&[text]).unwrap());
+        for (vocabulary, by, back) in [
+            (characters, TokensBy::Char, text),
+            (Vocabulary::bytes(), TokensBy::Byte, text),
+            (words, TokensBy::Word, "zoë saw the\nzoo\n\n"),
+        ] {
+            let again = Vocabulary::of(vocabulary.entries());
+            assert_eq!((again.by(), vocabulary.by()), (by, by));
+            let tokens = again.encode(text).unwrap();
+            assert_eq!(tokens, vocabulary.encode(text).unwrap());
+            assert_eq!(again.decode(&tokens.iter().map(|&token| token.into()).collect::<Vec<_>>()), back);
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_a_vocabulary_is_named() {
+        let error = Vocabulary::characters(&["abc"]).unwrap().encode("ab\nc").unwrap_err().to_string();
+        assert!(error.contains(r"`\n` is none of the 3 tokens"), "{error}");
+        let many: Vec<String> = (0..=MOST_CLASSES).map(|word| word.to_string()).collect();
+        assert!(Vocabulary::words(&[&many.join(" ")]).is_none());
+        assert_eq!(Vocabulary::words(&[&many[1..].join(" ")]).unwrap().entries().len(), MOST_CLASSES);
+    }
+}
