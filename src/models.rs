@@ -81,15 +81,6 @@ impl Takes {
             Self::Tokens => input.tokens().is_some(),
         }
     }
-
-    /// Samples and a number of classes for which networks are shown and measured: those of CIFAR-10, and blocks of 64 of the 65
-    /// characters of Tiny Shakespeare.
-    pub fn usual(self) -> (Input, u32) {
-        match self {
-            Self::Images => (Image::CIFAR.into(), 10),
-            Self::Tokens => (Tokens { length: 64, vocabulary: 65 }.into(), 65),
-        }
-    }
 }
 
 impl fmt::Display for Takes {
@@ -196,6 +187,23 @@ impl Model {
     /// [`Error::Config`] for an unknown setting, or a value out of its range.
     pub fn parse(&self, set: &[(String, String)]) -> Result<Settings> {
         Settings::parse(self.name, &(self.settings)(), set)
+    }
+
+    /// The tokens that it sees at once under these settings; `None` if it takes no tokens.
+    pub fn block(&self, settings: &Settings) -> Option<u32> {
+        (self.takes == Takes::Tokens).then(|| settings.whole("block"))
+    }
+
+    /// Its shape under these settings for the samples by which networks are shown and measured: images of CIFAR-10, or whole
+    /// blocks of the 65 characters of Tiny Shakespeare.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
+    pub fn usual(&self, set: &[(String, String)]) -> Result<Config> {
+        match self.block(&self.parse(set)?) {
+            None => self.config(Image::CIFAR, 10, set),
+            Some(length) => self.config(Tokens { length, vocabulary: 65 }, 65, set),
+        }
     }
 
     /// Whether it has a setting of this name.

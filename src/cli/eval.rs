@@ -95,7 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let Opened { dataset, notes, .. } = match of_run.filter(|_| !elsewhere) {
         Some(run) => {
             let seed = arguments.seed.unwrap_or(run.data_seed);
-            host_data::open(run.data.wanted(seed))?
+            host_data::open(Wanted { length: weights.length(), ..run.data.wanted(seed) })?
         }
         None => arguments.open(&weights)?,
     };
@@ -177,7 +177,7 @@ impl Arguments {
         let wanted = self.data.wanted(seed);
         let known = trained_on.map(|set| set.name.as_str()).filter(|name| host_data::NAMES.contains(name));
         let name = wanted.name.or(known.filter(|_| wanted.path.is_none()));
-        host_data::open(Wanted { name, usual_size: weights.side(), ..wanted })
+        host_data::open(Wanted { name, usual_size: weights.side(), length: weights.length(), ..wanted })
     }
 }
 

@@ -148,6 +148,11 @@ impl Pretrained {
         Some(self.provenance.as_ref()?.input.image()?.width)
     }
 
+    /// The tokens of the blocks that the network takes; `None` if it takes images.
+    pub fn length(&self) -> Option<u32> {
+        Some(self.config.input.tokens()?.length)
+    }
+
     /// The normalization of the images that the weights were trained on, if the file states it.
     pub fn normalize(&self) -> Option<Normalize> {
         self.provenance.as_ref()?.normalize
