@@ -1,12 +1,12 @@
-//! Every network of images against PyTorch in f64 (`data/networks.py`): logits, loss and gradients of a first step, and the losses
-//! and weights of ten updates by two optimizers.
+//! Every network against PyTorch in f64 (`data/networks.py`, `data/text_networks.py`): logits, loss and gradients of a first step,
+//! and the losses and weights of ten updates by two optimizers.
 
 use std::fs;
 
 use pollster::block_on;
 use serde_json::Value;
 use velograd::{
-    data::{Batch, Image},
+    data::{Batch, Image, Input as Sample, Tokens},
     device::{Gpu, runtime::Runtime},
     models::{self, Config, Model},
     ops::{self, Augment, Normalize},
@@ -44,12 +44,16 @@ struct Golden {
 impl Golden {
     fn open(path: &std::path::Path) -> Self {
         let json: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-        let side = |axis: usize| json["image"][axis].as_u64().unwrap() as u32;
-        let image = Image { channels: side(0), height: side(1), width: side(2) };
+        let classes = json["classes"].as_u64().unwrap() as u32;
         let set = json["settings"].as_object().unwrap().iter();
         let set: Vec<_> = set.map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned())).collect();
+        let side = |axis: usize| json["image"][axis].as_u64().unwrap() as u32;
+        let input: Sample = match json["settings"]["block"].as_str() {
+            Some(block) => Tokens { length: block.parse().unwrap(), vocabulary: classes }.into(),
+            None => Image { channels: side(0), height: side(1), width: side(2) }.into(),
+        };
         let model = models::find(json["model"].as_str().unwrap()).unwrap();
-        let config = model.config(image, json["classes"].as_u64().unwrap() as u32, &set).unwrap();
+        let config = model.config(input, classes, &set).unwrap();
         Self { name: path.file_stem().unwrap().to_str().unwrap().to_owned(), json, model, config }
     }
 
@@ -57,9 +61,19 @@ impl Golden {
         self.json["batch"].as_u64().unwrap() as usize
     }
 
-    /// The batch `nth`, whose bytes and labels are formulas.
+    /// The batch `nth`, whose bytes and labels, or tokens, are formulas.
     fn batch(&self, nth: usize) -> Batch {
         let (n, seed) = (self.n(), self.json["shift"].as_u64().unwrap() + nth as u64);
+        if let Some(Tokens { length, vocabulary }) = self.config.input.tokens() {
+            let (length, mut inputs, mut targets) = (length as usize, vec![], vec![]);
+            let tokens: Vec<u32> =
+                bits(n * (length + 1), 1000 + seed).into_iter().map(|b| b as u32 % vocabulary).collect();
+            for sample in tokens.chunks(length + 1) {
+                inputs.extend(sample[..length].iter().flat_map(|token| token.to_le_bytes()));
+                targets.extend(&sample[1..]);
+            }
+            return Batch { inputs, targets, indices: (0..n as u32).collect() };
+        }
         let mut inputs: Vec<u8> =
             bits(n * self.config.input.bytes(), 1000 + seed).into_iter().map(|b| (b % 256) as u8).collect();
         inputs.resize(inputs.len().next_multiple_of(4), 0);
@@ -160,8 +174,13 @@ fn a_first_step_is_pytorchs() {
     for golden in all() {
         let (n, name, classes) = (golden.n() as u32, &golden.name, golden.config.classes as usize);
         let mut t = Tape::new(&gpu.target, true);
-        let draws = ops::draw(&mut t, n, Augment::None);
-        let x = ops::augment(&mut t, n, golden.config.image(), draws, Augment::None, Normalize::HALF);
+        let x = match golden.config.input {
+            Sample::Tokens(tokens) => ops::tokens(&mut t, n, tokens),
+            Sample::Image(image) => {
+                let draws = ops::draw(&mut t, n, Augment::None);
+                ops::augment(&mut t, n, image, draws, Augment::None, Normalize::HALF)
+            }
+        };
         let logits = (golden.model.record)(&mut t, x, &golden.config);
         t.keep(logits);
         ops::cross_entropy(&mut t, logits, 0.0);
@@ -176,12 +195,13 @@ fn a_first_step_is_pytorchs() {
         }
         runtime.write(runtime.buffer(&BufferKind::Input(Input::Samples)), &batch.inputs);
         runtime.write(runtime.buffer(&BufferKind::Input(Input::Targets)), &batch.targets);
-        runtime.set_step(&Step { loss_scale: 1.0 / n as f32, ..Step::default() });
+        let (places, rows) = (golden.config.input.targets() as usize, batch.targets.len());
+        runtime.set_step(&Step { loss_scale: 1.0 / rows as f32, ..Step::default() });
         block_on(runtime.run(&[0])).unwrap();
 
         let first = &golden.json["first"];
         let stored = classes.next_multiple_of(4);
-        let found: Vec<f32> = block_on(runtime.read(runtime.tensor(0, logits), stored * n as usize)).unwrap();
+        let found: Vec<f32> = block_on(runtime.read(runtime.tensor(0, logits), stored * rows)).unwrap();
         let expected: Vec<f64> = first["logits"]
             .as_array()
             .unwrap()
@@ -189,15 +209,17 @@ fn a_first_step_is_pytorchs() {
             .flat_map(|row| row.as_array().unwrap())
             .map(|v| v.as_f64().unwrap())
             .collect();
-        assert_eq!(expected.len(), n as usize * classes);
+        assert_eq!(expected.len(), rows * classes);
         let largest = expected.iter().fold(0.0_f64, |most, v| most.max(v.abs()));
         for (i, expected) in expected.iter().enumerate() {
-            let found = f64::from(found[i / classes * stored + i % classes]);
+            // Rows are stored place by place.
+            let (sample, place) = (i / classes / places, i / classes % places);
+            let found = f64::from(found[(place * n as usize + sample) * stored + i % classes]);
             let allowed = 20.0 * first["noise_logits"].as_f64().unwrap() + 1e-6 * largest;
             assert!((found - expected).abs() <= allowed, "{name}, logit {i}: {found} is not {expected}");
         }
         let report: Report = block_on(runtime.read(runtime.buffer(&BufferKind::Report), 1)).unwrap()[0];
-        let (loss, expected) = (f64::from(report.loss) / f64::from(n), first["loss"].as_f64().unwrap());
+        let (loss, expected) = (f64::from(report.loss) / rows as f64, first["loss"].as_f64().unwrap());
         assert!((loss - expected).abs() <= 5e-5 * expected, "{name}: loss {loss} is not {expected}");
 
         let floats = layout.param_floats() as usize;
@@ -251,7 +273,8 @@ fn updates(gpu: &Gpu, golden: &Golden, rule: &str, settings: &[(&str, &str)]) {
         let mut done = support::train(&mut network, &batches[update % BATCHES], place).unwrap();
         done.extend(block_on(network.drain()).unwrap());
         let [Done::Updated(report)] = done[..] else { panic!("{what}: {done:?}") };
-        let (found, expected) = (f64::from(report.loss) / f64::from(n), loss.as_f64().unwrap());
+        let rows = batches[0].targets.len() as f64;
+        let (found, expected) = (f64::from(report.loss) / rows, loss.as_f64().unwrap());
         let off = (found - expected).abs() / expected;
         assert!(off <= 5e-5, "{what}, update {}: loss {found} is not {expected}, off by {off:.1e}", update + 1);
     }
@@ -267,7 +290,13 @@ fn updates(gpu: &Gpu, golden: &Golden, rule: &str, settings: &[(&str, &str)]) {
                 let spread = segments.iter().find(|other| Some(&other.name) == of.as_ref());
                 let spread =
                     spread.map_or(0.0, |var| take(arena, var).iter().map(|&v| f64::from(v)).sum::<f64>().sqrt());
-                compare(&what, &segment.name, &take(arena, segment), expected, 6e-8 * spread);
+                let mut found = take(arena, segment);
+                // The true gradient of the keys' bias is zero, and AdamW makes noise of its rounding, here and in PyTorch.
+                if segment.name.ends_with("c_attn.bias") {
+                    let third = found.len() / 3;
+                    found[third..2 * third].fill(0.0);
+                }
+                compare(&what, &segment.name, &found, expected, 6e-8 * spread);
                 compared += 1;
             }
         }

@@ -1,6 +1,7 @@
 // The gradients of keys and values: d_v = sum over queries of p d_y, d_k = factor * sum over queries of ds q, with p and ds as in
-// backward_query. An invocation takes one key and goes through the queries that see it.
+// backward_query. An invocation takes one key and goes through the queries that see it, KEYS at a time.
 #import attention
+#import tile
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -11,14 +12,24 @@
 @group(0) @binding(6) var<storage, read> delta: array<f32>;              // [n][head][place]
 @group(0) @binding(7) var<storage, read_write> d_qkv: array<vec4<scalar>>; // [place][n][3][head][D4], of which keys and values
 
-@compute @workgroup_size(64)
+// The tile's sides are queries and gradients.
+fn row_at(side: u32, place: u32) -> u32 {
+    if side == 0u { return part_at(0u, place); }
+    return out_at(place);
+}
+
+fn load(side: u32, at: u32) -> vec4<f32> {
+    if side == 0u { return vec4<f32>(qkv[at]); }
+    return vec4<f32>(d_y[at]);
+}
+
+@compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let key = group.x * 64u + lane;
-    let head = group.y;
-    let sample = group.z;
-    if key >= sizes.places { return; }
-    let of_key = row_of(key, sample, head, 1u);
-    let of_value = row_of(key, sample, head, 2u);
+    let key = group.x * LANES + lane;
+    head = group.y;
+    sample = group.z;
+    let of_key = part_at(1u, key);
+    let of_value = part_at(2u, key);
     #unroll i D4
     let k_$i = sizes.factor * vec4<f32>(qkv[of_key + $iu]);
     let v_$i = vec4<f32>(qkv[of_value + $iu]);
@@ -26,32 +37,40 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var d_v_$i = vec4<f32>();
     #end
     let rows = (sample * sizes.heads + head) * sizes.places;
-    // Queries before the workgroup's first key see none of its keys; those before this one do not see this one.
-    for (var query = select(0u, group.x * 64u, CAUSAL); query < sizes.places; query++) {
-        let at = row_of(query, sample, head, 0u);
-        let out = ((query * sizes.n + sample) * sizes.heads + head) * D4;
-        var s = 0.0;
-        var dp = 0.0;
-        #unroll i D4
-        let q_$i = vec4<f32>(qkv[at + $iu]);
-        let g_$i = vec4<f32>(d_y[out + $iu]);
-        s += dot(q_$i, k_$i);
-        dp += dot(g_$i, v_$i);
+    // Queries before the workgroup's first key see none of its keys.
+    for (var first = select(0u, group.x * LANES, CAUSAL); first < sizes.places; first += KEYS) {
+        stage(0u, first, lane);
+        stage(1u, first, lane);
+        #unroll j KEYS
+        var s_$j = 0.0;
+        var dp_$j = 0.0;
         #end
-        var p = exp(s - log_sum[rows + query]);
-        if CAUSAL { p = select(0.0, p, key <= query); }
-        var weight = p;
-        if DROP {
-            let keep = kept(sample, head, query, key / 4u)[key % 4u];
-            weight *= keep;
-            dp *= keep;
-        }
-        let ds = p * (dp - delta[rows + query]);
         #unroll i D4
-        d_v_$i = fma(vec4<f32>(weight), g_$i, d_v_$i);
-        d_k_$i = fma(vec4<f32>(ds), q_$i, d_k_$i);
+        #unroll j KEYS
+        s_$j += dot(k_$i, row_$j(0u, $iu));
+        dp_$j += dot(v_$i, row_$j(1u, $iu));
+        #end
+        #end
+        #unroll j KEYS
+        let row_of_$j = rows + min(first + $ju, sizes.places - 1u);
+        let seen_$j = first + $ju < sizes.places && visible(first + $ju, key);
+        let p_$j = select(0.0, exp(s_$j - log_sum[row_of_$j]), seen_$j);
+        var w_$j = p_$j;
+        if DROP {
+            let keep = kept(first + $ju, key);
+            w_$j *= keep;
+            dp_$j *= keep;
+        }
+        let ds_$j = p_$j * (dp_$j - delta[row_of_$j]);
+        #end
+        #unroll i D4
+        #unroll j KEYS
+        d_v_$i = fma(vec4<f32>(w_$j), row_$j(1u, $iu), d_v_$i);
+        d_k_$i = fma(vec4<f32>(ds_$j), row_$j(0u, $iu), d_k_$i);
+        #end
         #end
     }
+    if key >= sizes.places { return; }
     #unroll i D4
     d_qkv[of_key + $iu] = vec4<scalar>(sizes.factor * d_k_$i);
     d_qkv[of_value + $iu] = vec4<scalar>(d_v_$i);

@@ -1,6 +1,7 @@
 // The gradient of the queries: d_q = factor * sum over keys of ds k, with p = exp(s - log_sum), ds = p (dp - delta),
 // dp = d_y v and delta = the sum over keys of p dp, which is d_y y. An invocation takes one query.
 #import attention
+#import tile
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -12,15 +13,17 @@
 @group(0) @binding(7) var<storage, read_write> delta: array<f32>;        // [n][head][place]
 @group(0) @binding(8) var<storage, read_write> d_qkv: array<vec4<scalar>>; // [place][n][3][head][D4], of which the queries
 
-@compute @workgroup_size(64)
+// The tile's sides are keys and values.
+fn row_at(side: u32, place: u32) -> u32 { return part_at(1u + side, place); }
+fn load(side: u32, at: u32) -> vec4<f32> { return vec4<f32>(qkv[at]); }
+
+@compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let query = group.x * 64u + lane;
-    let head = group.y;
-    let sample = group.z;
-    if query >= sizes.places { return; }
-    let at = row_of(query, sample, head, 0u);
-    let out = ((query * sizes.n + sample) * sizes.heads + head) * D4;
-    let row = (sample * sizes.heads + head) * sizes.places + query;
+    let query = group.x * LANES + lane;
+    head = group.y;
+    sample = group.z;
+    let at = part_at(0u, query);
+    let out = out_at(query);
     var of_row = 0.0;
     #unroll i D4
     let q_$i = sizes.factor * vec4<f32>(qkv[at + $iu]);
@@ -28,32 +31,35 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     of_row += dot(g_$i, vec4<f32>(y[out + $iu]));
     var sum_$i = vec4<f32>();
     #end
-    delta[row] = of_row;
+    let row = (sample * sizes.heads + head) * sizes.places + min(query, sizes.places - 1u);
     let log_sum_of_row = log_sum[row];
-    let count = keys_of(query);
-    for (var first = 0u; first < count; first += 4u) {
-        let keys = first + vec4<u32>(0u, 1u, 2u, 3u);
-        let near = min(keys, vec4<u32>(sizes.places - 1u));
-        #unroll j 4
-        let key_$j = row_of(near[$j], sample, head, 1u);
+    let last = select(sizes.places, min(sizes.places, (group.x + 1u) * LANES), CAUSAL); // of the keys that any lane sees
+    for (var first = 0u; first < last; first += KEYS) {
+        stage(0u, first, lane);
+        stage(1u, first, lane);
+        #unroll j KEYS
+        var s_$j = 0.0;
+        var dp_$j = 0.0;
         #end
-        let values = sizes.heads * D4; // from a key to its value
-        var s = vec4<f32>();
-        var dp = vec4<f32>();
         #unroll i D4
-        s += vec4<f32>(dot(q_$i, vec4<f32>(qkv[key_0 + $iu])), dot(q_$i, vec4<f32>(qkv[key_1 + $iu])),
-                       dot(q_$i, vec4<f32>(qkv[key_2 + $iu])), dot(q_$i, vec4<f32>(qkv[key_3 + $iu])));
-        dp += vec4<f32>(dot(g_$i, vec4<f32>(qkv[key_0 + values + $iu])), dot(g_$i, vec4<f32>(qkv[key_1 + values + $iu])),
-                        dot(g_$i, vec4<f32>(qkv[key_2 + values + $iu])), dot(g_$i, vec4<f32>(qkv[key_3 + values + $iu])));
+        #unroll j KEYS
+        s_$j += dot(q_$i, row_$j(0u, $iu));
+        dp_$j += dot(g_$i, row_$j(1u, $iu));
         #end
-        if DROP { dp *= kept(sample, head, query, first / 4u); }
-        let p = select(vec4<f32>(), exp(s - log_sum_of_row), visible(query, keys));
-        let ds = p * (dp - of_row);
+        #end
+        #unroll j KEYS
+        if DROP { dp_$j *= kept(query, first + $ju); }
+        let p_$j = select(0.0, exp(s_$j - log_sum_of_row), visible(query, first + $ju));
+        let ds_$j = p_$j * (dp_$j - of_row);
+        #end
         #unroll i D4
-        sum_$i += mat4x4<f32>(vec4<f32>(qkv[key_0 + $iu]), vec4<f32>(qkv[key_1 + $iu]), vec4<f32>(qkv[key_2 + $iu]),
-            vec4<f32>(qkv[key_3 + $iu])) * ds;
+        #unroll j KEYS
+        sum_$i = fma(vec4<f32>(ds_$j), row_$j(0u, $iu), sum_$i);
+        #end
         #end
     }
+    if query >= sizes.places { return; }
+    delta[row] = of_row;
     #unroll i D4
     d_qkv[at + $iu] = vec4<scalar>(sizes.factor * sum_$i);
     #end

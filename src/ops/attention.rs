@@ -1,6 +1,6 @@
 //! Self-attention over the places of a sample.
 
-use crate::program::{BufferKind, CallBuilder, Input, Tape, Tensor};
+use crate::program::{BufferKind, CallBuilder, Input, Tape, Tensor, shader::Spec};
 
 /// The options of a multi-head attention.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,9 +12,6 @@ pub struct Attention {
     /// The probability with which a weight is dropped in training.
     pub dropout: f32,
 }
-
-/// Queries of a workgroup, or keys.
-const PLACES: u32 = 64;
 
 /// What the three kernels must know.
 #[derive(Clone, Copy)]
@@ -28,14 +25,17 @@ struct Sizes {
     drop: bool,
     /// A number that no other op that draws has.
     layer: u32,
+    /// Invocations of a workgroup.
+    lanes: u32,
 }
 
 impl Sizes {
     /// Begins a call with so many multiply-adds for each channel of a query and a key that it sees.
     fn call<'a>(&self, t: &'a mut Tape, kernel: &'static str, products: f64) -> CallBuilder<'a> {
-        let Self { n, places, d, drop, layer, options: Attention { heads, causal, dropout } } = *self;
+        let Self { n, places, d, drop, layer, options: Attention { heads, causal, dropout }, .. } = *self;
         let indices = t.buffer(BufferKind::Input(Input::Indices), 4 * u64::from(n));
-        let call = t.call(kernel).constant("D4", d / 4).constant("CAUSAL", causal).constant("DROP", drop);
+        let spec = t.target.tiling(Spec::new(kernel));
+        let call = t.call_of(spec).constant("D4", d / 4).constant("CAUSAL", causal).constant("DROP", drop);
         let call = call.sizes([("n", n), ("places", places), ("heads", heads), ("layer", layer)]);
         let [n, places, c] = [n, places, heads * d].map(f64::from);
         let seen = if causal { places * (places + 1.0) / 2.0 } else { places * places };
@@ -43,9 +43,9 @@ impl Sizes {
         call.flop(2.0 * products * seen * n * c).read(indices)
     }
 
-    /// Records the call with a workgroup for each group of queries or keys of each head and sample.
+    /// Records the call with an invocation for each query or key of each head and sample.
     fn record(&self, call: CallBuilder<'_>) {
-        call.grid(self.places.div_ceil(PLACES), self.options.heads, self.n);
+        call.grid(self.places.div_ceil(self.lanes), self.options.heads, self.n);
     }
 }
 
@@ -62,7 +62,7 @@ pub fn attention(t: &mut Tape, qkv: Tensor, options: Attention) -> Tensor {
     let drop = t.training && dropout > 0.0;
     let layer = if drop { t.draw_key("attention") } else { 0 };
     let (places, d) = (h * w, all / 3 / heads);
-    let sizes = Sizes { n, places, d, options, drop, layer };
+    let sizes = Sizes { n, places, d, options, drop, layer, lanes: t.target.tile_lanes() };
     let y = t.tensor_of(t.dtype(qkv), [n, h, w, all / 3]);
     let log_sum = t.scratch(n * heads * places);
     sizes.record(sizes.call(t, "attention/forward", 2.0).read(qkv).write(y).write(log_sum));

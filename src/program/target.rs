@@ -102,6 +102,24 @@ impl Target {
         all.into_iter().find(|choice| choice.to_string() == word)
     }
 
+    /// The spec of a kernel that imports `tile`, for workgroups of [`tile_lanes`](Self::tile_lanes).
+    pub(crate) fn tiling(&self, mut spec: Spec) -> Spec {
+        let (keys, file) = if self.in_subgroups() { (self.tile_lanes(), "tile_broadcasts") } else { (4, "tile_loads") };
+        spec.consts.extend([("LANES".into(), Const::U32(self.tile_lanes())), ("KEYS".into(), Const::U32(keys))]);
+        spec.imports.push(("tile", file));
+        spec
+    }
+
+    /// Invocations of a workgroup in a kernel that imports `tile`.
+    pub(crate) fn tile_lanes(&self) -> u32 {
+        if self.in_subgroups() { self.reduce_lanes } else { 64 }
+    }
+
+    /// Whether workgroups that exchange values are one subgroup each.
+    fn in_subgroups(&self) -> bool {
+        self.reduce == "reduce_subgroup"
+    }
+
     /// The spec of a kernel that imports `reduce`.
     pub(crate) fn reducing(&self, mut spec: Spec) -> Spec {
         spec.consts.push(("LANES".into(), Const::U32(self.reduce_lanes)));
