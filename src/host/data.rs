@@ -138,8 +138,8 @@ pub fn known(name: &str) -> Result<&'static str> {
 /// tokens are wanted, it is [`grammar`].
 ///
 /// # Errors
-/// [`Error::Config`] for an unknown name, for a path together with a drawn set, and for a size of images that are stored in
-/// one; [`Error::Data`] and [`Error::Io`] if a set was asked for, by name or by path, and is missing or damaged, and if
+/// [`Error::Config`] for an unknown name, for a path together with a drawn set, and for what has no meaning for the set: a size
+/// of images that are stored in one, tokens of what is not text, a length of images; [`Error::Data`] and [`Error::Io`] if a set was asked for, by name or by path, and is missing or damaged, and if
 /// `data` holds images that are none of CIFAR-10.
 pub fn open(wanted: Wanted<'_>) -> Result<Opened> {
     open_in(Path::new("data"), wanted, Sizes::default())

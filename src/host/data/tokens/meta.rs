@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::{
     data::MOST_CLASSES,
@@ -57,8 +58,10 @@ impl Meta {
                 format!("{{\"vocab_size\": N}} with N from 2 to {MOST_CLASSES}, and perhaps \"itos\" with N texts");
             Error::data(&path, expected, found, "itos is a list, or an object with the keys \"0\" to \"N-1\"")
         };
-        let stated: Stated =
+        // Of a list, serde would take the items for the fields.
+        let object: Map<String, Value> =
             serde_json::from_slice(&read(&path, TEXT_LIMIT)?).map_err(|error| wrong(error.to_string()))?;
+        let stated: Stated = serde_json::from_value(object.into()).map_err(|error| wrong(error.to_string()))?;
         let size = stated.vocab_size;
         if !(2..=MOST_CLASSES).contains(&size) {
             return Err(wrong(format!("a vocab_size of {size}")));
