@@ -31,8 +31,8 @@ use crate::{
 };
 use recognize::Names;
 
-/// Most bytes of the header of a file of weights; ResNet-18's has 12,000.
-const MOST_TABLE: u64 = 1 << 20;
+/// Most bytes of the header of a file of weights; ResNet-18's has 12,000, and a vocabulary of 65,536 words about a million.
+const MOST_TABLE: u64 = 8 << 20;
 
 /// Most characters that are shown of the reason why metadata are ignored.
 const LONGEST_REASON: usize = 200;
