@@ -227,7 +227,7 @@ impl Model {
     /// [`Error::Config`] with what is possible.
     pub fn refuse(&self, config: &Config) -> Result<()> {
         config.input.check()?;
-        self.takes(config.input)?;
+        self.refuse_kind(config.input)?;
         (self.check)(config)?;
         let recording = self.one_sample(config);
         let (parameters, largest) = (recording.layout.elements() as u64, largest_tensor(&recording));
@@ -243,7 +243,7 @@ impl Model {
     }
 
     /// Refuses samples of the kind that the network does not take.
-    fn takes(&self, input: Input) -> Result<()> {
+    fn refuse_kind(&self, input: Input) -> Result<()> {
         if self.takes.takes(input) {
             return Ok(());
         }
