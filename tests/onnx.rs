@@ -22,7 +22,7 @@ use velograd::{
         },
         weights,
     },
-    models::{self, Config, Model},
+    models::{self, Config, Model, Takes},
     ops::{
         self, Activation, Augment, BatchNorm, Conv2d, Normalize, add_relu, batch_norm, bias, conv2d, global_avg_pool,
         linear, linear_of, relu, scale,
