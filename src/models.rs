@@ -81,15 +81,6 @@ impl Takes {
             Self::Tokens => input.tokens().is_some(),
         }
     }
-
-    /// Samples and a number of classes for which networks are shown and measured: those of CIFAR-10, and blocks of 64 of the 65
-    /// characters of Tiny Shakespeare.
-    pub fn usual(self) -> (Input, u32) {
-        match self {
-            Self::Images => (Image::CIFAR.into(), 10),
-            Self::Tokens => (Tokens { length: 64, vocabulary: 65 }.into(), 65),
-        }
-    }
 }
 
 impl fmt::Display for Takes {
@@ -198,6 +189,23 @@ impl Model {
         Settings::parse(self.name, &(self.settings)(), set)
     }
 
+    /// The tokens that it sees at once under these settings; `None` if it takes no tokens.
+    pub fn block(&self, settings: &Settings) -> Option<u32> {
+        (self.takes == Takes::Tokens).then(|| settings.whole("block"))
+    }
+
+    /// Its shape under these settings for the samples by which networks are shown and measured: images of CIFAR-10, or whole
+    /// blocks of the 65 characters of Tiny Shakespeare.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
+    pub fn usual(&self, set: &[(String, String)]) -> Result<Config> {
+        match self.block(&self.parse(set)?) {
+            None => self.config(Image::CIFAR, 10, set),
+            Some(length) => self.config(Tokens { length, vocabulary: 65 }, 65, set),
+        }
+    }
+
     /// Whether it has a setting of this name.
     pub fn has(&self, key: &str) -> bool {
         (self.settings)().iter().any(|setting| setting.key == key)
@@ -219,7 +227,7 @@ impl Model {
     /// [`Error::Config`] with what is possible.
     pub fn refuse(&self, config: &Config) -> Result<()> {
         config.input.check()?;
-        self.takes(config.input)?;
+        self.refuse_kind(config.input)?;
         (self.check)(config)?;
         let recording = self.one_sample(config);
         let (parameters, largest) = (recording.layout.elements() as u64, largest_tensor(&recording));
@@ -235,7 +243,7 @@ impl Model {
     }
 
     /// Refuses samples of the kind that the network does not take.
-    fn takes(&self, input: Input) -> Result<()> {
+    fn refuse_kind(&self, input: Input) -> Result<()> {
         if self.takes.takes(input) {
             return Ok(());
         }

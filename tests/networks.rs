@@ -361,3 +361,55 @@ fn networks_train_resume_and_are_evaluated() {
         );
     }
 }
+
+/// A language model: trained on text, resumed, evaluated, compared, and started from weights, with blocks of the length that its
+/// settings say.
+#[test]
+fn a_language_model_trains_resumes_and_is_evaluated() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("language");
+    let text = "the cat sat on the mat. the dog sat on the log.\n".repeat(30);
+    folder.write("input.txt", text.as_bytes());
+    // Heads and GELU's form show in no tensor's shape: they have to come from the file's metadata.
+    let set = ["block=16", "width=32", "depth=2", "heads=4", "gelu=tanh", "bias=false"];
+    let set: Vec<&str> = set.iter().flat_map(|pair| ["--model-set", pair]).collect();
+    let data = ["--data", "input.txt", "--model", "gpt"];
+    let rest = ["--batch-size", "8", "--optimizer", "adamw", "--set", "lr=0.003", "--dropout", "0.1"];
+    let train = [&["train"][..], &data, &set, &rest].concat();
+    let said = folder.works(&[&train[..], &["--epochs", "3", "--out", "run"]].concat());
+    assert!(said.contains("perplexity") && said.contains("tokens/s"), "{said}");
+    let rows = fs::read_to_string(folder.0.join("run/metrics.jsonl")).unwrap();
+    let losses: Vec<f64> =
+        rows.lines().map(|row| serde_json::from_str::<Value>(row).unwrap()["val_loss"].as_f64().unwrap()).collect();
+    assert!(losses.len() == 3 && losses[2] < losses[0] && losses[0] < 22_f64.ln(), "{losses:?}");
+    let evaluate = |what: &[&str]| -> Value {
+        serde_json::from_str(&folder.works(&[&["eval", "--json"], what].concat())).unwrap()
+    };
+    for what in [&["run"][..], &["--weights", "run/model.safetensors", "--data", "input.txt"]] {
+        let json = evaluate(what);
+        let (loss, perplexity) = (json["loss"].as_f64().unwrap(), json["perplexity"].as_f64().unwrap());
+        assert!((loss - losses[2]).abs() < 1e-6 && (perplexity - loss.exp()).abs() < 1e-6, "{json} {losses:?}");
+        assert!(json["confusion"].is_null() && json["normalize"].is_null(), "{json}");
+    }
+    folder.works(&["train", "--resume", "run", "--extend", "1"]);
+    let rows = fs::read_to_string(folder.0.join("run/metrics.jsonl")).unwrap();
+    assert_eq!(rows.lines().count(), 4);
+    let init = ["--init", "run/model.safetensors", "--max-steps", "1", "--out", "next"];
+    folder.works(&[&["train"][..], &data, &rest, &init].concat());
+    let run: Value = serde_json::from_str(&fs::read_to_string(folder.0.join("next/run.json")).unwrap()).unwrap();
+    assert_eq!((&run["network"]["heads"], &run["tokens"]["length"]), (&4.into(), &16.into()), "{run}");
+    folder.works(&["report", "run"]);
+
+    let refused = folder.refused(2, &["train", "--data", "input.txt", "--model", "resnet18"]);
+    assert!(refused.contains("resnet18 takes images") && refused.contains("gpt"), "{refused}");
+    let refused = folder.refused(2, &["train", "--model", "gpt", "--dataset", "shapes10"]);
+    assert!(refused.contains("shapes10 has images"), "{refused}");
+    let refused = folder.refused(2, &["train", "--model", "gpt", "--model-set", "heads=3"]);
+    assert!(refused.contains("cannot be shared by 3 heads"), "{refused}");
+    folder.write("other.txt", "another text with Other Characters".repeat(9).as_bytes());
+    let other = ["eval", "--weights", "run/model.safetensors", "--data", "other.txt"];
+    let refused = folder.refused(1, &other);
+    assert!(refused.contains("classes"), "{refused}");
+}

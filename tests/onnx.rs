@@ -72,7 +72,7 @@ static ODD: Model = Model {
 /// Every network, in sizes that channels fill and do not fill to whole vectors.
 fn networks() -> Vec<(&'static Model, Config)> {
     let mut all = vec![];
-    for model in models::ALL.iter().chain([&ODD]) {
+    for model in models::ALL.iter().filter(|model| model.takes == Takes::Images).chain([&ODD]) {
         for (width, classes) in [(2, 10), (3, 7)] {
             all.push((model, crate::support::small(model, width, classes)));
         }

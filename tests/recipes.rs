@@ -21,6 +21,7 @@ fn every_recipe_runs() {
         folder.write(&format!("idx/{part}-images-idx3-ubyte"), &idx(&[count, 28, 28]));
         folder.write(&format!("idx/{part}-labels-idx1-ubyte"), &idx(&[count]));
     }
+    folder.write("text.txt", "A text of which a block is a part.\n".repeat(40).as_bytes());
     let recipes = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes");
     let mut seen = 0;
     for entry in fs::read_dir(recipes).unwrap() {
@@ -42,7 +43,16 @@ fn every_recipe_runs() {
             Some("cifar100") => "hundred",
             _ => "set",
         };
-        arguments.extend(["--data", set, "--width", "4", "--batch-size", "16", "--epochs", "1", "--max-steps", "1"]);
+        let of_text = recipe.get("model").and_then(|model| model.as_str()) == Some("gpt");
+        let drawn = recipe.get("dataset").and_then(|name| name.as_str()) == Some("grammar");
+        arguments.extend(match (of_text, drawn) {
+            (true, true) => vec![],
+            (true, false) => vec!["--data", "text.txt", "--model-set", "block=16"],
+            (false, _) => vec!["--data", set],
+        });
+        // Each of GPT's heads has a share of the width.
+        let width = if of_text { "48" } else { "4" };
+        arguments.extend(["--width", width, "--batch-size", "16", "--epochs", "1", "--max-steps", "1"]);
         if command[2] == "train" {
             let split: &[&str] = if text.contains("val-split") { &["--val-split", "10"] } else { &[] };
             folder.works(&[&arguments[..], split, &["--out", file]].concat());

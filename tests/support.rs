@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 
 use velograd::{
-    data::{Batch, Dataset, Image, Split},
+    data::{Batch, Dataset, Image, Input, Split, Tokens},
     device::Gpu,
     error::Result,
     host::loader::ReadAhead,
-    models::{Config, Model},
+    models::{Config, Model, Takes},
     program::{params::Layout, target::Target},
     training::{
         Checkpoint, EpochRow, Options, Point, Request, StepRow, Trainer, Watch,
@@ -37,11 +37,16 @@ pub fn target() -> Target {
     gpu().map_or_else(Target::portable, |gpu| gpu.target.clone())
 }
 
-/// A narrow network of this model for images of CIFAR-10's size; a ResNet has the stem for such images, a VGG small linear layers.
+/// A narrow network of this model for images of CIFAR-10's size, or for short blocks of tokens; a ResNet has the stem for such
+/// images, a VGG small linear layers, and a GPT one head.
 pub fn small(model: &Model, width: u32, classes: u32) -> Config {
-    let all = [("width", width.to_string()), ("stem", "cifar".into()), ("hidden", "8".into()), ("pool", "2".into())];
-    let set: Vec<_> = all.into_iter().filter(|(key, _)| model.has(key)).map(|(key, v)| (key.to_owned(), v)).collect();
-    model.config(Image::CIFAR, classes, &set).expect("a shape of the model")
+    let tokens = model.takes == Takes::Tokens;
+    let width = if tokens { 4 * width } else { width };
+    let words = [("stem", "cifar"), ("hidden", "8"), ("pool", "2"), ("block", "4"), ("heads", "1")];
+    let all = [("width", width.to_string())].into_iter().chain(words.map(|(key, word)| (key, word.to_owned())));
+    let set: Vec<_> = all.filter(|(key, _)| model.has(key)).map(|(key, v)| (key.to_owned(), v)).collect();
+    let input = if tokens { Tokens { length: 4, vocabulary: classes }.into() } else { Input::from(Image::CIFAR) };
+    model.config(input, classes, &set).expect("a shape of the model")
 }
 
 /// Reads an image of a set. Returns its label.

@@ -14,7 +14,7 @@ use super::{
     print::{self, remark, say},
 };
 use crate::{
-    data::Split,
+    data::{Input, Split},
     error::{Error, Result, suggest::shell_word},
     host::{
         data::{self as host_data, Opened, Wanted},
@@ -27,6 +27,7 @@ use crate::{
     training::{
         Normalization,
         evaluate::{Evaluation, Logits, evaluate_into, evaluator},
+        metrics::{bits, perplexity},
         network::Recipe,
     },
 };
@@ -78,6 +79,12 @@ struct Report<'a> {
     model: &'a str,
     dataset: &'a str,
     normalize: Option<Normalize>,
+    /// Of a language model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    perplexity: Option<f64>,
+    /// The loss in bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bits_per_token: Option<f64>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -95,7 +102,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let Opened { dataset, notes, .. } = match of_run.filter(|_| !elsewhere) {
         Some(run) => {
             let seed = arguments.seed.unwrap_or(run.data_seed);
-            host_data::open(run.data.wanted(seed))?
+            host_data::open(Wanted { length: weights.length(), ..run.data.wanted(seed) })?
         }
         None => arguments.open(&weights)?,
     };
@@ -150,7 +157,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         ));
     }
     if arguments.json {
-        json_line(&Report { evaluation: &evaluation, model: model.name, dataset: &spec.name, normalize: by });
+        let of_tokens = spec.input.tokens().map(|_| evaluation.loss);
+        json_line(&Report {
+            evaluation: &evaluation,
+            model: model.name,
+            dataset: &spec.name,
+            normalize: by,
+            perplexity: of_tokens.map(perplexity),
+            bits_per_token: of_tokens.map(bits),
+        });
     } else {
         if of_run.is_some() {
             say!("{}", path.display());
@@ -164,7 +179,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             spec.name,
             gpu.info.name
         );
-        show(&evaluation, &spec.classes);
+        match spec.input {
+            Input::Image(_) => show(&evaluation, &spec.classes),
+            Input::Tokens(_) => show_text(&evaluation, dataset.least_loss()),
+        }
     }
     Ok(())
 }
@@ -177,8 +195,16 @@ impl Arguments {
         let wanted = self.data.wanted(seed);
         let known = trained_on.map(|set| set.name.as_str()).filter(|name| host_data::NAMES.contains(name));
         let name = wanted.name.or(known.filter(|_| wanted.path.is_none()));
-        host_data::open(Wanted { name, usual_size: weights.side(), ..wanted })
+        host_data::open(Wanted { name, usual_size: weights.side(), length: weights.length(), ..wanted })
     }
+}
+
+/// `least` is the least possible loss, where it is known.
+fn show_text(evaluation: &Evaluation, least: Option<f64>) {
+    let Evaluation { accuracy, loss, .. } = evaluation;
+    let least = least.map_or(String::new(), |least| format!(" (the least possible is {least:.4})"));
+    let (perplexity, bits) = (perplexity(*loss), bits(*loss));
+    say!("loss {loss:.4}{least}  perplexity {perplexity:.2}  {bits:.4} bits per token  accuracy {accuracy:.2} %");
 }
 
 fn show(evaluation: &Evaluation, classes: &[String]) {

@@ -78,7 +78,7 @@ impl Flags for ModelFlags {
 pub struct Subject {
     /// The model.
     pub model: &'static Model,
-    /// Its shape, for images of CIFAR-10 or [what else it takes](crate::models::Takes::usual).
+    /// Its shape, for images of CIFAR-10 or [what else it takes](Model::usual).
     pub config: Config,
     /// Images per batch.
     pub batch_size: u32,
@@ -105,8 +105,7 @@ impl ModelFlags {
             let Self { network, batch, rule, device, precision, .. } = flags;
             let argument = given(rule.optimizer);
             let model = network.model()?;
-            let (input, classes) = model.takes.usual();
-            let config = network.config(input, classes).map_err(|error| layers.locate_model_set(error, model))?.1;
+            let config = model.usual(&network.model_set).map_err(|error| layers.locate_model_set(error, model))?;
             let subject = Subject {
                 model,
                 config,

@@ -33,12 +33,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     } else if arguments.names.is_empty() {
         for takes in [Takes::Images, Takes::Tokens] {
             let of_these: Vec<_> = listed.iter().filter(|model| model.takes == takes).collect();
-            if of_these.is_empty() {
-                continue;
-            }
-            say!("networks for {}:\n", words(takes));
+            let Some(first) = of_these.first() else { continue };
+            say!("networks for {}:\n", words(&first.usual(&[])?));
             for model in of_these {
-                let parameters = model.layout(&usual(model)?).elements();
+                let parameters = model.layout(&model.usual(&[])?).elements();
                 wrap(&format!("{:<11} {parameters:>10}  ", model.name), model.about);
             }
             say!("");
@@ -52,18 +50,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The network with its default settings.
-fn usual(model: &Model) -> Result<Config> {
-    let (input, classes) = model.takes.usual();
-    model.config(input, classes, &[])
-}
-
-/// What the networks that are shown are for.
-fn words(takes: Takes) -> String {
-    let (input, classes) = takes.usual();
-    match takes {
-        Takes::Images => format!("{}, {classes} classes", input.words()),
-        Takes::Tokens => input.words(),
+/// What a network is shown for.
+fn words(Config { input, classes, .. }: &Config) -> String {
+    match input.image() {
+        Some(_) => format!("{}, {classes} classes", input.words()),
+        None => input.words(),
     }
 }
 
@@ -73,9 +64,9 @@ fn show(model: &Model) -> Result<()> {
     let list = (model.settings)();
     say!("\nsettings (--model-set KEY=VALUE), with their defaults:");
     settings::show(&list);
-    let config = usual(model)?;
+    let config = model.usual(&[])?;
     let layout = model.layout(&config);
-    say!("\n{} parameters for {}:", layout.elements(), words(model.takes));
+    say!("\n{} parameters for {}:", layout.elements(), words(&config));
     for segment in &layout.params {
         say!("  {:<40} {:?}", segment.name, segment.shape.dims());
     }
@@ -86,7 +77,7 @@ fn show(model: &Model) -> Result<()> {
 }
 
 fn of_model(model: &Model) -> Result<serde_json::Value> {
-    let config = usual(model)?;
+    let config = model.usual(&[])?;
     let layout = model.layout(&config);
     let shapes: serde_json::Map<_, _> =
         layout.params.iter().map(|segment| (segment.name.clone(), json!(segment.shape.dims()))).collect();

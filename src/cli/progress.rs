@@ -11,7 +11,7 @@ use super::{live, print::note};
 use crate::{
     data::Input,
     error::Result,
-    training::{EpochRow, Options, Position, StepRow, Watch},
+    training::{EpochRow, Options, Position, StepRow, Watch, metrics::perplexity},
 };
 
 /// Without a terminal, a line is printed at the first update and then about this often.
@@ -243,6 +243,9 @@ impl Watch for Progress {
             self.pace.evaluated(Instant::now());
         }
         let validation = match (row.val_loss, row.val_acc) {
+            (Some(loss), Some(_)) if self.input.tokens().is_some() => {
+                format!("validation loss {loss:.4}  perplexity {:.2}", perplexity(loss))
+            }
             (Some(loss), Some(accuracy)) => format!("validation loss {loss:.4}  accuracy {accuracy:.2} %"),
             _ => "no validation".into(),
         };

@@ -110,12 +110,18 @@ impl<R: Args + Default> RunFlags<R> {
     }
 
     /// Opens the data set and prints its remarks; `seed` is the seed of drawn samples and of the choice of held-out
-    /// ones, and `usual_size` the side of pictures where no flag gives it.
+    /// ones. Pictures get the size, and text the blocks, of the weights that the run starts from, if there are any; without them
+    /// text gets the network's.
     ///
     /// # Errors
     /// As [`data::open`] and [`Holdout::new`].
-    pub fn open(&self, seed: u64, usual_size: Option<u32>) -> Result<Arc<dyn Dataset>> {
-        let wanted = data::Wanted { usual_size, ..self.data.wanted(seed) };
+    pub fn open(&self, seed: u64, init: Option<&Pretrained>) -> Result<Arc<dyn Dataset>> {
+        let length = match init {
+            Some(init) => init.length(),
+            None => self.network.model()?.block(&self.network.settings()?),
+        };
+        let usual_size = init.and_then(Pretrained::side);
+        let wanted = data::Wanted { usual_size, length, ..self.data.wanted(seed) };
         let opened = live::during("opening the data", || data::open(wanted))?;
         // If images are held out, there is validation even if the set has no test images.
         let count = self.validation.val_split;
@@ -186,6 +192,9 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
     let short = |key: &str| SHORT_FORMS.iter().any(|(flag, table, _)| *table == MODEL_SET && *flag == key);
     recipe.retain(|key, _| !OF_THIS_START.contains(&key.as_str()) && !short(key));
     recipe.extend(chosen.map(|(key, value)| (key.to_owned(), value)));
+    if spec.input.tokens().is_some() {
+        recipe.insert("augment".into(), json!(options.recipe.augment.name()));
+    }
     if let Some(Value::Array(rules)) = recipe.get_mut("optimizers") {
         rules.iter_mut().for_each(|rule| *rule = rule_file::absolute(rule.as_str().unwrap_or_default()).into());
     }

@@ -134,7 +134,8 @@ pub fn known(name: &str) -> Result<&'static str> {
 ///
 /// A path may be a folder, an archive, or a file in a folder; what it holds is recognized, and a name is only needed where
 /// it may be several things. With a name alone, the set is looked for in the folder `data`. With neither, CIFAR-10 is
-/// opened if it is there, and otherwise [`shapes10`], unless `data` holds something else that looks like images.
+/// opened if it is there, and otherwise [`shapes10`], unless `data` holds something else that looks like images; where blocks of
+/// tokens are wanted, it is [`grammar`].
 ///
 /// # Errors
 /// [`Error::Config`] for an unknown name, for a path together with a drawn set, and for what has no meaning for the set: a size
@@ -164,10 +165,7 @@ pub fn open_in(home: &Path, wanted: Wanted<'_>, sizes: Sizes) -> Result<Opened> 
             fits(wanted, digits28::NAME, Samples::Images)?;
             Ok(Opened::drawn(Digits28::spread(seed, sizes, on_all_cores)?, vec![]))
         }
-        (Some(Reader::Grammar), None) => {
-            fits(wanted, grammar::NAME, Samples::Tokens)?;
-            Ok(Opened::drawn(grammar::grammar(seed, wanted.block(), grammar::SIZES)?, vec![]))
-        }
+        (Some(Reader::Grammar), None) => draw_text(wanted, vec![]),
         (reader, Some(path)) => open_path(reader, path, wanted),
         (Some(reader), None) if home.is_dir() => open_path(Some(reader), home, wanted),
         (Some(reader), None) => {
@@ -180,6 +178,13 @@ pub fn open_in(home: &Path, wanted: Wanted<'_>, sizes: Sizes) -> Result<Opened> 
             };
             let hint = format!("name the folder or archive by 'data' if it lies elsewhere{get}");
             Err(Error::data(home, format!("a folder with {title}"), "no such folder", hint))
+        }
+        (None, None) if wanted.length.is_some() => {
+            let note = format!(
+                "no 'data': using {}, TEXT DRAWN from a small grammar: results do not compare with those of real text",
+                grammar::NAME
+            );
+            draw_text(wanted, vec![note])
         }
         (None, None) => match find_cifar10(home, wanted)? {
             Some(found) => Ok(found),
@@ -200,6 +205,11 @@ pub fn open_in(home: &Path, wanted: Wanted<'_>, sizes: Sizes) -> Result<Opened> 
 fn draw_shapes(wanted: &Wanted<'_>, sizes: Sizes, notes: Vec<String>) -> Result<Opened> {
     fits(wanted, shapes10::NAME, Samples::Images)?;
     Ok(Opened::drawn(Shapes10::spread(wanted.seed, sizes, on_all_cores)?, notes))
+}
+
+fn draw_text(wanted: &Wanted<'_>, notes: Vec<String>) -> Result<Opened> {
+    fits(wanted, grammar::NAME, Samples::Tokens)?;
+    Ok(Opened::drawn(grammar::grammar(wanted.seed, wanted.block(), grammar::SIZES)?, notes))
 }
 
 /// CIFAR-10 in `home`; `None` if there is no such folder, or nothing in it that looks like images.

@@ -31,8 +31,8 @@ use crate::{
 };
 use recognize::Names;
 
-/// Most bytes of the header of a file of weights; ResNet-18's has 12,000.
-const MOST_TABLE: u64 = 1 << 20;
+/// Most bytes of the header of a file of weights; ResNet-18's has 12,000, and a vocabulary of 65,536 words about a million.
+const MOST_TABLE: u64 = 8 << 20;
 
 /// Most characters that are shown of the reason why metadata are ignored.
 const LONGEST_REASON: usize = 200;
@@ -146,6 +146,11 @@ impl Pretrained {
     /// are brought to this one.
     pub fn side(&self) -> Option<u32> {
         Some(self.provenance.as_ref()?.input.image()?.width)
+    }
+
+    /// The tokens of the blocks that the network takes; `None` if it takes images.
+    pub fn length(&self) -> Option<u32> {
+        Some(self.config.input.tokens()?.length)
     }
 
     /// The normalization of the images that the weights were trained on, if the file states it.

@@ -1,4 +1,14 @@
-//! Classification metrics from a confusion matrix.
+//! Metrics of language models from a loss, and of classifications from a confusion matrix.
+
+/// How many tokens a model hesitates between, on the geometric mean: `exp` of its mean cross-entropy.
+pub fn perplexity(loss: f64) -> f64 {
+    loss.exp()
+}
+
+/// A mean cross-entropy in bits rather than in nats.
+pub fn bits(loss: f64) -> f64 {
+    loss / std::f64::consts::LN_2
+}
 
 /// How often each class was predicted for each true class.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -94,15 +94,16 @@ impl Options {
         if cut.images > 0 {
             cut.check()?;
         }
-        let update = cut.group().min(cut.images) as u64;
-        if update * u64::from(self.config.input.targets()) > u64::from(u32::MAX) {
-            let most = u64::from(u32::MAX) / (u64::from(self.batch) * u64::from(self.config.input.targets()));
-            return Err(Error::setting("accumulate", self.accumulate, format!("at most {most}")));
-        }
         let train = batch_sizes(cut.trained(), cut.batch);
         let largest = model.largest_batch(&self.config);
         if let Some(n) = train.iter().find(|&&n| n > largest) {
             return Err(Error::setting("batch_size", n, format!("at most {largest}")));
+        }
+        // The device counts the targets of an update in 32 bits.
+        let of_batch = cut.batch.min(cut.images).max(1) as u64 * u64::from(self.config.input.targets());
+        let most = u64::from(u32::MAX) / of_batch;
+        if cut.images.div_ceil(cut.batch).min(cut.accumulate) as u64 > most {
+            return Err(Error::setting("accumulate", self.accumulate, format!("at most {most}")));
         }
         Ok(Plans {
             model,

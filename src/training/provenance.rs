@@ -126,8 +126,12 @@ impl Provenance {
         }
         let TrainedOn { name, crc32, classes, .. } = &read.dataset;
         let texts = [&read.version, &read.model, &read.optimizer, name, crc32];
-        if texts.into_iter().chain(classes).any(|text| !printable(text)) {
+        if texts.into_iter().any(|text| !printable(text)) {
             return Err("a text that cannot be printed".into());
+        }
+        // A token may be the end of a line, and a folder's name may have one; they are escaped where they are printed.
+        if classes.iter().any(|class| class.chars().count() > LONGEST) {
+            return Err(format!("a class or a token of more than {LONGEST} characters"));
         }
         let count = classes.len();
         if count > MOST_CLASSES || (count > 0 && count as u64 != u64::from(read.classes)) {
@@ -174,7 +178,11 @@ impl Provenance {
     pub fn other_images(&self, dataset: &dyn Dataset) -> Option<String> {
         let (spec, known) = (dataset.spec(), &self.dataset);
         if !known.classes.is_empty() && known.classes != spec.classes {
-            let list = |classes: &[String]| format!("{}, ...", classes[..classes.len().min(3)].join(", "));
+            let shown = |class: &String| class.escape_debug().to_string();
+            let list = |classes: &[String]| {
+                let first: Vec<_> = classes.iter().take(3).map(shown).collect();
+                format!("{}, ...", first.join(", "))
+            };
             return Some(format!(
                 "ANOTHER DATA SET: the weights tell apart {} ({}),\nthe {} are {} ({})",
                 known.name,

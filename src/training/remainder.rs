@@ -76,8 +76,7 @@ pub struct Part {
 }
 
 impl Cut {
-    /// The number of images in a whole update.
-    pub(super) fn group(&self) -> usize {
+    fn group(&self) -> usize {
         self.batch.saturating_mul(self.accumulate)
     }
 

@@ -95,9 +95,9 @@ pub fn backward(shape: &CrossEntropy, logits: &[f64], labels: &[u32], scale: &[f
     let mut d_logits = vec![0.0; logits.len()];
     for i in 0..labels.len() {
         let log_p = shape.log_softmax(&rows[i * shape.classes..(i + 1) * shape.classes]);
-        for c in 0..shape.classes {
+        for (c, log_p) in log_p.into_iter().enumerate() {
             let at = shape.at(i / shape.places, c, i % shape.places);
-            d_logits[at] = scale[i] * (log_p[c].exp() - shape.target(labels[i], c));
+            d_logits[at] = scale[i] * (log_p.exp() - shape.target(labels[i], c));
         }
     }
     d_logits

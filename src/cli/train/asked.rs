@@ -80,7 +80,7 @@ impl Asked {
         let (set, seed) = (flags.run.rules.set.clone(), given(flags.seed));
         let (precision, target) = given(run.precision.precision).on(&gpu)?;
         let data_seed = run.images.data_seed.unwrap_or(seed);
-        let dataset = run.open(data_seed, init.and_then(Pretrained::side)).map_err(|error| match begun {
+        let dataset = run.open(data_seed, init).map_err(|error| match begun {
             Some((target, before)) => moved(error, target, before),
             None => error,
         })?;

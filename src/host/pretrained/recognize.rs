@@ -103,8 +103,7 @@ pub(super) fn network(
 
 /// The name of a model's last weight under its default settings.
 fn usual_last(model: &Model, known_by: &Signature) -> String {
-    let (input, classes) = model.takes.usual();
-    model.config(input, classes, &[]).map_or(String::new(), |config| (known_by.last)(&config))
+    model.usual(&[]).map_or(String::new(), |config| (known_by.last)(&config))
 }
 
 /// The models whose files are recognized.

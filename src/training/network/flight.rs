@@ -65,9 +65,16 @@ impl Network {
     /// Writes a batch and the `Step` uniform to the device, before the next submission.
     pub(super) fn feed(&self, batch: &Batch, step: &Step) {
         let runtime = &self.runtime;
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Samples)), &batch.inputs);
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Targets)), &batch.targets);
-        runtime.write(runtime.buffer(&BufferKind::Input(Input::Indices)), &batch.indices);
+        // A network that draws nothing for its samples has no use for their indices.
+        for kind in runtime.kinds() {
+            let part: &[u8] = match kind {
+                BufferKind::Input(Input::Samples) => &batch.inputs,
+                BufferKind::Input(Input::Targets) => bytemuck::cast_slice(&batch.targets),
+                BufferKind::Input(Input::Indices) => bytemuck::cast_slice(&batch.indices),
+                _ => continue,
+            };
+            runtime.write(runtime.buffer(kind), part);
+        }
         runtime.set_step(step);
     }
 

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use velograd::{
     data::Image,
-    models::{self, Model},
+    models::{self, Config, Model},
     program::target::Target,
     training::network::{Plans, Recipe},
 };
@@ -38,7 +38,7 @@ pub fn page() -> String {
         )
         .unwrap();
         if let Some(known_by) = model.known_by {
-            let usual = model.config(Image::CIFAR, CLASSES, &[]).unwrap();
+            let usual = usual(model, &[]);
             let (first, last, shapes) = (known_by.first, (known_by.last)(&usual), plain(known_by.shapes));
             writeln!(out, "- A file of weights is recognized by `{first}` and `{last}`: {shapes}.").unwrap();
             writeln!(out, "- `--init-head skip` leaves out `{}*`.", model.head(&usual)).unwrap();
@@ -64,8 +64,14 @@ fn variants(model: &Model) -> Vec<Vec<(String, String)>> {
     ["imagenet", "cifar"].into_iter().flat_map(with).collect()
 }
 
+/// The network for the samples that sizes are stated for.
+fn usual(model: &Model, set: &[(String, String)]) -> Config {
+    let (input, classes) = model.takes.usual();
+    model.config(input, classes, set).unwrap()
+}
+
 fn sized(model: &Model, set: Vec<(String, String)>) -> Vec<String> {
-    let config = model.config(Image::CIFAR, CLASSES, &set).unwrap();
+    let config = usual(model, &set);
     let recipe = Recipe::default();
     let plans = Plans { model, config, recipe, target: Target::portable(), train: vec![], evaluate: vec![] };
     let recording = plans.record(128, true);
