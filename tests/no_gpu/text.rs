@@ -113,7 +113,7 @@ fn characters_of_one_file() {
     }
     // The number of blocks is that of whole ones: 160 tokens have 19 with a target behind each token, and 161 have 20.
     for (characters, blocks) in [(179, 20), (178, 19)] {
-        let path = folder.write("count.txt", "ab".repeat(100)[..characters].as_bytes());
+        let path = folder.write("count.txt", &"ab".repeat(100).as_bytes()[..characters]);
         assert_eq!(at(&path, None, 8).unwrap().dataset.len(Split::Train), blocks, "{characters}");
     }
 }
