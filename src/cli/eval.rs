@@ -9,7 +9,7 @@ use super::{
     flags::{data::DataFlags, device::DeviceFlags, values},
     json_line, live,
     normalization::choose,
-    of_run::WeightsFlags,
+    of_run::{OfRun, WeightsFlags},
     open_device,
     print::{self, remark, say},
 };
@@ -104,7 +104,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             let seed = arguments.seed.unwrap_or(run.data_seed);
             host_data::open(Wanted { length: weights.length(), ..run.data.wanted(seed) })?
         }
-        None => arguments.open(&weights)?,
+        None => arguments.open(&weights, of_run)?,
     };
     notes.iter().for_each(|note| remark(note));
     let spec = dataset.spec();
@@ -188,14 +188,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl Arguments {
-    /// Opens the data set that was asked for, or else the one that the weights were trained on, if they say so.
-    fn open(&self, weights: &Pretrained) -> Result<Opened> {
+    /// Opens the data set that was asked for, or else the one that the weights were trained on, if they say so. Text is cut into
+    /// tokens as for the run, unless a flag says how.
+    fn open(&self, weights: &Pretrained, of_run: Option<&OfRun>) -> Result<Opened> {
         let trained_on = weights.provenance.as_ref().map(|provenance| &provenance.dataset);
         let seed = self.seed.or(trained_on.and_then(|set| set.seed)).unwrap_or(0);
         let wanted = self.data.wanted(seed);
         let known = trained_on.map(|set| set.name.as_str()).filter(|name| host_data::NAMES.contains(name));
         let name = wanted.name.or(known.filter(|_| wanted.path.is_none()));
-        host_data::open(Wanted { name, usual_size: weights.side(), length: weights.length(), ..wanted })
+        let tokens = wanted.tokens.or(of_run.and_then(|run| run.data.wanted(seed).tokens));
+        host_data::open(Wanted { name, tokens, usual_size: weights.side(), length: weights.length(), ..wanted })
     }
 }
 

@@ -19,7 +19,7 @@ use velograd::{
     training::{
         Checkpoint, Position,
         network::State,
-        provenance::{Provenance, TrainedOn},
+        provenance::{Provenance, TrainedOn, stated},
         weights::Weights,
     },
 };
@@ -203,7 +203,9 @@ fn checkpoint_of(model: &Model, classes: u32, weights: &Weights) -> Vec<u8> {
     };
     let mut run = serde_json::to_value(provenance(classes)).unwrap();
     run["model"] = model.name.into();
-    run["network"] = crate::support::small(model, WIDTH, classes).settings.to_json();
+    let config = crate::support::small(model, WIDTH, classes);
+    let (key, size) = stated(config.input);
+    (run["network"], run[key]) = (config.settings.to_json(), size);
     checkpoint::to_bytes(Checkpoint { position: Position::default(), network }, &run, None)
 }
 

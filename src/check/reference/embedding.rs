@@ -39,10 +39,8 @@ pub fn add_positions(x: &[f64], weight: &[f64]) -> Vec<f64> {
 /// `d_weight[place] = sum over n of d_y[n][place]`, with `elements` of the weight.
 pub fn add_positions_backward(d_y: &[f64], elements: usize) -> Sum {
     let mut d_weight = Accumulator::new(elements);
-    for d_y in d_y.chunks_exact(elements) {
-        for i in 0..elements {
-            d_weight.add(i, d_y[i]);
-        }
+    for (i, d_y) in d_y.iter().enumerate() {
+        d_weight.add(i % elements, *d_y);
     }
     d_weight.finish()
 }

@@ -97,10 +97,8 @@ pub fn backward_weight(shape: &LayerNorm, x: &[f64], d_y: &[f64]) -> Sum {
 pub fn backward_bias(shape: &LayerNorm, d_y: &[f64]) -> Sum {
     expect_len("d_y", d_y.len(), shape.rows * shape.c);
     let mut d_bias = Accumulator::new(shape.c);
-    for d_y in d_y.chunks_exact(shape.c) {
-        for c in 0..shape.c {
-            d_bias.add(c, d_y[c]);
-        }
+    for (i, d_y) in d_y.iter().enumerate() {
+        d_bias.add(i % shape.c, *d_y);
     }
     d_bias.finish()
 }

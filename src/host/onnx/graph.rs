@@ -153,7 +153,8 @@ impl Builder<'_> {
 
     /// `x / (1 + exp(-2u))` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`, which is `x (1 + tanh(u)) / 2`.
     fn gelu_tanh(&mut self, place: &str, x: &Value) -> Value {
-        let constants = [("gelu.cubic", 0.044_715), ("gelu.one", 1.0), ("gelu.slope", 1.595_769_1)];
+        let constants =
+            [("gelu.cubic", 0.044_715), ("gelu.one", 1.0), ("gelu.slope", 2.0 * (2.0 / std::f32::consts::PI).sqrt())];
         let [cubic, one, slope] = constants.map(|(name, value)| self.floats(name, &[], &[value]));
         let mut step = |kind: &str, inputs: &[&str]| self.node(place, kind, inputs, [], x.flat).name;
         let square = step("Mul", &[&x.name, &x.name]);
