@@ -16,7 +16,7 @@ pub mod conv2d;
 pub mod dropout;
 pub mod elementwise;
 pub mod embedding;
-pub mod layer_norm;
+pub mod layernorm;
 pub mod linear;
 pub mod loss;
 pub mod optim;

@@ -1,7 +1,7 @@
 //! GPT-2 (Radford, Wu, Child and others 2019), a causal language model of pre-norm transformer blocks with learned positions,
 //! with the names, the first weights and the options of nanoGPT.
 
-use super::{Config, Model, Read, ShapeOf, Signature, Takes, in_f32};
+use super::{Config, MOST_FLOATS, Model, Read, ShapeOf, Signature, Takes, in_f32};
 use crate::{
     data::Tokens,
     error::{Error, Result},
@@ -65,6 +65,13 @@ fn check(config: &Config) -> Result<()> {
     if length > block {
         let message = format!("samples of {length} tokens are longer than the block of {block} that the network sees");
         return Err(Error::config(message, format!("'block' is at least {length}")));
+    }
+    // A network is recorded with counts of 32 bits, so that this comes first: the hidden layer, or the logits, are the largest.
+    let largest = u64::from(length) * u64::from((4 * width).max(config.classes));
+    if largest > MOST_FLOATS {
+        let message = format!("a block of {length} tokens has an activation of {largest} floats");
+        let hint = format!("at most {MOST_FLOATS} are possible, and a shorter block or a narrower network has fewer");
+        return Err(Error::config(message, hint));
     }
     Ok(())
 }

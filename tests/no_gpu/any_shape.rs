@@ -2,10 +2,10 @@
 //! with a hint before anything is recorded.
 
 use velograd::{
-    data::Image,
+    data::{Image, Input, Tokens},
     device::runtime::planned_bytes,
     error::Error,
-    models::{self, Config, MOST_FLOATS, Model},
+    models::{self, Config, MOST_FLOATS, Model, Takes},
     optim,
     program::{plan::Plan, target::Target},
     settings::{Bound, Kind, Setting},
@@ -49,27 +49,37 @@ fn bytes(model: &'static Model, config: &Config, n: u32) -> u64 {
     planned_bytes(&recordings, &Plan::new(&recordings, true))
 }
 
+/// Samples of many sizes, with numbers of classes.
+fn samples(takes: Takes, nth: usize) -> Vec<(Input, u32)> {
+    let sides = [(1, 1), (1, 40), (2, 3), (5, 7), (6, 6), (7, 8), (13, 9), (28, 28), (31, 33), (32, 32), (33, 64)];
+    let image = |(at, (height, width)): (usize, (u32, u32))| {
+        let image = Image { channels: [1, 3][(nth + at) % 2], height, width };
+        (image.into(), [2, 10, 1000][(nth + at) % 3])
+    };
+    let tokens = |(length, vocabulary)| (Tokens { length, vocabulary }.into(), vocabulary);
+    match takes {
+        Takes::Images => sides.into_iter().enumerate().map(image).collect(),
+        Takes::Tokens => [(1, 2), (5, 65), (64, 300), (65_536, 5), (65_536, 65_536)].map(tokens).into(),
+    }
+}
+
 #[test]
 fn any_network_is_recorded_or_refused() {
-    let sides = [(1, 1), (1, 40), (2, 3), (5, 7), (6, 6), (7, 8), (13, 9), (28, 28), (31, 33), (32, 32), (33, 64)];
     let (mut recorded, mut refused) = (0, 0);
     for model in models::ALL {
         for (nth, set) in sets(model).into_iter().enumerate() {
-            for (at, (height, width)) in sides.into_iter().enumerate() {
-                let channels = [1, 3][(nth + at) % 2];
-                let classes = [2, 10, 1000][(nth + at) % 3];
-                let image = Image { channels, height, width };
-                match model.config(image, classes, &set) {
+            for (input, classes) in samples(model.takes, nth) {
+                match model.config(input, classes, &set) {
                     Ok(config) => {
                         let [one, three] = [1, 3].map(|n| bytes(model, &config, n));
-                        assert!(one < three, "{} {set:?} {image}: {one} bytes, {three} for three images", model.name);
+                        assert!(one < three, "{} {set:?} {input}: {one} bytes, {three} for three samples", model.name);
                         recorded += 1;
                     }
                     Err(Error::Config { message, hint, .. }) => {
-                        assert!(!message.is_empty() && !hint.is_empty(), "{} {set:?} {image}: {message}", model.name);
+                        assert!(!message.is_empty() && !hint.is_empty(), "{} {set:?} {input}: {message}", model.name);
                         refused += 1;
                     }
-                    Err(other) => panic!("{} {set:?} {image}: {other}", model.name),
+                    Err(other) => panic!("{} {set:?} {input}: {other}", model.name),
                 }
             }
         }

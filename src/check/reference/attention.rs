@@ -129,6 +129,10 @@ pub struct Gradient {
     pub d_qkv: Sum,
     /// How far each element moves if every element of y moves by its own size: what storing y in another format adds.
     pub by_y: Vec<f64>,
+    /// `d_y y` of each query, `[n][heads][places]`.
+    pub delta: Sum,
+    /// How far each element of `delta` moves if every element of y moves by its own size.
+    pub delta_by_y: Vec<f64>,
 }
 
 /// `d_v = (p mask)^T d_y`, `ds = p ((d_y v^T) mask - delta)` with `delta = d_y y`, `d_q = ds k / sqrt(d)` and
@@ -139,6 +143,8 @@ pub fn backward(shape: &Attention, qkv: &[f64], mask: &[f64], d_y: &[f64]) -> Gr
     let factor = 1.0 / (shape.d as f64).sqrt();
     let mut sum = Sum { value: vec![0.0; qkv.len()], magnitude: vec![0.0; qkv.len()], terms: shape.d + shape.places };
     let mut by_y = vec![0.0; qkv.len()];
+    let mut deltas = Sum { value: vec![], magnitude: vec![], terms: sum.terms };
+    let mut delta_by_y = vec![];
     for n in 0..shape.n {
         for head in 0..shape.heads {
             for query in 0..shape.places {
@@ -151,6 +157,9 @@ pub fn backward(shape: &Attention, qkv: &[f64], mask: &[f64], d_y: &[f64]) -> Gr
                     of_delta += d_y[out + i].abs() * y.magnitude[out + i];
                     all += (d_y[out + i] * y.value[out + i]).abs();
                 }
+                deltas.value.push(delta);
+                deltas.magnitude.push(of_delta + all);
+                delta_by_y.push(all);
                 for (key, p) in weights.p.iter().enumerate() {
                     let (k, v) = (shape.at(n, key, 1, head), shape.at(n, key, 2, head));
                     let (mut dp, mut of_dp) = (0.0, 0.0);
@@ -181,7 +190,7 @@ pub fn backward(shape: &Attention, qkv: &[f64], mask: &[f64], d_y: &[f64]) -> Gr
             }
         }
     }
-    Gradient { d_qkv: sum, by_y }
+    Gradient { d_qkv: sum, by_y, delta: deltas, delta_by_y }
 }
 
 #[cfg(test)]

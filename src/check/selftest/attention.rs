@@ -1,6 +1,6 @@
 //! Self-attention.
 
-use super::{At, Case, Data, Expected, Port, random, single};
+use super::{At, Case, Data, EPS16, Expected, Port, random, single};
 use crate::{
     check::reference::attention::{self as reference, Attention as Shape},
     ops::{Attention, attention},
@@ -70,6 +70,7 @@ impl Case for AttentionCase {
             Port::new("grad_out", At::Rows(d_y)),
             Port::new("out", At::Rows(y)),
             Port::new("log_sum", At::Scratch { kernel: "attention/forward", argument: 3 }),
+            Port::new("delta", At::Scratch { kernel: "attention/backward_query", argument: 5 }),
             Port::new("grad_qkv", At::Rows(t.gradient(qkv).expect("attention has given one"))),
         ]
     }
@@ -97,10 +98,15 @@ impl Case for AttentionCase {
 
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let (shape, qkv, mask) = (self.shape(), &data["qkv"], self.mask());
+        let gradient = reference::backward(&shape, qkv, &mask, &data["grad_out"]);
+        // It is made of the stored output, which may be f16; the gradients that follow from it are bounded by what is stored.
+        let mut delta = Expected::sum("delta", &gradient.delta);
+        delta.bound.iter_mut().zip(&gradient.delta_by_y).for_each(|(bound, by_y)| *bound += EPS16 * by_y);
         vec![
+            delta,
             Expected::sum("out", &reference::forward(&shape, qkv, &mask)),
             Expected::sum("log_sum", &reference::log_sums(&shape, qkv)),
-            Expected::sum("grad_qkv", &reference::backward(&shape, qkv, &mask, &data["grad_out"]).d_qkv),
+            Expected::sum("grad_qkv", &gradient.d_qkv),
         ]
     }
 }

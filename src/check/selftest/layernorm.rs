@@ -4,7 +4,7 @@ use super::{At, Case, Data, Expected, Port, plus, random, scaler, second, single
 use crate::{
     check::reference::{
         Sum,
-        layer_norm::{self as reference, LayerNorm as Shape},
+        layernorm::{self as reference, LayerNorm as Shape},
     },
     ops::{bias_rows, layer_norm},
     program::{Tape, params::padded},
