@@ -134,7 +134,7 @@ pub trait Dataset: Send + Sync {
     /// token, and has as many targets.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::error::Error::Io) or [`Error::Data`](crate::error::Error::Data) if the file behind the set
+    /// [`Error::Io`] or [`Error::Data`] if the file behind the set
     /// can no longer be read or was changed.
     ///
     /// # Panics

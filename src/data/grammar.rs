@@ -1,6 +1,6 @@
 //! A built-in set: text of a small language whose entropy is known, so that a loss can be compared with the least possible one.
 //!
-//! The [language](rules) is a Markov chain. From each of its states a step leads to the next state and writes a word of a fixed
+//! The language (`grammar/rules.rs`) is a Markov chain. From each of its states a step leads to the next state and writes a word of a fixed
 //! lexicon with a space before it, or the end of a sentence: a full stop and a new line. Two steps from one state never write the
 //! same word, so that the text tells the states, and its probability is the product of those of its steps. A step from state s
 //! is thus worth, in nats and on average,
