@@ -33,8 +33,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     #end
     let row = (sample * sizes.heads + head) * sizes.places + min(query, sizes.places - 1u);
     let log_sum_of_row = log_sum[row];
-    let last = select(sizes.places, min(sizes.places, (group.x + 1u) * LANES), CAUSAL); // of the keys that any lane sees
-    for (var first = 0u; first < last; first += KEYS) {
+    let count = keys_of_group(group.x);
+    for (var first = 0u; first < count; first += KEYS) {
         stage(0u, first, lane);
         stage(1u, first, lane);
         #unroll j KEYS

@@ -30,8 +30,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     #end
     var largest = -1e30;
     var total = 0.0;
-    let last = select(sizes.places, min(sizes.places, (group.x + 1u) * LANES), CAUSAL); // of the keys that any lane sees
-    for (var first = 0u; first < last; first += KEYS) {
+    let count = keys_of_group(group.x);
+    for (var first = 0u; first < count; first += KEYS) {
         stage(0u, first, lane);
         stage(1u, first, lane);
         #unroll j KEYS

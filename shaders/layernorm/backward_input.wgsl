@@ -1,6 +1,7 @@
 // d_x = (g - mean(g) - x_hat * mean(g * x_hat)) / sqrt(var + eps), with g = d_y * weight and means over the row. A workgroup
 // takes one row.
 #import reduce
+#import channels
 #import grid
 
 struct Sizes { rows: u32, c: u32, c4: u32 }
@@ -31,7 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         let g = vec4<f32>(d_y[first + i]) * weight[i];
         let x_hat = (vec4<f32>(x[first + i]) - mean) * inverse;
         var value = inverse * (g - sums.x - x_hat * sums.y);
-        value = select(vec4<f32>(), value, 4u * i + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(sizes.c));
+        value = within(i, value);
         if ACCUMULATE { value += vec4<f32>(d_x[first + i]); }
         d_x[first + i] = vec4<scalar>(value);
     }

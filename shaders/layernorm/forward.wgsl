@@ -1,6 +1,7 @@
 // y = (x - mean) / sqrt(var + eps) * weight [+ bias], with the mean and the variance of each row: Ba, Kiros, Hinton 2016, arXiv
 // 1607.06450; PyTorch's layer_norm over the last dimension. A workgroup takes one row.
 #import reduce
+#import channels
 #import grid
 
 struct Sizes { rows: u32, c: u32, c4: u32, eps: f32 }
@@ -11,11 +12,6 @@ struct Sizes { rows: u32, c: u32, c4: u32, eps: f32 }
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;       // [c4], with BIAS
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<scalar>>; // [rows][c4]
 @group(0) @binding(5) var<storage, read_write> saved: array<vec2<f32>>; // [rows] (mean, 1/sqrt(var + eps))
-
-// What a row has in its channels; what fills it up to whole vectors counts as zero.
-fn within(c4: u32, value: vec4<f32>) -> vec4<f32> {
-    return select(vec4<f32>(), value, 4u * c4 + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(sizes.c));
-}
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,

@@ -26,6 +26,12 @@ fn kept(query: u32, key: u32) -> f32 {
     return select(0.0, 1.0 / (1.0 - sizes.p), draw >= sizes.p);
 }
 
+// How many keys, from the first on, any of a workgroup's queries sees.
+fn keys_of_group(group: u32) -> u32 {
+    if CAUSAL { return min(sizes.places, (group + 1u) * LANES); }
+    return sizes.places;
+}
+
 fn visible(query: u32, key: u32) -> bool {
     if CAUSAL { return key <= query; }
     return key < sizes.places;

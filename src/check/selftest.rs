@@ -29,6 +29,7 @@ mod recipe;
 mod reshape;
 mod second;
 mod tokens;
+mod unary;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -55,7 +56,7 @@ pub use cases::{Entry, table};
 pub use conv_norm::ConvNormCase;
 pub use conv2d::Conv2dCase;
 pub use copy::CopyCase;
-pub use elementwise::{ActivationCase, AddCase, ReluCase, ScaleByCase, WidenCase};
+pub use elementwise::{AddCase, ReluCase};
 pub use embedding::{EmbeddingCase, PositionsCase};
 pub use execute::execute;
 pub use fma::FmaCase;
@@ -71,6 +72,7 @@ pub use port::{At, Port};
 pub use recipe::{ClipCase, DropoutCase, ScaleCase};
 pub use reshape::FlattenCase;
 pub use tokens::TokensCase;
+pub use unary::{Unary, UnaryCase};
 
 /// How many cases to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

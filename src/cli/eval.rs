@@ -79,10 +79,10 @@ struct Report<'a> {
     model: &'a str,
     dataset: &'a str,
     normalize: Option<Normalize>,
-    /// Of a language model.
+    /// The exponential of the loss, which only a language model has.
     #[serde(skip_serializing_if = "Option::is_none")]
     perplexity: Option<f64>,
-    /// The loss in bits.
+    /// The loss in bits, which only a language model has.
     #[serde(skip_serializing_if = "Option::is_none")]
     bits_per_token: Option<f64>,
 }

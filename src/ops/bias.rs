@@ -2,7 +2,7 @@
 
 use super::{activation::Activation, rows::Rows, scaler::scaler};
 use crate::program::{
-    Op, Slot, Tape, Tensor,
+    Op, Param, Slot, Tape, Tensor,
     params::{Init, Role, Shape},
 };
 
@@ -25,10 +25,7 @@ pub fn bias(t: &mut Tape, x: Tensor, init: Init, activation: Activation) -> Tens
     call.write(y).over(spread.invocations());
     t.note(x, [Some(Op::Bias(bias.value)), activation.op()].into_iter().flatten(), y);
     t.on_backward(y, move |t, d_y| {
-        let partial = t.scratch(4 * rows.invocations());
-        let call = activation.choose(t.call("bias/backward_partial")).sizes(rows.fields()).read(d_y).read(x);
-        call.read(bias.value).write(partial).over(rows.invocations());
-        finish(t, rows, partial, bias.gradient);
+        gradient(t, rows, activation, d_y, x, &bias);
         if t.wants_gradient(x) {
             let (d_x, accumulate) = t.write_gradient(x);
             let call = activation.choose(t.call("bias/backward_apply")).constant("ACCUMULATE", accumulate);
@@ -37,6 +34,14 @@ pub fn bias(t: &mut Tape, x: Tensor, init: Init, activation: Activation) -> Tens
         }
     });
     y
+}
+
+/// Adds to a bias's gradient: the sum over the rows of `d_y` times the activation's derivative at `x + bias`.
+pub(super) fn gradient(t: &mut Tape, rows: Rows, activation: Activation, d_y: Tensor, x: Tensor, bias: &Param) {
+    let partial = t.scratch(4 * rows.invocations());
+    let call = activation.choose(t.call("bias/backward_partial")).sizes(rows.fields()).read(d_y).read(x);
+    call.read(bias.value).write(partial).over(rows.invocations());
+    finish(t, rows, partial, bias.gradient);
 }
 
 /// Adds the sums over chunks of rows, four channels of each in an invocation's place, to a parameter's gradient.

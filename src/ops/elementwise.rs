@@ -1,17 +1,12 @@
-//! ReLU and sums, for networks that do not fuse them into a normalization; and multiplication by a constant, and
-//! a change of precision.
+//! Activations and sums, for networks that do not fuse them into a normalization; multiplication by a constant, and a change
+//! of precision.
 
 use super::activation::Activation;
 use crate::program::{Dtype, Op, Tape, Tensor, params::padded};
 
 /// `max(x, 0)`
 pub fn relu(t: &mut Tape, x: Tensor) -> Tensor {
-    let y = t.tensor_of(t.dtype(x), t.shape(x));
-    let len4 = vectors(t, x);
-    t.call("elementwise/relu").size("len4", len4).read(x).write(y).over(len4);
-    t.note(x, [Op::Relu], y);
-    t.on_backward(y, move |t, d_y| backward(t, d_y, y, x));
-    y
+    activate(t, x, Activation::Relu)
 }
 
 /// `max(x + other, 0)`
@@ -22,8 +17,8 @@ pub fn add_relu(t: &mut Tape, x: Tensor, other: Tensor) -> Tensor {
     let y = sum(t, x, other, true);
     t.note(x, [Op::Add(other), Op::Relu], y);
     t.on_backward(y, move |t, d_y| {
-        backward(t, d_y, y, x);
-        backward(t, d_y, y, other);
+        backward(t, Activation::Relu, d_y, y, x);
+        backward(t, Activation::Relu, d_y, y, other);
     });
     y
 }
@@ -71,11 +66,9 @@ pub fn activate(t: &mut Tape, x: Tensor, activation: Activation) -> Tensor {
     let len4 = vectors(t, x);
     activation.choose(t.call("elementwise/activate")).size("len4", len4).read(x).write(y).over(len4);
     t.note(x, [op], y);
-    t.on_backward(y, move |t, d_y| {
-        let (d_x, accumulate) = t.write_gradient(x);
-        let call = activation.choose(t.call("elementwise/activate_backward")).constant("ACCUMULATE", accumulate);
-        call.size("len4", len4).read(d_y).read(x).write(d_x).over(len4);
-    });
+    // ReLU's derivative at y is that at x, whose memory can then be given back.
+    let at = if activation == Activation::Relu { y } else { x };
+    t.on_backward(y, move |t, d_y| backward(t, activation, d_y, at, x));
     y
 }
 
@@ -105,11 +98,12 @@ fn times(t: &mut Tape, factor: f32, from: Tensor, to: Tensor, accumulate: bool) 
     call.size("factor", factor).read(from).write(to).over(len4);
 }
 
-fn backward(t: &mut Tape, d_y: Tensor, y: Tensor, x: Tensor) {
+/// Gives `x` the gradient `d_y` times the activation's derivative at `z`.
+fn backward(t: &mut Tape, activation: Activation, d_y: Tensor, z: Tensor, x: Tensor) {
     let (d_x, accumulate) = t.write_gradient(x);
     let len4 = vectors(t, x);
-    let call = t.call("elementwise/relu_backward").constant("ACCUMULATE", accumulate).size("len4", len4);
-    call.read(d_y).read(y).write(d_x).over(len4);
+    let call = activation.choose(t.call("elementwise/activate_backward")).constant("ACCUMULATE", accumulate);
+    call.size("len4", len4).read(d_y).read(z).write(d_x).over(len4);
 }
 
 pub(super) fn vectors(t: &Tape, x: Tensor) -> u32 {

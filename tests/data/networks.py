@@ -12,6 +12,7 @@ import json
 import math
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -310,14 +311,9 @@ def steady(network: nn.Module, optimizer: str, lr: float, data: list[Batch]) -> 
     return all(near(other) < 4e-6 for other in [single(network), *(moved(network, seed) for seed in range(1, MOVES))])
 
 
-def search(network: nn.Module, sizes: tuple[tuple[int, int, int], int, int]) -> tuple[int, dict[str, float]]:
-    """The first images, and the largest learning rates, at which ten updates are no matter of rounding."""
-
-    @functools.cache
-    def usable(shift: int) -> list[Batch] | None:
-        data = batches(*sizes, shift)
-        return data if clear(network, data[0]) else None
-
+def search(network: nn.Module, usable: Callable[[int], list[Batch] | None]) -> tuple[int, dict[str, float]]:
+    """The first samples, and the largest learning rates, at which ten updates are no matter of rounding. A shift may have no
+    `usable` samples."""
     for divisor in (1, 4, 10, 40, 100):
         rates = {"sgd": 0.01 / divisor, "adamw": 0.001 / divisor}
         for shift in range(SHIFTS + 1):
@@ -356,18 +352,33 @@ def write(name: str) -> None:
     model, settings, image, classes, batch = CASES[name]
     network = build(model, settings, image, classes)
     fill(network)
-    shift, rates = search(network, (image, classes, batch))
-    data = batches(image, classes, batch, shift)
-    out = {
-        "torch": torch.__version__.split("+")[0],
-        "model": model,
-        "settings": {key: str(value).lower() for key, value in settings.items()},
-        "image": image,
-        "classes": classes,
-        "batch": batch,
-        "shift": shift,
-    }
 
+    @functools.cache
+    def usable(shift: int) -> list[Batch] | None:
+        data = batches(image, classes, batch, shift)
+        return data if clear(network, data[0]) else None
+
+    shift, rates = search(network, usable)
+    data = batches(image, classes, batch, shift)
+    stated = {"model": model, "settings": words(settings), "image": image, "classes": classes, "batch": batch, "shift": shift}
+    golden(name, stated, network, rates, data, state)
+
+
+def words(settings: dict[str, int | str | bool]) -> dict[str, str]:
+    return {key: str(value).lower() for key, value in settings.items()}
+
+
+def golden(
+    name: str,
+    stated: dict[str, object],
+    network: nn.Module,
+    rates: dict[str, float],
+    data: list[Batch],
+    compared: Callable[[nn.Module], dict[str, Tensor]],
+) -> None:
+    """Writes the file of a case: what is stated of it, and what the network computes. The `compared` tensors are those of ten
+    updates."""
+    out = {"torch": torch.__version__.split("+")[0], **stated}
     pair = copy.deepcopy(network), single(network)
     (logits, loss), (near, near_loss) = [loss_of(each, data[0]) for each in pair]
     loss.backward()
@@ -386,7 +397,7 @@ def write(name: str) -> None:
     for optimizer, lr in rates.items():
         pair = copy.deepcopy(network), single(network)
         losses, near_losses = [train(each, optimizer, lr, data) for each in pair]
-        after, near = map(state, pair)
+        after, near = map(compared, pair)
         logits, near_logits = [loss_of(each.eval(), data[0])[0] for each in pair]
         out[optimizer] = {
             "lr": lr,
@@ -400,7 +411,7 @@ def write(name: str) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(out, separators=(",", ":")) + "\n")
     noise = ", ".join(f"{key} {out[key]['lr']:g} noise {out[key]['noise_losses']:g}" for key in rates)
-    print(f"{name}: {path.stat().st_size} bytes, shift {shift}, {noise}", flush=True)
+    print(f"{name}: {path.stat().st_size} bytes, shift {stated['shift']}, {noise}", flush=True)
 
 
 # Model, settings, image, classes, batch.

@@ -7,27 +7,11 @@ needs what networks.py needs; without names it writes every case, which takes fi
 """
 
 import copy
-import json
 import math
 import sys
-from pathlib import Path
 
 import torch
-from networks import (
-    BATCHES,
-    SHIFTS,
-    Batch,
-    apart,
-    bits,
-    fill,
-    loss_of,
-    rounded,
-    single,
-    state,
-    steady,
-    summary,
-    train,
-)
+from networks import BATCHES, Batch, bits, fill, golden, loss_of, search, state, words
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -159,17 +143,6 @@ def checked(network: GPT, settings: Settings, batch: Batch) -> None:
         assert torch.allclose(weight.grad, named[name].grad, rtol=1e-9, atol=1e-14), name
 
 
-def search(network: GPT, settings: Settings, classes: int, batch: int) -> tuple[int, dict[str, float]]:
-    """As for images; there are no corners to be clear of."""
-    for divisor in (1, 4, 10, 40, 100):
-        rates = {"sgd": 0.01 / divisor, "adamw": 0.001 / divisor}
-        for shift in range(SHIFTS + 1):
-            data = batches(settings, classes, batch, shift)
-            if all(steady(network, name, lr, data) for name, lr in rates.items()):
-                return shift, rates
-    raise SystemExit("every learning rate is too chaotic")
-
-
 def compared(network: GPT) -> dict[str, Tensor]:
     """The weights, but zeros for a bias of keys: its gradient is zero, and what AdamW makes of the rounding is noise."""
     out = state(network)
@@ -183,52 +156,12 @@ def write(name: str) -> None:
     settings, classes, batch = CASES[name]
     network = GPT(classes, **settings)
     fill(network)
-    shift, rates = search(network, settings, classes, batch)
+    # There are no corners to be clear of.
+    shift, rates = search(network, lambda shift: batches(settings, classes, batch, shift))
     data = batches(settings, classes, batch, shift)
     checked(network, settings, data[0])
-    out = {
-        "torch": torch.__version__.split("+")[0],
-        "model": "gpt",
-        "settings": {key: str(value).lower() for key, value in settings.items()},
-        "classes": classes,
-        "batch": batch,
-        "shift": shift,
-    }
-
-    pair = copy.deepcopy(network), single(network)
-    (logits, loss), (near, near_loss) = [loss_of(each, data[0]) for each in pair]
-    loss.backward()
-    near_loss.backward()
-    gradients = {
-        key: (x.grad, other.grad) for (key, x), other in zip(pair[0].named_parameters(), pair[1].parameters(), strict=True)
-    }
-    out["first"] = {
-        "loss": rounded(loss.item()),
-        "logits": rounded(logits.tolist()),
-        "noise_logits": rounded((logits - near).abs().max().item(), 2),
-        "gradients": {key: summary(key, *both) for key, both in gradients.items()},
-        "norms": {},
-    }
-
-    for optimizer, lr in rates.items():
-        pair = copy.deepcopy(network), single(network)
-        losses, near_losses = [train(each, optimizer, lr, data) for each in pair]
-        after, near = map(compared, pair)
-        (logits, loss), (near_logits, _) = [loss_of(each.eval(), data[0]) for each in pair]
-        out[optimizer] = {
-            "lr": lr,
-            "losses": rounded(losses),
-            "noise_losses": rounded(apart(losses, near_losses), 2),
-            "weights": {key: summary(key, x, near[key]) for key, x in after.items()},
-            "evaluated_loss": rounded(loss.item()),
-            "evaluated": rounded(logits.tolist()),
-            "noise_evaluated": rounded((logits - near_logits).abs().max().item(), 2),
-        }
-    path = Path(__file__).parent / "networks" / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(out, separators=(",", ":")) + "\n")
-    noise = ", ".join(f"{key} {out[key]['lr']:g} noise {out[key]['noise_losses']:g}" for key in rates)
-    print(f"{name}: {path.stat().st_size} bytes, shift {shift}, {noise}", flush=True)
+    stated = {"model": "gpt", "settings": words(settings), "classes": classes, "batch": batch, "shift": shift}
+    golden(name, stated, network, rates, data, compared)
 
 
 def sizes(block: int, width: int, depth: int, heads: int, bias: bool, gelu: str, tied: bool) -> Settings:

@@ -2,10 +2,10 @@
 //! kernel.
 
 use super::{
-    ActivationCase, AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase,
-    BiasCase, Case, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase,
-    EmbeddingCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, MaxPoolCase, PositionsCase,
-    ReluCase, ScaleByCase, ScaleCase, TokensCase, WidenCase,
+    AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case,
+    ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase, EmbeddingCase, FlattenCase,
+    FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, MaxPoolCase, PositionsCase, ReluCase, ScaleCase, TokensCase,
+    Unary, UnaryCase,
 };
 use crate::{
     data::{Image, Tokens},
@@ -155,6 +155,10 @@ fn pools() -> Vec<Entry> {
     ]
 }
 
+fn unary(shape: [u32; 4], op: Unary, shared: bool) -> UnaryCase {
+    UnaryCase { shape, op, shared }
+}
+
 fn sequences() -> Vec<Entry> {
     let norm = |input, bias, shared, mean_range| LayerNormCase { input, bias, shared, mean_range };
     let attention = |n, places, d, [heads, causal, dropout]: [f32; 3], scale| AttentionCase {
@@ -186,11 +190,11 @@ fn sequences() -> Vec<Entry> {
         Entry::full(attention(2, 130, 8, [2.0, 1.0, 0.0], 8.0)), // one key has nearly all the weight
         Entry::short(AddCase { shape: [3, 5, 5, 6], shared: true }),
         Entry::full(AddCase { shape: [1, 1, 1, 1], shared: false }),
-        Entry::short(ActivationCase { shape: [3, 5, 5, 6], activation: Activation::GeluTanh, shared: true }),
-        Entry::full(ActivationCase { shape: [30, 1, 1, 1], activation: Activation::Gelu, shared: false }),
-        Entry::full(ActivationCase { shape: [1, 30, 30, 1], activation: Activation::Relu, shared: false }),
-        Entry::short(WidenCase { shape: [3, 5, 5, 6], shared: true }),
-        Entry::full(WidenCase { shape: [1, 1, 1, 1], shared: false }),
+        Entry::short(unary([3, 5, 5, 6], Unary::Activation(Activation::GeluTanh), true)),
+        Entry::full(unary([30, 1, 1, 1], Unary::Activation(Activation::Gelu), false)),
+        Entry::full(unary([1, 30, 30, 1], Unary::Activation(Activation::Relu), false)),
+        Entry::short(unary([3, 5, 5, 6], Unary::Widen, true)),
+        Entry::full(unary([1, 1, 1, 1], Unary::Widen, false)),
     ]
 }
 
@@ -232,8 +236,8 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(BiasCase { input: [70, 31, 31, 6], activation: Activation::GeluTanh, shared: false }),
         Entry::full(BiasCase { input: [1, 1, 1, 1], activation: Activation::Relu, shared: false }),
         Entry::full(BiasCase { input: [2, 31, 30, 33], activation: Activation::None, shared: true }),
-        Entry::short(ScaleByCase { shape: [5, 1, 1, 10], factor: 1.0 / 256.0, shared: true }),
-        Entry::full(ScaleByCase { shape: [3, 5, 7, 6], factor: -3.0, shared: false }),
+        Entry::short(unary([5, 1, 1, 10], Unary::Scale(1.0 / 256.0), true)),
+        Entry::full(unary([3, 5, 7, 6], Unary::Scale(-3.0), false)),
         // More workgroups than one dimension of a grid holds.
         Entry::full(ReluCase { shape: [1, 2049, 2048, 1], add: false, shared: false, training: false }),
         Entry::short(AugmentCase { n: 5, image: Image::CIFAR, rotate: false, augment: Augment::Paper }),

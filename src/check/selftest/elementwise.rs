@@ -1,10 +1,9 @@
-//! ReLU, alone and after a sum, other activations, a plain sum, multiplication by a constant, and a
-//! change of precision.
+//! ReLU, alone and after a sum, and a plain sum.
 
-use super::{At, Case, Data, EPS, Expected, Port, TINY16, activation, random, second, single};
+use super::{At, Case, Data, Expected, Port, TINY16, random, second};
 use crate::{
     check::reference::elementwise as reference,
-    ops::{Activation, activate, add, add_relu, relu, scale, widen},
+    ops::{add, add_relu, relu},
     program::Tape,
 };
 
@@ -166,145 +165,5 @@ impl Case for AddCase {
             Expected::exact("grad_other", data["grad_out"].clone()),
             Expected::rounded("grad_x", d_x, 1.0),
         ]
-    }
-}
-
-/// Multiplication by a constant.
-#[derive(Clone, Copy, Debug)]
-pub struct ScaleByCase {
-    /// Input shape, `[images, h, w, channels]`.
-    pub shape: [u32; 4],
-    /// The factor.
-    pub factor: f32,
-    /// Whether a ReLU has the same input, so that its gradients accumulate.
-    pub shared: bool,
-}
-
-impl Case for ScaleByCase {
-    fn name(&self) -> String {
-        let [n, h, w, c] = self.shape;
-        format!("{} times {n}x{h}x{w}x{c}{}", self.factor, if self.shared { ", shared" } else { "" })
-    }
-
-    fn record(&self, t: &mut Tape) -> Vec<Port> {
-        second::unary(t, self.shape, self.shared, |t, x| scale(t, x, self.factor))
-    }
-
-    fn data(&self) -> Data {
-        let len = self.shape.iter().product::<u32>() as usize;
-        let mut data = Data::from([("x", random(len, 1)), ("grad_out", random(len, 2))]);
-        if self.shared {
-            data.insert(second::GRADIENT, random(len, 3));
-        }
-        data
-    }
-
-    /// The gradient from the input's other consumer is there first.
-    fn intermediate(&self, data: &Data) -> Data {
-        second::left(data, "x", "grad_x")
-    }
-
-    /// A product and a sum have one rounding each, relative to the larger of the summands.
-    fn expected(&self, data: &Data) -> Vec<Expected> {
-        let scaled = |name: &str| data[name].iter().map(|v| f64::from(self.factor) * v).collect::<Vec<_>>();
-        let (mut d_x, product) = (scaled("grad_out"), scaled("grad_out"));
-        if let Some(second) = second::gradient(data, "x") {
-            d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
-        }
-        let mut d_x = Expected::rounded("grad_x", d_x, 1.0);
-        d_x.bound.iter_mut().zip(product).for_each(|(bound, v)| *bound += EPS * v.abs());
-        vec![Expected::rounded("out", scaled("x"), 1.0), d_x]
-    }
-}
-
-/// The same numbers in f32.
-#[derive(Clone, Copy, Debug)]
-pub struct WidenCase {
-    /// Input shape, `[images, h, w, channels]`.
-    pub shape: [u32; 4],
-    /// Whether a ReLU has the same input, so that its gradients accumulate.
-    pub shared: bool,
-}
-
-impl Case for WidenCase {
-    fn name(&self) -> String {
-        let [n, h, w, c] = self.shape;
-        format!("{n}x{h}x{w}x{c} in f32{}", if self.shared { ", shared" } else { "" })
-    }
-
-    fn record(&self, t: &mut Tape) -> Vec<Port> {
-        second::unary(t, self.shape, self.shared, widen)
-    }
-
-    fn data(&self) -> Data {
-        let len = self.shape.iter().product::<u32>() as usize;
-        let mut data = Data::from([("x", random(len, 1)), ("grad_out", random(len, 2))]);
-        if self.shared {
-            data.insert(second::GRADIENT, random(len, 3));
-        }
-        data
-    }
-
-    /// The gradient from the input's other consumer is there first.
-    fn intermediate(&self, data: &Data) -> Data {
-        second::left(data, "x", "grad_x")
-    }
-
-    fn expected(&self, data: &Data) -> Vec<Expected> {
-        let mut d_x = data["grad_out"].clone();
-        if let Some(second) = second::gradient(data, "x") {
-            d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
-        }
-        vec![Expected::exact("out", data["x"].clone()), Expected::rounded("grad_x", d_x, 1.0)]
-    }
-}
-
-/// An activation alone.
-#[derive(Clone, Copy, Debug)]
-pub struct ActivationCase {
-    /// Input shape, `[images, h, w, channels]`.
-    pub shape: [u32; 4],
-    /// Which.
-    pub activation: Activation,
-    /// Whether a ReLU has the same input, so that its gradients accumulate.
-    pub shared: bool,
-}
-
-impl Case for ActivationCase {
-    fn name(&self) -> String {
-        let [n, h, w, c] = self.shape;
-        format!("{n}x{h}x{w}x{c}{}{}", self.activation.name(), if self.shared { ", shared" } else { "" })
-    }
-
-    fn record(&self, t: &mut Tape) -> Vec<Port> {
-        second::unary(t, self.shape, self.shared, |t, x| activate(t, x, self.activation))
-    }
-
-    /// From -8 to 8, where every activation has nearly reached its ends.
-    fn data(&self) -> Data {
-        let len = self.shape.iter().product::<u32>() as usize;
-        let x = random(len, 1).into_iter().map(|x| single(8.0 * x)).collect();
-        let mut data = Data::from([("x", x), ("grad_out", random(len, 2))]);
-        if self.shared {
-            data.insert(second::GRADIENT, random(len, 3));
-        }
-        data
-    }
-
-    /// The gradient from the input's other consumer is there first.
-    fn intermediate(&self, data: &Data) -> Data {
-        second::left(data, "x", "grad_x")
-    }
-
-    fn expected(&self, data: &Data) -> Vec<Expected> {
-        let mut out = Expected::exact("out", data["x"].clone());
-        let [mut d_x, bound] = activation::backward(self.activation, &out, &data["grad_out"]);
-        activation::forward(self.activation, &mut out);
-        if let Some(second) = second::gradient(data, "x") {
-            d_x.iter_mut().zip(second).for_each(|(d, second)| *d += second);
-        }
-        let mut d_x = Expected::rounded("grad_x", d_x, 1.0);
-        d_x.bound.iter_mut().zip(bound).for_each(|(all, bound)| *all += bound);
-        vec![out, d_x]
     }
 }

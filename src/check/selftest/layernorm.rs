@@ -71,7 +71,7 @@ impl Case for LayerNormCase {
         ports.push(Port::new("grad_weight_before", At::Gradient("weight")));
         ports.push(Port::new("grad_weight", At::Gradient("weight")));
         if self.bias {
-            ports.push(Port::new("partial_bias", At::Scratch { kernel: "layernorm/backward_bias", argument: 1 }));
+            ports.push(Port::new("partial_bias", At::Scratch { kernel: "bias/backward_partial", argument: 3 }));
             ports.push(Port::new("bias", At::Param("bias")));
             ports.push(Port::new("grad_bias_before", At::Gradient("bias")));
             ports.push(Port::new("grad_bias", At::Gradient("bias")));

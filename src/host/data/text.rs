@@ -1,7 +1,7 @@
 //! Text for language models: one file, or files for training, validation and testing.
 //!
-//! Of one file the last tenth is for validation, cut as nanoGPT's `prepare.py` cuts it. Of several, those for testing count for
-//! the vocabulary alone. Text is read whole and kept as tokens.
+//! A single file is divided as nanoGPT's `prepare.py` divides it: its last tenth is for validation. Where there are several files,
+//! those for testing only count for the vocabulary. Text is read whole and kept as tokens.
 
 pub(super) mod names;
 mod zip;
