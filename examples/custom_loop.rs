@@ -63,7 +63,7 @@ fn main() -> Result<()> {
             for done in done {
                 if let Done::Updated(report) = done {
                     loss += report.loss;
-                    images += report.images;
+                    images += report.targets; // each image has one
                 }
             }
         };

@@ -14,8 +14,9 @@ fn main() -> Result<()> {
     let mut tape = Tape::new(&gpu.target, false);
     let (x, y) = (tape.tensor([2, 1, 1, 4]), tape.tensor([2, 1, 1, 4]));
     tape.keep(y);
-    // The shader is shaders/elementwise/relu.wgsl; its bindings and `Sizes` are checked against the WGSL.
-    tape.call("elementwise/relu").size("len4", 2).read(x).write(y).over(2);
+    // The shader is shaders/elementwise/scale.wgsl; its bindings and `Sizes` are checked against the WGSL.
+    let call = tape.call("elementwise/scale").constant("ACCUMULATE", false).size("len4", 2).size("factor", 0.5_f32);
+    call.read(x).write(y).over(2);
     let recording = tape.finish();
     print!("{recording}");
 
@@ -24,7 +25,7 @@ fn main() -> Result<()> {
     runtime.write(runtime.tensor(0, x), &[-1.0_f32, 2.0, -3.0, 4.0, 5.0, -6.0, 7.0, -8.0]);
     block_on(runtime.run(&[0]))?;
     let result: Vec<f32> = block_on(runtime.read(runtime.tensor(0, y), 8))?;
-    println!("relu on {}: {result:?}", gpu.info.name);
-    assert_eq!(result, [0.0, 2.0, 0.0, 4.0, 5.0, 0.0, 7.0, 0.0]);
+    println!("half of x on {}: {result:?}", gpu.info.name);
+    assert_eq!(result, [-0.5, 1.0, -1.5, 2.0, 2.5, -3.0, 3.5, -4.0]);
     Ok(())
 }

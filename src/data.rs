@@ -18,7 +18,7 @@ pub mod shapes10;
 mod source;
 pub mod summary;
 pub mod text;
-mod vocabulary;
+pub mod vocabulary;
 
 pub use batch::{Batch, order};
 pub use digits28::Digits28;

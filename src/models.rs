@@ -131,6 +131,8 @@ pub struct Signature {
     pub shapes: &'static str,
     /// Whether a file with a weight of the first one's name is this model's, where several models use the name.
     pub is: fn(&ShapeOf<'_>) -> bool,
+    /// Settings that no shape tells: `read` assumes them.
+    pub untold: &'static [&'static str],
     /// What the shapes say of the network; `None` if they do not fit it.
     pub read: fn(&ShapeOf<'_>) -> Option<Read>,
 }

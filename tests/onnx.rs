@@ -24,8 +24,8 @@ use velograd::{
     },
     models::{self, Config, Model, Takes},
     ops::{
-        self, Activation, Augment, BatchNorm, Conv2d, Normalize, add_relu, batch_norm, bias, conv2d, global_avg_pool,
-        linear, linear_of, relu, scale,
+        self, Activation, Augment, BatchNorm, Conv2d, Normalize, activate, add_relu, batch_norm, bias, conv2d,
+        global_avg_pool, linear, linear_of, relu, scale,
     },
     program::{
         Op, Recording, Slot, Tape, Tensor,
@@ -60,6 +60,7 @@ fn odd(t: &mut Tape, images: Tensor, config: &Config) -> Tensor {
     let x = t.scope("shift", |t| bias(t, x, Init::Constant(0.0), Activation::Relu));
     let x = t.scope("residual", |t| add_relu(t, x, pooled));
     let x = t.scope("half", |t| scale(t, x, 0.5));
+    let x = t.scope("gelu", |t| activate(t, x, Activation::GeluTanh));
     t.scope("head", |t| linear(t, x, config.classes))
 }
 
@@ -178,9 +179,11 @@ fn check_weights(graph: &GraphProto, path: &Path, layout: &Layout) {
         "avgpool.rows",
         "avgpool.windows",
         "channel.axes",
+        "gelu.cubic",
         "gelu.half",
         "gelu.one",
         "gelu.root",
+        "gelu.slope",
         "half.factor",
         "head.factor",
         "input.mean",

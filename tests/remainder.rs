@@ -111,7 +111,7 @@ fn by_hand(gpu: &Gpu, options: &Options) -> (Vec<f32>, Vec<f32>) {
         }
     }
     done.extend(block_on(network.drain()).unwrap());
-    let loss = |done| if let Done::Updated(report) = done { Some(report.loss / report.images as f32) } else { None };
+    let loss = |done| if let Done::Updated(report) = done { Some(report.loss / report.targets as f32) } else { None };
     (block_on(network.weights()).unwrap().params, done.into_iter().filter_map(loss).collect())
 }
 
@@ -186,13 +186,14 @@ fn a_carried_batch_counts_as_a_whole_one() {
             // The next epoch comes after an evaluation, which overwrites the report.
             carried.evaluate(&Batch::noise(8, Image::CIFAR, 10), true).unwrap();
             assert!(
-                block_on(carried.drain()).unwrap().len() == 2 && carried.waiting().is_some_and(|sums| sums.images == 4)
+                block_on(carried.drain()).unwrap().len() == 2
+                    && carried.waiting().is_some_and(|sums| sums.targets == 4)
             );
         }
     }
     let done = block_on(carried.drain()).unwrap();
     let Some(Done::Updated(report)) = done.last() else { panic!("{done:?}") };
-    assert_eq!((report.images, carried.waiting()), (36, None));
+    assert_eq!((report.targets, carried.waiting()), (36, None));
     let largest = expected.iter().fold(0.0_f64, |largest, g| largest.max(g.abs()));
     for (found, expected) in gradient(&carried).into_iter().zip(expected) {
         assert!((f64::from(found) - expected).abs() < 1e-5 * largest, "{found} {expected}");
@@ -247,7 +248,7 @@ fn what_is_not_finite_is_found_across_epochs() {
     let mut first = trainer();
     let mut rows = Rows::until(|at| at.epochs == 1);
     block_on(first.run(&mut rows)).unwrap();
-    assert!(first.network.waiting().is_some_and(|sums| sums.images == 4));
+    assert!(first.network.waiting().is_some_and(|sums| sums.targets == 4));
     let taken = rows.taken.take().unwrap();
     let mut second = trainer();
     second.restore(taken).unwrap();

@@ -77,6 +77,8 @@ pub fn trainer(
 #[derive(Default)]
 pub struct Rows<'a> {
     pub steps: Vec<StepRow>,
+    /// The targets of the epoch that were trained on, and of all of it, at the last update.
+    pub seen: (u64, u64),
     pub epochs: Vec<EpochRow>,
     pub stop_at: Option<Box<dyn FnMut(Point) -> bool + 'a>>,
     pub taken: Option<Checkpoint>,
@@ -89,8 +91,9 @@ impl<'a> Rows<'a> {
 }
 
 impl Watch for Rows<'_> {
-    fn step(&mut self, row: &StepRow, _: u64, _: u64, _: u64) -> Result<()> {
+    fn step(&mut self, row: &StepRow, done: u64, total: u64, _: u64) -> Result<()> {
         self.steps.push(*row);
+        self.seen = (done, total);
         Ok(())
     }
 

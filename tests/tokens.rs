@@ -14,9 +14,10 @@ use velograd::{
         BufferKind, Dtype, Tape, Tensor,
         params::{Init, Role, Shape, padded},
         shader::{Piece, Source, Spec as Kernel},
+        target::Target,
     },
     training::{
-        Normalization, choose_normalize,
+        Normalization, Options, Remainder, Trainer, choose_normalize,
         evaluate::{Logits, evaluate_into, evaluator},
         network::{Done, Network, Place, Plans, Recipe},
         provenance::{Provenance, network_of, stated},
@@ -24,7 +25,10 @@ use velograd::{
     },
 };
 
-use crate::{folder::says, support::gpu};
+use crate::{
+    folder::says,
+    support::{Rows, gpu},
+};
 
 const TOKENS: Tokens = Tokens { length: 3, vocabulary: 5 };
 
@@ -187,7 +191,7 @@ fn an_update_takes_the_mean_over_targets() {
     done.extend(block_on(network.drain()).unwrap());
     let Some(Done::Updated(report)) = done.last() else { panic!("{done:?}") };
     let (loss, hits, gradient) = expected(&table, 6, 1.0 / 18.0);
-    assert_eq!((report.images, u64::from(report.hits)), (18, hits), "they count targets");
+    assert_eq!((report.targets, u64::from(report.hits)), (18, hits), "they count targets");
     assert!((f64::from(report.loss) - loss).abs() < 1e-5 * loss, "{} {loss}", report.loss);
     let norm = gradient.iter().map(|d| d * d).sum::<f64>().sqrt();
     assert!((f64::from(report.grad_norm) - norm).abs() < 1e-5 * norm, "{} {norm}", report.grad_norm);
@@ -262,4 +266,79 @@ fn files_say_what_samples_are() {
     }
     let run = serde_json::from_str(&text(r#""tokens": {"length": 3, "vocabulary": 5},"#)).unwrap();
     says(&network_of(&run).err().unwrap(), &["mlp takes images"]);
+}
+
+/// The smallest network for these blocks.
+fn gpt(tokens: Tokens) -> Config {
+    let block = tokens.length.to_string();
+    let set = [("block", &block[..]), ("width", "4"), ("heads", "1"), ("depth", "1")];
+    let set = set.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    models::find("gpt").unwrap().config(tokens, tokens.vocabulary, &set).unwrap()
+}
+
+/// A trainer counts an epoch by its targets, also where a batch is carried over.
+#[test]
+fn an_epoch_is_counted_by_targets() {
+    let Some(gpu) = gpu() else { return };
+    let (model, recipe) = ("gpt".into(), Recipe::default());
+    let options = Options { model, config: gpt(TOKENS), recipe, epochs: 2, ..Options::default() };
+    for (remainder, batch, accumulate, rows, seen) in
+        [(Remainder::Step, 4, 1, 4, (18, 18)), (Remainder::Carry, 2, 2, 2, (12, 18))]
+    {
+        let options = Options { remainder, batch, accumulate, ..options.clone() };
+        let data: Arc<dyn Dataset> = Arc::new(Blocks::new());
+        let init = |layout: &_| Ok(Weights::init(layout, 0));
+        let trainer = Trainer::new(gpu, &gpu.target, Arc::new(Inline(data)), options, init);
+        let mut watch = Rows::default();
+        let epochs = block_on(block_on(trainer).unwrap().run(&mut watch)).unwrap();
+        assert_eq!((epochs.len(), watch.steps.len()), (2, rows));
+        assert_eq!(watch.seen, seen, "tokens up to the last update, and of six blocks of three");
+        let uniform = 5_f64.ln();
+        assert!(epochs.iter().all(|row| (row.train_loss - uniform).abs() < 0.2), "{epochs:?}");
+    }
+}
+
+/// As many blocks of as many tokens as there may be.
+struct Many(Spec);
+
+impl Dataset for Many {
+    fn spec(&self) -> &Spec {
+        &self.0
+    }
+    fn len(&self, _: Split) -> usize {
+        1 << 20
+    }
+    fn checksum(&self) -> u32 {
+        0
+    }
+    fn notes(&self) -> &[String] {
+        &[]
+    }
+    fn read(&self, _: Split, _: usize, _: &mut [u8], _: &mut [u32]) -> Result<()> {
+        unreachable!("nothing is trained")
+    }
+}
+
+/// An update has fewer targets than 32 bits count, those included that the epoch before has carried over to it.
+#[test]
+fn the_targets_of_an_update_can_be_counted() {
+    let tokens = Tokens { length: 1 << 16, vocabulary: 5 };
+    let data = Many(Spec::new("many", tokens, ["a", "b", "c", "d", "e"]));
+    let config = gpt(tokens);
+    let most = |remainder| {
+        let asked = |accumulate| {
+            let (model, config) = ("gpt".into(), config.clone());
+            let options = Options { model, config, remainder, accumulate, batch: 16, ..Options::default() };
+            options.plans(&data, &Target::portable()).map(|_| ()).map_err(|error| error.to_string())
+        };
+        let (mut fits, mut fails) = (1, 1 << 16);
+        while fails - fits > 1 {
+            let middle = (fits + fails) / 2;
+            if asked(middle).is_ok() { fits = middle } else { fails = middle }
+        }
+        says(&asked(fails).unwrap_err(), &["accumulate", &format!("at most {fits}")]);
+        fits
+    };
+    // A batch has 2^20 tokens, and 4,095 of them fewer than 2^32.
+    assert_eq!((most(Remainder::Step), most(Remainder::Carry)), (4095, 2047));
 }

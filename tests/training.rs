@@ -193,7 +193,7 @@ fn accumulation_takes_the_mean_of_the_effective_batch() {
         updated(block_on(network.drain()).unwrap())[0]
     };
     let (whole, cut) = (norm(&[&twice], 8), norm(&[&one, &one], 8));
-    assert_eq!((whole.images, cut.images), (8, 8));
+    assert_eq!((whole.targets, cut.targets), (8, 8));
     assert!((whole.loss - cut.loss).abs() <= 1e-4 * whole.loss, "{whole:?} {cut:?}");
     assert!((whole.grad_norm - cut.grad_norm).abs() <= 1e-3 * whole.grad_norm, "{whole:?} {cut:?}");
     let remainder = norm(&[&one], 4);

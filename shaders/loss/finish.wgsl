@@ -16,6 +16,6 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     if lane == 0u {
         report.loss += sum.x;
         report.hits += u32(sum.y);
-        report.images += sizes.n;
+        report.targets += sizes.n;
     }
 }

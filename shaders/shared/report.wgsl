@@ -3,7 +3,7 @@
 struct Report {
     loss: f32,         // sum over the targets of this update so far: one for an image, several for a block of tokens
     hits: u32,         // correctly classified among them
-    images: u32,       // targets
+    targets: u32,
     clipped: u32,      // gradient elements that were clipped by value, and 1 more if the norm was clipped
     skipped: u32,      // updates skipped since the run began, because loss or gradient was not finite
     skip: u32,         // 1 if this update is skipped

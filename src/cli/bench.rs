@@ -115,7 +115,7 @@ fn measure(gpu: &Gpu, plans: &Plans<'_>, subject: &Subject, steps: u32, start: I
         "ms_optimizer": milliseconds(|s| s.optimizer),
         "ms_host": 1e3 * host,
         "ms_first_step": 1e3 * first_step.as_secs_f64(),
-        "images_per_second": f64::from(subject.batch_size) / step,
+        "images_per_second": f64::from(subject.batch_size) * f64::from(plans.config.input.targets()) / step,
         "planned_device_bytes": network.runtime.planned_bytes,
         "planned_device_bytes_in_f32": planned_in_f32.unwrap_or(network.runtime.planned_bytes),
         "peak_device_bytes": device_bytes.unwrap_or(network.runtime.planned_bytes),

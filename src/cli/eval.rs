@@ -108,6 +108,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     notes.iter().for_each(|note| remark(note));
     let spec = dataset.spec();
+    if arguments.tta {
+        spec.image()?;
+    }
     let other = match of_run {
         Some(run) => run.other_images(dataset.as_ref()),
         None => weights.provenance.as_ref().and_then(|provenance| provenance.other_images(dataset.as_ref())),
@@ -127,14 +130,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         remark(&other);
     }
     if dataset.len(Split::Test) == 0 {
-        return Err(Error::config("the data set has no test images", "give a set that has some by 'data'"));
+        let message = format!("the data set has no test {}", spec.input.unit());
+        return Err(Error::config(message, "give a set that has some by 'data'"));
     }
     let (by, lines) = choose(arguments.normalize, Some(&weights), model, dataset.as_ref())?;
     lines.iter().for_each(|line| remark(line));
     let gpu = open_device(arguments.device.device.as_deref())?;
-    if arguments.tta {
-        spec.image()?;
-    }
     let tta = arguments.tta || of_run.is_some_and(|run| run.tta);
     let recipe = Recipe { tta, normalize: by, ..Recipe::default() };
     let load = |layout: &_| weights.weights(layout, Head::Load, 0);

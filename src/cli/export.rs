@@ -45,11 +45,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let (of_run, path, weights) = arguments.weights.open()?;
     let (normalize, origin) = arguments.normalization(&weights)?;
-    stated(normalize, origin, Some(&weights)).iter().for_each(|line| remark(line));
     let input = if arguments.normalized_input { Input::Normalized } else { Input::Images };
     let Pretrained { model, config, provenance, .. } = &weights;
     let export = Export { model, config: config.clone(), normalize, input, provenance: provenance.as_ref() };
     let network = export.to_onnx(|layout| weights.weights(layout, Head::Load, 0))?;
+    stated(normalize, origin, Some(&weights)).iter().for_each(|line| remark(line));
     onnx::save(&network, file)?;
     if of_run.is_some_and(|run| run.tta) {
         remark("the run was validated with six views of each image; the file's network sees one");

@@ -50,7 +50,8 @@ impl WeightsFlags {
         if of_run.as_ref().is_some_and(|run| run.under_way) {
             remark("the run has not ended: these are the weights of its newest checkpoint");
         }
-        let weights = Pretrained::open(&path)?;
+        let mut weights = Pretrained::open(&path)?;
+        weights.assume(&[])?;
         weights.remarks.iter().for_each(|line| remark(line));
         Ok((of_run, path, weights))
     }

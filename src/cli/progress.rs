@@ -372,6 +372,7 @@ fn in_words(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{data::Tokens, models};
 
     fn parts(run: Option<&str>) -> Parts {
         Parts {
@@ -438,6 +439,13 @@ mod tests {
         assert_eq!(progress.left(0), Some(25.0 + 300.0));
         progress.epoch = (3, 0);
         assert_eq!(progress.left(200), Some(5.0 + 100.0));
+
+        // A hundred blocks of four tokens are 400 tokens; ten of them a second take four times as long.
+        let set = [("block".to_owned(), "4".to_owned())];
+        let config = models::find("gpt").unwrap().config(Tokens { length: 4, vocabulary: 5 }, 5, &set).unwrap();
+        let mut progress = Progress::new(&Options { config, ..options }, 100);
+        progress.pace = Pace { last: None, training: (1.0, 10), evaluation: (100.0, 1) };
+        assert_eq!(progress.left(0), Some(100.0 + 300.0));
     }
 
     #[test]

@@ -182,6 +182,7 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
         ("data", json!(path)),
         ("image-size", json!(spec.input.image().filter(|_| spec.name == pictures::NAME).map(|image| image.width))),
         ("tokens", json!((spec.name == text::NAME).then_some(tokens))),
+        ("augment", json!(options.recipe.augment.name())),
         ("data-seed", json!(drawn.then_some(data_seed))),
         // Written as numbers, which remain valid whatever happens to the images or weights that they come from.
         ("normalize", json!(normalize.map(|by| by.to_string()))),
@@ -192,9 +193,6 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
     let short = |key: &str| SHORT_FORMS.iter().any(|(flag, table, _)| *table == MODEL_SET && *flag == key);
     recipe.retain(|key, _| !OF_THIS_START.contains(&key.as_str()) && !short(key));
     recipe.extend(chosen.map(|(key, value)| (key.to_owned(), value)));
-    if spec.input.tokens().is_some() {
-        recipe.insert("augment".into(), json!(options.recipe.augment.name()));
-    }
     if let Some(Value::Array(rules)) = recipe.get_mut("optimizers") {
         rules.iter_mut().for_each(|rule| *rule = rule_file::absolute(rule.as_str().unwrap_or_default()).into());
     }

@@ -25,7 +25,7 @@ use super::{
     resume::{self, Target},
 };
 use crate::{
-    data::Split,
+    data::{Input, Split},
     error::{Error, Result, suggest::shell_word},
     host::{
         files::crc32,
@@ -36,7 +36,7 @@ use crate::{
     lab::{png::Png, seen::first_images, table::Table},
     models,
     program::target::Precision,
-    training::{EpochRow, Position, Trainer, Watch as _, loss_variance},
+    training::{EpochRow, Position, Trainer, Watch as _, loss_variance, metrics::perplexity},
 };
 
 use asked::{Asked, Setup};
@@ -101,7 +101,12 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
     let asked = Asked::new(layers, layers.preset().unwrap_or(Preset::Quick), None)?;
     asked.check()?;
     let init = asked.flags.init.clone();
-    let init = init.map(|path| Ok((Pretrained::open(&path)?, checksum(&path)?, path))).transpose()?;
+    let init = init.map(|path| {
+        let mut weights = Pretrained::open(&path)?;
+        weights.assume(&given_flags.run.network.model_set)?;
+        Ok((weights, checksum(&path)?, path))
+    });
+    let init = init.transpose()?;
     let head = given(asked.flags.init_head);
     if head == InitHead::Skip && init.is_none() {
         let message = "'init_head' is about the weights of 'init', and there are none";
@@ -199,7 +204,7 @@ fn train(
 
     block_on(record.end(&trainer, &rows, &mut run))?;
     if let Some(last) = rows.last() {
-        print_table(options.optimizer.name(), &rows, last);
+        print_table(options.optimizer.name(), options.config.input, &rows, last);
     }
     let (skipped, first) = (trainer.network.updates().skipped, trainer.position().first_skip);
     if let Some(step) = trainer.diverged() {
@@ -232,21 +237,28 @@ fn checksum(path: &Path) -> Result<String> {
     Ok(format!("{:08x}", crc32(path)?))
 }
 
-/// Prints the columns of the VeloGrad paper's table 1.
-fn print_table(optimizer: &str, rows: &[EpochRow], last: &EpochRow) {
+/// Prints the columns of the VeloGrad paper's table 1; those about classes give way to the perplexity for text.
+fn print_table(optimizer: &str, input: Input, rows: &[EpochRow], last: &EpochRow) {
     let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
     let seconds: f64 = rows.iter().map(|r| r.seconds).sum();
-    let columns = [
-        ("optimizer", optimizer.to_owned()),
-        ("training loss", format!("{:.4}", last.train_loss)),
-        ("accuracy", last.val_acc.map_or("-".to_owned(), |v| format!("{v:.2} %"))),
-        ("weighted F1", number(last.val_f1)),
-        ("precision", number(last.val_precision)),
-        ("recall", number(last.val_recall)),
-        ("loss variance", number(loss_variance(rows))),
-        ("seconds", format!("{seconds:.1}")),
-    ];
-    let (header, row) = columns.into_iter().map(|(name, value)| (name.to_owned(), value)).unzip();
+    let accuracy = last.val_acc.map_or("-".to_owned(), |v| format!("{v:.2} %"));
+    let validation = match input {
+        Input::Image(_) => vec![
+            ("accuracy", accuracy),
+            ("weighted F1", number(last.val_f1)),
+            ("precision", number(last.val_precision)),
+            ("recall", number(last.val_recall)),
+        ],
+        Input::Tokens(_) => vec![
+            ("validation loss", number(last.val_loss)),
+            ("perplexity", number(last.val_loss.map(perplexity))),
+            ("accuracy", accuracy),
+        ],
+    };
+    let first = [("optimizer", optimizer.to_owned()), ("training loss", format!("{:.4}", last.train_loss))];
+    let end = [("loss variance", number(loss_variance(rows))), ("seconds", format!("{seconds:.1}"))];
+    let columns = first.into_iter().chain(validation).chain(end);
+    let (header, row) = columns.map(|(name, value)| (name.to_owned(), value)).unzip();
     say!("");
     print::table(&Table { header, rows: vec![row] });
 }

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 /// The word at the end of every line.
 pub const EOS: &str = "<eos>";
 
+/// The most bytes of all entries together: files of weights have them in their header.
+pub const MOST_BYTES: usize = 2 << 20;
+
 /// What text is cut into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TokensBy {

@@ -148,6 +148,35 @@ impl Pretrained {
         Some(self.provenance.as_ref()?.input.image()?.width)
     }
 
+    /// Takes the settings in `set` that neither the file nor its shapes tell, such as the number of heads, and remarks on what is
+    /// assumed of the others.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the network cannot have them.
+    pub fn assume(&mut self, set: &[(String, String)]) -> Result<()> {
+        let untold = self.model.known_by.map_or(&[][..], |known_by| known_by.untold);
+        if self.provenance.is_some() || untold.is_empty() {
+            return Ok(());
+        }
+        let (asked, rest): (Vec<_>, Vec<_>) =
+            untold.iter().partition(|key| set.iter().any(|(asked, _)| asked == **key));
+        let known = self.config.settings.iter().map(|(key, value)| (key.to_owned(), value.to_string()));
+        let asked = set.iter().filter(|(key, _)| asked.contains(&&&**key)).cloned();
+        let settings: Vec<_> = known.chain(asked).collect();
+        self.config = self.model.config(self.config.input, self.config.classes, &settings)?;
+        if !rest.is_empty() {
+            let words =
+                |key: &&str| format!("{key} {}", self.config.settings.find(key).expect("a setting of the model"));
+            let list: Vec<_> = rest.into_iter().map(words).collect();
+            self.remarks.push(format!(
+                "{} does not tell all settings: {} assumed",
+                self.path.display(),
+                list.join(", ")
+            ));
+        }
+        Ok(())
+    }
+
     /// The tokens of the blocks that the network takes; `None` if it takes images.
     pub fn length(&self) -> Option<u32> {
         Some(self.config.input.tokens()?.length)

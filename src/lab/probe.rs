@@ -143,7 +143,7 @@ impl Frozen {
                 let gradient: Vec<f32> =
                     runtime.read(runtime.buffer(&BufferKind::Grads), network.layout.param_floats() as usize).await?;
                 let report: Report = runtime.read(runtime.buffer(&BufferKind::Report), 1).await?[0];
-                draws.push((tensors(&gradient), report.loss / report.images as f32));
+                draws.push((tensors(&gradient), report.loss / report.targets as f32));
             }
         }
         unreachable!("epochs do not end");

@@ -24,6 +24,7 @@ pub const MODEL: Model = Model {
         last: |config| if config.settings.flag("tied") { WORDS.into() } else { HEAD.into() },
         shapes: "[vocabulary, width], and transformer.wpe.weight [block, width]",
         is: |shape| shape(POSITIONS).is_some(),
+        untold: &["heads", "gelu"],
         read,
     }),
     ..Model::new("gpt", record)

@@ -163,7 +163,7 @@ impl Stepper {
         }
         let runtime = &self.runtime;
         runtime.write(runtime.buffer(&BufferKind::Grads), &arena(&self.layout, grads));
-        let report = Report { loss, images: 1, skipped: self.skipped, ..Report::default() };
+        let report = Report { loss, targets: 1, skipped: self.skipped, ..Report::default() };
         runtime.write(runtime.buffer(&BufferKind::Report), &[report]);
         let mut step = self.updates.next(self.optimizer.as_ref(), self.optimizer.lr());
         (step.loss_scale, step.loss_mean) = (1.0, 1.0);

@@ -149,11 +149,11 @@ pub enum Init {
 /// What a parameter is in its layer, which decides whether it is trained and decayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A weight of a convolution or a linear layer.
+    /// A weight of a convolution, a linear layer or an embedding.
     Weight,
     /// A bias of a convolution or a linear layer.
     Bias,
-    /// Weight or bias of a batch norm.
+    /// Weight or bias of a batch norm or a layer norm.
     Norm,
     /// Not trained: the gradient stays zero and there is no weight decay, so no optimizer changes the parameter.
     /// PyTorch's `requires_grad = False`.
@@ -162,7 +162,7 @@ pub enum Role {
 
 /// Which parameters weight decay leaves out; none by default, as in VeloGrad's published experiment.
 ///
-/// Written as words separated by commas: `norm` stands for the weights and biases of batch norms, `bias` for the biases
+/// Written as words separated by commas: `norm` stands for the weights and biases of norms, `bias` for the biases
 /// of convolutions and linear layers, `none` for neither. `norm,bias` leaves out every tensor of one dimension, as
 /// timm's `filter_bias_and_bn` does. (Torchvision's `--bias-weight-decay` counts a batch norm's bias as a bias; here it
 /// belongs to the norm.)
@@ -174,7 +174,7 @@ pub enum Role {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoDecay {
-    /// Weights and biases of batch norms.
+    /// Weights and biases of batch norms and layer norms.
     pub norm: bool,
     /// Biases of convolutions and linear layers.
     pub bias: bool,

@@ -47,10 +47,10 @@ pub const REPORT_BYTES: u64 = 36;
 pub struct Report {
     /// The sum of the losses of the update's targets so far: one for an image, several for a block of tokens.
     pub loss: f32,
-    /// Correctly classified ones among them.
+    /// Targets of the update so far that were predicted correctly.
     pub hits: u32,
     /// Targets of the update so far.
-    pub images: u32,
+    pub targets: u32,
     /// The number of gradient elements that were clipped by value, plus one if the norm was clipped: 0 if clipping left
     /// the gradient as it was.
     pub clipped: u32,

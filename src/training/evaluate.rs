@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     data::{Dataset, Source, Split, order},
     device::Gpu,
-    error::Result,
+    error::{Error, Result},
     models::{Config, Model},
     ops::VIEWS,
     program::params::Layout,
@@ -132,7 +132,7 @@ pub async fn evaluator(
     (model, config): (&Model, &Config),
     batch: u32,
     recipe: Recipe,
-    weights: impl FnOnce(&Layout) -> Result<Weights>,
+    weights: impl Fn(&Layout) -> Result<Weights>,
 ) -> Result<Network> {
     let sized = |batch| Plans {
         model,
@@ -142,11 +142,14 @@ pub async fn evaluator(
         train: vec![],
         evaluate: batch_sizes(dataset.len(Split::Test), batch),
     };
-    let mut batch = batch_beside(batch, recipe.tta).min(model.largest_batch(config) as usize);
-    while batch > 1 && !sized(batch).have_room(gpu).await {
-        batch = batch.div_ceil(2);
+    let largest = (model.largest_batch(config) / recipe.views()).max(1) as usize;
+    let mut batch = batch_beside(batch, recipe.tta).min(largest);
+    loop {
+        match Network::new(gpu, &sized(batch), None, &weights, 0).await {
+            Err(Error::Device { .. }) if batch > 1 && gpu.check().is_ok() => batch = batch.div_ceil(2),
+            done => return done,
+        }
     }
-    Network::new(gpu, &sized(batch), None, weights, 0).await
 }
 
 impl Evaluation {

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 use web_time::Instant;
 
 use crate::{
-    data::Batch,
+    data::{Batch, Input},
     device::{Gpu, readback::Readback, runtime::Runtime},
     error::{Error, Result},
     ops,
@@ -94,10 +94,7 @@ pub struct Network {
     seed: u32,
     batches: i64,
     classes: u32,
-    /// Targets of a sample.
-    targets: u32,
-    /// What samples are called.
-    unit: &'static str,
+    input: Input,
     ring: Vec<Readback>,
     flights: VecDeque<Flight>,
     next_slot: usize,
@@ -119,7 +116,8 @@ impl Network {
         seed: u64,
     ) -> Result<Self> {
         let largest = plans.model.largest_batch(&plans.config);
-        if let Some(n) = plans.train.iter().chain(&plans.evaluate).find(|&&n| n > largest) {
+        let evaluated = plans.evaluate.iter().map(|n| n * plans.recipe.views());
+        if let Some(n) = plans.train.iter().copied().chain(evaluated).find(|&n| n > largest) {
             return Err(Error::config(
                 format!("a batch of {n} {}", plans.config.input.unit()),
                 format!("at most {largest} are possible"),
@@ -151,8 +149,7 @@ impl Network {
             seed: Step::seed_of(seed),
             batches: 0,
             classes: plans.config.classes,
-            targets: plans.config.input.targets(),
-            unit: plans.config.input.unit(),
+            input: plans.config.input,
             ring: (0..RING).map(|_| Readback::new(gpu, REPORT_BYTES)).collect(),
             flights: VecDeque::new(),
             next_slot: 0,
@@ -239,15 +236,15 @@ impl Network {
     /// The [`Step`] of a training batch; `targets` are those of its update so far, its own included.
     fn step_of(&self, place: Place, targets: u32) -> Step {
         let update = if place.last { self.update_step } else { Step::default() };
-        let loss_scale = 1.0 / (place.images as f32 * self.targets as f32);
+        let loss_scale = 1.0 / (place.images as f32 * self.input.targets() as f32);
         let loss_mean = 1.0 / targets as f32;
         Step { loss_scale, loss_mean, seed: self.seed, epoch: place.epoch, ..update }
     }
 
     /// Writes the sums of the update under way back to the device's report, which further batches add to.
     fn give_report_back(&self) {
-        if let Some(Report { loss, hits, images, .. }) = self.waiting {
-            self.runtime.write(self.runtime.buffer(&BufferKind::Report), &[loss.to_bits(), hits, images]);
+        if let Some(Report { loss, hits, targets, .. }) = self.waiting {
+            self.runtime.write(self.runtime.buffer(&BufferKind::Report), &[loss.to_bits(), hits, targets]);
         }
     }
 
@@ -325,7 +322,7 @@ impl Network {
         let program = program(&self.programs.evaluate, samples);
         let logits = self.logits[program].expect("an evaluation has logits");
         let (classes, stored) = (self.classes as usize, padded(self.classes) as usize);
-        let places = self.targets as usize;
+        let places = self.input.targets() as usize;
         let rows: Vec<f32> = self.runtime.read(self.runtime.tensor(program, logits), samples * places * stored).await?;
         // They are stored place by place, and in each place sample by sample.
         let in_order = (0..samples).flat_map(|sample| (0..places).map(move |place| place * samples + sample));
@@ -338,7 +335,7 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] on a fault.
     pub async fn confusion(&self) -> Result<Option<Confusion>> {
-        if !ops::confuses(self.targets, self.classes) {
+        if !ops::confuses(self.input.targets(), self.classes) {
             return Ok(None);
         }
         let cells = (self.classes * self.classes) as usize;

@@ -84,16 +84,16 @@ impl Position {
 
     /// Adds an update with learning rate `lr`.
     pub(super) fn note(&mut self, report: &Report, lr: f64, on_nan: OnNan) -> StepRow {
-        let Report { loss, hits, images, clipped, grad_norm, skip, scale, .. } = *report;
+        let Report { loss, hits, targets, clipped, grad_norm, skip, scale, .. } = *report;
         let clipped = skip == 0 && clipped > 0;
         self.step += 1;
         let before = std::mem::take(&mut self.carried);
-        self.tally.images += u64::from(images).saturating_sub(before.images);
+        self.tally.images += u64::from(targets).saturating_sub(before.images);
         if skip == 0 {
             (self.skips, self.row) = (0, None);
             self.tally.loss += f64::from(loss) - before.loss;
             self.tally.hits += u64::from(hits).saturating_sub(before.hits);
-            self.tally.counted += u64::from(images).saturating_sub(before.counted);
+            self.tally.counted += u64::from(targets).saturating_sub(before.counted);
         } else {
             self.first_skip = self.first_skip.or(Some(self.step));
             // Skips that the scale may explain do not count, but do not end the row either: a few are normal while the
@@ -106,7 +106,7 @@ impl Position {
                 (self.diverged, self.last_update) = (self.row, Some(self.step + RING as u64));
             }
         }
-        let (epoch, loss, scale) = (self.epoch(), loss / images as f32, Some(scale).filter(|s| *s > 0.0));
+        let (epoch, loss, scale) = (self.epoch(), loss / targets as f32, Some(scale).filter(|s| *s > 0.0));
         self.clipped += u64::from(clipped);
         StepRow { step: self.step, epoch, loss, lr, grad_norm, clipped, skipped: skip != 0, scale }
     }
@@ -114,9 +114,9 @@ impl Position {
     /// Adds batches whose gradient is carried over to the next epoch. Their images count in the epoch that has seen
     /// them; so does their loss if it is finite, since it is not known yet whether their update will be skipped.
     pub(super) fn carry(&mut self, sums: &Report) {
-        let Report { loss, hits, images, .. } = *sums;
-        let seen = Tally { images: images.into(), ..Tally::default() };
-        let finite = Tally { loss: loss.into(), hits: hits.into(), counted: images.into(), ..seen };
+        let Report { loss, hits, targets, .. } = *sums;
+        let seen = Tally { images: targets.into(), ..Tally::default() };
+        let finite = Tally { loss: loss.into(), hits: hits.into(), counted: targets.into(), ..seen };
         self.carried = if loss.is_finite() { finite } else { seen };
         self.tally.loss += self.carried.loss;
         self.tally.hits += self.carried.hits;

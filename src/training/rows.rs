@@ -32,15 +32,15 @@ pub struct StepRow {
 pub struct EpochRow {
     /// The number of the epoch, counted from 1.
     pub epoch: u32,
-    /// Mean loss over the images seen, or over the tokens of the blocks seen, in training mode; NaN (in files: null) if no update of the epoch was finite.
+    /// Mean loss over the images or tokens seen, in training mode; NaN (in files: null) if no update of the epoch was finite.
     #[serde(deserialize_with = "number_or_nan")]
     pub train_loss: f64,
-    /// Accuracy over them, in training mode.
+    /// Accuracy over the images or tokens seen, in training mode.
     #[serde(deserialize_with = "number_or_nan")]
     pub train_acc: f64,
     /// Mean loss over the validation images or tokens; absent if there are none, and after an epoch without validation.
     pub val_loss: Option<f64>,
-    /// Accuracy on them.
+    /// Accuracy on the validation images or tokens.
     pub val_acc: Option<f64>,
     /// scikit-learn's `f1_score(average='weighted')`.
     pub val_f1: Option<f64>,

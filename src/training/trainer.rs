@@ -63,11 +63,17 @@ impl Trainer {
         let plans = options.plans(dataset.as_ref(), target)?;
         let train = dataset.len(Split::Train);
         if train == 0 {
-            return Err(Error::config("the data set has no training images", "they are read from data_batch_*.bin"));
+            let message = format!("the data set has no training {}", dataset.spec().input.unit());
+            return Err(Error::config(message, "give a set that has some"));
         }
         if options.early_stop.is_some() && dataset.len(Split::Test) == 0 {
-            let message = "'early_stop' watches the validation loss, and there are no validation images";
-            return Err(Error::about("early_stop", message, "hold some out with 'val_split', or add test images"));
+            let unit = dataset.spec().input.unit();
+            let message = format!("'early_stop' watches the validation loss, and there are no validation {unit}");
+            return Err(Error::about(
+                "early_stop",
+                message,
+                format!("hold some out with 'val_split', or add test {unit}"),
+            ));
         }
         let (optimizer, settings) = options.optimizer.build(&options.set)?;
         let optimizer = match options.lookahead {
@@ -340,7 +346,7 @@ impl Trainer {
     /// from the parameters being trained, batch norm needs statistics of that point: the mean over some training
     /// batches, all of them full.
     async fn enter_evaluation(&mut self, epoch: u32) -> Result<()> {
-        if !self.network.enter_evaluation() {
+        if !self.network.enter_evaluation() || self.network.layout.running.is_empty() {
             return Ok(());
         }
         let (mut order, batch) = (self.order(epoch), self.options.batch as usize);

@@ -1,5 +1,7 @@
 //! Networks of every model, for images of any size and with settings at the edges of their ranges: each is recorded, or refused
-//! with a hint before anything is recorded.
+//! with a hint before a program is recorded.
+
+use std::collections::BTreeSet;
 
 use velograd::{
     data::{Image, Input, Tokens},
@@ -119,24 +121,28 @@ fn the_edges_are_where_they_are_said_to_be() {
 /// At the largest batch no count of bytes has wrapped around: half as many images need about half as many.
 #[test]
 fn the_largest_batch_is_counted() {
+    let mut compared = BTreeSet::new();
     for model in models::ALL {
         for set in sets(model) {
-            for side in [32, 1024] {
-                let image = Image { channels: 3, height: side, width: side };
-                let Ok(config) = model.config(image, 10, &set) else { continue };
+            let images = [32, 1024].map(|side| (Image { channels: 3, height: side, width: side }.into(), 10));
+            let samples = if model.takes == Takes::Images { images.into() } else { samples(model.takes, 0) };
+            for (input, classes) in samples {
+                let Ok(config) = model.config(input, classes, &set) else { continue };
                 let n = model.largest_batch(&config);
-                assert!(n > 0, "{} {set:?} {image}", model.name);
+                assert!(n > 0, "{} {set:?} {input}", model.name);
                 if n < 8 {
                     continue;
                 }
+                compared.insert(model.name);
                 let [none, half, whole] = [1, n / 2, n].map(|n| bytes(model, &config, n));
                 let each = |more: u64, images: u32| more as f64 / f64::from(images);
                 let (first, second) = (each(half - none, n / 2 - 1), each(whole - half, n - n / 2));
                 let linear = (first - second).abs() < first / 5.0;
-                assert!(linear, "{} {set:?} {image}, {n}: {none}, {half}, {whole}", model.name);
+                assert!(linear, "{} {set:?} {input}, {n}: {none}, {half}, {whole}", model.name);
             }
         }
     }
+    assert_eq!(compared.len(), models::ALL.len(), "{compared:?}");
     let largest = |name: &str, set: &[(&str, &str)], image| {
         let model = models::find(name).unwrap();
         let set: Set = set.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();

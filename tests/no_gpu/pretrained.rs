@@ -6,7 +6,7 @@ use std::{collections::HashMap, fs, path::Path};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use velograd::{
-    data::Image,
+    data::{Image, Tokens},
     host::{
         checkpoint,
         pretrained::{Head, Pretrained},
@@ -435,4 +435,44 @@ fn provenance(classes: u32) -> Provenance {
             seed: Some(4),
         },
     }
+}
+
+/// The number of heads and the form of GELU show in no shape: without metadata they are assumed, with a remark, or taken from
+/// what is asked for; metadata state them.
+#[test]
+fn what_no_shape_tells_is_assumed() {
+    let (folder, model) = (Folder::new("assumed"), models::find("gpt").unwrap());
+    let pairs = |set: &[(&str, &str)]| -> Vec<(String, String)> {
+        set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    let set = pairs(&[("block", "4"), ("width", "128"), ("depth", "1"), ("heads", "4"), ("gelu", "tanh")]);
+    let config = model.config(Tokens { length: 4, vocabulary: 9 }, 9, &set).unwrap();
+    let layout = model.layout(&config);
+    let path = folder.0.join("w.safetensors");
+    save(&Weights::init(&layout, 0), &path, &layout, None).unwrap();
+    let told = |weights: &Pretrained| {
+        let find = |key: &str| weights.config.settings.find(key).unwrap().to_string();
+        (find("heads"), find("gelu"), weights.remarks.concat())
+    };
+    let mut weights = Pretrained::open(&path).unwrap();
+    weights.assume(&[]).unwrap();
+    let (heads, gelu, remarks) = told(&weights);
+    assert_eq!((&heads[..], &gelu[..]), ("2", "exact"));
+    says(&remarks, &["heads 2, gelu exact assumed"]);
+
+    let mut weights = Pretrained::open(&path).unwrap();
+    weights.assume(&pairs(&[("heads", "4"), ("width", "64")])).unwrap();
+    let (heads, gelu, remarks) = told(&weights);
+    assert_eq!((&heads[..], &gelu[..]), ("4", "exact"));
+    assert!(remarks.contains("gelu exact assumed") && !remarks.contains("heads"), "{remarks}");
+    assert_eq!(weights.config.settings.whole("width"), 128, "the shapes tell it");
+    assert!(weights.assume(&pairs(&[("heads", "3")])).is_err());
+
+    let network = config.settings.to_json().as_object().unwrap().clone();
+    let mut stated = Provenance { model: "gpt".into(), network, input: config.input, classes: 9, ..provenance(9) };
+    stated.dataset.classes = (0..9).map(|class| "\n".repeat(class + 1)).collect();
+    save(&Weights::init(&layout, 0), &path, &layout, Some(&stated)).unwrap();
+    let mut weights = Pretrained::open(&path).unwrap();
+    weights.assume(&pairs(&[("heads", "2")])).unwrap();
+    assert_eq!(told(&weights), ("4".into(), "tanh".into(), String::new()));
 }

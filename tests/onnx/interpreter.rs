@@ -138,6 +138,7 @@ fn apply(node: &NodeProto, inputs: &[&Value]) -> Value {
         "Mul" => x.with(inputs[1], |a, b| a * b),
         "Div" => x.with(inputs[1], |a, b| a / b),
         "Relu" => Value { dims: x.dims.clone(), elements: relu(&x.elements) },
+        "Sigmoid" => x.map(|v| 1.0 / (1.0 + (-v).exp())),
         "Erf" => x.map(|v| 2.0 * normal_cdf(v * std::f64::consts::SQRT_2) - 1.0),
         other => panic!("`{other}` is not written"),
     }

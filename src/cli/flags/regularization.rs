@@ -13,7 +13,7 @@ pub struct RegularizationFlags {
     /// Share of the target spread over all classes [default: 0]
     #[arg(long, value_name = "SHARE", value_parser = values::number)]
     pub label_smoothing: Option<f64>,
-    /// Probability of dropout before the classifier [default: 0]
+    /// Probability of dropout where the network has it: before the classifier, or in each block of a transformer [default: 0]
     #[arg(long, value_name = "P", value_parser = values::number)]
     pub dropout: Option<f64>,
     /// Bound of the gradient's norm over all parameters
@@ -22,7 +22,7 @@ pub struct RegularizationFlags {
     /// Bound of each element of the gradient
     #[arg(long, value_name = "VALUE", value_parser = values::number, hide_short_help = true)]
     pub clip_value: Option<f64>,
-    /// Parameters that weight decay leaves out: norm (weights and biases of batch norms), bias (of convolutions and linear
+    /// Parameters that weight decay leaves out: norm (weights and biases of norms), bias (of convolutions and linear
     /// layers), both with a comma, or none [default: none]
     #[arg(long, value_name = "norm,bias", value_parser = values::parsed::<NoDecay>, hide_short_help = true)]
     #[serde(with = "values::text")]

@@ -97,12 +97,12 @@ impl Asked {
         options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
         let mut plans = options.plans(dataset.as_ref(), &target)?;
         plans.target = run.tune.apply(&gpu, &plans, &names_in(layers.on_command_line("choice")))?;
-        let products = plans.products();
         let (rule, settings) = options.optimizer.build(&options.set)?;
+        let (target, programs) = (plans.target(), plans.programs(Some(rule.as_ref())));
+        let products = programs.products(&target);
         if flags.selftest == Some(Selftest::Short) {
             let choices = products.iter().map(|(_, choice)| *choice);
-            let target = plans.target();
-            let kernels = plans.kernels(Some(rule.as_ref()));
+            let kernels = programs.kernels();
             let uses = |kernel: &str| kernels.contains(kernel);
             let assured = || block_on(selftest::assure(&gpu, &target, choices, options.optimizer.name(), uses));
             live::during("comparing the device's kernels with CPU values", assured)?;

@@ -9,7 +9,7 @@ mod zip;
 use std::{borrow::Cow, path::Path};
 
 use crate::{
-    data::{MOST_CLASSES, MOST_TOKENS, Text, TokensBy, Vocabulary},
+    data::{MOST_CLASSES, MOST_TOKENS, Text, TokensBy, Vocabulary, vocabulary},
     error::{Error, Result},
     host::files,
 };
@@ -53,6 +53,11 @@ pub fn open(path: &Path, by: TokensBy, length: u32) -> Result<Text> {
     if let Some(long) = entries.iter().find(|entry| entry.len() > LONGEST_WORD) {
         let found = format!("one of {}", long.len());
         return Err(Error::data(path, format!("words of at most {LONGEST_WORD} bytes"), found, OTHERS));
+    }
+    let bytes: usize = entries.iter().map(String::len).sum();
+    if bytes > vocabulary::MOST_BYTES {
+        let expected = format!("a vocabulary of at most {} bytes", vocabulary::MOST_BYTES);
+        return Err(Error::data(path, expected, format!("one of {bytes}"), OTHERS));
     }
     check_enough(path, train.len() as u64, length)?;
     if parts.valid.is_some() && valid.len() <= length as usize {

@@ -191,8 +191,12 @@ impl Folder {
     /// # Errors
     /// [`Error::Io`] or [`Error::Data`] if they cannot be written, or as [`Network::weights`](crate::training::network::Network::weights).
     pub async fn end(&mut self, trainer: &Trainer, rows: &[EpochRow], run: &mut Value) -> Result<()> {
-        let (weights, provenance) = (trainer.network.weights().await?, Provenance::of_run(run).ok());
-        weights::save(&weights, &self.weights(), &trainer.network.layout, provenance.as_ref())?;
+        let (weights, provenance) = (trainer.network.weights().await?, Provenance::of_run(run));
+        weights::save(&weights, &self.weights(), &trainer.network.layout, provenance.as_ref().ok())?;
+        if let Err(why) = provenance {
+            let hint = "the weights are written, but do not say what they are of";
+            return Err(Error::data(&self.weights(), "where the weights come from", why, hint));
+        }
         run["result"] = result_json(trainer, rows);
         if let Some(events) = self.logs.events() {
             events.end(run, rows)?;

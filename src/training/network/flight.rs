@@ -92,7 +92,9 @@ impl Network {
     /// Adds to a device's fault what it was doing.
     fn during<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| match self.flights.front() {
-            Some(flight) => error.during(|| self.pace.describe(&self.runtime, &flight.work, flight.samples, self.unit)),
+            Some(flight) => {
+                error.during(|| self.pace.describe(&self.runtime, &flight.work, flight.samples, self.input.unit()))
+            }
             None => error,
         })
     }
@@ -133,7 +135,8 @@ impl Network {
         let Some(flight) = self.flights.pop_front() else { return Ok(None) };
         let Flight { landing, slot, done, work, samples, cut, start } = flight;
         let landed = self.ring[slot].landed::<Report>(&self.runtime.gpu, landing).await;
-        let report = landed.map_err(|e| e.during(|| self.pace.describe(&self.runtime, &work, samples, self.unit)))?;
+        let report =
+            landed.map_err(|e| e.during(|| self.pace.describe(&self.runtime, &work, samples, self.input.unit())))?;
         let now = Instant::now();
         if cut {
             // If one submission is or may be too few, the next batch is split by how long this one took since the

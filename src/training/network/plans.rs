@@ -1,7 +1,5 @@
 //! The programs that make up a network: one for each batch size that it trains on or evaluates, and the update.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::Programs;
 use crate::{
     data::Input,
@@ -32,12 +30,20 @@ pub struct Recipe {
     pub tta: bool,
     /// PyTorch's `label_smoothing`, in training; from 0 to below 1.
     pub smoothing: f32,
-    /// Probability of dropout before the classifier; from 0 to below 1.
+    /// Probability of dropout where the network has it, from 0 to below 1: before the classifier, or in each block of a
+    /// transformer.
     pub dropout: f32,
     /// Gradient clipping.
     pub clip: Clip,
     /// Parameters that weight decay leaves out.
     pub no_decay: NoDecay,
+}
+
+impl Recipe {
+    /// How many images each image of an evaluation becomes.
+    pub fn views(&self) -> u32 {
+        if self.tta { ops::VIEWS } else { 1 }
+    }
 }
 
 /// What to record.
@@ -93,17 +99,7 @@ impl Plans<'_> {
 
     /// The matrix products of all batch sizes, and how each is computed.
     pub fn products(&self) -> Vec<(Product, Choice)> {
-        let target = self.target();
-        let programs = self.programs(None);
-        let calls = programs.iter().flat_map(|program| &program.calls);
-        let products: BTreeMap<_, _> = calls.filter_map(|call| call.product.as_ref()).map(|p| (&p.name, p)).collect();
-        products.into_values().map(|product| (product.clone(), target.choose(product))).collect()
-    }
-
-    /// The kernels that the programs consist of, by their paths.
-    pub fn kernels(&self, optimizer: Option<&dyn Optimizer>) -> BTreeSet<String> {
-        let programs = self.programs(optimizer);
-        programs.iter().flat_map(|program| &program.calls).map(|call| call.spec.path.to_string()).collect()
+        self.programs(None).products(&self.target())
     }
 
     /// Every program of the network.
@@ -127,12 +123,6 @@ impl Plans<'_> {
         let wide = Plans { recipe, ..self.clone() };
         let (recordings, _) = (recipe != self.recipe).then(|| wide.programs(optimizer).numbered())?;
         Some(runtime::planned_bytes(&recordings, &Plan::new(&recordings, true)))
-    }
-
-    /// Whether the device has room for the programs.
-    pub(crate) async fn have_room(&self, gpu: &Gpu) -> bool {
-        let (recordings, _) = self.programs(None).numbered();
-        runtime::has_room(gpu, &recordings, &Plan::new(&recordings, true)).await.is_ok()
     }
 
     /// Names the largest batch that the device can hold, if `error` says that it cannot hold the programs; returns any

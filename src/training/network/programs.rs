@@ -1,6 +1,12 @@
 //! The programs of a network, by purpose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::program::{
+    Recording,
+    product::{Choice, Product},
+    target::Target,
+};
 
 /// Every program of a network, as a recording (`Programs<Recording>`) or as an index into a runtime's list
 /// (`Programs<usize>`).
@@ -35,5 +41,19 @@ impl<T> Programs<T> {
         let (train, evaluate) = (all(self.train), all(self.evaluate));
         let (update, to_evaluation) = (self.update.map(&mut number), self.to_evaluation.map(&mut number));
         (list, Programs { train, evaluate, update, to_evaluation })
+    }
+}
+
+impl Programs<Recording> {
+    /// The matrix products of all batch sizes, and how each is computed on the target.
+    pub fn products(&self, target: &Target) -> Vec<(Product, Choice)> {
+        let calls = self.train.values().chain(self.evaluate.values()).flat_map(|program| &program.calls);
+        let products: BTreeMap<_, _> = calls.filter_map(|call| call.product.as_ref()).map(|p| (&p.name, p)).collect();
+        products.into_values().map(|product| (product.clone(), target.choose(product))).collect()
+    }
+
+    /// The kernels that the programs consist of, by their paths.
+    pub fn kernels(&self) -> BTreeSet<&str> {
+        self.iter().flat_map(|program| &program.calls).map(|call| &*call.spec.path).collect()
     }
 }

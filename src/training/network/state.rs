@@ -66,7 +66,7 @@ impl Network {
             let words = self.runtime.read(buffer, (buffer.size() / 4) as usize).await?;
             buffers.push((kind.to_string(), words));
         }
-        let waiting = self.waiting.map(|Report { loss, hits, images, .. }| [loss.to_bits(), hits, images]);
+        let waiting = self.waiting.map(|Report { loss, hits, targets, .. }| [loss.to_bits(), hits, targets]);
         Ok(State { buffers, updates: self.updates, batches: self.batches, evaluating: self.evaluating, waiting })
     }
 
@@ -82,7 +82,7 @@ impl Network {
         let evaluating =
             std::mem::replace(&mut self.evaluating, state.evaluating && self.programs.to_evaluation.is_some());
         let sums =
-            |[loss, hits, images]: [u32; 3]| Report { loss: f32::from_bits(loss), hits, images, ..Report::default() };
+            |[loss, hits, targets]: [u32; 3]| Report { loss: f32::from_bits(loss), hits, targets, ..Report::default() };
         let waiting = std::mem::replace(&mut self.waiting, state.waiting.map(sums));
         let expected = self.lasting_buffers();
         let words = |kind: &BufferKind| (self.runtime.buffer(kind).size() / 4) as usize;
@@ -102,7 +102,7 @@ impl Network {
         let report = Report { skipped: state.updates.skipped, ..Report::default() };
         self.runtime.write(self.runtime.buffer(&BufferKind::Report), &[report]);
         (self.updates, self.batches) = (state.updates, state.batches);
-        (self.submitted, self.report_taken) = (self.waiting.map_or(0, |sums| sums.images), true);
+        (self.submitted, self.report_taken) = (self.waiting.map_or(0, |sums| sums.targets), true);
         Ok(())
     }
 }

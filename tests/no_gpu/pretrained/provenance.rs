@@ -86,7 +86,7 @@ fn metadata_are_not_believed_blindly() {
         (with(|v| v["normalize"]["std"] = serde_json::json!([0.1, 0.1])), "invalid length"),
         (with(|v| v["optimizer"] = "\u{1b}[2Jsgd".into()), "cannot be printed"),
         (with(|v| v["dataset"]["name"] = "x".repeat(1001).into()), "cannot be printed"),
-        (with(|v| v["dataset"]["classes"][3] = "x".repeat(1001).into()), "more than 1000 characters"),
+        (with(|v| v["dataset"]["crc32"] = "a\nb".into()), "cannot be printed"),
     ];
     for (text, why) in cases {
         write(&path, &own, &[("format", "pt"), (KEY, &text)]);
@@ -116,6 +116,11 @@ fn other_images_are_told_apart() {
     says(&own.other_images(set).unwrap(), &["other images of shapes10", "CRC-32", "00000000"]);
     own.dataset.classes[2] = "cat".into();
     says(&own.other_images(set).unwrap(), &["ANOTHER DATA SET", "disc, ring, cat", "disc, ring, square"]);
+    // Names may have any characters, and any length, and are printed as one short line.
+    own.dataset.classes[2] = "\u{1b}[2J\n".to_owned() + &"x".repeat(100_000);
+    let said = own.other_images(set).unwrap();
+    says(&said, &["disc, ring, \\u{1b}[2J\\nxxx"]);
+    assert!(said.len() < 500 && !said.contains('\u{1b}'), "{said}");
     // Older files do not have the names of the classes.
     own.dataset.classes.clear();
     own.dataset.name = "cifar10".into();

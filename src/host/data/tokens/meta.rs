@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    data::MOST_CLASSES,
+    data::{MOST_CLASSES, vocabulary},
     error::{Error, Result},
     host::files::{TEXT_LIMIT, read},
 };
@@ -77,6 +77,13 @@ impl Meta {
         };
         if entries.len() != size {
             return Err(wrong(format!("a vocab_size of {size} and an itos of {}", entries.len())));
+        }
+        let bytes: usize = entries.iter().map(String::len).sum();
+        if bytes > vocabulary::MOST_BYTES {
+            return Err(wrong(format!(
+                "an itos of {bytes} bytes, where at most {} are possible",
+                vocabulary::MOST_BYTES
+            )));
         }
         Ok(Self { entries, notes: vec![] })
     }
