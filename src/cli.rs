@@ -16,6 +16,7 @@ mod normalization;
 mod of_run;
 mod optimizers;
 mod plan;
+mod predict;
 mod print;
 mod probe;
 mod profile;
@@ -46,6 +47,7 @@ use crate::{
 
 pub use flags::{device::TuneFlags, values::key_value};
 pub use model::{ModelFlags, Subject};
+pub use print::error as print_error;
 
 /// Train neural networks on any GPU, or none: every operation is a WGSL compute shader.
 #[derive(Parser)]
@@ -69,6 +71,11 @@ enum Command {
     ///
     /// The weights of a run are evaluated on the images that the run was made with, unless others are named.
     Eval(eval::Arguments),
+    /// Say what a trained network sees in images, or continue a text
+    ///
+    /// A network of images gives the likeliest classes of each with their probabilities, a language model draws the tokens that
+    /// follow a text.
+    Predict(predict::Arguments),
     /// Write a trained network in a format that other programs run: ONNX
     Export(export::Arguments),
     /// List the adapters of this machine
@@ -139,6 +146,7 @@ impl Command {
         match self {
             Self::Train(flags) => return train::run(&flags),
             Self::Eval(arguments) => eval::run(&arguments)?,
+            Self::Predict(arguments) => return predict::run(&arguments),
             Self::Export(arguments) => export::run(&arguments)?,
             Self::Devices(arguments) => devices::run(&arguments)?,
             Self::Plan(arguments) => plan::run(&arguments)?,

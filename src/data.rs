@@ -31,7 +31,7 @@ pub use shapes10::Shapes10;
 pub use source::{Batches, Inline, Next, Source, in_batches};
 pub use summary::{Summary, summary, summary_on};
 pub use text::Text;
-pub use vocabulary::{EOS, TokensBy, Vocabulary};
+pub use vocabulary::{Decoder, EOS, TokensBy, Vocabulary};
 
 use std::path::Path;
 

@@ -7,6 +7,7 @@ pub mod experiment;
 pub mod figure;
 pub mod logits;
 pub mod png;
+pub mod predictions;
 pub mod probe;
 pub mod profile;
 pub mod report;

@@ -1,6 +1,6 @@
 //! The binary: it runs the command line and turns an error into a message and an exit code.
 
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 
 /// Sets `XDG_RUNTIME_DIR` where it is missing: libraries that Vulkan's loader uses would complain about that on
 /// standard error, though nothing here opens a window. The folder for temporary files will do, since the sockets that
@@ -19,11 +19,7 @@ fn main() -> ExitCode {
     match velograd::cli::run() {
         Ok(code) => code,
         Err(error) => {
-            // Names that come from files may hold control characters, which must not reach the terminal. A failed write
-            // is ignored, since the reader of standard error may be gone.
-            let plain = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
-            let text: String = error.to_string().chars().map(plain).collect();
-            let _ = writeln!(std::io::stderr(), "error: {text}");
+            velograd::cli::print_error(&error);
             ExitCode::from(error.exit_code())
         }
     }

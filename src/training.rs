@@ -1,14 +1,17 @@
 //! Training and evaluation of a network on a device.
 
 pub mod evaluate;
+pub mod generate;
 pub mod metrics;
 pub mod network;
 mod normalization;
 mod options;
 mod position;
+pub mod predict;
 pub mod provenance;
 mod remainder;
 mod rows;
+pub mod sampling;
 pub mod schedule;
 mod trainer;
 pub mod tune;

@@ -14,7 +14,7 @@ use super::{
     print::{self, remark, say},
 };
 use crate::{
-    data::{Input, Split},
+    data::{Input, Split, Vocabulary},
     error::{Error, Result, suggest::shell_word},
     host::{
         data::{self as host_data, Opened, Wanted},
@@ -26,8 +26,8 @@ use crate::{
     ops::Normalize,
     training::{
         Normalization,
-        evaluate::{Evaluation, Logits, evaluate_into, evaluator},
-        metrics::{bits, perplexity},
+        evaluate::{Evaluation, Logits, evaluate_each, evaluator},
+        metrics::{TopK, bits, perplexity},
         network::Recipe,
     },
 };
@@ -35,6 +35,9 @@ use pollster::block_on;
 
 /// The most classes of a confusion matrix that is printed.
 const MOST_SHOWN: usize = 20;
+
+/// The classes that top-5 accuracy takes.
+const TOP: usize = 5;
 
 /// The most images in a batch; the results do not depend on it.
 const BATCH: u32 = 128;
@@ -76,6 +79,9 @@ pub(super) struct Arguments {
 struct Report<'a> {
     #[serde(flatten)]
     evaluation: &'a Evaluation,
+    /// In percent, for images of more than five classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top5_accuracy: Option<f64>,
     model: &'a str,
     dataset: &'a str,
     normalize: Option<Normalize>,
@@ -85,6 +91,12 @@ struct Report<'a> {
     /// The loss in bits, which only a language model has.
     #[serde(skip_serializing_if = "Option::is_none")]
     bits_per_token: Option<f64>,
+    /// The same, where a token is a character.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bits_per_character: Option<f64>,
+    /// The same, where a token is a byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bits_per_byte: Option<f64>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -144,8 +156,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let source = ReadAhead(dataset.clone());
     let mut progress = |done, total| live::show(format!("evaluating: {done} of {total} {}", spec.input.unit()));
     let mut logits = Logits::default();
-    let wanted = logits_file.is_some().then_some(&mut logits);
-    let evaluation = block_on(evaluate_into(&mut network, &source, &mut progress, wanted))?;
+    let mut top = (spec.input.image().is_some() && spec.classes.len() > TOP).then(|| TopK::new(TOP));
+    let wanted = logits_file.is_some();
+    let mut each = |values: &[f32], targets: &[u32]| {
+        top.iter_mut().for_each(|top| top.add(values, targets));
+        if wanted {
+            logits.add(values, targets);
+        }
+    };
+    let reads = wanted || (spec.input.image().is_some() && spec.classes.len() > TOP);
+    let evaluation = block_on(evaluate_each(&mut network, &source, &mut progress, reads.then_some(&mut each)))?;
+    let top = top.map(|top| top.percent());
     let evaluation = evaluation.expect("there are test images");
     live::clear();
     if let Some(file) = logits_file {
@@ -159,13 +180,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.json {
         let of_tokens = spec.input.tokens().map(|_| evaluation.loss);
+        let unit = Vocabulary::of(&spec.classes).unit();
+        let bits_per = |name: &str| of_tokens.filter(|_| unit == name).map(bits);
         json_line(&Report {
             evaluation: &evaluation,
+            top5_accuracy: top,
             model: model.name,
             dataset: &spec.name,
             normalize: by,
             perplexity: of_tokens.map(perplexity),
             bits_per_token: of_tokens.map(bits),
+            bits_per_character: bits_per("character"),
+            bits_per_byte: bits_per("byte"),
         });
     } else {
         if of_run.is_some() {
@@ -181,8 +207,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             gpu.info.name
         );
         match spec.input {
-            Input::Image(_) => show(&evaluation, &spec.classes),
-            Input::Tokens(_) => show_text(&evaluation, dataset.least_loss()),
+            Input::Image(_) => show(&evaluation, top, &spec.classes),
+            Input::Tokens(_) => {
+                show_text(&evaluation, dataset.least_loss(), Vocabulary::of(&spec.classes).unit());
+            }
         }
     }
     Ok(())
@@ -202,19 +230,23 @@ impl Arguments {
     }
 }
 
-/// `least` is the least possible loss, where it is known.
-fn show_text(evaluation: &Evaluation, least: Option<f64>) {
+/// `least` is the least possible loss, where it is known, and `unit` what a token is.
+fn show_text(evaluation: &Evaluation, least: Option<f64>, unit: &str) {
     let Evaluation { accuracy, loss, .. } = evaluation;
     let least = least.map_or(String::new(), |least| format!(" (the least possible is {least:.4})"));
     let (perplexity, bits) = (perplexity(*loss), bits(*loss));
-    say!("loss {loss:.4}{least}  perplexity {perplexity:.2}  {bits:.4} bits per token  accuracy {accuracy:.2} %");
+    say!("loss {loss:.4}{least}  perplexity {perplexity:.2}  {bits:.4} bits per {unit}  accuracy {accuracy:.2} %");
 }
 
-fn show(evaluation: &Evaluation, classes: &[String]) {
+/// `top` is the top-5 accuracy, where there are more classes.
+fn show(evaluation: &Evaluation, top: Option<f64>, classes: &[String]) {
     let Evaluation { accuracy, loss, f1, precision, recall, confusion } = evaluation;
     let number = |value: &Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     let (f1, precision, recall) = (number(f1), number(precision), number(recall));
     say!("accuracy {accuracy:.2} %  loss {loss:.4}  F1 {f1}  precision {precision}  recall {recall}");
+    if let Some(top) = top {
+        say!("top-{TOP} accuracy {top:.2} %");
+    }
     match confusion {
         Some(confusion) if classes.len() <= MOST_SHOWN => {
             say!("\nconfusion matrix, a row per true class, a column per predicted class:");

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     flags::values,
-    normalization::stated,
+    normalization::{stated, without_images},
     of_run::WeightsFlags,
     print::{remark, say},
 };
@@ -16,8 +16,7 @@ use crate::{
         onnx::{self, Export, Input, OPSET, proto::ValueInfoProto},
         pretrained::{Head, Pretrained},
     },
-    ops::Normalize,
-    training::{Normalization, Origin},
+    training::Normalization,
 };
 
 #[derive(Args)]
@@ -44,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::about("onnx", format!("'onnx' {}", file.display()), "the file's name ends in .onnx"));
     }
     let (of_run, path, weights) = arguments.weights.open()?;
-    let (normalize, origin) = arguments.normalization(&weights)?;
+    let (normalize, origin) = without_images(arguments.normalize, &weights)?;
     let input = if arguments.normalized_input { Input::Normalized } else { Input::Images };
     let Pretrained { model, config, provenance, .. } = &weights;
     let export = Export { model, config: config.clone(), normalize, input, provenance: provenance.as_ref() };
@@ -63,19 +62,4 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     say!("ONNX, opset {OPSET}: {}, {range} -> {}", shapes(&graph.input), shapes(&graph.output));
     Ok(())
-}
-
-impl Arguments {
-    /// What images are normalized by, which is known without a data set.
-    fn normalization(&self, weights: &Pretrained) -> Result<(Normalize, Origin)> {
-        let Some(asked) = self.normalize else {
-            let recorded = weights.normalize().map(|by| (by, Origin::Weights));
-            return Ok(recorded.unwrap_or((weights.model.normalize, Origin::Model)));
-        };
-        let by = asked.numbers().ok_or_else(|| {
-            let hint = "give the numbers, which `velograd data` prints, as in 0.4914,0.4822,0.4465/0.247,0.2435,0.2616";
-            Error::about("normalize", "'normalize' dataset needs the images, which an export does not read", hint)
-        })?;
-        Ok((by, Origin::Asked(asked)))
-    }
 }

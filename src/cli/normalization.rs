@@ -3,7 +3,7 @@
 use super::print::note;
 use crate::{
     data::Dataset,
-    error::Result,
+    error::{Error, Result},
     host::{pretrained::Pretrained, threads::on_all_cores},
     models::Model,
     ops::Normalize,
@@ -23,6 +23,23 @@ pub(super) fn choose(
     let recorded = weights.and_then(Pretrained::normalize);
     let (by, origin) = choose_normalize(asked, recorded, model, dataset, on_all_cores)?;
     Ok((Some(by), stated(by, origin, weights)))
+}
+
+/// The normalization of images where the training images are not at hand.
+pub(super) fn without_images(asked: Option<Normalization>, weights: &Pretrained) -> Result<(Normalize, Origin)> {
+    let Some(asked) = asked else {
+        let recorded = weights.normalize().map(|by| (by, Origin::Weights));
+        return Ok(recorded.unwrap_or((weights.model.normalize, Origin::Model)));
+    };
+    let by = asked.numbers().ok_or_else(|| {
+        let hint = "give the numbers, which `velograd data` prints, as in 0.4914,0.4822,0.4465/0.247,0.2435,0.2616";
+        Error::about(
+            "normalize",
+            "'normalize' dataset needs the training images, which this command does not read",
+            hint,
+        )
+    })?;
+    Ok((by, Origin::Asked(asked)))
 }
 
 /// The lines that state a normalization and where it comes from.

@@ -27,34 +27,44 @@ pub struct WeightsFlags {
     #[arg(value_name = "RUN", required_unless_present = "weights", conflicts_with = "weights")]
     run: Option<PathBuf>,
     /// Take RUN's checkpoint with the best accuracy on validation instead of its last weights
-    #[arg(long, requires = "run")]
+    #[arg(long)]
     best: bool,
     /// What `train` wrote, checkpoints included, or torchvision's state dict as safetensors; the network's settings and its
-    /// classes come from there
-    #[arg(long, value_name = "FILE.safetensors", help_heading = "Network")]
+    /// classes come from there. Also what RUN may be
+    #[arg(long, value_name = "FILE.safetensors|RUN", help_heading = "Network")]
     weights: Option<PathBuf>,
 }
 
 impl WeightsFlags {
-    /// Finds the weights, opens their file and prints what is remarkable about it. The run is `None` for a file that is
-    /// not in the folder of one.
+    /// Opens the weights.
     ///
     /// # Errors
-    /// As [`OfRun::find`] and [`Pretrained::open`].
+    /// As [`open`].
     pub fn open(&self) -> Result<(Option<OfRun>, PathBuf, Pretrained)> {
-        let alone = |path: &&PathBuf| path.is_file() && !self.best && resume::find(path).is_err();
-        let file = self.weights.as_ref().or(self.run.as_ref().filter(alone));
-        let run = self.run.as_ref().filter(|_| file.is_none());
-        let of_run = run.map(|run| OfRun::find(run, self.best)).transpose()?;
-        let path = of_run.as_ref().map(|run| &run.weights).or(file).expect("clap asks for one of them").clone();
-        if of_run.as_ref().is_some_and(|run| run.under_way) {
-            remark("the run has not ended: these are the weights of its newest checkpoint");
-        }
-        let mut weights = Pretrained::open(&path)?;
-        weights.assume(&[])?;
-        weights.remarks.iter().for_each(|line| remark(line));
-        Ok((of_run, path, weights))
+        let by_flag = self.weights.as_deref();
+        let named = by_flag.or(self.run.as_deref()).expect("clap asks for one of them");
+        open(named, self.best, by_flag.is_some())
     }
+}
+
+/// Finds the weights that `named` means, opens their file and prints what is remarkable about it. The run is `None` for a file
+/// that is not in the folder of one and, with `alone`, for every file.
+///
+/// # Errors
+/// As [`OfRun::find`] and [`Pretrained::open`].
+pub fn open(named: &Path, best: bool, alone: bool) -> Result<(Option<OfRun>, PathBuf, Pretrained)> {
+    let is_run = |path: &Path| resume::find(path).is_ok();
+    let is_file =
+        if alone { named.is_file() || !(named.exists() || is_run(named)) } else { named.is_file() && !is_run(named) };
+    let of_run = (best || !is_file).then(|| OfRun::find(named, best)).transpose()?;
+    let path = of_run.as_ref().map_or_else(|| named.to_owned(), |run| run.weights.clone());
+    if of_run.as_ref().is_some_and(|run| run.under_way) {
+        remark("the run has not ended: these are the weights of its newest checkpoint");
+    }
+    let mut weights = Pretrained::open(&path)?;
+    weights.assume(&[])?;
+    weights.remarks.iter().for_each(|line| remark(line));
+    Ok((of_run, path, weights))
 }
 
 /// The weights of a run, and its images.

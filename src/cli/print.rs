@@ -30,12 +30,16 @@ macro_rules! note {
 pub fn line(text: fmt::Arguments<'_>) {
     let mut written = Ok(());
     live::above(|| written = writeln!(stdout().lock(), "{text}"));
-    match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let _ = writeln!(stderr(), "error: cannot write to standard output: {error}");
-            std::process::exit(1);
-        }
-        _ => {}
+    if let Err(error) = written {
+        cannot_write(&error);
+    }
+}
+
+/// Ends the program if standard output cannot be written to, unless its reader is gone.
+fn cannot_write(error: &std::io::Error) {
+    if error.kind() != ErrorKind::BrokenPipe {
+        let _ = writeln!(stderr(), "error: cannot write to standard output: {error}");
+        std::process::exit(1);
     }
 }
 
@@ -46,10 +50,37 @@ pub fn remark(text: &str) {
     }
 }
 
+/// Prints an error. Names that come from files may hold control characters, which must not reach the terminal.
+pub fn error(error: &impl fmt::Display) {
+    let plain = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    let text: String = error.to_string().chars().map(plain).collect();
+    // A failed write is ignored, since the reader of standard error may be gone.
+    live::above(|| drop(writeln!(stderr(), "error: {text}")));
+}
+
+/// Prints a piece of a text at once, to a terminal without characters that it would obey. Returns false if nobody reads on.
+pub fn part(text: &str) -> bool {
+    let plain = |c: char| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+    let text: String = if stdout().is_terminal() { text.chars().map(plain).collect() } else { text.to_owned() };
+    let mut out = stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => true,
+        Err(error) => {
+            cannot_write(&error);
+            false
+        }
+    }
+}
+
+/// The characters of a line on the terminal; without one there is no limit.
+pub fn width() -> usize {
+    let terminal = stdout().is_terminal().then(|| usize::from(Term::stdout().size().1));
+    terminal.unwrap_or(usize::MAX)
+}
+
 /// Prints a table in lines that fit the terminal, or whole without one.
 pub fn table(table: &Table) {
-    let terminal = stdout().is_terminal().then(|| usize::from(Term::stdout().size().1));
-    line(format_args!("{}", table.text_within(terminal.unwrap_or(usize::MAX)).trim_end()));
+    line(format_args!("{}", table.text_within(width()).trim_end()));
 }
 
 /// Prints lines that `--verbose` asks for.

@@ -4,6 +4,10 @@
 //! names of bytes are a vocabulary of bytes. If no entry has white space in it and one has several characters, the entries are
 //! words with a space between them, and [`EOS`] ends a line. All others are pieces of text that follow one another.
 
+mod decoder;
+
+pub use decoder::Decoder;
+
 use std::{collections::HashMap, fmt};
 
 use super::MOST_CLASSES;
@@ -59,6 +63,11 @@ impl Vocabulary {
         Self::new(entries.to_vec(), by)
     }
 
+    /// Tokens that are called by their numbers, with spaces between them.
+    pub fn numbers(count: usize) -> Self {
+        Self::new((0..count).map(|token| token.to_string()).collect(), TokensBy::Word)
+    }
+
     fn new(entries: Vec<String>, by: TokensBy) -> Self {
         let tokens = entries.iter().cloned().zip(0..=u16::MAX).collect();
         Self { entries, by, tokens }
@@ -106,6 +115,20 @@ impl Vocabulary {
         self.by
     }
 
+    /// What a token is called where something is counted per token: a character, a byte, or else a token.
+    pub fn unit(&self) -> &'static str {
+        match self.by {
+            TokensBy::Byte => "byte",
+            TokensBy::Char if self.entries.iter().all(|entry| entry.chars().nth(1).is_none()) => "character",
+            TokensBy::Char | TokensBy::Word => "token",
+        }
+    }
+
+    /// Whether the entries are the tokens' numbers, which tell no text.
+    pub fn is_numbers(&self) -> bool {
+        self.by == TokensBy::Word && self.entries.iter().enumerate().all(|(token, entry)| *entry == token.to_string())
+    }
+
     /// The tokens of a text.
     ///
     /// # Errors
@@ -135,25 +158,10 @@ impl Vocabulary {
 
     /// The text of tokens. What is no text, as a character that is cut off, becomes a replacement character.
     pub fn decode(&self, tokens: &[u32]) -> String {
-        let entries = || tokens.iter().filter_map(|&token| self.entries.get(token as usize)).map(String::as_str);
-        match self.by {
-            TokensBy::Char => entries().collect(),
-            TokensBy::Byte => {
-                let bytes: Vec<u8> = tokens.iter().filter_map(|&token| u8::try_from(token).ok()).collect();
-                String::from_utf8_lossy(&bytes).into_owned()
-            }
-            TokensBy::Word => {
-                let mut text = String::new();
-                for word in entries() {
-                    match word {
-                        EOS => text.push('\n'),
-                        word if text.is_empty() || text.ends_with('\n') => text += word,
-                        word => text.extend([" ", word]),
-                    }
-                }
-                text
-            }
-        }
+        let mut decoder = Decoder::new(self);
+        let mut text: String = tokens.iter().map(|&token| decoder.push(token)).collect();
+        text += &decoder.finish();
+        text
     }
 }
 
@@ -198,6 +206,26 @@ mod tests {
             assert_eq!(tokens, vocabulary.encode(text).unwrap());
             assert_eq!(again.decode(&tokens.iter().map(|&token| token.into()).collect::<Vec<_>>()), back);
         }
+    }
+
+    #[test]
+    fn tokens_are_counted_by_what_they_are() {
+        let pieces = ["\n", " the", "the"].map(str::to_owned);
+        for (vocabulary, unit) in [
+            (Vocabulary::characters(&["zoë\n"]).unwrap(), "character"),
+            (Vocabulary::bytes(), "byte"),
+            (Vocabulary::words(&["zoë saw\n"]).unwrap(), "token"),
+            (Vocabulary::of(&pieces), "token"),
+            (Vocabulary::numbers(11), "token"),
+        ] {
+            assert_eq!(vocabulary.unit(), unit, "{vocabulary:?}");
+            assert_eq!(vocabulary.is_numbers(), vocabulary.entries().len() == 11);
+        }
+        let numbers = Vocabulary::of(Vocabulary::numbers(11).entries());
+        assert_eq!(
+            (numbers.encode("10 0\t7").unwrap(), numbers.decode(&[10, 0, 7])),
+            (vec![10, 0, 7], "10 0 7".into())
+        );
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub async fn evaluate(
     source: &dyn Source,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Option<Evaluation>> {
-    evaluate_into(network, source, progress, None).await
+    evaluate_each(network, source, progress, None).await
 }
 
 /// [`evaluate`], which adds the logits of every sample to `logits`, if there is such a list. It then waits for each batch.
@@ -86,7 +86,24 @@ pub async fn evaluate_into(
     network: &mut Network,
     source: &dyn Source,
     progress: &mut dyn FnMut(u64, u64),
-    mut logits: Option<&mut Logits>,
+    logits: Option<&mut Logits>,
+) -> Result<Option<Evaluation>> {
+    let Some(logits) = logits else { return evaluate_each(network, source, progress, None).await };
+    evaluate_each(network, source, progress, Some(&mut |values, targets| logits.add(values, targets))).await
+}
+
+/// What is done with the logits of a batch, a row for each target, and with its targets.
+pub type Each<'a> = &'a mut dyn FnMut(&[f32], &[u32]);
+
+/// [`evaluate`], which calls `each` for every batch, if it is given. It then waits for each batch.
+///
+/// # Errors
+/// As [`evaluate`].
+pub async fn evaluate_each(
+    network: &mut Network,
+    source: &dyn Source,
+    progress: &mut dyn FnMut(u64, u64),
+    mut each: Option<Each<'_>>,
 ) -> Result<Option<Evaluation>> {
     let total = source.dataset().len(Split::Test);
     if total == 0 {
@@ -108,9 +125,8 @@ pub async fn evaluate_into(
         add(network.make_room().await?);
         let batch = batch?;
         network.evaluate(&batch, done == 0)?;
-        if let Some(logits) = &mut logits {
-            logits.values.extend(network.logits(batch.len()).await?);
-            logits.targets.extend(&batch.targets);
+        if let Some(each) = &mut each {
+            each(&network.logits(batch.len()).await?, &batch.targets);
         }
         done += batch.len() as u64;
         progress(done, total as u64);
@@ -129,8 +145,34 @@ pub async fn evaluate_into(
 pub async fn evaluator(
     gpu: &Gpu,
     dataset: &dyn Dataset,
-    (model, config): (&Model, &Config),
+    network: (&Model, &Config),
     batch: u32,
+    recipe: Recipe,
+    weights: impl Fn(&Layout) -> Result<Weights>,
+) -> Result<Network> {
+    let sizes = |batch| batch_sizes(dataset.len(Split::Test), batch);
+    fitted(gpu, network, (batch, &sizes), recipe, weights).await
+}
+
+/// [`evaluator`] for samples of no data set: each batch has as many as [`Network::evaluation_batch`] says.
+///
+/// # Errors
+/// As [`evaluator`].
+pub async fn evaluator_of(
+    gpu: &Gpu,
+    network: (&Model, &Config),
+    batch: u32,
+    recipe: Recipe,
+    weights: impl Fn(&Layout) -> Result<Weights>,
+) -> Result<Network> {
+    fitted(gpu, network, (batch, &|batch| vec![batch as u32]), recipe, weights).await
+}
+
+/// A network whose largest batch is halved until the device has room for it; `sizes` are those that come with a largest one.
+async fn fitted(
+    gpu: &Gpu,
+    (model, config): (&Model, &Config),
+    (batch, sizes): (u32, &dyn Fn(usize) -> Vec<u32>),
     recipe: Recipe,
     weights: impl Fn(&Layout) -> Result<Weights>,
 ) -> Result<Network> {
@@ -140,7 +182,7 @@ pub async fn evaluator(
         recipe,
         target: gpu.target.clone(),
         train: vec![],
-        evaluate: batch_sizes(dataset.len(Split::Test), batch),
+        evaluate: sizes(batch),
     };
     let largest = (model.largest_batch(config) / recipe.views()).max(1) as usize;
     let mut batch = batch_beside(batch, recipe.tta).min(largest);
@@ -149,6 +191,14 @@ pub async fn evaluator(
             Err(Error::Device { .. }) if batch > 1 && gpu.check().is_ok() => batch = batch.div_ceil(2),
             done => return done,
         }
+    }
+}
+
+impl Logits {
+    /// Adds those of a batch.
+    pub fn add(&mut self, values: &[f32], targets: &[u32]) {
+        self.values.extend(values);
+        self.targets.extend(targets);
     }
 }
 

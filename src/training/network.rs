@@ -329,6 +329,21 @@ impl Network {
         Ok(in_order.flat_map(|row| &rows[row * stored..][..classes]).copied().collect())
     }
 
+    /// The logits of one place of one sample, as in [`logits`](Self::logits). Waits for the device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on a fault.
+    ///
+    /// # Panics
+    /// If no program was recorded for a batch of this size, or it has no such place.
+    pub async fn logits_at(&self, samples: usize, sample: usize, place: usize) -> Result<Vec<f32>> {
+        let program = program(&self.programs.evaluate, samples);
+        let logits = self.logits[program].expect("an evaluation has logits");
+        assert!(sample < samples && place < self.input.targets() as usize, "logits_at: no such place");
+        let at = 4 * (place * samples + sample) as u64 * u64::from(padded(self.classes));
+        self.runtime.read_at(self.runtime.tensor(program, logits), at, self.classes as usize).await
+    }
+
     /// The confusion matrix since it was last cleared; `None` if there are too many classes for one, or samples have several
     /// targets. Waits for the device.
     ///

@@ -11,6 +11,7 @@
 mod colours;
 mod decode;
 mod list;
+pub mod loose;
 mod resize;
 
 use std::path::{Path, PathBuf};
@@ -109,7 +110,7 @@ impl Dataset for Pictures {
         assert_eq!(image.len(), self.spec.input.bytes(), "Pictures::read: an image of another size");
         let picture = &self.manifest.pictures(split)[index];
         let path = self.root.join(&*picture.path);
-        let decoded = decode::decode(&path, picture.size)?;
+        let decoded = decode::decode(&path, Some(picture.size))?;
         resize::fit(&decoded, self.spec.image()?.width as usize, image);
         targets.copy_from_slice(&[picture.label]);
         Ok(())

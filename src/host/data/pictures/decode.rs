@@ -28,14 +28,24 @@ pub(super) struct Rgb {
     pub(super) pixels: Vec<u8>,
 }
 
-/// Decodes the picture at `path`, whose file had `size` bytes when it was listed.
+impl Rgb {
+    /// Makes it grey, in all three colours, as Pillow's `convert("L")` (`L24` in `src/libImaging/Convert.c`).
+    pub(super) fn to_grey(&mut self) {
+        for pixel in self.pixels.chunks_exact_mut(3) {
+            let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
+            pixel.fill(((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8);
+        }
+    }
+}
+
+/// Decodes the picture at `path`, whose file had `size` bytes when it was listed, if it was.
 ///
 /// # Errors
 /// [`Error::Data`] with the path if the file is damaged, is no picture, has more than [`MOST_PIXELS`] or another size
 /// than before; [`Error::Io`] if it cannot be read.
-pub(super) fn decode(path: &Path, size: u64) -> Result<Rgb> {
+pub(super) fn decode(path: &Path, size: Option<u64>) -> Result<Rgb> {
     let bytes = files::read(path, FILE_LIMIT)?;
-    if bytes.len() as u64 != size {
+    if let Some(size) = size.filter(|size| bytes.len() as u64 != *size) {
         let expected = format!("{size} bytes, as when the pictures were listed");
         return Err(Error::data(path, expected, bytes.len().to_string(), "the set was changed while it was in use"));
     }

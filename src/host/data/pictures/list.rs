@@ -93,6 +93,18 @@ impl Manifest {
 /// Names of classes with their labels, in byte order.
 type Classes = Vec<(String, u32)>;
 
+/// The pictures in a folder and below it, which have no class, and how many of other kinds are left out.
+pub(super) fn below(root: &Path) -> Result<(Vec<Picture>, usize)> {
+    let (mut lister, mut pictures) = (Lister { root, folders: 0, left_out: 0 }, vec![]);
+    lister.class(String::new(), 0, &mut pictures)?;
+    Ok((pictures, lister.left_out))
+}
+
+/// The path of what lies in a folder of the set; the set's own has no name.
+fn inside(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
 /// Refuses sets that leave nothing to tell apart.
 fn check_classes(folder: &Path, classes: &Classes) -> Result<()> {
     let expected = format!("a folder for each of 2 to {MOST_CLASSES} classes");
@@ -165,7 +177,7 @@ impl Lister<'_> {
         let mut pictures = vec![];
         for (class, label) in classes {
             let before = pictures.len();
-            let folder = if top.is_empty() { class.clone() } else { format!("{top}/{class}") };
+            let folder = inside(top, class);
             self.class(folder.clone(), *label, &mut pictures)?;
             if all && pictures.len() == before {
                 let hint = "remove the folder if it is no class";
@@ -181,7 +193,7 @@ impl Lister<'_> {
         let mut found: Vec<(Rc<str>, String, u64)> = vec![];
         let mut waiting: Vec<(String, Option<Rc<Within>>)> = vec![(folder, None)];
         while let Some((folder, outer)) = waiting.pop() {
-            let path = self.root.join(&folder);
+            let path = self.at(&folder);
             let canonical = fs::canonicalize(&path).map_err(Error::io("read", &path))?;
             if outer.as_ref().is_some_and(|outer| outer.has(&canonical)) {
                 continue;
@@ -190,7 +202,7 @@ impl Lister<'_> {
             let shared: Rc<str> = folder.as_str().into();
             for Entry { name, is_folder, entry } in self.entries(&path)? {
                 if is_folder {
-                    waiting.push((format!("{folder}/{name}"), Some(within.clone())));
+                    waiting.push((inside(&folder, &name), Some(within.clone())));
                 } else if is_named(&name) {
                     found.push((shared.clone(), name, size(&entry)?));
                 } else if OTHERS.iter().any(|ending| name.to_ascii_lowercase().ends_with(ending)) {
@@ -202,11 +214,8 @@ impl Lister<'_> {
             }
         }
         found.sort_unstable();
-        let picture = |(folder, name, size): (Rc<str>, String, u64)| Picture {
-            path: format!("{folder}/{name}").into(),
-            size,
-            label,
-        };
+        let picture =
+            |(folder, name, size): (Rc<str>, String, u64)| Picture { path: inside(&folder, &name).into(), size, label };
         pictures.extend(found.into_iter().map(picture));
         Ok(())
     }

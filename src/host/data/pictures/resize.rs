@@ -60,7 +60,8 @@ fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
 
-fn to_planes(pixels: &[u8], planes: &mut [u8]) {
+/// Writes pixels as three planes.
+pub(super) fn to_planes(pixels: &[u8], planes: &mut [u8]) {
     let size = planes.len() / 3;
     for (channel, plane) in planes.chunks_exact_mut(size).enumerate() {
         plane.iter_mut().zip(pixels.chunks_exact(3)).for_each(|(to, pixel)| *to = pixel[channel]);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    data::{MOST_CLASSES, vocabulary},
+    data::{MOST_CLASSES, Vocabulary, vocabulary},
     error::{Error, Result},
     host::files::{TEXT_LIMIT, read},
 };
@@ -51,7 +51,7 @@ impl Meta {
             let why =
                 if pickle { format!("{PICKLE} is a program of Python's and not read") } else { format!("no {FILE}") };
             let notes = vec![format!("the vocabulary is taken to be of GPT-2's size, {USUAL}: {why}")];
-            return Ok(Self { entries: numbers(USUAL), notes });
+            return Ok(Self { entries: Vocabulary::numbers(USUAL).into_entries(), notes });
         }
         let wrong = |found: String| {
             let expected =
@@ -67,7 +67,7 @@ impl Meta {
             return Err(wrong(format!("a vocab_size of {size}")));
         }
         let entries = match stated.itos {
-            None => numbers(size),
+            None => Vocabulary::numbers(size).into_entries(),
             Some(Itos::List(list)) => list,
             Some(Itos::Map(mut map)) => {
                 let missing = |token: &usize| wrong(format!("an itos without {token}"));
@@ -87,9 +87,4 @@ impl Meta {
         }
         Ok(Self { entries, notes: vec![] })
     }
-}
-
-/// Tokens that are called by their numbers.
-fn numbers(size: usize) -> Vec<String> {
-    (0..size).map(|token| token.to_string()).collect()
 }
