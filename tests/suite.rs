@@ -132,6 +132,9 @@ mod optimizers;
 /// Every kernel against its f64 reference, and that a wrong one would be noticed.
 mod ops;
 
+/// Classes of pictures, and continued text.
+mod predict;
+
 /// Times of dispatches, and the ceilings of a device.
 mod profile;
 
