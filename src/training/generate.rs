@@ -66,7 +66,8 @@ impl Generator {
     /// # Errors
     /// [`Error::NotFinite`] as [`Sampling::draw`]; [`Error::Device`] on a fault.
     pub async fn next(&mut self) -> Result<u32> {
-        let token = self.sampling.draw(&self.logits(0).await?, self.drawn)?;
+        let logits = self.logits(0).await?;
+        let token = self.sampling.draw(&logits, self.drawn)?;
         self.drawn += 1;
         self.context.push(token);
         let over = self.context.len().saturating_sub(self.tokens.length as usize);
