@@ -355,10 +355,10 @@ fn logits_are_written_in_the_order_of_the_images() {
         sum.ln() - f64::from(row[label as usize])
     };
     let loss: f64 = logits.chunks(10).zip(&labels).map(loss).sum::<f64>() / 20.0;
-    let among_five = |(row, &label): &(&[f32], &i64)| {
+    let among_five = |(row, label): &(&[f32], &i64)| {
         let mut order: Vec<i64> = (0..10).collect();
         order.sort_by(|a, b| row[*b as usize].partial_cmp(&row[*a as usize]).unwrap());
-        order[..5].contains(&label)
+        order[..5].contains(label)
     };
     let top = 5.0 * logits.chunks(10).zip(&labels).filter(among_five).count() as f64;
     assert_eq!(evaluation["top5_accuracy"].as_f64(), Some(top));

@@ -203,7 +203,7 @@ fn text_is_continued() {
     let vocabulary = Vocabulary::of(&weights.provenance.as_ref().unwrap().dataset.classes);
     let load = |layout: &_| weights.weights(layout, Head::Load, 0);
     let tokens: Vec<u32> = vocabulary.encode(&greedy[..34]).unwrap().into_iter().map(u32::from).collect();
-    for end in [4, 5, 11, 16, 17, 33] {
+    for end in [4_usize, 5, 11, 16, 17, 33] {
         let seen = &tokens[end.saturating_sub(16)..end];
         let length = seen.len() as u32;
         let config = weights.config.on(Tokens { length, vocabulary: weights.config.classes });
