@@ -373,7 +373,7 @@ fn a_language_model_trains_resumes_and_is_evaluated() {
     let text = "the cat sat on the mat. the dog sat on the log.\n".repeat(30);
     folder.write("input.txt", text.as_bytes());
     // Heads and GELU's form show in no tensor's shape: they have to come from the file's metadata.
-    let set = ["block=16", "width=32", "depth=2", "heads=4", "gelu=tanh", "bias=false"];
+    let set = ["block=16", "width=32", "depth=2", "heads=4", "activation=gelu_tanh", "bias=false"];
     let set: Vec<&str> = set.iter().flat_map(|pair| ["--model-set", pair]).collect();
     let data = ["--data", "input.txt", "--model", "gpt"];
     let rest = ["--batch-size", "8", "--optimizer", "adamw", "--set", "lr=0.003", "--dropout", "0.1"];

@@ -61,6 +61,7 @@ fn odd(t: &mut Tape, images: Tensor, config: &Config) -> Tensor {
     let x = t.scope("residual", |t| add_relu(t, x, pooled));
     let x = t.scope("half", |t| scale(t, x, 0.5));
     let x = t.scope("gelu", |t| activate(t, x, Activation::GeluTanh));
+    let x = t.scope("relu2", |t| activate(t, x, Activation::Relu2));
     t.scope("head", |t| linear(t, x, config.classes))
 }
 

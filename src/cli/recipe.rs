@@ -100,10 +100,10 @@ impl<R: Args + Default> RunFlags<R> {
             let hint = format!("{setting}={file}, or drop {setting}, from the recipe too if it is there");
             Err(Error::about("model_set", message, hint))
         };
-        for (key, asked) in &self.network.model_set {
-            let found = config.settings.find(key).map(ToString::to_string);
-            if let Some(found) = found.filter(|found| found != asked) {
-                return clash(key, asked, &found);
+        for (key, asked) in self.network.model()?.in_full(&self.network.model_set)? {
+            let found = config.settings.find(&key).map(ToString::to_string);
+            if let Some(found) = found.filter(|found| *found != asked) {
+                return clash(&key, &asked, &found);
             }
         }
         Ok(())

@@ -37,7 +37,7 @@ const fn model(
         last: |_| "classifier.6.weight".into(),
         shapes: "[width, channels, 3, 3], width up to 1024, and [classes, hidden]",
         is,
-        untold: &[],
+        untold: |_| vec![],
         read,
     };
     Model { about, settings, check, narrows: true, known_by: Some(known_by), ..Model::new(name, record) }

@@ -77,6 +77,8 @@ pub enum Op {
     Gelu,
     /// `gelu`, by tanh.
     GeluTanh,
+    /// `relu(x)^2`.
+    Relu2,
 }
 
 impl Op {
@@ -96,7 +98,8 @@ impl Op {
             | Self::Scale(_)
             | Self::Relu
             | Self::Gelu
-            | Self::GeluTanh => vec![],
+            | Self::GeluTanh
+            | Self::Relu2 => vec![],
         }
     }
 }

@@ -122,6 +122,10 @@ impl Builder<'_> {
             Op::Relu => self.node(place, "Relu", &[&x.name], [], x.flat),
             Op::Gelu => self.gelu(place, &x),
             Op::GeluTanh => self.gelu_tanh(place, &x),
+            Op::Relu2 => {
+                let x = self.node(place, "Relu", &[&x.name], [], x.flat);
+                self.node(place, "Mul", &[&x.name, &x.name], [], x.flat)
+            }
         }
     }
 
