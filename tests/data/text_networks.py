@@ -179,8 +179,8 @@ THEIRS = {
 
 
 def checked(network: GPT, settings: Settings, batch: Batch) -> None:
-    """Logits and gradients are those of PyTorch's encoder, with the same weights; where a bias of keys does nothing, its gradient
-    is zero."""
+    """Logits and gradients are those of PyTorch's encoder, with the same weights; a bias of keys has a gradient of zero exactly
+    where it does nothing."""
     network = copy.deepcopy(network)
     weights = dict(network.named_parameters())
     layer = nn.TransformerEncoderLayer(
