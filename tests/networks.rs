@@ -1,5 +1,5 @@
-//! Every network against PyTorch in f64 (`data/networks.py`, `data/text_networks.py`): logits, loss and gradients of a first step,
-//! and the losses and weights of ten updates by two optimizers.
+//! Every network against PyTorch in f64 (`data/networks.py`, `data/text_networks.py`, `data/vit.py`): logits, loss and gradients of
+//! a first step, and the losses and weights of ten updates by two optimizers.
 
 use std::fs;
 
@@ -81,6 +81,14 @@ impl Golden {
         Batch { inputs, targets, indices: (0..n as u32).collect() }
     }
 
+    /// Whether a parameter is the bias of queries, keys and values, and its keys change all scores of a query alike, and so no
+    /// softmax: neither norm nor rotation follows it.
+    fn has_idle_keys(&self, name: &str) -> bool {
+        let set = &self.json["settings"];
+        let bias = name.ends_with("attn.c_attn.bias") || name.ends_with("attn.qkv.bias");
+        bias && set["positions"] != "rope" && set["qk_norm"] != "true"
+    }
+
     fn plans(&self, gpu: &Gpu) -> Plans<'static> {
         let n = self.n() as u32;
         Plans {
@@ -120,7 +128,7 @@ fn first_weights(layout: &Layout) -> Weights {
         let of_name = values(segment.shape.elements(), &segment.name).into_iter().map(|v| match segment.init {
             // The weight of a norm, which starts at 1, or at 0 where `zero_init` has it so.
             Init::Constant(first) if segment.name.ends_with("weight") => f64::from(first) + v / 4.0,
-            _ if dims.len() == 1 => v / 8.0,
+            _ if !segment.name.ends_with("weight") => v / 8.0,
             _ => v * bound,
         });
         let of_name: Vec<f32> = of_name.map(|v| v as f32).collect();
@@ -291,8 +299,8 @@ fn updates(gpu: &Gpu, golden: &Golden, rule: &str, settings: &[(&str, &str)]) {
                 let spread =
                     spread.map_or(0.0, |var| take(arena, var).iter().map(|&v| f64::from(v)).sum::<f64>().sqrt());
                 let mut found = take(arena, segment);
-                // The true gradient of the keys' bias is zero, and AdamW makes noise of its rounding, here and in PyTorch.
-                if segment.name.ends_with("c_attn.bias") {
+                // The true gradient is zero, and AdamW makes noise of its rounding, here and in PyTorch.
+                if golden.has_idle_keys(&segment.name) {
                     let third = found.len() / 3;
                     found[third..2 * third].fill(0.0);
                 }
