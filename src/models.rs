@@ -109,8 +109,8 @@ pub struct Model {
     pub record: fn(&mut Tape, Tensor, &Config) -> Tensor,
     /// Refuses a shape that the network cannot have, in words.
     pub check: fn(&Config) -> Result<()>,
-    /// Whether its setting `width` may be made small for a first look, as the command line's preset quick does.
-    pub narrows: bool,
+    /// How the command line's preset quick makes it small for a first look.
+    pub quick: Quick,
     /// What its images are normalized by, unless the user says otherwise; tokens are not normalized.
     pub normalize: Normalize,
     /// How a file of weights is recognized; `None` if no file is.
@@ -121,6 +121,15 @@ impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Model").field(&self.name).finish()
     }
+}
+
+/// How a network is made small.
+#[derive(Clone, Copy, Debug)]
+pub enum Quick {
+    /// By its setting `width`.
+    Width,
+    /// By these settings; by none if it is small.
+    Set(&'static [(&'static str, &'static str)]),
 }
 
 /// A size of a network that has a name.
@@ -178,7 +187,7 @@ impl Model {
             takes: Takes::Images,
             record,
             check: |_| Ok(()),
-            narrows: false,
+            quick: Quick::Set(&[]),
             normalize: Normalize::HALF,
             known_by: None,
         }

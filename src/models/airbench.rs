@@ -5,7 +5,7 @@
 //! follow, which are initialized to the identity and whose batch norms keep the weight 1; a linear layer without bias
 //! ends the network. At width 64 it has the published numbers of channels.
 
-use super::{Config, Model, Read, ShapeOf, Signature};
+use super::{Config, Model, Quick, Read, ShapeOf, Signature};
 use crate::{
     data::Image,
     error::{Error, Result},
@@ -28,7 +28,7 @@ pub const MODEL: Model = Model {
         vec![Setting::whole("width", 64, 1, Some(1024), doc)]
     },
     check,
-    narrows: true,
+    quick: Quick::Width,
     normalize: Normalize::CIFAR10,
     known_by: Some(Signature {
         first: "layers.1.conv1.weight",

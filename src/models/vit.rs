@@ -1,7 +1,7 @@
 //! The vision transformer (Dosovitskiy, Beyer, Kolesnikov and others 2021): patches of an image as the tokens of pre-norm
 //! transformer blocks, with the names and the first weights of timm's `VisionTransformer`.
 
-use super::{Config, Model, Preset, Read, ShapeOf, Signature, in_f32};
+use super::{Config, MOST_FLOATS, Model, Preset, Quick, Read, ShapeOf, Signature, in_f32};
 use crate::{
     data::Image,
     error::{Error, Result},
@@ -21,6 +21,7 @@ pub const MODEL: Model = Model {
     about: "ViT: a transformer of an image's patches, as timm has it",
     settings,
     presets: PRESETS,
+    quick: Quick::Set(&[("width", "48"), ("depth", "4"), ("heads", "3")]),
     check,
     known_by: Some(Signature {
         first: PATCHES,
@@ -79,10 +80,18 @@ fn check(config: &Config) -> Result<()> {
         let message = format!("a width of {width} channels cannot be shared by {heads} heads");
         return Err(Error::config(message, "each head has the same number of channels, a multiple of four"));
     }
-    let Image { height, width, .. } = config.image();
-    if !height.is_multiple_of(patch) || !width.is_multiple_of(patch) {
-        let message = format!("patches of {patch} pixels do not fill images of {height}x{width}");
+    let image = config.image();
+    if !image.height.is_multiple_of(patch) || !image.width.is_multiple_of(patch) {
+        let message = format!("patches of {patch} pixels do not fill images of {}x{}", image.height, image.width);
         return Err(Error::config(message, "'model_set' patch=SIZE divides the height and the width of the images"));
+    }
+    // A network is recorded with counts of 32 bits, so that this comes first: the hidden layer is the largest.
+    let patches = u64::from(image.height / patch) * u64::from(image.width / patch);
+    let largest = (patches + 1) * u64::from(4 * width);
+    if largest > MOST_FLOATS {
+        let message = format!("{patches} patches have an activation of {largest} floats");
+        let hint = format!("at most {MOST_FLOATS} are possible, and larger patches or a narrower network have fewer");
+        return Err(Error::config(message, hint));
     }
     Ok(())
 }

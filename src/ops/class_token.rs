@@ -2,7 +2,7 @@
 
 use super::{elementwise::vectors, scaler::scaler};
 use crate::program::{
-    Tape, Tensor,
+    Op, Tape, Tensor,
     params::{Init, Role, Shape, padded},
 };
 
@@ -15,6 +15,7 @@ pub fn class_token(t: &mut Tape, x: Tensor, name: &str, init: Init) -> Tensor {
     let (c4, len4) = (padded(c) / 4, vectors(t, y));
     let call = t.call("class_token/forward").sizes([("len4", len4), ("first", n * c4), ("c4", c4)]);
     call.read(x).read(token.value).write(y).over(len4);
+    t.note(x, [Op::ClassToken(token.value)], y);
     t.on_backward(y, move |t, d_y| {
         let scaler = scaler(t);
         let call = t.call("embedding/backward_positions").sizes([("len4", c4), ("n", n), ("c4", c4)]);
@@ -30,6 +31,7 @@ pub fn first_place(t: &mut Tape, x: Tensor) -> Tensor {
     let [n, _, _, c] = t.shape(x);
     let y = t.tensor_of(t.dtype(x), [n, 1, 1, c]);
     part(t, x, y, 0, false);
+    t.note(x, [Op::FirstPlace], y);
     t.on_backward(y, move |t, d_y| {
         let (d_x, accumulate) = t.write_gradient(x);
         part(t, d_y, d_x, 0, accumulate);

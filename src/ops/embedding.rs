@@ -5,7 +5,7 @@ use super::{
     scaler::scaler,
 };
 use crate::program::{
-    Dtype, Param, Tape, Tensor,
+    Dtype, Op, Param, Tape, Tensor,
     params::{Init, Role, Shape, padded},
 };
 
@@ -23,6 +23,7 @@ pub fn embedding(t: &mut Tape, tokens: Tensor, vocabulary: u32, c: u32, init: In
     let (len4, c4, rows) = (vectors(t, y), padded(c) / 4, n * h * w);
     let call = t.call("embedding/forward").sizes([("len4", len4), ("c4", c4)]);
     call.read(tokens).read(weight.value).write(y).over(len4);
+    t.note(tokens, [Op::Embedding(weight.value)], y);
     t.on_backward(y, move |t, d_y| {
         let scaler = scaler(t);
         let call = t.call_reduce("embedding/backward").sizes([("rows", rows), ("c4", c4)]);
@@ -47,6 +48,7 @@ pub fn add_positions(t: &mut Tape, x: Tensor, name: &str, shape: Shape, init: In
     let (len4, c4) = (vectors(t, x), padded(c) / 4);
     let call = t.call("embedding/add_positions").sizes([("len4", len4), ("n", n), ("c4", c4)]);
     call.read(x).read(weight.value).write(y).over(len4);
+    t.note(x, [Op::Positions(weight.value)], y);
     t.on_backward(y, move |t, d_y| {
         let (scaler, len4) = (scaler(t), h * w * c4);
         let call = t.call("embedding/backward_positions").sizes([("len4", len4), ("n", n), ("c4", c4)]);

@@ -2,7 +2,7 @@
 
 use super::{activation::Activation, bias, rows::Rows};
 use crate::program::{
-    Tape, Tensor,
+    Op, Tape, Tensor,
     params::{Init, Role, Shape},
 };
 
@@ -51,6 +51,11 @@ fn norm(t: &mut Tape, x: Tensor, options: LayerNorm, centre: bool) -> Tensor {
     let call = call.sizes(sizes).size("eps", eps).read(x).read(weight.value);
     let call = call.read(shift.map_or(weight.value, |shift| shift.value));
     call.write(y).write(saved).groups(rows.rows);
+    let op = match centre {
+        true => Op::LayerNorm { weight: weight.value, bias: shift.map(|shift| shift.value), eps },
+        false => Op::RmsNorm { weight: weight.value, eps },
+    };
+    t.note(x, [op], y);
     t.on_backward(y, move |t, d_y| {
         let chunks = bias::rows(shape);
         let partial = t.scratch(4 * chunks.invocations());

@@ -1,6 +1,6 @@
 //! The normalization of queries and keys, which keeps the products of attention bounded.
 
-use crate::program::{Tape, Tensor};
+use crate::program::{Op, Tape, Tensor};
 
 const EPS: f32 = 1e-5;
 
@@ -18,6 +18,7 @@ pub fn qk_norm(t: &mut Tape, qkv: Tensor, heads: u32) -> Tensor {
     let sizes = [("rows", rows), ("heads", heads), ("d4", all / (12 * heads))];
     let y = t.tensor_of(t.dtype(qkv), shape);
     t.call("qk_norm/forward").sizes(sizes).size("eps", EPS).read(qkv).write(y).over(rows);
+    t.note(qkv, [Op::QkNorm { heads, eps: EPS }], y);
     t.on_backward(y, move |t, d_y| {
         let (d_x, accumulate) = t.write_gradient(qkv);
         let call = t.call("qk_norm/backward").constant("ACCUMULATE", accumulate).sizes(sizes).size("eps", EPS);

@@ -1,6 +1,6 @@
 //! Rotary position embedding: queries and keys turned by their place, so that their products depend on the distance.
 
-use crate::program::{Slot, Tape, Tensor};
+use crate::program::{Op, Slot, Tape, Tensor};
 
 /// The wavelengths of the slowest pairs are near `2 pi` times this, as in RoFormer and LLaMA.
 const BASE: f64 = 10_000.0;
@@ -25,6 +25,7 @@ pub fn rope(t: &mut Tape, qkv: Tensor, heads: u32) -> Tensor {
         call.read(from).read(angles).write(to).over(len8);
     };
     turn(t, qkv, y, [false, false], angles);
+    t.note(qkv, [Op::Rope { heads, base: BASE as f32 }], y);
     t.on_backward(y, move |t, d_y| {
         let (d_x, accumulate) = t.write_gradient(qkv);
         turn(t, d_y, d_x, [true, accumulate], angles);
