@@ -243,17 +243,15 @@ fn the_graph_computes_the_logits_of_an_evaluation() {
     for (model, config) in networks().into_iter().filter(|(_, config)| config.classes == 10) {
         let data = five_samples(config.input);
         let read = Batch::read(data.as_ref(), Split::Test, &[0, 1, 2, 3, 4]).unwrap();
-        let (scale, dims, places) = match config.input {
-            data::Input::Image(_) => (255.0, vec![5, 3, 32, 32], 1),
-            data::Input::Tokens(Tokens { length, .. }) => (1.0, vec![5, length as usize], length as usize),
-        };
-        let samples: Vec<f64> = match config.input {
-            data::Input::Image(_) => read.inputs.into_iter().map(f64::from).collect(),
-            data::Input::Tokens(_) => {
-                read.inputs.chunks(2).map(|two| f64::from(u16::from_le_bytes([two[0], two[1]]))).collect()
+        let (samples, dims, places): (Vec<f64>, _, _) = match config.input {
+            data::Input::Image(_) => {
+                (read.inputs.into_iter().map(|byte| f64::from(byte) / 255.0).collect(), vec![5, 3, 32, 32], 1)
+            }
+            data::Input::Tokens(Tokens { length, .. }) => {
+                let tokens = bytemuck::pod_collect_to_vec::<u8, u32>(&read.inputs);
+                (tokens.into_iter().map(f64::from).collect(), vec![5, length as usize], length as usize)
             }
         };
-        let samples = samples.into_iter().map(|value| value / scale).collect();
         let normalize = config.input.image().map(|_| Normalize::CIFAR10);
         let recipe = Recipe { normalize, ..Recipe::default() };
         let load = |layout: &_| Ok(trained(layout));
