@@ -161,3 +161,23 @@ pub(super) fn tiles(matrices: &[Matrix], core: Gemm, size: impl Fn(&Matrix) -> (
     };
     matrices.iter().map(of).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{matrix, taken};
+    use crate::{data::Tokens, models};
+
+    /// Of a language model Muon takes the matrices of all blocks, and neither the embeddings nor the head, tied or not.
+    #[test]
+    fn embeddings_and_heads_are_left_out() {
+        let gpt = models::find("gpt").unwrap();
+        for tied in ["true", "false"] {
+            let set = [("width".into(), "8".into()), ("heads".into(), "1".into()), ("tied".into(), tied.into())];
+            let config = gpt.config(Tokens { length: 4, vocabulary: 9 }, 9, &set).unwrap();
+            let layout = gpt.layout(&config);
+            for (segment, taken) in layout.params.iter().zip(taken(&layout)) {
+                assert_eq!(taken, matrix(segment) && segment.name.contains(".h."), "tied={tied}: {}", segment.name);
+            }
+        }
+    }
+}
