@@ -23,7 +23,7 @@ use crate::{
         rule_file,
         run::{MODEL_SET, Recipe},
     },
-    models::{self, Config},
+    models::{self, Config, Model},
     ops::Augment,
     optim::Clip,
     program::target::Precision,
@@ -93,14 +93,14 @@ impl<R: Args + Default> RunFlags<R> {
     ///
     /// # Errors
     /// [`Error::Config`] with what the file has.
-    pub fn fit_weights(&self, config: &Config) -> Result<()> {
+    pub fn fit_weights(&self, model: &Model, config: &Config) -> Result<()> {
         let clash = |setting: &str, asked: &str, file: &str| {
             let message =
                 format!("'model_set' {setting}={asked} does not fit the weights, which have {setting} {file}");
             let hint = format!("{setting}={file}, or drop {setting}, from the recipe too if it is there");
             Err(Error::about("model_set", message, hint))
         };
-        for (key, asked) in self.network.model()?.in_full(&self.network.model_set)? {
+        for (key, asked) in model.in_full(&self.network.model_set)? {
             let found = config.settings.find(&key).map(ToString::to_string);
             if let Some(found) = found.filter(|found| *found != asked) {
                 return clash(&key, &asked, &found);

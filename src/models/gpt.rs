@@ -35,7 +35,7 @@ pub const MODEL: Model = Model {
     ..Model::new("gpt", record)
 };
 
-/// The sizes of GPT-2, and the small one of nanoGPT's first example.
+/// The sizes of GPT-2 that fit one buffer, and the small one of nanoGPT's first example.
 const PRESETS: &[Preset] = &[
     Preset {
         name: "baby",
@@ -44,7 +44,6 @@ const PRESETS: &[Preset] = &[
     Preset { name: "gpt2", set: &[("block", "1024"), ("width", "768"), ("depth", "12"), ("heads", "12")] },
     Preset { name: "gpt2-medium", set: &[("block", "1024"), ("width", "1024"), ("depth", "24"), ("heads", "16")] },
     Preset { name: "gpt2-large", set: &[("block", "1024"), ("width", "1280"), ("depth", "36"), ("heads", "20")] },
-    Preset { name: "gpt2-xl", set: &[("block", "1024"), ("width", "1600"), ("depth", "48"), ("heads", "25")] },
 ];
 
 const WORDS: &str = "transformer.wte.weight";
