@@ -263,12 +263,15 @@ fn open_path(reader: Option<Reader>, path: &Path, wanted: &Wanted<'_>) -> Result
             Err(search.nothing(path, "name the folder that has them by 'data'".to_owned()))
         }
         Some(Reader::Text) => {
-            let hint = how_to_name_text(path).unwrap_or_else(|| "name the file or folder that has it by 'data'".to_owned());
+            let hint =
+                how_to_name_text(path).unwrap_or_else(|| "name the file or folder that has it by 'data'".to_owned());
             Err(search.nothing(path, hint))
         }
         _ => {
             let hint = how_to_name_text(path).unwrap_or_else(|| match wanted.length {
-                Some(_) => "name a text, a folder with train.txt and valid.txt, or one with train.bin, by 'data'".to_owned(),
+                Some(_) => {
+                    "name a text, a folder with train.txt and valid.txt, or one with train.bin, by 'data'".to_owned()
+                }
                 None => CIFAR10.layout.how_to_get(path),
             });
             Err(search.nothing(path, hint))
@@ -287,9 +290,8 @@ fn how_to_name_text(folder: &Path) -> Option<String> {
 /// Whether a file begins with characters of UTF-8, and none that is binary.
 fn begins_with_text(path: &Path) -> bool {
     let mut first = vec![];
-    let read = files::open(path).and_then(|(file, _)| {
-        file.take(1 << 12).read_to_end(&mut first).map_err(Error::io("read", path))
-    });
+    let read = files::open(path)
+        .and_then(|(file, _)| file.take(1 << 12).read_to_end(&mut first).map_err(Error::io("read", path)));
     // The last character may be cut off.
     let is_text = std::str::from_utf8(&first).map_or_else(|error| error.error_len().is_none(), |text| !text.is_empty());
     read.is_ok() && is_text && !first.contains(&0)

@@ -77,7 +77,8 @@ pub fn open_by(path: &Path, vocabulary: &Vocabulary, length: u32) -> Result<Text
         return Err(Error::data(path, "tokens", found, hint));
     }
     let (parts, mut notes) = read(path, vocabulary.by())?;
-    let [train, valid] = [&parts.train, &parts.valid].map(|part| part.as_ref().map_or(0, |part| part.misses(vocabulary)));
+    let [train, valid] =
+        [&parts.train, &parts.valid].map(|part| part.as_ref().map_or(0, |part| part.misses(vocabulary)));
     if train + valid > 0 {
         notes.push(format!(
             "{train} word(s) for training and {valid} for validation are none of the vocabulary, and count as {UNK}"
@@ -127,7 +128,12 @@ pub(super) fn check_enough(path: &Path, tokens: u64, length: u32) -> Result<()> 
         return Ok(());
     }
     let expected = format!("at least {} tokens for training, a block of {length} and one more", u64::from(length) + 1);
-    Err(Error::data(path, expected, tokens.to_string(), "give more text, or train a network of a smaller block: 'model_set' block=N"))
+    Err(Error::data(
+        path,
+        expected,
+        tokens.to_string(),
+        "give more text, or train a network of a smaller block: 'model_set' block=N",
+    ))
 }
 
 /// The remark on text for validation that has no block.

@@ -74,7 +74,8 @@ pub(super) fn files(path: &Path) -> Result<Vec<(PathBuf, Part)>> {
     let listing = Listing::new(folder, &mut MOST_FILES.clone())?;
     let names = || listing.files.iter().map(String::as_str);
     // A file that is called `test.txt` without any for training beside it is a text like any other.
-    if set.is_some() && !names().any(|name| set.is_some_and(|set| parse(name) == Some(Name { set, part: Part::Train }))) {
+    if set.is_some() && !names().any(|name| set.is_some_and(|set| parse(name) == Some(Name { set, part: Part::Train })))
+    {
         return Ok(vec![]);
     }
     let chosen = choose(folder, names(), set)?;

@@ -63,7 +63,7 @@ impl Meta {
         };
         // Of a list, serde would take the items for the fields.
         let object: Map<String, Value> =
-            serde_json::from_slice(&read(&path, TEXT_LIMIT)?).map_err(|error| wrong(error.to_string()))?;
+            serde_json::from_slice(&read_stated(&path)?).map_err(|error| wrong(error.to_string()))?;
         let stated: Stated = serde_json::from_value(object.into()).map_err(|error| wrong(error.to_string()))?;
         let size = stated.vocab_size;
         if !(2..=MOST_CLASSES).contains(&size) {
@@ -89,6 +89,15 @@ impl Meta {
         vocabulary::check_bytes(&entries).map_err(|found| wrong(format!("an itos with {found}")))?;
         Ok(Self { entries, notes: vec![] })
     }
+}
+
+fn read_stated(path: &Path) -> Result<Vec<u8>> {
+    read(path, TEXT_LIMIT).map_err(|error| match error {
+        Error::Data { path, expected, found, .. } => {
+            Error::data(&path, expected, found, "leave out itos: tokens are then called by their numbers")
+        }
+        other => other,
+    })
 }
 
 /// Tokens that are called by their numbers.
