@@ -447,6 +447,9 @@ fn text_is_recognized() {
             folder.write(&format!("{place}/{file}"), &u16s(0..200));
         }
         assert_eq!(name(&place).unwrap().0, "tokens", "{beside}");
+        // A name that is given says what they are.
+        let by_name = |name| open(Wanted { name: Some(name), path: Some(&folder.0.join(&place)), ..Wanted::default() });
+        says(&by_name("cifar100").unwrap_err().to_string(), &["expected whole records of 3,074 bytes"]);
     }
     // A first run looks for images alone.
     assert_eq!(name("data/shakespeare/input.txt").unwrap().0, "text");

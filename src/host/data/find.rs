@@ -263,7 +263,7 @@ impl Listing {
         let mut found: Vec<Source> = vec![];
         for &form in wanted {
             let path = match form {
-                Form::Cifar(layout) => self.cifar(layout, folder, left),
+                Form::Cifar(layout) => self.cifar(layout, folder, wanted.contains(&Form::Tokens), left),
                 Form::Idx(family) => {
                     let of_another = family.is_some_and(|wanted| Family::of(below).is_some_and(|told| told != wanted));
                     (!of_another && self.files.iter().any(|name| idx::is_named(name))).then(|| folder.to_owned())
@@ -286,12 +286,12 @@ impl Listing {
     }
 
     /// A set of CIFAR in this folder: its files of records, else those in the official archive's folder, else an
-    /// archive.
-    fn cifar(&self, layout: &'static Layout, folder: &Path, left: &mut usize) -> Option<PathBuf> {
+    /// archive. Where tokens are looked for as well, files of them are told apart.
+    fn cifar(&self, layout: &'static Layout, folder: &Path, or_tokens: bool, left: &mut usize) -> Option<PathBuf> {
         let holds = |files: &[String], folder: &Path| {
             // CIFAR-100's `train.bin` could be anything, so something else has to speak for it. nanoGPT's may have a `test.bin` too.
             let named = folder.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().contains("cifar"));
-            let of_tokens = tokens::names::speak(files);
+            let of_tokens = or_tokens && tokens::names::speak(files);
             let companion = |name: &String| (name == layout.test && !of_tokens) || layout.names_of(name).is_some();
             let told = layout.train.contains('*') || named || files.iter().any(companion);
             told && files.iter().any(|name| layout.is_records(name))
