@@ -419,5 +419,54 @@ fn a_language_model_trains_resumes_and_is_evaluated() {
     folder.write("other.txt", "Another text, with other characters!?".repeat(9).as_bytes());
     let other = ["eval", "--weights", "run/model.safetensors", "--data", "other.txt"];
     let refused = folder.refused(1, &other);
-    assert!(refused.contains("classes"), "{refused}");
+    assert!(
+        refused.contains("other.txt: expected the 15 characters of the weights' vocabulary alone, found `A` in line 1"),
+        "{refused}"
+    );
+}
+
+/// Weights know what their tokens stand for, and text is encoded by that: as a file without its run, on other text, for a run that
+/// starts from them, and where that is resumed.
+#[test]
+fn weights_keep_their_vocabulary() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("vocabulary");
+    folder.write("a.txt", "<unk> the cat sat\nthe dog ran\n".repeat(20).as_bytes());
+    // Other words, in another order, and some that are new.
+    folder.write("b.txt", "a dog\nthe dog sat\n".repeat(20).as_bytes());
+    let set = ["block=4", "width=8", "depth=1", "heads=1"];
+    let set: Vec<&str> = set.iter().flat_map(|pair| ["--model-set", pair]).collect();
+    let rest = ["--model", "gpt", "--batch-size", "8", "--max-steps", "2"];
+    folder.works(&[&["train", "--data", "a.txt", "--tokens", "word", "--out", "run"], &rest[..], &set].concat());
+    fs::copy(folder.0.join("run/model.safetensors"), folder.0.join("w.safetensors")).unwrap();
+    let loss = |what: &[&str]| {
+        let json: Value = serde_json::from_str(&folder.works(&[&["eval", "--json"], what].concat())).unwrap();
+        json["loss"].as_f64().unwrap()
+    };
+    let own = loss(&["run"]);
+    assert_eq!(loss(&["w.safetensors", "--data", "a.txt"]), own);
+    // The tokens that the text has by the weights' vocabulary, as files of numbers.
+    let stated =
+        |path: &str| -> Value { serde_json::from_str(&fs::read_to_string(folder.0.join(path)).unwrap()).unwrap() };
+    let entries = &stated("run/run.json")["dataset"]["classes"];
+    assert_eq!(*entries, serde_json::json!(["<unk>", "the", "cat", "sat", "<eos>", "dog", "ran"]));
+    let tokens = [[0, 5, 4], [1, 5, 3]].concat().into_iter().chain([4]);
+    let line: Vec<u8> = tokens.flat_map(u16::to_le_bytes).collect();
+    folder.write("numbers/train.bin", &line.repeat(18));
+    folder.write("numbers/val.bin", &line.repeat(2));
+    folder.write("numbers/meta.json", serde_json::json!({ "vocab_size": 7, "itos": entries }).to_string().as_bytes());
+    assert_eq!(loss(&["run", "--data", "b.txt"]), loss(&["run", "--data", "numbers"]), "token for token");
+    // What the run's text was cut into is no demand on sets that are no text.
+    let refused = folder.refused(1, &["eval", "run", "--dataset", "grammar"]);
+    assert!(refused.contains("expected a network of 29 classes"), "{refused}");
+    let refused = folder.refused(2, &["eval", "run", "--data", "b.txt", "--tokens", "char"]);
+    assert!(refused.contains("--tokens is char, and the weights' vocabulary is of words"), "{refused}");
+
+    folder.works(&[&["train", "--data", "b.txt", "--init", "w.safetensors", "--out", "next"], &rest[..]].concat());
+    let run = stated("next/run.json");
+    assert_eq!((&run["dataset"]["classes"], &run["recipe"]["tokens"]), (entries, &"word".into()));
+    folder.works(&["train", "--resume", "next", "--max-steps", "3"]);
+    loss(&["next"]);
 }

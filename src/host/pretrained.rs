@@ -14,7 +14,7 @@ use std::{
 use safetensors::Dtype;
 
 use crate::{
-    data::{Input, Spec, Tokens},
+    data::{Input, Spec, Tokens, Vocabulary},
     error::{Error, Result},
     host::{
         checkpoint::{self, Loaded},
@@ -185,6 +185,12 @@ impl Pretrained {
     /// The tokens of the blocks that the network takes; `None` if it takes images.
     pub fn length(&self) -> Option<u32> {
         Some(self.config.input.tokens()?.length)
+    }
+
+    /// What the tokens stand for that the weights were trained on, if the file states it.
+    pub fn vocabulary(&self) -> Option<Vocabulary> {
+        let entries = &self.provenance.as_ref()?.dataset.classes;
+        (self.length().is_some() && !entries.is_empty()).then(|| Vocabulary::of(entries))
     }
 
     /// The normalization of the images that the weights were trained on, if the file states it.
