@@ -9,6 +9,7 @@ pub mod gpt;
 pub mod mlp;
 pub mod resnet;
 pub mod vgg;
+pub mod vit;
 
 use std::fmt;
 
@@ -100,14 +101,16 @@ pub struct Model {
     pub about: &'static str,
     /// Its settings, with their defaults and ranges.
     pub settings: fn() -> Vec<Setting>,
+    /// Its usual sizes: the setting `preset` is one of their names, and stands for their settings.
+    pub presets: &'static [Preset],
     /// Which samples it takes.
     pub takes: Takes,
     /// Records the network: takes a batch of samples and its shape, returns logits.
     pub record: fn(&mut Tape, Tensor, &Config) -> Tensor,
     /// Refuses a shape that the network cannot have, in words.
     pub check: fn(&Config) -> Result<()>,
-    /// Whether its setting `width` may be made small for a first look, as the command line's preset quick does.
-    pub narrows: bool,
+    /// How the command line's preset quick makes it small for a first look.
+    pub quick: Quick,
     /// What its images are normalized by, unless the user says otherwise; tokens are not normalized.
     pub normalize: Normalize,
     /// How a file of weights is recognized; `None` if no file is.
@@ -118,6 +121,24 @@ impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Model").field(&self.name).finish()
     }
+}
+
+/// How a network is made small.
+#[derive(Clone, Copy, Debug)]
+pub enum Quick {
+    /// By its setting `width`.
+    Width,
+    /// By these settings; by none if it is small.
+    Set(&'static [(&'static str, &'static str)]),
+}
+
+/// A size of a network that has a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Preset {
+    /// What it is called, as in its paper or its code.
+    pub name: &'static str,
+    /// The settings that it stands for.
+    pub set: &'static [(&'static str, &'static str)],
 }
 
 /// How a file of weights is told to be a model's: by the names and shapes of its tensors.
@@ -132,7 +153,7 @@ pub struct Signature {
     /// Whether a file with a weight of the first one's name is this model's, where several models use the name.
     pub is: fn(&ShapeOf<'_>) -> bool,
     /// Settings that no shape tells: `read` assumes them.
-    pub untold: &'static [&'static str],
+    pub untold: fn(&Settings) -> Vec<&'static str>,
     /// What the shapes say of the network; `None` if they do not fit it.
     pub read: fn(&ShapeOf<'_>) -> Option<Read>,
 }
@@ -152,6 +173,9 @@ pub struct Read {
 /// The shape of a file's tensor by its name, `None` if there is no such tensor.
 pub type ShapeOf<'a> = dyn Fn(&str) -> Option<Vec<u32>> + 'a;
 
+/// The setting that stands for those of a preset.
+const PRESET: &str = "preset";
+
 impl Model {
     /// A model without settings that takes images normalized to -1 to 1, and whose files of weights are not recognized.
     pub const fn new(name: &'static str, record: fn(&mut Tape, Tensor, &Config) -> Tensor) -> Self {
@@ -159,10 +183,11 @@ impl Model {
             name,
             about: "",
             settings: Vec::new,
+            presets: &[],
             takes: Takes::Images,
             record,
             check: |_| Ok(()),
-            narrows: false,
+            quick: Quick::Set(&[]),
             normalize: Normalize::HALF,
             known_by: None,
         }
@@ -183,12 +208,29 @@ impl Model {
         std::iter::once(first.to_owned()).chain(told).collect::<Vec<_>>().join(", ")
     }
 
-    /// Its settings, of which those in `set` are given.
+    /// Its settings, of which those in `set` are given, and those of a `preset` that is among them.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown setting, or a value out of its range.
+    /// [`Error::Config`] for an unknown setting or preset, or a value out of its range.
     pub fn parse(&self, set: &[(String, String)]) -> Result<Settings> {
-        Settings::parse(self.name, &(self.settings)(), set)
+        Settings::parse(self.name, &(self.settings)(), &self.in_full(set)?)
+    }
+
+    /// Settings as they are given, with those that a preset stands for in its place: before the others, which count.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown preset.
+    pub fn in_full(&self, set: &[(String, String)]) -> Result<Vec<(String, String)>> {
+        let (presets, others): (Vec<_>, Vec<_>) =
+            set.iter().cloned().partition(|(key, _)| key == PRESET && !self.presets.is_empty());
+        let Some((_, name)) = presets.last() else { return Ok(others) };
+        let Some(preset) = self.presets.iter().find(|preset| preset.name.eq_ignore_ascii_case(name)) else {
+            let names: Vec<_> = self.presets.iter().map(|preset| preset.name).collect();
+            let message = format!("{}: no preset is called `{name}`", self.name);
+            return Err(Error::config(message, suggest::hint(name, &names)));
+        };
+        let set = preset.set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Ok(set.chain(others).collect())
     }
 
     /// The tokens that it sees at once under these settings; `None` if it takes no tokens.
@@ -300,6 +342,7 @@ pub static ALL: &[Model] = &[
     cnn::MODEL,
     mlp::MODEL,
     airbench::MODEL,
+    vit::MODEL,
     gpt::MODEL,
 ];
 

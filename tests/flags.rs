@@ -448,3 +448,32 @@ fn devices_are_told_apart() {
     let kinds: Vec<&str> = heads.iter().map(|line| line.split_once(": ").unwrap().1).collect();
     assert!(!kinds.is_empty() && (1..kinds.len()).all(|i| !kinds[..i].contains(&kinds[i])), "{heads:?}");
 }
+
+/// A preset of a network stands for its settings: above those of the layers below, and below those beside it.
+#[test]
+fn a_preset_of_a_network_stands_for_settings() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("sizes");
+    folder.write("data_batch_1.bin", &records(16));
+    folder.write("test_batch.bin", &records(4));
+    folder.write("r.toml", b"model = 'vit'\n[model-set]\nwidth = 96\npool = 'avg'\n");
+    let network = |given: &[&str]| {
+        let common = ["train", "--data", ".", "--max-steps", "1", "--batch-size", "8", "--accumulate", "1", "-o", "a"];
+        folder.works(&[&common[..], given].concat());
+        let run: Value = serde_json::from_str(&fs::read_to_string(folder.0.join("a/run.json")).unwrap()).unwrap();
+        fs::remove_dir_all(folder.0.join("a")).unwrap();
+        let of = |key: &str| run["network"][key].to_string();
+        ["patch", "width", "depth", "heads", "pool"].map(of).join(" ")
+    };
+    assert_eq!(network(&["--model", "vit", "--quick"]), "4 48 4 3 \"token\"");
+    let tiny = ["--config", "r.toml", "--quick", "--model-set", "preset=tiny", "--model-set", "depth=1"];
+    assert_eq!(network(&tiny), "16 192 1 3 \"avg\"");
+    folder.write("r.toml", b"model = 'vit'\n[model-set]\npreset = 'tiny'\ndepth = 1\n");
+    assert_eq!(network(&["--config", "r.toml", "--model-set", "width=24"]), "16 24 1 3 \"token\"");
+    folder.write("r.toml", b"model = 'vit'\n[model-set]\npreset = 'tyni'\n");
+    let said = folder.refused(2, &["train", "--config", "r.toml", "--data", "."]);
+    says(&said, &["r.toml, line 3", "no preset is called `tyni`", "did you mean `tiny`"]);
+    says(&folder.works(&["models", "vit"]), &["preset=NAME", "tiny", "patch=16 width=192"]);
+}

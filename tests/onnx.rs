@@ -13,16 +13,16 @@ use pollster::block_on;
 use prost::Message as _;
 use safetensors::SafeTensors;
 use velograd::{
-    data::{Batch, Dataset, Image, Inline, Shapes10, Sizes, Split},
+    data::{self, Batch, Dataset, Image, Inline, Shapes10, Sizes, Split, Tokens, text::Text, vocabulary::Vocabulary},
     host::{
         onnx::{
-            Export, INPUT, Input, OUTPUT,
+            Export, IMAGES, Input, OUTPUT, TOKENS,
             proto::{GraphProto, ModelProto},
             save,
         },
         weights,
     },
-    models::{self, Config, Model, Takes},
+    models::{self, Config, Model},
     ops::{
         self, Activation, Augment, BatchNorm, Conv2d, Normalize, activate, add_relu, batch_norm, bias, conv2d,
         global_avg_pool, linear, linear_of, relu, scale,
@@ -61,6 +61,7 @@ fn odd(t: &mut Tape, images: Tensor, config: &Config) -> Tensor {
     let x = t.scope("residual", |t| add_relu(t, x, pooled));
     let x = t.scope("half", |t| scale(t, x, 0.5));
     let x = t.scope("gelu", |t| activate(t, x, Activation::GeluTanh));
+    let x = t.scope("relu2", |t| activate(t, x, Activation::Relu2));
     t.scope("head", |t| linear(t, x, config.classes))
 }
 
@@ -70,10 +71,25 @@ static ODD: Model = Model {
     ..Model::new("odd", odd)
 };
 
-/// Every network, in sizes that channels fill and do not fill to whole vectors.
+/// Every network, in sizes that channels fill and do not fill to whole vectors, and each part of a transformer.
 fn networks() -> Vec<(&'static Model, Config)> {
     let mut all = vec![];
-    for model in models::ALL.iter().filter(|model| model.takes == Takes::Images).chain([&ODD]) {
+    let set = |text: &str| -> Vec<(String, String)> {
+        text.split(' ').map(|pair| pair.split_once('=').unwrap()).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+    };
+    let gpt = models::find("gpt").unwrap();
+    for parts in [
+        "positions=rope norm=rms qk_norm=true activation=relu2 bias=false tied=false heads=2",
+        "positions=rope activation=gelu_tanh heads=1",
+        "block=9 norm=rms heads=4",
+    ] {
+        let parts = set(&format!("width=16 depth=2 {parts}"));
+        all.push((gpt, gpt.config(Tokens { length: 7, vocabulary: 10 }, 10, &parts).unwrap()));
+    }
+    let vit = models::find("vit").unwrap();
+    let mean = set("pool=avg patch=16 width=24 depth=1 heads=2");
+    all.push((vit, vit.config(Image::CIFAR, 10, &mean).unwrap()));
+    for model in models::ALL.iter().chain([&ODD]) {
         for (width, classes) in [(2, 10), (3, 7)] {
             all.push((model, crate::support::small(model, width, classes)));
         }
@@ -112,7 +128,7 @@ fn check_order(graph: &GraphProto) {
     let mut known: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name()).collect();
     assert_eq!(known.len(), graph.initializer.len(), "an initializer is there twice");
     let mut used: BTreeSet<&str> = BTreeSet::new();
-    assert!(known.insert(INPUT));
+    assert!(known.insert(graph.input[0].name()));
     for node in &graph.node {
         for input in &node.input {
             assert!(known.contains(input.as_str()), "{} takes {input}, which is not made yet", node.name());
@@ -140,23 +156,33 @@ fn a_file_holds_the_network_and_its_weights() {
             let graph = read.graph.unwrap();
             check_order(&graph);
             assert_eq!((graph.input.len(), graph.output.len()), (1, 1));
-            assert_eq!(
-                (graph.input[0].name(), graph.input[0].dims()),
-                (INPUT, ["batch", "3", "32", "32"].map(str::to_owned).into())
-            );
-            let classes = config.classes.to_string();
-            assert_eq!((graph.output[0].name(), graph.output[0].dims()), (OUTPUT, vec!["batch".to_owned(), classes]));
+            let (name, dims, places) = match config.input {
+                data::Input::Image(_) => (IMAGES, vec![3, 32, 32], None),
+                data::Input::Tokens(tokens) => (TOKENS, vec![tokens.length], Some(tokens.length)),
+            };
+            let any = |dims: Vec<u32>| -> Vec<String> {
+                std::iter::once("batch".to_owned()).chain(dims.iter().map(u32::to_string)).collect()
+            };
+            assert_eq!((graph.input[0].name(), graph.input[0].dims()), (name, any(dims)));
+            let dims = places.into_iter().chain([config.classes]).collect();
+            assert_eq!((graph.output[0].name(), graph.output[0].dims()), (OUTPUT, any(dims)));
             check_weights(&graph, &folder.0.join("model.safetensors"), &layout);
             let count = |kind: &str| graph.node.iter().filter(|node| node.op_type() == kind).count();
             let of_shape = |dims| layout.params.iter().filter(|segment| segment.shape.dims().len() == dims).count();
-            assert_eq!([count("Conv"), count("Gemm")], [of_shape(4), of_shape(2)]);
             assert_eq!(2 * count("BatchNormalization"), layout.running.len());
-            assert_eq!(count("Sub"), usize::from(input == Input::Images), "it normalizes");
             let metadata: BTreeMap<_, _> = read.metadata_props.iter().map(|e| (e.key(), e.value())).collect();
             assert_eq!(metadata["model"], model.name);
+            if let data::Input::Tokens(_) = config.input {
+                assert!(!metadata.contains_key("normalization"));
+                continue;
+            }
+            assert_eq!(count("Sub"), usize::from(input == Input::Images), "it normalizes");
             let normalization: serde_json::Value = serde_json::from_str(metadata["normalization"]).unwrap();
             assert_eq!(normalization["mean"][2], 0.4465);
             assert_eq!(normalization["in_graph"], input == Input::Images);
+            if !model.has("heads") {
+                assert_eq!([count("Conv"), count("Gemm")], [of_shape(4), of_shape(2)]);
+            }
         }
     }
 }
@@ -175,40 +201,69 @@ fn check_weights(graph: &GraphProto, path: &Path, layout: &Layout) {
         assert!(tensor.raw_data() == view.data(), "{name} has other values");
     }
     let known = [
-        "avgpool.maps",
-        "avgpool.rows",
-        "avgpool.windows",
+        "attention.",
+        "avgpool.",
         "channel.axes",
-        "gelu.cubic",
-        "gelu.half",
-        "gelu.one",
-        "gelu.root",
-        "gelu.slope",
+        "class.shape",
+        "eps.",
+        "gelu.",
         "half.factor",
         "head.factor",
-        "input.mean",
-        "input.std",
+        "index.",
+        "input.",
+        "mask.shape.",
+        "minus.infinity",
+        "qk.",
+        "rope.",
+        "shape.",
+        "transformer.wpe.axis",
+        "transformer.wpe.first",
+        "transformer.wpe.last",
     ];
-    assert!(constants.iter().all(|name| known.contains(name)), "{constants:?}");
+    let known = |name: &&str| known.iter().any(|known| name.starts_with(known));
+    assert!(constants.iter().all(known), "{constants:?}");
+}
+
+/// A set with five samples to validate on.
+fn five_samples(input: data::Input) -> Arc<dyn Dataset> {
+    match input {
+        data::Input::Image(_) => Arc::new(Shapes10::new(1, Sizes { train: 1, test: 5 }).unwrap()),
+        data::Input::Tokens(Tokens { length, vocabulary }) => {
+            let tokens = |count: u32| (0..count).map(|i| (i * i * 7 % vocabulary) as u16).collect();
+            let letters: Vec<_> = ('a'..).take(vocabulary as usize).map(String::from).collect();
+            let letters = Vocabulary::of(&letters);
+            Arc::new(Text::new("letters", length, letters, tokens(length + 1), tokens(5 * length + 1)))
+        }
+    }
 }
 
 #[test]
 fn the_graph_computes_the_logits_of_an_evaluation() {
     let Some(gpu) = gpu() else { return };
-    let data: Arc<dyn Dataset> = Arc::new(Shapes10::new(1, Sizes { train: 1, test: 5 }).unwrap());
-    let Batch { inputs: images, .. } = Batch::read(data.as_ref(), Split::Test, &[0, 1, 2, 3, 4]).unwrap();
-    let images: Vec<f64> = images.into_iter().map(|byte| f64::from(byte) / 255.0).collect();
     for (model, config) in networks().into_iter().filter(|(_, config)| config.classes == 10) {
-        let recipe = Recipe { normalize: Some(Normalize::CIFAR10), ..Recipe::default() };
+        let data = five_samples(config.input);
+        let read = Batch::read(data.as_ref(), Split::Test, &[0, 1, 2, 3, 4]).unwrap();
+        let (samples, dims, places): (Vec<f64>, _, _) = match config.input {
+            data::Input::Image(_) => {
+                (read.inputs.into_iter().map(|byte| f64::from(byte) / 255.0).collect(), vec![5, 3, 32, 32], 1)
+            }
+            data::Input::Tokens(Tokens { length, .. }) => {
+                let tokens = bytemuck::pod_collect_to_vec::<u8, u32>(&read.inputs);
+                (tokens.into_iter().map(f64::from).collect(), vec![5, length as usize], length as usize)
+            }
+        };
+        let normalize = config.input.image().map(|_| Normalize::CIFAR10);
+        let recipe = Recipe { normalize, ..Recipe::default() };
         let load = |layout: &_| Ok(trained(layout));
         let mut network = block_on(evaluator(gpu, data.as_ref(), (model, &config), 4, recipe, load)).unwrap();
         let mut ours = Logits::default();
         block_on(evaluate_into(&mut network, &Inline(data.clone()), &mut |_, _| (), Some(&mut ours))).unwrap();
-        assert_eq!((ours.values.len(), ours.targets.len()), (50, 5));
+        assert_eq!((ours.values.len(), ours.targets.len()), (50 * places, 5 * places));
 
         let graph = export(model, config.clone(), Input::Images).0.graph.unwrap();
-        let theirs = interpreter::run(&graph, Value { dims: vec![5, 3, 32, 32], elements: images.clone() });
-        assert_eq!(theirs.dims, [5, 10]);
+        let theirs = interpreter::run(&graph, Value { dims, elements: samples });
+        let dims: &[usize] = if config.input.image().is_some() { &[5, 10] } else { &[5, places, 10] };
+        assert_eq!(theirs.dims, dims);
         let largest = theirs.elements.iter().fold(0.0_f64, |most, v| most.max(v.abs()));
         let spread = theirs.elements.iter().fold(f64::INFINITY, |least, v| least.min(*v));
         assert!(largest > 1e-3 && spread < largest, "logits that tell nothing: {:?}", theirs.elements);

@@ -38,12 +38,16 @@ pub fn target() -> Target {
 }
 
 /// A narrow network of this model for images of CIFAR-10's size, or for short blocks of tokens; a ResNet has the stem for such
-/// images, a VGG small linear layers, and a GPT one head.
+/// images, a VGG small linear layers, and a transformer one head.
 pub fn small(model: &Model, width: u32, classes: u32) -> Config {
     let tokens = model.takes == Takes::Tokens;
-    let width = if tokens { 4 * width } else { width };
-    let words = [("stem", "cifar"), ("hidden", "8"), ("pool", "2"), ("block", "4"), ("heads", "1")];
-    let all = [("width", width.to_string())].into_iter().chain(words.map(|(key, word)| (key, word.to_owned())));
+    let transformer = model.has("heads");
+    let width = if transformer { 4 * width } else { width };
+    let words: &[_] = match transformer {
+        true => &[("block", "4"), ("patch", "8"), ("heads", "1"), ("depth", "2")],
+        false => &[("stem", "cifar"), ("hidden", "8"), ("pool", "2")],
+    };
+    let all = words.iter().map(|&(key, word)| (key, word.to_owned())).chain([("width", width.to_string())]);
     let set: Vec<_> = all.filter(|(key, _)| model.has(key)).map(|(key, v)| (key.to_owned(), v)).collect();
     let input = if tokens { Tokens { length: 4, vocabulary: classes }.into() } else { Input::from(Image::CIFAR) };
     model.config(input, classes, &set).expect("a shape of the model")

@@ -24,6 +24,13 @@ NETWORKS = {
     "imagenet": {"model": "resnet18", "stem": "imagenet", "width": 6},
     "cifar": {"model": "resnet18", "stem": "cifar", "width": 4},
     "airbench94": {"model": "airbench94", "width": 5},
+    "vit": {"model": "vit", "model_set": {"patch": 8, "width": 24, "depth": 2, "heads": 2}},
+    "vit-avg": {"model": "vit", "model_set": {"patch": 8, "width": 16, "depth": 1, "heads": 1, "pool": "avg"}},
+}
+
+PARTS = {
+    "gpt": {},
+    "gpt-modern": {"positions": "rope", "norm": "rms", "qk_norm": True, "activation": "relu2", "bias": False, "tied": False},
 }
 
 
@@ -78,3 +85,29 @@ def test_onnxruntime_computes_the_same_logits(network: str, place: Path) -> None
     for name, values in load_file("run/model.safetensors").items():
         if not name.endswith("num_batches_tracked"):
             assert (weights[name] == values).all(), name
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_onnxruntime_computes_the_same_logits_of_text(parts: str, place: Path) -> None:
+    block, text = 12, "the cat sat on the mat; a dog sat by.\n" * 40
+    (place / "text").mkdir()
+    (place / "text/train.txt").write_text(text)
+    (place / "text/valid.txt").write_text(text[5:400])
+    size = {"block": block, "width": 32, "depth": 2, "heads": 2}
+    settings = {"data": "text", "batch_size": 16, "accumulate": 1, "epochs": 2, "optimizer": "adamw"}
+    velograd.train(**settings, model="gpt", model_set={**size, **PARTS[parts]}, out="run").run()
+    run("eval", "run", "--logits", "logits.safetensors")
+    ours = load_file("logits.safetensors")["logits"]
+    run("export", "run", "--onnx", "model.onnx")
+    onnx.checker.check_model(onnx.load("model.onnx"), full_check=True)
+    session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+    characters = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+    tokens = numpy.array([characters.index(character) for character in text[5:400]], numpy.int64)
+    tokens = tokens[: (len(tokens) - 1) // block * block].reshape(-1, block)
+    ours = ours.reshape(len(tokens), block, len(characters))
+    assert numpy.ptp(ours) > 0.1
+    for batch in [1, 7, len(tokens)]:
+        (theirs,) = session.run(["logits"], {"tokens": tokens[:batch]})
+        apart = numpy.abs(theirs - ours[:batch]).max() / numpy.abs(ours).max()
+        print(f"{parts}, batch {batch}: {apart:.1e} of the largest logit")
+        assert theirs.shape == (batch, block, len(characters)) and apart <= TOLERANCE

@@ -1,5 +1,5 @@
-// d_x = (g - mean(g) - x_hat * mean(g * x_hat)) / sqrt(var + eps), with g = d_y * weight and means over the row. A workgroup
-// takes one row.
+// d_x = (g - mean(g) - x_hat * mean(g * x_hat)) / sqrt(var + eps), with g = d_y * weight and means over the row. Without CENTRE
+// (RMS norm) there is no mean(g). A workgroup takes one row.
 #import reduce
 #import channels
 #import grid
@@ -28,6 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         sums += vec4<f32>(dot(g, vec4<f32>(1.0)), dot(g, x_hat), 0.0, 0.0);
     }
     sums = reduce_sum(lane, sums) / f32(sizes.c);
+    if !CENTRE { sums.x = 0.0; }
     for (var i = lane; i < sizes.c4; i += LANES) {
         let g = vec4<f32>(d_y[first + i]) * weight[i];
         let x_hat = (vec4<f32>(x[first + i]) - mean) * inverse;

@@ -1,5 +1,6 @@
 // y = (x - mean) / sqrt(var + eps) * weight [+ bias], with the mean and the variance of each row: Ba, Kiros, Hinton 2016, arXiv
-// 1607.06450; PyTorch's layer_norm over the last dimension. A workgroup takes one row.
+// 1607.06450; PyTorch's layer_norm over the last dimension. Without CENTRE the mean is taken to be 0: RMS norm, Zhang, Sennrich
+// 2019, arXiv 1910.07467. A workgroup takes one row.
 #import reduce
 #import channels
 #import grid
@@ -19,9 +20,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let row = flat_group(group, groups);
     if row >= sizes.rows { return; }
     let first = row * sizes.c4;
-    var sum = vec4<f32>();
-    for (var i = lane; i < sizes.c4; i += LANES) { sum += within(i, vec4<f32>(x[first + i])); }
-    let mean = dot(reduce_sum(lane, sum), vec4<f32>(1.0)) / f32(sizes.c);
+    var mean = 0.0;
+    if CENTRE {
+        var sum = vec4<f32>();
+        for (var i = lane; i < sizes.c4; i += LANES) { sum += within(i, vec4<f32>(x[first + i])); }
+        mean = dot(reduce_sum(lane, sum), vec4<f32>(1.0)) / f32(sizes.c);
+    }
     var squares = vec4<f32>();
     for (var i = lane; i < sizes.c4; i += LANES) {
         let d = within(i, vec4<f32>(x[first + i]) - mean);

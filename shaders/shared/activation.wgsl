@@ -1,6 +1,7 @@
-// The activation that follows a normalization or a bias in the same pass: RELU, GELU, GELU_TANH, or none.
+// The activation that follows a normalization or a bias in the same pass: RELU, GELU, GELU_TANH, RELU2, or none.
 //
 //   relu(z) = max(z, 0)
+//   relu2(z) = max(z, 0)^2                                           So, Mańke, Liu and others 2021, arXiv 2109.08668
 //   gelu(z) = z * P(z), P the distribution function of the normal distribution      Hendrycks, Gimpel 2016, arXiv 1606.08415
 //
 // P(-|z|) = erfc(|z| / sqrt 2) / 2 is a Chebyshev approximation whose relative error is below 1.2e-7, one unit of f32's last
@@ -34,6 +35,7 @@ fn activate(z: vec4<f32>) -> vec4<f32> {
         return select(outside, z - outside, z > vec4<f32>());
     }
     if GELU_TANH { return z / (1.0 + odds(z)); }
+    if RELU2 { return select(z * z, vec4<f32>(), z <= vec4<f32>()); }
     return z;
 }
 
@@ -52,5 +54,6 @@ fn activation_backward(z: vec4<f32>, d_y: vec4<f32>) -> vec4<f32> {
         let slope = 1.5957691216057308 * fma(3.0 * 0.044715 * z, z, vec4<f32>(1.0)); // of 2 u
         return d_y * fma(z * slope, e * share * share, share);
     }
+    if RELU2 { return select(vec4<f32>(), 2.0 * z * d_y, z > vec4<f32>()); }
     return d_y;
 }

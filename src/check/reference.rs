@@ -22,6 +22,7 @@ pub mod loss;
 pub mod optim;
 pub mod pool;
 pub mod random;
+pub mod rope;
 
 /// A tensor whose elements are sums, with what bounds the rounding error of the same sums in float32.
 #[derive(Debug, Clone, PartialEq)]

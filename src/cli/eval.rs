@@ -9,7 +9,7 @@ use super::{
     flags::{data::DataFlags, device::DeviceFlags, values},
     json_line, live,
     normalization::choose,
-    of_run::{OfRun, WeightsFlags},
+    of_run::WeightsFlags,
     open_device,
     print::{self, remark, say},
 };
@@ -110,13 +110,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let (expected, found) = (format!("weights of {}", wanted.name), format!("those of {}", model.name));
         return Err(Error::data(&path, expected, found, format!("'model' {}, or no 'model'", model.name)));
     }
+    let vocabulary = weights.vocabulary();
     let elsewhere = arguments.data.data.is_some() || arguments.data.dataset.is_some();
     let Opened { dataset, notes, .. } = match of_run.filter(|_| !elsewhere) {
         Some(run) => {
             let seed = arguments.seed.unwrap_or(run.data_seed);
-            host_data::open(Wanted { length: weights.length(), ..run.data.wanted(seed) })?
+            let (length, vocabulary) = (weights.length(), vocabulary.as_ref());
+            host_data::open(Wanted { length, vocabulary, ..run.data.wanted(seed) })?
         }
-        None => arguments.open(&weights, of_run)?,
+        None => arguments.open(&weights, vocabulary.as_ref())?,
     };
     notes.iter().for_each(|note| remark(note));
     let spec = dataset.spec();
@@ -217,16 +219,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl Arguments {
-    /// Opens the data set that was asked for, or else the one that the weights were trained on, if they say so. Text is cut into
-    /// tokens as for the run, unless a flag says how.
-    fn open(&self, weights: &Pretrained, of_run: Option<&OfRun>) -> Result<Opened> {
+    /// Opens the data set that was asked for, or else the one that the weights were trained on, if they say so. Text is encoded by
+    /// the vocabulary of the weights.
+    fn open(&self, weights: &Pretrained, vocabulary: Option<&Vocabulary>) -> Result<Opened> {
         let trained_on = weights.provenance.as_ref().map(|provenance| &provenance.dataset);
         let seed = self.seed.or(trained_on.and_then(|set| set.seed)).unwrap_or(0);
         let wanted = self.data.wanted(seed);
         let known = trained_on.map(|set| set.name.as_str()).filter(|name| host_data::NAMES.contains(name));
         let name = wanted.name.or(known.filter(|_| wanted.path.is_none()));
-        let tokens = wanted.tokens.or(of_run.and_then(|run| run.data.wanted(seed).tokens));
-        host_data::open(Wanted { name, tokens, usual_size: weights.side(), length: weights.length(), ..wanted })
+        let (usual_size, length) = (weights.side(), weights.length());
+        host_data::open(Wanted { name, vocabulary, usual_size, length, ..wanted })
     }
 }
 

@@ -23,8 +23,8 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     weights: WeightsFlags,
-    /// The file: an ONNX model that takes `images`, f32 of shape [batch, 3, rows, columns] with values from 0 to 1, and returns
-    /// `logits`. One that exists is replaced
+    /// The file: an ONNX model that takes `images`, f32 of shape [batch, channels, rows, columns] with values from 0 to 1, or `tokens`,
+    /// i64 of shape [batch, block], and returns `logits`. One that exists is replaced
     #[arg(long, value_name = "FILE.onnx", help_heading = "Output")]
     onnx: PathBuf,
     /// Leave normalization to the caller: `images` are normalized already. The file's metadata have the numbers
@@ -43,23 +43,35 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::about("onnx", format!("'onnx' {}", file.display()), "the file's name ends in .onnx"));
     }
     let (of_run, path, weights) = arguments.weights.open()?;
+    let of_images = weights.config.input.image().is_some();
+    if !of_images && (arguments.normalized_input || arguments.normalize.is_some()) {
+        let asked = if arguments.normalized_input { "normalized_input" } else { "normalize" };
+        let message = format!("'{asked}' is about images, and {} takes {}", weights.model.name, weights.model.takes);
+        return Err(Error::about(asked, message, format!("leave '{asked}' out")));
+    }
     let (normalize, origin) = without_images(arguments.normalize, &weights)?;
     let input = if arguments.normalized_input { Input::Normalized } else { Input::Images };
     let Pretrained { model, config, provenance, .. } = &weights;
     let export = Export { model, config: config.clone(), normalize, input, provenance: provenance.as_ref() };
     let network = export.to_onnx(|layout| weights.weights(layout, Head::Load, 0))?;
-    stated(normalize, origin, Some(&weights)).iter().for_each(|line| remark(line));
+    if of_images {
+        stated(normalize, origin, Some(&weights)).iter().for_each(|line| remark(line));
+    }
     onnx::save(&network, file)?;
     if of_run.is_some_and(|run| run.tta) {
         remark("the run was validated with six views of each image; the file's network sees one");
     }
     say!("{}: {}, of {}", file.display(), model.words(model.name, config), path.display());
-    let range = if arguments.normalized_input { "normalized" } else { "0 to 1" };
+    let range = match of_images {
+        true if arguments.normalized_input => ", normalized",
+        true => ", 0 to 1",
+        false => "",
+    };
     let graph = network.graph.unwrap_or_default();
     let shapes = |values: &[ValueInfoProto]| {
         let shape = |value: &ValueInfoProto| format!("{} [{}]", value.name(), value.dims().join(", "));
         values.iter().map(shape).collect::<Vec<_>>().join(", ")
     };
-    say!("ONNX, opset {OPSET}: {}, {range} -> {}", shapes(&graph.input), shapes(&graph.output));
+    say!("ONNX, opset {OPSET}: {}{range} -> {}", shapes(&graph.input), shapes(&graph.output));
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::{
         rule_file,
         run::{MODEL_SET, Recipe},
     },
-    models::{self, Model},
+    models::{self, Model, Quick},
 };
 
 /// The source of a layer.
@@ -113,8 +113,11 @@ impl Layers {
         let at = if named { asked.count() } else { layers.len() };
         let mut of_preset = Layer::new(Origin::Preset(preset), &F::of_preset(preset))?;
         fold_short_forms(&mut of_preset, F::COMMAND)?;
-        if self.model().and_then(|name| models::find(name).ok()).is_some_and(|model| !model.narrows) {
-            of_preset.recipe.remove(MODEL_SET);
+        if let Some(Quick::Set(set)) = self.known_model().map(|model| model.quick)
+            && of_preset.recipe.remove(MODEL_SET).is_some()
+        {
+            let set: Recipe = set.iter().map(|&(key, value)| (key.to_owned(), value.into())).collect();
+            of_preset.recipe.insert(MODEL_SET.into(), set.into());
         }
         layers.insert(at, of_preset);
         layers.push(Layer::new(Origin::Defaults, &F::defaults())?);
@@ -124,6 +127,10 @@ impl Layers {
     /// The network that the strongest layer names.
     fn model(&self) -> Option<&str> {
         self.0.iter().find_map(|layer| layer.recipe.get("model")?.as_str())
+    }
+
+    fn known_model(&self) -> Option<&'static Model> {
+        models::find(self.model()?).ok()
     }
 
     /// The merged flags, and a remark for each part of a layer that a stronger one makes void.
@@ -141,6 +148,9 @@ impl Layers {
         let model = self.model();
         for layer in self.0.iter().rev() {
             make_room(&mut merged, layer, &mut remarks);
+            if let Some(model) = self.known_model() {
+                make_room_for_preset(&mut merged, layer, model);
+            }
             // Settings belong to the network that the same layer names; where it names none, to any.
             let other = layer.recipe.get("model").and_then(Value::as_str).filter(|own| Some(*own) != model);
             let of_other = |key: &str| other.is_some() && key == MODEL_SET;
@@ -301,6 +311,16 @@ fn fold_short_forms(layer: &mut Layer, command: &str) -> Result<()> {
         set.insert(setting.into(), value);
     }
     Ok(())
+}
+
+/// Removes from the layers below the settings of the network that a preset of this one states.
+fn make_room_for_preset(below: &mut Recipe, layer: &Layer, model: &Model) {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let Some(Value::Object(above)) = layer.recipe.get(MODEL_SET) else { return };
+    let above: Vec<_> = above.iter().map(|(key, value)| (key.clone(), text(value))).collect();
+    if let (Ok(full), Some(Value::Object(set))) = (model.in_full(&above), below.get_mut(MODEL_SET)) {
+        set.retain(|key, _| full.iter().all(|(stated, _)| stated != key));
+    }
 }
 
 /// Removes from the layers below what has no meaning beside this one: settings of another optimizer, and the path of

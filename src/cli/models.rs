@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    models::{self, Config, Model, Takes},
+    models::{self, Config, Model, Preset, Takes},
     training::provenance::stated,
 };
 
@@ -64,6 +64,13 @@ fn show(model: &Model) -> Result<()> {
     let list = (model.settings)();
     say!("\nsettings (--model-set KEY=VALUE), with their defaults:");
     settings::show(&list);
+    if !model.presets.is_empty() {
+        say!("\nsizes (--model-set preset=NAME), each short for settings:");
+        for Preset { name, set } in model.presets {
+            let set: Vec<_> = set.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            wrap(&format!("  {name:<16}"), &set.join(" "));
+        }
+    }
     let config = model.usual(&[])?;
     let layout = model.layout(&config);
     say!("\n{} parameters for {}:", layout.elements(), words(&config));
@@ -81,6 +88,8 @@ fn of_model(model: &Model) -> Result<serde_json::Value> {
     let layout = model.layout(&config);
     let shapes: serde_json::Map<_, _> =
         layout.params.iter().map(|segment| (segment.name.clone(), json!(segment.shape.dims()))).collect();
+    let preset = |name: &str| Ok((name.to_owned(), model.parse(&[("preset".into(), name.into())])?.to_json()));
+    let presets: serde_json::Map<_, _> = model.presets.iter().map(|p| preset(p.name)).collect::<Result<_>>()?;
     let (input, size) = stated(config.input);
     let normalize = config.input.image().map(|_| model.normalize);
     Ok(json!({
@@ -88,6 +97,7 @@ fn of_model(model: &Model) -> Result<serde_json::Value> {
         "about": model.about,
         "settings": config.settings.to_json(),
         "ranges": settings::ranges(&(model.settings)()),
+        "presets": presets,
         (input): size,
         "classes": config.classes,
         "parameters": layout.elements(),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     cli::live,
-    data::{Dataset, Holdout, Image, Split, TokensBy},
+    data::{Dataset, Holdout, Image, NO_VALIDATION, Split, Vocabulary},
     device::{Gpu, NO_ADAPTER},
     error::{Error, Result},
     host::{
@@ -23,7 +23,7 @@ use crate::{
         rule_file,
         run::{MODEL_SET, Recipe},
     },
-    models::{self, Config},
+    models::{self, Config, Model},
     ops::Augment,
     optim::Clip,
     program::target::Precision,
@@ -93,17 +93,17 @@ impl<R: Args + Default> RunFlags<R> {
     ///
     /// # Errors
     /// [`Error::Config`] with what the file has.
-    pub fn fit_weights(&self, config: &Config) -> Result<()> {
+    pub fn fit_weights(&self, model: &Model, config: &Config) -> Result<()> {
         let clash = |setting: &str, asked: &str, file: &str| {
             let message =
                 format!("'model_set' {setting}={asked} does not fit the weights, which have {setting} {file}");
             let hint = format!("{setting}={file}, or drop {setting}, from the recipe too if it is there");
             Err(Error::about("model_set", message, hint))
         };
-        for (key, asked) in &self.network.model_set {
-            let found = config.settings.find(key).map(ToString::to_string);
-            if let Some(found) = found.filter(|found| found != asked) {
-                return clash(key, asked, &found);
+        for (key, asked) in model.in_full(&self.network.model_set)? {
+            let found = config.settings.find(&key).map(ToString::to_string);
+            if let Some(found) = found.filter(|found| *found != asked) {
+                return clash(&key, &asked, &found);
             }
         }
         Ok(())
@@ -111,26 +111,32 @@ impl<R: Args + Default> RunFlags<R> {
 
     /// Opens the data set and prints its remarks; `seed` is the seed of drawn samples and of the choice of held-out
     /// ones. Pictures get the size, and text the blocks, of the weights that the run starts from, if there are any; without them
-    /// text gets the network's.
+    /// text gets the network's. Text is encoded by `vocabulary`, if there is one.
     ///
     /// # Errors
     /// As [`data::open`] and [`Holdout::new`].
-    pub fn open(&self, seed: u64, init: Option<&Pretrained>) -> Result<Arc<dyn Dataset>> {
+    pub fn open(
+        &self,
+        seed: u64,
+        init: Option<&Pretrained>,
+        vocabulary: Option<&Vocabulary>,
+    ) -> Result<Arc<dyn Dataset>> {
         let length = match init {
             Some(init) => init.length(),
             None => self.network.model()?.block(&self.network.settings()?),
         };
         let usual_size = init.and_then(Pretrained::side);
-        let wanted = data::Wanted { usual_size, length, ..self.data.wanted(seed) };
+        let wanted = data::Wanted { usual_size, length, vocabulary, ..self.data.wanted(seed) };
         let opened = live::during("opening the data", || data::open(wanted))?;
         // If images are held out, there is validation even if the set has no test images.
         let count = self.validation.val_split;
-        let kept = |text: &&String| count.is_none() || !text.contains("no validation");
+        let missing = |text: &String| text.ends_with(NO_VALIDATION);
+        let kept = |text: &&String| count.is_none() || !missing(text);
         opened.notes.iter().filter(kept).for_each(|text| note!("{text}"));
         let unit = opened.dataset.spec().input.unit();
         let Some(count) = count else {
-            if opened.dataset.len(Split::Test) == 0 && !opened.notes.iter().any(|n| n.contains("no validation")) {
-                note!("there are no test {unit}: there will be no validation");
+            if opened.dataset.len(Split::Test) == 0 && !opened.notes.iter().any(missing) {
+                note!("there are no test {unit}: {NO_VALIDATION}");
             }
             return Ok(opened.dataset);
         };
@@ -174,14 +180,13 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
     let path = dataset.path().map(absolute);
     let default = models::find(&options.model).map(|model| model.normalize).ok();
     let normalize = options.recipe.normalize.filter(|by| Some(*by) != default);
-    let tokens = recipe.get("tokens").filter(|tokens| !tokens.is_null()).cloned();
-    let tokens = tokens.unwrap_or_else(|| json!(TokensBy::default().to_string()));
+    let tokens = (spec.name == text::NAME).then(|| Vocabulary::of(&spec.classes).by().to_string());
     let chosen = [
         ("preset", json!(preset.name())),
         ("dataset", json!(spec.name)),
         ("data", json!(path)),
         ("image-size", json!(spec.input.image().filter(|_| spec.name == pictures::NAME).map(|image| image.width))),
-        ("tokens", json!((spec.name == text::NAME).then_some(tokens))),
+        ("tokens", json!(tokens)),
         ("augment", json!(options.recipe.augment.name())),
         ("data-seed", json!(drawn.then_some(data_seed))),
         // Written as numbers, which remain valid whatever happens to the images or weights that they come from.

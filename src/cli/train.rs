@@ -119,7 +119,7 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
             let (found, hint) = (format!("those of {}", model.name), format!("'model' {}", model.name));
             return Err(Error::data(path, format!("weights of {asked}"), found, hint));
         }
-        given_flags.run.fit_weights(&weights.config)?;
+        given_flags.run.fit_weights(model, &weights.config)?;
     }
     if given_flags.out.is_some() {
         Folder::check_free(folder)?;

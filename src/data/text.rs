@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Dataset, Spec, Split, Tokens, Vocabulary};
+use super::{Dataset, Spec, Split, Tokens, Vocabulary, vocabulary};
 use crate::error::Result;
 
 /// Whole samples among so many tokens: each has `length` tokens, and the last one's targets take one more.
@@ -44,7 +44,11 @@ pub struct Text {
 
 impl Text {
     /// A set of blocks of `length` tokens to learn from and to validate on, all of them tokens of the vocabulary.
+    ///
+    /// # Panics
+    /// If blocks have no tokens.
     pub fn new(name: &str, length: u32, vocabulary: Vocabulary, train: Vec<u16>, valid: Vec<u16>) -> Self {
+        assert!(length > 0, "{name}: blocks without tokens");
         let entries = vocabulary.into_entries();
         let checksum = checksum(&entries, &[&train, &valid]);
         let input = Tokens { length, vocabulary: entries.len() as u32 };
@@ -72,17 +76,17 @@ impl Text {
     }
 }
 
-/// The CRC-32 of the entries, each with a zero byte behind it, and of the tokens, each as two little-endian bytes. Without the
-/// entries, texts that differ by a substitution of letters would be the same.
-fn checksum(entries: &[String], tokens: &[&[u16]]) -> u32 {
+/// The CRC-32 of the entries, each with a zero byte behind it, and of each split: the number of its tokens (eight bytes,
+/// little-endian), which says where training ends, and the tokens as two bytes each.
+fn checksum(entries: &[String], splits: &[&[u16]]) -> u32 {
     let mut checksum = crc32fast::Hasher::new();
-    for entry in entries {
-        checksum.update(entry.as_bytes());
-        checksum.update(&[0]);
-    }
-    for portion in tokens.iter().flat_map(|tokens| tokens.chunks(1 << 15)) {
-        let bytes: Vec<u8> = portion.iter().flat_map(|token| token.to_le_bytes()).collect();
-        checksum.update(&bytes);
+    vocabulary::add_entries(entries, &mut checksum);
+    for tokens in splits {
+        checksum.update(&(tokens.len() as u64).to_le_bytes());
+        for portion in tokens.chunks(1 << 15) {
+            let bytes: Vec<u8> = portion.iter().flat_map(|token| token.to_le_bytes()).collect();
+            checksum.update(&bytes);
+        }
     }
     checksum.finalize()
 }

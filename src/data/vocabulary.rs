@@ -16,8 +16,29 @@ use crate::error::{Error, Result};
 /// The word at the end of every line.
 pub const EOS: &str = "<eos>";
 
+/// The word that stands for every other one, where a vocabulary of words has it.
+pub const UNK: &str = "<unk>";
+
 /// The most bytes of all entries together: files of weights have them in their header.
 pub const MOST_BYTES: usize = 2 << 20;
+
+/// Refuses entries that have more bytes than [`MOST_BYTES`] together, and says how many.
+///
+/// # Errors
+/// Their number, in words.
+pub fn check_bytes(entries: &[String]) -> std::result::Result<(), String> {
+    let bytes: usize = entries.iter().map(String::len).sum();
+    if bytes <= MOST_BYTES { Ok(()) } else { Err(format!("entries of {bytes} bytes, where {MOST_BYTES} are possible")) }
+}
+
+/// Adds the entries to the checksum of a set, each with a zero byte behind it. Without them, texts that differ by a substitution
+/// of letters would be the same.
+pub fn add_entries(entries: &[String], checksum: &mut crc32fast::Hasher) {
+    for entry in entries {
+        checksum.update(entry.as_bytes());
+        checksum.update(&[0]);
+    }
+}
 
 /// What text is cut into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -134,26 +155,65 @@ impl Vocabulary {
     /// # Errors
     /// [`Error::Config`] with what of the text the vocabulary does not have.
     pub fn encode(&self, text: &str) -> Result<Vec<u16>> {
+        self.cut(text).map_err(|Unknown { piece, .. }| {
+            let hint = "use what was in the text that the vocabulary is of";
+            Error::config(format!("`{}` is none of the {} tokens", piece.escape_debug(), self.entries.len()), hint)
+        })
+    }
+
+    /// The tokens of a text. A word that the vocabulary does not have is [`UNK`], if it has that.
+    ///
+    /// # Errors
+    /// What of the text the vocabulary does not have, and where.
+    pub fn cut<'a>(&self, text: &'a str) -> std::result::Result<Vec<u16>, Unknown<'a>> {
         match self.by {
             TokensBy::Byte => Ok(text.bytes().map(u16::from).collect()),
-            TokensBy::Word => words_in(text).map(|word| self.token(word)).collect(),
+            TokensBy::Word => {
+                let (others, mut tokens) = (self.tokens.get(UNK), vec![]);
+                for (line, words) in text.split_inclusive('\n').enumerate() {
+                    for piece in words_in(words) {
+                        let token = self.tokens.get(piece).or(others);
+                        tokens.push(*token.ok_or(Unknown { piece, line: line + 1 })?);
+                    }
+                }
+                tokens.shrink_to_fit();
+                Ok(tokens)
+            }
             TokensBy::Char => {
                 // A table by code point is several times faster than a map.
                 let mut known = vec![None; char::MAX as usize + 1];
-                let token = |c: char| match &mut known[c as usize] {
-                    Some(token) => Ok(*token),
-                    new => Ok(*new.insert(self.token(c.encode_utf8(&mut [0; 4]))?)),
-                };
-                text.chars().map(token).collect()
+                let mut tokens = Vec::with_capacity(text.chars().count());
+                for (at, c) in text.char_indices() {
+                    let place = &mut known[c as usize];
+                    if place.is_none() {
+                        *place = self.tokens.get(c.encode_utf8(&mut [0; 4]) as &str).copied();
+                    }
+                    tokens.push(place.ok_or_else(|| Unknown {
+                        piece: &text[at..at + c.len_utf8()],
+                        line: text[..at].matches('\n').count() + 1,
+                    })?);
+                }
+                Ok(tokens)
             }
         }
     }
 
-    fn token(&self, piece: &str) -> Result<u16> {
-        self.tokens.get(piece).copied().ok_or_else(|| {
-            let hint = "use what was in the text that the vocabulary is of";
-            Error::config(format!("`{}` is none of the {} tokens", piece.escape_debug(), self.entries.len()), hint)
-        })
+    /// Words of a text that the vocabulary does not have and that count as [`UNK`].
+    pub fn misses(&self, text: &str) -> usize {
+        if self.by != TokensBy::Word || !self.tokens.contains_key(UNK) {
+            return 0;
+        }
+        words_in(text).filter(|word| !self.tokens.contains_key(*word)).count()
+    }
+
+    /// Whether the entries alone tell how text is cut into them: bytes, characters, or words with ends of lines. Others, as pieces
+    /// of words or mere numbers, are those of a tokenizer.
+    pub fn cuts_text(&self) -> bool {
+        match self.by {
+            TokensBy::Byte => true,
+            TokensBy::Char => self.entries.iter().all(|entry| entry.chars().nth(1).is_none()),
+            TokensBy::Word => self.tokens.contains_key(EOS),
+        }
     }
 
     /// The text of tokens. What is no text, as a character that is cut off, becomes a replacement character.
@@ -163,6 +223,15 @@ impl Vocabulary {
         text += &decoder.finish();
         text
     }
+}
+
+/// A piece of a text that a vocabulary does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unknown<'a> {
+    /// The character or word.
+    pub piece: &'a str,
+    /// The line that it is in, from 1 on.
+    pub line: usize,
 }
 
 /// How a byte is called in a vocabulary of bytes.
@@ -178,6 +247,15 @@ fn words_in(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive('\n').flat_map(|line| {
         let words = line.split(is_space).filter(|word| !word.is_empty());
         words.chain(line.ends_with('\n').then_some(EOS))
+    })
+}
+
+/// Where the words of a text begin, in bytes.
+pub(crate) fn words_at(text: &str) -> impl Iterator<Item = usize> {
+    let mut before = true;
+    text.char_indices().filter_map(move |(at, c)| {
+        let begins = std::mem::replace(&mut before, is_space(c)) && !is_space(c);
+        begins.then_some(at)
     })
 }
 
@@ -235,5 +313,30 @@ mod tests {
         let many: Vec<String> = (0..=MOST_CLASSES).map(|word| word.to_string()).collect();
         assert!(Vocabulary::words(&[&many.join(" ")]).is_none());
         assert_eq!(Vocabulary::words(&[&many[1..].join(" ")]).unwrap().entries().len(), MOST_CLASSES);
+    }
+    #[test]
+    fn other_words_are_unknown() {
+        let words = Vocabulary::words(&["<unk> the cat\n"]).unwrap();
+        assert_eq!((words.cut("the dog\n\ncat"), words.misses("the dog\nox")), (Ok(vec![1, 0, 3, 3, 2]), 2));
+        let plain = Vocabulary::words(&["the cat\n"]).unwrap();
+        let unknown = |piece, line| Err(Unknown { piece, line });
+        assert_eq!((plain.cut("the\nthe dog"), plain.misses("dog")), (unknown("dog", 2), 0));
+        assert_eq!(Vocabulary::characters(&["a\n"]).unwrap().cut("a\n\naéa"), unknown("é", 3));
+    }
+
+    #[test]
+    fn only_some_vocabularies_cut_text() {
+        let of = |entries: &[&str]| Vocabulary::of(&entries.iter().map(|&entry| entry.to_owned()).collect::<Vec<_>>());
+        for (vocabulary, cuts) in [
+            (Vocabulary::bytes(), true),
+            (of(&["a", "\n", "é"]), true),
+            (of(&["the", EOS]), true),
+            (of(&["the", " the", "\n"]), false),
+            (of(&["0", "1", "10"]), false),
+            (of(&["the", "Ġthe"]), false),
+        ] {
+            assert_eq!(vocabulary.cuts_text(), cuts, "{vocabulary:?}");
+        }
+        assert_eq!(words_at(" a bc\u{a0}d ").collect::<Vec<_>>(), [1, 3, 7]);
     }
 }

@@ -172,6 +172,10 @@ impl Runtime {
             let program = runtime.resolve(index, recording);
             runtime.programs.push(program);
         }
+        let tables: BTreeMap<_, _> = recordings.iter().flat_map(|r| &r.tables).map(|(kind, v)| (kind, v)).collect();
+        for (kind, values) in tables {
+            runtime.write(runtime.buffer(kind), &values());
+        }
         gpu.check()?;
         Ok(runtime)
     }

@@ -15,7 +15,7 @@ pub mod text;
 pub mod tokens;
 mod unpack;
 
-use std::{path::Path, sync::Arc};
+use std::{io::Read as _, path::Path, sync::Arc};
 
 pub use cifar::{Cifar, Cifar10};
 pub use idx::Idx;
@@ -23,9 +23,12 @@ pub use pictures::Pictures;
 pub use tokens::TokenFiles;
 
 use crate::{
-    data::{Dataset, Digits28, Shapes10, Sizes, TokensBy, digits28, grammar, shapes10},
-    error::{Error, Result, suggest::hint},
-    host::threads::on_all_cores,
+    data::{Dataset, Digits28, Shapes10, Sizes, TokensBy, Vocabulary, digits28, grammar, shapes10},
+    error::{
+        Error, Result,
+        suggest::{hint, shell_word},
+    },
+    host::{files, threads::on_all_cores},
 };
 use cifar::{CIFAR10, CIFAR100, CIFAR100_COARSE, Layout, Version};
 use find::{Form, Search, Source, Suspect};
@@ -85,6 +88,9 @@ pub struct Wanted<'a> {
     pub usual_size: Option<u32>,
     /// What text is cut into; characters if `None`. It is refused for what is not text.
     pub tokens: Option<TokensBy>,
+    /// The vocabulary that text is encoded by, such as that of weights; that of the text itself if `None`. What is not text has
+    /// its own tokens.
+    pub vocabulary: Option<&'a Vocabulary>,
     /// The tokens of a block of text; [`text::USUAL_LENGTH`] if `None`. It is refused for images.
     pub length: Option<u32>,
     /// The seed of drawn images and text.
@@ -253,11 +259,42 @@ fn open_path(reader: Option<Reader>, path: &Path, wanted: &Wanted<'_>) -> Result
         Some(Reader::Pictures) => open_pictures(path, wanted),
         None if !search.suspects.is_empty() && search.suspects.iter().all(images) => open_pictures(path, wanted),
         Some(Reader::Cifar(version)) => Err(search.nothing(path, version.layout.how_to_get(path))),
-        Some(Reader::Idx(_) | Reader::Text | Reader::Tokens) => {
+        Some(Reader::Idx(_) | Reader::Tokens) => {
             Err(search.nothing(path, "name the folder that has them by 'data'".to_owned()))
         }
-        _ => Err(search.nothing(path, CIFAR10.layout.how_to_get(path))),
+        Some(Reader::Text) => {
+            let hint =
+                how_to_name_text(path).unwrap_or_else(|| "name the file or folder that has it by 'data'".to_owned());
+            Err(search.nothing(path, hint))
+        }
+        _ => {
+            let hint = how_to_name_text(path).unwrap_or_else(|| match wanted.length {
+                Some(_) => {
+                    "name a text, a folder with train.txt and valid.txt, or one with train.bin, by 'data'".to_owned()
+                }
+                None => CIFAR10.layout.how_to_get(path),
+            });
+            Err(search.nothing(path, hint))
+        }
     }
+}
+
+/// What helps where a folder has text, and no set of it.
+fn how_to_name_text(folder: &Path) -> Option<String> {
+    let listing = listing::Listing::new(folder, &mut 1_000).ok()?;
+    let file = listing.files.iter().find(|name| text::names::is_named(name))?;
+    let file = shell_word(&folder.join(file));
+    Some(format!("a text is a file, such as 'data' {file}, or a folder with train.txt and valid.txt"))
+}
+
+/// Whether a file begins with characters of UTF-8, and none that is binary.
+fn begins_with_text(path: &Path) -> bool {
+    let mut first = vec![];
+    let read = files::open(path)
+        .and_then(|(file, _)| file.take(1 << 12).read_to_end(&mut first).map_err(Error::io("read", path)));
+    // The last character may be cut off.
+    let is_text = std::str::from_utf8(&first).map_or_else(|error| error.error_len().is_none(), |text| !text.is_empty());
+    read.is_ok() && is_text && !first.contains(&0)
 }
 
 /// Opens the set that the file at `path` is or belongs to.
@@ -276,6 +313,13 @@ fn open_file(reader: Option<Reader>, path: &Path, wanted: &Wanted<'_>) -> Result
                 _ if cifar::layout::HUNDRED.is_records(&name) => Some(&cifar::layout::HUNDRED),
                 _ => Cifar::layout_of(path),
             };
+            let is_text = || begins_with_text(path);
+            let records = cifar::layout::TEN.is_records(&name) || find::is_packed(&name);
+            if told.is_none() && !records && (wanted.length.is_some() || is_text()) {
+                let found = if is_text() { "text of another name" } else { "a file of another name" };
+                let hint = "'dataset' text reads it as text; 'tokens' byte takes any bytes";
+                return Err(Error::data(path, "a data set that its name tells", found, hint));
+            }
             Some(Reader::Cifar(if told.is_some_and(hundred) { &CIFAR100 } else { &CIFAR10 }))
         }
     };
@@ -327,7 +371,14 @@ fn open_pictures(path: &Path, wanted: &Wanted<'_>) -> Result<Opened> {
 
 fn open_text(path: &Path, wanted: &Wanted<'_>) -> Result<Opened> {
     fits(wanted, text::NAME, Samples::Text)?;
-    text::open(path, wanted.tokens.unwrap_or_default(), wanted.block()).map(Opened::read)
+    let Some(vocabulary) = wanted.vocabulary else {
+        return text::open(path, wanted.tokens.unwrap_or_default(), wanted.block()).map(Opened::read);
+    };
+    if let Some(by) = wanted.tokens.filter(|by| *by != vocabulary.by()) {
+        let message = format!("'tokens' is {by}, and the weights' vocabulary is of {}s", vocabulary.by());
+        return Err(Error::about("tokens", message, "leave it out: text is encoded by the vocabulary of the weights"));
+    }
+    text::open_by(path, vocabulary, wanted.block()).map(Opened::read)
 }
 
 fn open_tokens(path: &Path, wanted: &Wanted<'_>) -> Result<Opened> {

@@ -23,13 +23,16 @@ use crate::{
 };
 use proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
 
-/// The name of the graph's argument: f32 of shape `[batch, 3, rows, columns]`.
-pub const INPUT: &str = "images";
+/// The name of the argument of a network of images: f32 of shape `[batch, channels, rows, columns]`.
+pub const IMAGES: &str = "images";
 
-/// The name of the graph's result: f32 of shape `[batch, classes]`.
+/// The name of the argument of a network of tokens: i64 of shape `[batch, block]`.
+pub const TOKENS: &str = "tokens";
+
+/// The name of the graph's result: f32 of shape `[batch, classes]`, or `[batch, block, vocabulary]`.
 pub const OUTPUT: &str = "logits";
 
-/// The name of the dimension that is any number of images.
+/// The name of the dimension that is any number of samples.
 pub const BATCH: &str = "batch";
 
 /// The version of ONNX's operators. Newer ones would only add to the programs that cannot read the file.
@@ -41,7 +44,7 @@ const IR_VERSION: i64 = 8;
 /// The most bytes of a message of protobuf.
 const MOST_BYTES: usize = i32::MAX as usize;
 
-/// What the graph takes.
+/// What the graph of a network of images takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     /// Values from 0 to 1, which it normalizes.
@@ -56,7 +59,7 @@ pub struct Export<'a> {
     pub model: &'a Model,
     /// Its size.
     pub config: Config,
-    /// What its images are normalized by.
+    /// What its images are normalized by, if it takes images.
     pub normalize: Normalize,
     /// Who normalizes them.
     pub input: Input,
@@ -69,15 +72,11 @@ impl Export<'_> {
     /// layout.
     ///
     /// # Errors
-    /// [`Error::Config`] if the network does not take images, or an op of it does not say what it computes, or any error that `weights` returns.
+    /// [`Error::Config`] if an op of the network does not say what it computes, or any error that `weights` returns.
     pub fn to_onnx(&self, weights: impl FnOnce(&Layout) -> Result<Weights>) -> Result<ModelProto> {
         let Self { model, config, normalize, .. } = self;
-        if config.input.image().is_none() {
-            let message =
-                format!("{} takes {}, and only networks of images are written as ONNX models", model.name, model.takes);
-            return Err(Error::config(message, "its weights alone are in model.safetensors, for PyTorch too"));
-        }
-        let recipe = Recipe { normalize: Some(*normalize), ..Recipe::default() };
+        let normalize = config.input.image().map(|_| *normalize);
+        let recipe = Recipe { normalize, ..Recipe::default() };
         let plans = Plans {
             model,
             config: config.clone(),
@@ -101,10 +100,11 @@ impl Export<'_> {
     /// What the file says besides the network.
     fn metadata(&self) -> Vec<StringStringEntryProto> {
         let Normalize { mean, std } = self.normalize;
-        let mut entries = vec![
-            ("model", self.model.name.to_owned()),
-            ("normalization", json!({ "mean": mean, "std": std, "in_graph": self.input == Input::Images }).to_string()),
-        ];
+        let mut entries = vec![("model", self.model.name.to_owned())];
+        if self.config.input.image().is_some() {
+            let normalization = json!({ "mean": mean, "std": std, "in_graph": self.input == Input::Images });
+            entries.push(("normalization", normalization.to_string()));
+        }
         if let Some(from) = self.provenance {
             if !from.dataset.classes.is_empty() {
                 entries.push(("classes", json!(from.dataset.classes).to_string()));

@@ -14,7 +14,7 @@ use std::{
 use safetensors::Dtype;
 
 use crate::{
-    data::{Input, Spec},
+    data::{Input, Spec, Tokens, Vocabulary},
     error::{Error, Result},
     host::{
         checkpoint::{self, Loaded},
@@ -154,16 +154,21 @@ impl Pretrained {
     /// # Errors
     /// [`Error::Config`] if the network cannot have them.
     pub fn assume(&mut self, set: &[(String, String)]) -> Result<()> {
-        let untold = self.model.known_by.map_or(&[][..], |known_by| known_by.untold);
+        let untold = self.model.known_by.map_or(vec![], |known_by| (known_by.untold)(&self.config.settings));
         if self.provenance.is_some() || untold.is_empty() {
             return Ok(());
         }
-        let (asked, rest): (Vec<_>, Vec<_>) =
-            untold.iter().partition(|key| set.iter().any(|(asked, _)| asked == **key));
+        let set = self.model.in_full(set)?;
+        let asked_for = |key: &str| set.iter().any(|(asked, _)| asked == key);
+        let (asked, rest): (Vec<_>, Vec<_>) = untold.iter().partition(|key| asked_for(key));
         let known = self.config.settings.iter().map(|(key, value)| (key.to_owned(), value.to_string()));
         let asked = set.iter().filter(|(key, _)| asked.contains(&&&**key)).cloned();
         let settings: Vec<_> = known.chain(asked).collect();
-        self.config = self.model.config(self.config.input, self.config.classes, &settings)?;
+        let input = match (self.config.input, self.model.block(&self.model.parse(&settings)?)) {
+            (Input::Tokens(tokens), Some(length)) if asked_for("block") => Tokens { length, ..tokens }.into(),
+            (input, _) => input,
+        };
+        self.config = self.model.config(input, self.config.classes, &settings)?;
         if !rest.is_empty() {
             let words =
                 |key: &&str| format!("{key} {}", self.config.settings.find(key).expect("a setting of the model"));
@@ -180,6 +185,12 @@ impl Pretrained {
     /// The tokens of the blocks that the network takes; `None` if it takes images.
     pub fn length(&self) -> Option<u32> {
         Some(self.config.input.tokens()?.length)
+    }
+
+    /// What the tokens stand for that the weights were trained on, if the file states it.
+    pub fn vocabulary(&self) -> Option<Vocabulary> {
+        let entries = &self.provenance.as_ref()?.dataset.classes;
+        (self.length().is_some() && !entries.is_empty()).then(|| Vocabulary::of(entries))
     }
 
     /// The normalization of the images that the weights were trained on, if the file states it.

@@ -5,7 +5,7 @@
 //! follow, which are initialized to the identity and whose batch norms keep the weight 1; a linear layer without bias
 //! ends the network. At width 64 it has the published numbers of channels.
 
-use super::{Config, Model, Read, ShapeOf, Signature};
+use super::{Config, Model, Quick, Read, ShapeOf, Signature};
 use crate::{
     data::Image,
     error::{Error, Result},
@@ -28,14 +28,14 @@ pub const MODEL: Model = Model {
         vec![Setting::whole("width", 64, 1, Some(1024), doc)]
     },
     check,
-    narrows: true,
+    quick: Quick::Width,
     normalize: Normalize::CIFAR10,
     known_by: Some(Signature {
         first: "layers.1.conv1.weight",
         last: |_| "head.weight".into(),
         shapes: "[width, 24, 3, 3], width up to 1024, and [classes, 4 width]",
         is: |_| true,
-        untold: &[],
+        untold: |_| vec![],
         read,
     }),
     ..Model::new("airbench94", airbench94)

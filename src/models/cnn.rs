@@ -1,6 +1,6 @@
 //! Two small convolutional networks for small images, as `nn.Sequential` with PyTorch's names and first weights.
 
-use super::{Config, Model, Read, ShapeOf, Signature, in_f32, linear_relu};
+use super::{Config, Model, Quick, Read, ShapeOf, Signature, in_f32, linear_relu};
 use crate::{
     data::Image,
     error::Result,
@@ -23,13 +23,13 @@ pub const MODEL: Model = Model {
         ]
     },
     check,
-    narrows: true,
+    quick: Quick::Width,
     known_by: Some(Signature {
         first: "0.weight",
         last: |config| if is_mnist(config) { "10.weight".into() } else { "24.weight".into() },
         shapes: "[width, channels, 3, 3], and the last [classes, hidden]",
         is: |shape| matches!(shape("0.weight").as_deref(), Some([_, _, 3, 3])),
-        untold: &[],
+        untold: |_| vec![],
         read,
     }),
     ..Model::new("cnn", record)

@@ -1,7 +1,7 @@
 //! Residual networks (He, Zhang, Ren, Sun 2016) with 18 to 152 layers, with torchvision's names, so that weights can be
 //! exchanged. Bottleneck blocks have their stride in the 3x3 convolution, as torchvision's do ("ResNet v1.5").
 
-use super::{Config, Model, Read, ShapeOf, Signature};
+use super::{Config, Model, Quick, Read, ShapeOf, Signature};
 use crate::{
     data::Image,
     ops::{Activation, BatchNorm, Conv2d, batch_norm, conv2d, dropout, global_avg_pool, linear, max_pool2d},
@@ -37,10 +37,10 @@ const fn model(
         shapes: "[width, channels, 7, 7] or [width, channels, 3, 3], width up to 1024, and [classes, 8 width], or [classes, 32 \
                  width] with bottleneck blocks",
         is,
-        untold: &[],
+        untold: |_| vec![],
         read,
     };
-    Model { about, settings, narrows: true, known_by: Some(known_by), ..Model::new(name, record) }
+    Model { about, settings, quick: Quick::Width, known_by: Some(known_by), ..Model::new(name, record) }
 }
 
 /// The blocks of a network.

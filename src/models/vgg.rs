@@ -1,7 +1,7 @@
 //! The networks of Simonyan and Zisserman 2015 (configurations A, B, D and E), with or without batch norm, with torchvision's
 //! names, so that weights can be exchanged.
 
-use super::{Config, Model, Read, ShapeOf, Signature, in_f32};
+use super::{Config, Model, Quick, Read, ShapeOf, Signature, in_f32};
 use crate::{
     data::Image,
     error::Result,
@@ -37,10 +37,10 @@ const fn model(
         last: |_| "classifier.6.weight".into(),
         shapes: "[width, channels, 3, 3], width up to 1024, and [classes, hidden]",
         is,
-        untold: &[],
+        untold: |_| vec![],
         read,
     };
-    Model { about, settings, check, narrows: true, known_by: Some(known_by), ..Model::new(name, record) }
+    Model { about, settings, check, quick: Quick::Width, known_by: Some(known_by), ..Model::new(name, record) }
 }
 
 /// Five max-pools halve the map, each of which needs two rows and columns.

@@ -15,6 +15,8 @@ pub enum Activation {
     Gelu,
     /// The same with P(z) by tanh, as GPT-2 has it: PyTorch's `GELU("tanh")`.
     GeluTanh,
+    /// `max(z, 0)^2`. So, Mańke, Liu and others 2021 (Primer).
+    Relu2,
 }
 
 impl Activation {
@@ -25,6 +27,7 @@ impl Activation {
             Self::Relu => ", relu",
             Self::Gelu => ", gelu",
             Self::GeluTanh => ", gelu by tanh",
+            Self::Relu2 => ", relu squared",
         }
     }
 
@@ -35,12 +38,13 @@ impl Activation {
             Self::Relu => Some(Op::Relu),
             Self::Gelu => Some(Op::Gelu),
             Self::GeluTanh => Some(Op::GeluTanh),
+            Self::Relu2 => Some(Op::Relu2),
         }
     }
 
     /// Sets the constants by which a kernel that imports `activation` selects this one.
     pub(super) fn choose(self, call: CallBuilder<'_>) -> CallBuilder<'_> {
         let call = call.constant("RELU", self == Self::Relu).constant("GELU", self == Self::Gelu);
-        call.constant("GELU_TANH", self == Self::GeluTanh)
+        call.constant("GELU_TANH", self == Self::GeluTanh).constant("RELU2", self == Self::Relu2)
     }
 }

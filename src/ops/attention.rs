@@ -1,6 +1,6 @@
 //! Self-attention over the places of a sample.
 
-use crate::program::{BufferKind, CallBuilder, Input, Tape, Tensor, shader::Spec};
+use crate::program::{BufferKind, CallBuilder, Input, Op, Tape, Tensor, shader::Spec};
 
 /// The options of a multi-head attention.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +66,7 @@ pub fn attention(t: &mut Tape, qkv: Tensor, options: Attention) -> Tensor {
     let y = t.tensor_of(t.dtype(qkv), [n, h, w, all / 3]);
     let log_sum = t.scratch(n * heads * places);
     sizes.record(sizes.call(t, "attention/forward", 2.0).read(qkv).write(y).write(log_sum));
+    t.note(qkv, [Op::Attention { heads, causal: options.causal }], y);
     t.on_backward(y, move |t, d_y| {
         let (d_qkv, accumulate) = t.write_gradient(qkv);
         assert!(!accumulate, "attention: its input has another consumer; add the gradients by an op of your own");

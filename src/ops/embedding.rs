@@ -5,7 +5,7 @@ use super::{
     scaler::scaler,
 };
 use crate::program::{
-    Dtype, Param, Tape, Tensor,
+    Dtype, Op, Param, Tape, Tensor,
     params::{Init, Role, Shape, padded},
 };
 
@@ -18,11 +18,12 @@ pub fn embedding(t: &mut Tape, tokens: Tensor, vocabulary: u32, c: u32, init: In
     let [n, h, w, one] = t.shape(tokens);
     let shape = [n, h, w, one];
     assert!(t.dtype(tokens) == Dtype::U32 && one == 1, "embedding: tokens of shape {shape:?}, {:?}", t.dtype(tokens));
-    let weight = t.param("weight", Shape::Matrix { outputs: vocabulary, inputs: c }, init, Role::Weight);
+    let weight = t.param("weight", Shape::Matrix { outputs: vocabulary, inputs: c }, init, Role::Embedding);
     let y = t.tensor([n, h, w, c]);
     let (len4, c4, rows) = (vectors(t, y), padded(c) / 4, n * h * w);
     let call = t.call("embedding/forward").sizes([("len4", len4), ("c4", c4)]);
     call.read(tokens).read(weight.value).write(y).over(len4);
+    t.note(tokens, [Op::Embedding(weight.value)], y);
     t.on_backward(y, move |t, d_y| {
         let scaler = scaler(t);
         let call = t.call_reduce("embedding/backward").sizes([("rows", rows), ("c4", c4)]);
@@ -31,19 +32,23 @@ pub fn embedding(t: &mut Tape, tokens: Tensor, vocabulary: u32, c: u32, init: In
     (y, weight)
 }
 
-/// `y = x + weight[place]`: a learned embedding of the position, `[most, c]`, as GPT-2 and BERT have it. `x` may have fewer
-/// places than `most`.
+/// `y = x + weight[place]`: a learned embedding of the position, a parameter called `name`. GPT-2 and BERT have a matrix of at least
+/// as many rows as `x` has places, [`Shape::Matrix`], and ViT one row for each, [`Shape::Rows`].
 ///
 /// # Panics
-/// If it has more.
-pub fn add_positions(t: &mut Tape, x: Tensor, most: u32, init: Init) -> Tensor {
+/// If it has fewer rows, or not as many channels as `x`.
+pub fn add_positions(t: &mut Tape, x: Tensor, name: &str, shape: Shape, init: Init) -> Tensor {
     let [n, h, w, c] = t.shape(x);
-    assert!(h * w <= most, "add_positions: {most} positions for an input of shape {:?}", [n, h, w, c]);
-    let weight = t.param("weight", Shape::Matrix { outputs: most, inputs: c }, init, Role::Weight);
+    let (Shape::Matrix { outputs: rows, inputs } | Shape::Rows { rows, c: inputs }) = shape else {
+        panic!("add_positions: {shape:?} has no row for each place")
+    };
+    assert!(h * w <= rows && c == inputs, "add_positions: {shape:?} for an input of shape {:?}", [n, h, w, c]);
+    let weight = t.param(name, shape, init, Role::Embedding);
     let y = t.tensor_of(t.dtype(x), [n, h, w, c]);
     let (len4, c4) = (vectors(t, x), padded(c) / 4);
     let call = t.call("embedding/add_positions").sizes([("len4", len4), ("n", n), ("c4", c4)]);
     call.read(x).read(weight.value).write(y).over(len4);
+    t.note(x, [Op::Positions(weight.value)], y);
     t.on_backward(y, move |t, d_y| {
         let (scaler, len4) = (scaler(t), h * w * c4);
         let call = t.call("embedding/backward_positions").sizes([("len4", len4), ("n", n), ("c4", c4)]);

@@ -36,6 +36,7 @@ pub fn linear_of(t: &mut Tape, x: Tensor, outputs: u32, init: Init) -> Tensor {
 /// # Panics
 /// If the weight is no matrix of as many columns as `x` has channels.
 pub fn linear_tied(t: &mut Tape, x: Tensor, weight: Param) -> Tensor {
+    t.tie();
     let y = by(t, x, weight);
     t.note(x, [Op::Linear { weight: weight.value, bias: None }], y);
     y

@@ -2,7 +2,7 @@
 
 use crate::{
     data::Tokens,
-    program::{BufferKind, Dtype, Input, Tape, Tensor},
+    program::{BufferKind, Dtype, Input, Op, Tape, Tensor},
 };
 
 /// The tokens of the batch's `n` blocks as whole numbers, `[n, length, 1, 1]`, in the order in which activations are stored. A
@@ -15,5 +15,6 @@ pub fn tokens(t: &mut Tape, n: u32, tokens: Tokens) -> Tensor {
     t.no_gradient(x);
     let call = t.call("tokens/place").sizes([("len", len), ("n", n), ("length", length), ("last", vocabulary - 1)]);
     call.read(samples).write(x).over(len);
+    t.note(None::<Tensor>, [Op::Tokens], x);
     x
 }

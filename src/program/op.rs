@@ -2,7 +2,7 @@
 
 use super::{Slot, Tensor};
 
-/// A function of one activation. Parameters and running statistics are named by the ranges of buffers that the kernels
+/// A function of one activation, whose places are the pixels of a map or the tokens of a block. Parameters and running statistics are named by the ranges of buffers that the kernels
 /// read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -16,6 +16,53 @@ pub enum Op {
         /// Standard deviations of red, green and blue.
         std: [f64; 3],
     },
+    /// The tokens of a batch's blocks. It has no argument.
+    Tokens,
+    /// `embedding`: a row of the matrix for each token.
+    Embedding(Slot),
+    /// The sum with a row for each place, of a parameter that may have more of them.
+    Positions(Slot),
+    /// A token before the places.
+    ClassToken(Slot),
+    /// The first place alone.
+    FirstPlace,
+    /// `layer_norm`.
+    LayerNorm {
+        /// The factor of each channel.
+        weight: Slot,
+        /// The summand of each channel, if it has one.
+        bias: Option<Slot>,
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// `rms_norm`.
+    RmsNorm {
+        /// The factor of each channel.
+        weight: Slot,
+        /// Added to the mean square.
+        eps: f32,
+    },
+    /// `rms_norm` of each head's queries and keys, which lie beside its values.
+    QkNorm {
+        /// Heads.
+        heads: u32,
+        /// Added to the mean square.
+        eps: f32,
+    },
+    /// Each head's queries and keys rotated by their place.
+    Rope {
+        /// Heads.
+        heads: u32,
+        /// Channel `i` of `d` is turned by `place * base^(-2i/d)`.
+        base: f32,
+    },
+    /// `scaled_dot_product_attention` of queries, keys and values side by side.
+    Attention {
+        /// Heads.
+        heads: u32,
+        /// Whether a place sees itself and those before it only.
+        causal: bool,
+    },
     /// `conv2d` without bias.
     Conv2d {
         /// The filters.
@@ -25,7 +72,7 @@ pub enum Op {
         /// Rows and columns of zeros on each side.
         padding: u32,
     },
-    /// `linear`, of a map of one pixel.
+    /// `linear`, at each place.
     Linear {
         /// The matrix, `[outputs, inputs]`.
         weight: Slot,
@@ -77,6 +124,8 @@ pub enum Op {
     Gelu,
     /// `gelu`, by tanh.
     GeluTanh,
+    /// `relu(x)^2`.
+    Relu2,
 }
 
 impl Op {
@@ -86,8 +135,17 @@ impl Op {
             Self::Conv2d { weight, .. } => vec![weight],
             Self::Linear { weight, bias } => std::iter::once(weight).chain(bias).collect(),
             Self::BatchNorm { weight, bias, mean, var, .. } => vec![weight, bias, mean, var],
-            Self::Bias(bias) => vec![bias],
+            Self::LayerNorm { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
+            Self::RmsNorm { weight, .. } => vec![weight],
+            Self::Embedding(param) | Self::Positions(param) | Self::ClassToken(param) | Self::Bias(param) => {
+                vec![param]
+            }
             Self::Images { .. }
+            | Self::Tokens
+            | Self::FirstPlace
+            | Self::QkNorm { .. }
+            | Self::Rope { .. }
+            | Self::Attention { .. }
             | Self::MaxPool2d { .. }
             | Self::GlobalAvgPool
             | Self::AdaptiveAvgPool2d { .. }
@@ -96,7 +154,8 @@ impl Op {
             | Self::Scale(_)
             | Self::Relu
             | Self::Gelu
-            | Self::GeluTanh => vec![],
+            | Self::GeluTanh
+            | Self::Relu2 => vec![],
         }
     }
 }
@@ -106,7 +165,7 @@ impl Op {
 pub struct Node {
     /// The place in the network, as `layer1.0.bn2`.
     pub label: String,
-    /// The argument of the first op; `None` if that takes the batch's images.
+    /// The argument of the first op; `None` if that takes the batch's samples.
     pub x: Option<Tensor>,
     /// The ops; each but the first takes the result of the one before.
     pub ops: Vec<Op>,

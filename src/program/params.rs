@@ -44,6 +44,13 @@ pub enum Shape {
         /// Columns.
         inputs: u32,
     },
+    /// A row of channels for each place. PyTorch: `[1, rows, c]`.
+    Rows {
+        /// Places.
+        rows: u32,
+        /// Channels.
+        c: u32,
+    },
     /// One value per channel: bias, batch-norm weight, running statistics.
     Vector {
         /// Channels.
@@ -52,11 +59,12 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// The shape as `[k, c, taps]`: a matrix has one tap, a vector one filter.
+    /// The shape as `[k, c, taps]`: a matrix and rows have one tap, a vector one filter.
     fn kct(self) -> [u32; 3] {
         match self {
             Self::Filter { k, c, r, s } => [k, c, r * s],
             Self::Matrix { outputs, inputs } => [outputs, inputs, 1],
+            Self::Rows { rows, c } => [rows, c, 1],
             Self::Vector { c } => [1, c, 1],
         }
     }
@@ -78,6 +86,7 @@ impl Shape {
         let dims = match self {
             Self::Filter { k, c, r, s } => vec![k, c, r, s],
             Self::Matrix { outputs, inputs } => vec![outputs, inputs],
+            Self::Rows { rows, c } => vec![1, rows, c],
             Self::Vector { c } => vec![c],
         };
         dims.into_iter().map(|d| d as usize).collect()
@@ -91,7 +100,7 @@ impl Shape {
     /// The number of floats as stored, with padded channels; `u32::MAX` stands for more, which no network may have.
     pub fn stored(self) -> u32 {
         let [k, c, taps] = self.kct();
-        let k = if matches!(self, Self::Vector { .. }) { k } else { padded(k) };
+        let k = if matches!(self, Self::Vector { .. } | Self::Rows { .. }) { k } else { padded(k) };
         k.saturating_mul(taps).saturating_mul(padded(c))
     }
 
@@ -149,8 +158,10 @@ pub enum Init {
 /// What a parameter is in its layer, which decides whether it is trained and decayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A weight of a convolution, a linear layer or an embedding.
+    /// A weight of a convolution or a linear layer.
     Weight,
+    /// An embedding: a matrix with a row for each token or place.
+    Embedding,
     /// A bias of a convolution or a linear layer.
     Bias,
     /// Weight or bias of a batch norm or a layer norm.
@@ -184,7 +195,7 @@ impl NoDecay {
     /// Whether weight decay leaves out a parameter of this role.
     pub fn leaves_out(self, role: Role) -> bool {
         match role {
-            Role::Weight => false,
+            Role::Weight | Role::Embedding => false,
             Role::Bias => self.bias,
             Role::Norm => self.norm,
             Role::Frozen => true,
@@ -238,6 +249,8 @@ pub struct Segment {
     pub decays: bool,
     /// Whether it is [`Role::Frozen`].
     pub frozen: bool,
+    /// Whether it is [`Role::Embedding`].
+    pub embedding: bool,
 }
 
 impl Segment {
@@ -254,6 +267,8 @@ pub struct Layout {
     pub params: Vec<Segment>,
     /// Running means and variances.
     pub running: Vec<Segment>,
+    /// Whether the last layer has the weight of an embedding.
+    pub tied: bool,
 }
 
 impl Layout {
@@ -263,7 +278,7 @@ impl Layout {
     /// If the name is taken.
     pub fn param(&mut self, name: String, shape: Shape, init: Init, decays: bool) -> Segment {
         let offset = self.param_floats();
-        declare(&mut self.params, Segment { name, shape, offset, init, decays, frozen: false })
+        declare(&mut self.params, Segment { name, shape, offset, init, decays, frozen: false, embedding: false })
     }
 
     /// Declares a parameter that is not trained.
@@ -271,10 +286,18 @@ impl Layout {
     /// # Panics
     /// If the name is taken.
     pub fn frozen(&mut self, name: String, shape: Shape, init: Init) -> Segment {
-        let segment = self.param(name, shape, init, false);
-        let last = self.params.last_mut().expect("it was just declared");
-        last.frozen = true;
-        Segment { frozen: true, ..segment }
+        let offset = self.param_floats();
+        let segment = Segment { name, shape, offset, init, decays: false, frozen: true, embedding: false };
+        declare(&mut self.params, segment)
+    }
+
+    /// Declares an embedding; `decays` says whether weight decay applies to it.
+    ///
+    /// # Panics
+    /// If the name is taken.
+    pub fn embedding(&mut self, name: String, shape: Shape, init: Init, decays: bool) -> Segment {
+        let offset = self.param_floats();
+        declare(&mut self.params, Segment { name, shape, offset, init, decays, frozen: false, embedding: true })
     }
 
     /// Declares a running statistic of `c` channels, which starts at `value`.
@@ -284,7 +307,8 @@ impl Layout {
     pub fn running(&mut self, name: String, c: u32, value: f32) -> Segment {
         let offset = self.running_floats();
         let (shape, init) = (Shape::Vector { c }, Init::Constant(value));
-        declare(&mut self.running, Segment { name, shape, offset, init, decays: false, frozen: true })
+        let segment = Segment { name, shape, offset, init, decays: false, frozen: true, embedding: false };
+        declare(&mut self.running, segment)
     }
 
     /// Length of the parameter arena in floats, padding included.

@@ -49,6 +49,9 @@ pub struct Call {
     pub product: Option<Product>,
 }
 
+/// Computes the contents of a table.
+pub type Values = Box<dyn Fn() -> Vec<f32> + Send + Sync>;
+
 /// What a tape produces: calls in order, the tensors and buffers that they work on, and the arenas' layout.
 pub struct Recording {
     /// The dispatches.
@@ -57,6 +60,8 @@ pub struct Recording {
     pub tensors: Vec<TensorInfo>,
     /// Persistent buffers and their bytes; a [`Buffer`] is an index into them.
     pub buffers: Vec<(BufferKind, u64)>,
+    /// Those of them whose contents never change, and what computes these.
+    pub tables: Vec<(BufferKind, Values)>,
     /// Parameters and running statistics.
     pub layout: Layout,
     /// What the calls of an evaluation compute, op by op; empty in training.

@@ -7,7 +7,7 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
-    BufferKind, Call, Dtype, Node, Op, Recording, Size, Slot, Tensor, TensorInfo,
+    BufferKind, Call, Dtype, Name, Node, Op, Recording, Size, Slot, Tensor, TensorInfo,
     params::{Init, Layout, NoDecay, Role, Shape},
     product::{Gemm, Product},
     shader::{Access, Const, Spec},
@@ -67,6 +67,7 @@ impl Tape {
             calls: vec![],
             tensors: vec![],
             buffers: vec![],
+            tables: vec![],
             layout: Layout::default(),
             nodes: vec![],
             output: None,
@@ -216,6 +217,7 @@ impl Tape {
         let (path, layout) = (self.path(name), &mut self.recording.layout);
         let segment = match role {
             Role::Frozen => layout.frozen(path, shape, init),
+            Role::Embedding => layout.embedding(path, shape, init, decays),
             _ => layout.param(path, shape, init, decays),
         };
         let (offset, bytes) = (u64::from(segment.offset) * 4, u64::from(shape.stored()) * 4);
@@ -226,6 +228,11 @@ impl Tape {
             self.range(BufferKind::Params, 0, 0)
         };
         Param { value, gradient, shape }
+    }
+
+    /// Declares that the last layer has the weight of an embedding.
+    pub fn tie(&mut self) {
+        self.recording.layout.tied = true;
     }
 
     /// Declares a running statistic of `c` channels under the current scope.
@@ -245,6 +252,21 @@ impl Tape {
     /// which gets the largest length asked for.
     pub fn buffer(&mut self, kind: BufferKind, bytes: u64) -> Slot {
         self.range(kind, 0, bytes)
+    }
+
+    /// A persistent buffer of `len` numbers that never change. Mentions of one name share a buffer, so that the name says what the
+    /// numbers are; `values` computes them when the recording is given memory.
+    pub fn table(
+        &mut self,
+        name: impl Into<Name>,
+        len: u32,
+        values: impl Fn() -> Vec<f32> + Send + Sync + 'static,
+    ) -> Slot {
+        let kind = BufferKind::table(name);
+        if self.recording.buffer(&kind).is_none() {
+            self.recording.tables.push((kind.clone(), Box::new(values)));
+        }
+        self.buffer(kind, 4 * u64::from(len))
     }
 
     /// A range of a persistent buffer, which is created at its first mention.

@@ -212,13 +212,15 @@ def fill(network: nn.Module) -> None:
     """The weights that every case starts from: formulas of the parameters' names, exact in float32."""
     for name, parameter in network.named_parameters():
         drawn = values(parameter.shape, zlib.crc32(name.encode()))
-        if parameter.dim() >= 2:
+        if not name.endswith("weight"):
+            drawn = drawn / 8
+        elif parameter.dim() == 1:
+            # The weight of a norm starts at 1, or at 0 where `zero_init` has it so, and is a quarter away.
+            drawn = parameter.data + drawn / 4
+        else:
             power = math.log2(math.sqrt(6 / parameter[0].numel()))
             assert abs(power % 1 - 0.5) > 1e-6, f"{name}: its scale is at a tie"
             drawn = drawn * 2 ** round(power)
-        else:
-            # The weight of a norm starts at 1, or at 0 where `zero_init` has it so, and is a quarter away.
-            drawn = parameter.data + drawn / 4 if name.endswith("weight") else drawn / 8
         parameter.data = drawn.clone()
     network.double()
 
@@ -311,9 +313,14 @@ def steady(network: nn.Module, optimizer: str, lr: float, data: list[Batch]) -> 
     return all(near(other) < 4e-6 for other in [single(network), *(moved(network, seed) for seed in range(1, MOVES))])
 
 
-def search(network: nn.Module, usable: Callable[[int], list[Batch] | None]) -> tuple[int, dict[str, float]]:
-    """The first samples, and the largest learning rates, at which ten updates are no matter of rounding. A shift may have no
-    `usable` samples."""
+def search(network: nn.Module, drawn: Callable[[int], list[Batch]]) -> tuple[int, dict[str, float]]:
+    """The first samples, and the largest learning rates, at which ten updates are no matter of rounding."""
+
+    @functools.cache
+    def usable(shift: int) -> list[Batch] | None:
+        data = drawn(shift)
+        return data if clear(network, data[0]) else None
+
     for divisor in (1, 4, 10, 40, 100):
         rates = {"sgd": 0.01 / divisor, "adamw": 0.001 / divisor}
         for shift in range(SHIFTS + 1):
@@ -329,8 +336,8 @@ def rounded(x: float | list, digits: int = 9) -> float | list:
 
 def listed(network: nn.Module, name: str) -> bool:
     """All but the blocks in the midst of a stage, which would take too much room."""
-    stage, block, *_ = name.split(".")
-    return not stage.startswith("layer") or int(block) in (0, len(getattr(network, stage)) - 1)
+    stage, *rest = name.split(".")
+    return not stage.startswith("layer") or int(rest[0]) in (0, len(getattr(network, stage)) - 1)
 
 
 def summary(name: str, x: Tensor, near: Tensor) -> dict[str, list | float]:
@@ -352,13 +359,7 @@ def write(name: str) -> None:
     model, settings, image, classes, batch = CASES[name]
     network = build(model, settings, image, classes)
     fill(network)
-
-    @functools.cache
-    def usable(shift: int) -> list[Batch] | None:
-        data = batches(image, classes, batch, shift)
-        return data if clear(network, data[0]) else None
-
-    shift, rates = search(network, usable)
+    shift, rates = search(network, lambda shift: batches(image, classes, batch, shift))
     data = batches(image, classes, batch, shift)
     stated = {"model": model, "settings": words(settings), "image": image, "classes": classes, "batch": batch, "shift": shift}
     golden(name, stated, network, rates, data, state)

@@ -445,26 +445,26 @@ fn what_no_shape_tells_is_assumed() {
     let pairs = |set: &[(&str, &str)]| -> Vec<(String, String)> {
         set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     };
-    let set = pairs(&[("block", "4"), ("width", "128"), ("depth", "1"), ("heads", "4"), ("gelu", "tanh")]);
+    let set = pairs(&[("block", "4"), ("width", "128"), ("depth", "1"), ("heads", "4"), ("activation", "gelu_tanh")]);
     let config = model.config(Tokens { length: 4, vocabulary: 9 }, 9, &set).unwrap();
     let layout = model.layout(&config);
     let path = folder.0.join("w.safetensors");
     save(&Weights::init(&layout, 0), &path, &layout, None).unwrap();
     let told = |weights: &Pretrained| {
         let find = |key: &str| weights.config.settings.find(key).unwrap().to_string();
-        (find("heads"), find("gelu"), weights.remarks.concat())
+        (find("heads"), find("activation"), weights.remarks.concat())
     };
     let mut weights = Pretrained::open(&path).unwrap();
     weights.assume(&[]).unwrap();
-    let (heads, gelu, remarks) = told(&weights);
-    assert_eq!((&heads[..], &gelu[..]), ("2", "exact"));
-    says(&remarks, &["heads 2, gelu exact assumed"]);
+    let (heads, activation, remarks) = told(&weights);
+    assert_eq!((&heads[..], &activation[..]), ("2", "gelu"));
+    says(&remarks, &["heads 2, activation gelu, qk_norm false assumed"]);
 
     let mut weights = Pretrained::open(&path).unwrap();
     weights.assume(&pairs(&[("heads", "4"), ("width", "64")])).unwrap();
-    let (heads, gelu, remarks) = told(&weights);
-    assert_eq!((&heads[..], &gelu[..]), ("4", "exact"));
-    assert!(remarks.contains("gelu exact assumed") && !remarks.contains("heads"), "{remarks}");
+    let (heads, activation, remarks) = told(&weights);
+    assert_eq!((&heads[..], &activation[..]), ("4", "gelu"));
+    assert!(remarks.contains("activation gelu, qk_norm false assumed") && !remarks.contains("heads"), "{remarks}");
     assert_eq!(weights.config.settings.whole("width"), 128, "the shapes tell it");
     assert!(weights.assume(&pairs(&[("heads", "3")])).is_err());
 
@@ -474,5 +474,5 @@ fn what_no_shape_tells_is_assumed() {
     save(&Weights::init(&layout, 0), &path, &layout, Some(&stated)).unwrap();
     let mut weights = Pretrained::open(&path).unwrap();
     weights.assume(&pairs(&[("heads", "2")])).unwrap();
-    assert_eq!(told(&weights), ("4".into(), "tanh".into(), String::new()));
+    assert_eq!(told(&weights), ("4".into(), "gelu_tanh".into(), String::new()));
 }

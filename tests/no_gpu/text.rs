@@ -10,9 +10,9 @@ use std::{
 
 use serde_json::Value;
 use velograd::{
-    data::{Dataset, EOS, Holdout, Split, TokensBy, Vocabulary, excerpt, grammar},
+    data::{Dataset, EOS, Holdout, Sizes, Split, TokensBy, Vocabulary, excerpt, grammar},
     error::{Error, Result},
-    host::data::{Opened, Wanted, open, text},
+    host::data::{Opened, Wanted, open, open_in, text},
 };
 
 use super::hostile::{bent, taken};
@@ -150,6 +150,18 @@ fn words_of_a_folder() {
         assert_eq!(sample(set.as_ref(), Split::Test, 0).unwrap(), (vec![7, 1, 4], vec![1, 4, 2]));
         assert_eq!(decoded(set.as_ref(), Split::Train), "the cat\n\n<unk> sat on the mat");
     }
+    // A file of the set stands for it, with a remark if it is neither for training nor for validation.
+    for (name, remark) in
+        [("train.txt", ""), ("val.txt", ""), ("test.txt", "training is on train.txt, validation on val.txt")]
+    {
+        let opened = at(&folder.0.join("set").join(name), TokensBy::Word, 3).unwrap();
+        assert_eq!((opened.dataset.tokens(Split::Train), opened.dataset.tokens(Split::Test)), (10, 4), "{name}");
+        says(&opened.notes.join("\n"), &[remark]);
+        assert_eq!(opened.notes.is_empty(), remark.is_empty(), "{:?}", opened.notes);
+    }
+    let alone = at(&folder.write("alone/test.txt", &b"a b\n".repeat(20)), TokensBy::Word, 3).unwrap();
+    assert_eq!(alone.dataset.tokens(Split::Train), 18 * 3);
+    says(&alone.notes.join("\n"), &["no text for training beside test.txt: its first nine tenths"]);
     // Characters of all three files, as the vocabulary of a text for testing counts too.
     let set = at(&folder.0.join("set"), None, 3).unwrap().dataset;
     assert_eq!(set.spec().classes.concat(), "\n <>acdeghkmnostu");
@@ -157,6 +169,10 @@ fn words_of_a_folder() {
     let lines = (0..25).map(|line| format!("line {line}\n")).collect::<String>();
     let set = at(&folder.write("lines.txt", lines.as_bytes()), TokensBy::Word, 3).unwrap().dataset;
     assert_eq!((set.tokens(Split::Train), set.tokens(Split::Test)), (22 * 3, 3 * 3));
+    // A text of one line is divided by its words: int(25 * 0.9) and an end, and the rest with its end.
+    let set = at(&folder.write("line.txt", " a  bc\td é ff".repeat(5).as_bytes()), TokensBy::Word, 3).unwrap().dataset;
+    assert_eq!((set.tokens(Split::Train), set.tokens(Split::Test)), (22 + 1, 3 + 1));
+    assert!(decoded(set.as_ref(), Split::Train).ends_with("ff a"));
 }
 
 /// The archive of WikiText, which needs no unpacking, by its own path and by the folder that it is fetched to.
@@ -186,6 +202,21 @@ fn an_archive_of_texts() {
     let bomb = "a b ".repeat(20 << 20);
     fs::write(&other, zip(&[("wiki.train.raw", &bomb)])).unwrap();
     fails(at(&other, None, 4), &["a hundred times as long as the archive"]);
+    // What the directory states is believed where it is too much.
+    let mut large = zip(&[("wiki.train.raw", "a b a b"), ("wiki.valid.raw", "a b")]);
+    let size = large.len() - 22 - (46 + "wiki.valid.raw".len()) + 24;
+    large[size..][..4].copy_from_slice(&(1_u32 << 30).to_le_bytes());
+    fs::write(&other, large).unwrap();
+    fails(
+        at(&other, None, 4),
+        &[
+            "wiki.valid.raw: expected text of at most 1073741824 bytes",
+            "found 1073741824, beside 7 of the other files",
+            "train.bin",
+        ],
+    );
+    fs::File::create(&other).unwrap().set_len((1 << 30) + 1).unwrap();
+    fails(at(&other, None, 4), &["text of at most 1073741824 bytes", "found 1073741825", "train.bin"]);
     let sound = zip(&files);
     bent(&path, &sound, 500, sound.len(), || taken(open(&path)));
 }
@@ -272,7 +303,7 @@ fn what_is_no_text_is_refused() {
     let words = |count: u32| (0..count).map(|word| format!("w{word}\n")).collect::<String>();
     // With the ends of lines, there are 65,536.
     assert_eq!(at(&write(words(65_535).as_bytes()), TokensBy::Word, 8).unwrap().dataset.spec().classes.len(), 1 << 16);
-    let parts = ["at most 65536 different words, found more", "'tokens' char or byte"];
+    let parts = ["at most 65536 different words, found more", "'tokens' char or byte", "wikitext-2-v1"];
     fails(at(&write(words(65_536).as_bytes()), TokensBy::Word, 8), &parts);
     fails(at(&write("ab".repeat(999).as_bytes()), TokensBy::Word, 8), &["words of at most 1024 bytes", "one of 1998"]);
     for length in [0, 65_537] {
@@ -283,6 +314,10 @@ fn what_is_no_text_is_refused() {
         at(&folder.0.join("a.txt"), None, 8),
         &["text of at most 1073741824 bytes, which is read whole", "1073741825"],
     );
+    folder.write("two/train.txt", &b"ab".repeat(50));
+    folder.write("two/valid.txt", b"");
+    fs::File::create(folder.0.join("two/valid.txt")).unwrap().set_len((1 << 30) - 99).unwrap();
+    fails(at(&folder.0.join("two"), None, 8), &["two/valid.txt", "found 1073741725, beside 100 of the other files"]);
 
     folder.write("none/valid.txt", b"text");
     let by_name = |name| open(Wanted { name: Some(name), path: Some(&folder.0.join("none")), ..Wanted::default() });
@@ -327,6 +362,10 @@ fn what_are_no_tokens_is_refused() {
         ("{\"vocab_size\": -3}", "-3"),
         ("{\"vocab_size\": 3, \"itos\": [\"a\"]}", "a vocab_size of 3 and an itos of 1"),
         ("{\"vocab_size\": 2, \"itos\": {\"0\": \"a\", \"2\": \"b\"}}", "an itos without 1"),
+        (
+            "{\"vocab_size\": 2, \"itos\": {\"0\": \"a\", \"1\": \"b\", \"2\": \"c\"}}",
+            "a vocab_size of 2 and an itos with `2`",
+        ),
     ] {
         folder.write("set/meta.json", meta.as_bytes());
         fails(open(), &["meta.json: expected {\"vocab_size\": N} with N from 2 to 65536", what]);
@@ -340,7 +379,7 @@ fn what_are_no_tokens_is_refused() {
     let tokens: Vec<u32> = (0..40).collect();
     fails(open(&[0; 600]), &["a header of 256 words", "600 bytes"]);
     fails(open(&shard(20_240_520, 7, 40, &tokens)), &["20240520 1 (tokens of two bytes)", "found 20240520 7"]);
-    fails(open(&u16s(0..1000)), &["a header of 256 words", "found 65536"]);
+    fails(open(&u16s(0..1000)), &["a header of 256 words", "found 65536", "called train.bin and val.bin"]);
     for count in [41, 39, -1, i32::MAX, i32::MIN] {
         let expected = format!("expected {count} tokens, as the header says, found 40 in 1104 bytes");
         fails(open(&shard(20_240_520, 1, count, &tokens)), &[&expected, "cut short"]);
@@ -401,9 +440,135 @@ fn text_is_recognized() {
     folder.write("c/test.bin", &record);
     assert_eq!(name("c").unwrap().0, "cifar100");
     assert_eq!(name("c/train.bin").unwrap().0, "cifar100");
+    // nanoGPT's, with a third file.
+    for beside in ["val.bin", "meta.pkl"] {
+        let place = format!("gpt-{beside}");
+        for file in ["train.bin", "test.bin", beside] {
+            folder.write(&format!("{place}/{file}"), &u16s(0..200));
+        }
+        assert_eq!(name(&place).unwrap().0, "tokens", "{beside}");
+        // A name that is given says what they are.
+        let by_name = |name| open(Wanted { name: Some(name), path: Some(&folder.0.join(&place)), ..Wanted::default() });
+        says(&by_name("cifar100").unwrap_err().to_string(), &["expected whole records of 3,074 bytes"]);
+    }
     // A first run looks for images alone.
     assert_eq!(name("data/shakespeare/input.txt").unwrap().0, "text");
     says(&folder.works(&["data", "--dataset", "shapes10"]), &["shapes10, CRC-32"]);
+}
+
+/// Pictures may have a list of their files beside them; text beside classes could be meant itself.
+#[test]
+fn pictures_have_lists_beside_them() {
+    let folder = Folder::new("text-pictures");
+    let name = |path: &str, name| {
+        open(Wanted { name, path: Some(&folder.0.join(path)), ..Wanted::default() })
+            .map(|opened| opened.dataset.spec().name.clone())
+    };
+    let list = b"cat/1.png 0\ndog/1.png 1\n".repeat(9);
+    for file in ["train.txt", "input.txt"] {
+        for class in ["cat", "dog"] {
+            folder.write(&format!("{file}-a/train/{class}/1.png"), b"");
+            folder.write(&format!("{file}-b/{class}/1.png"), b"");
+        }
+        folder.write(&format!("{file}-a/{file}"), &list);
+        folder.write(&format!("{file}-b/{file}"), &list);
+        assert_eq!(name(&format!("{file}-a"), None).unwrap(), "folder");
+        assert_eq!(name(&format!("{file}-a"), Some("text")).unwrap(), "text");
+        let error = name(&format!("{file}-b"), None).unwrap_err().to_string();
+        says(&error, &["(text)", "(pictures)", "'dataset'"]);
+        assert_eq!(name(&format!("{file}-b"), Some("folder")).unwrap(), "folder");
+    }
+}
+
+/// Text whose name tells nothing is named in the hint, and not taken for images.
+#[test]
+fn text_of_other_names_is_told() {
+    let folder = Folder::new("text-unknown");
+    let text = "Grüße, and more of a text.\n".repeat(300);
+    for file in ["books/a.txt", "books/b.txt", "notes.md", "BOOK.TXT"] {
+        folder.write(file, text.as_bytes());
+    }
+    let open =
+        |name, path: &str, length| open(Wanted { name, path: Some(&folder.0.join(path)), length, ..Wanted::default() });
+    for length in [None, Some(8)] {
+        assert_eq!(open(None, "BOOK.TXT", length).unwrap().dataset.spec().name, "text");
+        fails(open(None, "notes.md", length), &["notes.md", "found text of another name", "'dataset' text reads it"]);
+        for name in [None, Some("text")] {
+            fails(open(name, "books", length), &["a text is a file, such as 'data' ", "books/a.txt", "valid.txt"]);
+        }
+    }
+    folder.write("a.dat", b"\0\x01");
+    fails(open(None, "a.dat", Some(8)), &["a file of another name", "'dataset' text reads it", "'tokens' byte"]);
+    let error = open(None, "a.dat", None).unwrap_err().to_string();
+    assert!(!error.contains("'dataset' text"), "{error}");
+}
+
+/// Tokens in `data/` are no images, so that a first run draws its own.
+#[test]
+fn tokens_are_no_images() {
+    let folder = Folder::new("text-first");
+    for file in ["owt/train.bin", "owt/val.bin", "owt/meta.pkl", "fineweb/fineweb_train_000001.bin"] {
+        folder.write(&format!("data/{file}"), b"12");
+    }
+    let first = || open_in(&folder.0.join("data"), Wanted::default(), Sizes { train: 10, test: 0 });
+    assert_eq!(first().unwrap().dataset.spec().name, "shapes10");
+    folder.write("data/other/train.bin", b"12");
+    says(&first().unwrap_err().to_string(), &["other/train.bin", "data of another format or name"]);
+}
+
+/// Text is encoded by a vocabulary that is given, and what that does not have is named with its place.
+#[test]
+fn a_vocabulary_is_given() {
+    let folder = Folder::new("text-given");
+    let by = |path: &Path, vocabulary: &Vocabulary| {
+        open(Wanted { path: Some(path), vocabulary: Some(vocabulary), length: Some(2), ..Wanted::default() })
+    };
+    let characters = Vocabulary::characters(&["zyxwcba\n"]).unwrap();
+    let path = folder.write("a.txt", b"abc\nabc\nabcab");
+    let opened = by(&path, &characters).unwrap();
+    assert_eq!((&opened.dataset.spec().classes[..], opened.notes.len()), (characters.entries(), 1));
+    assert_eq!(sample(opened.dataset.as_ref(), Split::Train, 1).unwrap(), (vec![3, 0], vec![0, 1]));
+    // The last tenth has lines of its own, counted from the file's beginning.
+    let path = folder.write("b.txt", &[&b"abc\n".repeat(20)[..], "abé\n".as_bytes()].concat());
+    fails(
+        by(&path, &characters),
+        &["b.txt: expected the 8 characters of the weights' vocabulary", "found `é` in line 21"],
+    );
+    assert_eq!(by(&path, &Vocabulary::bytes()).unwrap().dataset.spec().classes.len(), 256);
+
+    let texts =
+        [("set/train.txt", "the cat\nthe dog\nox\n"), ("set/valid.txt", "a cat\nthe ox"), ("set/test.txt", "?")];
+    texts.iter().for_each(|(name, text)| drop(folder.write(name, text.as_bytes())));
+    let words = |text: &str| Vocabulary::words(&[text]).unwrap();
+    let opened = by(&folder.0.join("set"), &words("the cat <unk>\n")).unwrap();
+    assert_eq!(decoded(opened.dataset.as_ref(), Split::Train), "the cat\nthe <unk>\n");
+    says(
+        &opened.notes.join("\n"),
+        &["2 word(s) for training and 2 for validation are none of the vocabulary", "as <unk>"],
+    );
+    fails(by(&folder.0.join("set"), &words("the cat dog ox\n")), &["set/valid.txt", "5 words", "`a` in line 1"]);
+    let numbers: Vec<String> = (0..12).map(|token| token.to_string()).collect();
+    fails(by(&folder.0.join("set"), &Vocabulary::of(&numbers)), &["only the tokenizer of the weights", "train.bin"]);
+    // What has tokens of its own keeps them.
+    let drawn = Wanted { name: Some("grammar"), vocabulary: Some(&characters), ..Wanted::default() };
+    assert_eq!(open(drawn).unwrap().dataset.spec().classes.len(), 29);
+}
+
+/// Sets that differ in where training ends, or in what a letter stands for, are not the same.
+#[test]
+fn a_checksum_tells_sets_apart() {
+    let folder = Folder::new("text-sum");
+    let sum = |train: &str, valid: &str| {
+        folder.write("train.txt", train.as_bytes());
+        folder.write("valid.txt", valid.as_bytes());
+        at(&folder.0, None, 2).unwrap().dataset.checksum()
+    };
+    let sums = [("abcabc", "abcabc"), ("abcabca", "bcabc"), ("abdabd", "abdabd"), ("abcabcabcabc", "")];
+    let sums = sums.map(|(train, valid)| sum(train, valid));
+    assert_eq!(sums.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "{sums:x?}");
+    let tokens = [0, 1, 2, 0, 1, 2].map(u16::to_le_bytes).concat();
+    let split = [&6_u64.to_le_bytes()[..], &tokens].concat();
+    assert_eq!(sums[0], crc32fast::hash(&[b"a\0b\0c\0", &split[..], &split].concat()));
 }
 
 /// What has no meaning for a set is refused, with the flag to leave out.

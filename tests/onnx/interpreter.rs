@@ -34,6 +34,12 @@ impl Value {
         Self { dims: self.dims.clone(), elements: self.elements.iter().map(|&v| f(v)).collect() }
     }
 
+    /// `f` of each row, the last axis.
+    fn rows(&self, f: impl Fn(&[f64]) -> Vec<f64>) -> Self {
+        let len = *self.dims.last().expect("rows");
+        Self { dims: self.dims.clone(), elements: self.elements.chunks(len).flat_map(f).collect() }
+    }
+
     /// `f` of both, the dimensions of `other` aligned with the last ones of this, and each as long or 1.
     fn with(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> Self {
         let ahead = self.dims.len() - other.dims.len();
@@ -115,20 +121,99 @@ fn apply(node: &NodeProto, inputs: &[&Value]) -> Value {
             Value { dims: vec![x.dims[0], x.dims[1..].iter().product()], elements: x.elements.clone() }
         }
         "Reshape" => {
-            let known = |(axis, &dim): (usize, &f64)| if dim == 0.0 { x.dims[axis] } else { dim as usize };
-            let dims: Vec<usize> = inputs[1].elements.iter().enumerate().map(known).collect();
+            let known = |(axis, &dim): (usize, &f64)| if dim == 0.0 { x.dims[axis] as f64 } else { dim };
+            let dims: Vec<f64> = inputs[1].elements.iter().enumerate().map(known).collect();
+            let rest = x.elements.len() as f64 / dims.iter().filter(|&&dim| dim > 0.0).product::<f64>();
+            let dims: Vec<usize> = dims.into_iter().map(|dim| if dim < 0.0 { rest } else { dim } as usize).collect();
             assert_eq!(dims.iter().product::<usize>(), x.elements.len(), "{:?} as {dims:?}", x.dims);
             Value { dims, elements: x.elements.clone() }
         }
-        "MatMul" => {
-            let ([n, c, inner], [_, columns]) = (<[usize; 3]>::try_from(&x.dims[..]).unwrap(), [0, inputs[1].dims[1]]);
-            let at = |row: usize, column: usize| -> f64 {
-                (0..inner).map(|k| x.elements[row * inner + k] * inputs[1].elements[k * columns + column]).sum()
+        "MatMul" => matmul(x, inputs[1]),
+        "Transpose" => transpose(x, &ints("perm")),
+        "Gather" => {
+            let axis = attribute("axis").i() as usize;
+            let [before, after] = [&x.dims[..axis], &x.dims[axis + 1..]].map(|dims| dims.iter().product::<usize>());
+            let at = |outer: usize, index: f64| {
+                let first = (outer * x.dims[axis] + index as usize) * after;
+                x.elements[first..first + after].to_vec()
             };
-            let elements = (0..n * c).flat_map(|row| (0..columns).map(move |column| (row, column)));
-            let elements = elements.map(|(row, column)| at(row, column)).collect();
-            Value { dims: vec![n, c, columns], elements }
+            let indices = &inputs[1].elements;
+            let elements = (0..before).flat_map(|outer| indices.iter().flat_map(move |&index| at(outer, index)));
+            Value {
+                elements: elements.collect(),
+                dims: [&x.dims[..axis], &inputs[1].dims, &x.dims[axis + 1..]].concat(),
+            }
         }
+        "Slice" => {
+            let [first, last, axis] = [1, 2, 3].map(|i| inputs[i].elements[0] as usize);
+            let after: usize = x.dims[axis + 1..].iter().product();
+            let rows = x.elements.chunks(x.dims[axis] * after);
+            let mut dims = x.dims.clone();
+            dims[axis] = last - first;
+            Value { dims, elements: rows.flat_map(|row| row[first * after..last * after].to_vec()).collect() }
+        }
+        "Shape" => {
+            let range = attribute("start").i() as usize..attribute("end").i() as usize;
+            let elements: Vec<f64> = x.dims[range].iter().map(|&dim| dim as f64).collect();
+            Value { dims: vec![elements.len()], elements }
+        }
+        "Expand" => {
+            let dims: Vec<usize> = inputs[1].elements.iter().map(|&dim| dim as usize).collect();
+            let own = |axis: usize| (axis + x.dims.len()).checked_sub(dims.len()).map_or(1, |axis| x.dims[axis]);
+            let dims: Vec<usize> = dims.iter().enumerate().map(|(axis, &dim)| dim.max(own(axis))).collect();
+            let zeros = Value { elements: vec![0.0; dims.iter().product()], dims };
+            zeros.with(x, |_, x| x)
+        }
+        "Concat" => {
+            let axis = attribute("axis").i() as usize;
+            let row = |value: &Value| value.dims[axis..].iter().product::<usize>();
+            let outer: usize = x.dims[..axis].iter().product();
+            let part = |value: &Value, nth: usize| value.elements[nth * row(value)..(nth + 1) * row(value)].to_vec();
+            let elements = (0..outer).flat_map(|nth| inputs.iter().flat_map(move |value| part(value, nth))).collect();
+            let mut dims = x.dims.clone();
+            dims[axis] = inputs.iter().map(|value| value.dims[axis]).sum();
+            Value { dims, elements }
+        }
+        "Trilu" => {
+            assert_eq!((attribute("upper").i(), inputs[1].elements[0]), (1, 1.0));
+            let columns = x.dims[1];
+            let kept = |(i, &v): (usize, &f64)| if i % columns > i / columns { v } else { 0.0 };
+            Value { dims: x.dims.clone(), elements: x.elements.iter().enumerate().map(kept).collect() }
+        }
+        "Softmax" => {
+            assert_eq!(attribute("axis").i(), -1);
+            x.rows(|row| {
+                let largest = row.iter().fold(f64::NEG_INFINITY, |largest, v| largest.max(*v));
+                let total: f64 = row.iter().map(|v| (v - largest).exp()).sum();
+                row.iter().map(|v| (v - largest).exp() / total).collect()
+            })
+        }
+        "LayerNormalization" => {
+            assert_eq!(attribute("axis").i(), -1);
+            let eps = f64::from(attribute("epsilon").f());
+            let normalized = x.rows(|row| {
+                let mean = row.iter().sum::<f64>() / row.len() as f64;
+                let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / row.len() as f64;
+                row.iter().map(|v| (v - mean) / (variance + eps).sqrt()).collect()
+            });
+            let scaled = normalized.with(inputs[1], |x, weight| x * weight);
+            inputs.get(2).map_or(scaled.clone(), |bias| scaled.with(bias, |x, bias| x + bias))
+        }
+        "ReduceMean" => {
+            let (axis, kept) = (attribute("axes").ints[0], attribute("keepdims").i() == 1);
+            let axis = if axis < 0 { x.dims.len() - 1 } else { axis as usize };
+            let (len, after) = (x.dims[axis], x.dims[axis + 1..].iter().product::<usize>());
+            let mean = |outer: usize, inner: usize| {
+                (0..len).map(|i| x.elements[(outer * len + i) * after + inner]).sum::<f64>() / len as f64
+            };
+            let outer = x.elements.len() / (len * after);
+            let elements = (0..outer).flat_map(|outer| (0..after).map(move |inner| mean(outer, inner))).collect();
+            let mut dims = x.dims.clone();
+            dims.splice(axis..=axis, kept.then_some(1));
+            Value { dims, elements }
+        }
+        "Sqrt" => x.map(f64::sqrt),
+        "Reciprocal" => x.map(|v| 1.0 / v),
         "Unsqueeze" => {
             assert_eq!(inputs[1].elements, [1.0, 2.0]);
             column(x)
@@ -142,6 +227,45 @@ fn apply(node: &NodeProto, inputs: &[&Value]) -> Value {
         "Erf" => x.map(|v| 2.0 * normal_cdf(v * std::f64::consts::SQRT_2) - 1.0),
         other => panic!("`{other}` is not written"),
     }
+}
+
+/// The products of the last two axes; the axes before them are those of `x`, or `y` has none.
+fn matmul(x: &Value, y: &Value) -> Value {
+    let ([rows, inner], [_, columns]) = (ends(x), ends(y));
+    let (matrices, shared) = (x.elements.len() / (rows * inner), y.dims.len() == 2);
+    let mut elements = vec![];
+    for matrix in 0..matrices {
+        let y = if shared { &y.elements[..] } else { &y.elements[matrix * inner * columns..] };
+        for row in x.elements[matrix * rows * inner..(matrix + 1) * rows * inner].chunks(inner) {
+            elements.extend(
+                (0..columns)
+                    .map(|column| row.iter().enumerate().map(|(k, x)| x * y[k * columns + column]).sum::<f64>()),
+            );
+        }
+    }
+    let mut dims = x.dims.clone();
+    *dims.last_mut().unwrap() = columns;
+    Value { dims, elements }
+}
+
+/// The last two dimensions.
+fn ends(x: &Value) -> [usize; 2] {
+    *x.dims.last_chunk().expect("a matrix")
+}
+
+fn transpose(x: &Value, order: &[usize]) -> Value {
+    let dims: Vec<usize> = order.iter().map(|&axis| x.dims[axis]).collect();
+    let step = |axis: usize| x.dims[axis + 1..].iter().product::<usize>();
+    let place = |mut index: usize| {
+        let mut place = 0;
+        for (&dim, &axis) in dims.iter().zip(order).rev() {
+            place += index % dim * step(axis);
+            index /= dim;
+        }
+        place
+    };
+    let elements = (0..x.elements.len()).map(|index| x.elements[place(index)]).collect();
+    Value { dims, elements }
 }
 
 /// A value per channel, as `[c, 1, 1]`.

@@ -1,4 +1,4 @@
-//! ReLU, the sum of two tensors followed by ReLU (the end of a residual block), and both forms of GELU.
+//! ReLU, its square, the sum of two tensors followed by ReLU (the end of a residual block), and both forms of GELU.
 //!
 //! Source: `torch.relu`, whose derivative at 0 is 0, and `torch.nn.functional.gelu` with `approximate="none"` and `"tanh"`. All
 //! tensors of a call have the same shape, which does not matter here.
@@ -25,6 +25,16 @@ pub fn relu_backward(x: &[f64], d_y: &[f64]) -> Vec<f64> {
         }
     }
     d_x
+}
+
+/// `y = max(x, 0)^2`.
+pub fn relu2(x: &[f64]) -> Vec<f64> {
+    relu(x).into_iter().map(|y| y * y).collect()
+}
+
+/// `d_x = 2 x d_y where x > 0, else 0`.
+pub fn relu2_backward(x: &[f64], d_y: &[f64]) -> Vec<f64> {
+    relu_backward(x, d_y).into_iter().zip(x).map(|(d, x)| 2.0 * x * d).collect()
 }
 
 /// `y = max(x + other, 0)`.

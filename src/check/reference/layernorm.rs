@@ -1,10 +1,11 @@
-//! Layer norm over the last dimension of rows `[rows][c]`, and its gradients.
+//! Layer norm and RMS norm over the last dimension of rows `[rows][c]`, and their gradients.
 //!
-//! Source: Ba, Kiros, Hinton 2016, arXiv 1607.06450; `torch.nn.functional.layer_norm`.
+//! Source: Ba, Kiros, Hinton 2016, arXiv 1607.06450; `torch.nn.functional.layer_norm`. Zhang, Sennrich 2019, arXiv 1910.07467;
+//! `torch.nn.functional.rms_norm`.
 
 use super::{Accumulator, Sum, expect_len};
 
-/// The shape of a layer norm: x, y and their gradients are `[rows][c]`, weight and bias `[c]`.
+/// The shape of a norm: x, y and their gradients are `[rows][c]`, weight and bias `[c]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LayerNorm {
     /// Rows.
@@ -13,6 +14,8 @@ pub struct LayerNorm {
     pub c: usize,
     /// Added to the variance.
     pub eps: f64,
+    /// Whether the mean is subtracted: a layer norm. An RMS norm takes it to be 0.
+    pub centre: bool,
 }
 
 /// A row's normalized values, `1 / sqrt(var + eps)`, and how much larger than it an error of an element may become in a
@@ -26,7 +29,7 @@ struct Row {
 impl LayerNorm {
     fn row(&self, x: &[f64]) -> Row {
         let c = self.c as f64;
-        let mean = x.iter().sum::<f64>() / c;
+        let mean = if self.centre { x.iter().sum::<f64>() / c } else { 0.0 };
         let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / c;
         let inverse = 1.0 / (variance + self.eps).sqrt();
         let largest = x.iter().fold(0.0_f64, |largest, x| largest.max(x.abs()));
@@ -53,7 +56,7 @@ pub fn forward(shape: &LayerNorm, x: &[f64], weight: &[f64], bias: &[f64]) -> Su
     y
 }
 
-/// `d_x = (g - mean(g) - x_hat mean(g x_hat)) / sqrt(var + eps)` with `g = d_y weight`.
+/// `d_x = (g - mean(g) - x_hat mean(g x_hat)) / sqrt(var + eps)` with `g = d_y weight`; without `mean(g)` for an RMS norm.
 pub fn backward_input(shape: &LayerNorm, x: &[f64], weight: &[f64], d_y: &[f64]) -> Sum {
     expect_len("x", x.len(), shape.rows * shape.c);
     expect_len("weight", weight.len(), shape.c);
@@ -64,7 +67,7 @@ pub fn backward_input(shape: &LayerNorm, x: &[f64], weight: &[f64], d_y: &[f64])
         let (mut mean, mut along, mut all) = (0.0, 0.0, 0.0);
         for c in 0..shape.c {
             let g = d_y[c] * weight[c];
-            mean += g / shape.c as f64;
+            mean += if shape.centre { g / shape.c as f64 } else { 0.0 };
             along += g * row.normalized[c] / shape.c as f64;
             all += g.abs() * (1.0 + row.normalized[c].abs()) / shape.c as f64;
         }
@@ -110,7 +113,12 @@ mod tests {
     /// The gradients are those of finite differences of the forward pass.
     #[test]
     fn gradients_are_differences() {
-        let shape = LayerNorm { rows: 2, c: 5, eps: 1e-5 };
+        for centre in [true, false] {
+            differences(LayerNorm { rows: 2, c: 5, eps: 1e-5, centre });
+        }
+    }
+
+    fn differences(shape: LayerNorm) {
         let list = |seed: u32, len: u32| -> Vec<f64> {
             (0..len).map(|i| f64::from((i * 7919 + seed * 104_729) % 1000) / 500.0 - 1.0).collect()
         };

@@ -3,7 +3,7 @@
 use super::{EPS, Expected};
 use crate::{
     check::reference::elementwise::{
-        gelu, gelu_backward, gelu_tanh, gelu_tanh_backward, normal_cdf, relu, relu_backward,
+        gelu, gelu_backward, gelu_tanh, gelu_tanh_backward, normal_cdf, relu, relu_backward, relu2, relu2_backward,
     },
     ops::Activation,
 };
@@ -43,6 +43,13 @@ pub(super) fn forward(activation: Activation, out: &mut Expected) {
             }
             out.value = y;
         }
+        Activation::Relu2 => {
+            let y = relu2(&out.value);
+            for ((z, bound), y) in out.value.iter().zip(&mut out.bound).zip(&y) {
+                *bound = (2.0 * z.abs() + *bound) * *bound + EPS * y + f64::from(f32::MIN_POSITIVE);
+            }
+            out.value = y;
+        }
     }
 }
 
@@ -70,6 +77,12 @@ pub(super) fn backward(activation: Activation, z: &Expected, d_y: &[f64]) -> [Ve
                 d.abs() * (0.8 * of_z + own) + f64::from(f32::MIN_POSITIVE)
             });
             [gelu_tanh_backward(&z.value, d_y), bound.collect()]
+        }
+        Activation::Relu2 => {
+            let bound = z.value.iter().zip(&z.bound).zip(d_y).map(|((z, of_z), d)| {
+                d.abs() * 2.0 * (of_z + EPS * z.abs()) + f64::from(f32::MIN_POSITIVE) // the derivative is continuous at 0
+            });
+            [relu2_backward(&z.value, d_y), bound.collect()]
         }
     }
 }

@@ -3,9 +3,9 @@
 
 use super::{
     AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case,
-    ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase, EmbeddingCase, FlattenCase,
-    FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, MaxPoolCase, PositionsCase, ReluCase, ScaleCase, TokensCase,
-    Unary, UnaryCase,
+    ClassTokenCase, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase,
+    EmbeddingCase, FirstPlaceCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, MaxPoolCase,
+    PositionsCase, QueriesKeys, QueriesKeysCase, ReluCase, ScaleCase, TokensCase, Unary, UnaryCase,
 };
 use crate::{
     data::{Image, Tokens},
@@ -160,7 +160,8 @@ fn unary(shape: [u32; 4], op: Unary, shared: bool) -> UnaryCase {
 }
 
 fn sequences() -> Vec<Entry> {
-    let norm = |input, bias, shared, mean_range| LayerNormCase { input, bias, shared, mean_range };
+    let norm = |input, bias, shared, mean_range| LayerNormCase { input, centre: true, bias, shared, mean_range };
+    let rms = |input, shared, mean_range| LayerNormCase { centre: false, ..norm(input, false, shared, mean_range) };
     let attention = |n, places, d, [heads, causal, dropout]: [f32; 3], scale| AttentionCase {
         n,
         places,
@@ -169,6 +170,8 @@ fn sequences() -> Vec<Entry> {
         scale,
     };
     let tokens = |n, places, vocabulary, c| EmbeddingCase { n, places, vocabulary, c };
+    let turned = |shape, shared| QueriesKeysCase { shape, op: QueriesKeys::Rope, shared };
+    let scaled = |shape, shared| QueriesKeysCase { shape, op: QueriesKeys::Norm, shared };
     vec![
         Entry::short(norm([3, 5, 70], true, true, [0.0, 1.0])),
         Entry::short(norm([2, 3, 24], false, false, [5.0, 3.0])),
@@ -176,22 +179,39 @@ fn sequences() -> Vec<Entry> {
         Entry::full(norm([2, 9, 5], true, false, [3.0, 0.0])),
         Entry::full(norm([33, 17, 260], true, false, [-2.0, 1.0])), // several chunks of rows
         Entry::full(norm([5, 40, 7], false, true, [0.0, 100.0])),
+        Entry::short(rms([3, 5, 70], true, [1.0, 1.0])),
+        Entry::full(rms([33, 17, 260], false, [0.0, 100.0])),
+        Entry::full(rms([1, 1, 1], false, [0.0, 0.0])), // a mean square of zero: y = 0
         Entry::short(tokens(3, 7, 5, 20)),
         Entry::full(tokens(1, 1, 2, 1)),
         Entry::full(tokens(70, 9, 300, 33)),
         Entry::full(tokens(2, 80, 2, 300)),
         Entry::short(PositionsCase { input: [3, 7, 20], more: 2, shared: true }),
         Entry::full(PositionsCase { input: [70, 1, 5], more: 0, shared: false }),
+        Entry::full(PositionsCase { input: [3, 7, 5], more: 0, shared: true }),
         Entry::short(attention(2, 9, 8, [3.0, 1.0, 0.0], 1.0)),
         Entry::short(attention(2, 70, 16, [2.0, 1.0, 0.3], 1.0)),
         Entry::full(attention(1, 1, 4, [1.0, 1.0, 0.0], 1.0)),
         Entry::full(attention(3, 5, 64, [1.0, 0.0, 0.0], 1.0)),
         Entry::full(attention(2, 130, 12, [2.0, 0.0, 0.5], 3.0)),
         Entry::full(attention(2, 130, 8, [2.0, 1.0, 0.0], 8.0)), // one key has nearly all the weight
+        Entry::short(turned([2, 9, 3, 16], true)),
+        Entry::full(turned([1, 1, 1, 8], false)),
+        Entry::full(turned([3, 300, 2, 64], false)), // angles of many turns
+        Entry::short(scaled([2, 9, 3, 12], true)),
+        Entry::full(scaled([1, 1, 1, 4], false)),
+        Entry::full(scaled([3, 40, 2, 64], false)),
+        Entry::short(ClassTokenCase { input: [3, 2, 3, 10], shared: true }),
+        Entry::full(ClassTokenCase { input: [1, 1, 1, 1], shared: false }),
+        Entry::full(ClassTokenCase { input: [70, 7, 7, 33], shared: false }),
+        Entry::short(FirstPlaceCase { input: [3, 7, 1, 10], shared: true }),
+        Entry::full(FirstPlaceCase { input: [1, 1, 1, 1], shared: false }),
+        Entry::full(FirstPlaceCase { input: [70, 9, 1, 33], shared: false }),
         Entry::short(AddCase { shape: [3, 5, 5, 6], shared: true }),
         Entry::full(AddCase { shape: [1, 1, 1, 1], shared: false }),
         Entry::short(unary([3, 5, 5, 6], Unary::Activation(Activation::GeluTanh), true)),
         Entry::full(unary([30, 1, 1, 1], Unary::Activation(Activation::Gelu), false)),
+        Entry::short(unary([3, 5, 5, 6], Unary::Activation(Activation::Relu2), true)),
         Entry::full(unary([1, 30, 30, 1], Unary::Activation(Activation::Relu), false)),
         Entry::short(unary([3, 5, 5, 6], Unary::Widen, true)),
         Entry::full(unary([1, 1, 1, 1], Unary::Widen, false)),
@@ -234,6 +254,7 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(BiasCase { input: [70, 31, 31, 6], activation: Activation::Gelu, shared: false }),
         Entry::short(BiasCase { input: [3, 5, 4, 24], activation: Activation::GeluTanh, shared: true }),
         Entry::full(BiasCase { input: [70, 31, 31, 6], activation: Activation::GeluTanh, shared: false }),
+        Entry::full(BiasCase { input: [70, 5, 3, 6], activation: Activation::Relu2, shared: true }),
         Entry::full(BiasCase { input: [1, 1, 1, 1], activation: Activation::Relu, shared: false }),
         Entry::full(BiasCase { input: [2, 31, 30, 33], activation: Activation::None, shared: true }),
         Entry::short(unary([5, 1, 1, 10], Unary::Scale(1.0 / 256.0), true)),

@@ -4,7 +4,10 @@ use super::{At, Case, Data, Expected, Port, plus, random, scaler, second, unscal
 use crate::{
     check::reference::{Sum, embedding as reference},
     ops::{add_positions, embedding},
-    program::{Dtype, Tape, params::Init},
+    program::{
+        Dtype, Tape,
+        params::{Init, Shape},
+    },
 };
 
 /// The embedding of `n` samples of `places` tokens.
@@ -79,7 +82,7 @@ impl Case for EmbeddingCase {
 pub struct PositionsCase {
     /// Samples, places and channels.
     pub input: [u32; 3],
-    /// Rows of the weight beyond the places.
+    /// Rows of the weight beyond the places; a weight without any has PyTorch's shape `[1, places, channels]`.
     pub more: u32,
     /// Whether a ReLU has the same input, so that its gradients accumulate.
     pub shared: bool,
@@ -95,9 +98,12 @@ impl Case for PositionsCase {
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         let [n, places, c] = self.input;
         let shape = [n, places, 1, c];
-        let mut ports = second::unary_rows(t, shape, self.shared, |t, x| {
-            add_positions(t, x, places + self.more, Init::Normal(1.0))
-        });
+        let weight = match self.more {
+            0 => Shape::Rows { rows: places, c },
+            more => Shape::Matrix { outputs: places + more, inputs: c },
+        };
+        let mut ports =
+            second::unary_rows(t, shape, self.shared, |t, x| add_positions(t, x, "weight", weight, Init::Normal(1.0)));
         ports.push(Port::new("weight", At::Param("weight")));
         ports.push(Port::new("grad_weight_before", At::Gradient("weight")));
         ports.push(Port::new("grad_weight", At::Gradient("weight")));

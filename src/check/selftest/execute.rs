@@ -90,7 +90,7 @@ fn wire(target: &Target, case: &dyn Case) -> (Recording, Vec<Wire>) {
     (recording, wires)
 }
 
-/// Fills ports with their inputs, and those in persistent buffers that have none with zeros.
+/// Fills tables with their contents, ports with their inputs, and those in persistent buffers that have none with zeros.
 fn fill(memory: &mut HashMap<Key, Memory>, (recording, places): (&Recording, &Places), wires: &[Wire], data: &Data) {
     let set = |memory: &mut HashMap<Key, Memory>, wire: &Wire, values: &[f64]| {
         let (key, first) = places.find(recording, &wire.slot);
@@ -101,6 +101,10 @@ fn fill(memory: &mut HashMap<Key, Memory>, (recording, places): (&Recording, &Pl
             wire.word.set(words, place, value);
         }
     };
+    for (kind, values) in &recording.tables {
+        let words = &mut memory.get_mut(&Key::Persistent(kind.clone())).expect("every buffer has memory").before;
+        words.iter_mut().zip(values()).for_each(|(word, value)| *word = value.to_bits());
+    }
     for wire in wires.iter().filter(|wire| matches!(wire.slot, Slot::Buffer { .. })) {
         set(memory, wire, &[]);
     }

@@ -1,4 +1,4 @@
-//! Layer norm.
+//! Layer norm and RMS norm.
 
 use super::{At, Case, Data, Expected, Port, plus, random, scaler, second, single, unscaled};
 use crate::{
@@ -6,15 +6,17 @@ use crate::{
         Sum,
         layernorm::{self as reference, LayerNorm as Shape},
     },
-    ops::{bias_rows, layer_norm},
+    ops::{LayerNorm, bias_rows, layer_norm, rms_norm},
     program::{Tape, params::padded},
 };
 
-/// A layer norm of a tensor `[samples, places, 1, channels]`.
+/// A norm of a tensor `[samples, places, 1, channels]`.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerNormCase {
     /// Samples, places and channels.
     pub input: [u32; 3],
+    /// Whether it is a layer norm, or an RMS norm, which has no bias.
+    pub centre: bool,
     /// Whether it has a bias.
     pub bias: bool,
     /// Whether a ReLU has the same input, so that its gradients accumulate.
@@ -26,7 +28,7 @@ pub struct LayerNormCase {
 impl LayerNormCase {
     fn shape(&self) -> Shape {
         let [n, places, c] = self.input.map(|d| d as usize);
-        Shape { rows: n * places, c, eps: f64::from(1e-5_f32) }
+        Shape { rows: n * places, c, eps: f64::from(1e-5_f32), centre: self.centre }
     }
 
     /// Sums over the rows of each chunk, `[chunk][channels padded]`; rows are stored place by place.
@@ -60,12 +62,16 @@ impl Case for LayerNormCase {
         let ([n, places, c], [mean, range]) = (self.input, self.mean_range);
         let flags = [(!self.bias, ", no bias"), (self.shared, ", shared")];
         let flags: String = flags.iter().filter(|(on, _)| *on).map(|(_, text)| *text).collect();
-        format!("layer norm of {n}x{places}x{c} of {mean}+-{range}{flags}")
+        let kind = if self.centre { "layer" } else { "rms" };
+        format!("{kind} norm of {n}x{places}x{c} of {mean}+-{range}{flags}")
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         let [n, places, c] = self.input;
-        let mut ports = second::unary_rows(t, [n, places, 1, c], self.shared, |t, x| layer_norm(t, x, self.bias));
+        let mut ports = second::unary_rows(t, [n, places, 1, c], self.shared, |t, x| match self.centre {
+            true => layer_norm(t, x, LayerNorm { bias: self.bias, ..LayerNorm::default() }),
+            false => rms_norm(t, x),
+        });
         ports.push(Port::new("partial", At::Scratch { kernel: "layernorm/backward_partial", argument: 3 }));
         ports.push(Port::new("weight", At::Param("weight")));
         ports.push(Port::new("grad_weight_before", At::Gradient("weight")));

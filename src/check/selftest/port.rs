@@ -225,6 +225,7 @@ fn places_of_shape(shape: Shape) -> Vec<usize> {
     let (k, c, r, s) = match shape {
         Shape::Filter { k, c, r, s } => (k, c, r, s),
         Shape::Matrix { outputs, inputs } => (outputs, inputs, 1, 1),
+        Shape::Rows { rows, c } => (rows, c, 1, 1),
         Shape::Vector { c } => (1, c, 1, 1),
     };
     let pitch = padded(c);

@@ -78,7 +78,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     }
     // All seeds use the same images: they differ in weights, order and augmentation.
     let data_seed = run.images.data_seed.unwrap_or(0);
-    let dataset = run.open(data_seed, None)?;
+    let dataset = run.open(data_seed, None, None)?;
     let spec = dataset.spec();
     let mut options = run.options(precision, run.network.config(spec.input, spec.classes.len() as u32)?.1)?;
     run.normalize(&mut options, dataset.as_ref(), None)?;

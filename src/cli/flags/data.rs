@@ -26,7 +26,7 @@ pub struct DataFlags {
     /// cut out [default: the size that the weights were trained on, or 224]
     #[arg(long, value_name = "PIXELS")]
     pub image_size: Option<u32>,
-    /// What text is cut into [default: char]
+    /// What text is cut into [default: as the weights, or char]
     #[arg(long, value_enum, ignore_case = true)]
     pub tokens: Option<TokensFlag>,
 }

@@ -15,7 +15,7 @@ use crate::{
         json_line, live, open_device,
         print::{self, remark},
     },
-    data::{Decoder, Tokens, Vocabulary},
+    data::{Decoder, Tokens, Vocabulary, vocabulary::UNK},
     error::{Error, Result},
     host::{
         files::{TEXT_LIMIT, read_text},
@@ -38,6 +38,9 @@ pub(super) fn run(arguments: &Arguments, path: &Path, weights: &Pretrained) -> R
     sampling.check()?;
     let vocabulary = vocabulary(weights);
     let prompt = flags.text()?;
+    if let misses @ 1.. = vocabulary.misses(&prompt) {
+        remark(&format!("{misses} word(s) of the prompt are not in the vocabulary and count as {UNK}"));
+    }
     let tokens = encode(&vocabulary, &prompt, if flags.prompt_file.is_some() { "prompt_file" } else { "prompt" })?;
     let shown = if prompt.is_empty() { &[][..] } else { &tokens };
 
@@ -112,19 +115,15 @@ impl OfText {
     }
 }
 
-/// The vocabulary that the file of the weights states; without one, tokens are called by their numbers.
+/// The vocabulary that the file of the weights states, if that tells how text is cut into its entries; otherwise tokens are called by
+/// their numbers.
 fn vocabulary(weights: &Pretrained) -> Vocabulary {
-    let stated = weights.provenance.as_ref().map(|provenance| &provenance.dataset.classes[..]).unwrap_or_default();
-    let vocabulary = match stated {
-        [] => Vocabulary::numbers(weights.config.classes as usize),
-        entries => Vocabulary::of(entries),
-    };
-    if vocabulary.is_numbers() {
+    weights.vocabulary().filter(Vocabulary::cuts_text).unwrap_or_else(|| {
         remark(
-            "the weights do not say what their tokens stand for: text is the tokens' numbers, with spaces between them",
+            "the weights do not say how text is cut into tokens: text is the tokens' numbers, with spaces between them",
         );
-    }
-    vocabulary
+        Vocabulary::numbers(weights.config.classes as usize)
+    })
 }
 
 /// The tokens of the prompt, which the flag `setting` gave. An empty one begins behind a line end.

@@ -35,7 +35,7 @@ use crate::{
     training::{Options, Trainer, weights::Weights, whiten::first_weights},
 };
 
-use super::images::{moved, same_images};
+use super::images::{moved, same_images, vocabulary_of};
 
 /// The complete flags.
 pub struct Asked {
@@ -80,7 +80,12 @@ impl Asked {
         let (set, seed) = (flags.run.rules.set.clone(), given(flags.seed));
         let (precision, target) = given(run.precision.precision).on(&gpu)?;
         let data_seed = run.images.data_seed.unwrap_or(seed);
-        let dataset = run.open(data_seed, init).map_err(|error| match begun {
+        // Text keeps the tokens of the weights that the run starts from, and of the run that is continued.
+        let vocabulary = match begun {
+            Some((_, before)) => vocabulary_of(before),
+            None => init.and_then(Pretrained::vocabulary),
+        };
+        let dataset = run.open(data_seed, init, vocabulary.as_ref()).map_err(|error| match begun {
             Some((target, before)) => moved(error, target, before),
             None => error,
         })?;

@@ -257,22 +257,28 @@ const SHOWN: usize = 4;
 
 impl Listing {
     /// The sources in this folder, which lies at `below` of the one that is searched. A folder of pictures may have
-    /// anything else beside its classes, so that it only counts where there is no other source.
+    /// anything else beside its classes, so that it only counts where there is no other source but text: beside `train/` with
+    /// pictures, `train.txt` is their list, and beside classes the user has to choose.
     fn sources(&self, folder: &Path, below: &Path, wanted: &[Form], left: &mut usize) -> Vec<Source> {
-        let mut found = vec![];
+        let mut found: Vec<Source> = vec![];
         for &form in wanted {
             let path = match form {
-                Form::Cifar(layout) => self.cifar(layout, folder, left),
+                Form::Cifar(layout) => self.cifar(layout, folder, wanted.contains(&Form::Tokens), left),
                 Form::Idx(family) => {
                     let of_another = family.is_some_and(|wanted| Family::of(below).is_some_and(|told| told != wanted));
                     (!of_another && self.files.iter().any(|name| idx::is_named(name))).then(|| folder.to_owned())
                 }
                 Form::Text => self.text(folder),
                 // CIFAR-100 has a file of the same name.
-                Form::Tokens if found.iter().any(|source: &Source| matches!(source.form, Form::Cifar(_))) => None,
+                Form::Tokens if found.iter().any(|source| matches!(source.form, Form::Cifar(_))) => None,
                 Form::Tokens => tokens::names::are_in(&self.files).then(|| folder.to_owned()),
-                Form::Pictures if found.is_empty() => self.pictures(folder, left).then(|| folder.to_owned()),
-                Form::Pictures => None,
+                Form::Pictures if found.iter().any(|source| source.form != Form::Text) => None,
+                Form::Pictures => self.pictures(folder, left).map(|pictures| {
+                    if pictures == Pictures::InTrain {
+                        found.clear();
+                    }
+                    folder.to_owned()
+                }),
             };
             found.extend(path.map(|path| Source { form, path }));
         }
@@ -280,12 +286,13 @@ impl Listing {
     }
 
     /// A set of CIFAR in this folder: its files of records, else those in the official archive's folder, else an
-    /// archive.
-    fn cifar(&self, layout: &'static Layout, folder: &Path, left: &mut usize) -> Option<PathBuf> {
+    /// archive. Where tokens are looked for as well, files of them are told apart.
+    fn cifar(&self, layout: &'static Layout, folder: &Path, or_tokens: bool, left: &mut usize) -> Option<PathBuf> {
         let holds = |files: &[String], folder: &Path| {
-            // CIFAR-100's `train.bin` could be anything, so something else has to speak for it.
+            // CIFAR-100's `train.bin` could be anything, so something else has to speak for it. nanoGPT's may have a `test.bin` too.
             let named = folder.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().contains("cifar"));
-            let companion = |name: &String| name == layout.test || layout.names_of(name).is_some();
+            let of_tokens = or_tokens && tokens::names::speak(files);
+            let companion = |name: &String| (name == layout.test && !of_tokens) || layout.names_of(name).is_some();
             let told = layout.train.contains('*') || named || files.iter().any(companion);
             told && files.iter().any(|name| layout.is_records(name))
         };
@@ -313,17 +320,18 @@ impl Listing {
         whole.or_else(|| self.files.iter().find(|name| is_text_archive(name))).map(|name| folder.join(name))
     }
 
-    /// Whether this is a folder of pictures: one with `train`, which has a folder with pictures, or with two or more
-    /// such folders itself.
-    fn pictures(&self, folder: &Path, left: &mut usize) -> bool {
+    /// How this is a folder of pictures: as one with `train`, which has a folder with pictures, or with two or more such folders
+    /// itself. `None` if it is none.
+    fn pictures(&self, folder: &Path, left: &mut usize) -> Option<Pictures> {
         let train = folder.join(pictures::TRAIN);
         if self.folders.iter().any(|name| name == pictures::TRAIN)
             && let Ok(classes) = Self::new(&train, left)
         {
-            return classes.folders.iter().any(|name| holds_pictures(&train.join(name), left));
+            let found = classes.folders.iter().any(|name| holds_pictures(&train.join(name), left));
+            return found.then_some(Pictures::InTrain);
         }
         let mut classes = self.folders.iter().filter(|name| holds_pictures(&folder.join(name), left));
-        classes.next().is_some() && classes.next().is_some()
+        (classes.next().is_some() && classes.next().is_some()).then_some(Pictures::InClasses)
     }
 
     fn suspects(&self, folder: &Path, wanted: &[Form]) -> Vec<(PathBuf, Suspect)> {
@@ -332,7 +340,9 @@ impl Listing {
             Suspect::Idx => wanted.iter().any(|form| matches!(form, Form::Idx(None))),
             _ => false,
         };
+        let of_tokens = tokens::names::speak(&self.files);
         let named = |name: &String, is_folder| match Suspect::of(name, is_folder)? {
+            Suspect::Arrays if of_tokens && tokens::names::belongs(name) => None,
             // It is a source, or a folder that is looked into.
             suspect if is_wanted(suspect) => None,
             suspect => Some((folder.join(name), suspect)),
@@ -353,6 +363,13 @@ impl Listing {
         }
         suspects
     }
+}
+
+/// Where a folder has its pictures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pictures {
+    InTrain,
+    InClasses,
 }
 
 /// Whether there is a picture among the first files of a folder, or among those of a folder in it.

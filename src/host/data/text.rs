@@ -6,10 +6,16 @@
 pub(super) mod names;
 mod zip;
 
-use std::{borrow::Cow, path::Path};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use crate::{
-    data::{MOST_CLASSES, MOST_TOKENS, Text, TokensBy, Vocabulary, vocabulary},
+    data::{
+        MOST_CLASSES, MOST_TOKENS, NO_VALIDATION, Text, TokensBy, Vocabulary,
+        vocabulary::{self, UNK, Unknown},
+    },
     error::{Error, Result},
     host::files,
 };
@@ -26,12 +32,20 @@ pub const LIMIT: u64 = 1 << 30;
 /// Most bytes of a word.
 const LONGEST_WORD: usize = 1 << 10;
 
-/// The bytes of a set, as they are in its files.
+/// The texts of a set.
 #[derive(Default)]
 struct Parts {
-    train: Option<Vec<u8>>,
-    valid: Option<Vec<u8>>,
-    test: Option<Vec<u8>>,
+    train: Option<Piece>,
+    valid: Option<Piece>,
+    test: Option<Piece>,
+}
+
+/// A text, and where it is from.
+struct Piece {
+    place: PathBuf,
+    /// The lines of the file before it.
+    lines_before: usize,
+    bytes: Vec<u8>,
 }
 
 /// Opens the text at `path`: a folder with files for training and validation, one such file, an archive of them, or any other
@@ -43,31 +57,62 @@ struct Parts {
 /// `length` is none of a block. [`Error::Io`] if something cannot be read.
 pub fn open(path: &Path, by: TokensBy, length: u32) -> Result<Text> {
     check_length(length)?;
-    let (parts, mut notes) = read(path, by)?;
-    let (vocabulary, [train, valid]) = tokens(path, &parts, by)?;
-    let entries = vocabulary.entries();
+    let (parts, notes) = read(path, by)?;
+    let vocabulary = parts.vocabulary(path, by)?;
+    check_vocabulary(path, vocabulary.entries())?;
+    encoded(path, &parts, vocabulary, length, notes)
+}
+
+/// Opens the text at `path` as [`open`] does, with the tokens of a vocabulary that is given, such as that of weights. Words that
+/// it does not have count as [`UNK`], if it has that; a remark says how many they are.
+///
+/// # Errors
+/// As [`open`], and [`Error::Data`] for what the vocabulary does not have, with file and line, and if no text can be cut into its
+/// entries.
+pub fn open_by(path: &Path, vocabulary: &Vocabulary, length: u32) -> Result<Text> {
+    check_length(length)?;
+    if !vocabulary.cuts_text() {
+        let found = "text, which only the tokenizer of the weights can cut into theirs";
+        let hint = "let it write files of tokens, train.bin and val.bin, and name their folder by 'data'";
+        return Err(Error::data(path, "tokens", found, hint));
+    }
+    let (parts, mut notes) = read(path, vocabulary.by())?;
+    let [train, valid] =
+        [&parts.train, &parts.valid].map(|part| part.as_ref().map_or(0, |part| part.misses(vocabulary)));
+    if train + valid > 0 {
+        notes.push(format!(
+            "{train} word(s) for training and {valid} for validation are none of the vocabulary, and count as {UNK}"
+        ));
+    }
+    encoded(path, &parts, vocabulary.clone(), length, notes)
+}
+
+/// The set of texts whose tokens a vocabulary has.
+fn encoded(path: &Path, parts: &Parts, vocabulary: Vocabulary, length: u32, mut notes: Vec<String>) -> Result<Text> {
+    let encode = |part: &Option<Piece>| part.as_ref().map(|part| part.encode(&vocabulary)).transpose();
+    let (train, valid) = (encode(&parts.train)?.unwrap_or_default(), encode(&parts.valid)?);
+    check_enough(path, train.len() as u64, length)?;
+    notes.extend(valid.as_ref().filter(|v| v.len() <= length as usize).map(|v| too_short(v.len() as u64, length)));
+    Ok(Text::new(NAME, length, vocabulary, train, valid.unwrap_or_default()).read_from(path, notes))
+}
+
+fn check_vocabulary(path: &Path, entries: &[String]) -> Result<()> {
     if entries.len() < 2 {
         let found = entries.first().map_or("none".into(), |only| format!("one, `{}`", only.escape_debug()));
-        return Err(Error::data(path, "text with at least two kinds of tokens", found, ""));
+        let hint = "there is nothing to learn from it: give another text by 'data'";
+        return Err(Error::data(path, "text with at least two kinds of tokens", found, hint));
     }
     if let Some(long) = entries.iter().find(|entry| entry.len() > LONGEST_WORD) {
         let found = format!("one of {}", long.len());
         return Err(Error::data(path, format!("words of at most {LONGEST_WORD} bytes"), found, OTHERS));
     }
-    let bytes: usize = entries.iter().map(String::len).sum();
-    if bytes > vocabulary::MOST_BYTES {
-        let expected = format!("a vocabulary of at most {} bytes", vocabulary::MOST_BYTES);
-        return Err(Error::data(path, expected, format!("one of {bytes}"), OTHERS));
-    }
-    check_enough(path, train.len() as u64, length)?;
-    if parts.valid.is_some() && valid.len() <= length as usize {
-        notes.push(too_short(valid.len() as u64, length));
-    }
-    Ok(Text::new(NAME, length, vocabulary, train, valid).read_from(path, notes))
+    vocabulary::check_bytes(entries)
+        .map_err(|found| Error::data(path, "a vocabulary that a file of weights has room for", found, OTHERS))
 }
 
 /// What helps against too many words, and too long ones.
-const OTHERS: &str = "'tokens' char or byte has fewer kinds of tokens";
+const OTHERS: &str = "'tokens' char or byte has fewer kinds of tokens; of WikiText, the tokenized form (wikitext-2-v1, \
+                      wiki.train.tokens) has fewer words than the raw one";
 
 /// Refuses a number of tokens that no block has.
 pub(super) fn check_length(length: u32) -> Result<()> {
@@ -83,82 +128,145 @@ pub(super) fn check_enough(path: &Path, tokens: u64, length: u32) -> Result<()> 
         return Ok(());
     }
     let expected = format!("at least {} tokens for training, a block of {length} and one more", u64::from(length) + 1);
-    Err(Error::data(path, expected, tokens.to_string(), "give more text, or a network with a smaller block"))
+    Err(Error::data(
+        path,
+        expected,
+        tokens.to_string(),
+        "give more text, or train a network of a smaller block: 'model_set' block=N",
+    ))
 }
 
 /// The remark on text for validation that has no block.
 pub(super) fn too_short(tokens: u64, length: u32) -> String {
     match tokens {
-        0 => "no text to validate on: there will be no validation".to_owned(),
-        _ => format!("{tokens} token(s) to validate on are less than a block of {length}: there will be no validation"),
+        0 => format!("no text to validate on: {NO_VALIDATION}"),
+        _ => format!("{tokens} token(s) to validate on are less than a block of {length}: {NO_VALIDATION}"),
     }
 }
 
 /// Reads the files, and divides the text if there is but one. The remarks say what is missing.
 fn read(path: &Path, by: TokensBy) -> Result<(Parts, Vec<String>)> {
-    let read = |file: &Path, left: &mut u64| {
-        let bytes = read_within(file, *left)?;
-        *left -= bytes.len() as u64;
-        check_text(file, &bytes, by).map(|()| bytes)
-    };
-    let (mut parts, mut left) = (Parts::default(), LIMIT);
+    let (mut parts, mut notes, mut left) = (Parts::default(), vec![], LIMIT);
     if zip::is_named(path) {
-        let archive = Archive::open(path, LIMIT)?;
+        let archive = Archive::open(path)?;
         for (name, part) in names::choose(path, archive.names(), None)? {
-            let bytes = archive.read(name)?;
-            check_text(&path.join(name), &bytes, by)?;
-            *parts.of(part) = Some(bytes);
+            *parts.of(part) = Some(Piece::new(path.join(name), archive.read(name)?, by)?);
         }
     } else {
         let files = names::files(path)?;
         for (file, part) in &files {
-            *parts.of(*part) = Some(read(file, &mut left)?);
+            *parts.of(*part) = Some(Piece::new(file.clone(), read_within(file, &mut left)?, by)?);
         }
+        notes.extend(names::remark(path, &files));
         if files.is_empty() {
-            let mut text = read(path, &mut left)?;
-            let valid = text.split_off(ninety_percent(&text, by));
-            parts = Parts { train: Some(text), valid: Some(valid), test: None };
+            let (train, valid) = Piece::new(path.to_owned(), read_within(path, &mut left)?, by)?.divide(by);
+            parts = Parts { train: Some(train), valid: Some(valid), test: None };
         }
     }
-    let missing = "no text for validation beside that for training: there will be no validation";
-    let notes = parts.valid.is_none().then(|| missing.to_owned());
-    Ok((parts, Vec::from_iter(notes)))
+    if parts.valid.is_none() {
+        notes.push(format!("no text for validation beside that for training: {NO_VALIDATION}"));
+    }
+    Ok((parts, notes))
+}
+
+fn read_within(path: &Path, left: &mut u64) -> Result<Vec<u8>> {
+    check_fits(path, files::open(path)?.1, *left)?;
+    let bytes = files::read(path, *left)?;
+    *left -= bytes.len() as u64;
+    Ok(bytes)
+}
+
+/// Refuses what is too long to be read whole, where there is room for `left` bytes.
+fn check_fits(path: &Path, length: u64, left: u64) -> Result<()> {
+    if length <= left {
+        return Ok(());
+    }
+    let found = match LIMIT - left {
+        0 => length.to_string(),
+        others => format!("{length}, beside {others} of the other files"),
+    };
+    let hint = "tokens in files (train.bin, val.bin) may have any size";
+    Err(Error::data(path, format!("text of at most {LIMIT} bytes, which is read whole"), found, hint))
 }
 
 impl Parts {
-    fn of(&mut self, part: Part) -> &mut Option<Vec<u8>> {
+    fn of(&mut self, part: Part) -> &mut Option<Piece> {
         match part {
             Part::Train => &mut self.train,
             Part::Valid => &mut self.valid,
             Part::Test => &mut self.test,
         }
     }
-}
 
-fn read_within(path: &Path, left: u64) -> Result<Vec<u8>> {
-    files::read(path, left).map_err(|error| match error {
-        Error::Data { path, found, .. } if found.parse::<u64>().is_ok() => {
-            let hint = "tokens in files (train.bin, val.bin) may have any size";
-            Error::data(&path, format!("text of at most {LIMIT} bytes, which is read whole"), found, hint)
-        }
-        other => other,
-    })
-}
-
-/// Refuses what is not UTF-8, unless the tokens are bytes.
-fn check_text(path: &Path, bytes: &[u8], by: TokensBy) -> Result<()> {
-    match std::str::from_utf8(bytes) {
-        Err(error) if by != TokensBy::Byte => {
-            let at = error.valid_up_to();
-            let found = format!("the byte 0x{:02x} at offset {at}, which is none of UTF-8", bytes[at]);
-            Err(Error::data(path, "text in UTF-8", found, "convert it to UTF-8, or take any bytes by 'tokens' byte"))
-        }
-        _ => Ok(()),
+    /// The vocabulary of all parts.
+    fn vocabulary(&self, path: &Path, by: TokensBy) -> Result<Vocabulary> {
+        let texts = [&self.train, &self.valid, &self.test].map(|part| part.as_ref().map_or("".into(), |p| p.text(by)));
+        let texts = texts.each_ref().map(|text| &**text);
+        let vocabulary = match by {
+            TokensBy::Byte => return Ok(Vocabulary::bytes()),
+            TokensBy::Word => Vocabulary::words(&texts),
+            TokensBy::Char => Vocabulary::characters(&texts),
+        };
+        vocabulary.ok_or_else(|| {
+            let words = by == TokensBy::Word;
+            let (kinds, hint) = if words { ("words", OTHERS) } else { ("characters", "take 'tokens' byte") };
+            Error::data(path, format!("at most {MOST_CLASSES} different {kinds}"), "more", hint)
+        })
     }
 }
 
-/// Where the text is divided: nine tenths of its characters, bytes or lines are before. The rounding is that of Python's
-/// `int(n * 0.9)`.
+impl Piece {
+    /// Refuses what is not UTF-8, unless the tokens are bytes.
+    fn new(place: PathBuf, bytes: Vec<u8>, by: TokensBy) -> Result<Self> {
+        match std::str::from_utf8(&bytes) {
+            Err(error) if by != TokensBy::Byte => {
+                let at = error.valid_up_to();
+                let found = format!("the byte 0x{:02x} at offset {at}, which is none of UTF-8", bytes[at]);
+                let hint = "convert it to UTF-8, or take any bytes by 'tokens' byte";
+                Err(Error::data(&place, "text in UTF-8", found, hint))
+            }
+            _ => Ok(Self { place, lines_before: 0, bytes }),
+        }
+    }
+
+    /// The two parts of a text that is divided.
+    fn divide(mut self, by: TokensBy) -> (Self, Self) {
+        let bytes = self.bytes.split_off(ninety_percent(&self.bytes, by));
+        let lines_before = self.bytes.iter().filter(|&&byte| byte == b'\n').count();
+        let valid = Self { place: self.place.clone(), lines_before, bytes };
+        (self, valid)
+    }
+
+    /// The text, where words are meant with an end of the last line too: each line ends with the same token.
+    fn text(&self, by: TokensBy) -> Cow<'_, str> {
+        let text = String::from_utf8_lossy(&self.bytes);
+        if by == TokensBy::Word && !text.is_empty() && !text.ends_with('\n') { text + "\n" } else { text }
+    }
+
+    /// Words that the vocabulary does not have, where it has a token for those.
+    fn misses(&self, vocabulary: &Vocabulary) -> usize {
+        vocabulary.misses(&self.text(vocabulary.by()))
+    }
+
+    fn encode(&self, vocabulary: &Vocabulary) -> Result<Vec<u16>> {
+        if vocabulary.by() == TokensBy::Byte {
+            return Ok(self.bytes.iter().map(|&byte| byte.into()).collect());
+        }
+        vocabulary.cut(&self.text(vocabulary.by())).map_err(|Unknown { piece, line }| {
+            let kinds = if vocabulary.by() == TokensBy::Word { "words" } else { "characters" };
+            let expected = format!("the {} {kinds} of the weights' vocabulary alone", vocabulary.entries().len());
+            let piece: String = piece.escape_debug().take(SHOWN).collect();
+            let found = format!("`{piece}` in line {}", self.lines_before + line);
+            Error::data(&self.place, expected, found, "replace it in the text, or train on text that has it")
+        })
+    }
+}
+
+/// Most characters of a word that are printed.
+const SHOWN: usize = 40;
+
+/// Where the text is divided: nine tenths of its characters, bytes or lines, or of the words of a single line, are before. The
+/// rounding is that of Python's `int(n * 0.9)`.
 fn ninety_percent(text: &[u8], by: TokensBy) -> usize {
     let part = |count: usize| (count as f64 * 0.9) as usize;
     // All bytes of a character but the first begin with the bits 10.
@@ -172,33 +280,14 @@ fn ninety_percent(text: &[u8], by: TokensBy) -> usize {
         }
         TokensBy::Word => {
             let lines = || text.split_inclusive(|&byte| byte == b'\n');
-            lines().take(part(lines().count())).map(<[u8]>::len).sum()
+            match lines().count() {
+                0 | 1 => {
+                    let text = String::from_utf8_lossy(text);
+                    let starts = || vocabulary::words_at(&text);
+                    starts().nth(part(starts().count())).unwrap_or(text.len())
+                }
+                count => lines().take(part(count)).map(<[u8]>::len).sum(),
+            }
         }
     }
-}
-
-/// The vocabulary of all parts, and the tokens of training and validation.
-fn tokens(path: &Path, parts: &Parts, by: TokensBy) -> Result<(Vocabulary, [Vec<u16>; 2])> {
-    let [train, valid, test] =
-        [&parts.train, &parts.valid, &parts.test].map(|part| part.as_deref().unwrap_or_default());
-    if by == TokensBy::Byte {
-        return Ok((Vocabulary::bytes(), [train, valid].map(|part| part.iter().map(|&byte| byte.into()).collect())));
-    }
-    let texts = [train, valid, test].map(|part| lines(String::from_utf8_lossy(part), by));
-    let [train, valid, test] = texts.each_ref().map(|text| &**text);
-    let vocabulary = match by {
-        TokensBy::Word => Vocabulary::words(&[train, valid, test]),
-        _ => Vocabulary::characters(&[train, valid, test]),
-    };
-    let vocabulary = vocabulary.ok_or_else(|| {
-        let (kinds, hint) = if by == TokensBy::Word { ("words", OTHERS) } else { ("characters", "take 'tokens' byte") };
-        Error::data(path, format!("at most {MOST_CLASSES} different {kinds}"), "more", hint)
-    })?;
-    let tokens = [vocabulary.encode(train)?, vocabulary.encode(valid)?];
-    Ok((vocabulary, tokens))
-}
-
-/// The text, where words are meant with an end of the last line too: each line ends with the same token.
-fn lines(text: Cow<'_, str>, by: TokensBy) -> Cow<'_, str> {
-    if by == TokensBy::Word && !text.is_empty() && !text.ends_with('\n') { text + "\n" } else { text }
 }

@@ -11,7 +11,7 @@ mod shard;
 use std::path::{Path, PathBuf};
 
 use crate::{
-    data::{Dataset, MOST_IMAGES, Spec, Split, text},
+    data::{Dataset, MOST_IMAGES, Spec, Split, text, vocabulary},
     error::{Error, Result},
     host::data::{
         folder_of,
@@ -28,7 +28,7 @@ pub const NAME: &str = "tokens";
 /// Whether the file at `path`, called `name`, has tokens. `train.bin` could be anything, so that something beside it has to speak
 /// for it.
 pub(super) fn is_named(path: &Path, name: &str) -> bool {
-    let beside = || ["val.bin", meta::FILE, meta::PICKLE].iter().any(|file| folder_of(path).join(file).is_file());
+    let beside = || names::BESIDE.iter().any(|file| folder_of(path).join(file).is_file());
     names::parse(name).is_some() && (names::is_shard(name) || beside())
 }
 
@@ -73,10 +73,7 @@ impl TokenFiles {
         for shard in train.shards.iter().chain(&valid.shards) {
             shard.add_to(&mut checksum);
         }
-        for entry in &meta.entries {
-            checksum.update(entry.as_bytes());
-            checksum.update(&[0]);
-        }
+        vocabulary::add_entries(&meta.entries, &mut checksum);
         let input = crate::data::Tokens { length, vocabulary: meta.entries.len() as u32 };
         let spec = Spec::new(NAME, input, meta.entries);
         Ok(Self { spec, length, path: path.to_owned(), train, valid, checksum: checksum.finalize(), notes })

@@ -20,6 +20,11 @@ impl Limits {
         Self { limit, packed: Cell::new(0), unpacked: Cell::new(0) }
     }
 
+    /// The bytes that may still come out.
+    pub(super) fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.unpacked.get())
+    }
+
     /// Whether more bytes came out than may.
     pub(super) fn exceeded(&self) -> bool {
         let most = Self::FREE.saturating_add(self.packed.get().saturating_mul(Self::GROWTH));

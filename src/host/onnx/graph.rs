@@ -1,12 +1,14 @@
 //! The graph of ONNX operators that a recording's notes describe.
 //!
-//! Values are `[n, c, h, w]` in ONNX, where velograd's are `[n, h, w, c]`; only the order of dimensions differs. What a
-//! linear layer makes is `[n, c]`.
+//! Maps are `[n, c, h, w]` in ONNX, where velograd's are `[n, h, w, c]`; only the order of dimensions differs. Places in a line are
+//! `[n, places, c]`, and what a linear layer makes of a map is `[n, c]`.
+
+mod places;
 
 use std::collections::BTreeMap;
 
 use super::{
-    BATCH, INPUT, Input, OUTPUT,
+    BATCH, IMAGES, Input, OUTPUT, TOKENS,
     proto::{
         AttributeProto, AttributeType, DataType, Dimension, GraphProto, NodeProto, TensorProto, TensorShapeProto,
         TypeProto, TypeProtoTensor, ValueInfoProto,
@@ -22,8 +24,18 @@ use crate::{
 #[derive(Clone)]
 struct Value {
     name: String,
-    /// Whether it has two dimensions, `[n, c]`.
-    flat: bool,
+    form: Form,
+}
+
+/// The dimensions of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// `[n, c, h, w]`
+    Map,
+    /// `[n, places, c]`
+    Places,
+    /// `[n, c]`
+    Rows,
 }
 
 struct Builder<'a> {
@@ -34,31 +46,41 @@ struct Builder<'a> {
     initializers: Vec<TensorProto>,
     /// The value of the graph that each tensor of the recording became, by the tensor's index.
     values: BTreeMap<usize, Value>,
+    /// The masks of attention that have been made, by the number of places.
+    masks: BTreeMap<u32, String>,
     /// How often each name of a node was asked for.
     names: BTreeMap<String, u32>,
 }
 
 /// The graph of an evaluation's recording with these weights.
 pub(super) fn graph(recording: &Recording, weights: &Weights, input: Input, name: &str) -> Result<GraphProto> {
-    let (nodes, initializers, values, names) = (vec![], vec![], BTreeMap::new(), BTreeMap::new());
-    let mut builder = Builder { recording, weights, input, nodes, initializers, values, names };
+    let (nodes, initializers) = (vec![], vec![]);
+    let (values, masks, names) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut builder = Builder { recording, weights, input, nodes, initializers, values, masks, names };
     let mut inputs = vec![];
     for node in recording.graph()? {
         let mut value = node.x.map(|x| builder.value(x));
-        if node.x.is_none() {
-            let [_, h, w, c] = recording.info(node.y).shape;
-            inputs.push(info(INPUT, &[c, h, w]));
-        }
+        let shape = recording.info(node.y).shape;
         for op in &node.ops {
-            value = Some(builder.apply(&node.label, op, value));
+            let [_, h, w, c] = shape;
+            match op {
+                Op::Images { .. } => inputs.push(info(IMAGES, DataType::Float, &[c, h, w])),
+                Op::Tokens => inputs.push(info(TOKENS, DataType::Int64, &[h * w])),
+                _ => {}
+            }
+            value = Some(builder.apply(&node.label, op, value, shape));
         }
         builder.values.insert(node.y.index(), value.expect("a note has an argument, or the images"));
     }
     let output = recording.output.expect("a graph has one");
     let logits = builder.value(output);
-    let logits = builder.flat("output", logits);
+    let [_, h, w, c] = recording.info(output).shape;
+    let (logits, dims) = match logits.form {
+        Form::Places => (logits, vec![h * w, c]),
+        Form::Map | Form::Rows => (builder.rows("output", logits), vec![c]),
+    };
     builder.rename(&logits.name, OUTPUT);
-    let outputs = vec![info(OUTPUT, &[recording.info(output).shape[3]])];
+    let outputs = vec![info(OUTPUT, DataType::Float, &dims)];
     let Builder { nodes: node, initializers: initializer, .. } = builder;
     Ok(GraphProto { node, name: Some(name.into()), initializer, input: inputs, output: outputs })
 }
@@ -68,66 +90,100 @@ impl Builder<'_> {
         self.values[&tensor.index()].clone()
     }
 
-    /// Adds the nodes that compute `op` of `x` at this place in the network.
-    fn apply(&mut self, place: &str, op: &Op, x: Option<Value>) -> Value {
-        if let Op::Images { channels, mean, std } = op {
-            return self.images(place, *channels as usize, *mean, *std);
+    /// Adds the nodes that compute `op` of `x` at this place in the network, the last of a node whose result has this shape.
+    fn apply(&mut self, place: &str, op: &Op, x: Option<Value>, [_, h, w, c]: [u32; 4]) -> Value {
+        match op {
+            Op::Images { channels, mean, std } => return self.images(place, *channels as usize, *mean, *std),
+            Op::Tokens => return Value { name: TOKENS.into(), form: Form::Rows },
+            _ => {}
         }
-        let x = x.expect("only images have no argument");
+        let x = x.expect("only samples have no argument");
         match *op {
-            Op::Images { .. } => unreachable!("returned above"),
+            Op::Images { .. } | Op::Tokens => unreachable!("returned above"),
+            Op::Embedding(weight) => {
+                let (weight, _) = self.parameter(weight);
+                self.node(place, "Gather", &[&weight, &x.name], [int("axis", 0)], Form::Places)
+            }
+            Op::Positions(weight) => self.positions(place, x, weight, h * w),
+            Op::ClassToken(token) => self.class_token(place, x, token),
+            Op::FirstPlace => self.first_place(place, x),
+            Op::LayerNorm { weight, bias, eps } => {
+                let params: Vec<_> = std::iter::once(weight).chain(bias).map(|slot| self.parameter(slot).0).collect();
+                let inputs: Vec<_> = std::iter::once(&x.name).chain(&params).map(String::as_str).collect();
+                let options = [int("axis", -1), float("epsilon", eps)];
+                self.node(place, "LayerNormalization", &inputs, options, x.form)
+            }
+            Op::RmsNorm { weight, eps } => {
+                let inverse = self.inverse_root(place, &x, eps);
+                let (weight, _) = self.parameter(weight);
+                let normalized = self.node(place, "Mul", &[&x.name, &inverse.name], [], x.form);
+                self.node(place, "Mul", &[&normalized.name, &weight], [], x.form)
+            }
+            Op::QkNorm { heads, eps } => self.qk_norm(place, &x, heads, eps),
+            Op::Rope { heads, base } => self.rope(place, &x, heads, base, [h * w, c / (3 * heads)]),
+            Op::Attention { heads, causal } => self.attention(place, &x, heads, causal, [h * w, c / heads]),
             Op::Conv2d { weight, stride, padding } => {
                 let (name, dims) = self.parameter(weight);
                 let options = [ints("kernel_shape", &dims[2..]), strides(stride), pads(padding)];
-                self.node(place, "Conv", &[&x.name, &name], options, false)
+                self.node(place, "Conv", &[&x.name, &name], options, Form::Map)
             }
             Op::Linear { weight, bias } => {
-                let x = self.flat(place, x);
+                if x.form == Form::Places {
+                    return self.linear_of_places(place, &x, weight, bias);
+                }
+                let x = self.rows(place, x);
                 let params = std::iter::once(weight).chain(bias).map(|slot| self.parameter(slot).0);
                 let inputs: Vec<String> = std::iter::once(x.name).chain(params).collect();
                 let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-                self.node(place, "Gemm", &inputs, [int("transB", 1)], true)
+                self.node(place, "Gemm", &inputs, [int("transB", 1)], Form::Rows)
             }
             Op::BatchNorm { weight, bias, mean, var, eps } => {
                 let [weight, bias, mean, var] = [weight, bias, mean, var].map(|slot| self.parameter(slot).0);
                 let inputs = [x.name.as_str(), &weight, &bias, &mean, &var];
-                self.node(place, "BatchNormalization", &inputs, [float("epsilon", eps)], x.flat)
+                self.node(place, "BatchNormalization", &inputs, [float("epsilon", eps)], x.form)
             }
             Op::Bias(bias) => {
                 let (mut bias, _) = self.parameter(bias);
-                if !x.flat {
-                    let axes = self.constant("channel.axes", &[2], DataType::Int64, bytemuck::cast_slice(&[1_i64, 2]));
-                    bias = self.node(place, "Unsqueeze", &[&bias, &axes], [], false).name;
+                if x.form == Form::Map {
+                    let axes = self.integers("channel.axes", &[1, 2]);
+                    bias = self.node(place, "Unsqueeze", &[&bias, &axes], [], Form::Map).name;
                 }
-                self.node(place, "Add", &[&x.name, &bias], [], x.flat)
+                self.node(place, "Add", &[&x.name, &bias], [], x.form)
             }
             Op::MaxPool2d { kernel, stride, padding } => {
                 let options = [ints("kernel_shape", &[i64::from(kernel); 2]), strides(stride), pads(padding)];
-                self.node(place, "MaxPool", &[&x.name], options, false)
+                self.node(place, "MaxPool", &[&x.name], options, Form::Map)
             }
-            Op::GlobalAvgPool => self.node(place, "GlobalAveragePool", &[&x.name], [], false),
+            Op::GlobalAvgPool if x.form == Form::Places => {
+                self.node(place, "ReduceMean", &[&x.name], [ints("axes", &[1]), int("keepdims", 0)], Form::Rows)
+            }
+            Op::GlobalAvgPool => self.node(place, "GlobalAveragePool", &[&x.name], [], Form::Map),
             Op::AdaptiveAvgPool2d { map, out } => self.adaptive_avg_pool(place, &x, map, out),
-            Op::Flatten => self.flat(place, x),
+            Op::Flatten => self.rows(place, x),
             Op::Add(other) => {
                 let (mut x, mut other) = (x, self.value(other));
-                if x.flat != other.flat {
-                    (x, other) = (self.flat(place, x), self.flat(place, other));
+                if x.form != other.form {
+                    (x, other) = (self.rows(place, x), self.rows(place, other));
                 }
-                self.node(place, "Add", &[&x.name, &other.name], [], x.flat)
+                self.node(place, "Add", &[&x.name, &other.name], [], x.form)
             }
             Op::Scale(factor) => {
                 let factor = self.floats(&format!("{place}.factor"), &[], &[factor]);
-                self.node(place, "Mul", &[&x.name, &factor], [], x.flat)
+                self.node(place, "Mul", &[&x.name, &factor], [], x.form)
             }
-            Op::Relu => self.node(place, "Relu", &[&x.name], [], x.flat),
+            Op::Relu => self.node(place, "Relu", &[&x.name], [], x.form),
             Op::Gelu => self.gelu(place, &x),
             Op::GeluTanh => self.gelu_tanh(place, &x),
+            Op::Relu2 => {
+                let x = self.node(place, "Relu", &[&x.name], [], x.form);
+                self.node(place, "Mul", &[&x.name, &x.name], [], x.form)
+            }
         }
     }
 
     /// The network's input, normalized here or by the caller.
     fn images(&mut self, place: &str, channels: usize, mean: [f64; 3], std: [f64; 3]) -> Value {
-        let images = Value { name: INPUT.into(), flat: false };
+        let images = Value { name: IMAGES.into(), form: Form::Map };
         if self.input == Input::Normalized {
             return images;
         }
@@ -135,20 +191,20 @@ impl Builder<'_> {
             let values = values.map(|v| v as f32);
             self.floats(&format!("{place}.{name}"), &[channels as i64, 1, 1], &values[..channels])
         });
-        let centred = self.node(place, "Sub", &[&images.name, &mean], [], false);
-        self.node(place, "Div", &[&centred.name, &std], [], false)
+        let centred = self.node(place, "Sub", &[&images.name, &mean], [], Form::Map);
+        self.node(place, "Div", &[&centred.name, &std], [], Form::Map)
     }
 
     /// `x (1 + erf(x / sqrt 2)) / 2`: `Gelu` itself is only in newer sets of operators than others need.
     fn gelu(&mut self, place: &str, x: &Value) -> Value {
         let constants = [("gelu.root", std::f32::consts::SQRT_2), ("gelu.one", 1.0), ("gelu.half", 0.5)];
         let [root, one, half] = constants.map(|(name, value)| self.floats(name, &[], &[value]));
-        let mut step = |kind: &str, inputs: &[&str]| self.node(place, kind, inputs, [], x.flat).name;
+        let mut step = |kind: &str, inputs: &[&str]| self.node(place, kind, inputs, [], x.form).name;
         let scaled = step("Div", &[&x.name, &root]);
         let erf = step("Erf", &[&scaled]);
         let twice = step("Add", &[&erf, &one]);
         let product = step("Mul", &[&x.name, &twice]);
-        Value { name: step("Mul", &[&product, &half]), flat: x.flat }
+        Value { name: step("Mul", &[&product, &half]), form: x.form }
     }
 
     /// `x / (1 + exp(-2u))` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`, which is `x (1 + tanh(u)) / 2`.
@@ -156,14 +212,14 @@ impl Builder<'_> {
         let constants =
             [("gelu.cubic", 0.044_715), ("gelu.one", 1.0), ("gelu.slope", 2.0 * (2.0 / std::f32::consts::PI).sqrt())];
         let [cubic, one, slope] = constants.map(|(name, value)| self.floats(name, &[], &[value]));
-        let mut step = |kind: &str, inputs: &[&str]| self.node(place, kind, inputs, [], x.flat).name;
+        let mut step = |kind: &str, inputs: &[&str]| self.node(place, kind, inputs, [], x.form).name;
         let square = step("Mul", &[&x.name, &x.name]);
         let cubic = step("Mul", &[&square, &cubic]);
         let factor = step("Add", &[&cubic, &one]);
         let scaled = step("Mul", &[&x.name, &slope]);
         let argument = step("Mul", &[&scaled, &factor]);
         let share = step("Sigmoid", &[&argument]);
-        Value { name: step("Mul", &[&x.name, &share]), flat: x.flat }
+        Value { name: step("Mul", &[&x.name, &share]), form: x.form }
     }
 
     /// Means over windows, which no operator of ONNX describes: each map as a row, times a matrix whose columns are the windows.
@@ -179,21 +235,24 @@ impl Builder<'_> {
             }
         }
         let windows = self.floats(&format!("{place}.windows"), &[(h * w).into(), (out * out).into()], &windows);
-        // In the shape that a Reshape takes, 0 stands for the dimension as it is.
-        let shape = |builder: &mut Self, name: &str, shape: &[i64]| {
-            let dims = [shape.len() as i64];
-            builder.constant(&format!("{place}.{name}"), &dims, DataType::Int64, bytemuck::cast_slice(shape))
-        };
-        let rows = shape(self, "rows", &[0, 0, (h * w).into()]);
-        let x = self.node(place, "Reshape", &[&x.name, &rows], [], false);
-        let x = self.node(place, "MatMul", &[&x.name, &windows], [], false);
-        let maps = shape(self, "maps", &[0, 0, out.into(), out.into()]);
-        self.node(place, "Reshape", &[&x.name, &maps], [], false)
+        let x = self.reshape(place, &x.name, &[0, 0, (h * w).into()], Form::Map);
+        let x = self.node(place, "MatMul", &[&x.name, &windows], [], Form::Map);
+        self.reshape(place, &x.name, &[0, 0, out.into(), out.into()], Form::Map)
     }
 
     /// The value as `[n, c]`.
-    fn flat(&mut self, place: &str, x: Value) -> Value {
-        if x.flat { x } else { self.node(place, "Flatten", &[&x.name], [int("axis", 1)], true) }
+    fn rows(&mut self, place: &str, x: Value) -> Value {
+        match x.form {
+            Form::Rows => x,
+            _ => self.node(place, "Flatten", &[&x.name], [int("axis", 1)], Form::Rows),
+        }
+    }
+
+    /// The value with these dimensions, of which 0 stands for the one as it is, and -1 for what is left.
+    fn reshape(&mut self, place: &str, x: &str, dims: &[i64], form: Form) -> Value {
+        let words: Vec<_> = dims.iter().map(i64::to_string).collect();
+        let shape = self.integers(&format!("shape.{}", words.join("x")), dims);
+        self.node(place, "Reshape", &[x, &shape], [], form)
     }
 
     /// Adds a node, and returns its result, which has the node's name.
@@ -203,7 +262,7 @@ impl Builder<'_> {
         kind: &str,
         inputs: &[&str],
         attribute: [AttributeProto; N],
-        flat: bool,
+        form: Form,
     ) -> Value {
         let plain = format!("{place}/{kind}");
         let before = self.names.entry(plain.clone()).or_insert(0);
@@ -216,7 +275,7 @@ impl Builder<'_> {
             op_type: Some(kind.into()),
             attribute: attribute.into(),
         });
-        Value { name, flat }
+        Value { name, form }
     }
 
     /// Gives a value another name.
@@ -240,6 +299,10 @@ impl Builder<'_> {
         self.constant(name, dims, DataType::Float, bytemuck::cast_slice(values))
     }
 
+    fn integers(&mut self, name: &str, values: &[i64]) -> String {
+        self.constant(name, &[values.len() as i64], DataType::Int64, bytemuck::cast_slice(values))
+    }
+
     /// Adds a tensor, once, and returns its name. The machine's bytes are little-endian on every device that wgpu knows.
     fn constant(&mut self, name: &str, dims: &[i64], data_type: DataType, bytes: &[u8]) -> String {
         if self.initializers.iter().all(|known| known.name() != name) {
@@ -255,12 +318,12 @@ impl Builder<'_> {
     }
 }
 
-/// A value of the graph's own: any number of images, and then these dimensions.
-fn info(name: &str, dims: &[u32]) -> ValueInfoProto {
+/// A value of the graph's own: any number of samples, and then these dimensions.
+fn info(name: &str, elements: DataType, dims: &[u32]) -> ValueInfoProto {
     let batch = Dimension { dim_value: None, dim_param: Some(BATCH.into()) };
     let dims = dims.iter().map(|&dim| Dimension { dim_value: Some(dim.into()), dim_param: None });
     let shape = Some(TensorShapeProto { dim: std::iter::once(batch).chain(dims).collect() });
-    let tensor_type = Some(TypeProtoTensor { elem_type: Some(DataType::Float.into()), shape });
+    let tensor_type = Some(TypeProtoTensor { elem_type: Some(elements.into()), shape });
     ValueInfoProto { name: Some(name.into()), r#type: Some(TypeProto { tensor_type }) }
 }
 

@@ -28,25 +28,27 @@ impl Matrix {
     }
 }
 
-/// Which tensors Muon updates as matrices (Jordan et al. 2024): linear weights and filters that are not frozen. Of a
-/// network's layers (named as in `conv1.weight`; a bare tensor belongs to none) the first, which sees images, and the
-/// last, which computes logits, are excluded.
+/// Which tensors Muon updates as matrices (Jordan et al. 2024): linear weights and filters that are not frozen. Embeddings are
+/// excluded, and of a network's layers (named as in `conv1.weight`; a bare tensor belongs to none) the first, which sees images,
+/// and the last, which computes logits.
 pub(super) fn taken(layout: &Layout) -> Vec<bool> {
     let ends = ends(layout);
-    let taken = |(i, segment): (usize, &Segment)| matrix(segment) && !segment.frozen && !ends.contains(&Some(i));
+    let taken = |(i, segment): (usize, &Segment)| {
+        matrix(segment) && !segment.frozen && !segment.embedding && !ends.contains(&Some(i))
+    };
     layout.params.iter().enumerate().map(taken).collect()
 }
 
 fn matrix(segment: &Segment) -> bool {
-    !matches!(segment.shape, Shape::Vector { .. })
+    matches!(segment.shape, Shape::Filter { .. } | Shape::Matrix { .. })
 }
 
-/// Indices of the first and the last matrix that belong to a layer.
+/// Indices of the first and the last matrix that belong to a layer. A tied last layer has no matrix of its own.
 fn ends(layout: &Layout) -> [Option<usize>; 2] {
     let of_layer = |&i: &usize| matrix(&layout.params[i]) && layout.params[i].name.contains('.');
     let mut layers = (0..layout.params.len()).filter(of_layer);
     let first = layers.next();
-    [first, layers.next_back().or(first)]
+    [first, layers.next_back().filter(|_| !layout.tied).or(first)]
 }
 
 /// How a tensor is updated that Muon does not update as a matrix.
@@ -61,7 +63,7 @@ pub(super) struct Rest {
 
 /// The kinds of tensors that Muon does not update as matrices.
 pub(super) enum Kind {
-    /// The matrix of the first or last layer.
+    /// The matrix of the first or last layer, or an embedding.
     Matrix,
     /// The bias of the first layer.
     FirstBias,
@@ -90,7 +92,7 @@ pub(super) fn matrices(layout: &Layout) -> Vec<Matrix> {
     let stored = |shape| match shape {
         Shape::Filter { k, c, r, s } => (padded(k), r * s * padded(c)),
         Shape::Matrix { outputs, inputs } => (padded(outputs), padded(inputs)),
-        Shape::Vector { .. } => unreachable!("a vector is not taken"),
+        Shape::Rows { .. } | Shape::Vector { .. } => unreachable!("it is not taken"),
     };
     let mut list: Vec<_> = (0..)
         .zip(&layout.params)
@@ -158,4 +160,24 @@ pub(super) fn tiles(matrices: &[Matrix], core: Gemm, size: impl Fn(&Matrix) -> (
         core.tiles(rows, cols).iter().product::<u32>()
     };
     matrices.iter().map(of).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{matrix, taken};
+    use crate::{data::Tokens, models};
+
+    /// Of a language model Muon takes the matrices of all blocks, and neither the embeddings nor the head, tied or not.
+    #[test]
+    fn embeddings_and_heads_are_left_out() {
+        let gpt = models::find("gpt").unwrap();
+        for tied in ["true", "false"] {
+            let set = [("width".into(), "8".into()), ("heads".into(), "1".into()), ("tied".into(), tied.into())];
+            let config = gpt.config(Tokens { length: 4, vocabulary: 9 }, 9, &set).unwrap();
+            let layout = gpt.layout(&config);
+            for (segment, taken) in layout.params.iter().zip(taken(&layout)) {
+                assert_eq!(taken, matrix(segment) && segment.name.contains(".h."), "tied={tied}: {}", segment.name);
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use velograd::{
     data::Image,
-    models::{self, Model},
+    models::{self, Model, Quick},
     program::target::Target,
     training::network::{Plans, Recipe},
 };
@@ -52,11 +52,16 @@ pub fn page() -> String {
     out
 }
 
-/// The settings whose sizes are stated: the defaults, and those of the quick preset for a network that it narrows, with each stem
-/// of a network that has several.
+/// The settings whose sizes are stated: the defaults and each preset, or two widths of a network that the quick preset narrows, with
+/// each stem of a network that has several.
 fn variants(model: &Model) -> Vec<Vec<(String, String)>> {
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    let widths = if model.narrows { vec![vec![pair("width", "16")], vec![pair("width", "64")]] } else { vec![vec![]] };
+    let widths = match model.quick {
+        Quick::Width => vec![vec![pair("width", "16")], vec![pair("width", "64")]],
+        Quick::Set(_) => vec![vec![]],
+    };
+    let presets = model.presets.iter().map(|preset| vec![pair("preset", preset.name)]);
+    let widths: Vec<_> = widths.into_iter().chain(presets).collect();
     if !model.has("stem") {
         return widths;
     }

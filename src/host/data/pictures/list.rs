@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::{TEST, TRAIN, is_named};
-use crate::data::{MOST_CLASSES, Split};
+use crate::data::{MOST_CLASSES, NO_VALIDATION, Split};
 use crate::error::{Error, Result};
 
 /// Most pictures of a set.
@@ -51,12 +51,11 @@ impl Manifest {
         let there: Vec<&str> = TEST.into_iter().filter(|name| divided && root.join(name).is_dir()).collect();
         let test = match there[..] {
             [] if divided => {
-                notes.push("no val/ or test/ beside train/: there will be no validation".to_owned());
+                notes.push(format!("no val/ or test/ beside train/: {NO_VALIDATION}"));
                 vec![]
             }
             [] => {
-                let note = "no train/ and val/: all pictures are for training, and there is no validation on others";
-                notes.push(note.to_owned());
+                notes.push(format!("no train/ and val/: all pictures are for training, and {NO_VALIDATION}"));
                 vec![]
             }
             [name, ref others @ ..] => {

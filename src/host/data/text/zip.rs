@@ -1,5 +1,5 @@
 //! Files in a ZIP archive, as WikiText is distributed (PKWARE, "APPNOTE.TXT", version 6.3.3): stored or deflated, without
-//! encryption, below 4 GiB.
+//! encryption.
 //!
 //! The directory at the archive's end names every file. Nothing that it states is trusted: what lies outside of the archive is an
 //! error, and no more is unpacked than the limits allow.
@@ -11,12 +11,10 @@ use std::{
 
 use flate2::bufread::DeflateDecoder;
 
+use super::{LIMIT, check_fits, read_within};
 use crate::{
     error::{Error, Result},
-    host::{
-        data::unpack::{Counted, Limited, Limits},
-        files,
-    },
+    host::data::unpack::{Counted, Limited, Limits},
 };
 
 /// The bytes of the record at the end of the directory, without its comment.
@@ -39,14 +37,14 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Reads an archive of at most `limit` bytes, whose files have at most as many together.
+    /// Reads an archive of at most [`LIMIT`] bytes, whose texts have at most as many together.
     ///
     /// # Errors
     /// [`Error::Data`] if it is no ZIP archive, or longer; [`Error::Io`] if it cannot be read.
-    pub(super) fn open(path: &Path, limit: u64) -> Result<Self> {
-        let bytes = files::read(path, limit)?;
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let bytes = read_within(path, &mut LIMIT.clone())?;
         let entries = entries(&bytes).ok_or_else(|| damaged(path))?;
-        Ok(Self { path: path.to_owned(), bytes, entries, limits: Limits::new(limit) })
+        Ok(Self { path: path.to_owned(), bytes, entries, limits: Limits::new(LIMIT) })
     }
 
     /// The names of the files, with the folders that they lie in.
@@ -59,8 +57,9 @@ impl Archive {
     /// # Errors
     /// [`Error::Data`] if the archive does not have it, or not whole, or if it unpacks to more than the limits.
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>> {
-        let entry = self.entries.iter().find(|entry| entry.name == name);
-        let bytes = entry.and_then(|entry| entry.unpack(&self.bytes, &self.limits));
+        let entry = self.entries.iter().find(|entry| entry.name == name).ok_or_else(|| damaged(&self.path))?;
+        check_fits(&self.path.join(name), entry.size as u64, self.limits.left())?;
+        let bytes = entry.unpack(&self.bytes, &self.limits);
         if self.limits.exceeded() {
             let expected = "texts that are at most a hundred times as long as the archive";
             return Err(Error::data(&self.path, expected, "longer ones", "unpack it yourself and give the folder"));
@@ -127,7 +126,7 @@ impl Entry {
             8 => Box::new(DeflateDecoder::new(BufReader::new(packed))),
             _ => return None,
         };
-        Limited { inner: stream, limits }.read_to_end(&mut bytes).ok()?;
+        Limited { inner: stream, limits }.take(self.size as u64 + 1).read_to_end(&mut bytes).ok()?;
         (bytes.len() == self.size && crc32fast::hash(&bytes) == self.crc).then_some(bytes)
     }
 }

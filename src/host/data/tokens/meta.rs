@@ -18,6 +18,9 @@ pub(super) const FILE: &str = "meta.json";
 /// nanoGPT's file for this, a pickle.
 pub(super) const PICKLE: &str = "meta.pkl";
 
+/// Most characters of a key that are printed.
+const SHOWN: usize = 40;
+
 /// The vocabulary.
 pub(super) struct Meta {
     pub(super) entries: Vec<String>,
@@ -60,7 +63,7 @@ impl Meta {
         };
         // Of a list, serde would take the items for the fields.
         let object: Map<String, Value> =
-            serde_json::from_slice(&read(&path, TEXT_LIMIT)?).map_err(|error| wrong(error.to_string()))?;
+            serde_json::from_slice(&read_stated(&path)?).map_err(|error| wrong(error.to_string()))?;
         let stated: Stated = serde_json::from_value(object.into()).map_err(|error| wrong(error.to_string()))?;
         let size = stated.vocab_size;
         if !(2..=MOST_CLASSES).contains(&size) {
@@ -72,19 +75,27 @@ impl Meta {
             Some(Itos::Map(mut map)) => {
                 let missing = |token: &usize| wrong(format!("an itos without {token}"));
                 let entry = |token: usize| map.remove(&token.to_string()).ok_or_else(|| missing(&token));
-                (0..size).map(entry).collect::<Result<_>>()?
+                let entries = (0..size).map(entry).collect::<Result<_>>()?;
+                if let Some((key, _)) = map.first_key_value() {
+                    let key: String = key.escape_debug().take(SHOWN).collect();
+                    return Err(wrong(format!("a vocab_size of {size} and an itos with `{key}`")));
+                }
+                entries
             }
         };
         if entries.len() != size {
             return Err(wrong(format!("a vocab_size of {size} and an itos of {}", entries.len())));
         }
-        let bytes: usize = entries.iter().map(String::len).sum();
-        if bytes > vocabulary::MOST_BYTES {
-            return Err(wrong(format!(
-                "an itos of {bytes} bytes, where at most {} are possible",
-                vocabulary::MOST_BYTES
-            )));
-        }
+        vocabulary::check_bytes(&entries).map_err(|found| wrong(format!("an itos with {found}")))?;
         Ok(Self { entries, notes: vec![] })
     }
+}
+
+fn read_stated(path: &Path) -> Result<Vec<u8>> {
+    read(path, TEXT_LIMIT).map_err(|error| match error {
+        Error::Data { path, expected, found, .. } => {
+            Error::data(&path, expected, found, "leave out itos: tokens are then called by their numbers")
+        }
+        other => other,
+    })
 }

@@ -11,6 +11,9 @@ use crate::{
 /// Most entries of a folder that are listed.
 const MOST_FILES: usize = 100_000;
 
+/// What speaks for `train.bin` as one of tokens, and is no part of CIFAR-100.
+pub(super) const BESIDE: [&str; 3] = ["val.bin", super::meta::FILE, super::meta::PICKLE];
+
 /// The files of a set, in the order of their names.
 pub(super) struct Found {
     pub(super) folder: PathBuf,
@@ -27,12 +30,15 @@ pub(super) fn parse(name: &str) -> Option<(&str, Split)> {
         "val" => Some(Split::Test),
         _ => None,
     };
-    let (before, last) = stem.rsplit_once('_').unwrap_or(("", stem));
-    if let Some(split) = split_of(last) {
-        return Some((before, split));
+    if let Some(split) = split_of(stem) {
+        return Some(("", split));
     }
-    let (set, word) = before.rsplit_once('_')?;
-    split_of(word).map(|split| (set, split))
+    let (before, last) = stem.rsplit_once('_')?;
+    let (set, split) = match split_of(last) {
+        Some(split) => (before, split),
+        None => before.rsplit_once('_').and_then(|(set, word)| Some((set, split_of(word)?)))?,
+    };
+    (!set.is_empty()).then_some((set, split))
 }
 
 /// Whether a file of this name is a shard, which begins with a header.
@@ -43,6 +49,16 @@ pub(in crate::host::data) fn is_shard(name: &str) -> bool {
 /// Whether a folder with these files has tokens for training.
 pub(in crate::host::data) fn are_in(files: &[String]) -> bool {
     files.iter().any(|name| matches!(parse(name), Some((_, Split::Train))))
+}
+
+/// Whether something beside a `train.bin` says that it has tokens: shards, or what nanoGPT's `prepare.py` writes too.
+pub(in crate::host::data) fn speak(files: &[String]) -> bool {
+    files.iter().any(|name| is_shard(name) || BESIDE.contains(&&**name))
+}
+
+/// Whether a file of this name may belong to a set of tokens.
+pub(in crate::host::data) fn belongs(name: &str) -> bool {
+    parse(name).is_some() || name == "test.bin" || BESIDE.contains(&name)
 }
 
 /// The files of the set in the folder `path`, or of the one that the file `path` is of.
@@ -98,6 +114,8 @@ mod tests {
             ("fineweb_val_000000.bin", Some(("fineweb", Split::Test))),
             ("edu_fineweb_train_000001.bin", Some(("edu_fineweb", Split::Train))),
             ("tiny_shakespeare_val.bin", Some(("tiny_shakespeare", Split::Test))),
+            ("_train_1.bin", None),
+            ("_train.bin", None),
             ("test.bin", None),
             ("data_batch_1.bin", None),
             ("train_1.txt", None),

@@ -52,11 +52,11 @@ impl Shard {
             header.chunks_exact(4).map(|word| i32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
         let expected = "a header of 256 words, the first 20240520 1 (tokens of two bytes) or 20240801 7 (of four)";
         if words.len() < 256 {
-            return Err(Error::data(path, expected, format!("{length} bytes"), AGAIN));
+            return Err(Error::data(path, expected, format!("{length} bytes"), NO_HEADER));
         }
         let [magic, version, count, ..] = words[..] else { unreachable!("256 words") };
         let Some(&(_, _, width)) = KINDS.iter().find(|(known, v, _)| (*known, *v) == (magic, version)) else {
-            return Err(Error::data(path, expected, format!("{magic} {version}"), AGAIN));
+            return Err(Error::data(path, expected, format!("{magic} {version}"), NO_HEADER));
         };
         let there = (length - HEADER) / width;
         match u64::try_from(count) {
@@ -102,3 +102,5 @@ impl Shard {
 }
 
 const AGAIN: &str = "the download may have been cut short, or the file is another: fetch or write it again";
+const NO_HEADER: &str = "tokens without a header are in files called train.bin and val.bin; if it has one, it may have been cut short: \
+                         fetch or write it again";
