@@ -30,7 +30,7 @@ pub(super) struct Rgb {
 
 impl Rgb {
     /// Makes it grey, in all three colours, as Pillow's `convert("L")` (`L24` in `src/libImaging/Convert.c`).
-    pub(super) fn to_grey(&mut self) {
+    pub(super) fn make_grey(&mut self) {
         for pixel in self.pixels.chunks_exact_mut(3) {
             let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
             pixel.fill(((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8);

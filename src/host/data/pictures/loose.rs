@@ -43,7 +43,7 @@ pub fn read(path: &Path, image: Image) -> Result<Vec<u8>> {
     let Image { channels, height, width } = image;
     let mut picture = decode::decode(path, None)?;
     if channels == 1 {
-        picture.to_grey();
+        picture.make_grey();
     }
     let mut planes = vec![0; 3 * image.pixels()];
     if (picture.width, picture.height) == (width as usize, height as usize) {
