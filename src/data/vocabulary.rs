@@ -251,7 +251,7 @@ fn words_in(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Where the words of a text begin, in bytes.
-pub(crate) fn words_at(text: &str) -> impl Iterator<Item = usize> {
+pub fn words_at(text: &str) -> impl Iterator<Item = usize> {
     let mut before = true;
     text.char_indices().filter_map(move |(at, c)| {
         let begins = std::mem::replace(&mut before, is_space(c)) && !is_space(c);
