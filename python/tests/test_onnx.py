@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -20,7 +21,7 @@ IMAGES = 64
 # Of the largest logit: each of the two adds up in f32, in another order.
 TOLERANCE = 1e-5
 
-NETWORKS = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "imagenet": {"model": "resnet18", "stem": "imagenet", "width": 6},
     "cifar": {"model": "resnet18", "stem": "cifar", "width": 4},
     "airbench94": {"model": "airbench94", "width": 5},
@@ -28,7 +29,7 @@ NETWORKS = {
     "vit-avg": {"model": "vit", "model_set": {"patch": 8, "width": 16, "depth": 1, "heads": 1, "pool": "avg"}},
 }
 
-PARTS = {
+PARTS: dict[str, dict[str, Any]] = {
     "gpt": {},
     "gpt-modern": {"positions": "rope", "norm": "rms", "qk_norm": True, "activation": "relu2", "bias": False, "tied": False},
 }
