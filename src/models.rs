@@ -8,6 +8,7 @@ pub mod cnn;
 pub mod gpt;
 pub mod mlp;
 pub mod resnet;
+mod transformer;
 pub mod vgg;
 pub mod vit;
 
@@ -115,6 +116,8 @@ pub struct Model {
     pub normalize: Normalize,
     /// How a file of weights is recognized; `None` if no file is.
     pub known_by: Option<Signature>,
+    /// Settings that the shapes of a file's tensors do not tell, which a reader has to assume.
+    pub untold: fn(&Settings) -> Vec<&'static str>,
 }
 
 impl fmt::Debug for Model {
@@ -152,8 +155,6 @@ pub struct Signature {
     pub shapes: &'static str,
     /// Whether a file with a weight of the first one's name is this model's, where several models use the name.
     pub is: fn(&ShapeOf<'_>) -> bool,
-    /// Settings that no shape tells: `read` assumes them.
-    pub untold: fn(&Settings) -> Vec<&'static str>,
     /// What the shapes say of the network; `None` if they do not fit it.
     pub read: fn(&ShapeOf<'_>) -> Option<Read>,
 }
@@ -190,6 +191,7 @@ impl Model {
             quick: Quick::Set(&[]),
             normalize: Normalize::HALF,
             known_by: None,
+            untold: |_| vec![],
         }
     }
 

@@ -144,7 +144,7 @@ fn a_step_is_pytorchs() {
         let mut trained = 0;
         for segment in &layout.params {
             let found = read(segment, &grads);
-            if segment.frozen {
+            if segment.frozen() {
                 assert!(found.iter().all(|g| *g == 0.0), "{} is frozen and has a gradient", segment.name);
             } else {
                 agree(&segment.name, &found, &list(&golden["gradients"][&segment.name]));
@@ -239,7 +239,7 @@ fn first_weights_are_airbenchs() {
                 let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
                 assert!((squares / (values.len() - 1) as f64 - 1.0).abs() < 1e-6, "{}", segment.name);
             }
-            Init::Constant(value) => assert!(segment.name.contains("norm") && (value == 0.0 || segment.frozen)),
+            Init::Constant(value) => assert!(segment.name.contains("norm") && (value == 0.0 || segment.frozen())),
             _ => assert!(segment.name.starts_with("whiten"), "{}", segment.name),
         }
     }
@@ -329,7 +329,7 @@ fn no_optimizer_moves_what_is_frozen() {
         let value = |i: usize| size * ((i + 7 * nth) as f32 + 0.5).sin();
         segments.iter().map(|segment| (0..segment.shape.elements()).map(value).collect()).collect()
     };
-    assert!(segments.iter().any(|segment| segment.frozen) && !segments.iter().all(|segment| segment.frozen));
+    assert!(segments.iter().any(|segment| segment.frozen()) && !segments.iter().all(|segment| segment.frozen()));
     for entry in optim::ALL.iter() {
         let decays = ["weight_decay", "aux_weight_decay", "head_weight_decay"];
         let decays = entry.settings.iter().filter(|s| decays.contains(&s.key.as_str()));
@@ -342,7 +342,7 @@ fn no_optimizer_moves_what_is_frozen() {
         let mut stepper = block_on(Stepper::over(gpu, &gpu.target, optimizer, layout(), &first)).unwrap();
         for nth in 1..=6 {
             let mut grads = some(nth, 0.01);
-            for (grad, _) in grads.iter_mut().zip(&segments).filter(|(_, segment)| segment.frozen) {
+            for (grad, _) in grads.iter_mut().zip(&segments).filter(|(_, segment)| segment.frozen()) {
                 grad.fill(0.0);
             }
             let report = block_on(stepper.step(&grads, 1.0)).unwrap();
@@ -350,7 +350,7 @@ fn no_optimizer_moves_what_is_frozen() {
         }
         let last = block_on(stepper.evaluation_params()).unwrap();
         for ((segment, before), after) in segments.iter().zip(&first).zip(&last) {
-            assert_eq!(before == after, segment.frozen, "{}: {}", entry.name, segment.name);
+            assert_eq!(before == after, segment.frozen(), "{}: {}", entry.name, segment.name);
         }
     }
 }

@@ -12,7 +12,7 @@ use velograd::{
     optim::{self, Stepper},
     program::{
         Tape,
-        params::{Init, Layout, Shape},
+        params::{Init, Layout, Role, Shape},
     },
 };
 
@@ -154,7 +154,8 @@ fn muon_takes_the_hidden_layers() {
 fn muon_moves_each_group_at_its_own_rate() {
     let Some(gpu) = gpu() else { return };
     let mut layout = Layout::default();
-    layout.frozen("whiten.weight".into(), Shape::Filter { k: 8, c: 3, r: 2, s: 2 }, Init::Constant(0.0));
+    let whiten = Shape::Filter { k: 8, c: 3, r: 2, s: 2 };
+    layout.param_of(Role::Frozen, "whiten.weight".into(), whiten, Init::Constant(0.0), false);
     for (name, shape) in [
         ("whiten.bias", Shape::Vector { c: 8 }),
         ("layers.1.conv1.weight", Shape::Filter { k: 5, c: 8, r: 3, s: 3 }),

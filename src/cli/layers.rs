@@ -20,6 +20,7 @@ use crate::{
         run::{MODEL_SET, Recipe},
     },
     models::{self, Model, Quick},
+    settings::Settings,
 };
 
 /// The source of a layer.
@@ -315,10 +316,8 @@ fn fold_short_forms(layer: &mut Layer, command: &str) -> Result<()> {
 
 /// Removes from the layers below the settings of the network that a preset of this one states.
 fn make_room_for_preset(below: &mut Recipe, layer: &Layer, model: &Model) {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let Some(Value::Object(above)) = layer.recipe.get(MODEL_SET) else { return };
-    let above: Vec<_> = above.iter().map(|(key, value)| (key.clone(), text(value))).collect();
-    if let (Ok(full), Some(Value::Object(set))) = (model.in_full(&above), below.get_mut(MODEL_SET)) {
+    if let (Ok(full), Some(Value::Object(set))) = (model.in_full(&Settings::given(above)), below.get_mut(MODEL_SET)) {
         set.retain(|key, _| full.iter().all(|(stated, _)| stated != key));
     }
 }

@@ -154,7 +154,7 @@ impl Pretrained {
     /// # Errors
     /// [`Error::Config`] if the network cannot have them.
     pub fn assume(&mut self, set: &[(String, String)]) -> Result<()> {
-        let untold = self.model.known_by.map_or(vec![], |known_by| (known_by.untold)(&self.config.settings));
+        let untold = (self.model.untold)(&self.config.settings);
         if self.provenance.is_some() || untold.is_empty() {
             return Ok(());
         }

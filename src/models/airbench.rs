@@ -35,7 +35,6 @@ pub const MODEL: Model = Model {
         last: |_| "head.weight".into(),
         shapes: "[width, 24, 3, 3], width up to 1024, and [classes, 4 width]",
         is: |_| true,
-        untold: |_| vec![],
         read,
     }),
     ..Model::new("airbench94", airbench94)

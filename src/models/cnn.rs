@@ -29,7 +29,6 @@ pub const MODEL: Model = Model {
         last: |config| if is_mnist(config) { "10.weight".into() } else { "24.weight".into() },
         shapes: "[width, channels, 3, 3], and the last [classes, hidden]",
         is: |shape| matches!(shape("0.weight").as_deref(), Some([_, _, 3, 3])),
-        untold: |_| vec![],
         read,
     }),
     ..Model::new("cnn", record)

@@ -2,7 +2,10 @@
 //! weights and the options of nanoGPT, and the parts that later models have in place of GPT-2's: rotary positions, RMS norm,
 //! normalized queries and keys, and a squared ReLU.
 
-use super::{Config, MOST_FLOATS, Model, Preset, Read, ShapeOf, Signature, Takes, in_f32};
+use super::{
+    Config, Model, Preset, Read, ShapeOf, Signature, Takes, in_f32,
+    transformer::{self, DEVIATION, usual_heads},
+};
 use crate::{
     data::Tokens,
     error::{Error, Result},
@@ -29,9 +32,9 @@ pub const MODEL: Model = Model {
         last: |config| if config.settings.flag("tied") { WORDS.into() } else { HEAD.into() },
         shapes: "[vocabulary, width], and transformer.wpe.weight [block, width] unless positions are rotary",
         is: |shape| shape("transformer.h.0.attn.c_attn.weight").is_some(),
-        untold,
         read,
     }),
+    untold,
     ..Model::new("gpt", record)
 };
 
@@ -52,12 +55,6 @@ const HEAD: &str = "lm_head.weight";
 
 /// The default of the setting `block`.
 const BLOCK: u32 = 64;
-
-/// The standard deviation of the first weights, as in GPT-2.
-const DEVIATION: f32 = 0.02;
-
-/// The channels of a head where a file of weights does not tell the number of heads, as in every size of GPT-2.
-const OF_HEAD: u32 = 64;
 
 fn settings() -> Vec<Setting> {
     vec![
@@ -83,26 +80,17 @@ fn settings() -> Vec<Setting> {
 }
 
 fn check(config: &Config) -> Result<()> {
-    let [width, heads, block] = ["width", "heads", "block"].map(|key| config.settings.whole(key));
-    if !width.is_multiple_of(4 * heads) {
-        let message = format!("a width of {width} channels cannot be shared by {heads} heads");
-        return Err(Error::config(message, "each head has the same number of channels, a multiple of four"));
-    }
-    if rotary(&config.settings) && !width.is_multiple_of(8 * heads) {
-        let message = format!("{heads} heads share a width of {width} channels, too few for rotary positions");
-        return Err(Error::config(message, "each head has a multiple of eight channels"));
-    }
+    let Config { settings, classes, .. } = config;
+    let [width, heads, block] = ["width", "heads", "block"].map(|key| settings.whole(key));
     let Tokens { length, .. } = config.tokens();
     if length > block {
         let message = format!("samples of {length} tokens are longer than the block of {block} that the network sees");
         return Err(Error::config(message, format!("'block' is at least {length}")));
     }
-    // A network is recorded with counts of 32 bits, so that this comes first: the hidden layer, or the logits, are the largest.
-    let largest = u64::from(length) * u64::from((4 * width).max(config.classes));
-    if largest > MOST_FLOATS {
-        let message = format!("a block of {length} tokens has an activation of {largest} floats");
-        let hint = format!("at most {MOST_FLOATS} are possible, and a shorter block or a narrower network has fewer");
-        return Err(Error::config(message, hint));
+    transformer::check(settings, length.into(), *classes)?;
+    if rotary(settings) && !width.is_multiple_of(8 * heads) {
+        let message = format!("{heads} heads share a width of {width} channels, too few for rotary positions");
+        return Err(Error::config(message, "each head has a multiple of eight channels"));
     }
     Ok(())
 }
@@ -116,20 +104,16 @@ fn untold(set: &Settings) -> Vec<&'static str> {
 
 fn read(shape: &ShapeOf<'_>) -> Option<Read> {
     let [vocabulary, width] = shape(WORDS)?[..] else { return None };
-    let block = match shape(POSITIONS) {
-        Some(dims) => Some(*dims.first()?),
-        None => None,
-    };
+    let block = shape(POSITIONS).and_then(|dims| dims.first().copied());
     let named = |layer: u32, name: &str| shape(&format!("transformer.h.{layer}.{name}")).is_some();
     let depth = (0..256).take_while(|&layer| named(layer, "ln_1.weight")).count();
-    let heads = if width.is_multiple_of(OF_HEAD) { width / OF_HEAD } else { 1 };
     let biased = named(0, "attn.c_attn.bias");
     let norm = if biased && !named(0, "ln_1.bias") { "rms" } else { "layer" };
     let positions = if block.is_some() { "learned" } else { "rope" };
     let settings = [
         ("width", width.to_string()),
         ("depth", depth.to_string()),
-        ("heads", heads.to_string()),
+        ("heads", usual_heads(width).to_string()),
         ("bias", biased.to_string()),
         ("tied", shape(HEAD).is_none().to_string()),
         ("norm", norm.to_owned()),

@@ -26,7 +26,6 @@ pub const MODEL: Model = Model {
         },
         shapes: "[width, channels * height * width], and the last [classes, width]",
         is: |shape| matches!(shape("1.weight").as_deref(), Some([_, _])),
-        untold: |_| vec![],
         read,
     }),
     ..Model::new("mlp", record)

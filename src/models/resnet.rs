@@ -37,7 +37,6 @@ const fn model(
         shapes: "[width, channels, 7, 7] or [width, channels, 3, 3], width up to 1024, and [classes, 8 width], or [classes, 32 \
                  width] with bottleneck blocks",
         is,
-        untold: |_| vec![],
         read,
     };
     Model { about, settings, quick: Quick::Width, known_by: Some(known_by), ..Model::new(name, record) }

@@ -37,7 +37,6 @@ const fn model(
         last: |_| "classifier.6.weight".into(),
         shapes: "[width, channels, 3, 3], width up to 1024, and [classes, hidden]",
         is,
-        untold: |_| vec![],
         read,
     };
     Model { about, settings, check, quick: Quick::Width, known_by: Some(known_by), ..Model::new(name, record) }

@@ -1,7 +1,11 @@
 //! The vision transformer (Dosovitskiy, Beyer, Kolesnikov and others 2021): patches of an image as the tokens of pre-norm
-//! transformer blocks, with the names and the first weights of timm's `VisionTransformer`.
+//! transformer blocks, with the names and the first weights of timm's `VisionTransformer`, which cuts off draws at -2 and 2: no draw
+//! with a standard deviation of 0.02 is so large.
 
-use super::{Config, MOST_FLOATS, Model, Preset, Quick, Read, ShapeOf, Signature, in_f32};
+use super::{
+    Config, Model, Preset, Quick, Read, ShapeOf, Signature, in_f32,
+    transformer::{self, DEVIATION, usual_heads},
+};
 use crate::{
     data::Image,
     error::{Error, Result},
@@ -28,9 +32,9 @@ pub const MODEL: Model = Model {
         last: |_| HEAD.into(),
         shapes: "[width, channels, patch, patch], and [classes, width]",
         is: |shape| shape("blocks.0.attn.qkv.weight").is_some(),
-        untold: |_| vec!["heads"],
         read,
     }),
+    untold: |_| vec!["heads"],
     ..Model::new("vit", record)
 };
 
@@ -46,13 +50,6 @@ const PRESETS: &[Preset] = &[
     Preset { name: "base", set: &[("patch", "16"), ("width", "768"), ("depth", "12"), ("heads", "12")] },
     Preset { name: "large", set: &[("patch", "16"), ("width", "1024"), ("depth", "24"), ("heads", "16")] },
 ];
-
-/// The standard deviation of the first weights of linear layers and positions. Those of timm are cut off at -2 and 2, which no
-/// draw reaches.
-const DEVIATION: f32 = 0.02;
-
-/// The channels of a head where a file of weights does not tell the number of heads, as in every size of the paper.
-const OF_HEAD: u32 = 64;
 
 fn settings() -> Vec<Setting> {
     vec![
@@ -75,25 +72,13 @@ fn settings() -> Vec<Setting> {
 }
 
 fn check(config: &Config) -> Result<()> {
-    let [patch, width, heads] = ["patch", "width", "heads"].map(|key| config.settings.whole(key));
-    if !width.is_multiple_of(4 * heads) {
-        let message = format!("a width of {width} channels cannot be shared by {heads} heads");
-        return Err(Error::config(message, "each head has the same number of channels, a multiple of four"));
-    }
-    let image = config.image();
+    let (patch, image) = (config.settings.whole("patch"), config.image());
     if !image.height.is_multiple_of(patch) || !image.width.is_multiple_of(patch) {
         let message = format!("patches of {patch} pixels do not fill images of {}x{}", image.height, image.width);
         return Err(Error::config(message, "'model_set' patch=SIZE divides the height and the width of the images"));
     }
-    // A network is recorded with counts of 32 bits, so that this comes first: the hidden layer is the largest.
     let patches = u64::from(image.height / patch) * u64::from(image.width / patch);
-    let largest = (patches + 1) * u64::from(4 * width);
-    if largest > MOST_FLOATS {
-        let message = format!("{patches} patches have an activation of {largest} floats");
-        let hint = format!("at most {MOST_FLOATS} are possible, and larger patches or a narrower network have fewer");
-        return Err(Error::config(message, hint));
-    }
-    Ok(())
+    transformer::check(&config.settings, patches + 1, 0)
 }
 
 fn read(shape: &ShapeOf<'_>) -> Option<Read> {
@@ -101,13 +86,12 @@ fn read(shape: &ShapeOf<'_>) -> Option<Read> {
     let [1, rows, _] = shape(POSITIONS)?[..] else { return None };
     let [classes, _] = shape(HEAD)?[..] else { return None };
     let depth = (0..256).take_while(|block| shape(&format!("blocks.{block}.norm1.weight")).is_some()).count();
-    let heads = if width.is_multiple_of(OF_HEAD) { width / OF_HEAD } else { 1 };
     let token = shape(TOKEN).is_some();
     let settings = [
         ("patch", patch.to_string()),
         ("width", width.to_string()),
         ("depth", depth.to_string()),
-        ("heads", heads.to_string()),
+        ("heads", usual_heads(width).to_string()),
         ("pool", if token { "token" } else { "avg" }.to_owned()),
     ];
     // The positions tell how many patches an image has; most images are squares.

@@ -25,7 +25,7 @@ pub fn rope(t: &mut Tape, qkv: Tensor, heads: u32) -> Tensor {
         call.read(from).read(angles).write(to).over(len8);
     };
     turn(t, qkv, y, [false, false], angles);
-    t.note(qkv, [Op::Rope { heads, base: BASE as f32 }], y);
+    t.note(qkv, [Op::Rope { heads }], y);
     t.on_backward(y, move |t, d_y| {
         let (d_x, accumulate) = t.write_gradient(qkv);
         turn(t, d_y, d_x, [true, accumulate], angles);
@@ -35,7 +35,7 @@ pub fn rope(t: &mut Tape, qkv: Tensor, heads: u32) -> Tensor {
 
 /// For each place the cosines of the angles of all pairs, and their sines. A device's own would be as good as its driver: WGSL
 /// bounds their error only between -pi and pi, and there by 2^-11.
-fn table(places: u32, d: u32) -> Vec<f32> {
+pub(crate) fn table(places: u32, d: u32) -> Vec<f32> {
     let mut table = vec![];
     for place in 0..places {
         let angles = (0..d / 2).map(|i| f64::from(place) * BASE.powf(-2.0 * f64::from(i) / f64::from(d)));

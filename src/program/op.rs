@@ -53,8 +53,6 @@ pub enum Op {
     Rope {
         /// Heads.
         heads: u32,
-        /// Channel `i` of `d` is turned by `place * base^(-2i/d)`.
-        base: f32,
     },
     /// `scaled_dot_product_attention` of queries, keys and values side by side.
     Attention {

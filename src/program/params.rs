@@ -247,13 +247,16 @@ pub struct Segment {
     pub init: Init,
     /// Whether weight decay applies to it.
     pub decays: bool,
-    /// Whether it is [`Role::Frozen`].
-    pub frozen: bool,
-    /// Whether it is [`Role::Embedding`].
-    pub embedding: bool,
+    /// What it is in its layer.
+    pub role: Role,
 }
 
 impl Segment {
+    /// Whether it is not trained.
+    pub fn frozen(&self) -> bool {
+        self.role == Role::Frozen
+    }
+
     /// The factor on the optimizer's weight decay: 1 or 0.
     pub fn decay(&self) -> f32 {
         f32::from(u8::from(self.decays))
@@ -277,27 +280,16 @@ impl Layout {
     /// # Panics
     /// If the name is taken.
     pub fn param(&mut self, name: String, shape: Shape, init: Init, decays: bool) -> Segment {
-        let offset = self.param_floats();
-        declare(&mut self.params, Segment { name, shape, offset, init, decays, frozen: false, embedding: false })
+        self.param_of(Role::Weight, name, shape, init, decays)
     }
 
-    /// Declares a parameter that is not trained.
+    /// Declares a parameter of this role; `decays` says whether weight decay applies to it.
     ///
     /// # Panics
     /// If the name is taken.
-    pub fn frozen(&mut self, name: String, shape: Shape, init: Init) -> Segment {
+    pub fn param_of(&mut self, role: Role, name: String, shape: Shape, init: Init, decays: bool) -> Segment {
         let offset = self.param_floats();
-        let segment = Segment { name, shape, offset, init, decays: false, frozen: true, embedding: false };
-        declare(&mut self.params, segment)
-    }
-
-    /// Declares an embedding; `decays` says whether weight decay applies to it.
-    ///
-    /// # Panics
-    /// If the name is taken.
-    pub fn embedding(&mut self, name: String, shape: Shape, init: Init, decays: bool) -> Segment {
-        let offset = self.param_floats();
-        declare(&mut self.params, Segment { name, shape, offset, init, decays, frozen: false, embedding: true })
+        declare(&mut self.params, Segment { name, shape, offset, init, decays, role })
     }
 
     /// Declares a running statistic of `c` channels, which starts at `value`.
@@ -307,8 +299,7 @@ impl Layout {
     pub fn running(&mut self, name: String, c: u32, value: f32) -> Segment {
         let offset = self.running_floats();
         let (shape, init) = (Shape::Vector { c }, Init::Constant(value));
-        let segment = Segment { name, shape, offset, init, decays: false, frozen: true, embedding: false };
-        declare(&mut self.running, segment)
+        declare(&mut self.running, Segment { name, shape, offset, init, decays: false, role: Role::Frozen })
     }
 
     /// Length of the parameter arena in floats, padding included.

@@ -60,7 +60,7 @@ pub struct Recording {
     pub tensors: Vec<TensorInfo>,
     /// Persistent buffers and their bytes; a [`Buffer`] is an index into them.
     pub buffers: Vec<(BufferKind, u64)>,
-    /// Those of them whose contents never change, and what computes these.
+    /// The buffers whose contents never change, each with the function that computes them.
     pub tables: Vec<(BufferKind, Values)>,
     /// Parameters and running statistics.
     pub layout: Layout,

@@ -215,11 +215,7 @@ impl Tape {
     pub fn param(&mut self, name: &str, shape: Shape, init: Init, role: Role) -> Param {
         let decays = !self.no_decay.leaves_out(role);
         let (path, layout) = (self.path(name), &mut self.recording.layout);
-        let segment = match role {
-            Role::Frozen => layout.frozen(path, shape, init),
-            Role::Embedding => layout.embedding(path, shape, init, decays),
-            _ => layout.param(path, shape, init, decays),
-        };
+        let segment = layout.param_of(role, path, shape, init, decays);
         let (offset, bytes) = (u64::from(segment.offset) * 4, u64::from(shape.stored()) * 4);
         let value = self.range(BufferKind::Params, offset, bytes);
         let gradient = if self.training {

@@ -17,7 +17,7 @@ pub struct UpdateRatio {
 /// If an arena is shorter than the layout.
 pub fn update_ratios(layout: &Layout, before: &[f32], after: &[f32]) -> Vec<UpdateRatio> {
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    let trained = layout.params.iter().filter(|segment| !segment.frozen);
+    let trained = layout.params.iter().filter(|segment| !segment.frozen());
     let ratio = |segment: &Segment| {
         // The padding within a tensor is 0 before and after.
         let range = segment.offset as usize..(segment.offset + segment.shape.stored()) as usize;
@@ -32,14 +32,14 @@ pub fn update_ratios(layout: &Layout, before: &[f32], after: &[f32]) -> Vec<Upda
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::params::{Init, Shape};
+    use crate::program::params::{Init, Role, Shape};
 
     #[test]
     fn ratios_are_of_the_tensors_that_are_trained() {
         let mut layout = Layout::default();
         let (shape, init) = (Shape::Vector { c: 3 }, Init::Constant(0.0));
         layout.param("weight".into(), shape, init, true);
-        layout.frozen("fixed".into(), shape, init);
+        layout.param_of(Role::Frozen, "fixed".into(), shape, init, false);
         layout.param("bias".into(), shape, init, true);
         let mut before = vec![0.0; layout.param_floats() as usize];
         before[..3].copy_from_slice(&[3.0, 0.0, 4.0]);

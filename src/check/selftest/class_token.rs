@@ -1,6 +1,6 @@
 //! The class token, and the first place.
 
-use super::{At, Case, Data, EPS, Expected, Port, random, scaler, second, unscaled};
+use super::{At, Case, Data, Expected, Port, random, scaler, second, unscaled};
 use crate::{
     check::reference::Sum,
     ops::{class_token, first_place},
@@ -29,26 +29,9 @@ fn name(what: &str, [n, h, w, c]: [u32; 4], shared: bool) -> String {
     format!("{what} {n}x{h}x{w}x{c}{}", if shared { ", shared" } else { "" })
 }
 
-/// A gradient that passes, and is added to that of the other consumer.
-fn passed(data: &Data, mut d_x: Vec<f64>) -> Expected {
-    let mut bound = vec![0.0; d_x.len()];
-    if let Some(second) = second::gradient(data, "x") {
-        for (i, second) in second.into_iter().enumerate() {
-            d_x[i] += second;
-            bound[i] = EPS * d_x[i].abs();
-        }
-    }
-    Expected { port: "grad_x", value: d_x, bound, exempt: 0.0 }
-}
-
 fn data(input: [u32; 4], places: u32, shared: bool) -> Data {
     let [n, h, w, c] = input;
-    let len = (n * h * w * c) as usize;
-    let mut data = Data::from([("x", random(len, 1)), ("grad_out", random((n * places * c) as usize, 2))]);
-    if shared {
-        data.insert(second::GRADIENT, random(len, 3));
-    }
-    data
+    second::data(random((n * h * w * c) as usize, 1), (n * places * c) as usize, shared)
 }
 
 impl Case for ClassTokenCase {
@@ -93,7 +76,7 @@ impl Case for ClassTokenCase {
         }
         vec![
             Expected::exact("out", out),
-            passed(data, d_x),
+            second::passed(data, d_x),
             Expected::added("grad_token", &data["grad_token_before"], &unscaled(d_token)),
         ]
     }
@@ -122,6 +105,6 @@ impl Case for FirstPlaceCase {
         let out = data["x"].chunks(h * w * c).flat_map(|x| &x[..c]).copied().collect();
         let zeros = vec![0.0; (h * w - 1) * c];
         let d_x = data["grad_out"].chunks(c).flat_map(|d_y| d_y.iter().chain(&zeros)).copied().collect();
-        vec![Expected::exact("out", out), passed(data, d_x)]
+        vec![Expected::exact("out", out), second::passed(data, d_x)]
     }
 }

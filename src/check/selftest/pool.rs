@@ -51,14 +51,7 @@ impl Case for MaxPoolCase {
     fn data(&self) -> Data {
         let shape = self.shape();
         let value = |x: f64| if self.ties { (x * 2.0).floor() / 2.0 } else { single(x - 1.5) };
-        let mut data = Data::from([
-            ("x", random(shape.x_len(), 1).into_iter().map(value).collect()),
-            ("grad_out", random(shape.y_len(), 2)),
-        ]);
-        if self.shared {
-            data.insert(second::GRADIENT, random(shape.x_len(), 3));
-        }
-        data
+        second::data(random(shape.x_len(), 1).into_iter().map(value).collect(), shape.y_len(), self.shared)
     }
 
     /// The gradient from the input's other consumer is there first.
@@ -106,11 +99,7 @@ impl Case for GlobalAvgPoolCase {
 
     fn data(&self) -> Data {
         let GlobalAvgPool { n, c, h, w } = self.shape();
-        let mut data = Data::from([("x", random(n * c * h * w, 1)), ("grad_out", random(n * c, 2))]);
-        if self.shared {
-            data.insert(second::GRADIENT, random(n * c * h * w, 3));
-        }
-        data
+        second::data(random(n * c * h * w, 1), n * c, self.shared)
     }
 
     /// The gradient from the input's other consumer is there first.
@@ -121,17 +110,11 @@ impl Case for GlobalAvgPoolCase {
     /// The gradient has a division, right to 2.5 units in the last place, and a sum.
     fn expected(&self, data: &Data) -> Vec<Expected> {
         let (shape, x) = (self.shape(), &data["x"]);
-        let mut d_x = reference::global_avg_pool_backward(&shape, &data["grad_out"]);
-        let mut bound: Vec<f64> = d_x.iter().map(|d| 4.0 * EPS * d.abs() + TINY).collect();
-        if let Some(second) = second::gradient(data, "x") {
-            for (i, second) in second.into_iter().enumerate() {
-                d_x[i] += second;
-                bound[i] += EPS * d_x[i].abs();
-            }
-        }
+        let d_x = reference::global_avg_pool_backward(&shape, &data["grad_out"]);
+        let bound = d_x.iter().map(|d| 4.0 * EPS * d.abs() + TINY).collect();
         let mut y = Expected::sum("out", &reference::global_avg_pool(&shape, x));
         y.bound.iter_mut().zip(&y.value).for_each(|(bound, y)| *bound += 3.0 * EPS * y.abs());
-        vec![y, Expected { port: "grad_x", value: d_x, bound, exempt: 0.0 }]
+        vec![y, second::with_second(data, [d_x, bound])]
     }
 }
 
@@ -165,11 +148,7 @@ impl Case for AdaptiveAvgPoolCase {
 
     fn data(&self) -> Data {
         let AdaptiveAvgPool { n, c, h, w, out } = self.shape();
-        let mut data = Data::from([("x", random(n * c * h * w, 1)), ("grad_out", random(n * c * out * out, 2))]);
-        if self.shared {
-            data.insert(second::GRADIENT, random(n * c * h * w, 3));
-        }
-        data
+        second::data(random(n * c * h * w, 1), n * c * out * out, self.shared)
     }
 
     /// The gradient from the input's other consumer is there first.

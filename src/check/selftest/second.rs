@@ -1,6 +1,6 @@
 //! A ReLU as the second consumer of a tensor, so that the op under test adds its gradient to one that is there already.
 
-use super::{At, Data, Port};
+use super::{At, Data, EPS, Expected, Port, random};
 use crate::{
     check::reference::elementwise::relu_backward,
     ops::relu,
@@ -51,6 +51,30 @@ fn unary_as(
 pub fn gradient(data: &Data, x: &str) -> Option<Vec<f64>> {
     let gradient = data.get(GRADIENT)?;
     Some(relu_backward(&data[x], gradient))
+}
+
+/// The inputs of an op of `x` whose result has so many elements.
+pub fn data(x: Vec<f64>, outputs: usize, shared: bool) -> Data {
+    let second = shared.then(|| (GRADIENT, random(x.len(), 3)));
+    Data::from_iter([("x", x), ("grad_out", random(outputs, 2))].into_iter().chain(second))
+}
+
+/// The gradient of `x` that the op gives, with bounds, and that of the second consumer if there is one: a sum of two, which is
+/// rounded once.
+pub fn with_second(data: &Data, [mut value, mut bound]: [Vec<f64>; 2]) -> Expected {
+    if let Some(second) = gradient(data, "x") {
+        for (i, second) in second.into_iter().enumerate() {
+            value[i] += second;
+            bound[i] += EPS * value[i].abs();
+        }
+    }
+    Expected { port: "grad_x", value, bound, exempt: 0.0 }
+}
+
+/// A gradient that the op passes on as it is.
+pub fn passed(data: &Data, d_x: Vec<f64>) -> Expected {
+    let bound = vec![0.0; d_x.len()];
+    with_second(data, [d_x, bound])
 }
 
 /// What `grad_x` holds before the op adds to it, for [`super::Case::intermediate`].

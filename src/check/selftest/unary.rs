@@ -51,11 +51,7 @@ impl Case for UnaryCase {
     fn data(&self) -> Data {
         let len = self.shape.iter().product::<u32>() as usize;
         let x = random(len, 1).into_iter().map(|x| single(8.0 * x)).collect();
-        let mut data = Data::from([("x", x), ("grad_out", random(len, 2))]);
-        if self.shared {
-            data.insert(second::GRADIENT, random(len, 3));
-        }
-        data
+        second::data(x, len, self.shared)
     }
 
     /// The gradient from the input's other consumer is there first.

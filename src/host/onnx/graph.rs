@@ -120,7 +120,7 @@ impl Builder<'_> {
                 self.node(place, "Mul", &[&normalized.name, &weight], [], x.form)
             }
             Op::QkNorm { heads, eps } => self.qk_norm(place, &x, heads, eps),
-            Op::Rope { heads, base } => self.rope(place, &x, heads, base, [h * w, c / (3 * heads)]),
+            Op::Rope { heads } => self.rope(place, &x, heads, [h * w, c / (3 * heads)]),
             Op::Attention { heads, causal } => self.attention(place, &x, heads, causal, [h * w, c / heads]),
             Op::Conv2d { weight, stride, padding } => {
                 let (name, dims) = self.parameter(weight);

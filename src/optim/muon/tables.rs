@@ -2,7 +2,7 @@
 //! which blocks.
 
 use crate::program::{
-    params::{Layout, Segment, Shape, padded},
+    params::{Layout, Role, Segment, Shape, padded},
     product::Gemm,
 };
 
@@ -34,7 +34,7 @@ impl Matrix {
 pub(super) fn taken(layout: &Layout) -> Vec<bool> {
     let ends = ends(layout);
     let taken = |(i, segment): (usize, &Segment)| {
-        matrix(segment) && !segment.frozen && !segment.embedding && !ends.contains(&Some(i))
+        matrix(segment) && !matches!(segment.role, Role::Frozen | Role::Embedding) && !ends.contains(&Some(i))
     };
     layout.params.iter().enumerate().map(taken).collect()
 }
@@ -167,7 +167,8 @@ mod tests {
     use super::{matrix, taken};
     use crate::{data::Tokens, models};
 
-    /// Of a language model Muon takes the matrices of all blocks, and neither the embeddings nor the head, tied or not.
+    /// Muon updates the matrices in a language model's blocks, and leaves the embeddings and the head to AdamW, whether they are tied
+    /// or not.
     #[test]
     fn embeddings_and_heads_are_left_out() {
         let gpt = models::find("gpt").unwrap();

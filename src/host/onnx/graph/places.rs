@@ -1,7 +1,7 @@
 //! What a transformer does to the places of a sample, `[n, places, c]`, by operators that every reader of ONNX has.
 
 use super::{Builder, Form, Value, int, ints};
-use crate::program::Slot;
+use crate::{ops::rope_table, program::Slot};
 
 impl Builder<'_> {
     /// The value as `[n, places, c]`.
@@ -101,20 +101,22 @@ impl Builder<'_> {
     }
 
     /// `x cos + rotate_half(x) sin`, where a product with a matrix of signs brings each channel to its partner's place.
-    pub(super) fn rope(&mut self, place: &str, x: &Value, heads: u32, base: f32, [places, d]: [u32; 2]) -> Value {
+    pub(super) fn rope(&mut self, place: &str, x: &Value, heads: u32, [places, d]: [u32; 2]) -> Value {
         let x = self.parted(place, x, heads);
         let half = d / 2;
-        let angle = |at: u32, channel: u32| {
-            f64::from(at) * f64::from(base).powf(-2.0 * f64::from(channel % half) / f64::from(d))
-        };
-        let table = |of: fn(f64) -> f64, of_values: f32| {
-            let entry = |at: u32, part: u32, channel| if part < 2 { of(angle(at, channel)) as f32 } else { of_values };
-            let rows = (0..places).flat_map(|at| (0..3).map(move |part| (at, part)));
-            rows.flat_map(|(at, part)| (0..d).map(move |channel| entry(at, part, channel))).collect::<Vec<_>>()
-        };
+        // Queries and keys take the cosines and sines of both halves' common angles, and values 1 and 0.
+        let [mut cos, mut sin] = [vec![], vec![]];
+        for row in rope_table(places, d).chunks_exact(d as usize) {
+            for (all, of_row, of_values) in
+                [(&mut cos, &row[..half as usize], 1.0), (&mut sin, &row[half as usize..], 0.0)]
+            {
+                (0..4).for_each(|_| all.extend(of_row)); // two halves of queries, and two of keys
+                all.extend(vec![of_values; d as usize]);
+            }
+        }
         let dims = [places, 3, 1, d].map(i64::from);
-        let cos = self.floats(&format!("rope.cos.{places}x{d}"), &dims, &table(f64::cos, 1.0));
-        let sin = self.floats(&format!("rope.sin.{places}x{d}"), &dims, &table(f64::sin, 0.0));
+        let cos = self.floats(&format!("rope.cos.{places}x{d}"), &dims, &cos);
+        let sin = self.floats(&format!("rope.sin.{places}x{d}"), &dims, &sin);
         let mut signs = vec![0.0; (d * d) as usize];
         for channel in 0..half {
             signs[((channel + half) * d + channel) as usize] = -1.0;
