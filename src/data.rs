@@ -41,8 +41,6 @@ use crate::error::{Error, Result};
 pub const MOST_IMAGES: usize = u32::MAX as usize;
 /// The most classes that a set may have.
 pub const MOST_CLASSES: usize = 1 << 16;
-/// How a remark ends that says why there is nothing to validate on.
-pub const NO_VALIDATION: &str = "there will be no validation";
 /// The names of the sets that the program draws.
 pub const DRAWN: [&str; 3] = [shapes10::NAME, digits28::NAME, grammar::NAME];
 

@@ -66,7 +66,7 @@ fn without_test_images_a_line_says_so() {
     let folder = Folder::new("no-test");
     folder.write("data_batch_1.bin", &records(20));
     let said = folder.works(&["train", "--data", ".", "--width", "4", "--epochs", "1", "--out", "run"]);
-    says(&said, &["no validation"]);
+    says(&said, &["no test_batch.bin", "there are no test images: there will be no validation"]);
 }
 
 /// `--no-decay`, from a file and from the command line, is in `run.json` and in every run of a comparison.

@@ -434,7 +434,7 @@ fn weights_keep_their_vocabulary() {
     }
     let folder = Folder::new("vocabulary");
     folder.write("a.txt", "<unk> the cat sat\nthe dog ran\n".repeat(20).as_bytes());
-    // Other words, in another order, and some that are new.
+    // The text has other words, in another order, and some that are new.
     folder.write("b.txt", "a dog\nthe dog sat\n".repeat(20).as_bytes());
     let set = ["block=4", "width=8", "depth=1", "heads=1"];
     let set: Vec<&str> = set.iter().flat_map(|pair| ["--model-set", pair]).collect();
@@ -469,4 +469,12 @@ fn weights_keep_their_vocabulary() {
     assert_eq!((&run["dataset"]["classes"], &run["recipe"]["tokens"]), (entries, &"word".into()));
     folder.works(&["train", "--resume", "next", "--max-steps", "3"]);
     loss(&["next"]);
+    // A new last layer, which is the embedding too, is for the text's own tokens.
+    folder.write("c.txt", "zażółć gęślą jaźń\n".repeat(20).as_bytes());
+    let start = ["train", "--data", "c.txt", "--init", "w.safetensors"];
+    folder.works(&[&start[..], &rest, &["--init-head", "skip", "--out", "new"]].concat());
+    let run = stated("new/run.json");
+    let letters: Vec<String> = "\n agjlzóąćęłńśźż".chars().map(String::from).collect();
+    assert_eq!((&run["dataset"]["classes"], &run["recipe"]["tokens"]), (&serde_json::json!(letters), &"char".into()));
+    folder.works(&["train", "--resume", "new", "--max-steps", "3"]);
 }

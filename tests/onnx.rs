@@ -13,7 +13,7 @@ use pollster::block_on;
 use prost::Message as _;
 use safetensors::SafeTensors;
 use velograd::{
-    data::{self, Batch, Dataset, Image, Inline, Shapes10, Sizes, Split, Tokens, text::Text, vocabulary::Vocabulary},
+    data::{self, Batch, Dataset, Image, Inline, Shapes10, Sizes, Split, Tokens, text::Text},
     host::{
         onnx::{
             Export, IMAGES, Input, OUTPUT, TOKENS,
@@ -230,8 +230,7 @@ fn five_samples(input: data::Input) -> Arc<dyn Dataset> {
         data::Input::Image(_) => Arc::new(Shapes10::new(1, Sizes { train: 1, test: 5 }).unwrap()),
         data::Input::Tokens(Tokens { length, vocabulary }) => {
             let tokens = |count: u32| (0..count).map(|i| (i * i * 7 % vocabulary) as u16).collect();
-            let letters: Vec<_> = ('a'..).take(vocabulary as usize).map(String::from).collect();
-            let letters = Vocabulary::of(&letters);
+            let letters = ('a'..).take(vocabulary as usize).map(String::from).collect();
             Arc::new(Text::new("letters", length, letters, tokens(length + 1), tokens(5 * length + 1)))
         }
     }

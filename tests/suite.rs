@@ -101,8 +101,23 @@ mod no_gpu {
     /// Files of weights: what is read, converted, and refused.
     mod pretrained;
 
-    /// Text and files of tokens.
+    /// Reading samples that are blocks of tokens.
+    mod blocks;
+
+    /// Text.
     mod text;
+
+    /// WikiText's archive.
+    mod text_archive;
+
+    /// Files of tokens.
+    mod token_files;
+
+    /// Which set a path is.
+    mod recognized;
+
+    /// The language of known entropy.
+    mod grammar;
 
     /// Which tensors share a buffer.
     mod plan;

@@ -14,7 +14,7 @@ use super::{
     print::{self, remark, say},
 };
 use crate::{
-    data::{Input, Split, Vocabulary},
+    data::{Input, Split, Vocabulary, vocabulary},
     error::{Error, Result, suggest::shell_word},
     host::{
         data::{self as host_data, Opened, Wanted},
@@ -182,7 +182,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.json {
         let of_tokens = spec.input.tokens().map(|_| evaluation.loss);
-        let unit = Vocabulary::of(&spec.classes).unit();
+        let unit = vocabulary::unit(&spec.classes);
         let bits_per = |name: &str| of_tokens.filter(|_| unit == name).map(bits);
         json_line(&Report {
             evaluation: &evaluation,
@@ -211,7 +211,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         match spec.input {
             Input::Image(_) => show(&evaluation, top, &spec.classes),
             Input::Tokens(_) => {
-                show_text(&evaluation, dataset.least_loss(), Vocabulary::of(&spec.classes).unit());
+                show_text(&evaluation, dataset.least_loss(), vocabulary::unit(&spec.classes));
             }
         }
     }

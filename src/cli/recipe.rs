@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     cli::live,
-    data::{Dataset, Holdout, Image, NO_VALIDATION, Split, Vocabulary},
+    data::{Dataset, Holdout, Image, Split, TokensBy, Vocabulary},
     device::{Gpu, NO_ADAPTER},
     error::{Error, Result},
     host::{
@@ -128,15 +128,11 @@ impl<R: Args + Default> RunFlags<R> {
         let usual_size = init.and_then(Pretrained::side);
         let wanted = data::Wanted { usual_size, length, vocabulary, ..self.data.wanted(seed) };
         let opened = live::during("opening the data", || data::open(wanted))?;
-        // If images are held out, there is validation even if the set has no test images.
-        let count = self.validation.val_split;
-        let missing = |text: &String| text.ends_with(NO_VALIDATION);
-        let kept = |text: &&String| count.is_none() || !missing(text);
-        opened.notes.iter().filter(kept).for_each(|text| note!("{text}"));
+        opened.notes.iter().for_each(|text| note!("{text}"));
         let unit = opened.dataset.spec().input.unit();
-        let Some(count) = count else {
-            if opened.dataset.len(Split::Test) == 0 && !opened.notes.iter().any(missing) {
-                note!("there are no test {unit}: {NO_VALIDATION}");
+        let Some(count) = self.validation.val_split else {
+            if opened.dataset.len(Split::Test) == 0 {
+                note!("there are no test {unit}: there will be no validation");
             }
             return Ok(opened.dataset);
         };
@@ -180,7 +176,7 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
     let path = dataset.path().map(absolute);
     let default = models::find(&options.model).map(|model| model.normalize).ok();
     let normalize = options.recipe.normalize.filter(|by| Some(*by) != default);
-    let tokens = (spec.name == text::NAME).then(|| Vocabulary::of(&spec.classes).by().to_string());
+    let tokens = (spec.name == text::NAME).then(|| TokensBy::of(&spec.classes).to_string());
     let chosen = [
         ("preset", json!(preset.name())),
         ("dataset", json!(spec.name)),

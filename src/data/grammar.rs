@@ -51,7 +51,7 @@ pub fn grammar(seed: u64, length: u32, sizes: Sizes) -> Result<Text> {
     let vocabulary = Vocabulary::characters(&["\n .abcdefghijklmnopqrstuvwxyz"]).expect("few characters");
     let tokens = |split, characters| vocabulary.encode(&draw(seed, split, characters));
     let (train, test) = (tokens(Split::Train, train)?, tokens(Split::Test, test)?);
-    Ok(Text::new(NAME, length, vocabulary, train, test).drawn(seed, entropy_rate()))
+    Ok(Text::new(NAME, length, vocabulary.into_entries(), train, test).drawn(seed, entropy_rate()))
 }
 
 /// The text of a split, which ends after so many characters, if need be within a word.

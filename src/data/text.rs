@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Dataset, Spec, Split, Tokens, Vocabulary, vocabulary};
+use super::{Dataset, Spec, Split, Tokens, vocabulary};
 use crate::error::Result;
 
 /// Whole samples among so many tokens: each has `length` tokens, and the last one's targets take one more.
@@ -43,13 +43,12 @@ pub struct Text {
 }
 
 impl Text {
-    /// A set of blocks of `length` tokens to learn from and to validate on, all of them tokens of the vocabulary.
+    /// A set of blocks of `length` tokens to learn from and to validate on, all of them tokens of the vocabulary with these entries.
     ///
     /// # Panics
     /// If blocks have no tokens.
-    pub fn new(name: &str, length: u32, vocabulary: Vocabulary, train: Vec<u16>, valid: Vec<u16>) -> Self {
+    pub fn new(name: &str, length: u32, entries: Vec<String>, train: Vec<u16>, valid: Vec<u16>) -> Self {
         assert!(length > 0, "{name}: blocks without tokens");
-        let entries = vocabulary.into_entries();
         let checksum = checksum(&entries, &[&train, &valid]);
         let input = Tokens { length, vocabulary: entries.len() as u32 };
         let spec = Spec::new(name, input, entries);

@@ -52,6 +52,19 @@ pub enum TokensBy {
     Word,
 }
 
+impl TokensBy {
+    /// What text was cut into that has these entries.
+    pub fn of(entries: &[String]) -> Self {
+        let of_bytes = entries.len() == 256 && (0..=u8::MAX).zip(entries).all(|(byte, name)| name_of(byte) == *name);
+        let of_words = !entries.iter().any(|entry| entry.contains(is_space)) && !are_characters(entries);
+        match (of_bytes, of_words) {
+            (true, _) => Self::Byte,
+            (_, true) => Self::Word,
+            _ => Self::Char,
+        }
+    }
+}
+
 impl fmt::Display for TokensBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -73,15 +86,7 @@ pub struct Vocabulary {
 impl Vocabulary {
     /// The vocabulary that has these entries, of which [`MOST_CLASSES`] are used.
     pub fn of(entries: &[String]) -> Self {
-        let of_bytes = entries.len() == 256 && (0..=u8::MAX).zip(entries).all(|(byte, name)| name_of(byte) == *name);
-        let of_words = !entries.iter().any(|entry| entry.contains(is_space))
-            && entries.iter().any(|entry| entry.chars().nth(1).is_some());
-        let by = match (of_bytes, of_words) {
-            (true, _) => TokensBy::Byte,
-            (_, true) => TokensBy::Word,
-            _ => TokensBy::Char,
-        };
-        Self::new(entries.to_vec(), by)
+        Self::new(entries.to_vec(), TokensBy::of(entries))
     }
 
     /// Tokens that are called by their numbers, with spaces between them.
@@ -136,15 +141,6 @@ impl Vocabulary {
         self.by
     }
 
-    /// What a token is called where something is counted per token: a character, a byte, or else a token.
-    pub fn unit(&self) -> &'static str {
-        match self.by {
-            TokensBy::Byte => "byte",
-            TokensBy::Char if self.entries.iter().all(|entry| entry.chars().nth(1).is_none()) => "character",
-            TokensBy::Char | TokensBy::Word => "token",
-        }
-    }
-
     /// Whether the entries are the tokens' numbers, which tell no text.
     pub fn is_numbers(&self) -> bool {
         self.by == TokensBy::Word && self.entries.iter().enumerate().all(|(token, entry)| *entry == token.to_string())
@@ -155,29 +151,31 @@ impl Vocabulary {
     /// # Errors
     /// [`Error::Config`] with what of the text the vocabulary does not have.
     pub fn encode(&self, text: &str) -> Result<Vec<u16>> {
-        self.cut(text).map_err(|Unknown { piece, .. }| {
+        self.cut(text).map(|(tokens, _)| tokens).map_err(|Unknown { piece, .. }| {
             let hint = "use what was in the text that the vocabulary is of";
             Error::config(format!("`{}` is none of the {} tokens", piece.escape_debug(), self.entries.len()), hint)
         })
     }
 
-    /// The tokens of a text. A word that the vocabulary does not have is [`UNK`], if it has that.
+    /// The tokens of a text, and how many of them stand for words that the vocabulary does not have: each is [`UNK`], if it has
+    /// that.
     ///
     /// # Errors
     /// What of the text the vocabulary does not have, and where.
-    pub fn cut<'a>(&self, text: &'a str) -> std::result::Result<Vec<u16>, Unknown<'a>> {
+    pub fn cut<'a>(&self, text: &'a str) -> std::result::Result<(Vec<u16>, usize), Unknown<'a>> {
         match self.by {
-            TokensBy::Byte => Ok(text.bytes().map(u16::from).collect()),
+            TokensBy::Byte => Ok((text.bytes().map(u16::from).collect(), 0)),
             TokensBy::Word => {
-                let (others, mut tokens) = (self.tokens.get(UNK), vec![]);
+                let (others, mut tokens, mut misses) = (self.tokens.get(UNK), vec![], 0);
                 for (line, words) in text.split_inclusive('\n').enumerate() {
                     for piece in words_in(words) {
-                        let token = self.tokens.get(piece).or(others);
-                        tokens.push(*token.ok_or(Unknown { piece, line: line + 1 })?);
+                        let known = self.tokens.get(piece);
+                        misses += usize::from(known.is_none());
+                        tokens.push(*known.or(others).ok_or(Unknown { piece, line: line + 1 })?);
                     }
                 }
                 tokens.shrink_to_fit();
-                Ok(tokens)
+                Ok((tokens, misses))
             }
             TokensBy::Char => {
                 // A table by code point is several times faster than a map.
@@ -193,17 +191,9 @@ impl Vocabulary {
                         line: text[..at].matches('\n').count() + 1,
                     })?);
                 }
-                Ok(tokens)
+                Ok((tokens, 0))
             }
         }
-    }
-
-    /// Words of a text that the vocabulary does not have and that count as [`UNK`].
-    pub fn misses(&self, text: &str) -> usize {
-        if self.by != TokensBy::Word || !self.tokens.contains_key(UNK) {
-            return 0;
-        }
-        words_in(text).filter(|word| !self.tokens.contains_key(*word)).count()
     }
 
     /// Whether the entries alone tell how text is cut into them: bytes, characters, or words with ends of lines. Others, as pieces
@@ -211,8 +201,12 @@ impl Vocabulary {
     pub fn cuts_text(&self) -> bool {
         match self.by {
             TokensBy::Byte => true,
-            TokensBy::Char => self.entries.iter().all(|entry| entry.chars().nth(1).is_none()),
-            TokensBy::Word => self.tokens.contains_key(EOS),
+            TokensBy::Char => are_characters(&self.entries),
+            // Some words of a text may be marked by chance, and of a tokenizer's pieces many are.
+            TokensBy::Word => {
+                let marked = self.entries.iter().filter(|entry| is_piece(entry)).count();
+                self.tokens.contains_key(EOS) && 10 * marked < self.entries.len()
+            }
         }
     }
 
@@ -232,6 +226,25 @@ pub struct Unknown<'a> {
     pub piece: &'a str,
     /// The line that it is in, from 1 on.
     pub line: usize,
+}
+
+/// What a token of these entries is called where something is counted per token: a character, a byte, or else a token.
+pub fn unit(entries: &[String]) -> &'static str {
+    match TokensBy::of(entries) {
+        TokensBy::Byte => "byte",
+        TokensBy::Char if are_characters(entries) => "character",
+        TokensBy::Char | TokensBy::Word => "token",
+    }
+}
+
+/// Whether no entry has several characters.
+fn are_characters(entries: &[String]) -> bool {
+    entries.iter().all(|entry| entry.chars().nth(1).is_none())
+}
+
+/// Whether an entry has a tokenizer's mark of where words begin, or go on: GPT-2's, SentencePiece's or BERT's.
+fn is_piece(entry: &str) -> bool {
+    ["Ġ", "▁", "##"].iter().any(|mark| entry.strip_prefix(mark).is_some_and(|rest| !rest.is_empty()))
 }
 
 /// How a byte is called in a vocabulary of bytes.
@@ -296,7 +309,7 @@ mod tests {
             (Vocabulary::of(&pieces), "token"),
             (Vocabulary::numbers(11), "token"),
         ] {
-            assert_eq!(vocabulary.unit(), unit, "{vocabulary:?}");
+            assert_eq!(super::unit(vocabulary.entries()), unit, "{vocabulary:?}");
             assert_eq!(vocabulary.is_numbers(), vocabulary.entries().len() == 11);
         }
         let numbers = Vocabulary::of(Vocabulary::numbers(11).entries());
@@ -317,10 +330,11 @@ mod tests {
     #[test]
     fn other_words_are_unknown() {
         let words = Vocabulary::words(&["<unk> the cat\n"]).unwrap();
-        assert_eq!((words.cut("the dog\n\ncat"), words.misses("the dog\nox")), (Ok(vec![1, 0, 3, 3, 2]), 2));
+        assert_eq!(words.cut("the dog\n\ncat"), Ok((vec![1, 0, 3, 3, 2], 1)));
+        assert_eq!(words.cut("the dog\nox"), Ok((vec![1, 0, 3, 0], 2)));
         let plain = Vocabulary::words(&["the cat\n"]).unwrap();
         let unknown = |piece, line| Err(Unknown { piece, line });
-        assert_eq!((plain.cut("the\nthe dog"), plain.misses("dog")), (unknown("dog", 2), 0));
+        assert_eq!((plain.cut("the\nthe dog"), plain.cut("the")), (unknown("dog", 2), Ok((vec![0], 0))));
         assert_eq!(Vocabulary::characters(&["a\n"]).unwrap().cut("a\n\naéa"), unknown("é", 3));
     }
 
@@ -334,6 +348,12 @@ mod tests {
             (of(&["the", " the", "\n"]), false),
             (of(&["0", "1", "10"]), false),
             (of(&["the", "Ġthe"]), false),
+            (of(&["Ġthe", EOS]), false),
+            (of(&["▁the", EOS]), false),
+            (of(&["the", "##s", EOS]), false),
+            // Words of a text in Markdown, and one of Maltese among others.
+            (of(&["##", "the", EOS]), true),
+            (of(&["Ġunju", "a", "b", "c", "d", "e", "f", "g", "h", "i", EOS]), true),
         ] {
             assert_eq!(vocabulary.cuts_text(), cuts, "{vocabulary:?}");
         }

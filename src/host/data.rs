@@ -268,7 +268,9 @@ fn open_path(reader: Option<Reader>, path: &Path, wanted: &Wanted<'_>) -> Result
             Err(search.nothing(path, hint))
         }
         _ => {
-            let hint = how_to_name_text(path).unwrap_or_else(|| match wanted.length {
+            // Beside what looks like images, a text may be their description.
+            let text = how_to_name_text(path).filter(|_| wanted.length.is_some() || search.suspects.is_empty());
+            let hint = text.unwrap_or_else(|| match wanted.length {
                 Some(_) => {
                     "name a text, a folder with train.txt and valid.txt, or one with train.bin, by 'data'".to_owned()
                 }
@@ -306,6 +308,8 @@ fn open_file(reader: Option<Reader>, path: &Path, wanted: &Wanted<'_>) -> Result
         () if pictures::is_named(&name) => Some(Reader::Pictures),
         () if text::names::is_named(&name) || find::is_text_archive(&name) => Some(Reader::Text),
         () if tokens::is_named(path, &name) => Some(Reader::Tokens),
+        // Where blocks are needed, a `train.bin` is none of CIFAR-100.
+        () if wanted.length.is_some() && tokens::names::parse(&name).is_some() => Some(Reader::Tokens),
         () => {
             let hundred = |layout: &Layout| *layout == cifar::layout::HUNDRED;
             let told = match Suspect::of(&name, false) {

@@ -189,8 +189,7 @@ impl Pretrained {
 
     /// What the tokens stand for that the weights were trained on, if the file states it.
     pub fn vocabulary(&self) -> Option<Vocabulary> {
-        let entries = &self.provenance.as_ref()?.dataset.classes;
-        (self.length().is_some() && !entries.is_empty()).then(|| Vocabulary::of(entries))
+        self.provenance.as_ref()?.vocabulary()
     }
 
     /// The normalization of the images that the weights were trained on, if the file states it.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    data::{Dataset, Image, Input, Tokens},
+    data::{Dataset, Image, Input, Tokens, Vocabulary},
     models::{self, Config, MOST_CLASSES, Model},
     ops::Normalize,
     settings::Settings,
@@ -142,6 +142,12 @@ impl Provenance {
     /// The JSON text for metadata.
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).expect("texts, numbers and lists of them")
+    }
+
+    /// What the tokens stand for that the weights were trained on; `None` for images, and if the file does not say.
+    pub fn vocabulary(&self) -> Option<Vocabulary> {
+        let entries = &self.dataset.classes;
+        (self.input.tokens().is_some() && !entries.is_empty()).then(|| Vocabulary::of(entries))
     }
 
     /// How it contradicts the tensors in the same file, which are to be believed and have the shapes of a `model` of this

@@ -184,7 +184,7 @@ fn which_set_is_opened() {
     folder.file("data/cifar-10-batches-bin/data_batch_1.bin", &records(0, 2));
     let found = open(None, None).unwrap();
     assert_eq!(found.dataset.spec().name, "cifar10");
-    assert!(found.notes.iter().any(|n| n.contains("no validation")), "{:?}", found.notes);
+    assert!(found.notes.iter().any(|n| n.contains("no test_batch.bin")), "{:?}", found.notes);
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn sets_are_told_apart() {
         let opened = at(&folder.0.join(place), name).unwrap();
         let spec = opened.dataset.spec();
         assert_eq!((&*spec.name, &*spec.classes[0], spec.classes.len()), (expected, first, 10), "{place}");
-        says(&opened.notes.join("\n"), &["no validation"]);
+        says(&opened.notes.join("\n"), &["no t10k-images-idx3-ubyte"]);
     }
     says(&at(&folder.0, None).unwrap_err().to_string(), &["one data set", "MNIST/raw", "KMNIST/raw", "'dataset'"]);
     write("em/emnist-letters-", 27);

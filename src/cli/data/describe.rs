@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     cli::{live, print::say},
-    data::{Dataset, Excerpt, Input, Split, Summary, Vocabulary, excerpt, summary_on},
+    data::{Dataset, Excerpt, Input, Split, Summary, excerpt, summary_on, vocabulary},
     error::Result,
     host::{files::absolute, threads::on_all_cores},
 };
@@ -78,7 +78,7 @@ pub(super) fn say_all(dataset: &dyn Dataset) -> Result<()> {
         }
     }
     if let Some(loss) = dataset.least_loss() {
-        say!("\nthe least possible loss is {loss:.4} nats per {}", Vocabulary::of(&spec.classes).unit());
+        say!("\nthe least possible loss is {loss:.4} nats per {}", vocabulary::unit(&spec.classes));
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Arguments, path: &Path, weights: &Pretrained) -> R
     sampling.check()?;
     let vocabulary = vocabulary(weights);
     let prompt = flags.text()?;
-    if let misses @ 1.. = vocabulary.misses(&prompt) {
+    if let Ok((_, misses @ 1..)) = vocabulary.cut(&prompt) {
         remark(&format!("{misses} word(s) of the prompt are not in the vocabulary and count as {UNK}"));
     }
     let tokens = encode(&vocabulary, &prompt, if flags.prompt_file.is_some() { "prompt_file" } else { "prompt" })?;

@@ -12,7 +12,7 @@ use crate::{
             Preset, given,
             optimizer::of_setting,
             recipe_of,
-            train::{Selftest, TrainFlags},
+            train::{InitHead, Selftest, TrainFlags},
         },
         layers::{Layers, SHORT_FORMS},
         live,
@@ -32,10 +32,10 @@ use crate::{
     },
     optim::{RuleChoice, Settings},
     program::{params::Layout, target::Target},
-    training::{Options, Trainer, weights::Weights, whiten::first_weights},
+    training::{Options, Trainer, provenance::Provenance, weights::Weights, whiten::first_weights},
 };
 
-use super::images::{moved, same_images, vocabulary_of};
+use super::images::{moved, same_images};
 
 /// The complete flags.
 pub struct Asked {
@@ -80,10 +80,11 @@ impl Asked {
         let (set, seed) = (flags.run.rules.set.clone(), given(flags.seed));
         let (precision, target) = given(run.precision.precision).on(&gpu)?;
         let data_seed = run.images.data_seed.unwrap_or(seed);
-        // Text keeps the tokens of the weights that the run starts from, and of the run that is continued.
+        // Text keeps the tokens of the run that is continued, and of weights that are loaded with their last layer.
         let vocabulary = match begun {
-            Some((_, before)) => vocabulary_of(before),
-            None => init.and_then(Pretrained::vocabulary),
+            Some((_, before)) => Provenance::of_run(before).ok().and_then(|run| run.vocabulary()),
+            None if given(flags.init_head) == InitHead::Load => init.and_then(Pretrained::vocabulary),
+            None => None,
         };
         let dataset = run.open(data_seed, init, vocabulary.as_ref()).map_err(|error| match begun {
             Some((target, before)) => moved(error, target, before),

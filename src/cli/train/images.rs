@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::resume::Target,
-    data::{Dataset, Split, Vocabulary},
+    data::{Dataset, Split},
     error::{Error, Result, suggest::shell_word},
     host::run,
 };
@@ -24,13 +24,6 @@ pub fn moved(error: Error, target: &Target, before: &Value) -> Error {
         Error::Io { path, source, .. } => Error::data(&path, "the images of the run", source.to_string(), hint),
         other => other,
     }
-}
-
-/// What the tokens of a run stand for, by its `run.json`.
-pub fn vocabulary_of(before: &Value) -> Option<Vocabulary> {
-    let entries = before["dataset"]["classes"].as_array().filter(|_| before["tokens"].is_object())?;
-    let entries: Option<Vec<String>> = entries.iter().map(|entry| entry.as_str().map(str::to_owned)).collect();
-    Some(Vocabulary::of(&entries?))
 }
 
 /// Refuses images other than those that a run was started with.

@@ -23,7 +23,8 @@ impl<'a> Decoder<'a> {
         let Some(entry) = self.vocabulary.entries.get(token as usize) else { return String::new() };
         match self.vocabulary.by {
             TokensBy::Char => entry.clone(),
-            TokensBy::Byte => u8::try_from(token).map_or(String::new(), |byte| self.push_byte(byte)),
+            // There are 256 entries, so that the token fits.
+            TokensBy::Byte => self.push_byte(token as u8),
             TokensBy::Word => self.push_word(entry),
         }
     }

@@ -17,7 +17,7 @@ pub mod layout;
 mod records;
 
 use super::find::{Form, Search, Suspect};
-use crate::data::{Dataset, Image, MOST_IMAGES, NO_VALIDATION, Spec, Split};
+use crate::data::{Dataset, Image, MOST_IMAGES, Spec, Split};
 use crate::error::{Error, Result};
 pub use layout::Layout;
 use layout::{HUNDRED, IMAGE_BYTES, TEN};
@@ -279,7 +279,7 @@ fn unusual(layout: &Layout, train: &[Part], test: &[Part]) -> Vec<String> {
         ));
     }
     if test.is_empty() {
-        notes.push(format!("no {}: {NO_VALIDATION}", layout.test));
+        notes.push(format!("no {}", layout.test));
     }
     notes
 }

@@ -292,8 +292,8 @@ impl Listing {
             // CIFAR-100's `train.bin` could be anything, so something else has to speak for it. nanoGPT's may have a `test.bin` too.
             let named = folder.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().contains("cifar"));
             let of_tokens = or_tokens && tokens::names::speak(files);
-            let companion = |name: &String| (name == layout.test && !of_tokens) || layout.names_of(name).is_some();
-            let told = layout.train.contains('*') || named || files.iter().any(companion);
+            let companion = |name: &String| name == layout.test || layout.names_of(name).is_some();
+            let told = layout.train.contains('*') || !of_tokens && (named || files.iter().any(companion));
             told && files.iter().any(|name| layout.is_records(name))
         };
         if holds(&self.files, folder) {

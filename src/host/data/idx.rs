@@ -18,7 +18,7 @@ use self::{
 };
 use super::listing::Listing;
 use crate::{
-    data::{Dataset, Image, MOST_IMAGES, MOST_SIDE, NO_VALIDATION, Spec, Split},
+    data::{Dataset, Image, MOST_IMAGES, MOST_SIDE, Spec, Split},
     error::{Error, Result},
 };
 
@@ -111,7 +111,7 @@ impl Idx {
             notes.push("EMNIST's images are stored with rows and columns exchanged, and are left so".to_owned());
         }
         if test.is_none() {
-            notes.push(format!("no t10k-images-idx3-ubyte: {NO_VALIDATION}"));
+            notes.push("no t10k-images-idx3-ubyte".to_owned());
         }
         let most = halves().flat_map(|half| &half.labels).copied().max().unwrap_or(0);
         let mut classes = family.classes(Name::emnist_split(prefix).unwrap_or_default()).unwrap_or_default();

@@ -6,14 +6,11 @@
 pub(super) mod names;
 mod zip;
 
-use std::{
-    borrow::Cow,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use crate::{
     data::{
-        MOST_CLASSES, MOST_TOKENS, NO_VALIDATION, Text, TokensBy, Vocabulary,
+        MOST_CLASSES, MOST_TOKENS, Text, TokensBy, Vocabulary,
         vocabulary::{self, UNK, Unknown},
     },
     error::{Error, Result},
@@ -57,10 +54,10 @@ struct Piece {
 /// `length` is none of a block. [`Error::Io`] if something cannot be read.
 pub fn open(path: &Path, by: TokensBy, length: u32) -> Result<Text> {
     check_length(length)?;
-    let (parts, notes) = read(path, by)?;
+    let (parts, notes) = read(path, by, by != TokensBy::Byte)?;
     let vocabulary = parts.vocabulary(path, by)?;
     check_vocabulary(path, vocabulary.entries())?;
-    encoded(path, &parts, vocabulary, length, notes)
+    encoded(path, &parts, &vocabulary, length, notes)
 }
 
 /// Opens the text at `path` as [`open`] does, with the tokens of a vocabulary that is given, such as that of weights. Words that
@@ -76,24 +73,24 @@ pub fn open_by(path: &Path, vocabulary: &Vocabulary, length: u32) -> Result<Text
         let hint = "let it write files of tokens, train.bin and val.bin, and name their folder by 'data'";
         return Err(Error::data(path, "tokens", found, hint));
     }
-    let (parts, mut notes) = read(path, vocabulary.by())?;
-    let [train, valid] =
-        [&parts.train, &parts.valid].map(|part| part.as_ref().map_or(0, |part| part.misses(vocabulary)));
-    if train + valid > 0 {
-        notes.push(format!(
-            "{train} word(s) for training and {valid} for validation are none of the vocabulary, and count as {UNK}"
-        ));
-    }
-    encoded(path, &parts, vocabulary.clone(), length, notes)
+    let (parts, notes) = read(path, vocabulary.by(), false)?;
+    encoded(path, &parts, vocabulary, length, notes)
 }
 
 /// The set of texts whose tokens a vocabulary has.
-fn encoded(path: &Path, parts: &Parts, vocabulary: Vocabulary, length: u32, mut notes: Vec<String>) -> Result<Text> {
-    let encode = |part: &Option<Piece>| part.as_ref().map(|part| part.encode(&vocabulary)).transpose();
-    let (train, valid) = (encode(&parts.train)?.unwrap_or_default(), encode(&parts.valid)?);
+fn encoded(path: &Path, parts: &Parts, vocabulary: &Vocabulary, length: u32, mut notes: Vec<String>) -> Result<Text> {
+    let encode = |part: &Option<Piece>| part.as_ref().map_or(Ok((vec![], 0)), |part| part.encode(vocabulary));
+    let ((train, unknown), (valid, also_unknown)) = (encode(&parts.train)?, encode(&parts.valid)?);
+    if unknown + also_unknown > 0 {
+        notes.push(format!(
+            "{unknown} word(s) for training and {also_unknown} for validation are none of the vocabulary, and count as {UNK}"
+        ));
+    }
     check_enough(path, train.len() as u64, length)?;
-    notes.extend(valid.as_ref().filter(|v| v.len() <= length as usize).map(|v| too_short(v.len() as u64, length)));
-    Ok(Text::new(NAME, length, vocabulary, train, valid.unwrap_or_default()).read_from(path, notes))
+    if parts.valid.is_some() && valid.len() <= length as usize {
+        notes.push(too_short(valid.len() as u64, length));
+    }
+    Ok(Text::new(NAME, length, vocabulary.entries().to_vec(), train, valid).read_from(path, notes))
 }
 
 fn check_vocabulary(path: &Path, entries: &[String]) -> Result<()> {
@@ -110,7 +107,7 @@ fn check_vocabulary(path: &Path, entries: &[String]) -> Result<()> {
         .map_err(|found| Error::data(path, "a vocabulary that a file of weights has room for", found, OTHERS))
 }
 
-/// What helps against too many words, and too long ones.
+/// What helps against words that are too many, too long, or too many bytes together.
 const OTHERS: &str = "'tokens' char or byte has fewer kinds of tokens; of WikiText, the tokenized form (wikitext-2-v1, \
                       wiki.train.tokens) has fewer words than the raw one";
 
@@ -139,22 +136,24 @@ pub(super) fn check_enough(path: &Path, tokens: u64, length: u32) -> Result<()> 
 /// The remark on text for validation that has no block.
 pub(super) fn too_short(tokens: u64, length: u32) -> String {
     match tokens {
-        0 => format!("no text to validate on: {NO_VALIDATION}"),
-        _ => format!("{tokens} token(s) to validate on are less than a block of {length}: {NO_VALIDATION}"),
+        0 => "no text to validate on".to_owned(),
+        _ => format!("{tokens} token(s) to validate on are less than a block of {length}"),
     }
 }
 
-/// Reads the files, and divides the text if there is but one. The remarks say what is missing.
-fn read(path: &Path, by: TokensBy) -> Result<(Parts, Vec<String>)> {
+/// Reads the files, and divides the text if there is but one. Text for testing, which counts for a vocabulary alone, is only read
+/// if `for_vocabulary`. The remarks say what is missing.
+fn read(path: &Path, by: TokensBy, for_vocabulary: bool) -> Result<(Parts, Vec<String>)> {
     let (mut parts, mut notes, mut left) = (Parts::default(), vec![], LIMIT);
+    let is_read = |part| part != Part::Test || for_vocabulary;
     if zip::is_named(path) {
         let archive = Archive::open(path)?;
-        for (name, part) in names::choose(path, archive.names(), None)? {
+        for (name, part) in names::choose(path, archive.names(), None)?.into_iter().filter(|(_, part)| is_read(*part)) {
             *parts.of(part) = Some(Piece::new(path.join(name), archive.read(name)?, by)?);
         }
     } else {
         let files = names::files(path)?;
-        for (file, part) in &files {
+        for (file, part) in files.iter().filter(|(_, part)| is_read(*part)) {
             *parts.of(*part) = Some(Piece::new(file.clone(), read_within(file, &mut left)?, by)?);
         }
         notes.extend(names::remark(path, &files));
@@ -164,7 +163,10 @@ fn read(path: &Path, by: TokensBy) -> Result<(Parts, Vec<String>)> {
         }
     }
     if parts.valid.is_none() {
-        notes.push(format!("no text for validation beside that for training: {NO_VALIDATION}"));
+        notes.push("no text for validation beside that for training".to_owned());
+    }
+    if by == TokensBy::Word {
+        [&mut parts.train, &mut parts.valid, &mut parts.test].into_iter().flatten().for_each(Piece::end_line);
     }
     Ok((parts, notes))
 }
@@ -200,16 +202,14 @@ impl Parts {
 
     /// The vocabulary of all parts.
     fn vocabulary(&self, path: &Path, by: TokensBy) -> Result<Vocabulary> {
-        let texts = [&self.train, &self.valid, &self.test].map(|part| part.as_ref().map_or("".into(), |p| p.text(by)));
-        let texts = texts.each_ref().map(|text| &**text);
-        let vocabulary = match by {
-            TokensBy::Byte => return Ok(Vocabulary::bytes()),
-            TokensBy::Word => Vocabulary::words(&texts),
-            TokensBy::Char => Vocabulary::characters(&texts),
-        };
+        if by == TokensBy::Byte {
+            return Ok(Vocabulary::bytes());
+        }
+        let texts = [&self.train, &self.valid, &self.test].map(|part| part.as_ref().map_or("", Piece::text));
+        let of_words = by == TokensBy::Word;
+        let vocabulary = if of_words { Vocabulary::words(&texts) } else { Vocabulary::characters(&texts) };
         vocabulary.ok_or_else(|| {
-            let words = by == TokensBy::Word;
-            let (kinds, hint) = if words { ("words", OTHERS) } else { ("characters", "take 'tokens' byte") };
+            let (kinds, hint) = if of_words { ("words", OTHERS) } else { ("characters", "take 'tokens' byte") };
             Error::data(path, format!("at most {MOST_CLASSES} different {kinds}"), "more", hint)
         })
     }
@@ -237,22 +237,24 @@ impl Piece {
         (self, valid)
     }
 
-    /// The text, where words are meant with an end of the last line too: each line ends with the same token.
-    fn text(&self, by: TokensBy) -> Cow<'_, str> {
-        let text = String::from_utf8_lossy(&self.bytes);
-        if by == TokensBy::Word && !text.is_empty() && !text.ends_with('\n') { text + "\n" } else { text }
-    }
-
-    /// Words that the vocabulary does not have, where it has a token for those.
-    fn misses(&self, vocabulary: &Vocabulary) -> usize {
-        vocabulary.misses(&self.text(vocabulary.by()))
-    }
-
-    fn encode(&self, vocabulary: &Vocabulary) -> Result<Vec<u16>> {
-        if vocabulary.by() == TokensBy::Byte {
-            return Ok(self.bytes.iter().map(|&byte| byte.into()).collect());
+    /// Ends the last line too, so that each line of words ends with the same token.
+    fn end_line(&mut self) {
+        if self.bytes.last().is_some_and(|&byte| byte != b'\n') {
+            self.bytes.push(b'\n');
         }
-        vocabulary.cut(&self.text(vocabulary.by())).map_err(|Unknown { piece, line }| {
+    }
+
+    /// The text, unless the tokens are bytes.
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes).expect("it was read as UTF-8, and divided between characters")
+    }
+
+    /// The tokens, and how many of them stand for words that the vocabulary does not have.
+    fn encode(&self, vocabulary: &Vocabulary) -> Result<(Vec<u16>, usize)> {
+        if vocabulary.by() == TokensBy::Byte {
+            return Ok((self.bytes.iter().map(|&byte| byte.into()).collect(), 0));
+        }
+        vocabulary.cut(self.text()).map_err(|Unknown { piece, line }| {
             let kinds = if vocabulary.by() == TokensBy::Word { "words" } else { "characters" };
             let expected = format!("the {} {kinds} of the weights' vocabulary alone", vocabulary.entries().len());
             let piece: String = piece.escape_debug().take(SHOWN).collect();

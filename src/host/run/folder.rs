@@ -193,15 +193,17 @@ impl Folder {
     pub async fn end(&mut self, trainer: &Trainer, rows: &[EpochRow], run: &mut Value) -> Result<()> {
         let (weights, provenance) = (trainer.network.weights().await?, Provenance::of_run(run));
         weights::save(&weights, &self.weights(), &trainer.network.layout, provenance.as_ref().ok())?;
-        if let Err(why) = provenance {
-            let hint = "the weights are written, but do not say what they are of";
-            return Err(Error::data(&self.weights(), "where the weights come from", why, hint));
-        }
         run["result"] = result_json(trainer, rows);
         if let Some(events) = self.logs.events() {
             events.end(run, rows)?;
         }
-        write_run(&self.path, run)
+        write_run(&self.path, run)?;
+        // The run has its result whatever its weights can say.
+        if let Err(why) = provenance {
+            let hint = "the weights are written, but do not say what they are of";
+            return Err(Error::data(&self.weights(), "where the weights come from", why, hint));
+        }
+        Ok(())
     }
 
     /// The path of the file of weights.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::{TEST, TRAIN, is_named};
-use crate::data::{MOST_CLASSES, NO_VALIDATION, Split};
+use crate::data::{MOST_CLASSES, Split};
 use crate::error::{Error, Result};
 
 /// Most pictures of a set.
@@ -51,11 +51,11 @@ impl Manifest {
         let there: Vec<&str> = TEST.into_iter().filter(|name| divided && root.join(name).is_dir()).collect();
         let test = match there[..] {
             [] if divided => {
-                notes.push(format!("no val/ or test/ beside train/: {NO_VALIDATION}"));
+                notes.push("no val/ or test/ beside train/".to_owned());
                 vec![]
             }
             [] => {
-                notes.push(format!("no train/ and val/: all pictures are for training, and {NO_VALIDATION}"));
+                notes.push("no train/ and val/: all pictures are for training".to_owned());
                 vec![]
             }
             [name, ref others @ ..] => {

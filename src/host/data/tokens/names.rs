@@ -23,7 +23,7 @@ pub(super) struct Found {
 
 /// What the files of a set share, and the split that a file of this name is of: `fineweb` of `fineweb_train_000001.bin`, and
 /// nothing of `train.bin`. `None` if it is none of tokens.
-pub(super) fn parse(name: &str) -> Option<(&str, Split)> {
+pub(in crate::host::data) fn parse(name: &str) -> Option<(&str, Split)> {
     let stem = name.strip_suffix(".bin").filter(|_| !name.starts_with('.'))?;
     let split_of = |word: &str| match word {
         "train" => Some(Split::Train),
