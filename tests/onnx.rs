@@ -35,7 +35,7 @@ use velograd::{
     random::Rng,
     settings::Setting,
     training::{
-        evaluate::{Logits, evaluate_into, evaluator},
+        evaluate::{Logits, evaluate_each, evaluator},
         network::Recipe,
         weights::{Weights, put},
     },
@@ -256,7 +256,8 @@ fn the_graph_computes_the_logits_of_an_evaluation() {
         let load = |layout: &_| Ok(trained(layout));
         let mut network = block_on(evaluator(gpu, data.as_ref(), (model, &config), 4, recipe, load)).unwrap();
         let mut ours = Logits::default();
-        block_on(evaluate_into(&mut network, &Inline(data.clone()), &mut |_, _| (), Some(&mut ours))).unwrap();
+        let mut add = |values: &[f32], targets: &[u32]| ours.add(values, targets);
+        block_on(evaluate_each(&mut network, &Inline(data.clone()), &mut |_, _| (), Some(&mut add))).unwrap();
         assert_eq!((ours.values.len(), ours.targets.len()), (50 * places, 5 * places));
 
         let graph = export(model, config.clone(), Input::Images).0.graph.unwrap();

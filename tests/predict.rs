@@ -5,9 +5,9 @@ use std::{fs, process::Output};
 use pollster::block_on;
 use serde_json::Value;
 use velograd::{
-    data::{Batch, Image, Tokens, Vocabulary},
+    data::{Batch, Image, Split, Tokens, Vocabulary},
     host::{
-        data::pictures::loose,
+        data::{self as host_data, Wanted, pictures::loose},
         pretrained::{Head, Pretrained},
     },
     training::{evaluate::evaluator_of, generate::Generator, network::Recipe, sampling::Sampling},
@@ -15,8 +15,8 @@ use velograd::{
 
 use crate::{
     folder::{Folder, says},
-    no_gpu::folder_of_images::png,
-    support::gpu,
+    no_gpu::folder_of_images::{png, png_of},
+    support::{gpu, read},
 };
 
 const ENDINGS: [&str; 3] = ["cat/a", "dog/b", "dog/c"];
@@ -26,7 +26,7 @@ fn of_images(name: &str, more: &[&str]) -> Folder {
     let folder = Folder::new(name);
     for part in ["train", "val"] {
         for (nth, place) in ENDINGS.into_iter().enumerate() {
-            folder.write(&format!("pets/{part}/{place}.png"), &png(20, 15, [100 * nth as u8; 3]));
+            folder.write(&format!("pets/{part}/{place}.png"), &gradient(16 + 3 * nth as u32, 15));
         }
     }
     let train = ["train", "--data", "pets", "--image-size", "12", "--model", "mlp", "--model-set", "width=8"];
@@ -43,13 +43,41 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The probabilities are the softmax of the logits that an evaluation writes of the same pictures.
+/// A picture whose colours rise along its rows, along its columns, and along both.
+fn gradient(width: u32, height: u32) -> Vec<u8> {
+    let pixels = (0..height).flat_map(|y| (0..width).map(move |x| [9 * x, 12 * y, 5 * (x + y)].map(|v| v as u8)));
+    png_of(width, height, &pixels.flatten().collect::<Vec<_>>())
+}
+
+/// A picture by itself is what it is in a folder of pictures: resized, cut and in the same order of colours.
+#[test]
+fn a_picture_is_read_as_in_a_set() {
+    let folder = Folder::new("predict-gradient");
+    for place in ["train/a", "train/b", "val/a", "val/b"] {
+        folder.write(&format!("{place}/x.png"), &gradient(20, 15));
+    }
+    let wanted = Wanted { path: Some(&folder.0), image_size: Some(12), ..Wanted::default() };
+    let set = host_data::open(wanted).unwrap().dataset;
+    let mut in_set = vec![0; 3 * 12 * 12];
+    read(set.as_ref(), Split::Test, 0, &mut in_set).unwrap();
+    let alone = loose::read(&folder.0.join("val/a/x.png"), Image { channels: 3, height: 12, width: 12 }).unwrap();
+    assert_eq!(alone, in_set);
+    assert!(alone[0] < alone[11] && alone[0] == alone[12] && alone[144] < alone[144 + 132], "red rises along rows");
+}
+
+/// The probabilities are the softmax of the logits that an evaluation writes of the same pictures, by one view or six.
 #[test]
 fn images_are_predicted_as_they_are_evaluated() {
     if gpu().is_none() {
         return;
     }
-    let folder = of_images("predict-images", &[]);
+    as_evaluated("predict-views", &["--tta"]);
+    let (folder, found) = as_evaluated("predict-images", &[]);
+    name_weights(&folder, &found);
+}
+
+fn as_evaluated(name: &str, more: &[&str]) -> (Folder, Vec<Vec<String>>) {
+    let folder = of_images(name, more);
     folder.works(&["eval", "run", "--logits", "logits.csv"]);
     let rows = |name: &str| -> Vec<Vec<String>> {
         let text = fs::read_to_string(folder.0.join(name)).unwrap();
@@ -70,20 +98,24 @@ fn images_are_predicted_as_they_are_evaluated() {
         assert_eq!(shares[0], shares[1 + best]);
         assert!(shares[1..].iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{shares:?} {expected:?}");
     }
-    // A table, an object, and the ways to name weights say the same.
+    (folder, found)
+}
+
+/// A table, an object, and the ways to name weights say the same.
+fn name_weights(folder: &Folder, found: &[Vec<String>]) {
     let table = folder.works(&["predict", "run", "pets/val/cat/a.png", "pets/val/dog"]);
     let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["file", "class", "probability"]);
     assert_eq!((lines.len(), lines[1][0], lines[1][1]), (7, "pets/val/cat/a.png", &found[1][1][..]));
     let share = 100.0 * found[1][2].parse::<f64>().unwrap();
     assert_eq!(lines[1][2..], [&format!("{share:.2}"), "%"]);
-    let object = json(&folder, &["predict", "--weights", "run", "pets/val/cat/a.png", "--top", "1", "--json"]);
+    let object = json(folder, &["predict", "--weights", "run", "pets/val/cat/a.png", "--top", "1", "--json"]);
     assert_eq!(object["images"][0]["classes"].as_array().unwrap().len(), 1);
     assert_eq!(object["images"][0]["classes"][0]["class"], found[1][1]);
     for weights in ["run/model.safetensors", "run", "latest"] {
         let _ = fs::create_dir(folder.0.join("runs"));
         let _ = fs::rename(folder.0.join("run"), folder.0.join(if weights == "latest" { "runs/run" } else { "run" }));
-        let again = json(&folder, &["predict", weights, "pets/val/cat/a.png", "--top", "1", "--json"]);
+        let again = json(folder, &["predict", weights, "pets/val/cat/a.png", "--top", "1", "--json"]);
         assert_eq!(again["images"], object["images"], "{weights}");
     }
 }
@@ -187,7 +219,7 @@ fn text_is_continued() {
     let Some(gpu) = gpu() else { return };
     let folder = of_text("predict-text", &[]);
     let draw =
-        |more: &[&str]| folder.works(&[&["predict", "run", "--prompt", "the ", "--tokens", "30"], more].concat());
+        |more: &[&str]| folder.works(&[&["predict", "run", "--prompt", "the ", "--length", "30"], more].concat());
     let (first, other) = (draw(&[]), draw(&["--seed", "1"]));
     assert_eq!((first.chars().count(), first.starts_with("the ")), (4 + 30 + 1, true), "{first}");
     assert_eq!(first, draw(&["--seed", "0", "--temperature", "1"]));
@@ -195,16 +227,21 @@ fn text_is_continued() {
     let greedy = draw(&["--temperature", "0"]);
     assert_eq!(greedy, draw(&["--top-k", "1", "--seed", "9"]));
     let object =
-        json(&folder, &["predict", "run", "--prompt", "the ", "--tokens", "30", "--temperature", "0", "--json"]);
+        json(&folder, &["predict", "run", "--prompt", "the ", "--length", "30", "--temperature", "0", "--json"]);
     assert_eq!(format!("the {}\n", object["text"].as_str().unwrap()), greedy);
+
+    // A draw at temperature 1 is that of its number, so that each token has one of its own.
+    let text = draw(&["--seed", "3"]);
+    let numbered = Sampling { temperature: 1.0, top_k: None, seed: 3 };
 
     // Each prefix, cut to the block, in a network that is as long as the prefix, so that nothing is behind its end.
     let weights = Pretrained::open(&folder.0.join("run/model.safetensors")).unwrap();
     let vocabulary = Vocabulary::of(&weights.provenance.as_ref().unwrap().dataset.classes);
     let load = |layout: &_| weights.weights(layout, Head::Load, 0);
-    let tokens: Vec<u32> = vocabulary.encode(&greedy[..34]).unwrap().into_iter().map(u32::from).collect();
-    for end in [4_usize, 5, 11, 16, 17, 33] {
-        let seen = &tokens[end.saturating_sub(16)..end];
+    let encode = |text: &str| -> Vec<u32> { vocabulary.encode(text).unwrap().into_iter().map(u32::from).collect() };
+    let (tokens, drawn) = (encode(&greedy[..34]), encode(&text[..34]));
+    let behind = |tokens: &[u32]| {
+        let seen = &tokens[tokens.len().saturating_sub(16)..];
         let length = seen.len() as u32;
         let config = weights.config.on(Tokens { length, vocabulary: weights.config.classes });
         let ready = evaluator_of(gpu, (weights.model, &config), 1, Recipe::default(), load);
@@ -212,10 +249,15 @@ fn text_is_continued() {
         let inputs = seen.iter().flat_map(|token| token.to_le_bytes()).collect();
         network.evaluate(&Batch { inputs, targets: vec![0; seen.len()], indices: vec![0] }, true).unwrap();
         let all = block_on(network.logits(1)).unwrap();
-        let last = &all[(seen.len() - 1) * weights.config.classes as usize..];
+        let last = all[(seen.len() - 1) * weights.config.classes as usize..].to_vec();
         assert_eq!(block_on(network.logits_at(1, 0, seen.len() - 1)).unwrap(), last);
+        last
+    };
+    for end in [4_usize, 5, 11, 16, 17, 33] {
+        let last = behind(&tokens[..end]);
         let largest = last.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         assert_eq!(last.iter().position(|&logit| logit == largest), Some(tokens[end] as usize), "{end}");
+        assert_eq!(numbered.draw(&behind(&drawn[..end]), end as u64 - 4).unwrap(), drawn[end], "{end}");
     }
     // A generator continues its own text.
     let sampling = Sampling { temperature: 0.0, top_k: None, seed: 0 };
@@ -232,7 +274,7 @@ fn prompts_of_every_kind() {
         return;
     }
     let folder = of_text("predict-prompts", &["--tokens", "word"]);
-    let few = ["predict", "run", "--tokens", "3"];
+    let few = ["predict", "run", "--length", "3"];
     let with = |more: &[&str]| folder.velograd(&[&few, more].concat());
     let empty = with(&[]);
     assert!(empty.status.success(), "{}", said(&empty));
@@ -247,14 +289,14 @@ fn prompts_of_every_kind() {
     refused(&["--prompt", " "], &["--prompt has no token in it"]);
     refused(&["--temperature", "-1"], &["--temperature is -1", "at least 0"]);
     refused(&["--top-k", "0"], &["--top-k is 0"]);
-    refused(&["--tokens", "0"], &["--tokens is 0"]);
+    refused(&["--length", "0"], &["--length is 0"]);
     refused(&["a.png"], &["a.png is no use to gpt", "--prompt says how the text begins"]);
     refused(&["--csv", "a.csv"], &["--csv is for images"]);
     // Without a vocabulary, tokens are numbers.
     let bytes = fs::read(folder.0.join("run/model.safetensors")).unwrap();
     let plain = safetensors::serialize(safetensors::SafeTensors::deserialize(&bytes).unwrap().tensors(), None).unwrap();
     fs::write(folder.0.join("plain.safetensors"), plain).unwrap();
-    let plain = |prompt: &str| folder.velograd(&["predict", "plain.safetensors", "--tokens", "4", "--prompt", prompt]);
+    let plain = |prompt: &str| folder.velograd(&["predict", "plain.safetensors", "--length", "4", "--prompt", prompt]);
     let output = plain("3 0 7");
     says(&said(&output), &["do not say how text is cut into tokens"]);
     let text = String::from_utf8(output.stdout).unwrap();

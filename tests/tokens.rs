@@ -18,7 +18,7 @@ use velograd::{
     },
     training::{
         Normalization, Options, Remainder, Trainer, choose_normalize,
-        evaluate::{Logits, evaluate_into, evaluator},
+        evaluate::{Logits, evaluate_each, evaluator},
         network::{Done, Network, Place, Plans, Recipe},
         provenance::{Provenance, network_of, stated},
         weights::{Weights, take},
@@ -152,7 +152,8 @@ fn an_evaluation_takes_the_mean_over_targets() {
     let mut progress = vec![];
     let mut note = |done, total| progress.push((done, total));
     let source = Inline(data);
-    let evaluated = evaluate_into(&mut network, &source, &mut note, Some(&mut logits));
+    let mut add = |values: &[f32], targets: &[u32]| logits.add(values, targets);
+    let evaluated = evaluate_each(&mut network, &source, &mut note, Some(&mut add));
     let evaluation = block_on(evaluated).unwrap().expect("there are blocks");
     assert_eq!(progress, [(4, 7), (7, 7)], "blocks");
     let targets: Vec<u32> = (0..7).flat_map(|index| (0..3).map(move |place| target(index, place))).collect();

@@ -26,7 +26,7 @@ use crate::{
     ops::Normalize,
     training::{
         Normalization,
-        evaluate::{Evaluation, Logits, evaluate_each, evaluator},
+        evaluate::{Each, Evaluation, Logits, evaluate_each, evaluator},
         metrics::{TopK, bits, perplexity},
         network::Recipe,
     },
@@ -91,10 +91,10 @@ struct Report<'a> {
     /// The loss in bits, which only a language model has.
     #[serde(skip_serializing_if = "Option::is_none")]
     bits_per_token: Option<f64>,
-    /// The same, where a token is a character.
+    /// The loss in bits per character, where a token is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     bits_per_character: Option<f64>,
-    /// The same, where a token is a byte.
+    /// The loss in bits per byte, where a token is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     bits_per_byte: Option<f64>,
 }
@@ -116,7 +116,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         Some(run) => {
             let seed = arguments.seed.unwrap_or(run.data_seed);
             let (length, vocabulary) = (weights.length(), vocabulary.as_ref());
-            host_data::open(Wanted { length, vocabulary, ..run.data.wanted(seed) })?
+            let (asked, own) = (arguments.data.wanted(seed), run.data.wanted(seed));
+            let (tokens, image_size) = (asked.tokens.or(own.tokens), asked.image_size.or(own.image_size));
+            host_data::open(Wanted { length, vocabulary, tokens, image_size, ..own })?
         }
         None => arguments.open(&weights, vocabulary.as_ref())?,
     };
@@ -158,7 +160,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let source = ReadAhead(dataset.clone());
     let mut progress = |done, total| live::show(format!("evaluating: {done} of {total} {}", spec.input.unit()));
     let mut logits = Logits::default();
-    let mut top = (spec.input.image().is_some() && spec.classes.len() > TOP).then(|| TopK::new(TOP));
+    let ranked = spec.input.image().is_some() && spec.classes.len() > TOP;
+    let mut top = ranked.then(|| TopK::new(TOP));
     let wanted = logits_file.is_some();
     let mut each = |values: &[f32], targets: &[u32]| {
         top.iter_mut().for_each(|top| top.add(values, targets));
@@ -166,8 +169,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             logits.add(values, targets);
         }
     };
-    let reads = wanted || (spec.input.image().is_some() && spec.classes.len() > TOP);
-    let evaluation = block_on(evaluate_each(&mut network, &source, &mut progress, reads.then_some(&mut each)))?;
+    let each = (wanted || ranked).then_some::<Each<'_>>(&mut each);
+    let evaluation = block_on(evaluate_each(&mut network, &source, &mut progress, each))?;
     let top = top.map(|top| top.percent());
     let evaluation = evaluation.expect("there are test images");
     live::clear();
@@ -240,7 +243,7 @@ fn show_text(evaluation: &Evaluation, least: Option<f64>, unit: &str) {
     say!("loss {loss:.4}{least}  perplexity {perplexity:.2}  {bits:.4} bits per {unit}  accuracy {accuracy:.2} %");
 }
 
-/// `top` is the top-5 accuracy, where there are more classes.
+/// `top` is the top-5 accuracy of more than five classes.
 fn show(evaluation: &Evaluation, top: Option<f64>, classes: &[String]) {
     let Evaluation { accuracy, loss, f1, precision, recall, confusion } = evaluation;
     let number = |value: &Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));

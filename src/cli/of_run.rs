@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{
-    flags::data::DataFlags,
+    flags::{data::DataFlags, values},
     print::remark,
     resume::{self, Target},
 };
@@ -30,9 +30,19 @@ pub struct WeightsFlags {
     #[arg(long)]
     best: bool,
     /// What `train` wrote, checkpoints included, or torchvision's state dict as safetensors; the network's settings and its
-    /// classes come from there. Also what RUN may be
+    /// classes come from there. It may also be a run, as RUN
     #[arg(long, value_name = "FILE.safetensors|RUN", help_heading = "Network")]
     weights: Option<PathBuf>,
+    #[command(flatten)]
+    told: ModelSet,
+}
+
+/// What a file of weights may leave open.
+#[derive(Args)]
+pub struct ModelSet {
+    /// A setting of the network that a file of weights from elsewhere does not tell, such as a transformer's heads
+    #[arg(long, value_name = "KEY=VALUE", value_parser = values::key_value, help_heading = "Network")]
+    model_set: Vec<(String, String)>,
 }
 
 impl WeightsFlags {
@@ -43,7 +53,7 @@ impl WeightsFlags {
     pub fn open(&self) -> Result<(Option<OfRun>, PathBuf, Pretrained)> {
         let by_flag = self.weights.as_deref();
         let named = by_flag.or(self.run.as_deref()).expect("clap asks for one of them");
-        open(named, self.best, by_flag.is_some())
+        open(named, self.best, by_flag.is_some(), &self.told)
     }
 }
 
@@ -51,18 +61,22 @@ impl WeightsFlags {
 /// that is not in the folder of one and, with `alone`, for every file.
 ///
 /// # Errors
-/// As [`OfRun::find`] and [`Pretrained::open`].
-pub fn open(named: &Path, best: bool, alone: bool) -> Result<(Option<OfRun>, PathBuf, Pretrained)> {
+/// As [`OfRun::find`], [`Pretrained::open`] and [`Pretrained::assume`].
+pub fn open(named: &Path, best: bool, alone: bool, told: &ModelSet) -> Result<(Option<OfRun>, PathBuf, Pretrained)> {
     let is_run = |path: &Path| resume::find(path).is_ok();
     let is_file =
         if alone { named.is_file() || !(named.exists() || is_run(named)) } else { named.is_file() && !is_run(named) };
-    let of_run = (best || !is_file).then(|| OfRun::find(named, best)).transpose()?;
+    if best && is_file {
+        let message = format!("'best' chooses a checkpoint of a run, and {} is a file", named.display());
+        return Err(Error::about("best", message, "name the run's folder, or drop 'best'"));
+    }
+    let of_run = (!is_file).then(|| OfRun::find(named, best)).transpose()?;
     let path = of_run.as_ref().map_or_else(|| named.to_owned(), |run| run.weights.clone());
     if of_run.as_ref().is_some_and(|run| run.under_way) {
         remark("the run has not ended: these are the weights of its newest checkpoint");
     }
     let mut weights = Pretrained::open(&path)?;
-    weights.assume(&[])?;
+    weights.assume(&told.model_set)?;
     weights.remarks.iter().for_each(|line| remark(line));
     Ok((of_run, path, weights))
 }

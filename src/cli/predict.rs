@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{
     flags::{device::DeviceFlags, values},
-    of_run,
+    of_run::{self, ModelSet},
 };
 use crate::{
     error::{Error, Result},
@@ -32,9 +32,11 @@ pub(super) struct Arguments {
     /// Take RUN's checkpoint with the best accuracy on validation instead of its last weights
     #[arg(long)]
     best: bool,
-    /// What RUN may be; all that is named without a flag are then images
+    /// A file of weights, or a run as RUN names it; all that is named without a flag are then images
     #[arg(long, value_name = "FILE.safetensors|RUN", help_heading = "Network")]
     weights: Option<PathBuf>,
+    #[command(flatten)]
+    told: ModelSet,
     #[command(flatten)]
     of_images: OfImages,
     #[command(flatten)]
@@ -82,7 +84,7 @@ struct OfText {
     prompt_file: Option<PathBuf>,
     /// How many tokens are drawn [default: 200]
     #[arg(long, value_name = "N")]
-    tokens: Option<u64>,
+    length: Option<u64>,
     /// What logits are divided by: below 1 likely tokens become likelier; at 0 the likeliest is always taken [default: 1]
     #[arg(long, value_name = "T", value_parser = values::number, allow_negative_numbers = true)]
     temperature: Option<f64>,
@@ -112,11 +114,11 @@ impl OfImages {
 impl OfText {
     /// The flag of these that is given.
     fn given(&self) -> Option<&'static str> {
-        let Self { prompt, prompt_file, tokens, temperature, top_k, seed } = self;
+        let Self { prompt, prompt_file, length, temperature, top_k, seed } = self;
         let all = [
             ("prompt", prompt.is_some()),
             ("prompt_file", prompt_file.is_some()),
-            ("tokens", tokens.is_some()),
+            ("length", length.is_some()),
             ("temperature", temperature.is_some()),
             ("top_k", top_k.is_some()),
             ("seed", seed.is_some()),
@@ -136,7 +138,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         (None, run) => (run.as_ref().expect("clap asks for one of them"), None),
     };
     let images: Vec<PathBuf> = first_image.into_iter().chain(&arguments.images).cloned().collect();
-    let (of_run, path, weights) = of_run::open(named, arguments.best, arguments.weights.is_some())?;
+    let (of_run, path, weights) = of_run::open(named, arguments.best, arguments.weights.is_some(), &arguments.told)?;
     let name = weights.model.name;
     match weights.model.takes {
         Takes::Images => {

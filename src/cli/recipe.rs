@@ -15,7 +15,7 @@ use crate::{
     cli::live,
     data::{Dataset, Holdout, Image, Split, TokensBy, Vocabulary},
     device::{Gpu, NO_ADAPTER},
-    error::{Error, Result},
+    error::Result,
     host::{
         data::{self, pictures, text},
         files::absolute,
@@ -23,7 +23,7 @@ use crate::{
         rule_file,
         run::{MODEL_SET, Recipe},
     },
-    models::{self, Config, Model},
+    models::{self, Config},
     ops::Augment,
     optim::Clip,
     program::target::Precision,
@@ -87,26 +87,6 @@ impl<R: Args + Default> RunFlags<R> {
             shuffle: given(images.shuffle),
             ..Options::default()
         })
-    }
-
-    /// Refuses flags that contradict the weights to start from. These must be the flags as given, without defaults.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with what the file has.
-    pub fn fit_weights(&self, model: &Model, config: &Config) -> Result<()> {
-        let clash = |setting: &str, asked: &str, file: &str| {
-            let message =
-                format!("'model_set' {setting}={asked} does not fit the weights, which have {setting} {file}");
-            let hint = format!("{setting}={file}, or drop {setting}, from the recipe too if it is there");
-            Err(Error::about("model_set", message, hint))
-        };
-        for (key, asked) in model.in_full(&self.network.model_set)? {
-            let found = config.settings.find(&key).map(ToString::to_string);
-            if let Some(found) = found.filter(|found| *found != asked) {
-                return clash(&key, &asked, &found);
-            }
-        }
-        Ok(())
     }
 
     /// Opens the data set and prints its remarks; `seed` is the seed of drawn samples and of the choice of held-out

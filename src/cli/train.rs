@@ -103,6 +103,11 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
     let init = asked.flags.init.clone();
     let init = init.map(|path| {
         let mut weights = Pretrained::open(&path)?;
+        let (model, asked) = (weights.model, given(asked.flags.run.network.model.clone()));
+        if model.name != asked {
+            let (found, hint) = (format!("those of {}", model.name), format!("'model' {}", model.name));
+            return Err(Error::data(&path, format!("weights of {asked}"), found, hint));
+        }
         weights.assume(&given_flags.run.network.model_set)?;
         Ok((weights, checksum(&path)?, path))
     });
@@ -111,15 +116,6 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
     if head == InitHead::Skip && init.is_none() {
         let message = "'init_head' is about the weights of 'init', and there are none";
         return Err(Error::about("init_head", message, "name them with 'init', or drop 'init_head'"));
-    }
-    if let Some((weights, _, path)) = &init {
-        let model = weights.model;
-        let asked = given(asked.flags.run.network.model.clone());
-        if model.name != asked {
-            let (found, hint) = (format!("those of {}", model.name), format!("'model' {}", model.name));
-            return Err(Error::data(path, format!("weights of {asked}"), found, hint));
-        }
-        given_flags.run.fit_weights(model, &weights.config)?;
     }
     if given_flags.out.is_some() {
         Folder::check_free(folder)?;

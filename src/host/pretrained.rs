@@ -152,34 +152,39 @@ impl Pretrained {
     /// assumed of the others.
     ///
     /// # Errors
-    /// [`Error::Config`] if the network cannot have them.
+    /// [`Error::Config`] if the file tells another value of a setting in `set`, or the network cannot have it.
     pub fn assume(&mut self, set: &[(String, String)]) -> Result<()> {
-        let untold = (self.model.untold)(&self.config.settings);
-        if self.provenance.is_some() || untold.is_empty() {
-            return Ok(());
-        }
         let set = self.model.in_full(set)?;
         let asked_for = |key: &str| set.iter().any(|(asked, _)| asked == key);
-        let (asked, rest): (Vec<_>, Vec<_>) = untold.iter().partition(|key| asked_for(key));
-        let known = self.config.settings.iter().map(|(key, value)| (key.to_owned(), value.to_string()));
-        let asked = set.iter().filter(|(key, _)| asked.contains(&&&**key)).cloned();
-        let settings: Vec<_> = known.chain(asked).collect();
-        let input = match (self.config.input, self.model.block(&self.model.parse(&settings)?)) {
-            (Input::Tokens(tokens), Some(length)) if asked_for("block") => Tokens { length, ..tokens }.into(),
-            (input, _) => input,
-        };
-        self.config = self.model.config(input, self.config.classes, &settings)?;
-        if !rest.is_empty() {
-            let words =
-                |key: &&str| format!("{key} {}", self.config.settings.find(key).expect("a setting of the model"));
-            let list: Vec<_> = rest.into_iter().map(words).collect();
-            self.remarks.push(format!(
-                "{} does not tell all settings: {} assumed",
-                self.path.display(),
-                list.join(", ")
-            ));
+        if self.provenance.is_none() {
+            let untold = (self.model.untold)(&self.config.settings);
+            let known = self.config.settings.iter().map(|(key, value)| (key.to_owned(), value.to_string()));
+            let asked = set.iter().filter(|(key, _)| untold.contains(&&**key)).cloned();
+            let settings: Vec<_> = known.chain(asked).collect();
+            let input = match (self.config.input, self.model.block(&self.model.parse(&settings)?)) {
+                (Input::Tokens(tokens), Some(length)) if asked_for("block") => Tokens { length, ..tokens }.into(),
+                (input, _) => input,
+            };
+            self.config = self.model.config(input, self.config.classes, &settings)?;
+            let find = |key: &str| self.config.settings.find(key).expect("a setting of the model");
+            let assumed = untold.into_iter().filter(|key| !asked_for(key));
+            let assumed: Vec<_> = assumed.map(|key| format!("{key} {}", find(key))).collect();
+            if !assumed.is_empty() {
+                let list = assumed.join(", ");
+                self.remarks.push(format!("{} does not tell all settings: {list} assumed", self.path.display()));
+            }
         }
-        Ok(())
+        let asked = self.model.parse(&set)?;
+        let told = &self.config.settings;
+        match asked.iter().find(|(key, value)| asked_for(key) && told.find(key) != Some(value)) {
+            None => Ok(()),
+            Some((key, value)) => {
+                let told = told.find(key).expect("a setting of the model");
+                let message = format!("'model_set' {key}={value} does not fit the weights, which have {key} {told}");
+                let hint = format!("{key}={told}, or drop {key}, from the recipe too if it is there");
+                Err(Error::about("model_set", message, hint))
+            }
+        }
     }
 
     /// The tokens of the blocks that the network takes; `None` if it takes images.

@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 
-use super::table::Table;
-
 /// Characters of the column of probabilities.
 const PROBABILITY: usize = 11;
 /// Characters of a class where there is little room.
@@ -45,7 +43,7 @@ impl Prediction {
         all
     }
 
-    /// The same for JSON.
+    /// Its likeliest classes as JSON has them.
     pub fn said<'a>(&'a self, classes: &'a [String], most: usize) -> Said<'a> {
         let likely = self.outcome.is_ok().then(|| self.likeliest(classes, most));
         Said { file: &self.file, classes: likely, error: self.outcome.as_ref().err().map(String::as_str) }
@@ -58,22 +56,40 @@ impl<'a> From<(&f64, &'a String)> for Likely<'a> {
     }
 }
 
-/// The predictions as CSV: the file, the likeliest class and its probability, and then a column with the probability of each
-/// class. Cells are empty where there is none.
-pub fn csv(predictions: &[Prediction], classes: &[String]) -> String {
-    let own = ["file", "class", "probability"].map(str::to_owned);
-    let row = |prediction: &Prediction| {
-        let best = prediction.likeliest(classes, 1).pop();
-        let (class, probability) =
-            best.map_or_else(Default::default, |best| (best.class.to_owned(), best.probability.to_string()));
-        let all = match &prediction.outcome {
-            Ok(all) => all.iter().map(f64::to_string).collect(),
-            Err(_) => vec![String::new(); classes.len()],
-        };
-        [prediction.file.clone(), class, probability].into_iter().chain(all).collect()
-    };
-    let header = own.into_iter().chain(classes.iter().cloned()).collect();
-    Table { header, rows: predictions.iter().map(row).collect() }.csv()
+/// Predictions as CSV: the file, the likeliest class and its probability, and then a column with the probability of each class.
+/// Cells are empty where there is none.
+pub struct Csv<'a> {
+    classes: &'a [String],
+    writer: csv::Writer<Vec<u8>>,
+}
+
+impl<'a> Csv<'a> {
+    /// A table that has its header.
+    pub fn new(classes: &'a [String]) -> Self {
+        let mut table = Self { classes, writer: csv::Writer::from_writer(vec![]) };
+        table.record(["file", "class", "probability"].into_iter().map(str::to_owned).chain(classes.iter().cloned()));
+        table
+    }
+
+    /// Adds a row. Of equally likely classes the first is the likeliest.
+    pub fn add(&mut self, Prediction { file, outcome }: &Prediction) {
+        let all = outcome.as_deref().unwrap_or_default();
+        let better = |best: usize, (nth, share): (usize, &f64)| if *share > all[best] { nth } else { best };
+        let best = (!all.is_empty()).then(|| all.iter().enumerate().fold(0, better));
+        let class = best.map_or(String::new(), |best| self.classes[best].clone());
+        let share = best.map_or(String::new(), |best| all[best].to_string());
+        let shares = (0..self.classes.len()).map(|nth| all.get(nth).map_or(String::new(), f64::to_string));
+        self.record([file.clone(), class, share].into_iter().chain(shares));
+    }
+
+    fn record(&mut self, cells: impl Iterator<Item = String>) {
+        self.writer.write_record(cells).expect("rows are as long as the header");
+    }
+
+    /// The text.
+    pub fn finish(self) -> Vec<u8> {
+        self.writer.into_inner().expect("writing to memory")
+    }
 }
 
 /// The columns of a table, whose rows are printed as they come.
@@ -83,9 +99,10 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Columns for these names in lines of at most `limit` characters, if that has room for a few of each.
+    /// Columns for these names in lines of at most `limit` characters, if that has room for a few of each. `format!` pads to
+    /// at most 65,535 of them.
     pub fn new<'a>(files: impl Iterator<Item = &'a str>, classes: &[String], limit: usize) -> Self {
-        let room = limit.saturating_sub(PROBABILITY + 4).max(8);
+        let room = limit.min(u16::MAX.into()).saturating_sub(PROBABILITY + 4).max(8);
         let longest = |lengths: &mut dyn Iterator<Item = usize>, title: &str| lengths.fold(title.len(), usize::max);
         let file = longest(&mut files.map(length), "file");
         let class = longest(&mut classes.iter().map(|class| length(class)), "class");
@@ -164,7 +181,10 @@ mod tests {
         let all = [prediction("a\"b.png", Ok(vec![0.125, 0.25, 0.625])), prediction("c.png", Err("damage".into()))];
         let text = "file,class,probability,cat,\"a long name of a class, with a comma in it\",dog\n\
                     \"a\"\"b.png\",dog,0.625,0.125,0.25,0.625\nc.png,,,,,\n";
-        assert_eq!(csv(&all, &classes()), text);
+        let classes = classes();
+        let mut table = Csv::new(&classes);
+        all.iter().for_each(|prediction| table.add(prediction));
+        assert_eq!(String::from_utf8(table.finish()).unwrap(), text);
     }
 
     /// Lines are as long as each other, and as the limit where names are long.

@@ -27,7 +27,8 @@ impl Table {
     /// column and another one that are too wide together make a longer line.
     pub fn text_within(&self, limit: usize) -> String {
         let lines = || std::iter::once(&self.header).chain(&self.rows);
-        let width = |column: usize| lines().map(|r| r[column].chars().count()).max().unwrap_or(0);
+        // `format!` pads to at most 65,535 characters.
+        let width = |column: usize| lines().map(|r| r[column].chars().count()).max().unwrap_or(0).min(u16::MAX.into());
         let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
         let mut blocks: Vec<Vec<usize>> = vec![];
         let mut used = 0;

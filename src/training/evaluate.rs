@@ -7,7 +7,6 @@ use crate::{
     device::Gpu,
     error::{Error, Result},
     models::{Config, Model},
-    ops::VIEWS,
     program::params::Layout,
     training::{
         metrics::Confusion,
@@ -20,10 +19,9 @@ use crate::{
 const BATCH: usize = 256;
 
 /// The batch size of an evaluation beside training batches of size `batch`: with all its views it is not larger, so
-/// that evaluation needs no more memory than training.
-pub(crate) fn batch_beside(batch: u32, tta: bool) -> usize {
-    let views = if tta { VIEWS } else { 1 };
-    BATCH.min((batch / views).max(1) as usize)
+/// that evaluation needs no more memory than training, nor than `largest`, the most that the network takes.
+pub(crate) fn batch_beside(batch: u32, recipe: Recipe, largest: u32) -> usize {
+    BATCH.min((batch.min(largest) / recipe.views()).max(1) as usize)
 }
 
 /// The distinct sizes of the batches into which `len` items are cut.
@@ -78,20 +76,6 @@ pub async fn evaluate(
     evaluate_each(network, source, progress, None).await
 }
 
-/// [`evaluate`], which adds the logits of every sample to `logits`, if there is such a list. It then waits for each batch.
-///
-/// # Errors
-/// As [`evaluate`].
-pub async fn evaluate_into(
-    network: &mut Network,
-    source: &dyn Source,
-    progress: &mut dyn FnMut(u64, u64),
-    logits: Option<&mut Logits>,
-) -> Result<Option<Evaluation>> {
-    let Some(logits) = logits else { return evaluate_each(network, source, progress, None).await };
-    evaluate_each(network, source, progress, Some(&mut |values, targets| logits.add(values, targets))).await
-}
-
 /// What is done with the logits of a batch, a row for each target, and with its targets.
 pub type Each<'a> = &'a mut dyn FnMut(&[f32], &[u32]);
 
@@ -137,7 +121,7 @@ pub async fn evaluate_each(
     Ok(Some(Evaluation::of(accuracy, loss / targets, network.confusion().await?.as_ref())))
 }
 
-/// A network that only evaluates, `batch` samples at a time or as many fewer as the device has room for. Of the recipe, only
+/// A network that only evaluates, at most `batch` samples or views at a time and as many fewer as the device has room for. Of the recipe, only
 /// precision, normalization and test-time augmentation matter.
 ///
 /// # Errors
@@ -184,8 +168,7 @@ async fn fitted(
         train: vec![],
         evaluate: sizes(batch),
     };
-    let largest = (model.largest_batch(config) / recipe.views()).max(1) as usize;
-    let mut batch = batch_beside(batch, recipe.tta).min(largest);
+    let mut batch = batch_beside(batch, recipe, model.largest_batch(config));
     loop {
         match Network::new(gpu, &sized(batch), None, &weights, 0).await {
             Err(Error::Device { .. }) if batch > 1 && gpu.check().is_ok() => batch = batch.div_ceil(2),
@@ -195,7 +178,7 @@ async fn fitted(
 }
 
 impl Logits {
-    /// Adds those of a batch.
+    /// Adds the logits and targets of a batch.
     pub fn add(&mut self, values: &[f32], targets: &[u32]) {
         self.values.extend(values);
         self.targets.extend(targets);

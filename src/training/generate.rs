@@ -25,6 +25,8 @@ pub struct Generator {
     sampling: Sampling,
     /// The end of the text, at most as long as a block.
     context: Vec<u32>,
+    /// The logits behind the text, if they are known.
+    ready: Option<Vec<f32>>,
     drawn: u64,
 }
 
@@ -32,8 +34,8 @@ impl Generator {
     /// Begins with the tokens `prompt`, in blocks of the length that `config` has.
     ///
     /// # Errors
-    /// [`Error::Config`] as [`Sampling::check`], or for a network whose places see later ones; [`Error::Device`] if the device
-    /// cannot hold the network; what `weights` returns.
+    /// [`Error::Config`] as [`Sampling::check`], or for a network whose places see later ones; [`Error::NotFinite`] as
+    /// [`Sampling::draw`]; [`Error::Device`] if the device cannot hold the network; what `weights` returns.
     ///
     /// # Panics
     /// If the network takes images, or the prompt is empty.
@@ -49,14 +51,16 @@ impl Generator {
         let tokens = config.tokens();
         let network = evaluator_of(gpu, (model, config), 1, Recipe::default(), weights).await?;
         let context = end_of(prompt, tokens.length).to_vec();
-        let mut generator = Self { network, tokens, sampling, context, drawn: 0 };
+        let mut generator = Self { network, tokens, sampling, context, ready: None, drawn: 0 };
         if generator.context.len() < tokens.length as usize {
             let [first, last] = [generator.logits(0).await?, generator.logits(tokens.vocabulary - 1).await?];
+            sampling.draw(&first, 0)?; // what is not finite equals nothing
             if first != last {
                 let message =
                     format!("{} cannot continue a text: what it says at a place depends on later ones", model.name);
                 return Err(Error::config(message, "a causal network can, such as gpt"));
             }
+            generator.ready = Some(first);
         }
         Ok(generator)
     }
@@ -66,7 +70,10 @@ impl Generator {
     /// # Errors
     /// [`Error::NotFinite`] as [`Sampling::draw`]; [`Error::Device`] on a fault.
     pub async fn next(&mut self) -> Result<u32> {
-        let logits = self.logits(0).await?;
+        let logits = match self.ready.take() {
+            Some(logits) => logits,
+            None => self.logits(0).await?,
+        };
         let token = self.sampling.draw(&logits, self.drawn)?;
         self.drawn += 1;
         self.context.push(token);
@@ -82,7 +89,6 @@ impl Generator {
         block.resize(length, filler);
         let inputs = block.into_iter().flat_map(u32::to_le_bytes).collect();
         let batch = Batch { inputs, targets: vec![0; length], indices: vec![0] };
-        self.network.make_room().await?;
         self.network.evaluate(&batch, true)?;
         let logits = self.network.logits_at(1, 0, last).await?;
         self.network.drain().await?;

@@ -99,15 +99,15 @@ impl Options {
         if let Some(n) = train.iter().find(|&&n| n > largest) {
             return Err(Error::setting("batch_size", n, format!("at most {largest}")));
         }
-        // The device counts the targets of an update in 32 bits. An update may have the batches that an epoch carried over to it
-        // besides its own, which are fewer.
+        // The device counts the targets of an update in 32 bits. An update may have, besides its own
+        // batches, those that an epoch carried over to it, which are fewer than a whole update's.
         let of_batch = cut.batch.min(cut.images).max(1) as u64 * u64::from(self.config.input.targets());
         let twice = u64::from(self.remainder == Remainder::Carry) + 1;
         let most = u64::from(u32::MAX) / of_batch / twice;
         if cut.images.div_ceil(cut.batch).min(cut.accumulate) as u64 > most {
             return Err(Error::setting("accumulate", self.accumulate, format!("at most {most}")));
         }
-        let evaluated = batch_beside(self.batch, self.recipe.tta).min((largest / self.recipe.views()).max(1) as usize);
+        let evaluated = batch_beside(self.batch, self.recipe, largest);
         Ok(Plans {
             model,
             config: self.config.clone(),

@@ -14,6 +14,12 @@ use crate::{
     },
 };
 
+/// The probabilities of classes by their logits.
+fn shares(row: &[f32]) -> Vec<f64> {
+    let finite = row.iter().all(|logit| logit.is_finite());
+    if finite { probabilities(row, 1.0) } else { vec![f64::NAN; row.len()] }
+}
+
 /// A network that tells classes apart.
 pub struct Predictor {
     network: Network,
@@ -22,7 +28,7 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// A network for up to `batch` images at a time, or as many fewer as the device has room for. Of the recipe, only precision,
+    /// A network for up to `batch` images at a time with their views, or as many fewer as the device has room for. Of the recipe, only precision,
     /// normalization and test-time augmentation matter.
     ///
     /// # Errors
@@ -37,7 +43,7 @@ impl Predictor {
         recipe: Recipe,
         weights: impl Fn(&Layout) -> Result<Weights>,
     ) -> Result<Self> {
-        let network = evaluator_of(gpu, (model, config), batch, recipe, weights).await?;
+        let network = evaluator_of(gpu, (model, config), batch.saturating_mul(recipe.views()), recipe, weights).await?;
         Ok(Self { network, image: config.image(), classes: config.classes as usize })
     }
 
@@ -47,7 +53,7 @@ impl Predictor {
     }
 
     /// The probabilities of all classes for each image, the softmax of its logits. An image is a plane of bytes for each channel.
-    /// They are not finite if the logits are not.
+    /// None of them is a number if one of the logits is not finite.
     ///
     /// # Errors
     /// [`Error::Device`](crate::error::Error::Device) on a fault.
@@ -61,10 +67,9 @@ impl Predictor {
         let mut inputs = images.concat();
         inputs.resize((batch * size).next_multiple_of(4), 0);
         let batch = Batch { inputs, targets: vec![0; batch], indices: (0..batch as u32).collect() };
-        self.network.make_room().await?;
         self.network.evaluate(&batch, true)?;
         let logits = self.network.logits(batch.len()).await?;
         self.network.drain().await?;
-        Ok(logits.chunks_exact(self.classes).take(images.len()).map(|row| probabilities(row, 1.0)).collect())
+        Ok(logits.chunks_exact(self.classes).take(images.len()).map(shares).collect())
     }
 }

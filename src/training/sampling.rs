@@ -75,7 +75,7 @@ impl Sampling {
     }
 }
 
-/// The softmax of `logits / temperature`, for a temperature above 0; none of it is a number if a logit is not finite.
+/// The softmax of finite `logits / temperature`, for a temperature above 0.
 pub fn probabilities(logits: &[f32], temperature: f64) -> Vec<f64> {
     let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let powers: Vec<f64> = logits.iter().map(|&logit| ((f64::from(logit) - largest) / temperature).exp()).collect();

@@ -17,9 +17,13 @@ use crate::folder::{Folder, says};
 
 /// A PNG of one colour.
 pub fn png(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
+    png_of(width, height, &colour.repeat((width * height) as usize))
+}
+
+/// A PNG file of these pixels, three bytes each.
+pub fn png_of(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
     let mut file = vec![];
-    let pixels = colour.repeat((width * height) as usize);
-    PngEncoder::new(&mut file).write_image(&pixels, width, height, ExtendedColorType::Rgb8).unwrap();
+    PngEncoder::new(&mut file).write_image(pixels, width, height, ExtendedColorType::Rgb8).unwrap();
     file
 }
 

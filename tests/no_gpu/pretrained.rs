@@ -461,7 +461,9 @@ fn what_no_shape_tells_is_assumed() {
     says(&remarks, &["heads 2, activation gelu, qk_norm false assumed"]);
 
     let mut weights = Pretrained::open(&path).unwrap();
-    weights.assume(&pairs(&[("heads", "4"), ("width", "64")])).unwrap();
+    says(&weights.assume(&pairs(&[("width", "64")])).unwrap_err().to_string(), &["width=64", "width 128"]);
+    let mut weights = Pretrained::open(&path).unwrap();
+    weights.assume(&pairs(&[("heads", "4"), ("width", "128")])).unwrap();
     let (heads, activation, remarks) = told(&weights);
     assert_eq!((&heads[..], &activation[..]), ("4", "gelu"));
     assert!(remarks.contains("activation gelu, qk_norm false assumed") && !remarks.contains("heads"), "{remarks}");
@@ -473,6 +475,7 @@ fn what_no_shape_tells_is_assumed() {
     stated.dataset.classes = (0..9).map(|class| "\n".repeat(class + 1)).collect();
     save(&Weights::init(&layout, 0), &path, &layout, Some(&stated)).unwrap();
     let mut weights = Pretrained::open(&path).unwrap();
-    weights.assume(&pairs(&[("heads", "2")])).unwrap();
+    assert!(weights.assume(&pairs(&[("heads", "2")])).is_err(), "the metadata tell it");
+    weights.assume(&pairs(&[("heads", "4")])).unwrap();
     assert_eq!(told(&weights), ("4".into(), "gelu_tanh".into(), String::new()));
 }

@@ -23,7 +23,7 @@ use crate::{
         files::write_atomically,
         pretrained::{Head, Pretrained},
     },
-    lab::predictions::{Columns, Prediction, csv},
+    lab::predictions::{Columns, Csv, Prediction},
     models::Config,
     training::{Origin, network::Recipe, predict::Predictor},
 };
@@ -82,7 +82,8 @@ pub(super) fn run(
     if shows {
         say!("{}", columns.header());
     }
-    let (mut kept, mut done, mut failed) = (vec![], 0, 0);
+    let mut table = flags.csv.as_ref().map(|_| Csv::new(&classes));
+    let (mut objects, mut done, mut failed) = (vec![], 0, 0);
     for (paths, names) in pictures.chunks(network.batch()).zip(names.chunks(network.batch())) {
         live::show(format!("predicting: {done} of {} images", pictures.len()));
         for prediction in predict(&mut network, paths, names, image)? {
@@ -97,20 +98,22 @@ pub(super) fn run(
                     print::error(error);
                 }
             }
-            if !shows {
-                kept.push(prediction);
+            table.iter_mut().for_each(|table| table.add(&prediction));
+            if arguments.json {
+                objects.push(serde_json::to_value(prediction.said(&classes, top)).expect("it has names and numbers"));
             }
         }
         done += paths.len();
     }
     live::clear();
-    if let Some(file) = &flags.csv {
-        write_atomically(file, csv(&kept, &classes).as_bytes())?;
-        remark(&format!("wrote the probabilities of {} images to {}", kept.len() - failed, file.display()));
+    if let (Some(file), Some(table)) = (&flags.csv, table) {
+        write_atomically(file, &table.finish())?;
+        remark(&format!("wrote the probabilities of {} images to {}", pictures.len() - failed, file.display()));
     }
     if arguments.json {
-        let said: Vec<_> = kept.iter().map(|prediction| prediction.said(&classes, top)).collect();
-        json_line(&json!({ "model": weights.model.name, "weights": path, "normalize": normalize, "images": said }));
+        json_line(
+            &json!({ "model": weights.model.name, "weights": path.display().to_string(), "normalize": normalize, "images": objects }),
+        );
     }
     if failed > 0 {
         remark(&format!("{failed} of {} images could not be predicted", pictures.len()));

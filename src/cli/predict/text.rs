@@ -25,13 +25,13 @@ use crate::{
 };
 
 /// The tokens that are drawn.
-const TOKENS: u64 = 200;
+const LENGTH: u64 = 200;
 
 pub(super) fn run(arguments: &Arguments, path: &Path, weights: &Pretrained) -> Result<ExitCode> {
     let flags = &arguments.of_text;
-    let count = flags.tokens.unwrap_or(TOKENS);
+    let count = flags.length.unwrap_or(LENGTH);
     if count == 0 {
-        return Err(Error::setting("tokens", 0, "at least 1"));
+        return Err(Error::setting("length", 0, "at least 1"));
     }
     let (temperature, seed) = (flags.temperature.unwrap_or(1.0), flags.seed.unwrap_or(0));
     let sampling = Sampling { temperature, top_k: flags.top_k, seed };
@@ -65,7 +65,11 @@ pub(super) fn run(arguments: &Arguments, path: &Path, weights: &Pretrained) -> R
         return Ok(ExitCode::SUCCESS);
     }
     for nth in 0..count {
-        let token = block_on(generator.next())?;
+        let token = block_on(generator.next()).inspect_err(|_| {
+            if !arguments.json {
+                print::part("\n"); // the error has a line of its own
+            }
+        })?;
         let piece = decoder.push(token);
         if arguments.json {
             live::show(format!("drawing: {} of {count} tokens", nth + 1));
@@ -82,7 +86,7 @@ pub(super) fn run(arguments: &Arguments, path: &Path, weights: &Pretrained) -> R
         text += &rest;
         json_line(&json!({
             "model": weights.model.name,
-            "weights": path,
+            "weights": path.display().to_string(),
             "prompt": prompt,
             "text": text,
             "tokens": drawn,
