@@ -267,6 +267,16 @@ impl Model {
         Ok(config)
     }
 
+    /// Its shape like `config`, but for the settings in `set`.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
+    pub fn with(&self, config: &Config, set: &[(String, String)]) -> Result<Config> {
+        let known = config.settings.iter().map(|(key, value)| (key.to_owned(), value.to_string()));
+        let settings: Vec<_> = known.chain(set.iter().cloned()).collect();
+        self.config(config.input, config.classes, &settings)
+    }
+
     /// Refuses samples that the network does not take, a shape that it cannot have, or one with more than [`MOST_FLOATS`].
     ///
     /// # Errors

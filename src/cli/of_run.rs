@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Result},
     host::{
         checkpoint::{Best, keeper},
+        huggingface,
         pretrained::Pretrained,
         run::{CHECKPOINTS, WEIGHTS, read_run},
     },
@@ -23,14 +24,15 @@ use crate::{
 /// Which weights a command is about.
 #[derive(Args)]
 pub struct WeightsFlags {
-    /// The folder of a run (or one with several, or `latest`, or a checkpoint): its last weights; or a file of weights
+    /// The folder of a run (or one with several, or `latest`, or a checkpoint): its last weights; or a file of weights, or a folder
+    /// of GPT-2 as transformers writes it
     #[arg(value_name = "RUN", required_unless_present = "weights", conflicts_with = "weights")]
     run: Option<PathBuf>,
     /// Take RUN's checkpoint with the best accuracy on validation instead of its last weights
     #[arg(long)]
     best: bool,
-    /// What `train` wrote, checkpoints included, or torchvision's state dict as safetensors; the network's settings and its
-    /// classes come from there. It may also be a run, as RUN
+    /// What `train` wrote, checkpoints included, torchvision's or nanoGPT's state dict as safetensors, or GPT-2 as transformers
+    /// writes it, the file or its folder; the network's settings and its classes come from there. It may also be a run, as RUN
     #[arg(long, value_name = "FILE.safetensors|RUN", help_heading = "Network")]
     weights: Option<PathBuf>,
     #[command(flatten)]
@@ -64,10 +66,10 @@ impl WeightsFlags {
 /// As [`OfRun::find`], [`Pretrained::open`] and [`Pretrained::assume`].
 pub fn open(named: &Path, best: bool, alone: bool, told: &ModelSet) -> Result<(Option<OfRun>, PathBuf, Pretrained)> {
     let is_run = |path: &Path| resume::find(path).is_ok();
-    let is_file =
-        if alone { named.is_file() || !(named.exists() || is_run(named)) } else { named.is_file() && !is_run(named) };
+    let of_weights = named.is_file() || huggingface::is_folder(named);
+    let is_file = if alone { of_weights || !(named.exists() || is_run(named)) } else { of_weights && !is_run(named) };
     if best && is_file {
-        let message = format!("'best' chooses a checkpoint of a run, and {} is a file", named.display());
+        let message = format!("'best' chooses a checkpoint of a run, and {} is a file of weights", named.display());
         return Err(Error::about("best", message, "name the run's folder, or drop 'best'"));
     }
     let of_run = (!is_file).then(|| OfRun::find(named, best)).transpose()?;

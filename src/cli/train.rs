@@ -29,6 +29,7 @@ use crate::{
     error::{Error, Result, suggest::shell_word},
     host::{
         files::crc32,
+        huggingface,
         pretrained::Pretrained,
         run::{Folder, Journal, default_folder},
         signals::Stop,
@@ -230,7 +231,7 @@ fn train(
 
 /// The checksum of the weights that a run starts from, for `run.json`.
 fn checksum(path: &Path) -> Result<String> {
-    Ok(format!("{:08x}", crc32(path)?))
+    Ok(format!("{:08x}", crc32(&huggingface::file(path)?)?))
 }
 
 /// Prints the columns of the VeloGrad paper's table 1; those about classes give way to the perplexity for text.

@@ -4,6 +4,8 @@
 //! reads the tensors, one at a time, once their shapes are known to be right.
 
 mod dtype;
+mod file;
+mod gpt2;
 mod recognize;
 
 use std::{
@@ -18,6 +20,7 @@ use crate::{
     error::{Error, Result},
     host::{
         checkpoint::{self, Loaded},
+        huggingface,
         tensors::Tensors,
         weights::counters,
     },
@@ -29,6 +32,7 @@ use crate::{
         weights::{Weights, put, take},
     },
 };
+use file::{File, check_values};
 use recognize::Names;
 
 /// Most bytes of the header of a file of weights; ResNet-18's has 12,000, and a vocabulary of 65,536 words about a million.
@@ -57,6 +61,8 @@ pub struct Pretrained {
     pub provenance: Option<Provenance>,
     /// How names and values were converted and which metadata were ignored, a line each.
     pub remarks: Vec<String>,
+    /// Whether the file beside the weights states what no shape tells.
+    told: bool,
     path: PathBuf,
     content: Content,
 }
@@ -66,19 +72,15 @@ enum Content {
     Checkpoint(Box<Loaded>),
 }
 
-/// A file of weights and the names of its tensors.
-struct File {
-    tensors: Tensors,
-    names: Names,
-}
-
 impl Pretrained {
-    /// Reads the header of a file of weights, or a whole checkpoint.
+    /// Reads the header of a file of weights, or a whole checkpoint. A folder as transformers' `save_pretrained` writes it stands
+    /// for the weights in it.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read, [`Error::Data`] if its tensors are those of no known network; the
     /// message says what the file is instead, where that can be told.
     pub fn open(path: &Path) -> Result<Self> {
+        let path = &huggingface::file(path)?;
         let inside = path.join("model.safetensors");
         if inside.is_file() {
             let hint = format!("the weights of that run: {}", inside.display());
@@ -94,6 +96,12 @@ impl Pretrained {
         let names = Names::new(path, &tensors.table)?;
         let stated = said.as_ref().and_then(|said| Some(said.as_ref().ok()?.input));
         let (model, config) = recognize::network(path, &tensors.table, &names, stated)?;
+        let mut file = File::new(tensors, names);
+        let (config, told) = match said {
+            Some(Ok(_)) => (config, false), // it states everything
+            _ => gpt2::complete(&mut file, model, config)?,
+        };
+        let File { tensors, names, conv1d } = &file;
         let mut remarks = vec![];
         if !names.dropped.is_empty() {
             let shown = names.dropped[..names.dropped.len().min(3)].join("`, `");
@@ -105,8 +113,12 @@ impl Pretrained {
             let list = converted.iter().map(|t| format!("{t:?}")).collect::<Vec<_>>().join(" and ");
             remarks.push(format!("{}: {list} converted to F32", path.display()));
         }
-        let mut read = Self::new(path, model, config, Content::File(Box::new(File { tensors, names })));
-        read.remarks = remarks;
+        if *conv1d {
+            let more = if told { "; its config.json is read" } else { "" };
+            remarks.push(format!("{}: the layout is Hugging Face's{more}", path.display()));
+        }
+        let mut read = Self::new(path, model, config, Content::File(Box::new(file)));
+        (read.remarks, read.told) = (remarks, told);
         read.believe(said);
         Ok(read)
     }
@@ -120,7 +132,7 @@ impl Pretrained {
     }
 
     fn new(path: &Path, model: &'static Model, config: Config, content: Content) -> Self {
-        Self { model, config, provenance: None, remarks: vec![], path: path.to_owned(), content }
+        Self { model, config, provenance: None, remarks: vec![], told: false, path: path.to_owned(), content }
     }
 
     /// Adopts the origin that the metadata state, unless they are malformed or contradict the tensors.
@@ -156,7 +168,7 @@ impl Pretrained {
     pub fn assume(&mut self, set: &[(String, String)]) -> Result<()> {
         let set = self.model.in_full(set)?;
         let asked_for = |key: &str| set.iter().any(|(asked, _)| asked == key);
-        if self.provenance.is_none() {
+        if self.provenance.is_none() && !self.told {
             let untold = (self.model.untold)(&self.config.settings);
             let known = self.config.settings.iter().map(|(key, value)| (key.to_owned(), value.to_string()));
             let asked = set.iter().filter(|(key, _)| untold.contains(&&**key)).cloned();
@@ -312,54 +324,4 @@ fn fill(
         }
     }
     Ok(())
-}
-
-impl File {
-    /// Number of training batches in the running statistics: the first batch norm's `num_batches_tracked`, 0 if the
-    /// file has none.
-    fn batches(&self, layout: &Layout) -> Result<i64> {
-        let found = counters(layout).find_map(|name| Some((self.names.in_file(&name)?.to_owned(), name)));
-        let Some((in_file, name)) = found else { return Ok(0) };
-        let info = self.tensors.table.info(&in_file).expect("it is a name of the table");
-        let wrong =
-            |found: String| Error::data(self.tensors.path(), format!("`{name}` as one I64 of at least 0"), found, "");
-        if info.dtype != Dtype::I64 || !info.shape.is_empty() {
-            return Err(wrong(format!("{:?} of shape {:?}", info.dtype, info.shape)));
-        }
-        let bytes = self.tensors.bytes(info)?;
-        let count = i64::from_le_bytes(*bytes.first_chunk().expect("the table was checked: eight bytes"));
-        if count < 0 { Err(wrong(count.to_string())) } else { Ok(count) }
-    }
-
-    /// The values of one tensor, converted to f32.
-    fn floats(&self, segment: &Segment) -> Result<Vec<f32>> {
-        let Segment { name, shape, .. } = segment;
-        let path = self.tensors.path();
-        let wrong = |expected: String, found: String| Error::data(path, expected, found, "");
-        let expected = || format!("`{name}` of shape {:?}", shape.dims());
-        let info = self.names.in_file(name).and_then(|name| self.tensors.table.info(name));
-        let info = info.ok_or_else(|| wrong(expected(), "no such tensor".into()))?;
-        if info.shape != shape.dims() {
-            return Err(wrong(expected(), format!("shape {:?}", info.shape)));
-        }
-        if !dtype::is_float(info.dtype) {
-            return Err(wrong(format!("`{name}` as F32, F16, BF16 or F64"), format!("{:?}", info.dtype)));
-        }
-        let values = dtype::to_f32(info.dtype, &self.tensors.bytes(info)?);
-        let values = values.map_err(|found| wrong(format!("values of f32 in `{name}`"), found))?;
-        check_values(path, name, &values)?;
-        Ok(values)
-    }
-}
-
-/// Refuses values that are not finite, and variances below 0.
-fn check_values(path: &Path, name: &str, values: &[f32]) -> Result<()> {
-    let variance = name.ends_with("running_var");
-    match values.iter().find(|v| !v.is_finite() || (variance && **v < 0.0)) {
-        None => Ok(()),
-        Some(value) => {
-            let expected = if variance { "finite values of at least 0" } else { "finite values" };
-            Err(Error::data(path, format!("{expected} in `{name}`"), value.to_string(), ""))
-        }
-    }
 }

@@ -33,9 +33,21 @@ pub fn save(weights: &Weights, path: &Path, layout: &Layout, provenance: Option<
         .map(|(name, shape, values)| (name.clone(), view(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))))
         .collect();
     views.extend(counters(layout).map(|name| (name, view(Dtype::I64, vec![], bytemuck::cast_slice(&batches)))));
-    // There is one key only: the order of several would vary, and equal weights must give equal files.
-    let metadata = provenance.map(|from| HashMap::from([(provenance::KEY.to_owned(), from.to_text())]));
-    let bytes = safetensors::serialize(views, metadata).map_err(|e| Error::Io {
+    write(path, views, provenance.map(|from| (provenance::KEY, from.to_text())))
+}
+
+/// Writes tensors atomically, with a key of metadata. There is one only: the order of several would vary, and equal weights must
+/// give equal files.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be written.
+pub(super) fn write(
+    path: &Path,
+    tensors: Vec<(String, TensorView<'_>)>,
+    metadata: Option<(&str, String)>,
+) -> Result<()> {
+    let metadata = metadata.map(|(key, text)| HashMap::from([(key.to_owned(), text)]));
+    let bytes = safetensors::serialize(tensors, metadata).map_err(|e| Error::Io {
         action: "write",
         path: path.into(),
         source: std::io::Error::other(e),

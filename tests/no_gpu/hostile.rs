@@ -17,6 +17,7 @@ use velograd::{
     error::{Error, Result},
     host::{
         data::Cifar10,
+        huggingface,
         pretrained::{Head, Pretrained},
         weights::save,
     },
@@ -203,6 +204,22 @@ fn weights() {
     for length in [forged.len() as u64, 0, 7, 99_999_999, 1 << 40, u64::MAX] {
         fs::write(&path, [&length.to_le_bytes(), forged.as_bytes()].concat()).unwrap();
         assert!(!taken(load(&path, &layouts[0])), "{length}");
+    }
+}
+
+#[test]
+fn gpt2_of_transformers() {
+    let folder = Folder::new("hostile-gpt2");
+    let model = models::find("gpt").unwrap();
+    let config = crate::support::small(model, 1, 10);
+    let layout = model.layout(&config);
+    let place = folder.0.join("gpt2");
+    huggingface::save(&place, model, &config, |layout| Ok(Weights::init(layout, 1))).unwrap();
+    for (name, times) in [("config.json", 3000), ("model.safetensors", 1000)] {
+        let path = place.join(name);
+        let valid = fs::read(&path).unwrap();
+        bent(&path, &valid, times, valid.len(), || taken(load(&place, &layout)));
+        fs::write(&path, &valid).unwrap();
     }
 }
 

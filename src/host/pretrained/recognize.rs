@@ -7,6 +7,7 @@ use safetensors::tensor::Metadata;
 use crate::{
     data::Input,
     error::{Error, Result},
+    host::huggingface::names::{HEAD, is_mask, missing_prefix},
     models::{self, Config, MOST_CLASSES, Model, Read, Signature},
 };
 
@@ -14,16 +15,16 @@ use crate::{
 /// `torch.compile`.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
-/// The names of a file's tensors without the wrappers' prefixes, and their names in the file.
+/// The names of a file's weights as this program has them, and their names in the file.
 pub(super) struct Names {
-    /// Maps each name without prefixes to the name in the file.
+    /// Maps each name to the name in the file.
     in_file: BTreeMap<String, String>,
-    /// The prefixes that were dropped, as in the file.
+    /// The prefixes of wrappers that were dropped, as in the file.
     pub(super) dropped: Vec<String>,
 }
 
 impl Names {
-    /// Drops the wrappers' prefixes.
+    /// Drops the wrappers' prefixes, adds the one that Hugging Face's files lack, and leaves out what is no weight.
     ///
     /// # Errors
     /// [`Error::Data`] if two tensors then have the same name.
@@ -31,16 +32,18 @@ impl Names {
         let mut names = Self { in_file: BTreeMap::new(), dropped: vec![] };
         let mut all = table.offset_keys();
         all.sort_unstable();
+        let prefix = missing_prefix(|name| all.iter().any(|known| unwrapped(known) == name));
         for name in all {
-            let mut plain = &name[..];
-            while let Some(rest) = WRAPPERS.iter().find_map(|prefix| plain.strip_prefix(prefix)) {
-                plain = rest;
+            let plain = unwrapped(&name);
+            let wrappers = &name[..name.len() - plain.len()];
+            if !wrappers.is_empty() && !names.dropped.iter().any(|known| known == wrappers) {
+                names.dropped.push(wrappers.to_owned());
             }
-            let prefix = &name[..name.len() - plain.len()];
-            if !prefix.is_empty() && !names.dropped.iter().any(|known| known == prefix) {
-                names.dropped.push(prefix.to_owned());
+            let own = prefix.filter(|_| plain != HEAD).unwrap_or("").to_owned() + plain;
+            if is_mask(&own) {
+                continue;
             }
-            if let Some(twin) = names.in_file.insert(plain.to_owned(), name.clone()) {
+            if let Some(twin) = names.in_file.insert(own, name.clone()) {
                 let found = format!("`{twin}` and `{name}`, which are one name without `{}`", WRAPPERS.join("` and `"));
                 return Err(Error::data(path, "each tensor once", found, "save the inner module's state dict"));
             }
@@ -48,15 +51,29 @@ impl Names {
         Ok(names)
     }
 
+    /// Leaves a tensor of the file out.
+    pub(super) fn leave_out(&mut self, name: &str) {
+        self.in_file.remove(name);
+    }
+
     /// The name of a tensor in the file.
     pub(super) fn in_file(&self, name: &str) -> Option<&str> {
         self.in_file.get(name).map(String::as_str)
     }
 
-    /// Every name without prefixes, sorted.
+    /// Every name, sorted.
     pub(super) fn all(&self) -> impl Iterator<Item = &str> {
         self.in_file.keys().map(String::as_str)
     }
+}
+
+/// A name without the wrappers' prefixes.
+fn unwrapped(name: &str) -> &str {
+    let mut plain = name;
+    while let Some(rest) = WRAPPERS.iter().find_map(|prefix| plain.strip_prefix(prefix)) {
+        plain = rest;
+    }
+    plain
 }
 
 /// The model that the tensors belong to, and its shape as their shapes tell it. `stated` is what the samples are by the
