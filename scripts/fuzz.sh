@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 export RUSTC_BOOTSTRAP=1
 
-for target in records archive idx pictures text weights recipe rule runs; do
+for target in records archive idx pictures text weights gpt2 recipe rule runs; do
     log=fuzz/target/$target.log
     mkdir -p fuzz/target
     mkdir -p "fuzz/corpus/$target" # the first folder is where inputs that are found go

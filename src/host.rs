@@ -7,6 +7,7 @@ pub mod device;
 pub mod environment;
 pub mod file_type;
 pub mod files;
+pub mod huggingface;
 pub mod identity;
 pub mod loader;
 pub mod onnx;
