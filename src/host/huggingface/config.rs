@@ -191,7 +191,7 @@ pub fn path(weights: &Path) -> PathBuf {
 pub fn to_json(model: &Model, config: &Config) -> Result<String> {
     if model.name != MODEL {
         let message = format!("transformers' GPT-2 is `{MODEL}` and not {}", model.name);
-        return Err(Error::about("huggingface", message, "'onnx' writes networks of images"));
+        return Err(Error::about("huggingface", message, "'onnx' writes every network"));
     }
     if let Some((key, value)) = config.settings.iter().find(|(key, value)| !can_say(key, value)) {
         let message = format!("transformers' GPT-2 cannot have {key} {value}");
