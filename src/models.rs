@@ -246,10 +246,25 @@ impl Model {
     /// # Errors
     /// As [`config`](Self::config).
     pub fn usual(&self, set: &[(String, String)]) -> Result<Config> {
-        match self.block(&self.parse(set)?) {
-            None => self.config(Image::CIFAR, 10, set),
-            Some(length) => self.config(Tokens { length, vocabulary: 65 }, 65, set),
+        self.usual_of(set, None, None)
+    }
+
+    /// As [`usual`](Self::usual), with another side of the images in pixels, and another number of classes or of tokens of the
+    /// vocabulary.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config), and [`Error::Config`] for a side of images where the network takes tokens.
+    pub fn usual_of(&self, set: &[(String, String)], side: Option<u32>, classes: Option<u32>) -> Result<Config> {
+        let Some(length) = self.block(&self.parse(set)?) else {
+            let side = side.unwrap_or(Image::CIFAR.width);
+            return self.config(Image { height: side, width: side, ..Image::CIFAR }, classes.unwrap_or(10), set);
+        };
+        if side.is_some() {
+            let message = format!("'image_size' is about images, and {} takes {}", self.name, self.takes);
+            return Err(Error::about("image_size", message, "leave 'image_size' out"));
         }
+        let vocabulary = classes.unwrap_or(65);
+        self.config(Tokens { length, vocabulary }, vocabulary, set)
     }
 
     /// Whether it has a setting of this name.

@@ -389,6 +389,29 @@ fn a_recipe_serves_to_plan() {
     assert_eq!((&row["model"], &row["width"], &row["batch"]), (&"airbench94".into(), &8.into(), &4.into()));
     folder.write("r.toml", b"widht = 8\n");
     says(&folder.refused(2, &["plan", "--config", "r.toml"]), &["r.toml, line 1", "did you mean `width`"]);
+    folder.write("r.toml", b"model = 'resnet50'\nwidth = 8\nbatch-size = 1\nimage-size = 40\n");
+    says(&folder.works(&["plan", "--config", "r.toml"]), &["height=40 width=40"]);
+}
+
+/// `plan` and `bench` take samples and classes of other sizes than the usual ones.
+#[test]
+fn samples_of_other_sizes_are_planned() {
+    let folder = Folder::new("plan-samples");
+    says(&folder.refused(2, &["plan", "--model", "gpt", "--image-size", "40"]), &["--image-size is about images"]);
+    says(&folder.refused(2, &["plan", "--image-size", "5000"]), &["5000x5000", "1024"]);
+    says(&folder.refused(2, &["plan", "--classes", "1"]), &["--classes", "2..=65536"]);
+    if gpu().is_none() {
+        return;
+    }
+    let parameters = |more: &[&str]| -> u64 {
+        let small = ["plan", "--width", "4", "-b", "1", "--image-size", "24"];
+        let said = folder.works(&[&small, more].concat());
+        says(&said, &["height=24 width=24"]);
+        let line = said.lines().find_map(|line| line.strip_prefix("params ")).expect("a line of parameters");
+        line.trim().split(' ').next().and_then(|bytes| bytes.parse().ok()).expect("their bytes")
+    };
+    // The last layer of a width of 4 has 32 channels and a bias.
+    assert_eq!(parameters(&["--classes", "1000"]) - parameters(&["--classes", "200"]), 4 * 800 * 33);
 }
 
 /// Environment variables with meaningless values are named. The adapter's name is used, and a flag overrides it.

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::{
     folder::{Folder, idx, records},
+    no_gpu::folder_of_images::png,
     support::gpu,
 };
 
@@ -21,6 +22,18 @@ fn every_recipe_runs() {
         folder.write(&format!("idx/{part}-images-idx3-ubyte"), &idx(&[count, 28, 28]));
         folder.write(&format!("idx/{part}-labels-idx1-ubyte"), &idx(&[count]));
     }
+    for (part, count) in [("train", 40), ("val", 8)] {
+        for class in ["cat", "dog"] {
+            for picture in 0..count / 2 {
+                folder.write(&format!("folder/{part}/{class}/{picture}.png"), &png(36, 36, [90, 120, 60]));
+            }
+        }
+    }
+    let tokens = |count: u32| (0..count).flat_map(|i| ((i * i % 100) as u16).to_le_bytes()).collect::<Vec<u8>>();
+    for (part, count) in [("train", 2000), ("val", 600)] {
+        folder.write(&format!("tokens/{part}.bin"), &tokens(count));
+    }
+    folder.write("tokens/meta.json", br#"{"vocab_size": 100}"#);
     folder.write("text.txt", "A text of which a block is a part.\n".repeat(40).as_bytes());
     let recipes = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes");
     let mut seen = 0;
@@ -43,15 +56,18 @@ fn every_recipe_runs() {
             Some("cifar100") => "hundred",
             _ => "set",
         };
-        let of_text = recipe.get("model").and_then(|model| model.as_str()) == Some("gpt");
-        let drawn = recipe.get("dataset").and_then(|name| name.as_str()) == Some("grammar");
-        arguments.extend(match (of_text, drawn) {
-            (true, true) => vec![],
-            (true, false) => vec!["--data", "text.txt", "--model-set", "block=16"],
-            (false, _) => vec!["--data", set],
+        let word = |key: &str| recipe.get(key).and_then(|value| value.as_str()).unwrap_or("");
+        let small = ["--model-set", "block=16", "--model-set", "depth=1"];
+        arguments.extend(match (word("model"), word("dataset")) {
+            ("gpt", "grammar") => vec![],
+            ("gpt", "tokens") => [&["--data", "tokens"], &small[..]].concat(),
+            ("gpt", _) => [&["--data", "text.txt"], &small[..]].concat(),
+            ("vit", _) => vec!["--data", "folder", "--image-size", "32", "--model-set", "depth=1"],
+            (_, "folder") => vec!["--data", "folder", "--image-size", "32"],
+            _ => vec!["--data", set],
         });
-        // Each of GPT's heads has a share of the width.
-        let width = if of_text { "48" } else { "4" };
+        // Each head of a transformer has a share of the width.
+        let width = if matches!(word("model"), "gpt" | "vit") { "48" } else { "4" };
         arguments.extend(["--width", width, "--batch-size", "16", "--epochs", "1", "--max-steps", "1"]);
         if command[2] == "train" {
             let split: &[&str] = if text.contains("val-split") { &["--val-split", "10"] } else { &[] };

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""One update of ResNet-18 in velograd, PyTorch and burn, in turn, and the ratios: the peers of `velograd bench`.
+"""One update of a network in velograd, PyTorch and, for ResNet-18, burn, in turn, and the ratios: the peers of `velograd bench`.
 
     pip install torch torchvision    # any build; with --index-url https://download.pytorch.org/whl/cpu the smallest
+    pip install timm                 # for --model vit
     cargo build --release --manifest-path benches/peers/burn/Cargo.toml    # for burn's rows; ten minutes and more
-    python benches/peers/train_step.py [--velograd target/release/velograd] [--rounds 5] [--steps 5] [--batch-size 128]
+    python benches/peers/train_step.py [--velograd target/release/velograd] [--rounds 5] [--steps 5]
+                                       [--model resnet18|resnet50|vit|gpt] [--batch-size N]
                                        [--stem imagenet|cifar] [--device cpu|cuda] [--optimizers velograd,adam,sgd]
                                        [--ways eager,compile,amp,amp-compile,...] [--precisions f32,mixed]
                                        [--burn FILE] [--burn-backends wgpu,flex]
 
-The same network (torchvision's, ten classes), batch of noise, cross-entropy and one update per step. The batch of PyTorch and
+The same network (torchvision's with ten classes, ResNet-50 on 64x64 pixels; timm's ViT-tiny on 32x32 with patches of 4; nanoGPT's
+small one of 6 layers, 384 channels and blocks of 256 characters), batch of noise, cross-entropy and one update per step. The batch of PyTorch and
 of burn lies on the device as normalized floats; velograd's step also moves the bytes there and augments them. `velograd` is the
 rule as its notebook writes it: a loop over tensors in Python, whose norms are read back as numbers. A round times every way
 for a few steps, one after the other; of each the smallest of the rounds counts. What is compiled, and tried to find the fastest
@@ -34,9 +37,9 @@ import time
 
 try:
     import torch
-    import torchvision
+    from networks import PEERS
 except ImportError:
-    raise SystemExit("there is no torch with torchvision: pip install torch torchvision")
+    raise SystemExit("there is no torch: pip install torch torchvision timm")
 
 
 class VeloGrad(torch.optim.Optimizer):
@@ -91,11 +94,9 @@ OPTIMIZERS = {
 
 def network(arguments):
     torch.manual_seed(0)
-    model = torchvision.models.resnet18(num_classes=10)
-    if arguments.stem == "cifar":
-        model.conv1, model.maxpool = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False), torch.nn.Identity()
-    images = torch.randn(arguments.batch_size, 3, 32, 32)
-    return model, images, torch.randint(0, 10, (arguments.batch_size,))
+    peer = PEERS[arguments.model]
+    model = peer.make(arguments.stem) if arguments.model == "resnet18" else peer.make()
+    return model, *peer.samples(arguments.batch_size)
 
 
 class Way:
@@ -106,10 +107,10 @@ class Way:
         self.name, self.device, words = f"PyTorch {way}, {optimizer}", torch.device(arguments.device), way.split("-")
         if not set(words) <= {"eager", "compile", "amp", "last"}:
             raise SystemExit(f"--ways {way}: a way is words of eager, compile, amp and last, joined by -")
-        model, images, labels = network(arguments)
-        layout = torch.channels_last if "last" in words else torch.contiguous_format
+        model, samples, labels = network(arguments)
+        layout = torch.channels_last if "last" in words and samples.dim() == 4 else torch.contiguous_format
         model = model.to(self.device, memory_format=layout)
-        self.images, self.labels = images.to(self.device, memory_format=layout), labels.to(self.device)
+        self.samples, self.labels = samples.to(self.device, memory_format=layout), labels.to(self.device)
         self.amp = "amp" in words
         self.model = torch.compile(model) if "compile" in words else model
         self.optimizer = OPTIMIZERS[optimizer](model.parameters())
@@ -120,7 +121,7 @@ class Way:
         self.optimizer.zero_grad()
         half = torch.float16 if self.device.type == "cuda" else torch.bfloat16
         with torch.autocast(self.device.type, enabled=self.amp, dtype=half):
-            loss = self.loss(self.model(self.images), self.labels)
+            loss = self.loss(self.model(self.samples), self.labels)
         self.scaler.scale(loss).backward()
         if isinstance(self.optimizer, VeloGrad):
             self.optimizer.set_loss(loss.item())
@@ -173,7 +174,8 @@ def peak_in_a_process(way):
 
 
 def ours(arguments, optimizer, precision):
-    command = [arguments.velograd, "bench", "--json", "--steps", str(arguments.steps), "--stem", arguments.stem]
+    command = [arguments.velograd, "bench", "--json", "--steps", str(arguments.steps), "--model", arguments.model]
+    command += PEERS[arguments.model].flags + (["--stem", arguments.stem] if arguments.model == "resnet18" else [])
     command += ["--batch-size", str(arguments.batch_size), "--optimizer", optimizer, "--precision", precision]
     command += ["--device", arguments.adapter] if arguments.adapter else []
     done = subprocess.run(command, capture_output=True, text=True)
@@ -249,7 +251,8 @@ def main():
     parser.add_argument("--burn-backends", default="wgpu", help="wgpu, flex; empty for none")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--model", choices=list(PEERS), default="resnet18")
+    parser.add_argument("--batch-size", type=int, help="default: that of the model")
     parser.add_argument("--stem", choices=["imagenet", "cifar"], default="imagenet")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if cuda else "cpu", help="of PyTorch")
     parser.add_argument("--ways", help="default: eager; on CUDA eager,compile,amp,amp-compile,amp-last-compile")
@@ -257,6 +260,7 @@ def main():
     parser.add_argument("--precisions", help="of velograd: f32, mixed; default: f32, where PyTorch is on CUDA both")
     parser.add_argument("--peak-of", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    arguments.batch_size = arguments.batch_size or PEERS[arguments.model].batch_size
     if arguments.peak_of:
         return peak(*arguments.peak_of.split(","), arguments)
     on_cuda = arguments.device == "cuda"
@@ -264,7 +268,9 @@ def main():
     precisions = (arguments.precisions or ("f32,mixed" if on_cuda else "f32")).split(",")
     optimizers = arguments.optimizers.split(",")
     burns = []
-    if os.path.exists(arguments.burn) and "adam" in optimizers:
+    if arguments.model != "resnet18":
+        pass  # burn's program has that network alone
+    elif os.path.exists(arguments.burn) and "adam" in optimizers:
         burns = [Burn(backend, arguments) for backend in arguments.burn_backends.split(",") if backend]
     else:
         print(f"without burn: there is no {arguments.burn}, or no adam in --optimizers", file=sys.stderr)
@@ -289,12 +295,13 @@ def main():
 
     where = torch.cuda.get_device_name() if on_cuda else f"CPU, {torch.get_num_threads()} threads"
     print(f"PyTorch {torch.__version__} on {where}; velograd on {device}" + "".join(f"; burn on {b.row['device']}" for b in burns))
-    print(f"{arguments.stem} stem, batch {arguments.batch_size}; the smallest of {arguments.rounds} rounds of {arguments.steps} steps")
+    stem = f", {arguments.stem} stem" if arguments.model == "resnet18" else ""
+    print(f"{arguments.model}{stem}, batch {arguments.batch_size}; the smallest of {arguments.rounds} rounds of {arguments.steps} steps")
     for name, seconds in best.items():
         size = f"{memory[name] / 1e6:>6.0f} MB" if memory.get(name) else f"{'-':>9}"
         peers = [peer for peer in best if name in mine and peer not in mine and peer.endswith(name[name.rindex(",") :])]
         ratios = ", ".join(f"{seconds / best[peer]:.2f} x {peer[: peer.rindex(',')]}" for peer in peers)
-        print(f"{name:<32} {1e3 * seconds:>9.1f} ms  {arguments.batch_size / seconds:>9.0f} images/s  {size}   {ratios}".rstrip())
+        print(f"{name:<32} {1e3 * seconds:>9.1f} ms  {arguments.batch_size / seconds:>9.0f} samples/s {size}   {ratios}".rstrip())
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ use crate::{
     device::Gpu,
     error::{Error, Result},
     host::rule_file,
-    models::{Config, Model},
+    models::{Config, MOST_CLASSES, Model},
     ops::Augment,
     optim::RuleChoice,
     training::network::{Plans, Recipe},
@@ -42,6 +42,9 @@ pub struct ModelFlags {
     network: NetworkFlags,
     #[command(flatten)]
     #[serde(flatten)]
+    samples: SampleFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
     rule: RuleFlags,
     #[command(flatten)]
     #[serde(flatten)]
@@ -52,6 +55,19 @@ pub struct ModelFlags {
     #[command(flatten)]
     #[serde(flatten)]
     device: DeviceFlags,
+}
+
+/// What the network would be trained on.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[command(next_help_heading = "Network")]
+pub struct SampleFlags {
+    /// Side of the images in pixels [default: 32]
+    #[arg(long, value_name = "PIXELS")]
+    image_size: Option<u32>,
+    /// Classes of the images [default: 10], or tokens of the vocabulary [default: 65]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=i64::from(MOST_CLASSES as u32)))]
+    classes: Option<u32>,
 }
 
 impl Flags for ModelFlags {
@@ -78,7 +94,7 @@ impl Flags for ModelFlags {
 pub struct Subject {
     /// The model.
     pub model: &'static Model,
-    /// Its shape, for images of CIFAR-10 or [what else it takes](Model::usual).
+    /// Its shape, for images of CIFAR-10 or [what else it takes](Model::usual_of).
     pub config: Config,
     /// Images per batch.
     pub batch_size: u32,
@@ -102,10 +118,11 @@ impl ModelFlags {
         let layers = Layers::given(self)?;
         let (flags, remarks) = layers.complete::<Self>(super::flags::Preset::Paper)?.flags::<Self>()?;
         let subject = || {
-            let Self { network, batch, rule, device, precision, .. } = flags;
+            let Self { network, samples: SampleFlags { image_size, classes }, batch, rule, device, precision, .. } = flags;
             let argument = given(rule.optimizer);
             let model = network.model()?;
-            let config = model.usual(&network.model_set).map_err(|error| layers.locate_model_set(error, model))?;
+            let config = model.usual_of(&network.model_set, image_size, classes);
+            let config = config.map_err(|error| layers.locate_model_set(error, model))?;
             let subject = Subject {
                 model,
                 config,
