@@ -118,7 +118,8 @@ impl ModelFlags {
         let layers = Layers::given(self)?;
         let (flags, remarks) = layers.complete::<Self>(super::flags::Preset::Paper)?.flags::<Self>()?;
         let subject = || {
-            let Self { network, samples: SampleFlags { image_size, classes }, batch, rule, device, precision, .. } = flags;
+            let Self { network, samples: SampleFlags { image_size, classes }, batch, rule, device, precision, .. } =
+                flags;
             let argument = given(rule.optimizer);
             let model = network.model()?;
             let config = model.usual_of(&network.model_set, image_size, classes);
