@@ -41,6 +41,7 @@ pub use pool::{adaptive_avg_pool2d, global_avg_pool, max_pool2d};
 pub use qk_norm::qk_norm;
 pub use reshape::flatten;
 pub use rope::rope;
+#[cfg(feature = "host")]
 pub(crate) use rope::table as rope_table;
 pub(crate) use rows::Rows;
 pub use scaler::{FIRST_SCALE, SCALER, adjust_scale};
