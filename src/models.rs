@@ -8,6 +8,7 @@ pub mod cnn;
 pub mod gpt;
 pub mod mlp;
 pub mod resnet;
+pub mod seq2seq;
 mod transformer;
 pub mod vgg;
 pub mod vit;
@@ -371,6 +372,7 @@ pub static ALL: &[Model] = &[
     airbench::MODEL,
     vit::MODEL,
     gpt::MODEL,
+    seq2seq::MODEL,
 ];
 
 /// The model with this name.

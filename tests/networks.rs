@@ -85,8 +85,8 @@ impl Golden {
     /// softmax: neither norm nor rotation follows it.
     fn has_idle_keys(&self, name: &str) -> bool {
         let set = &self.json["settings"];
-        let bias = name.ends_with("attn.c_attn.bias") || name.ends_with("attn.qkv.bias");
-        bias && set["positions"] != "rope" && set["qk_norm"] != "true"
+        let bias = ["attn.c_attn.bias", "attn.qkv.bias", "attn.in_proj_bias"];
+        bias.iter().any(|bias| name.ends_with(bias)) && set["positions"] != "rope" && set["qk_norm"] != "true"
     }
 
     fn plans(&self, gpu: &Gpu) -> Plans<'static> {

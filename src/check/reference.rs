@@ -23,6 +23,7 @@ pub mod optim;
 pub mod pool;
 pub mod random;
 pub mod rope;
+pub mod sinusoids;
 
 /// A tensor whose elements are sums, with what bounds the rounding error of the same sums in float32.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,9 +17,14 @@ pub(crate) fn rows(shape: [u32; 4]) -> Rows {
 ///
 /// If `x` needs no gradient ([`Tape::no_gradient`]), only that of the bias is computed.
 pub fn bias(t: &mut Tape, x: Tensor, init: Init, activation: Activation) -> Tensor {
+    bias_called(t, x, "bias", init, activation)
+}
+
+/// [`bias`] with a parameter of this name.
+pub fn bias_called(t: &mut Tape, x: Tensor, name: &str, init: Init, activation: Activation) -> Tensor {
     let shape = t.shape(x);
     let (rows, spread) = (rows(shape), Rows::spread(shape));
-    let bias = t.param("bias", Shape::Vector { c: shape[3] }, init, Role::Bias);
+    let bias = t.param(name, Shape::Vector { c: shape[3] }, init, Role::Bias);
     let y = t.tensor_of(t.dtype(x), shape);
     let call = activation.choose(t.call("bias/apply")).sizes(spread.fields()).read(x).read(bias.value);
     call.write(y).over(spread.invocations());

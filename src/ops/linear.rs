@@ -30,6 +30,16 @@ pub fn linear_of(t: &mut Tape, x: Tensor, outputs: u32, init: Init) -> Tensor {
     y
 }
 
+/// [`linear`] without bias, by a weight that the caller has declared, to whose gradient each product by it adds.
+///
+/// # Panics
+/// If the weight is no matrix of as many columns as `x` has channels.
+pub fn linear_by(t: &mut Tape, x: Tensor, weight: Param) -> Tensor {
+    let y = by(t, x, weight);
+    t.note(x, [Op::Linear { weight: weight.value, bias: None }], y);
+    y
+}
+
 /// [`linear`] without bias, with a weight that another layer has declared, as the head of a language model shares that of
 /// its [`embedding`](super::embedding). Both layers add to its gradient.
 ///
@@ -37,9 +47,7 @@ pub fn linear_of(t: &mut Tape, x: Tensor, outputs: u32, init: Init) -> Tensor {
 /// If the weight is no matrix of as many columns as `x` has channels.
 pub fn linear_tied(t: &mut Tape, x: Tensor, weight: Param) -> Tensor {
     t.tie();
-    let y = by(t, x, weight);
-    t.note(x, [Op::Linear { weight: weight.value, bias: None }], y);
-    y
+    linear_by(t, x, weight)
 }
 
 /// The product of both, and the weight.

@@ -61,6 +61,10 @@ pub enum Op {
         /// Whether a place sees itself and those before it only.
         causal: bool,
     },
+    /// The sum with sines and cosines of the place.
+    Sinusoids,
+    /// Queries with keys and values of another activation in place of their own, all three side by side.
+    Cross(Tensor),
     /// `conv2d` without bias.
     Conv2d {
         /// The filters.
@@ -144,6 +148,8 @@ impl Op {
             | Self::QkNorm { .. }
             | Self::Rope { .. }
             | Self::Attention { .. }
+            | Self::Sinusoids
+            | Self::Cross(_)
             | Self::MaxPool2d { .. }
             | Self::GlobalAvgPool
             | Self::AdaptiveAvgPool2d { .. }
@@ -177,7 +183,7 @@ impl Node {
     /// The activations that it reads.
     pub fn inputs(&self) -> impl Iterator<Item = Tensor> {
         let added = self.ops.iter().filter_map(|op| match op {
-            Op::Add(other) => Some(*other),
+            Op::Add(other) | Op::Cross(other) => Some(*other),
             _ => None,
         });
         self.x.into_iter().chain(added)

@@ -145,6 +145,8 @@ pub enum Init {
     Constant(f32),
     /// Normal with this standard deviation.
     Normal(f32),
+    /// Uniform between this and its negative.
+    Within(f32),
     /// For filters: the first `c` of them are PyTorch's `dirac_`, which passes an input channel on unchanged; the
     /// others are initialized as in PyTorch's convolution, uniform in +-1/sqrt(c*r*s).
     Dirac,

@@ -66,6 +66,7 @@ fn draw(segment: &Segment, seed: u64) -> Vec<f32> {
             let bound = 1.0 / f64::from(fan).sqrt();
             (0..count).map(|_| rng.range(-bound, bound) as f32).collect()
         }
+        Init::Within(bound) => (0..count).map(|_| rng.range(-f64::from(bound), f64::from(bound)) as f32).collect(),
         Init::Dirac => {
             let (dims, mut values) = (segment.shape.dims(), pytorch_convolution(segment.shape, &mut rng));
             let filter = dims[1..].iter().product::<usize>();

@@ -235,7 +235,7 @@ def without_idle_bias(network: nn.Module) -> dict[str, Tensor]:
     """The weights, but zeros for a bias of keys: its gradient is zero, and what AdamW makes of the rounding is noise."""
     out = state(network)
     for name, x in out.items():
-        if name.endswith(("attn.c_attn.bias", "attn.qkv.bias")):
+        if name.endswith(("attn.c_attn.bias", "attn.qkv.bias", "attn.in_proj_bias")):
             q, k, v = x.chunk(3)
             out[name] = torch.cat([q, torch.zeros_like(k), v])
     return out

@@ -3,9 +3,9 @@
 
 use super::{
     AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case,
-    ClassTokenCase, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossEntropyCase, DrawCase, DropoutCase,
+    ClassTokenCase, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossCase, CrossEntropyCase, DrawCase, DropoutCase,
     EmbeddingCase, FirstPlaceCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, MaxPoolCase,
-    PositionsCase, QueriesKeys, QueriesKeysCase, ReluCase, ScaleCase, TokensCase, Unary, UnaryCase,
+    PositionsCase, QueriesKeys, QueriesKeysCase, ReluCase, ScaleCase, SinusoidsCase, TokensCase, Unary, UnaryCase,
 };
 use crate::{
     data::{Image, Tokens},
@@ -189,6 +189,12 @@ fn sequences() -> Vec<Entry> {
         Entry::short(PositionsCase { input: [3, 7, 20], more: 2, shared: true }),
         Entry::full(PositionsCase { input: [70, 1, 5], more: 0, shared: false }),
         Entry::full(PositionsCase { input: [3, 7, 5], more: 0, shared: true }),
+        Entry::short(SinusoidsCase { input: [3, 7, 18], shared: true }),
+        Entry::full(SinusoidsCase { input: [1, 1, 1], shared: false }),
+        Entry::full(SinusoidsCase { input: [2, 300, 33], shared: false }),
+        Entry::short(CrossCase { shape: [3, 7, 8], shared: true }),
+        Entry::full(CrossCase { shape: [1, 1, 4], shared: false }),
+        Entry::full(CrossCase { shape: [5, 70, 36], shared: false }),
         Entry::short(attention(2, 9, 8, [3.0, 1.0, 0.0], 1.0)),
         Entry::short(attention(2, 70, 16, [2.0, 1.0, 0.3], 1.0)),
         Entry::full(attention(1, 1, 4, [1.0, 1.0, 0.0], 1.0)),

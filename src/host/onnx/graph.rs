@@ -122,6 +122,11 @@ impl Builder<'_> {
             Op::QkNorm { heads, eps } => self.qk_norm(place, &x, heads, eps),
             Op::Rope { heads } => self.rope(place, &x, heads, [h * w, c / (3 * heads)]),
             Op::Attention { heads, causal } => self.attention(place, &x, heads, causal, [h * w, c / heads]),
+            Op::Sinusoids => self.sinusoids(place, &x, [h * w, c]),
+            Op::Cross(memory) => {
+                let memory = self.value(memory);
+                self.cross(place, &x, &memory, i64::from(c / 3))
+            }
             Op::Conv2d { weight, stride, padding } => {
                 let (name, dims) = self.parameter(weight);
                 let options = [ints("kernel_shape", &dims[2..]), strides(stride), pads(padding)];

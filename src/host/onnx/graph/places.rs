@@ -1,7 +1,10 @@
 //! What a transformer does to the places of a sample, `[n, places, c]`, by operators that every reader of ONNX has.
 
 use super::{Builder, Form, Value, int, ints};
-use crate::{ops::rope_table, program::Slot};
+use crate::{
+    ops::{rope_table, sinusoids_table},
+    program::{Slot, params::padded},
+};
 
 impl Builder<'_> {
     /// The value as `[n, places, c]`.
@@ -128,6 +131,24 @@ impl Builder<'_> {
         let turned = step("Mul", &[&partners, &sin]);
         let y = step("Add", &[&kept, &turned]);
         self.reshape(place, &y, &[0, 0, -1], Form::Places)
+    }
+
+    pub(super) fn sinusoids(&mut self, place: &str, x: &Value, [places, c]: [u32; 2]) -> Value {
+        let rows = sinusoids_table(places, c);
+        let rows: Vec<f32> = rows.chunks(padded(c) as usize).flat_map(|row| &row[..c as usize]).copied().collect();
+        let rows = self.floats(&format!("sinusoids.{places}x{c}"), &[places.into(), c.into()], &rows);
+        self.node(place, "Add", &[&x.name, &rows], [], Form::Places)
+    }
+
+    /// The first `c` channels of `x`, and those of `memory` behind them.
+    pub(super) fn cross(&mut self, place: &str, x: &Value, memory: &Value, c: i64) -> Value {
+        let mut part = |from: &Value, range: [i64; 2]| {
+            let [first, last, axis] = [("first", range[0]), ("last", range[1]), ("axis", 2)]
+                .map(|(name, value)| self.integers(&format!("part.{name}.{value}"), &[value]));
+            self.node(place, "Slice", &[&from.name, &first, &last, &axis], [], Form::Places).name
+        };
+        let (queries, others) = (part(x, [0, c]), part(memory, [c, 3 * c]));
+        self.node(place, "Concat", &[&queries, &others], [int("axis", 2)], Form::Places)
     }
 
     /// `[places, places]`: minus infinity for each query and a later key, else 0. It is made by the graph, once, since a file of
