@@ -59,15 +59,19 @@ fn every_recipe_runs() {
         let word = |key: &str| recipe.get(key).and_then(|value| value.as_str()).unwrap_or("");
         let small = ["--model-set", "block=16", "--model-set", "depth=1"];
         arguments.extend(match (word("model"), word("dataset")) {
-            ("gpt", "grammar") => vec![],
+            ("gpt" | "seq2seq", "grammar") => vec![],
             ("gpt", "tokens") => [&["--data", "tokens"], &small[..]].concat(),
-            ("gpt", _) => [&["--data", "text.txt"], &small[..]].concat(),
+            ("gpt" | "seq2seq", _) => [&["--data", "text.txt"], &small[..]].concat(),
             ("vit", _) => vec!["--data", "folder", "--image-size", "32", "--model-set", "depth=1"],
             (_, "folder") => vec!["--data", "folder", "--image-size", "32"],
             _ => vec!["--data", set],
         });
         // Each head of a transformer has a share of the width.
-        let width = if matches!(word("model"), "gpt" | "vit") { "48" } else { "4" };
+        let width = match word("model") {
+            "gpt" | "vit" => "48",
+            "seq2seq" => "64",
+            _ => "4",
+        };
         arguments.extend(["--width", width, "--batch-size", "16", "--epochs", "1", "--max-steps", "1"]);
         if command[2] == "train" {
             let split: &[&str] = if text.contains("val-split") { &["--val-split", "10"] } else { &[] };
