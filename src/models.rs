@@ -4,6 +4,7 @@
 //! takes: images or blocks of tokens, of any [size](Input) that its layers can be applied to.
 
 pub mod airbench;
+mod bert;
 pub mod cnn;
 pub mod gpt;
 pub mod mlp;
@@ -107,6 +108,9 @@ pub struct Model {
     pub presets: &'static [Preset],
     /// Which samples it takes.
     pub takes: Takes,
+    /// Whether it learns to fill in tokens that are hidden from it ([`Masking`](crate::data::Masking)), rather than the targets of
+    /// the data set.
+    pub masked: bool,
     /// Records the network: takes a batch of samples and its shape, returns logits.
     pub record: fn(&mut Tape, Tensor, &Config) -> Tensor,
     /// Refuses a shape that the network cannot have, in words.
@@ -187,6 +191,7 @@ impl Model {
             settings: Vec::new,
             presets: &[],
             takes: Takes::Images,
+            masked: false,
             record,
             check: |_| Ok(()),
             quick: Quick::Set(&[]),
@@ -199,6 +204,11 @@ impl Model {
     /// The prefix of the names of its last layer's tensors: the head, which has a row for each class.
     pub fn head(&self, config: &Config) -> String {
         self.known_by.map_or(String::new(), |known_by| (known_by.last)(config).trim_end_matches("weight").to_owned())
+    }
+
+    /// Whether a tensor of this name belongs to the last layer, which has a row or a number for each class.
+    pub fn is_head(&self, config: &Config, name: &str) -> bool {
+        name.starts_with(&self.head(config)) || name == bert::HEAD_BIAS
     }
 
     /// A network in words, `first` before what tells it from others of its model: its width, and settings that are not the
@@ -373,6 +383,7 @@ pub static ALL: &[Model] = &[
     vit::MODEL,
     gpt::MODEL,
     seq2seq::MODEL,
+    bert::MODEL,
 ];
 
 /// The model with this name.

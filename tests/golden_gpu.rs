@@ -150,7 +150,7 @@ fn cross_entropy() {
     for prefix in prefixes(&golden, "cross_entropy", 4) {
         let [n, _, _, classes] = shape(&golden, &format!("{prefix}/logits"));
         let smoothing = setting(prefix, "smoothing") as f32;
-        let case = CrossEntropyCase { n, places: [1, 1], classes, scale: 1.0, smoothing };
+        let case = CrossEntropyCase { n, places: [1, 1], classes, scale: 1.0, smoothing, counted: 1 };
         compare(gpu, &golden, prefix, &case, &["grad_logits"]);
         let get = |name: &str| golden.values(&format!("{prefix}/{name}")).to_vec();
         let data = Data::from([("logits", get("logits")), ("target", get("target"))]);

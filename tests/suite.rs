@@ -129,6 +129,9 @@ mod no_gpu {
     mod stats;
 }
 
+/// Masked language modelling.
+mod masked;
+
 /// Mixed precision: rounding, memory, the loss scale.
 mod mixed;
 

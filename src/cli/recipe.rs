@@ -106,7 +106,8 @@ impl<R: Args + Default> RunFlags<R> {
             None => self.network.model()?.block(&self.network.settings()?),
         };
         let usual_size = init.and_then(Pretrained::side);
-        let wanted = data::Wanted { usual_size, length, vocabulary, ..self.data.wanted(seed) };
+        let masked = self.network.model()?.masked;
+        let wanted = data::Wanted { usual_size, length, vocabulary, masked, ..self.data.wanted(seed) };
         let opened = live::during("opening the data", || data::open(wanted))?;
         opened.notes.iter().for_each(|text| note!("{text}"));
         let unit = opened.dataset.spec().input.unit();

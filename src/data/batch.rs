@@ -2,7 +2,7 @@
 
 mod read;
 
-use super::{Input, MOST_IMAGES, Tokens};
+use super::{IGNORED, Input, MOST_IMAGES, Tokens};
 use crate::random::Rng;
 
 /// The first word of the key for an epoch's order, which no other use of the run's seed has.
@@ -14,7 +14,7 @@ pub struct Batch {
     /// One after the other, as [`Dataset::read`](super::Dataset::read) gives them; zeros at the end fill up a whole number of
     /// words of four bytes.
     pub inputs: Vec<u8>,
-    /// The targets of each sample, one sample after the other.
+    /// The targets of each sample, one sample after the other; those that are [`IGNORED`] have no loss.
     pub targets: Vec<u32>,
     /// The index of each sample in its split.
     pub indices: Vec<u32>,
@@ -42,6 +42,11 @@ impl Batch {
     /// The number of samples.
     pub fn len(&self) -> usize {
         self.indices.len()
+    }
+
+    /// The number of targets that are not [`IGNORED`].
+    pub fn counted(&self) -> u32 {
+        self.targets.iter().filter(|&&target| target != IGNORED).count() as u32
     }
 
     /// Whether there is no sample.

@@ -104,10 +104,15 @@ pub async fn evaluate_each(
         }
     };
     let mut batches = source.batches(Split::Test, order(total, None), batch)?;
-    let mut done = 0;
+    let (mut done, mut targets) = (0, 0);
+    let masking = source.dataset().masking();
     while let Some(batch) = batches.next().await {
         add(network.make_room().await?);
-        let batch = batch?;
+        let mut batch = batch?;
+        if let Some(masking) = masking {
+            masking.hide_for_evaluation(&mut batch);
+        }
+        targets += u64::from(batch.counted());
         network.evaluate(&batch, done == 0)?;
         if let Some(each) = &mut each {
             each(&network.logits(batch.len()).await?, &batch.targets);
@@ -116,7 +121,7 @@ pub async fn evaluate_each(
         progress(done, total as u64);
     }
     add(network.drain().await?);
-    let targets = total as f64 * f64::from(source.dataset().spec().input.targets());
+    let targets = targets as f64;
     let accuracy = 100.0 * hits as f64 / targets;
     Ok(Some(Evaluation::of(accuracy, loss / targets, network.confusion().await?.as_ref())))
 }

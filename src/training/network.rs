@@ -61,8 +61,9 @@ pub struct Place {
     pub first: bool,
     /// Whether the parameters are updated after the batch.
     pub last: bool,
-    /// What the sum of gradients over the batch's samples is divided by, besides the targets of a sample: the number of samples
-    /// in all batches of the update, for the mean over them.
+    /// What the sum of gradients over the batch's samples is divided by, besides the counted targets of a sample: the number of
+    /// samples in all batches of the update, for the mean over them. Samples of an update have equally many targets that are not
+    /// ignored.
     pub images: u32,
     /// The epoch, counted from 1: augmentation and dropout draw anew for a sample in each epoch.
     pub epoch: u32,
@@ -219,13 +220,13 @@ impl Network {
             self.give_report_back();
         }
         self.report_taken = false;
-        self.submitted += batch.targets.len() as u32;
+        self.submitted += batch.counted();
         self.batches = self.batches.saturating_add(1);
         if place.last {
             let optimizer = self.optimizer.as_deref().expect("a network that trains has an optimizer");
             self.update_step = self.updates.next(optimizer, place.lr);
         }
-        let step = self.step_of(place, self.submitted);
+        let step = self.step_of(batch, place, self.submitted);
         let clear = if place.first { AT_UPDATE } else { &[] };
         let programs = if place.last { vec![program, self.update_program()] } else { vec![program] };
         let work = programs.into_iter().map(|p| self.runtime.whole(p)).collect();
@@ -233,11 +234,13 @@ impl Network {
         self.submit(batch, &step, clear, work, done)
     }
 
-    /// The [`Step`] of a training batch; `targets` are those of its update so far, its own included.
-    fn step_of(&self, place: Place, targets: u32) -> Step {
+    /// The [`Step`] of a training batch; `targets` are those of its update so far that are counted, its own included.
+    fn step_of(&self, batch: &Batch, place: Place, targets: u32) -> Step {
         let update = if place.last { self.update_step } else { Step::default() };
-        let loss_scale = 1.0 / (place.images as f32 * self.input.targets() as f32);
-        let loss_mean = 1.0 / targets as f32;
+        // A batch in which some targets are ignored has fewer; it is not divided by the places that have no loss.
+        let each = f64::from(batch.counted().max(1)) / batch.len().max(1) as f64;
+        let loss_scale = 1.0 / (place.images as f32 * each as f32);
+        let loss_mean = 1.0 / targets.max(1) as f32;
         Step { loss_scale, loss_mean, seed: self.seed, epoch: place.epoch, ..update }
     }
 

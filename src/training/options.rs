@@ -2,7 +2,7 @@
 
 use super::{Cut, Remainder};
 use crate::{
-    data::{Dataset, Input, Split},
+    data::{Dataset, Input, Masking, Split},
     error::{Error, Result},
     models::{self, Config, resnet},
     ops::{Augment, Normalize},
@@ -81,6 +81,15 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Targets of a sample that have a loss: one of an image, one for each token of a block, or for each that is hidden.
+    pub fn counted(&self) -> u32 {
+        let targets = self.config.input.targets();
+        match models::find(&self.model) {
+            Ok(model) if model.masked => Masking::counted(targets),
+            _ => targets,
+        }
+    }
+
     /// The programs of the run.
     ///
     /// # Errors

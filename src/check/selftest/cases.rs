@@ -4,8 +4,9 @@
 use super::{
     AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case,
     ClassTokenCase, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossCase, CrossEntropyCase, DrawCase, DropoutCase,
-    EmbeddingCase, FirstPlaceCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, MaxPoolCase,
-    PositionsCase, QueriesKeys, QueriesKeysCase, ReluCase, ScaleCase, SinusoidsCase, TokensCase, Unary, UnaryCase,
+    EmbeddingCase, FirstPlaceCase, FirstRowCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase,
+    MaxPoolCase, PackCase, PositionsCase, QueriesKeys, QueriesKeysCase, ReluCase, ScaleCase, SinusoidsCase, TokensCase,
+    Unary, UnaryCase,
 };
 use crate::{
     data::{Image, Tokens},
@@ -195,6 +196,11 @@ fn sequences() -> Vec<Entry> {
         Entry::short(CrossCase { shape: [3, 7, 8], shared: true }),
         Entry::full(CrossCase { shape: [1, 1, 4], shared: false }),
         Entry::full(CrossCase { shape: [5, 70, 36], shared: false }),
+        Entry::short(FirstRowCase { input: [3, 7, 20], shared: true }),
+        Entry::full(FirstRowCase { input: [70, 41, 5], shared: false }),
+        Entry::short(PackCase { input: [3, 7, 20], shared: true }),
+        Entry::full(PackCase { input: [1, 1, 4], shared: false }),
+        Entry::full(PackCase { input: [70, 9, 68], shared: false }),
         Entry::short(attention(2, 9, 8, [3.0, 1.0, 0.0], 1.0)),
         Entry::short(attention(2, 70, 16, [2.0, 1.0, 0.3], 1.0)),
         Entry::full(attention(1, 1, 4, [1.0, 1.0, 0.0], 1.0)),
@@ -226,8 +232,10 @@ fn sequences() -> Vec<Entry> {
 
 fn the_rest() -> Vec<Entry> {
     let linear = |n, inputs, outputs| LinearCase { n, places: 1, inputs, outputs };
-    let loss = |n, classes, scale, smoothing| CrossEntropyCase { n, places: [1, 1], classes, scale, smoothing };
-    let losses = |n, places, classes| CrossEntropyCase { n, places, classes, scale: 3.0, smoothing: 0.1 };
+    let loss =
+        |n, classes, scale, smoothing| CrossEntropyCase { n, places: [1, 1], classes, scale, smoothing, counted: 1 };
+    let losses = |n, places, classes| CrossEntropyCase { places, ..loss(n, classes, 3.0, 0.1) };
+    let masked = |n, places, classes, counted| CrossEntropyCase { counted, ..losses(n, places, classes) };
     let tokens = |n, length, vocabulary| TokensCase { n, tokens: Tokens { length, vocabulary } };
     let relu = |shape, add, shared| ReluCase { shape, add, shared, training: true };
     vec![
@@ -249,6 +257,10 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(losses(3, [4, 6], 33)),
         Entry::short(losses(3, [5, 1], 70)),
         Entry::full(losses(2, [3, 3], 1030)),
+        Entry::short(masked(5, [7, 1], 10, 6)), // most targets are ignored
+        Entry::full(masked(13, [1, 1], 10, 3)), // and not counted in the confusion matrix
+        Entry::short(masked(3, [5, 1], 70, 4)),
+        Entry::full(masked(9, [1, 1], 101, 2)),
         Entry::short(tokens(5, 7, 65)),
         Entry::full(tokens(1, 1, 2)),
         Entry::full(tokens(67, 33, 50_257)),

@@ -86,8 +86,8 @@ impl Network {
         self.drain().await?;
         let mut targets = 0;
         for (index, (batch, place)) in batches.iter().enumerate() {
-            targets += batch.targets.len() as u32;
-            self.feed(batch, &self.step_of(*place, targets));
+            targets += batch.counted();
+            self.feed(batch, &self.step_of(batch, *place, targets));
             let mut submission = self.runtime.submission();
             // What the first pass left must not be mistaken for output of this one.
             self.runtime.activations().iter().for_each(|buffer| submission.clear(buffer));
