@@ -20,7 +20,7 @@ pub mod summary;
 pub mod text;
 pub mod vocabulary;
 
-pub use batch::{Batch, order};
+pub use batch::{Batch, columns, order};
 pub use digits28::Digits28;
 pub use drawn::Sizes;
 pub use excerpt::{Excerpt, excerpt};

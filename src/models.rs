@@ -6,6 +6,7 @@
 pub mod airbench;
 pub mod cnn;
 pub mod gpt;
+pub mod lstm;
 pub mod mlp;
 pub mod resnet;
 pub mod seq2seq;
@@ -107,6 +108,11 @@ pub struct Model {
     pub presets: &'static [Preset],
     /// Which samples it takes.
     pub takes: Takes,
+    /// Whether it goes on from the state that the batch before has left, so that it reads a text in columns ([`columns`]), block by
+    /// block: sample `r` of a batch continues sample `r` of the one before.
+    ///
+    /// [`columns`]: crate::data::columns
+    pub carries_state: bool,
     /// Records the network: takes a batch of samples and its shape, returns logits.
     pub record: fn(&mut Tape, Tensor, &Config) -> Tensor,
     /// Refuses a shape that the network cannot have, in words.
@@ -187,6 +193,7 @@ impl Model {
             settings: Vec::new,
             presets: &[],
             takes: Takes::Images,
+            carries_state: false,
             record,
             check: |_| Ok(()),
             quick: Quick::Set(&[]),
@@ -373,6 +380,7 @@ pub static ALL: &[Model] = &[
     vit::MODEL,
     gpt::MODEL,
     seq2seq::MODEL,
+    lstm::MODEL,
 ];
 
 /// The model with this name.

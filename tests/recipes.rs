@@ -59,9 +59,9 @@ fn every_recipe_runs() {
         let word = |key: &str| recipe.get(key).and_then(|value| value.as_str()).unwrap_or("");
         let small = ["--model-set", "block=16", "--model-set", "depth=1"];
         arguments.extend(match (word("model"), word("dataset")) {
-            ("gpt" | "seq2seq", "grammar") => vec![],
+            ("gpt" | "lstm" | "seq2seq", "grammar") => vec![],
             ("gpt", "tokens") => [&["--data", "tokens"], &small[..]].concat(),
-            ("gpt" | "seq2seq", _) => [&["--data", "text.txt"], &small[..]].concat(),
+            ("gpt" | "lstm" | "seq2seq", _) => [&["--data", "text.txt"], &small[..]].concat(),
             ("vit", _) => vec!["--data", "folder", "--image-size", "32", "--model-set", "depth=1"],
             (_, "folder") => vec!["--data", "folder", "--image-size", "32"],
             _ => vec!["--data", set],

@@ -39,6 +39,9 @@ mod golden_gpu;
 /// Faults of the device, and devices that compute wrongly.
 mod faults;
 
+/// The LSTM: its layer, its columns, its state.
+mod lstm;
+
 /// Every network of images against PyTorch.
 mod networks;
 

@@ -19,6 +19,7 @@ pub mod embedding;
 pub mod layernorm;
 pub mod linear;
 pub mod loss;
+pub mod lstm;
 pub mod optim;
 pub mod pool;
 pub mod random;

@@ -15,7 +15,7 @@ use crate::{
     cli::live,
     data::{Dataset, Holdout, Image, Split, TokensBy, Vocabulary},
     device::{Gpu, NO_ADAPTER},
-    error::Result,
+    error::{Error, Result},
     host::{
         data::{self, pictures, text},
         files::absolute,
@@ -84,7 +84,7 @@ impl<R: Args + Default> RunFlags<R> {
             validate_every: given(validation.validate_every),
             early_stop: validation.early_stop,
             on_nan: given(reliability.on_nan).into(),
-            shuffle: given(images.shuffle),
+            shuffle: images.shuffle.unwrap_or(!model.carries_state),
             ..Options::default()
         })
     }
@@ -116,6 +116,11 @@ impl<R: Args + Default> RunFlags<R> {
             }
             return Ok(opened.dataset);
         };
+        if self.network.model()?.carries_state {
+            let message =
+                format!("'val_split' is {count}, and a network that carries its state reads a text without gaps");
+            return Err(Error::about("val_split", message, "give a set that has a text to validate on"));
+        }
         note!("validation on {count} {unit} held out of the training set; the test {unit} are left alone");
         Ok(Arc::new(Holdout::new(opened.dataset, count as usize, seed)?))
     }
@@ -164,6 +169,7 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
         ("image-size", json!(spec.input.image().filter(|_| spec.name == pictures::NAME).map(|image| image.width))),
         ("tokens", json!(tokens)),
         ("augment", json!(options.recipe.augment.name())),
+        ("shuffle", json!(if options.shuffle { "on" } else { "off" })),
         ("data-seed", json!(drawn.then_some(data_seed))),
         // Written as numbers, which remain valid whatever happens to the images or weights that they come from.
         ("normalize", json!(normalize.map(|by| by.to_string()))),

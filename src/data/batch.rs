@@ -50,6 +50,14 @@ impl Batch {
     }
 }
 
+/// The indices of a text's `len` samples, cut into so many columns, in the order in which a network reads them that carries its state:
+/// in whole batches of a sample of each column. Sample `r` of batch `b` is number `r * batches + b`, so that it continues sample `r` of
+/// the batch before. What is left at the end of the text, fewer samples than columns, is not read.
+pub fn columns(len: usize, columns: usize) -> Vec<u32> {
+    let batches = len.checked_div(columns).unwrap_or(0);
+    (0..batches).flat_map(|batch| (0..columns).map(move |row| (row * batches + batch) as u32)).collect()
+}
+
 /// The indices of `len` images in the order of an epoch: shuffled from (seed, epoch), or in the order of the data set
 /// for `None`. Each index comes exactly once.
 ///

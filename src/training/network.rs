@@ -83,6 +83,9 @@ pub struct Network {
     /// The logits of each program; `None` for updates.
     logits: Vec<Option<Tensor>>,
     evaluating: bool,
+    carries_state: bool,
+    /// Whether an epoch begins with the next training batch.
+    begins: bool,
     updates: Updates,
     update_step: Step,
     /// The report on the batches whose gradient waits for its update, as far as they are known to be done.
@@ -141,6 +144,8 @@ impl Network {
             forward: recordings[0].forward_calls,
             logits: recordings.iter().map(logits_of).collect(),
             evaluating: false,
+            carries_state: plans.model.carries_state,
+            begins: false,
             updates: Updates::default(),
             update_step: Step::default(),
             waiting: None,
@@ -199,6 +204,17 @@ impl Network {
         })
     }
 
+    /// Says that an epoch begins with the next training batch: a network that [carries its state](crate::models::Model::carries_state)
+    /// begins it with a state of zeros, as the first.
+    pub fn begin_epoch(&mut self) {
+        self.begins = true;
+    }
+
+    /// Whether a batch goes on from the state that the one before has left.
+    pub fn carries_state(&self) -> bool {
+        self.carries_state
+    }
+
     /// Submits a training batch and, if it is the last of an update, the update. Never waits. Evaluations may come
     /// between two batches of an update; they leave the gradient as it is.
     ///
@@ -226,11 +242,12 @@ impl Network {
             self.update_step = self.updates.next(optimizer, place.lr);
         }
         let step = self.step_of(place, self.submitted);
-        let clear = if place.first { AT_UPDATE } else { &[] };
+        let mut clear = if place.first { AT_UPDATE.to_vec() } else { vec![] };
+        clear.extend(std::mem::take(&mut self.begins).then_some(Cleared::ByEpoch));
         let programs = if place.last { vec![program, self.update_program()] } else { vec![program] };
         let work = programs.into_iter().map(|p| self.runtime.whole(p)).collect();
         let done: fn(Report) -> Done = if place.last { Done::Updated } else { Done::Accumulated };
-        self.submit(batch, &step, clear, work, done)
+        self.submit(batch, &step, &clear, work, done)
     }
 
     /// The [`Step`] of a training batch; `targets` are those of its update so far, its own included.
@@ -294,7 +311,7 @@ impl Network {
         self.programs.evaluate.keys().max().map_or(1, |&n| n as usize)
     }
 
-    /// Submits a batch for evaluation; the `first` one clears the confusion matrix. Never waits.
+    /// Submits a batch for evaluation; the `first` one clears the confusion matrix, and a state that is carried from batch to batch. Never waits.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault that is known by now.

@@ -9,7 +9,7 @@ use crate::{
     optim::{Clip, Lookahead, RuleChoice},
     program::target::Target,
     training::{
-        evaluate::{batch_beside, batch_sizes},
+        evaluate::{batch_beside, batch_sizes, evaluation_sizes},
         network::{Plans, Recipe},
         schedule::Schedule,
     },
@@ -91,6 +91,12 @@ impl Options {
         model.refuse(&self.config)?;
         self.fits(dataset)?;
         let cut = self.cut(dataset.len(Split::Train));
+        let train = dataset.len(Split::Train);
+        if cut.images == 0 && train > 0 {
+            let message = format!("'batch_size' is {}, and the text has {train} blocks to train on", self.batch);
+            let hint = format!("{} reads a text in as many columns as a batch has blocks: at most {train}", self.model);
+            return Err(Error::about("batch_size", message, hint));
+        }
         if cut.images > 0 {
             cut.check()?;
         }
@@ -114,7 +120,7 @@ impl Options {
             recipe: self.recipe,
             target: target.clone(),
             train,
-            evaluate: batch_sizes(dataset.len(Split::Test), evaluated),
+            evaluate: evaluation_sizes(model, dataset.len(Split::Test), evaluated),
         })
     }
 
@@ -155,7 +161,32 @@ impl Options {
     /// How an epoch of `images` images is cut into batches and updates.
     pub fn cut(&self, images: usize) -> Cut {
         let (batch, accumulate) = (self.batch as usize, self.accumulate as usize);
+        // In columns, every batch is whole.
+        let images = if self.carries_state() { images - images % batch.max(1) } else { images };
         Cut { images, batch, accumulate, remainder: self.remainder }
+    }
+
+    /// Whether the network reads a text in columns, and carries its state from batch to batch.
+    pub fn carries_state(&self) -> bool {
+        models::find(&self.model).is_ok_and(|model| model.carries_state)
+    }
+
+    /// Refuses what cannot be had where the state is carried from batch to batch.
+    fn check_columns(&self) -> Result<()> {
+        let model = &self.model;
+        if self.shuffle {
+            let message =
+                format!("'shuffle' is on, and {model} goes on from the state that the blocks before have left");
+            return Err(Error::about("shuffle", message, "'shuffle' off reads the text in its order"));
+        }
+        if self.accumulate > 1 {
+            let message = format!(
+                "'accumulate' is {}, and the batches of an update of {model} would be successive blocks rather than parts of one",
+                self.accumulate
+            );
+            return Err(Error::about("accumulate", message, "'accumulate' 1, with a larger 'batch_size' if need be"));
+        }
+        Ok(())
     }
 
     /// What the user may not expect although it follows from the options, a line each.
@@ -208,6 +239,9 @@ impl Options {
         }
         if let Some(normalize) = self.recipe.normalize {
             normalize.check()?;
+        }
+        if self.carries_state() {
+            self.check_columns()?;
         }
         if let (true, Input::Tokens(_)) = (self.recipe.tta, self.config.input) {
             let message = format!("'tta' is about views of images, and the data set has {}", self.config.input);

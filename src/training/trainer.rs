@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use web_time::Instant;
 
 use crate::{
-    data::{Source, Split, order},
+    data::{Source, Split, columns, order},
     device::Gpu,
     error::{Error, Result},
     optim::{Clip, Settings},
@@ -187,8 +187,12 @@ impl Trainer {
     /// The images of an epoch that are trained on, in order.
     fn order(&self, epoch: u32) -> Vec<u32> {
         let (images, shuffle) = (self.source.dataset().len(Split::Train), self.options.shuffle);
+        let trained = self.options.cut(images).trained();
+        if self.network.carries_state() {
+            return columns(trained, self.options.batch as usize);
+        }
         let mut order = order(images, shuffle.then_some((self.options.seed, u64::from(epoch))));
-        order.truncate(self.options.cut(images).trained());
+        order.truncate(trained);
         order
     }
 
@@ -231,6 +235,9 @@ impl Trainer {
         let mut batches = self.source.batches(Split::Train, order, cut.batch)?;
         let updates = self.options.updates(self.source.dataset().as_ref());
         self.network.leave_evaluation();
+        if done == 0 {
+            self.network.begin_epoch();
+        }
         let mut cut_short = false;
         for index in done.. {
             let Some(images) = batches.next().await.transpose()? else { break };

@@ -1,5 +1,6 @@
-"""Writes networks/NAME.json: a gradient, ten updates by SGD and ten by AdamW of small GPTs, by PyTorch in float64.
-Weights and tokens are formulas, which the test repeats; the network is that of nanoGPT, and its variants.
+"""Writes networks/NAME.json: a gradient, ten updates by SGD and ten by AdamW of small GPTs and LSTMs, by PyTorch in float64.
+Weights and tokens are formulas, which the test repeats; the networks are that of nanoGPT, and its variants, and that of PyTorch's
+example word_language_model.
 
     python tests/data/text_networks.py [NAME ...]
 
@@ -133,7 +134,7 @@ class GPT(nn.Module):
         return F.linear(parts.ln_f(x), head.weight).flatten(0, 1)
 
 
-def batches(settings: Settings, classes: int, batch: int, shift: int) -> list[Batch]:
+def batches(settings: "Settings | Recurrent", classes: int, batch: int, shift: int) -> list[Batch]:
     """The tokens of a sample are its block and one more; the labels are the same one later."""
     out, block = [], settings.block
     for i in range(BATCHES):
@@ -241,6 +242,49 @@ def without_idle_bias(network: nn.Module) -> dict[str, Tensor]:
     return out
 
 
+@dataclass(frozen=True)
+class Recurrent:
+    block: int
+    width: int
+    depth: int
+    tied: bool = False
+
+
+class LSTM(nn.Module):
+    """Of tokens [n, block] to logits [n * block, classes]. In training it goes on from the state that the batch before has left, as if
+    that were a constant."""
+
+    def __init__(self, settings: Recurrent, classes: int) -> None:
+        super().__init__()
+        self.encoder = nn.Embedding(classes, settings.width)
+        self.rnn = nn.LSTM(settings.width, settings.width, settings.depth, batch_first=True)
+        self.decoder = nn.Linear(settings.width, classes)
+        if settings.tied:
+            self.decoder.weight = self.encoder.weight
+        self.carried: tuple[Tensor, Tensor] | None = None
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        y, left = self.rnn(self.encoder(tokens.long()), self.carried if self.training else None)
+        if self.training:
+            self.carried = left[0].detach(), left[1].detach()
+        return self.decoder(y).flatten(0, 1)
+
+
+def once(network: nn.Module) -> dict[str, Tensor]:
+    """The weights, each under its first name."""
+    return {name: x.data for name, x in network.named_parameters()}
+
+
+def write_recurrent(name: str) -> None:
+    settings, classes, batch = RECURRENT[name]
+    network = LSTM(settings, classes)
+    fill(network)
+    shift, rates = search(network, lambda shift: batches(settings, classes, batch, shift))
+    data = batches(settings, classes, batch, shift)
+    stated = {"model": "lstm", "settings": words(asdict(settings)), "classes": classes, "batch": batch, "shift": shift}
+    golden(name, stated, network, rates, data, once)
+
+
 def write(name: str) -> None:
     settings, classes, batch = CASES[name]
     network = GPT(settings, classes)
@@ -267,7 +311,14 @@ CASES = {
 }
 
 
+RECURRENT = {
+    "lstm-small": (Recurrent(6, 14, 2), 11, 3),
+    "lstm-odd": (Recurrent(5, 10, 1), 23, 5),
+    "lstm-tied": (Recurrent(9, 20, 3, tied=True), 13, 2),
+}
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or CASES:
-        write(name)
+    for name in sys.argv[1:] or [*CASES, *RECURRENT]:
+        (write if name in CASES else write_recurrent)(name)

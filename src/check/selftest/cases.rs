@@ -4,8 +4,9 @@
 use super::{
     AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case,
     ClassTokenCase, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossCase, CrossEntropyCase, DrawCase, DropoutCase,
-    EmbeddingCase, FirstPlaceCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, MaxPoolCase,
-    PositionsCase, QueriesKeys, QueriesKeysCase, ReluCase, ScaleCase, SinusoidsCase, TokensCase, Unary, UnaryCase,
+    EmbeddingCase, FirstPlaceCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, LstmCase,
+    MaxPoolCase, PositionsCase, QueriesKeys, QueriesKeysCase, ReluCase, ScaleCase, SinusoidsCase, TokensCase, Unary,
+    UnaryCase,
 };
 use crate::{
     data::{Image, Tokens},
@@ -169,6 +170,7 @@ fn sequences() -> Vec<Entry> {
         options: Attention { heads: heads as u32, causal: causal > 0.0, dropout },
         scale,
     };
+    let lstm = |[n, places, inputs, units]: [u32; 4], evaluated| LstmCase { n, places, inputs, units, evaluated };
     let tokens = |n, places, vocabulary, c| EmbeddingCase { n, places, vocabulary, c };
     let turned = |shape, shared| QueriesKeysCase { shape, op: QueriesKeys::Rope, shared };
     let scaled = |shape, shared| QueriesKeysCase { shape, op: QueriesKeys::Norm, shared };
@@ -182,6 +184,12 @@ fn sequences() -> Vec<Entry> {
         Entry::short(rms([3, 5, 70], true, [1.0, 1.0])),
         Entry::full(rms([33, 17, 260], false, [0.0, 100.0])),
         Entry::full(rms([1, 1, 1], false, [0.0, 0.0])), // a mean square of zero: y = 0
+        Entry::short(lstm([5, 3, 9, 18], false)),
+        Entry::full(lstm([3, 2, 5, 7], true)),
+        Entry::full(lstm([1, 1, 1, 1], false)),
+        Entry::full(lstm([33, 2, 3, 70], false)), // one sample and some units more than a tile
+        Entry::full(lstm([2, 9, 40, 4], false)),
+        Entry::full(lstm([70, 1, 17, 33], true)),
         Entry::short(tokens(3, 7, 5, 20)),
         Entry::full(tokens(1, 1, 2, 1)),
         Entry::full(tokens(70, 9, 300, 33)),

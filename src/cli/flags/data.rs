@@ -76,7 +76,7 @@ pub struct ImageFlags {
     #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = values::parsed::<Normalization>)]
     #[serde(with = "values::text")]
     pub normalize: Option<Normalization>,
-    /// Random order, or that of the files [default: on]
+    /// Random order, or that of the files [default: on; for a network that carries its state off]
     #[arg(long, value_name = "on|off", value_parser = values::switch, action = clap::ArgAction::Set, hide_short_help = true)]
     #[serde(with = "values::on_off")]
     pub shuffle: Option<bool>,
@@ -88,7 +88,7 @@ pub struct ImageFlags {
 
 impl ImageFlags {
     pub fn defaults() -> Self {
-        Self { augment: Some(AugmentFlag::Paper), shuffle: Some(true), ..Self::default() }
+        Self { augment: Some(AugmentFlag::Paper), ..Self::default() }
     }
 }
 
