@@ -130,8 +130,8 @@ pub fn forward<N: Number>(shape: &Lstm, of: &Arguments<'_>) -> Forward<N> {
                     z = (z + N::exactly(bias[k])).stored();
                 }
                 let mut terms = vec![];
-                for j in 0..units {
-                    terms.push(N::exactly(of.of_hidden[k * units + j]) * h[j]);
+                for (j, &h) in h.iter().enumerate() {
+                    terms.push(N::exactly(of.of_hidden[k * units + j]) * h);
                 }
                 z = z + N::sum(&terms);
                 gates[k] = if k / units == 2 { z.tanh() } else { z.sigmoid() };
@@ -143,8 +143,8 @@ pub fn forward<N: Number>(shape: &Lstm, of: &Arguments<'_>) -> Forward<N> {
                 result.y[place * units + j] = h[j];
                 result.cells[(s * (places + 1) + p + 1) * units + j] = c[j];
             }
-            for k in 0..4 * units {
-                result.gates[place * 4 * units + k] = gates[k].stored();
+            for (k, gate) in gates.into_iter().enumerate() {
+                result.gates[place * 4 * units + k] = gate.stored();
             }
         }
     }
