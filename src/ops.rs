@@ -26,7 +26,7 @@ mod tokens;
 
 pub use activation::Activation;
 pub use attention::{Attention, attention};
-pub use augment::{Augment, Normalize, VIEWS, augment, average_views, draw};
+pub use augment::{Augment, Crop, Flip, Normalize, Padding, VIEWS, augment, average_views, draw};
 pub use batchnorm::{BatchNorm, batch_norm};
 pub(crate) use bias::rows as bias_rows;
 pub use bias::{bias, bias_called};

@@ -185,8 +185,8 @@ fn a_first_step_is_pytorchs() {
         let x = match golden.config.input {
             Sample::Tokens(tokens) => ops::tokens(&mut t, n, tokens),
             Sample::Image(image) => {
-                let draws = ops::draw(&mut t, n, Augment::None);
-                ops::augment(&mut t, n, image, draws, Augment::None, Normalize::HALF)
+                let draws = ops::draw(&mut t, n, image, Augment::NONE);
+                ops::augment(&mut t, n, image, draws, Augment::NONE, Normalize::HALF)
             }
         };
         let logits = (golden.model.record)(&mut t, x, &golden.config);

@@ -282,8 +282,8 @@ fn the_graph_computes_the_logits_of_an_evaluation() {
 fn tape(body: impl FnOnce(&mut Tape, Tensor) -> Tensor, training: bool) -> Recording {
     let mut t = Tape::new(&Target::portable(), training);
     let x = t.scope("input", |t| {
-        let draws = ops::draw(t, 2, Augment::None);
-        ops::augment(t, 2, Image::CIFAR, draws, Augment::None, Normalize::HALF)
+        let draws = ops::draw(t, 2, Image::CIFAR, Augment::NONE);
+        ops::augment(t, 2, Image::CIFAR, draws, Augment::NONE, Normalize::HALF)
     });
     let y = body(&mut t, x);
     t.output(y);

@@ -6,6 +6,9 @@
 /// The network of airbench94 and its parts.
 mod airbench;
 
+/// Augmentation against torchvision, and its flag.
+mod augment;
+
 /// The documentation: its links, its commands, its reference.
 mod book;
 

@@ -56,7 +56,7 @@ impl<R: Args + Default> RunFlags<R> {
         let model = network.model()?;
         let single = |value: Option<f64>| given(value) as f32;
         // Tokens are taken as they are.
-        let augment = config.input.image().map_or(Augment::None, |_| given(images.augment).into());
+        let augment = config.input.image().map_or(Augment::NONE, |_| given(images.augment));
         Ok(Options {
             model: model.name.into(),
             config,
@@ -163,7 +163,7 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
         ("data", json!(path)),
         ("image-size", json!(spec.input.image().filter(|_| spec.name == pictures::NAME).map(|image| image.width))),
         ("tokens", json!(tokens)),
-        ("augment", json!(options.recipe.augment.name())),
+        ("augment", json!(options.recipe.augment.to_string())),
         ("data-seed", json!(drawn.then_some(data_seed))),
         // Written as numbers, which remain valid whatever happens to the images or weights that they come from.
         ("normalize", json!(normalize.map(|by| by.to_string()))),

@@ -69,7 +69,7 @@ impl Default for Options {
             batch: 128,
             accumulate: 2,
             remainder: Remainder::Step,
-            recipe: Recipe { augment: Augment::Paper, ..Recipe::default() },
+            recipe: Recipe { augment: Augment::PAPER, ..Recipe::default() },
             schedule: Schedule::CONSTANT,
             validate_every: 1,
             early_stop: None,
@@ -122,7 +122,7 @@ impl Options {
     fn fits(&self, dataset: &dyn Dataset) -> Result<()> {
         let (spec, Config { input, classes, .. }) = (dataset.spec(), &self.config);
         if (spec.input, spec.classes.len()) == (*input, *classes as usize) {
-            return Ok(());
+            return input.image().map_or(Ok(()), |image| self.recipe.augment.check(image));
         }
         let message = format!(
             "a network for {input} and {classes} classes, and {}: {} and {} classes",

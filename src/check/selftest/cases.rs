@@ -267,35 +267,63 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(unary([3, 5, 7, 6], Unary::Scale(-3.0), false)),
         // More workgroups than one dimension of a grid holds.
         Entry::full(ReluCase { shape: [1, 2049, 2048, 1], add: false, shared: false, training: false }),
-        Entry::short(AugmentCase { n: 5, image: Image::CIFAR, rotate: false, augment: Augment::Paper }),
-        Entry::short(AugmentCase { n: 16, image: Image::CIFAR, rotate: true, augment: Augment::Paper }),
-        Entry::full(AugmentCase { n: 70, image: Image::CIFAR, rotate: true, augment: Augment::Paper }),
-        Entry::short(AugmentCase { n: 5, image: Image::MNIST, rotate: true, augment: Augment::Paper }),
+        Entry::short(AugmentCase { n: 5, image: Image::CIFAR, rotate: false, augment: Augment::PAPER }),
+        Entry::short(AugmentCase { n: 16, image: Image::CIFAR, rotate: true, augment: Augment::PAPER }),
+        Entry::full(AugmentCase { n: 70, image: Image::CIFAR, rotate: true, augment: Augment::PAPER }),
+        Entry::short(AugmentCase { n: 5, image: Image::MNIST, rotate: true, augment: Augment::PAPER }),
         Entry::full(AugmentCase {
             n: 67,
             image: Image { channels: 3, height: 21, width: 33 },
             rotate: true,
-            augment: Augment::Paper,
+            augment: Augment::PAPER,
         }),
         Entry::full(AugmentCase {
             n: 3,
             image: Image { channels: 1, height: 13, width: 5 },
             rotate: false,
-            augment: Augment::Airbench,
+            augment: Augment::AIRBENCH,
         }),
-        Entry::short(AugmentCase { n: 5, image: Image::CIFAR, rotate: false, augment: Augment::Airbench }),
-        Entry::short(AugmentCase { n: 3, image: Image::CIFAR, rotate: false, augment: Augment::Views }),
-        Entry::full(AugmentCase { n: 70, image: Image::CIFAR, rotate: false, augment: Augment::Views }),
-        Entry::short(DrawCase { n: 70, augment: Augment::Paper, epoch: 3 }),
-        Entry::full(DrawCase { n: 5, augment: Augment::None, epoch: 3 }),
-        Entry::short(DrawCase { n: 70, augment: Augment::Airbench, epoch: 3 }),
-        Entry::full(DrawCase { n: 70, augment: Augment::Airbench, epoch: 4 }),
-        Entry::short(DrawCase { n: 13, augment: Augment::Views, epoch: 0 }),
+        Entry::short(AugmentCase { n: 5, image: Image::CIFAR, rotate: false, augment: Augment::AIRBENCH }),
+        Entry::short(AugmentCase { n: 3, image: Image::CIFAR, rotate: false, augment: Augment::VIEWS }),
+        Entry::full(AugmentCase { n: 70, image: Image::CIFAR, rotate: false, augment: Augment::VIEWS }),
+        Entry::short(DrawCase { n: 70, image: Image::CIFAR, augment: Augment::PAPER, epoch: 3 }),
+        Entry::full(DrawCase { n: 5, image: Image::CIFAR, augment: Augment::NONE, epoch: 3 }),
+        Entry::short(DrawCase { n: 70, image: Image::CIFAR, augment: Augment::AIRBENCH, epoch: 3 }),
+        Entry::full(DrawCase { n: 70, image: Image::CIFAR, augment: Augment::AIRBENCH, epoch: 4 }),
+        Entry::short(DrawCase { n: 13, image: Image::CIFAR, augment: Augment::VIEWS, epoch: 0 }),
+        Entry::short(augmented(5, Image::CIFAR, "resized-crop,flip,erase:0.9", false)),
+        Entry::short(augmented(
+            7,
+            Image { channels: 1, height: 13, width: 5 },
+            "resized-crop:0.5,rotate:180,erase:1",
+            true,
+        )),
+        Entry::full(augmented(66, Image { channels: 3, height: 9, width: 21 }, "imagenet", false)),
+        Entry::full(augmented(9, Image::MNIST, "crop:40,rotate:90", true)),
+        Entry::full(augmented(9, Image { channels: 3, height: 6, width: 11 }, "crop:5:reflect,flip,erase:0.5", false)),
+        Entry::full(augmented(5, Image { channels: 3, height: 1, width: 1 }, "crop:1,flip,rotate:45", true)),
+        Entry::short(drawn(130, Image::CIFAR, "resized-crop,flip,rotate:30,erase:0.5")),
+        Entry::full(drawn(130, Image { channels: 3, height: 224, width: 224 }, "imagenet,erase:1")),
+        Entry::full(drawn(130, Image { channels: 1, height: 5, width: 13 }, "resized-crop:0.9,erase:1")),
+        Entry::full(drawn(
+            70,
+            Image { channels: 1, height: 40, width: 10 },
+            "resized-crop:1,flip:alternating,erase:0.1",
+        )),
+        Entry::full(drawn(70, Image::MNIST, "crop:1024,rotate:180")),
         Entry::short(AverageViewsCase { n: 13, classes: 10 }),
         Entry::full(AverageViewsCase { n: 1, classes: 3 }),
         Entry::short(CopyCase { len: 5000 }),
         Entry::short(FmaCase { groups: 2, turns: 1 }),
     ]
+}
+
+fn augmented(n: u32, image: Image, list: &str, rotate: bool) -> AugmentCase {
+    AugmentCase { n, image, rotate, augment: list.parse().expect("a list of the table is read") }
+}
+
+fn drawn(n: u32, image: Image, list: &str) -> DrawCase {
+    DrawCase { n, image, augment: list.parse().expect("a list of the table is read"), epoch: 3 }
 }
 
 fn recipes() -> Vec<Entry> {
