@@ -113,7 +113,7 @@ fn main() -> Result<()> {
 /// The figures that one process measures.
 fn steps(gpu: &Gpu) -> Result<Vec<Row>> {
     let config = resnet::config(Stem::Imagenet, 64, 10);
-    let recipe = Recipe { augment: Augment::Paper, ..Recipe::default() };
+    let recipe = Recipe { augment: Augment::PAPER, ..Recipe::default() };
     let model = models::find("resnet18")?;
     let target = gpu.target.clone();
     let plans = Plans { model, config, recipe, target, train: vec![BATCH], evaluate: vec![] };

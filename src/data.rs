@@ -14,19 +14,21 @@ pub mod grammar;
 pub mod holdout;
 mod image;
 mod input;
+mod masking;
 pub mod shapes10;
 mod source;
 pub mod summary;
 pub mod text;
 pub mod vocabulary;
 
-pub use batch::{Batch, order};
+pub use batch::{Batch, columns, order};
 pub use digits28::Digits28;
 pub use drawn::Sizes;
 pub use excerpt::{Excerpt, excerpt};
 pub use holdout::Holdout;
 pub use image::{Image, MOST_SIDE};
 pub use input::{Input, MOST_TOKENS, Tokens};
+pub use masking::{MASK, Masked, Masking};
 pub use shapes10::Shapes10;
 pub use source::{Batches, Inline, Next, Source, in_batches};
 pub use summary::{Summary, summary, summary_on};
@@ -41,6 +43,8 @@ use crate::error::{Error, Result};
 pub const MOST_IMAGES: usize = u32::MAX as usize;
 /// The most classes that a set may have.
 pub const MOST_CLASSES: usize = 1 << 16;
+/// A target that no loss is computed of, as that of a token that is not hidden in masked language modelling.
+pub const IGNORED: u32 = u32::MAX;
 /// The names of the sets that the program draws.
 pub const DRAWN: [&str; 3] = [shapes10::NAME, digits28::NAME, grammar::NAME];
 
@@ -102,6 +106,12 @@ pub trait Dataset: Send + Sync {
     /// The loss, in nats for each target, that no model can have less of on average; `None` if it is not known, as of all data
     /// that were not drawn from a known source.
     fn least_loss(&self) -> Option<f64> {
+        None
+    }
+
+    /// How tokens are hidden in each batch before a network sees it; `None` if its targets are those that [`read`](Self::read)
+    /// gives.
+    fn masking(&self) -> Option<Masking> {
         None
     }
 

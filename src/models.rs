@@ -4,8 +4,10 @@
 //! takes: images or blocks of tokens, of any [size](Input) that its layers can be applied to.
 
 pub mod airbench;
+mod bert;
 pub mod cnn;
 pub mod gpt;
+pub mod lstm;
 pub mod mlp;
 pub mod resnet;
 pub mod seq2seq;
@@ -107,6 +109,14 @@ pub struct Model {
     pub presets: &'static [Preset],
     /// Which samples it takes.
     pub takes: Takes,
+    /// Whether it learns to fill in tokens that are hidden from it ([`Masking`](crate::data::Masking)), rather than the targets of
+    /// the data set.
+    pub masked: bool,
+    /// Whether it goes on from the state that the batch before has left, so that it reads a text in columns ([`columns`]), block by
+    /// block: sample `r` of a batch continues sample `r` of the one before.
+    ///
+    /// [`columns`]: crate::data::columns
+    pub carries_state: bool,
     /// Records the network: takes a batch of samples and its shape, returns logits.
     pub record: fn(&mut Tape, Tensor, &Config) -> Tensor,
     /// Refuses a shape that the network cannot have, in words.
@@ -117,6 +127,9 @@ pub struct Model {
     pub normalize: Normalize,
     /// How a file of weights is recognized; `None` if no file is.
     pub known_by: Option<Signature>,
+    /// The names of parameters beside the last layer that have a row or a number for each class: an embedding of tokens, or a bias
+    /// that is kept apart.
+    pub of_classes: &'static [&'static str],
     /// Settings that the shapes of a file's tensors do not tell, which a reader has to assume.
     pub untold: fn(&Settings) -> Vec<&'static str>,
 }
@@ -187,11 +200,14 @@ impl Model {
             settings: Vec::new,
             presets: &[],
             takes: Takes::Images,
+            masked: false,
+            carries_state: false,
             record,
             check: |_| Ok(()),
             quick: Quick::Set(&[]),
             normalize: Normalize::HALF,
             known_by: None,
+            of_classes: &[],
             untold: |_| vec![],
         }
     }
@@ -199,6 +215,18 @@ impl Model {
     /// The prefix of the names of its last layer's tensors: the head, which has a row for each class.
     pub fn head(&self, config: &Config) -> String {
         self.known_by.map_or(String::new(), |known_by| (known_by.last)(config).trim_end_matches("weight").to_owned())
+    }
+
+    /// What [`is_head`](Self::is_head) says of, in words: `fc.*` for all tensors of the last layer, and the names of others.
+    pub fn heads(&self, config: &Config) -> Vec<String> {
+        let head = self.head(config);
+        let others = self.of_classes.iter().filter(|name| !name.starts_with(&head)).map(|name| (*name).to_owned());
+        std::iter::once(format!("{head}*")).chain(others).collect()
+    }
+
+    /// Whether a tensor of this name belongs to the last layer, or has a row or a number for each class too.
+    pub fn is_head(&self, config: &Config, name: &str) -> bool {
+        name.starts_with(&self.head(config)) || self.of_classes.contains(&name)
     }
 
     /// A network in words, `first` before what tells it from others of its model: its width, and settings that are not the
@@ -373,6 +401,8 @@ pub static ALL: &[Model] = &[
     vit::MODEL,
     gpt::MODEL,
     seq2seq::MODEL,
+    bert::MODEL,
+    lstm::MODEL,
 ];
 
 /// The model with this name.

@@ -104,8 +104,8 @@ fn a_step_is_pytorchs() {
     for target in targets(gpu) {
         let record = |training: bool| {
             let mut t = Tape::new(&target, training);
-            let draws = ops::draw(&mut t, BATCH, Augment::None);
-            let x = ops::augment(&mut t, BATCH, Image::CIFAR, draws, Augment::None, MODEL.normalize);
+            let draws = ops::draw(&mut t, BATCH, Image::CIFAR, Augment::NONE);
+            let x = ops::augment(&mut t, BATCH, Image::CIFAR, draws, Augment::NONE, MODEL.normalize);
             let logits = (MODEL.record)(&mut t, x, &size());
             t.keep(logits);
             ops::cross_entropy(&mut t, logits, if training { 0.2 } else { 0.0 });
@@ -256,14 +256,14 @@ fn tta_is_the_mean_over_views() {
     let n = 5;
     let record = |views: Augment| {
         let mut t = Tape::new(&gpu.target, false);
-        let draws = ops::draw(&mut t, n, views);
+        let draws = ops::draw(&mut t, n, Image::CIFAR, views);
         let x = ops::augment(&mut t, n, Image::CIFAR, draws, views, MODEL.normalize);
         let logits = (MODEL.record)(&mut t, x, &size());
-        let logits = if views == Augment::Views { ops::average_views(&mut t, logits) } else { logits };
+        let logits = if views.views { ops::average_views(&mut t, logits) } else { logits };
         t.keep(logits);
         (t.finish(), logits)
     };
-    let ((plain, one), (views, mean)) = (record(Augment::None), record(Augment::Views));
+    let ((plain, one), (views, mean)) = (record(Augment::NONE), record(Augment::VIEWS));
     let layout = plain.layout.clone();
     let runtime = block_on(Runtime::new(gpu, &[plain, views], true)).unwrap();
     let weights = Weights::init(&layout, 4);
@@ -279,7 +279,7 @@ fn tta_is_the_mean_over_views() {
     let mut expected = vec![0.0; 12 * n as usize];
     let mut apart = 0.0_f64;
     for (draw, weight) in reference::VIEWS {
-        let moved = |image: &[u8]| reference::augment(&shape, image, &draw, Padding::Reflect);
+        let moved = |image: &[u8]| reference::moved(&shape, image, &draw, Padding::Reflect);
         let seen: Vec<u8> = images.chunks(IMAGE_BYTES).flat_map(moved).collect();
         let found = logits(0, one, &seen);
         apart = apart.max(found.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max));
@@ -373,7 +373,12 @@ fn weights_are_recognized() {
         let path = folder.0.join(model.name);
         save(&Weights::init(&layout, 1), &path, &layout, None).unwrap();
         let found = Pretrained::open(&path).unwrap();
-        assert_eq!((found.model.name, &found.config), (model.name, &config));
+        let mut told = found.config.clone();
+        if (model.untold)(&config.settings).contains(&"block") {
+            let block = config.settings.whole("block").to_string();
+            told = model.with(&told.on(config.input), &[("block".into(), block)]).unwrap();
+        }
+        assert_eq!((found.model.name, &told), (model.name, &config));
         let loaded = found.weights(&layout, Head::Load, 0).unwrap();
         assert!(loaded == Weights::init(&layout, 1));
     }

@@ -27,8 +27,8 @@ const IMAGE_BYTES: usize = Image::CIFAR.bytes();
 /// dropouts too.
 fn record(target: &Target, n: u32) -> (Recording, [Tensor; 2]) {
     let mut t = Tape::new(target, true);
-    let draws = ops::draw(&mut t, n, ops::Augment::None);
-    let x = ops::augment(&mut t, n, Image::CIFAR, draws, ops::Augment::None, Normalize::HALF);
+    let draws = ops::draw(&mut t, n, Image::CIFAR, ops::Augment::NONE);
+    let x = ops::augment(&mut t, n, Image::CIFAR, draws, ops::Augment::NONE, Normalize::HALF);
     let x = t.scope("conv", |t| conv2d(t, x, Conv2d { outputs: 12, kernel: 3, stride: 4, padding: 1 }));
     let x = t.scope("norm", |t| batch_norm(t, x, BatchNorm::default()));
     let dropped = t.scope("dropout", |t| [dropout(t, x, 0.3), dropout(t, x, 0.3)]);

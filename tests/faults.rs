@@ -36,7 +36,7 @@ fn tiny() -> Config {
 }
 
 fn network(gpu: &Gpu, batches: &[u32], weights: impl FnOnce(&mut Weights)) -> Network {
-    let recipe = Recipe { augment: Augment::Paper, dropout: 0.5, ..Recipe::default() };
+    let recipe = Recipe { augment: Augment::PAPER, dropout: 0.5, ..Recipe::default() };
     let plans = Plans {
         model: &models::ALL[0],
         config: tiny(),

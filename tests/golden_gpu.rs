@@ -150,7 +150,7 @@ fn cross_entropy() {
     for prefix in prefixes(&golden, "cross_entropy", 4) {
         let [n, _, _, classes] = shape(&golden, &format!("{prefix}/logits"));
         let smoothing = setting(prefix, "smoothing") as f32;
-        let case = CrossEntropyCase { n, places: [1, 1], classes, scale: 1.0, smoothing };
+        let case = CrossEntropyCase { n, places: [1, 1], classes, scale: 1.0, smoothing, counted: 1 };
         compare(gpu, &golden, prefix, &case, &["grad_logits"]);
         let get = |name: &str| golden.values(&format!("{prefix}/{name}")).to_vec();
         let data = Data::from([("logits", get("logits")), ("target", get("target"))]);
@@ -169,13 +169,13 @@ fn augmentation() {
     let draws = ["crop_top", "crop_left", "flip", "angle_degrees"].map(|name| golden.values(name));
     let data = Data::from([
         ("images", golden.bytes("images").chunks(4).map(word).collect()),
-        ("draws", (0..n).flat_map(|i| draws.map(|column| column[i])).collect()),
+        ("draws", (0..n).flat_map(|i| [draws[0][i] - 4.0, draws[1][i] - 4.0, draws[2][i], draws[3][i]]).collect()),
     ]);
     let case = velograd::check::selftest::AugmentCase {
         n: n as u32,
         image: Image::CIFAR,
         rotate: true,
-        augment: Augment::Paper,
+        augment: Augment::PAPER,
     };
     let outcome = block_on(execute(gpu, &gpu.target, &case, &data)).expect("the device runs the case");
     let value: Vec<f64> = golden.values("out").iter().map(|byte| (byte / 255.0 - 0.5) / 0.5).collect();
@@ -190,8 +190,8 @@ const BATCH: u32 = 6;
 
 fn record(target: &Target, stem: Stem) -> (Recording, Tensor) {
     let mut t = Tape::new(target, true);
-    let draws = ops::draw(&mut t, BATCH, Augment::None);
-    let images = ops::augment(&mut t, BATCH, Image::CIFAR, draws, Augment::None, Normalize::HALF);
+    let draws = ops::draw(&mut t, BATCH, Image::CIFAR, Augment::NONE);
+    let images = ops::augment(&mut t, BATCH, Image::CIFAR, draws, Augment::NONE, Normalize::HALF);
     let logits = resnet18(&mut t, images, &resnet::config(stem, 8, 10));
     t.keep(logits);
     ops::cross_entropy(&mut t, logits, 0.0);

@@ -89,7 +89,7 @@ fn floats(network: &Network, name: &str) -> Vec<f32> {
 }
 
 fn options(precision: Precision) -> Options {
-    let recipe = Recipe { precision, augment: Augment::Paper, ..Recipe::default() };
+    let recipe = Recipe { precision, augment: Augment::PAPER, ..Recipe::default() };
     Options { config: tiny(), epochs: 1, batch: 32, recipe, seed: 1, ..Options::default() }
 }
 
@@ -252,8 +252,8 @@ fn a_small_network_ends_as_accurate_as_in_f32() {
 fn activations_take_half_the_memory() {
     let record = |precision| -> Recording {
         let mut t = Tape::new(&Target::portable().with(precision), true);
-        let draws = ops::draw(&mut t, 32, Augment::Paper);
-        let images = ops::augment(&mut t, 32, Image::CIFAR, draws, Augment::Paper, Normalize::HALF);
+        let draws = ops::draw(&mut t, 32, Image::CIFAR, Augment::PAPER);
+        let images = ops::augment(&mut t, 32, Image::CIFAR, draws, Augment::PAPER, Normalize::HALF);
         let logits = resnet18(&mut t, images, &resnet::config(Stem::Imagenet, 64, 10));
         ops::cross_entropy(&mut t, logits, 0.0);
         t.backward();

@@ -89,7 +89,8 @@ fn networks() -> Vec<(&'static Model, Config)> {
     let vit = models::find("vit").unwrap();
     let mean = set("pool=avg patch=16 width=24 depth=1 heads=2");
     all.push((vit, vit.config(Image::CIFAR, 10, &mean).unwrap()));
-    for model in models::ALL.iter().chain([&ODD]) {
+    // Of a network that carries its state, one block is no whole; `lstm` sees that it is refused.
+    for model in models::ALL.iter().filter(|model| !model.carries_state).chain([&ODD]) {
         for (width, classes) in [(2, 10), (3, 7)] {
             all.push((model, crate::support::small(model, width, classes)));
         }
@@ -282,8 +283,8 @@ fn the_graph_computes_the_logits_of_an_evaluation() {
 fn tape(body: impl FnOnce(&mut Tape, Tensor) -> Tensor, training: bool) -> Recording {
     let mut t = Tape::new(&Target::portable(), training);
     let x = t.scope("input", |t| {
-        let draws = ops::draw(t, 2, Augment::None);
-        ops::augment(t, 2, Image::CIFAR, draws, Augment::None, Normalize::HALF)
+        let draws = ops::draw(t, 2, Image::CIFAR, Augment::NONE);
+        ops::augment(t, 2, Image::CIFAR, draws, Augment::NONE, Normalize::HALF)
     });
     let y = body(&mut t, x);
     t.output(y);

@@ -108,7 +108,7 @@ fn a_share_of_wrong_pixels_is_reported() {
         n: 5,
         image: velograd::data::Image::CIFAR,
         rotate: true,
-        augment: Augment::Paper,
+        augment: Augment::PAPER,
     };
     let data = case.data();
     let mut outcome = block_on(execute(gpu, &Target::portable(), &case, &data)).expect("the device runs the case");

@@ -59,16 +59,16 @@ fn every_recipe_runs() {
         let word = |key: &str| recipe.get(key).and_then(|value| value.as_str()).unwrap_or("");
         let small = ["--model-set", "block=16", "--model-set", "depth=1"];
         arguments.extend(match (word("model"), word("dataset")) {
-            ("gpt" | "seq2seq", "grammar") => vec![],
+            ("gpt" | "seq2seq" | "bert" | "lstm", "grammar") => vec![],
             ("gpt", "tokens") => [&["--data", "tokens"], &small[..]].concat(),
-            ("gpt" | "seq2seq", _) => [&["--data", "text.txt"], &small[..]].concat(),
+            ("gpt" | "lstm" | "seq2seq", _) => [&["--data", "text.txt"], &small[..]].concat(),
             ("vit", _) => vec!["--data", "folder", "--image-size", "32", "--model-set", "depth=1"],
             (_, "folder") => vec!["--data", "folder", "--image-size", "32"],
             _ => vec!["--data", set],
         });
         // Each head of a transformer has a share of the width.
         let width = match word("model") {
-            "gpt" | "vit" => "48",
+            "gpt" | "bert" | "vit" => "48",
             "seq2seq" => "64",
             _ => "4",
         };

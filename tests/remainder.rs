@@ -45,7 +45,7 @@ fn options(optimizer: &str, accumulate: u32, remainder: Remainder) -> Options {
         batch: BATCH as u32,
         accumulate,
         remainder,
-        recipe: Recipe { augment: Augment::Paper, dropout: 0.2, ..Recipe::default() },
+        recipe: Recipe { augment: Augment::PAPER, dropout: 0.2, ..Recipe::default() },
         seed: SEED,
         ..Options::default()
     }

@@ -49,7 +49,7 @@ fn options(optimizer: &str, set: &[(&str, &str)]) -> Options {
         epochs: 3,
         batch: 16,
         accumulate: 3,
-        recipe: Recipe { augment: Augment::Paper, smoothing: 0.1, dropout: 0.2, ..Recipe::default() },
+        recipe: Recipe { augment: Augment::PAPER, smoothing: 0.1, dropout: 0.2, ..Recipe::default() },
         schedule: Schedule::parse("cosine:end=0.1", 2).unwrap(),
         early_stop: Some(2),
         seed: 11,
@@ -135,7 +135,7 @@ fn in_as_many_pieces_as_there_are_updates() {
     // A frozen layer, a bias that stops after update 4, alternating flip, and test-time augmentation.
     let airbench = |mut options: Options| {
         (options.model, options.config) = ("airbench94".into(), airbench::config(3, 10));
-        (options.recipe.augment, options.recipe.tta) = (Augment::Airbench, true);
+        (options.recipe.augment, options.recipe.tta) = (Augment::AIRBENCH, true);
         options.validate_every = 2;
         options
     };
@@ -262,7 +262,7 @@ fn a_run_that_diverges_ends_at_the_same_update() {
 fn every_buffer_is_kept_or_made_anew() {
     let config = resnet::config(Stem::Imagenet, 4, 10);
     let recipe = Recipe {
-        augment: Augment::Paper,
+        augment: Augment::PAPER,
         smoothing: 0.1,
         dropout: 0.1,
         clip: optim::Clip { value: Some(1.0), norm: Some(1.0) },

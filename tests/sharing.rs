@@ -23,8 +23,8 @@ const BATCH: u32 = 6;
 
 fn record(target: &Target) -> Recording {
     let mut t = Tape::new(target, true);
-    let draws = ops::draw(&mut t, BATCH, Augment::Paper);
-    let images = ops::augment(&mut t, BATCH, Image::CIFAR, draws, Augment::Paper, Normalize::HALF);
+    let draws = ops::draw(&mut t, BATCH, Image::CIFAR, Augment::PAPER);
+    let images = ops::augment(&mut t, BATCH, Image::CIFAR, draws, Augment::PAPER, Normalize::HALF);
     let logits = resnet18(&mut t, images, &resnet::config(Stem::Imagenet, 8, 10));
     ops::cross_entropy(&mut t, logits, 0.1);
     t.backward();

@@ -73,7 +73,7 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
         remainder: [Remainder::Step, Remainder::Step, Remainder::Drop, Remainder::Carry][rng.below(4) as usize],
         recipe: Recipe {
             normalize: None,
-            augment: [Augment::None, Augment::Paper, Augment::Airbench][rng.below(3) as usize],
+            augment: [Augment::NONE, Augment::PAPER, Augment::AIRBENCH][rng.below(3) as usize],
             tta: rng.below(2) == 0,
             smoothing: share(rng),
             dropout: share(rng),

@@ -6,6 +6,9 @@
 /// The network of airbench94 and its parts.
 mod airbench;
 
+/// Augmentation against torchvision, and its flag.
+mod augment;
+
 /// The documentation: its links, its commands, its reference.
 mod book;
 
@@ -38,6 +41,9 @@ mod golden_gpu;
 
 /// Faults of the device, and devices that compute wrongly.
 mod faults;
+
+/// The LSTM: its layer, its columns, its state.
+mod lstm;
 
 /// Every network of images against PyTorch.
 mod networks;
@@ -128,6 +134,9 @@ mod no_gpu {
     /// Statistics against SciPy's.
     mod stats;
 }
+
+/// Masked language modelling.
+mod masked;
 
 /// Mixed precision: rounding, memory, the loss scale.
 mod mixed;

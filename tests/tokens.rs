@@ -172,7 +172,7 @@ fn an_evaluation_takes_the_mean_over_targets() {
 fn an_update_takes_the_mean_over_targets() {
     let Some(gpu) = gpu() else { return };
     let (data, config) = (Blocks::new(), TABLE.config(TOKENS, 5, &[]).unwrap());
-    let recipe = Recipe { augment: Augment::Paper, ..Recipe::default() };
+    let recipe = Recipe { augment: Augment::PAPER, ..Recipe::default() };
     let (target, train) = (gpu.target.clone(), vec![4, 2]);
     let plans = Plans { model: &TABLE, config, recipe, target, train, evaluate: vec![] };
     let (sgd, _) = optim::build("sgd", &[]).unwrap();

@@ -1,4 +1,4 @@
-"""GPT-2 of this program in Hugging Face's transformers, and the other way: the same logits, the same loss."""
+"""GPT-2 and BERT of this program in Hugging Face's transformers, and the other way: the same logits, the same loss."""
 
 from __future__ import annotations
 
@@ -128,6 +128,30 @@ def test_a_file_as_the_published_ones(place: Path) -> None:
         "--batch-size", "10", "--accumulate", "1", "--epochs", "2", "--out", "tuned")  # fmt: skip
     tuned = velograd.load_run("tuned")
     assert abs(tuned.updates["loss"].iloc[0] - expected) < 0.2 and tuned.epochs["val_loss"].iloc[-1] < expected
+
+
+def test_bert_in_transformers(place: Path) -> None:
+    """The weights of a run in `BertForMaskedLM`, whose folder is then read: losses of the same hidden tokens are the same."""
+    tokens(place)
+    shape = [f"block={BLOCK}", "width=128", "depth=2", "heads=2"]
+    flags = [word for pair in shape for word in ("--model-set", pair)]
+    run("train", "--data", "tokens", "--model", "bert", *flags, "--optimizer", "adamw", "--set", "lr=0.003", "--batch-size", "10",
+        "--accumulate", "1", "--epochs", "2", "--out", "run")  # fmt: skip
+    weights = {name: torch.from_numpy(values) for name, values in load_file("run/model.safetensors").items()}
+    rows = len(weights["cls.predictions.bias"])
+    assert rows == KINDS + 1  # `[MASK]`
+    config = transformers.BertConfig(vocab_size=rows, hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=512, max_position_embeddings=BLOCK, pad_token_id=None)  # fmt: skip
+    model = transformers.BertForMaskedLM(config).eval()
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    # The last layer is the embedding, and its bias is there under two names.
+    assert not unexpected and all(name.startswith("cls.predictions.decoder.") for name in missing), (missing, unexpected)
+    model.tie_weights()
+    ours = json.loads(run("eval", "run", "--json"))
+    model.save_pretrained("bert")
+    for path in ["bert", "bert/model.safetensors"]:
+        theirs = json.loads(run("eval", path, "--data", "tokens", "--json"))
+        assert theirs["model"] == "bert" and abs(theirs["loss"] - ours["loss"]) <= 1e-6 * ours["loss"], theirs
 
 
 def test_the_example_of_the_documentation(place: Path) -> None:

@@ -5,6 +5,8 @@
 #import step
 #import scaler
 
+const IGNORED = 0xffffffffu; // a target that has no loss, as in `data::IGNORED`
+
 struct Sizes { n: u32, places: u32, classes: u32, c4: u32, smoothing: f32 } // n: samples, with a target for each place
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
@@ -13,7 +15,7 @@ struct Sizes { n: u32, places: u32, classes: u32, c4: u32, smoothing: f32 } // n
 @group(0) @binding(3) var<storage, read> targets: array<u32>;                // [n][places]
 @group(0) @binding(4) var<storage, read> scaler: Scaler;
 @group(0) @binding(5) var<storage, read_write> d_logits: array<scalar>;      // [places][n][4*c4]
-@group(0) @binding(6) var<storage, read_write> rows: array<vec4<f32>>;       // [places][n] (loss, hit, 0, 0)
+@group(0) @binding(6) var<storage, read_write> rows: array<vec4<f32>>;       // [places][n] (loss, hit, ignored, 0)
 @group(0) @binding(7) var<storage, read_write> confusion: array<atomic<u32>>; // [label][prediction], if there are few classes and one place
 
 var<workgroup> values: array<f32, LANES>;
@@ -44,7 +46,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if row >= sizes.n * sizes.places { return; }
     let stride = 4u * sizes.c4;
     let first = row * stride;
-    let label = min(targets[row % sizes.n * sizes.places + row / sizes.n], sizes.classes - 1u);
+    let given = targets[row % sizes.n * sizes.places + row / sizes.n];
+    let counted = given != IGNORED;
+    let label = min(given, sizes.classes - 1u);
 
     // A lane without a class of its own repeats the last one.
     var of_lane = min(lane, sizes.classes - 1u);
@@ -67,7 +71,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let factor = step.loss_scale * scale();
     for (var c = lane; c < stride; c += LANES) {
         var d = 0.0; // stays 0 in padded channels
-        if c < sizes.classes {
+        if c < sizes.classes && counted {
             d = exp(f32(logits[first + c]) - largest - log_sum) - sizes.smoothing / f32(sizes.classes);
             if c == label { d -= 1.0 - sizes.smoothing; }
         }
@@ -76,6 +80,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if lane == 0u {
         let of_label = f32(logits[first + label]) - largest;
         let loss = log_sum - (1.0 - sizes.smoothing) * of_label - sizes.smoothing * sums.y / f32(sizes.classes);
+        if !counted {
+            rows[row] = vec4<f32>(0.0, 0.0, 1.0, 0.0);
+            return;
+        }
         rows[row] = vec4<f32>(loss, select(0.0, 1.0, prediction == label), 0.0, 0.0);
         if CONFUSION { atomicAdd(&confusion[label * sizes.classes + prediction], 1u); }
     }

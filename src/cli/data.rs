@@ -8,11 +8,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 
 use super::{
-    flags::{
-        data::{AugmentFlag, DataFlags},
-        device::DeviceFlags,
-        values,
-    },
+    flags::{data::DataFlags, device::DeviceFlags, values},
     json_line, live,
     normalization::words,
     open_device,
@@ -51,9 +47,9 @@ pub(super) struct Arguments {
     /// Writes a sheet of training images: each as it is, and to its right as augmented for the first epoch
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
-    /// What the sheet shows of augmentation
-    #[arg(long, value_enum, ignore_case = true, default_value = "paper")]
-    augment: AugmentFlag,
+    /// What the sheet shows of augmentation: a list of steps or its name, as `velograd train --help` describes them
+    #[arg(long, value_name = "LIST|paper|airbench|imagenet|none", value_parser = values::parsed::<Augment>, default_value = "paper")]
+    augment: Augment,
     /// What the sheet's images are normalized by on their way through the device, which the sheet takes back: half (to -1..1),
     /// dataset (mean and standard deviation of the training images), imagenet (torchvision's numbers), or means and deviations
     /// on a scale of 0 to 1
@@ -110,6 +106,7 @@ fn preview(
     path: &std::path::Path,
 ) -> Result<[f32; 2]> {
     let image = dataset.spec().image()?;
+    arguments.augment.check(image)?;
     let (columns, scale) = layout(image);
     let count = (columns / 2 * ROWS).min(dataset.len(Split::Train));
     let mut order = order(dataset.len(Split::Train), None);
@@ -121,7 +118,7 @@ fn preview(
     let seen = |augment: Augment| {
         live::during("preparing the augmentation", || as_network_sees(&gpu, image, &batch, arguments.seed, augment, by))
     };
-    let (plain, augmented) = (seen(Augment::None)?, seen(arguments.augment.into())?);
+    let (plain, augmented) = (seen(Augment::NONE)?, seen(arguments.augment)?);
     let all = || plain.iter().chain(&augmented).copied();
     let range = [all().fold(f32::INFINITY, f32::min), all().fold(f32::NEG_INFINITY, f32::max)];
     let size = image.bytes();

@@ -118,7 +118,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             let (length, vocabulary) = (weights.length(), vocabulary.as_ref());
             let (asked, own) = (arguments.data.wanted(seed), run.data.wanted(seed));
             let (tokens, image_size) = (asked.tokens.or(own.tokens), asked.image_size.or(own.image_size));
-            host_data::open(Wanted { length, vocabulary, tokens, image_size, ..own })?
+            host_data::open(Wanted { length, vocabulary, tokens, image_size, masked: model.masked, ..own })?
         }
         None => arguments.open(&weights, vocabulary.as_ref())?,
     };
@@ -231,7 +231,8 @@ impl Arguments {
         let known = trained_on.map(|set| set.name.as_str()).filter(|name| host_data::NAMES.contains(name));
         let name = wanted.name.or(known.filter(|_| wanted.path.is_none()));
         let (usual_size, length) = (weights.side(), weights.length());
-        host_data::open(Wanted { name, vocabulary, usual_size, length, ..wanted })
+        let masked = weights.model.masked;
+        host_data::open(Wanted { name, vocabulary, usual_size, length, masked, ..wanted })
     }
 }
 

@@ -168,7 +168,7 @@ impl Subject {
     pub(super) fn on(&self, gpu: &Gpu, tune: &TuneFlags) -> Result<Plans<'static>> {
         let (model, config) = (self.model, self.config.clone());
         let (precision, target) = self.precision.on(gpu)?;
-        let recipe = Recipe { augment: Augment::Paper, precision, ..Recipe::default() };
+        let recipe = Recipe { augment: Augment::PAPER, precision, ..Recipe::default() };
         let mut plans = Plans { model, config, recipe, target, train: vec![self.batch_size], evaluate: vec![] };
         let typed: Vec<_> = tune.choice.iter().map(|(name, _)| name.clone()).collect();
         plans.target = tune.apply(gpu, &plans, &typed)?;

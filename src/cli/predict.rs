@@ -152,6 +152,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
             images::run(arguments, &images, &path, of_run.is_some_and(|run| run.tta), &weights)
         }
+        Takes::Tokens if weights.model.masked => {
+            let message = format!("{name} fills in hidden tokens, and neither continues text nor classifies images");
+            let hint = "`velograd eval` says how well it does; `velograd export` writes a graph of its logits";
+            Err(match arguments.of_text.given() {
+                Some(flag) => Error::about(flag, message, hint),
+                None => Error::config(message, hint),
+            })
+        }
         Takes::Tokens => {
             let hint = "'prompt' says how the text begins";
             if let Some(image) = images.first() {

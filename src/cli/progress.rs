@@ -146,6 +146,8 @@ pub(super) struct Progress {
     epoch: (u32, u64),
     begun: Instant,
     pace: Pace,
+    /// Tokens that the network sees for each of which it has a loss; 1 unless some are hidden.
+    seen_to_counted: f64,
     printed: Option<Instant>,
 }
 
@@ -153,7 +155,7 @@ impl Progress {
     pub(super) fn new(options: &Options, train: usize) -> Self {
         let cut = options.cut(train);
         let input = options.config.input;
-        let targets = u64::from(input.targets());
+        let targets = u64::from(options.counted());
         let (train, updates) = (cut.trained() as u64 * targets, cut.updates() as u64);
         let of_epochs = u64::from(options.epochs) * train;
         let update = u64::from(options.batch) * u64::from(options.accumulate) * targets;
@@ -170,6 +172,7 @@ impl Progress {
             epoch: (1, 0),
             begun: Instant::now(),
             pace: Pace::default(),
+            seen_to_counted: f64::from(input.targets()) / f64::from(options.counted()),
             printed: None,
         }
     }
@@ -212,7 +215,10 @@ impl Watch for Progress {
             loss: format!("loss {:.4}", row.loss),
             accuracy: format!("{:.1} %", 100.0 * hits as f64 / images.max(1) as f64),
             lr: format!("lr {}", rate(row.lr)),
-            images: self.pace.rate().map(|rate| format!("{rate:.0} {}/s", self.input.target_unit())),
+            images: self.pace.rate().map(|rate| {
+                let seen = rate * self.seen_to_counted;
+                format!("{seen:.0} {}/s", self.input.target_unit())
+            }),
             left: self.left(done).map(|left| format!("{} left", short(left))),
             notice,
         };

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    flags::{Preset, given, run::RunFlags},
+    flags::{Preset, given, run::RunFlags, values::switch_word},
     layers::{Layers, SHORT_FORMS},
     normalization::choose_and_say,
     print::note,
@@ -15,7 +15,7 @@ use crate::{
     cli::live,
     data::{Dataset, Holdout, Image, Split, TokensBy, Vocabulary},
     device::{Gpu, NO_ADAPTER},
-    error::Result,
+    error::{Error, Result},
     host::{
         data::{self, pictures, text},
         files::absolute,
@@ -46,6 +46,14 @@ impl<R: Args + Default> RunFlags<R> {
         self.options(Precision::F32, Config { input: Image::CIFAR.into(), classes: 10, settings })?.check()
     }
 
+    /// Whether samples are in random order; unless a flag says so they are, but for a network that goes on from one to the next.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown network.
+    pub fn shuffled(&self) -> Result<bool> {
+        Ok(self.images.shuffle.unwrap_or(!self.network.model()?.carries_state))
+    }
+
     /// The options of a run of a network of this shape with these flags, which must be complete, but for its optimizer and
     /// seed.
     ///
@@ -56,7 +64,7 @@ impl<R: Args + Default> RunFlags<R> {
         let model = network.model()?;
         let single = |value: Option<f64>| given(value) as f32;
         // Tokens are taken as they are.
-        let augment = config.input.image().map_or(Augment::None, |_| given(images.augment).into());
+        let augment = config.input.image().map_or(Augment::NONE, |_| given(images.augment));
         Ok(Options {
             model: model.name.into(),
             config,
@@ -84,7 +92,7 @@ impl<R: Args + Default> RunFlags<R> {
             validate_every: given(validation.validate_every),
             early_stop: validation.early_stop,
             on_nan: given(reliability.on_nan).into(),
-            shuffle: given(images.shuffle),
+            shuffle: self.shuffled()?,
             ..Options::default()
         })
     }
@@ -106,7 +114,8 @@ impl<R: Args + Default> RunFlags<R> {
             None => self.network.model()?.block(&self.network.settings()?),
         };
         let usual_size = init.and_then(Pretrained::side);
-        let wanted = data::Wanted { usual_size, length, vocabulary, ..self.data.wanted(seed) };
+        let masked = self.network.model()?.masked;
+        let wanted = data::Wanted { usual_size, length, vocabulary, masked, ..self.data.wanted(seed) };
         let opened = live::during("opening the data", || data::open(wanted))?;
         opened.notes.iter().for_each(|text| note!("{text}"));
         let unit = opened.dataset.spec().input.unit();
@@ -116,6 +125,11 @@ impl<R: Args + Default> RunFlags<R> {
             }
             return Ok(opened.dataset);
         };
+        if self.network.model()?.carries_state {
+            let message =
+                format!("'val_split' is {count}, and a network that carries its state reads a text without gaps");
+            return Err(Error::about("val_split", message, "give a set that has a text to validate on"));
+        }
         note!("validation on {count} {unit} held out of the training set; the test {unit} are left alone");
         Ok(Arc::new(Holdout::new(opened.dataset, count as usize, seed)?))
     }
@@ -163,7 +177,8 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
         ("data", json!(path)),
         ("image-size", json!(spec.input.image().filter(|_| spec.name == pictures::NAME).map(|image| image.width))),
         ("tokens", json!(tokens)),
-        ("augment", json!(options.recipe.augment.name())),
+        ("augment", json!(options.recipe.augment.to_string())),
+        ("shuffle", json!(switch_word(options.shuffle))),
         ("data-seed", json!(drawn.then_some(data_seed))),
         // Written as numbers, which remain valid whatever happens to the images or weights that they come from.
         ("normalize", json!(normalize.map(|by| by.to_string()))),

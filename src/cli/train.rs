@@ -147,9 +147,9 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
 fn say_of(weights: &Pretrained, head: InitHead, setup: &Setup) {
     weights.remarks.iter().for_each(|text| note!("{text}"));
     if head == InitHead::Skip {
-        let name = weights.model.head(&weights.config);
+        let names = weights.model.heads(&weights.config).join(", ");
         let (classes, seed) = (weights.config.classes, setup.options.seed);
-        note!("the last layer ({name}*, of {classes} classes) is left out and drawn from seed {seed}");
+        note!("the last layer ({names}, of {classes} classes) is left out and drawn from seed {seed}");
     } else if let Some(text) = weights.provenance.as_ref().and_then(|p| p.other_images(setup.dataset.as_ref())) {
         note!("{text}");
     }

@@ -2,7 +2,7 @@
 
 mod read;
 
-use super::{Input, MOST_IMAGES, Tokens};
+use super::{IGNORED, Input, MOST_IMAGES, Tokens};
 use crate::random::Rng;
 
 /// The first word of the key for an epoch's order, which no other use of the run's seed has.
@@ -14,7 +14,7 @@ pub struct Batch {
     /// One after the other, as [`Dataset::read`](super::Dataset::read) gives them; zeros at the end fill up a whole number of
     /// words of four bytes.
     pub inputs: Vec<u8>,
-    /// The targets of each sample, one sample after the other.
+    /// The targets of each sample, one sample after the other; those that are [`IGNORED`] have no loss.
     pub targets: Vec<u32>,
     /// The index of each sample in its split.
     pub indices: Vec<u32>,
@@ -44,10 +44,23 @@ impl Batch {
         self.indices.len()
     }
 
+    /// The number of targets that are not [`IGNORED`].
+    pub fn counted(&self) -> u32 {
+        self.targets.iter().filter(|&&target| target != IGNORED).count() as u32
+    }
+
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
         self.indices.is_empty()
     }
+}
+
+/// The indices of a text's `len` samples, cut into so many columns, in the order in which a network reads them that carries its state:
+/// in whole batches of a sample of each column. Sample `r` of batch `b` is number `r * batches + b`, so that it continues sample `r` of
+/// the batch before. What is left at the end of the text, fewer samples than columns, is not read.
+pub fn columns(len: usize, columns: usize) -> Vec<u32> {
+    let batches = len.checked_div(columns).unwrap_or(0);
+    (0..batches).flat_map(|batch| (0..columns).map(move |row| (row * batches + batch) as u32)).collect()
 }
 
 /// The indices of `len` images in the order of an epoch: shuffled from (seed, epoch), or in the order of the data set

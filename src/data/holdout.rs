@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Dataset, Spec, Split, order};
+use super::{Dataset, Masking, Spec, Split, order};
 use crate::error::{Error, Result};
 
 /// A set whose test split is some of another set's training samples, and whose training split is the rest.
@@ -58,6 +58,10 @@ impl Dataset for Holdout {
     /// The checksum of the whole set, since the choice of samples depends on `count` and `seed` alone.
     fn checksum(&self) -> u32 {
         self.inner.checksum()
+    }
+
+    fn masking(&self) -> Option<Masking> {
+        self.inner.masking()
     }
 
     fn least_loss(&self) -> Option<f64> {

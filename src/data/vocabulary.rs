@@ -2,7 +2,8 @@
 //!
 //! The entries of a vocabulary tell its kind, so that a file of weights, which has the entries alone, can be given text. The 256
 //! names of bytes are a vocabulary of bytes. If no entry has white space in it and one has several characters, the entries are
-//! words with a space between them, and [`EOS`] ends a line. All others are pieces of text that follow one another.
+//! words with a space between them, and [`EOS`] ends a line. All others are pieces of text that follow one another. [`MASK`], which
+//! stands for hidden tokens, does not count.
 
 mod decoder;
 
@@ -10,7 +11,7 @@ pub use decoder::Decoder;
 
 use std::{collections::HashMap, fmt};
 
-use super::MOST_CLASSES;
+use super::{MASK, MOST_CLASSES};
 use crate::error::{Error, Result};
 
 /// The word at the end of every line.
@@ -32,9 +33,10 @@ pub fn check_bytes(entries: &[String]) -> std::result::Result<(), String> {
 }
 
 /// Adds the entries to the checksum of a set, each with a zero byte behind it. Without them, texts that differ by a substitution
-/// of letters would be the same.
+/// of letters would be the same. [`MASK`] is left out: a text is the same whether or not its vocabulary has come from a network that
+/// hides tokens of it.
 pub fn add_entries(entries: &[String], checksum: &mut crc32fast::Hasher) {
-    for entry in entries {
+    for entry in entries.iter().filter(|entry| *entry != MASK) {
         checksum.update(entry.as_bytes());
         checksum.update(&[0]);
     }
@@ -55,6 +57,10 @@ pub enum TokensBy {
 impl TokensBy {
     /// What text was cut into that has these entries.
     pub fn of(entries: &[String]) -> Self {
+        let entries = match entries {
+            [entries @ .., last] if last == MASK => entries,
+            entries => entries,
+        };
         let of_bytes = entries.len() == 256 && (0..=u8::MAX).zip(entries).all(|(byte, name)| name_of(byte) == *name);
         let of_words = !entries.iter().any(|entry| entry.contains(is_space)) && !are_characters(entries);
         match (of_bytes, of_words) {
@@ -239,7 +245,7 @@ pub fn unit(entries: &[String]) -> &'static str {
 
 /// Whether no entry has several characters.
 fn are_characters(entries: &[String]) -> bool {
-    entries.iter().all(|entry| entry.chars().nth(1).is_none())
+    entries.iter().all(|entry| entry == MASK || entry.chars().nth(1).is_none())
 }
 
 /// Whether an entry has a tokenizer's mark of where words begin, or go on: GPT-2's, SentencePiece's or BERT's.

@@ -23,7 +23,7 @@ pub use pictures::Pictures;
 pub use tokens::TokenFiles;
 
 use crate::{
-    data::{Dataset, Digits28, Shapes10, Sizes, TokensBy, Vocabulary, digits28, grammar, shapes10},
+    data::{Dataset, Digits28, Masked, Shapes10, Sizes, TokensBy, Vocabulary, digits28, grammar, shapes10},
     error::{
         Error, Result,
         suggest::{hint, shell_word},
@@ -93,6 +93,8 @@ pub struct Wanted<'a> {
     pub vocabulary: Option<&'a Vocabulary>,
     /// The tokens of a block of text; [`text::USUAL_LENGTH`] if `None`. It is refused for images.
     pub length: Option<u32>,
+    /// Whether tokens are to be hidden, for a network that fills them in: the set then has a token `[MASK]`.
+    pub masked: bool,
     /// The seed of drawn images and text.
     pub seed: u64,
 }
@@ -156,8 +158,16 @@ pub fn open(wanted: Wanted<'_>) -> Result<Opened> {
 /// # Errors
 /// As [`open`].
 pub fn open_in(home: &Path, wanted: Wanted<'_>, sizes: Sizes) -> Result<Opened> {
-    let Wanted { name, path, seed, .. } = wanted;
-    let wanted = &wanted;
+    let opened = open_plain(home, &wanted, sizes)?;
+    match wanted.masked {
+        true => Ok(Opened { dataset: Arc::new(Masked::new(opened.dataset)?), notes: opened.notes }),
+        false => Ok(opened),
+    }
+}
+
+/// [`open_in`] with nothing hidden.
+fn open_plain(home: &Path, wanted: &Wanted<'_>, sizes: Sizes) -> Result<Opened> {
+    let Wanted { name, path, seed, .. } = *wanted;
     let name = name.map(known).transpose()?;
     let reader = SETS.iter().find(|(known, _)| Some(*known) == name).map(|(_, reader)| *reader);
     match (reader, path) {

@@ -257,8 +257,7 @@ impl Pretrained {
             Head::Skip => Weights::init(layout, seed),
             Head::Load => Weights::zeros(layout), // each tensor is either filled or an error
         };
-        let own_head = self.model.head(&self.config);
-        let wanted = |segment: &Segment| head == Head::Load || !segment.name.starts_with(&own_head);
+        let wanted = |segment: &Segment| head == Head::Load || !self.model.is_head(&self.config, &segment.name);
         match &self.content {
             Content::File(file) => {
                 self.only_known(&file.names, layout)?;

@@ -6,6 +6,7 @@ use safetensors::{Dtype, tensor::TensorView};
 
 use super::table::Table;
 use crate::{
+    data::IGNORED,
     error::{Error, Result},
     host::files::write_atomically,
     training::evaluate::Logits,
@@ -59,16 +60,21 @@ impl<'a> LogitsFile<'a> {
     }
 }
 
+/// A label as PyTorch has it, whose losses ignore -100.
+fn number(label: u32) -> i64 {
+    if label == IGNORED { -100 } else { label.into() }
+}
+
 fn table(logits: &Logits, classes: &[String]) -> Table {
     let header = std::iter::once("label".to_owned()).chain(classes.iter().cloned()).collect();
     let row = |(label, row): (&u32, &[f32])| {
-        std::iter::once(label.to_string()).chain(row.iter().map(f32::to_string)).collect()
+        std::iter::once(number(*label).to_string()).chain(row.iter().map(f32::to_string)).collect()
     };
     Table { header, rows: logits.targets.iter().zip(logits.values.chunks(classes.len())).map(row).collect() }
 }
 
 fn tensors(logits: &Logits, classes: usize) -> Vec<u8> {
-    let labels: Vec<i64> = logits.targets.iter().map(|&label| label.into()).collect();
+    let labels: Vec<i64> = logits.targets.iter().map(|&label| number(label)).collect();
     let rows = labels.len();
     let view = |dtype, shape, bytes| TensorView::new(dtype, shape, bytes).expect("lengths follow from shapes");
     let views = [

@@ -118,7 +118,7 @@ impl Frozen {
             let message = format!("'batch_size' is {batch}, and there are {images} training images");
             return Err(Error::about("batch_size", message, "a mini-batch has from 1 to that many images"));
         }
-        let recipe = Recipe { augment: Augment::Paper, normalize: *normalize, ..Recipe::default() };
+        let recipe = Recipe { augment: Augment::PAPER, normalize: *normalize, ..Recipe::default() };
         let target = gpu.target.clone();
         let plans = Plans { model, config: config.clone(), recipe, target, train: vec![*batch], evaluate: vec![] };
         let (sgd, _) = optim::build("sgd", &[])?; // a network that takes gradients needs an optimizer; this one never steps

@@ -45,7 +45,7 @@ pub fn as_network_sees(
 ) -> Result<Vec<f32>> {
     let n = batch.len();
     let mut t = Tape::new(&gpu.target, false);
-    let draws = ops::draw(&mut t, n as u32, augment);
+    let draws = ops::draw(&mut t, n as u32, image, augment);
     let x = ops::augment(&mut t, n as u32, image, draws, augment, by);
     t.keep(x);
     let recordings = [t.finish()];

@@ -34,6 +34,7 @@ pub const MODEL: Model = Model {
         is: |shape| shape("transformer.h.0.attn.c_attn.weight").is_some(),
         read,
     }),
+    of_classes: &[WORDS],
     untold,
     ..Model::new("gpt", record)
 };

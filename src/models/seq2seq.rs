@@ -39,6 +39,7 @@ pub const MODEL: Model = Model {
         is: |shape| shape("transformer.encoder.layers.0.self_attn.in_proj_weight").is_some(),
         read,
     }),
+    of_classes: &[WORDS, "decoder_embedding.weight"],
     untold: |_| vec!["heads", "block", "causal"],
     ..Model::new("seq2seq", record)
 };

@@ -1,7 +1,10 @@
 //! From the data set's bytes to the network's input, on the device.
 
+mod list;
+
 use std::{fmt, str::FromStr};
 
+pub use list::{Augment, Crop, Flip, Padding};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,39 +12,6 @@ use crate::{
     error::{Error, Result},
     program::{BufferKind, Input, Op, Tape, Tensor, params::padded},
 };
-
-/// What is done to images before they are normalized.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Augment {
-    /// Nothing.
-    #[default]
-    None,
-    /// A random crop after padding by four black pixels, a random mirror, a rotation of up to 15 degrees: the VeloGrad
-    /// paper's.
-    Paper,
-    /// A shift of up to two pixels each way with reflect padding, and alternating flip: which images are mirrored is
-    /// drawn once and inverted after each epoch. Airbench's (Jordan 2024).
-    Airbench,
-    /// For evaluation: the six views of [`average_views`], one after the other along the batch.
-    Views,
-}
-
-impl Augment {
-    /// Its name on the command line and in files; [`Augment::Views`] is `--tta`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Paper => "paper",
-            Self::Airbench => "airbench",
-            Self::Views => "views",
-        }
-    }
-
-    /// How many images each image becomes.
-    pub fn views(self) -> u32 {
-        if self == Self::Views { VIEWS } else { 1 }
-    }
-}
 
 /// The number of views of an image in [`average_views`].
 pub const VIEWS: u32 = 6;
@@ -124,43 +94,92 @@ impl FromStr for Normalize {
     }
 }
 
-/// Draws what is done to each of `n` images ([`Augment`]) from (seed, epoch, index). Returns four numbers for each of
-/// the `n * views` results: top, left, mirrored, degrees. The indices come with the batch.
-pub fn draw(t: &mut Tape, n: u32, augment: Augment) -> Tensor {
-    let all = n * augment.views();
-    let draws = t.scratch(4 * all);
+/// What one list of steps draws for an image: rows of four numbers, of which the first is always there.
+#[derive(Clone, Copy)]
+struct Rows {
+    /// The step of a resized crop: height and width.
+    area: Option<u32>,
+    /// What is erased: top, left, height and width.
+    erase: Option<u32>,
+    /// How many there are.
+    all: u32,
+}
+
+impl Rows {
+    fn of(augment: &Augment) -> Self {
+        let mut all = 1;
+        let mut take = |there: bool| {
+            let row = there.then_some(all);
+            all += u32::from(there);
+            row
+        };
+        let area = take(matches!(augment.crop, Some(Crop::Resized { .. })));
+        let erase = take(augment.erase.is_some());
+        Self { area, erase, all }
+    }
+}
+
+/// Draws what is done to each of `n` images ([`Augment`]) from (seed, epoch, index). Returns rows of four numbers for each of
+/// the `n * views` results, one row of all images after the other: top, left, mirrored, degrees; with a resized crop its
+/// height and width; with an erasing top, left, height and width. The indices come with the batch.
+pub fn draw(t: &mut Tape, n: u32, image: Image, augment: Augment) -> Tensor {
+    let (all, rows) = (n * augment.views(), Rows::of(&augment));
+    let draws = t.scratch(4 * rows.all * all);
     let indices = t.buffer(BufferKind::Input(Input::Indices), 4 * u64::from(n));
-    let call = t.call("augment/draw").constant("WAY", augment as u32).sizes([("n", all), ("images", n)]);
-    call.read(indices).write(draws).over(all);
+    let mut call = t.call("augment/draw").constant("VIEWS", augment.views);
+    call = call.constant("ALTERNATING", augment.flip == Some(Flip::Alternating));
+    for (name, there) in [
+        ("SHIFT", matches!(augment.crop, Some(Crop::Padded { .. }))),
+        ("FLIP", augment.flip.is_some()),
+        ("ROTATE", augment.rotate.is_some()),
+    ] {
+        call = call.constant(name, there);
+    }
+    for (name, row) in [("AREA", rows.area), ("ERASE", rows.erase)] {
+        call = call.constant(name, row.unwrap_or(0));
+    }
+    let (padding, least) = match augment.crop {
+        None => (0, 1.0),
+        Some(Crop::Padded { pixels, .. }) => (pixels, 1.0),
+        Some(Crop::Resized { least }) => (0, least),
+    };
+    call = call.sizes([("n", all), ("images", n), ("height", image.height), ("width", image.width)]);
+    call = call.size("padding", padding).size("least", least as f32);
+    call = call.size("degrees", augment.rotate.unwrap_or(0.0) as f32);
+    call.size("erased", augment.erase.unwrap_or(0.0) as f32).read(indices).write(draws).over(all);
     draws
 }
 
-/// Crops, mirrors and rotates the bytes of the batch's `n` images of this size as `draws` says, and normalizes them. Returns
+/// Does to the bytes of the batch's `n` images of this size what `draws` ([`draw`]) says, and normalizes them. Returns
 /// `[n * views, height, width, channels]`.
 pub fn augment(t: &mut Tape, n: u32, image: Image, draws: Tensor, augment: Augment, normalize: Normalize) -> Tensor {
     let Image { channels, height, width } = image;
     let bytes = (u64::from(n) * image.bytes() as u64).next_multiple_of(4);
     let images = t.buffer(BufferKind::Input(Input::Samples), bytes);
-    let all = n * augment.views();
+    let (all, rows) = (n * augment.views(), Rows::of(&augment));
     let x = t.tensor([all, height, width, channels]);
     t.no_gradient(x);
-    let reflect = matches!(augment, Augment::Airbench | Augment::Views);
-    let mut call = t.call("augment/apply").constant("REFLECT", reflect).constant("CHANNELS", channels);
-    call = call.constant("HEIGHT", height).constant("WIDTH", width).sizes([("n", all), ("images", n)]);
+    let reflect = matches!(augment.crop, Some(Crop::Padded { padding: Padding::Reflect, .. }));
+    let mut call = t.call("augment/apply").constant("REFLECT", reflect || augment.views).constant("CHANNELS", channels);
+    call = call.constant("HEIGHT", height).constant("WIDTH", width);
+    // Angles of up to 45 degrees need no quarter turns.
+    call = call.constant("QUARTERS", augment.rotate.is_some_and(|degrees| degrees > 45.0));
+    call = call.constant("AREA", rows.area.unwrap_or(0)).constant("ERASE", rows.erase.unwrap_or(0));
+    call = call.sizes([("n", all), ("images", n)]);
     let [mean, scale] = [["mean_r", "mean_g", "mean_b"], ["scale_r", "scale_g", "scale_b"]];
     for colour in 0..3 {
         call = call.size(mean[colour], normalize.mean[colour] as f32);
         call = call.size(scale[colour], (1.0 / normalize.std[colour]) as f32);
     }
     call.read(images).read(draws).write(x).grid(all.div_ceil(64), width, height);
-    if augment == Augment::None {
+    if augment == Augment::NONE {
         let Normalize { mean, std } = normalize;
         t.note(None::<Tensor>, [Op::Images { channels, mean, std }], x);
     }
     x
 }
 
-/// Test-time augmentation: from the logits `[6 n, 1, 1, classes]` of [`Augment::Views`], the weighted mean over the
+/// Test-time augmentation: from the logits `[6 n, 1, 1, classes]` of [`Augment::VIEWS`], the weighted mean over the
 /// views, `[n, 1, 1, classes]`. The image and its mirror image have the weight 1/4 each, and both of them shifted by a
 /// pixel along the diagonal, either way, 1/8 each (Jordan 2024).
 ///

@@ -1,7 +1,10 @@
 //! Embeddings: a row of a matrix for each token, and one for each place.
 
 use super::{
+    activation::Activation,
+    bias,
     elementwise::{pass_gradient, vectors},
+    rows::Rows,
     scaler::scaler,
 };
 use crate::program::{
@@ -53,6 +56,25 @@ pub fn add_positions(t: &mut Tape, x: Tensor, name: &str, shape: Shape, init: In
         let (scaler, len4) = (scaler(t), h * w * c4);
         let call = t.call("embedding/backward_positions").sizes([("len4", len4), ("n", n), ("c4", c4)]);
         call.read(d_y).read(scaler).write(weight.gradient).over(len4);
+        pass_gradient(t, d_y, x);
+    });
+    y
+}
+
+/// `y = x + weight[0]`: the embedding of the kind of a token, where all are of the first kind. The parameter has two rows, as BERT's
+/// `token_type_embeddings` for the two sentences of a pair, and the second one gets no gradient.
+pub fn add_first_row(t: &mut Tape, x: Tensor, init: Init) -> Tensor {
+    let shape = t.shape(x);
+    let c = shape[3];
+    let weight = t.param("weight", Shape::Matrix { outputs: 2, inputs: c }, init, Role::Embedding);
+    let (rows, spread) = (bias::rows(shape), Rows::spread(shape));
+    let y = t.tensor_of(t.dtype(x), shape);
+    // The row is a bias of each channel, and its gradient that of one.
+    let call = Activation::None.choose(t.call("bias/apply")).sizes(spread.fields()).read(x).read(weight.value);
+    call.write(y).over(spread.invocations());
+    t.note(x, [Op::FirstRow(weight.value)], y);
+    t.on_backward(y, move |t, d_y| {
+        bias::gradient(t, rows, Activation::None, d_y, x, &weight);
         pass_gradient(t, d_y, x);
     });
     y

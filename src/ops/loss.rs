@@ -21,6 +21,9 @@ pub(crate) fn kernel(classes: u32) -> &'static str {
 /// with the gradient `(softmax - onehot) * Step.loss_scale`, times the loss scale of mixed precision. `logits` are
 /// `[n, h, w, classes]`; the `h * w` targets of each sample come with the batch, in the order of the places.
 ///
+/// A target that is [`IGNORED`](crate::data::IGNORED) has no loss, its gradient is zero, and nothing counts it: PyTorch's
+/// `ignore_index`.
+///
 /// `smoothing` is PyTorch's `label_smoothing`, in [0, 1). Predictions are counted in the confusion matrix, if there is one
 /// target to a sample ([`confuses`]).
 pub fn cross_entropy(t: &mut Tape, logits: Tensor, smoothing: f32) {

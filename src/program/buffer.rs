@@ -36,6 +36,10 @@ pub enum BufferKind {
     Aside,
     /// What one update leaves for the next: a state buffer of the optimizer, or the loss scale of mixed precision.
     State(Name),
+    /// The state that a batch of a text in columns leaves for the next, which goes on from it.
+    Carried(Name),
+    /// The same for an evaluation, which leaves that of training alone.
+    CarriedInEvaluation(Name),
     /// Constant data about the arenas that kernels read.
     Table(Name),
     /// Any other buffer; benches and tests work on these.
@@ -51,6 +55,8 @@ pub enum Cleared {
     ByCount,
     /// Before the first batch of an evaluation.
     ByEvaluation,
+    /// Before the first batch of an epoch.
+    ByEpoch,
 }
 
 /// When the host writes a buffer.
@@ -103,6 +109,8 @@ impl BufferKind {
             Self::Report => Life { cleared: Some(Cleared::ByCount), exchanged: true, ..none },
             Self::Confusion => Life { cleared: Some(Cleared::ByEvaluation), ..none },
             Self::Aside => Life { kept: Some(Kept::WhileEvaluating), ..none },
+            Self::Carried(_) => Life { cleared: Some(Cleared::ByEpoch), kept: Some(Kept::Always), ..none },
+            Self::CarriedInEvaluation(_) => Life { cleared: Some(Cleared::ByEvaluation), ..none },
             Self::Table(_) => Life { filled: Some(Filled::AtStart), ..none },
             Self::Scratch(_) => none,
         }
@@ -138,6 +146,8 @@ impl fmt::Display for BufferKind {
             Self::Confusion => f.write_str("confusion"),
             Self::Aside => f.write_str("params.aside"),
             Self::State(name) => write!(f, "state.{name}"),
+            Self::Carried(name) => write!(f, "carried.{name}"),
+            Self::CarriedInEvaluation(name) => write!(f, "carried.evaluation.{name}"),
             Self::Table(name) | Self::Scratch(name) => f.write_str(name),
         }
     }

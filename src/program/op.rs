@@ -22,6 +22,8 @@ pub enum Op {
     Embedding(Slot),
     /// The sum with a row for each place, of a parameter that may have more of them.
     Positions(Slot),
+    /// The sum with the first row of a parameter that may have more of them.
+    FirstRow(Slot),
     /// A token before the places.
     ClassToken(Slot),
     /// The first place alone.
@@ -53,6 +55,13 @@ pub enum Op {
     Rope {
         /// Heads.
         heads: u32,
+    },
+    /// `cat` of queries, which are the argument, with keys and values, along the channels.
+    Pack {
+        /// Keys.
+        key: Tensor,
+        /// Values.
+        value: Tensor,
     },
     /// `scaled_dot_product_attention` of queries, keys and values side by side.
     Attention {
@@ -139,14 +148,17 @@ impl Op {
             Self::BatchNorm { weight, bias, mean, var, .. } => vec![weight, bias, mean, var],
             Self::LayerNorm { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
             Self::RmsNorm { weight, .. } => vec![weight],
-            Self::Embedding(param) | Self::Positions(param) | Self::ClassToken(param) | Self::Bias(param) => {
-                vec![param]
-            }
+            Self::Embedding(param)
+            | Self::Positions(param)
+            | Self::FirstRow(param)
+            | Self::ClassToken(param)
+            | Self::Bias(param) => vec![param],
             Self::Images { .. }
             | Self::Tokens
             | Self::FirstPlace
             | Self::QkNorm { .. }
             | Self::Rope { .. }
+            | Self::Pack { .. }
             | Self::Attention { .. }
             | Self::Sinusoids
             | Self::Cross(_)
@@ -182,9 +194,10 @@ pub struct Node {
 impl Node {
     /// The activations that it reads.
     pub fn inputs(&self) -> impl Iterator<Item = Tensor> {
-        let added = self.ops.iter().filter_map(|op| match op {
-            Op::Add(other) | Op::Cross(other) => Some(*other),
-            _ => None,
+        let added = self.ops.iter().flat_map(|op| match *op {
+            Op::Add(other) | Op::Cross(other) => vec![other],
+            Op::Pack { key, value } => vec![key, value],
+            _ => vec![],
         });
         self.x.into_iter().chain(added)
     }

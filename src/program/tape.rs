@@ -250,6 +250,14 @@ impl Tape {
         self.range(kind, 0, bytes)
     }
 
+    /// The buffer of a state that a batch goes on from and leaves for the next, `words` words long, zero at an epoch's start; an
+    /// evaluation has one of its own. `name` tells it from others of the current scope.
+    pub fn carried(&mut self, name: &str, words: u32) -> Slot {
+        let path = Name::from(self.path(name));
+        let kind = if self.training { BufferKind::Carried(path) } else { BufferKind::CarriedInEvaluation(path) };
+        self.buffer(kind, 4 * u64::from(words))
+    }
+
     /// A persistent buffer of `len` numbers that never change. Mentions of one name share a buffer, so that the name says what the
     /// numbers are; `values` computes them when the recording is given memory.
     pub fn table(

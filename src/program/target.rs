@@ -95,6 +95,14 @@ impl Target {
         all
     }
 
+    /// The core for a product in f32 whose sums cannot be split: the one that is estimated to be fastest.
+    pub(crate) fn whole(&self, product: &Product) -> Gemm {
+        let forced = self.forced.map(|choice| choice.gemm).filter(|gemm| self.gemm.contains(gemm));
+        let estimate = |gemm: &&Gemm| Choice { gemm: **gemm, parts: 1 }.estimate(product, self.units);
+        let fastest = || self.gemm.iter().min_by(|a, b| estimate(a).total_cmp(&estimate(b)));
+        forced.unwrap_or_else(|| *fastest().expect("a target has a core"))
+    }
+
     /// The choice that is displayed as `word`; `None` if this target has no such choice.
     pub fn choice(&self, word: &str) -> Option<Choice> {
         let cores = self.gemm.iter().copied().chain(self.matrix.map(Gemm::Matrix));

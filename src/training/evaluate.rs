@@ -1,9 +1,11 @@
 //! Accuracy, loss and further metrics over the test split.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::{
-    data::{Dataset, Source, Split, order},
+    data::{Dataset, Source, Split, columns, order},
     device::Gpu,
     error::{Error, Result},
     models::{Config, Model},
@@ -17,6 +19,19 @@ use crate::{
 
 /// The largest batch size of an evaluation; the results do not depend on it.
 const BATCH: usize = 256;
+
+/// The columns in which a network that carries its state reads the text that it is evaluated on, as in PyTorch's example
+/// `word_language_model`; fewer where the text has fewer blocks.
+pub const COLUMNS: usize = 10;
+
+/// The sizes of the batches in which `len` samples are evaluated, the largest of which is `batch` unless the network reads a text in
+/// columns.
+pub(crate) fn evaluation_sizes(model: &Model, len: usize, batch: usize) -> Vec<u32> {
+    match model.carries_state {
+        true => batch_sizes(len.min(COLUMNS), COLUMNS),
+        false => batch_sizes(len, batch),
+    }
+}
 
 /// The batch size of an evaluation beside training batches of size `batch`: with all its views it is not larger, so
 /// that evaluation needs no more memory than training, nor than `largest`, the most that the network takes.
@@ -63,7 +78,8 @@ pub struct Logits {
     pub targets: Vec<u32>,
 }
 
-/// Evaluates on the test split; `None` if it is empty. `progress` is called after each batch with the numbers of samples
+/// Evaluates on the test split; `None` if it is empty. A network that carries its state reads it in [columns](COLUMNS), without the few
+/// blocks at its end that do not make a block of each. `progress` is called after each batch with the numbers of samples
 /// that are done and of all.
 ///
 /// # Errors
@@ -94,6 +110,11 @@ pub async fn evaluate_each(
         return Ok(None);
     }
     let batch = network.evaluation_batch();
+    let in_columns = network.carries_state();
+    let order = if in_columns { columns(total, batch) } else { order(total, None) };
+    let total = order.len();
+    // The logits of samples that do not come in their order.
+    let mut apart: BTreeMap<u32, (Vec<f32>, Vec<u32>)> = BTreeMap::new();
     let (mut loss, mut hits) = (0.0, 0);
     let mut add = |done: Vec<Done>| {
         for done in done {
@@ -103,20 +124,35 @@ pub async fn evaluate_each(
             }
         }
     };
-    let mut batches = source.batches(Split::Test, order(total, None), batch)?;
-    let mut done = 0;
+    let mut batches = source.batches(Split::Test, order, batch)?;
+    let (mut done, mut targets) = (0, 0);
+    let masking = source.dataset().masking();
     while let Some(batch) = batches.next().await {
         add(network.make_room().await?);
-        let batch = batch?;
+        let mut batch = batch?;
+        if let Some(masking) = masking {
+            masking.hide_for_evaluation(&mut batch);
+        }
+        targets += u64::from(batch.counted());
         network.evaluate(&batch, done == 0)?;
         if let Some(each) = &mut each {
-            each(&network.logits(batch.len()).await?, &batch.targets);
+            let logits = network.logits(batch.len()).await?;
+            if in_columns {
+                let [values, targets] = [logits.len(), batch.targets.len()].map(|len| len / batch.len());
+                let rows = logits.chunks(values).zip(batch.targets.chunks(targets)).zip(&batch.indices);
+                apart.extend(rows.map(|((row, targets), &index)| (index, (row.to_vec(), targets.to_vec()))));
+            } else {
+                each(&logits, &batch.targets);
+            }
         }
         done += batch.len() as u64;
         progress(done, total as u64);
     }
+    if let Some(each) = &mut each {
+        apart.values().for_each(|(row, targets)| each(row, targets));
+    }
     add(network.drain().await?);
-    let targets = total as f64 * f64::from(source.dataset().spec().input.targets());
+    let targets = targets as f64;
     let accuracy = 100.0 * hits as f64 / targets;
     Ok(Some(Evaluation::of(accuracy, loss / targets, network.confusion().await?.as_ref())))
 }
@@ -134,7 +170,7 @@ pub async fn evaluator(
     recipe: Recipe,
     weights: impl Fn(&Layout) -> Result<Weights>,
 ) -> Result<Network> {
-    let sizes = |batch| batch_sizes(dataset.len(Split::Test), batch);
+    let sizes = |batch| evaluation_sizes(network.0, dataset.len(Split::Test), batch);
     fitted(gpu, network, (batch, &sizes), recipe, weights).await
 }
 

@@ -3,6 +3,8 @@
 //!
 //! A text that is shorter than the block stands at its beginning, with any tokens behind it. No place sees a later one, so they
 //! change nothing, which is checked before the first token is drawn.
+//!
+//! A network that carries its state reads one token after the other, and so sees the whole text.
 
 use crate::{
     data::{Batch, Tokens},
@@ -28,6 +30,8 @@ pub struct Generator {
     /// The logits behind the text, if they are known.
     ready: Option<Vec<f32>>,
     drawn: u64,
+    /// Whether the network has not read anything yet.
+    fresh: bool,
 }
 
 impl Generator {
@@ -48,11 +52,19 @@ impl Generator {
     ) -> Result<Self> {
         assert!(!prompt.is_empty(), "Generator::new: a text has no token to go on from");
         sampling.check()?;
-        let tokens = config.tokens();
+        let carries = model.carries_state;
+        let tokens = if carries { Tokens { length: 1, ..config.tokens() } } else { config.tokens() };
+        let config = &config.on(tokens);
         let network = evaluator_of(gpu, (model, config), 1, Recipe::default(), weights).await?;
         let context = end_of(prompt, tokens.length).to_vec();
-        let mut generator = Self { network, tokens, sampling, context, ready: None, drawn: 0 };
-        if generator.context.len() < tokens.length as usize {
+        let mut generator = Self { network, tokens, sampling, context, ready: None, drawn: 0, fresh: true };
+        if carries {
+            let (last, before) = prompt.split_last().expect("it is not empty");
+            for &token in before {
+                generator.feed(vec![token]).await?;
+            }
+            generator.context = vec![*last];
+        } else if generator.context.len() < tokens.length as usize {
             let [first, last] = [generator.logits(0).await?, generator.logits(tokens.vocabulary - 1).await?];
             sampling.draw(&first, 0)?; // what is not finite equals nothing
             if first != last {
@@ -87,12 +99,18 @@ impl Generator {
         let (length, last) = (self.tokens.length as usize, self.context.len() - 1);
         let mut block = self.context.clone();
         block.resize(length, filler);
+        self.feed(block).await?;
+        self.network.logits_at(1, 0, last).await
+    }
+
+    /// Lets the network read a block. One that carries its state goes on from the block before.
+    async fn feed(&mut self, block: Vec<u32>) -> Result<()> {
+        let targets = vec![0; block.len()];
         let inputs = block.into_iter().flat_map(u32::to_le_bytes).collect();
-        let batch = Batch { inputs, targets: vec![0; length], indices: vec![0] };
-        self.network.evaluate(&batch, true)?;
-        let logits = self.network.logits_at(1, 0, last).await?;
+        let first = std::mem::take(&mut self.fresh) || !self.network.carries_state();
+        self.network.evaluate(&Batch { inputs, targets, indices: vec![0] }, first)?;
         self.network.drain().await?;
-        Ok(logits)
+        Ok(())
     }
 }
 

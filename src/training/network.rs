@@ -61,8 +61,9 @@ pub struct Place {
     pub first: bool,
     /// Whether the parameters are updated after the batch.
     pub last: bool,
-    /// What the sum of gradients over the batch's samples is divided by, besides the targets of a sample: the number of samples
-    /// in all batches of the update, for the mean over them.
+    /// What the sum of gradients over the batch's samples is divided by, besides the counted targets of a sample: the number of
+    /// samples in all batches of the update, for the mean over them. Samples of an update have equally many targets that are not
+    /// ignored.
     pub images: u32,
     /// The epoch, counted from 1: augmentation and dropout draw anew for a sample in each epoch.
     pub epoch: u32,
@@ -83,6 +84,9 @@ pub struct Network {
     /// The logits of each program; `None` for updates.
     logits: Vec<Option<Tensor>>,
     evaluating: bool,
+    carries_state: bool,
+    /// Whether an epoch begins with the next training batch.
+    begins: bool,
     updates: Updates,
     update_step: Step,
     /// The report on the batches whose gradient waits for its update, as far as they are known to be done.
@@ -141,6 +145,8 @@ impl Network {
             forward: recordings[0].forward_calls,
             logits: recordings.iter().map(logits_of).collect(),
             evaluating: false,
+            carries_state: plans.model.carries_state,
+            begins: false,
             updates: Updates::default(),
             update_step: Step::default(),
             waiting: None,
@@ -199,6 +205,17 @@ impl Network {
         })
     }
 
+    /// Says that an epoch begins with the next training batch: a network that [carries its state](crate::models::Model::carries_state)
+    /// begins it with a state of zeros, as the first.
+    pub fn begin_epoch(&mut self) {
+        self.begins = true;
+    }
+
+    /// Whether a batch goes on from the state that the one before has left.
+    pub fn carries_state(&self) -> bool {
+        self.carries_state
+    }
+
     /// Submits a training batch and, if it is the last of an update, the update. Never waits. Evaluations may come
     /// between two batches of an update; they leave the gradient as it is.
     ///
@@ -219,25 +236,28 @@ impl Network {
             self.give_report_back();
         }
         self.report_taken = false;
-        self.submitted += batch.targets.len() as u32;
+        self.submitted += batch.counted();
         self.batches = self.batches.saturating_add(1);
         if place.last {
             let optimizer = self.optimizer.as_deref().expect("a network that trains has an optimizer");
             self.update_step = self.updates.next(optimizer, place.lr);
         }
-        let step = self.step_of(place, self.submitted);
-        let clear = if place.first { AT_UPDATE } else { &[] };
+        let step = self.step_of(batch, place, self.submitted);
+        let mut clear = if place.first { AT_UPDATE.to_vec() } else { vec![] };
+        clear.extend(std::mem::take(&mut self.begins).then_some(Cleared::ByEpoch));
         let programs = if place.last { vec![program, self.update_program()] } else { vec![program] };
         let work = programs.into_iter().map(|p| self.runtime.whole(p)).collect();
         let done: fn(Report) -> Done = if place.last { Done::Updated } else { Done::Accumulated };
-        self.submit(batch, &step, clear, work, done)
+        self.submit(batch, &step, &clear, work, done)
     }
 
-    /// The [`Step`] of a training batch; `targets` are those of its update so far, its own included.
-    fn step_of(&self, place: Place, targets: u32) -> Step {
+    /// The [`Step`] of a training batch; `targets` are those of its update so far that are counted, its own included.
+    fn step_of(&self, batch: &Batch, place: Place, targets: u32) -> Step {
         let update = if place.last { self.update_step } else { Step::default() };
-        let loss_scale = 1.0 / (place.images as f32 * self.input.targets() as f32);
-        let loss_mean = 1.0 / targets as f32;
+        // A batch in which some targets are ignored has fewer; it is not divided by the places that have no loss.
+        let each = f64::from(batch.counted().max(1)) / batch.len().max(1) as f64;
+        let loss_scale = 1.0 / (place.images as f32 * each as f32);
+        let loss_mean = 1.0 / targets.max(1) as f32;
         Step { loss_scale, loss_mean, seed: self.seed, epoch: place.epoch, ..update }
     }
 
@@ -294,7 +314,7 @@ impl Network {
         self.programs.evaluate.keys().max().map_or(1, |&n| n as usize)
     }
 
-    /// Submits a batch for evaluation; the `first` one clears the confusion matrix. Never waits.
+    /// Submits a batch for evaluation; the `first` one clears the confusion matrix, and a state that is carried from batch to batch. Never waits.
     ///
     /// # Errors
     /// [`Error::Device`] on a fault that is known by now.

@@ -2,14 +2,14 @@
 
 use super::{Cut, Remainder};
 use crate::{
-    data::{Dataset, Input, Split},
+    data::{Dataset, Input, Masking, Split},
     error::{Error, Result},
     models::{self, Config, resnet},
     ops::{Augment, Normalize},
     optim::{Clip, Lookahead, RuleChoice},
     program::target::Target,
     training::{
-        evaluate::{batch_beside, batch_sizes},
+        evaluate::{batch_beside, batch_sizes, evaluation_sizes},
         network::{Plans, Recipe},
         schedule::Schedule,
     },
@@ -69,7 +69,7 @@ impl Default for Options {
             batch: 128,
             accumulate: 2,
             remainder: Remainder::Step,
-            recipe: Recipe { augment: Augment::Paper, ..Recipe::default() },
+            recipe: Recipe { augment: Augment::PAPER, ..Recipe::default() },
             schedule: Schedule::CONSTANT,
             validate_every: 1,
             early_stop: None,
@@ -81,6 +81,15 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Targets of a sample that have a loss: one of an image, one for each token of a block, or for each that is hidden.
+    pub fn counted(&self) -> u32 {
+        let targets = self.config.input.targets();
+        match models::find(&self.model) {
+            Ok(model) if model.masked => Masking::counted(targets),
+            _ => targets,
+        }
+    }
+
     /// The programs of the run.
     ///
     /// # Errors
@@ -91,6 +100,12 @@ impl Options {
         model.refuse(&self.config)?;
         self.fits(dataset)?;
         let cut = self.cut(dataset.len(Split::Train));
+        let train = dataset.len(Split::Train);
+        if cut.images == 0 && train > 0 {
+            let message = format!("'batch_size' is {}, and the text has {train} blocks to train on", self.batch);
+            let hint = format!("{} reads a text in as many columns as a batch has blocks: at most {train}", self.model);
+            return Err(Error::about("batch_size", message, hint));
+        }
         if cut.images > 0 {
             cut.check()?;
         }
@@ -114,7 +129,7 @@ impl Options {
             recipe: self.recipe,
             target: target.clone(),
             train,
-            evaluate: batch_sizes(dataset.len(Split::Test), evaluated),
+            evaluate: evaluation_sizes(model, dataset.len(Split::Test), evaluated),
         })
     }
 
@@ -122,7 +137,7 @@ impl Options {
     fn fits(&self, dataset: &dyn Dataset) -> Result<()> {
         let (spec, Config { input, classes, .. }) = (dataset.spec(), &self.config);
         if (spec.input, spec.classes.len()) == (*input, *classes as usize) {
-            return Ok(());
+            return input.image().map_or(Ok(()), |image| self.recipe.augment.check(image));
         }
         let message = format!(
             "a network for {input} and {classes} classes, and {}: {} and {} classes",
@@ -155,7 +170,32 @@ impl Options {
     /// How an epoch of `images` images is cut into batches and updates.
     pub fn cut(&self, images: usize) -> Cut {
         let (batch, accumulate) = (self.batch as usize, self.accumulate as usize);
+        // In columns, every batch is whole.
+        let images = if self.carries_state() { images - images % batch.max(1) } else { images };
         Cut { images, batch, accumulate, remainder: self.remainder }
+    }
+
+    /// Whether the network reads a text in columns, and carries its state from batch to batch.
+    pub fn carries_state(&self) -> bool {
+        models::find(&self.model).is_ok_and(|model| model.carries_state)
+    }
+
+    /// Refuses what cannot be had where the state is carried from batch to batch.
+    fn check_columns(&self) -> Result<()> {
+        let model = &self.model;
+        if self.shuffle {
+            let message =
+                format!("'shuffle' is on, and {model} goes on from the state that the blocks before have left");
+            return Err(Error::about("shuffle", message, "'shuffle' off reads the text in its order"));
+        }
+        if self.accumulate > 1 {
+            let message = format!(
+                "'accumulate' is {}, and the batches of an update of {model} would be successive blocks rather than parts of one",
+                self.accumulate
+            );
+            return Err(Error::about("accumulate", message, "'accumulate' 1, with a larger 'batch_size' if need be"));
+        }
+        Ok(())
     }
 
     /// What the user may not expect although it follows from the options, a line each.
@@ -208,6 +248,9 @@ impl Options {
         }
         if let Some(normalize) = self.recipe.normalize {
             normalize.check()?;
+        }
+        if self.carries_state() {
+            self.check_columns()?;
         }
         if let (true, Input::Tokens(_)) = (self.recipe.tta, self.config.input) {
             let message = format!("'tta' is about views of images, and the data set has {}", self.config.input);

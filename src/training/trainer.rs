@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use web_time::Instant;
 
 use crate::{
-    data::{Source, Split, order},
+    data::{Batch, Source, Split, columns, order},
     device::Gpu,
     error::{Error, Result},
     optim::{Clip, Settings},
@@ -142,7 +142,9 @@ impl Trainer {
             // Batches may differ in size, so each is read by itself.
             let mut images = self.source.batches(Split::Train, indices.clone(), indices.len())?;
             if let Some(images) = images.next().await {
-                batches.push((images?, *place));
+                let mut images = images?;
+                self.hide(&mut images, place.epoch);
+                batches.push((images, *place));
             }
         }
         self.network.leave_evaluation();
@@ -184,11 +186,27 @@ impl Trainer {
         order.chunks(cut.batch).enumerate().skip(cut.updates() * cut.accumulate).map(place).collect()
     }
 
+    /// Tokens of a block to each that has a target; 1 for images.
+    fn tokens_per_target(&self) -> f64 {
+        f64::from(self.options.config.input.targets()) / f64::from(self.options.counted())
+    }
+
+    /// Hides tokens of a training batch, if the data set wants some hidden.
+    fn hide(&self, batch: &mut Batch, epoch: u32) {
+        if let Some(masking) = self.source.dataset().masking() {
+            masking.hide(batch, self.options.seed, epoch);
+        }
+    }
+
     /// The images of an epoch that are trained on, in order.
     fn order(&self, epoch: u32) -> Vec<u32> {
         let (images, shuffle) = (self.source.dataset().len(Split::Train), self.options.shuffle);
+        let trained = self.options.cut(images).trained();
+        if self.network.carries_state() {
+            return columns(trained, self.options.batch as usize);
+        }
         let mut order = order(images, shuffle.then_some((self.options.seed, u64::from(epoch))));
-        order.truncate(self.options.cut(images).trained());
+        order.truncate(trained);
         order
     }
 
@@ -231,9 +249,13 @@ impl Trainer {
         let mut batches = self.source.batches(Split::Train, order, cut.batch)?;
         let updates = self.options.updates(self.source.dataset().as_ref());
         self.network.leave_evaluation();
+        if done == 0 {
+            self.network.begin_epoch();
+        }
         let mut cut_short = false;
         for index in done.. {
-            let Some(images) = batches.next().await.transpose()? else { break };
+            let Some(mut images) = batches.next().await.transpose()? else { break };
+            self.hide(&mut images, epoch);
             let Part { begins, ends, carried, divisor } = cut.part(index, images.len());
             // Batches that are carried over make no update, so the last epoch of a run includes them too: it is then
             // like any other, and the run can be extended.
@@ -307,7 +329,7 @@ impl Trainer {
             val_precision: of(|e| e.precision),
             val_recall: of(|e| e.recall),
             seconds: before + start.elapsed().as_secs_f64(),
-            images_per_second: images as f64 / training,
+            images_per_second: images as f64 * self.tokens_per_target() / training,
         };
         watch.epoch(&row)?;
         self.position.end_epoch(row, cut_short);
@@ -353,7 +375,8 @@ impl Trainer {
         order.truncate((order.len() / batch).clamp(1, STATISTICS_BATCHES) * batch);
         let mut batches = self.source.batches(Split::Train, order, batch)?;
         for nth in 1.. {
-            let Some(batch) = batches.next().await.transpose()? else { break };
+            let Some(mut batch) = batches.next().await.transpose()? else { break };
+            self.hide(&mut batch, epoch);
             self.network.make_room().await?;
             self.network.collect_statistics(&batch, nth, epoch)?;
         }
@@ -363,7 +386,7 @@ impl Trainer {
 
     fn note(&mut self, done: Vec<Done>, watch: &mut dyn Watch) -> Result<()> {
         let dataset = self.source.dataset();
-        let targets = u64::from(dataset.spec().input.targets());
+        let targets = u64::from(self.options.counted());
         let total = self.options.cut(dataset.len(Split::Train)).trained() as u64 * targets;
         for done in done {
             let Done::Updated(report) = done else { continue };

@@ -1,9 +1,10 @@
-"""Writes networks/NAME.json: a gradient, ten updates by SGD and ten by AdamW of small GPTs, by PyTorch in float64.
-Weights and tokens are formulas, which the test repeats; the network is that of nanoGPT, and its variants.
+"""Writes networks/NAME.json: a gradient, ten updates by SGD and ten by AdamW of small GPTs, BERTs and LSTMs, by PyTorch in float64.
+Weights and tokens are formulas, which the test repeats; the GPTs are nanoGPT's and its variants, the BERTs transformers', and the
+LSTMs those of PyTorch's example word_language_model.
 
     python tests/data/text_networks.py [NAME ...]
 
-needs what networks.py needs; without names it writes every case, which takes half a minute of one core.
+needs what networks.py needs, and transformers; without names it writes every case, which takes half a minute of one core.
 """
 
 import copy
@@ -15,6 +16,7 @@ import torch
 from networks import BATCHES, Batch, bits, fill, golden, loss_of, search, state, words
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import BertConfig, BertForMaskedLM
 
 # Of RMS norm, with a weight and, of queries and keys, without.
 EPS = 1e-5
@@ -133,7 +135,7 @@ class GPT(nn.Module):
         return F.linear(parts.ln_f(x), head.weight).flatten(0, 1)
 
 
-def batches(settings: Settings, classes: int, batch: int, shift: int) -> list[Batch]:
+def batches(settings: "Settings | Recurrent", classes: int, batch: int, shift: int) -> list[Batch]:
     """The tokens of a sample are its block and one more; the labels are the same one later."""
     out, block = [], settings.block
     for i in range(BATCHES):
@@ -235,13 +237,127 @@ def without_idle_bias(network: nn.Module) -> dict[str, Tensor]:
     """The weights, but zeros for a bias of keys: its gradient is zero, and what AdamW makes of the rounding is noise."""
     out = state(network)
     for name, x in out.items():
+        if name.endswith("attention.self.key.bias"):
+            out[name] = torch.zeros_like(x)
         if name.endswith(("attn.c_attn.bias", "attn.qkv.bias", "attn.in_proj_bias")):
             q, k, v = x.chunk(3)
             out[name] = torch.cat([q, torch.zeros_like(k), v])
     return out
 
 
+@dataclass(frozen=True)
+class Masked:
+    """The settings of a BERT."""
+
+    block: int
+    width: int
+    depth: int
+    heads: int
+
+
+class Bert(BertForMaskedLM):
+    """Of tokens [n, block], which come as floating-point numbers, to logits [n * block, classes]."""
+
+    def __init__(self, settings: Masked, classes: int) -> None:
+        config = BertConfig(
+            vocab_size=classes,
+            hidden_size=settings.width,
+            num_hidden_layers=settings.depth,
+            num_attention_heads=settings.heads,
+            intermediate_size=4 * settings.width,
+            max_position_embeddings=settings.block,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+            pad_token_id=None,
+            attn_implementation="eager",
+        )
+        assert (config.layer_norm_eps, config.hidden_act, config.type_vocab_size) == (1e-12, "gelu", 2)
+        super().__init__(config)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return super().forward(tokens.long()).logits.flatten(0, 1)
+
+
+def masked_batches(settings: Masked, classes: int, batch: int, shift: int) -> list[Batch]:
+    """Tokens, and labels at a third of the places, more in some samples than in others; the others are ignored."""
+    out, places = [], batch * settings.block
+    for i in range(BATCHES):
+        tokens, labels, chosen = (bits(places, seed + shift + i) for seed in (1000, 2000, 3000))
+        labels = [label % classes if choice % 3 == 0 else -100 for label, choice in zip(labels, chosen, strict=True)]
+        tokens = torch.tensor([token % classes for token in tokens], dtype=torch.float64)
+        out.append((tokens.reshape(batch, settings.block), torch.tensor(labels)))
+    return out
+
+
+def without_twins(network: nn.Module) -> dict[str, Tensor]:
+    """The weights, each once: the last layer is the embedding, and has its bias under two names."""
+    return {name: x for name, x in without_idle_bias(network).items() if not name.startswith("cls.predictions.decoder.")}
+
+
+def write_masked(name: str) -> None:
+    settings, classes, batch = MASKED[name]
+    network = Bert(settings, classes)
+    fill(network)
+    assert set(dict(network.named_parameters())) == set(without_twins(network)), "the tied names"
+    assert network.cls.predictions.decoder.weight is network.bert.embeddings.word_embeddings.weight
+    shift, rates = search(network, lambda shift: masked_batches(settings, classes, batch, shift))
+    data = masked_batches(settings, classes, batch, shift)
+    tokens, labels = data[0]
+    with torch.no_grad():
+        theirs = BertForMaskedLM.forward(network, tokens.long(), labels=labels.reshape(tokens.shape)).loss
+    assert torch.allclose(theirs, loss_of(network, data[0])[1], rtol=1e-12)
+    stated = {"model": "bert", "settings": words(asdict(settings)), "classes": classes, "batch": batch, "shift": shift}
+    golden(name, stated, network, rates, data, without_twins)
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    block: int
+    width: int
+    depth: int
+    tied: bool = False
+
+
+class LSTM(nn.Module):
+    """Of tokens [n, block] to logits [n * block, classes]. In training it goes on from the state that the batch before has left, as if
+    that were a constant."""
+
+    def __init__(self, settings: Recurrent, classes: int) -> None:
+        super().__init__()
+        self.encoder = nn.Embedding(classes, settings.width)
+        self.rnn = nn.LSTM(settings.width, settings.width, settings.depth, batch_first=True)
+        self.decoder = nn.Linear(settings.width, classes)
+        if settings.tied:
+            self.decoder.weight = self.encoder.weight
+        self.carried: tuple[Tensor, Tensor] | None = None
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        y, left = self.rnn(self.encoder(tokens.long()), self.carried if self.training else None)
+        if self.training:
+            self.carried = left[0].detach(), left[1].detach()
+        return self.decoder(y).flatten(0, 1)
+
+
+def once(network: nn.Module) -> dict[str, Tensor]:
+    """The weights, each under its first name."""
+    return {name: x.data for name, x in network.named_parameters()}
+
+
+def write_recurrent(name: str) -> None:
+    settings, classes, batch = RECURRENT[name]
+    network = LSTM(settings, classes)
+    fill(network)
+    shift, rates = search(network, lambda shift: batches(settings, classes, batch, shift))
+    data = batches(settings, classes, batch, shift)
+    stated = {"model": "lstm", "settings": words(asdict(settings)), "classes": classes, "batch": batch, "shift": shift}
+    golden(name, stated, network, rates, data, once)
+
+
 def write(name: str) -> None:
+    if name in MASKED:
+        return write_masked(name)
+    if name in RECURRENT:
+        return write_recurrent(name)
     settings, classes, batch = CASES[name]
     network = GPT(settings, classes)
     fill(network)
@@ -266,8 +382,20 @@ CASES = {
     ),
 }
 
+MASKED = {
+    "bert-small": (Masked(9, 16, 2, 2), 11, 3),
+    "bert-wide-head": (Masked(40, 32, 1, 1), 70, 2),
+}
+
+
+RECURRENT = {
+    "lstm-small": (Recurrent(6, 14, 2), 11, 3),
+    "lstm-odd": (Recurrent(5, 10, 1), 23, 5),
+    "lstm-tied": (Recurrent(9, 20, 3, tied=True), 13, 2),
+}
+
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or CASES:
+    for name in sys.argv[1:] or [*CASES, *MASKED, *RECURRENT]:
         write(name)

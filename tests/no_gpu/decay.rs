@@ -10,8 +10,8 @@ use velograd::program::target::Target;
 fn layout(no_decay: &str) -> Layout {
     let mut t = Tape::new(&Target::portable(), true);
     t.no_decay = no_decay.parse::<NoDecay>().unwrap();
-    let draws = ops::draw(&mut t, 4, Augment::None);
-    let images = ops::augment(&mut t, 4, Image::CIFAR, draws, Augment::None, Normalize::HALF);
+    let draws = ops::draw(&mut t, 4, Image::CIFAR, Augment::NONE);
+    let images = ops::augment(&mut t, 4, Image::CIFAR, draws, Augment::NONE, Normalize::HALF);
     resnet18(&mut t, images, &resnet::config(Stem::Imagenet, 8, 10));
     t.finish().layout
 }

@@ -172,9 +172,10 @@ fn augmentation() {
     let size = c * h * w;
     let mut different = 0;
     for i in 0..n {
-        let (top, left) = (top[i] as usize, left[i] as usize);
-        let draw = Draw { top, left, flip: flip[i] != 0, angle_degrees: angle[i] };
-        let found = augment::augment(&shape, &images[i * size..(i + 1) * size], &draw, Padding::Black);
+        // The file counts from the corner of four pixels of padding.
+        let (top, left) = (i64::from(top[i]) - 4, i64::from(left[i]) - 4);
+        let draw = Draw { top, left, flip: flip[i] != 0, angle_degrees: angle[i], ..Draw::NONE };
+        let found = augment::moved(&shape, &images[i * size..(i + 1) * size], &draw, Padding::Black);
         different += (0..size).filter(|&j| found[j] != expected[i * size + j]).count();
     }
     println!("augmentation: {different} of {} bytes differ", n * size);

@@ -63,8 +63,8 @@ fn written_before_read(recording: &Recording, what: &str) {
 
 fn resnet(stem: Stem, training: bool, batch: u32) -> Recording {
     let mut t = Tape::new(&Target::portable(), training);
-    let augment = if training { Augment::Paper } else { Augment::None };
-    let draws = ops::draw(&mut t, batch, augment);
+    let augment = if training { Augment::PAPER } else { Augment::NONE };
+    let draws = ops::draw(&mut t, batch, Image::CIFAR, augment);
     let images = ops::augment(&mut t, batch, Image::CIFAR, draws, augment, Normalize::HALF);
     let logits = resnet18(&mut t, images, &resnet::config(stem, 16, 10));
     t.keep(logits);

@@ -18,8 +18,8 @@ use velograd::{check::selftest::table, program::product::Matrix};
 /// A network as it is trained and as it is evaluated.
 fn resnet(target: &Target, stem: Stem, width: u32, training: bool) -> Recording {
     let mut t = Tape::new(target, training);
-    let augment = if training { Augment::Paper } else { Augment::None };
-    let draws = ops::draw(&mut t, 20, augment);
+    let augment = if training { Augment::PAPER } else { Augment::NONE };
+    let draws = ops::draw(&mut t, 20, Image::CIFAR, augment);
     let images = ops::augment(&mut t, 20, Image::CIFAR, draws, augment, Normalize::HALF);
     let logits = resnet18(&mut t, images, &resnet::config(stem, width, 10));
     ops::cross_entropy(&mut t, logits, 0.0);

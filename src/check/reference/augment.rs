@@ -1,14 +1,15 @@
-//! Augmentation: padding, cropping, flipping, rotating, normalizing.
+//! Augmentation: padding, cropping, flipping, rotating, normalizing; resized crops in `resize.rs`, and what is drawn in `draws.rs`.
 //!
 //! Source: torchvision's `pad`, `crop`, `hflip` and `rotate` (nearest, fill 0) on PIL images, whose rotation is
 //! Pillow's `Image.rotate` and `affine_fixed` (16.16 fixed-point arithmetic).
 
-use super::random::pcg4d;
+mod draws;
+mod resize;
+
+pub use draws::draw;
+pub use resize::resized;
 
 use super::expect_len;
-
-/// Zeros around an image before it is cropped, on every side.
-pub const PADDING: usize = 4;
 
 /// The shape of one image of bytes, `[c][h][w]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +25,31 @@ pub struct Image {
 /// What is drawn at random for one image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Draw {
-    /// First row of the crop in the padded image, 0 to `2 PADDING`.
-    pub top: usize,
-    /// First column of the crop in the padded image, 0 to `2 PADDING`.
-    pub left: usize,
-    /// Whether the crop is mirrored left to right.
+    /// First row of the part that is taken; above the image it is negative.
+    pub top: i64,
+    /// First column of the part that is taken; left of the image it is negative.
+    pub left: i64,
+    /// Height and width of the part, which is brought to the image's size; `None` for a part of that size.
+    pub size: Option<[usize; 2]>,
+    /// Whether the part is mirrored left to right.
     pub flip: bool,
     /// Counter-clockwise rotation about the centre.
     pub angle_degrees: f64,
+    /// The rectangle that is set to zero after the normalization.
+    pub erase: Option<Area>,
+}
+
+/// A rectangle of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Area {
+    /// First row.
+    pub top: usize,
+    /// First column.
+    pub left: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
 }
 
 /// What the padding of an image holds.
@@ -45,87 +63,93 @@ pub enum Padding {
 
 impl Draw {
     /// The draw that leaves the image as it is.
-    pub const NONE: Self = Self { top: PADDING, left: PADDING, flip: false, angle_degrees: 0.0 };
+    pub const NONE: Self = Self { top: 0, left: 0, size: None, flip: false, angle_degrees: 0.0, erase: None };
 }
 
 /// Draws and weights of the views of an evaluation: the image, shifted a pixel up and left, and shifted a pixel down
 /// and right, each as it is and mirrored (Jordan 2024).
 pub const VIEWS: [(Draw, f64); 6] = {
-    const fn view(at: usize, flip: bool) -> Draw {
-        Draw { top: at, left: at, flip, angle_degrees: 0.0 }
+    const fn view(at: i64, flip: bool) -> Draw {
+        Draw { top: at, left: at, flip, ..Draw::NONE }
     }
     [
-        (view(PADDING, false), 0.25),
-        (view(PADDING, true), 0.25),
-        (view(PADDING - 1, false), 0.125),
-        (view(PADDING - 1, true), 0.125),
-        (view(PADDING + 1, false), 0.125),
-        (view(PADDING + 1, true), 0.125),
+        (view(0, false), 0.25),
+        (view(0, true), 0.25),
+        (view(-1, false), 0.125),
+        (view(-1, true), 0.125),
+        (view(1, false), 0.125),
+        (view(1, true), 0.125),
     ]
 };
 
-/// Airbench's draw of image `index` in an epoch, counted from 1: a shift of at most 2 pixels each way, and alternating
-/// flip: a fair coin that depends on the image alone says whether it is mirrored in epoch 1, and this changes from one
-/// epoch to the next (Jordan 2024).
-pub fn draw_airbench(seed: u32, epoch: u32, index: u32) -> Draw {
-    let v = pcg4d([seed, epoch, index, 0x61_75_67]);
-    let coin = pcg4d([seed, 0, index, 0x66_6c_69_70])[0] >> 31 == 1;
-    Draw {
-        top: PADDING - 2 + ((v[0] >> 8) % 5) as usize,
-        left: PADDING - 2 + ((v[1] >> 8) % 5) as usize,
-        flip: coin != (epoch % 2 == 1),
-        angle_degrees: 0.0,
-    }
-}
-
-/// The draw of image `index` in an epoch: crop offsets from 0 to 8, a fair coin, and degrees in [-15, 15).
-///
-/// The generator is pcg4d of Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020, on the counter
-/// (seed, epoch, index, "aug"); each quantity takes the high bits of its own word of the result.
-pub fn draw(seed: u32, epoch: u32, index: u32) -> Draw {
-    let v = pcg4d([seed, epoch, index, 0x61_75_67]);
-    let unit = f64::from(v[3] >> 8) / 16_777_216.0;
-    Draw {
-        top: ((v[0] >> 8) % 9) as usize,
-        left: ((v[1] >> 8) % 9) as usize,
-        flip: v[2] >> 31 == 1,
-        angle_degrees: 30.0 * unit - 15.0,
-    }
-}
-
 /// `y[c][h][w] = (x[c][h][w] / 255 - mean[c]) / std[c]`, with a mean and a deviation for each channel.
-pub fn normalize(x: &[u8], mean: &[f64], std: &[f64]) -> Vec<f64> {
+pub fn normalize(x: &[f64], mean: &[f64], std: &[f64]) -> Vec<f64> {
     let mut y = vec![0.0; x.len()];
     for i in 0..x.len() {
         let c = mean.len() * i / x.len();
-        y[i] = (f64::from(x[i]) / 255.0 - mean[c]) / std[c];
+        y[i] = (x[i] / 255.0 - mean[c]) / std[c];
     }
     y
 }
 
-/// [`crop`], then [`flip`] if that was drawn, then [`rotate`]: an image of the same shape.
-pub fn augment(shape: &Image, x: &[u8], draw: &Draw, padding: Padding) -> Vec<u8> {
-    let cropped = crop(shape, x, draw.top, draw.left, padding);
-    let flipped = if draw.flip { flip(shape, &cropped) } else { cropped };
+/// What a network sees of an image: the drawn part, mirrored if that was drawn, rotated, normalized, and with zeros where it is
+/// erased.
+pub fn seen(shape: &Image, x: &[u8], draw: &Draw, padding: Padding, mean: &[f64], std: &[f64]) -> Vec<f64> {
+    let x: Vec<f64> = x.iter().map(|&byte| f64::from(byte)).collect();
+    let moved = augment(shape, &x, draw, padding, resized);
+    let mut y = normalize(&moved, mean, std);
+    if let Some(Area { top, left, height, width }) = draw.erase {
+        for c in 0..shape.c {
+            for h in top..top + height {
+                for w in left..left + width {
+                    y[(c * shape.h + h) * shape.w + w] = 0.0;
+                }
+            }
+        }
+    }
+    y
+}
+
+/// The bytes of an image after [`crop`], [`flip`] if that was drawn, and [`rotate`]: an image of the same shape.
+///
+/// # Panics
+/// If the part has another size than the image: its pixels are no bytes.
+pub fn moved(shape: &Image, x: &[u8], draw: &Draw, padding: Padding) -> Vec<u8> {
+    augment(shape, x, draw, padding, |_, _, _| panic!("reference: pixels of a resized part are no bytes"))
+}
+
+fn augment<T: Copy + Default>(
+    shape: &Image,
+    x: &[T],
+    draw: &Draw,
+    padding: Padding,
+    resized: impl Fn(&Image, &[T], &Area) -> Vec<T>,
+) -> Vec<T> {
+    let part = match draw.size {
+        None => crop(shape, x, draw.top, draw.left, padding),
+        Some([height, width]) => {
+            resized(shape, x, &Area { top: draw.top as usize, left: draw.left as usize, height, width })
+        }
+    };
+    let flipped = if draw.flip { flip(shape, &part) } else { part };
     rotate(shape, &flipped, draw.angle_degrees)
 }
 
-/// `y[c][h][w] = x[c][top + h - PADDING][left + w - PADDING]`; outside of x, the value of the padding.
-pub fn crop(shape: &Image, x: &[u8], top: usize, left: usize, padding: Padding) -> Vec<u8> {
+/// `y[c][h][w] = x[c][top + h][left + w]`; outside of x, the value of the padding.
+pub fn crop<T: Copy + Default>(shape: &Image, x: &[T], top: i64, left: i64, padding: Padding) -> Vec<T> {
     expect_len("x", x.len(), shape.c * shape.h * shape.w);
-    assert!(top <= 2 * PADDING && left <= 2 * PADDING, "reference: crop at ({top}, {left}) leaves the padded image");
-    let mut y = vec![0; x.len()];
+    let mut y = vec![T::default(); x.len()];
     for c in 0..shape.c {
         for h in 0..shape.h {
             for w in 0..shape.w {
-                let (mut row, mut column) = (top + h, left + w);
+                let (mut row, mut column) = (top + h as i64, left + w as i64);
                 if padding == Padding::Reflect {
-                    (row, column) = (reflect(row, shape.h), reflect(column, shape.w));
+                    (row, column) = (reflect(row, shape.h as i64), reflect(column, shape.w as i64));
                 }
-                if row < PADDING || row >= shape.h + PADDING || column < PADDING || column >= shape.w + PADDING {
+                if row < 0 || row >= shape.h as i64 || column < 0 || column >= shape.w as i64 {
                     continue;
                 }
-                let x_index = (c * shape.h + row - PADDING) * shape.w + column - PADDING;
+                let x_index = (c * shape.h + row as usize) * shape.w + column as usize;
                 y[(c * shape.h + h) * shape.w + w] = x[x_index];
             }
         }
@@ -133,22 +157,21 @@ pub fn crop(shape: &Image, x: &[u8], top: usize, left: usize, padding: Padding) 
     y
 }
 
-/// The row of the padded image whose content `row` has: itself, or its mirror image if it lies in the padding.
-fn reflect(row: usize, size: usize) -> usize {
-    let (first, last) = (PADDING, PADDING + size - 1);
-    if row < first {
-        2 * first - row
-    } else if row > last {
-        2 * last - row
+/// The row of the image whose content `row` has: itself, or its mirror image if it lies outside.
+fn reflect(row: i64, size: i64) -> i64 {
+    if row < 0 {
+        -row
+    } else if row > size - 1 {
+        2 * (size - 1) - row
     } else {
         row
     }
 }
 
 /// `y[c][h][w] = x[c][h][width - 1 - w]`.
-pub fn flip(shape: &Image, x: &[u8]) -> Vec<u8> {
+pub fn flip<T: Copy + Default>(shape: &Image, x: &[T]) -> Vec<T> {
     expect_len("x", x.len(), shape.c * shape.h * shape.w);
-    let mut y = vec![0; x.len()];
+    let mut y = vec![T::default(); x.len()];
     for c in 0..shape.c {
         for h in 0..shape.h {
             for w in 0..shape.w {
@@ -167,7 +190,7 @@ pub fn flip(shape: &Image, x: &[u8]) -> Vec<u8> {
 /// multiples of 1/65536 and added up pixel by pixel; the integer part is the source pixel.
 ///
 /// An angle of 0 copies. Pillow transposes for 90, 180 and 270; on a square image that is the same map as here.
-pub fn rotate(shape: &Image, x: &[u8], angle_degrees: f64) -> Vec<u8> {
+pub fn rotate<T: Copy + Default>(shape: &Image, x: &[T], angle_degrees: f64) -> Vec<T> {
     expect_len("x", x.len(), shape.c * shape.h * shape.w);
     let angle = angle_degrees.rem_euclid(360.0);
     if angle == 0.0 {
@@ -182,7 +205,7 @@ pub fn rotate(shape: &Image, x: &[u8], angle_degrees: f64) -> Vec<u8> {
 
     let mut row_x = fixed(offset_x + a * 0.5 + b * 0.5);
     let mut row_y = fixed(offset_y + d * 0.5 + e * 0.5);
-    let mut y = vec![0; x.len()];
+    let mut y = vec![T::default(); x.len()];
     for h in 0..shape.h {
         let (mut source_x, mut source_y) = (row_x, row_y);
         for w in 0..shape.w {
@@ -226,27 +249,6 @@ mod tests {
         assert_eq!(round_15_digits(0.123_456_789_012_345_67), 0.123_456_789_012_346);
     }
 
-    /// Over 9,000 images, each offset has a share near a ninth, half are mirrored, angles are uniform, and no quantity
-    /// correlates with the next.
-    #[test]
-    fn draws_are_uniform_and_independent() {
-        let draws: Vec<Draw> = (0..9000).map(|i| draw(7, 3, i)).collect();
-        let share = |of: &dyn Fn(&Draw) -> bool| draws.iter().filter(|d| of(d)).count() as f64 / 9000.0;
-        for offset in 0..=2 * PADDING {
-            assert!((share(&|d| d.top == offset) - 1.0 / 9.0).abs() < 0.015, "top {offset}");
-            assert!((share(&|d| d.left == offset) - 1.0 / 9.0).abs() < 0.015, "left {offset}");
-            assert!((share(&|d| d.top == offset && d.flip) - 1.0 / 18.0).abs() < 0.011, "top {offset}, mirrored");
-        }
-        assert!((share(&|d| d.flip) - 0.5).abs() < 0.025);
-        assert!(draws.iter().all(|d| (-15.0..15.0).contains(&d.angle_degrees)));
-        for quarter in 0..4 {
-            let from = -15.0 + 7.5 * f64::from(quarter);
-            assert!((share(&|d| (from..from + 7.5).contains(&d.angle_degrees)) - 0.25).abs() < 0.02, "from {from}");
-        }
-        assert_ne!(draw(7, 3, 5), draw(7, 4, 5), "the epoch matters");
-        assert_ne!(draw(7, 3, 5), draw(8, 3, 5), "the seed matters");
-    }
-
     /// The rotation is counter-clockwise: after 90 degrees the right column is the top row.
     #[test]
     fn quarter_turns_are_permutations() {
@@ -260,12 +262,12 @@ mod tests {
     #[test]
     fn crop_and_flip_move_pixels_and_fill_with_zero() {
         let (shape, x) = (Image { c: 1, h: 2, w: 2 }, [1, 2, 3, 4]);
-        assert_eq!(crop(&shape, &x, PADDING, PADDING, Padding::Black), x);
-        assert_eq!(crop(&shape, &x, PADDING + 1, PADDING, Padding::Black), [3, 4, 0, 0]);
-        assert_eq!(crop(&shape, &x, PADDING, PADDING - 1, Padding::Black), [0, 1, 0, 3]);
+        assert_eq!(crop(&shape, &x, 0, 0, Padding::Black), x);
+        assert_eq!(crop(&shape, &x, 1, 0, Padding::Black), [3, 4, 0, 0]);
+        assert_eq!(crop(&shape, &x, 0, -1, Padding::Black), [0, 1, 0, 3]);
         assert_eq!(flip(&shape, &x), [2, 1, 4, 3]);
-        assert_eq!(normalize(&[0, 255, 255], &[0.5; 3], &[0.5; 3]), [-1.0, 1.0, 1.0]);
-        assert_eq!(normalize(&[0, 255, 0], &[0.5, 0.25, 0.5], &[0.5, 0.5, 0.25]), [-1.0, 1.5, -2.0]);
+        assert_eq!(normalize(&[0.0, 255.0, 255.0], &[0.5; 3], &[0.5; 3]), [-1.0, 1.0, 1.0]);
+        assert_eq!(normalize(&[0.0, 255.0, 0.0], &[0.5, 0.25, 0.5], &[0.5, 0.5, 0.25]), [-1.0, 1.5, -2.0]);
     }
 
     /// `torch.nn.functional.pad(x, (2, 2, 2, 2), "reflect")` of the digits 1 to 9, cut at its corner, and mirrored.
@@ -273,28 +275,10 @@ mod tests {
     fn reflect_padding_mirrors_the_image() {
         let (shape, x) = (Image { c: 1, h: 3, w: 3 }, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
         let corner = [9, 8, 7, 6, 5, 4, 3, 2, 1];
-        assert_eq!(crop(&shape, &x, PADDING - 2, PADDING - 2, Padding::Reflect), corner);
+        assert_eq!(crop(&shape, &x, -2, -2, Padding::Reflect), corner);
         let below = [5, 6, 5, 8, 9, 8, 5, 6, 5];
-        assert_eq!(crop(&shape, &x, PADDING + 1, PADDING + 1, Padding::Reflect), below);
-        let draw = Draw { top: PADDING + 1, flip: true, ..Draw::NONE };
-        assert_eq!(augment(&shape, &x, &draw, Padding::Reflect), [6, 5, 4, 9, 8, 7, 6, 5, 4]);
-    }
-
-    /// Each image is mirrored in every other epoch, and half of them in the first; shifts from -2 to 2 are equally
-    /// likely.
-    #[test]
-    fn flips_alternate() {
-        let draws = |epoch| (0..5000).map(move |i| draw_airbench(7, epoch, i));
-        let mirrored = draws(1).filter(|d| d.flip).count();
-        assert!((mirrored as f64 / 5000.0 - 0.5).abs() < 0.03, "{mirrored} of 5000");
-        for epoch in 1..5 {
-            assert!(draws(epoch).zip(draws(epoch + 1)).all(|(now, next)| now.flip != next.flip), "epoch {epoch}");
-        }
-        for shift in 0..5 {
-            let share = |of: &dyn Fn(&Draw) -> usize| draws(2).filter(|d| of(d) == PADDING - 2 + shift).count();
-            for count in [share(&|d| d.top), share(&|d| d.left)] {
-                assert!((count as f64 / 5000.0 - 0.2).abs() < 0.025, "shift {shift}: {count} of 5000");
-            }
-        }
+        assert_eq!(crop(&shape, &x, 1, 1, Padding::Reflect), below);
+        let draw = Draw { top: 1, flip: true, ..Draw::NONE };
+        assert_eq!(moved(&shape, &x, &draw, Padding::Reflect), [6, 5, 4, 9, 8, 7, 6, 5, 4]);
     }
 }

@@ -1,10 +1,10 @@
 //! Softmax cross-entropy with label smoothing, its gradient, hits and the confusion matrix.
 //!
 //! Source: `torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)` with class indices, where each sample
-//! may have labels at several places.
+//! may have labels at several places; [`IGNORED`] is its `ignore_index`.
 
 use super::expect_len;
-use crate::training::metrics::Confusion;
+use crate::{data::IGNORED, training::metrics::Confusion};
 
 /// The shape and setting of a cross-entropy: logits are `[n][classes][places]`, labels `[n][places]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,7 +25,11 @@ impl CrossEntropy {
         expect_len("logits", logits.len(), self.n * self.classes * self.places);
         expect_len("labels", labels.len(), self.n * self.places);
         for &label in labels {
-            assert!((label as usize) < self.classes, "reference: label {label} of {} classes", self.classes);
+            assert!(
+                label == IGNORED || (label as usize) < self.classes,
+                "reference: label {label} of {} classes",
+                self.classes
+            );
         }
     }
 
@@ -77,6 +81,9 @@ pub fn row_losses(shape: &CrossEntropy, logits: &[f64], labels: &[u32]) -> Vec<f
     let rows = shape.rows(logits);
     let mut losses = vec![0.0; labels.len()];
     for i in 0..labels.len() {
+        if labels[i] == IGNORED {
+            continue;
+        }
         let log_p = shape.log_softmax(&rows[i * shape.classes..(i + 1) * shape.classes]);
         for (c, log_p) in log_p.into_iter().enumerate() {
             losses[i] -= shape.target(labels[i], c) * log_p;
@@ -94,6 +101,9 @@ pub fn backward(shape: &CrossEntropy, logits: &[f64], labels: &[u32], scale: &[f
     let rows = shape.rows(logits);
     let mut d_logits = vec![0.0; logits.len()];
     for i in 0..labels.len() {
+        if labels[i] == IGNORED {
+            continue;
+        }
         let log_p = shape.log_softmax(&rows[i * shape.classes..(i + 1) * shape.classes]);
         for (c, log_p) in log_p.into_iter().enumerate() {
             let at = shape.at(i / shape.places, c, i % shape.places);
@@ -137,6 +147,9 @@ pub fn confusion(classes: usize, logits: &[f64], labels: &[u32]) -> Confusion {
     expect_len("labels", labels.len(), predicted.len());
     let mut matrix = Confusion::new(classes);
     for n in 0..labels.len() {
+        if labels[n] == IGNORED {
+            continue;
+        }
         matrix.counts[labels[n] as usize * classes + predicted[n] as usize] += 1;
     }
     matrix

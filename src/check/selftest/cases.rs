@@ -4,8 +4,9 @@
 use super::{
     AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case,
     ClassTokenCase, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossCase, CrossEntropyCase, DrawCase, DropoutCase,
-    EmbeddingCase, FirstPlaceCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase, MaxPoolCase,
-    PositionsCase, QueriesKeys, QueriesKeysCase, ReluCase, ScaleCase, SinusoidsCase, TokensCase, Unary, UnaryCase,
+    EmbeddingCase, FirstPlaceCase, FirstRowCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase,
+    LstmCase, MaxPoolCase, PackCase, PositionsCase, QueriesKeys, QueriesKeysCase, ReluCase, ScaleCase, SinusoidsCase,
+    TokensCase, Unary, UnaryCase,
 };
 use crate::{
     data::{Image, Tokens},
@@ -169,6 +170,7 @@ fn sequences() -> Vec<Entry> {
         options: Attention { heads: heads as u32, causal: causal > 0.0, dropout },
         scale,
     };
+    let lstm = |[n, places, inputs, units]: [u32; 4], evaluated| LstmCase { n, places, inputs, units, evaluated };
     let tokens = |n, places, vocabulary, c| EmbeddingCase { n, places, vocabulary, c };
     let turned = |shape, shared| QueriesKeysCase { shape, op: QueriesKeys::Rope, shared };
     let scaled = |shape, shared| QueriesKeysCase { shape, op: QueriesKeys::Norm, shared };
@@ -182,6 +184,12 @@ fn sequences() -> Vec<Entry> {
         Entry::short(rms([3, 5, 70], true, [1.0, 1.0])),
         Entry::full(rms([33, 17, 260], false, [0.0, 100.0])),
         Entry::full(rms([1, 1, 1], false, [0.0, 0.0])), // a mean square of zero: y = 0
+        Entry::short(lstm([5, 3, 9, 18], false)),
+        Entry::full(lstm([3, 2, 5, 7], true)),
+        Entry::full(lstm([1, 1, 1, 1], false)),
+        Entry::full(lstm([33, 2, 3, 70], false)), // one sample and some units more than a tile
+        Entry::full(lstm([2, 9, 40, 4], false)),
+        Entry::full(lstm([70, 1, 17, 33], true)),
         Entry::short(tokens(3, 7, 5, 20)),
         Entry::full(tokens(1, 1, 2, 1)),
         Entry::full(tokens(70, 9, 300, 33)),
@@ -195,6 +203,11 @@ fn sequences() -> Vec<Entry> {
         Entry::short(CrossCase { shape: [3, 7, 8], shared: true }),
         Entry::full(CrossCase { shape: [1, 1, 4], shared: false }),
         Entry::full(CrossCase { shape: [5, 70, 36], shared: false }),
+        Entry::short(FirstRowCase { input: [3, 7, 20], shared: true }),
+        Entry::full(FirstRowCase { input: [70, 41, 5], shared: false }),
+        Entry::short(PackCase { input: [3, 7, 20], shared: true }),
+        Entry::full(PackCase { input: [1, 1, 4], shared: false }),
+        Entry::full(PackCase { input: [70, 9, 68], shared: false }),
         Entry::short(attention(2, 9, 8, [3.0, 1.0, 0.0], 1.0)),
         Entry::short(attention(2, 70, 16, [2.0, 1.0, 0.3], 1.0)),
         Entry::full(attention(1, 1, 4, [1.0, 1.0, 0.0], 1.0)),
@@ -226,8 +239,10 @@ fn sequences() -> Vec<Entry> {
 
 fn the_rest() -> Vec<Entry> {
     let linear = |n, inputs, outputs| LinearCase { n, places: 1, inputs, outputs };
-    let loss = |n, classes, scale, smoothing| CrossEntropyCase { n, places: [1, 1], classes, scale, smoothing };
-    let losses = |n, places, classes| CrossEntropyCase { n, places, classes, scale: 3.0, smoothing: 0.1 };
+    let loss =
+        |n, classes, scale, smoothing| CrossEntropyCase { n, places: [1, 1], classes, scale, smoothing, counted: 1 };
+    let losses = |n, places, classes| CrossEntropyCase { places, ..loss(n, classes, 3.0, 0.1) };
+    let masked = |n, places, classes, counted| CrossEntropyCase { counted, ..losses(n, places, classes) };
     let tokens = |n, length, vocabulary| TokensCase { n, tokens: Tokens { length, vocabulary } };
     let relu = |shape, add, shared| ReluCase { shape, add, shared, training: true };
     vec![
@@ -249,6 +264,10 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(losses(3, [4, 6], 33)),
         Entry::short(losses(3, [5, 1], 70)),
         Entry::full(losses(2, [3, 3], 1030)),
+        Entry::short(masked(5, [7, 1], 10, 6)), // most targets are ignored
+        Entry::full(masked(13, [1, 1], 10, 3)), // and not counted in the confusion matrix
+        Entry::short(masked(3, [5, 1], 70, 4)),
+        Entry::full(masked(9, [1, 1], 101, 2)),
         Entry::short(tokens(5, 7, 65)),
         Entry::full(tokens(1, 1, 2)),
         Entry::full(tokens(67, 33, 50_257)),
@@ -267,35 +286,63 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(unary([3, 5, 7, 6], Unary::Scale(-3.0), false)),
         // More workgroups than one dimension of a grid holds.
         Entry::full(ReluCase { shape: [1, 2049, 2048, 1], add: false, shared: false, training: false }),
-        Entry::short(AugmentCase { n: 5, image: Image::CIFAR, rotate: false, augment: Augment::Paper }),
-        Entry::short(AugmentCase { n: 16, image: Image::CIFAR, rotate: true, augment: Augment::Paper }),
-        Entry::full(AugmentCase { n: 70, image: Image::CIFAR, rotate: true, augment: Augment::Paper }),
-        Entry::short(AugmentCase { n: 5, image: Image::MNIST, rotate: true, augment: Augment::Paper }),
+        Entry::short(AugmentCase { n: 5, image: Image::CIFAR, rotate: false, augment: Augment::PAPER }),
+        Entry::short(AugmentCase { n: 16, image: Image::CIFAR, rotate: true, augment: Augment::PAPER }),
+        Entry::full(AugmentCase { n: 70, image: Image::CIFAR, rotate: true, augment: Augment::PAPER }),
+        Entry::short(AugmentCase { n: 5, image: Image::MNIST, rotate: true, augment: Augment::PAPER }),
         Entry::full(AugmentCase {
             n: 67,
             image: Image { channels: 3, height: 21, width: 33 },
             rotate: true,
-            augment: Augment::Paper,
+            augment: Augment::PAPER,
         }),
         Entry::full(AugmentCase {
             n: 3,
             image: Image { channels: 1, height: 13, width: 5 },
             rotate: false,
-            augment: Augment::Airbench,
+            augment: Augment::AIRBENCH,
         }),
-        Entry::short(AugmentCase { n: 5, image: Image::CIFAR, rotate: false, augment: Augment::Airbench }),
-        Entry::short(AugmentCase { n: 3, image: Image::CIFAR, rotate: false, augment: Augment::Views }),
-        Entry::full(AugmentCase { n: 70, image: Image::CIFAR, rotate: false, augment: Augment::Views }),
-        Entry::short(DrawCase { n: 70, augment: Augment::Paper, epoch: 3 }),
-        Entry::full(DrawCase { n: 5, augment: Augment::None, epoch: 3 }),
-        Entry::short(DrawCase { n: 70, augment: Augment::Airbench, epoch: 3 }),
-        Entry::full(DrawCase { n: 70, augment: Augment::Airbench, epoch: 4 }),
-        Entry::short(DrawCase { n: 13, augment: Augment::Views, epoch: 0 }),
+        Entry::short(AugmentCase { n: 5, image: Image::CIFAR, rotate: false, augment: Augment::AIRBENCH }),
+        Entry::short(AugmentCase { n: 3, image: Image::CIFAR, rotate: false, augment: Augment::VIEWS }),
+        Entry::full(AugmentCase { n: 70, image: Image::CIFAR, rotate: false, augment: Augment::VIEWS }),
+        Entry::short(DrawCase { n: 70, image: Image::CIFAR, augment: Augment::PAPER, epoch: 3 }),
+        Entry::full(DrawCase { n: 5, image: Image::CIFAR, augment: Augment::NONE, epoch: 3 }),
+        Entry::short(DrawCase { n: 70, image: Image::CIFAR, augment: Augment::AIRBENCH, epoch: 3 }),
+        Entry::full(DrawCase { n: 70, image: Image::CIFAR, augment: Augment::AIRBENCH, epoch: 4 }),
+        Entry::short(DrawCase { n: 13, image: Image::CIFAR, augment: Augment::VIEWS, epoch: 0 }),
+        Entry::short(augmented(5, Image::CIFAR, "resized-crop,flip,erase:0.9", false)),
+        Entry::short(augmented(
+            7,
+            Image { channels: 1, height: 13, width: 5 },
+            "resized-crop:0.5,rotate:180,erase:1",
+            true,
+        )),
+        Entry::full(augmented(66, Image { channels: 3, height: 9, width: 21 }, "imagenet", false)),
+        Entry::full(augmented(9, Image::MNIST, "crop:40,rotate:90", true)),
+        Entry::full(augmented(9, Image { channels: 3, height: 6, width: 11 }, "crop:5:reflect,flip,erase:0.5", false)),
+        Entry::full(augmented(5, Image { channels: 3, height: 1, width: 1 }, "crop:1,flip,rotate:45", true)),
+        Entry::short(drawn(130, Image::CIFAR, "resized-crop,flip,rotate:30,erase:0.5")),
+        Entry::full(drawn(130, Image { channels: 3, height: 224, width: 224 }, "imagenet,erase:1")),
+        Entry::full(drawn(130, Image { channels: 1, height: 5, width: 13 }, "resized-crop:0.9,erase:1")),
+        Entry::full(drawn(
+            70,
+            Image { channels: 1, height: 40, width: 10 },
+            "resized-crop:1,flip:alternating,erase:0.1",
+        )),
+        Entry::full(drawn(70, Image::MNIST, "crop:1024,rotate:180")),
         Entry::short(AverageViewsCase { n: 13, classes: 10 }),
         Entry::full(AverageViewsCase { n: 1, classes: 3 }),
         Entry::short(CopyCase { len: 5000 }),
         Entry::short(FmaCase { groups: 2, turns: 1 }),
     ]
+}
+
+fn augmented(n: u32, image: Image, list: &str, rotate: bool) -> AugmentCase {
+    AugmentCase { n, image, rotate, augment: list.parse().expect("a list of the table is read") }
+}
+
+fn drawn(n: u32, image: Image, list: &str) -> DrawCase {
+    DrawCase { n, image, augment: list.parse().expect("a list of the table is read"), epoch: 3 }
 }
 
 fn recipes() -> Vec<Entry> {

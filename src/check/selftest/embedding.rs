@@ -3,7 +3,7 @@
 use super::{At, Case, Data, Expected, Port, plus, random, scaler, second, unscaled};
 use crate::{
     check::reference::{Sum, embedding as reference},
-    ops::{add_positions, embedding},
+    ops::{add_first_row, add_positions, embedding},
     program::{
         Dtype, Tape,
         params::{Init, Shape},
@@ -146,6 +146,58 @@ impl Case for PositionsCase {
                 Some(second) => Expected::sum("grad_x", &plus(&second, &passed)),
                 None => Expected::exact("grad_x", passed.value),
             },
+        ]
+    }
+}
+
+/// The sum of a tensor `[samples, places, 1, channels]` and the first of two rows.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstRowCase {
+    /// Samples, places and channels.
+    pub input: [u32; 3],
+    /// Whether a ReLU has the same input, so that its gradients accumulate.
+    pub shared: bool,
+}
+
+impl Case for FirstRowCase {
+    fn name(&self) -> String {
+        let [n, places, c] = self.input;
+        format!("{n}x{places}x{c} and the first of two rows{}", if self.shared { ", shared" } else { "" })
+    }
+
+    fn record(&self, t: &mut Tape) -> Vec<Port> {
+        let [n, places, c] = self.input;
+        let op = |t: &mut Tape, x| add_first_row(t, x, Init::Normal(1.0));
+        let mut ports = second::unary_rows(t, [n, places, 1, c], self.shared, op);
+        ports.push(Port::new("weight", At::Param("weight")));
+        ports.push(Port::new("grad_weight_before", At::Gradient("weight")));
+        ports.push(Port::new("grad_weight", At::Gradient("weight")));
+        ports
+    }
+
+    fn data(&self) -> Data {
+        let [n, places, c] = self.input.map(|d| d as usize);
+        let mut data = second::data(random(n * places * c, 1), n * places * c, self.shared);
+        data.extend([("weight", random(2 * c, 4)), ("grad_weight_before", random(2 * c, 5)), ("scaler", scaler())]);
+        data
+    }
+
+    /// The gradient from the input's other consumer is there first.
+    fn intermediate(&self, data: &Data) -> Data {
+        second::left(data, "x", "grad_x")
+    }
+
+    fn expected(&self, data: &Data) -> Vec<Expected> {
+        let (c, d_y) = (self.input[2] as usize, &data["grad_out"]);
+        let row = &data["weight"][..c];
+        let mut d_weight = unscaled(reference::add_positions_backward(d_y, c));
+        for list in [&mut d_weight.value, &mut d_weight.magnitude] {
+            list.resize(2 * c, 0.0); // the second row
+        }
+        vec![
+            Expected::rounded("out", reference::add_positions(&data["x"], row), 1.0),
+            Expected::added("grad_weight", &data["grad_weight_before"], &d_weight),
+            second::passed(data, d_y.clone()),
         ]
     }
 }

@@ -4,10 +4,10 @@ use super::{At, Case, Data, EPS, Expected, Port, random, single};
 use crate::{
     check::reference::{
         Sum,
-        augment::{self as reference, Draw, Padding},
+        augment::{self as reference, Area, Draw, Padding},
     },
     data::Image,
-    ops::{Augment, Normalize, VIEWS, augment, average_views, draw},
+    ops::{Augment, Crop, Normalize, VIEWS, augment, average_views, draw},
     program::{BufferKind, Input, Tape, step::Step},
 };
 
@@ -31,7 +31,7 @@ pub(super) fn words_of_bytes(bytes: &[u8]) -> Vec<f64> {
 
 impl AugmentCase {
     fn normalize(&self) -> Normalize {
-        if self.augment == Augment::Paper { Normalize::HALF } else { Normalize::CIFAR10 }
+        if self.augment == Augment::PAPER { Normalize::HALF } else { Normalize::CIFAR10 }
     }
 
     fn images(&self) -> Vec<u8> {
@@ -39,34 +39,78 @@ impl AugmentCase {
         bytes.into_iter().map(|x| ((x + 1.0) * 128.0) as u8).collect()
     }
 
-    /// The ends of the ranges come first: an image as it is, crops at the corners, the largest rotations.
+    fn shape(&self) -> reference::Image {
+        let Image { channels, height, width } = self.image;
+        reference::Image { c: channels as usize, h: height as usize, w: width as usize }
+    }
+
+    /// The ends of the ranges come first: an image as it is, crops at the corners, the smallest parts, the largest rotations.
     fn draws(&self) -> Vec<Draw> {
-        let angles = [0.0, 15.0, -15.0, 7.5, -0.001];
+        let most = self.augment.rotate.unwrap_or(15.0);
+        let (reference::Image { h, w, .. }, n) = (self.shape(), self.n);
+        let angles = [0.0, most, -most, most / 2.0, -0.001];
         let draw = |i: u32| {
-            let random = reference::draw(1, 2, i);
+            if self.augment.views {
+                return reference::VIEWS[(i / n) as usize].0;
+            }
+            let random = reference::draw(&self.augment, &self.shape(), 1, 2, i);
             let angle = single(angles.get(i as usize).copied().unwrap_or(random.angle_degrees));
             Draw { angle_degrees: if self.rotate { angle } else { 0.0 }, ..random }
         };
-        let mut draws: Vec<Draw> = (0..self.n * self.augment.views()).map(draw).collect();
-        for (draw, (top, left)) in draws.iter_mut().zip([(4, 4), (0, 8), (8, 0), (0, 0)]) {
-            (draw.top, draw.left) = (top, left);
+        let mut draws: Vec<Draw> = (0..n * self.augment.views()).map(draw).collect();
+        match self.augment.crop {
+            Some(Crop::Padded { pixels, .. }) => {
+                let most = i64::from(pixels);
+                for (draw, at) in draws.iter_mut().zip([(0, 0), (-most, most), (most, -most), (-most, -most)]) {
+                    (draw.top, draw.left) = at;
+                }
+            }
+            Some(Crop::Resized { .. }) => {
+                let parts = [(0, 0, h, w), (h - 1, w - 1, 1, 1), (0, w - 1, h, 1), (1, 0, 1, w)];
+                for (draw, (top, left, height, width)) in draws.iter_mut().zip(parts) {
+                    (draw.top, draw.left, draw.size) = (top as i64, left as i64, Some([height, width]));
+                }
+            }
+            None => {}
         }
         draws
     }
+
+    fn padding(&self) -> Padding {
+        let reflect = Some(crate::ops::Padding::Reflect);
+        let own = match self.augment.crop {
+            Some(Crop::Padded { padding, .. }) => Some(padding),
+            _ => None,
+        };
+        if self.augment.views || own == reflect { Padding::Reflect } else { Padding::Black }
+    }
 }
 
-fn words_of_draw(draw: &Draw) -> [f64; 4] {
-    [draw.top as f64, draw.left as f64, f64::from(u8::from(draw.flip)), draw.angle_degrees]
+/// Rows of draws as the kernels store them: those of all images one after the other.
+fn words_of_draws(augment: &Augment, draws: &[Draw]) -> Vec<f64> {
+    let number = |length: usize| length as f64;
+    let place = |d: &Draw| [d.top as f64, d.left as f64, f64::from(u8::from(d.flip)), d.angle_degrees];
+    let mut words: Vec<f64> = draws.iter().flat_map(place).collect();
+    if let Some(Crop::Resized { .. }) = augment.crop {
+        let sizes = draws.iter().map(|draw| draw.size.expect("a resized part has a size"));
+        words.extend(sizes.flat_map(|[height, width]| [number(height), number(width), 0.0, 0.0]));
+    }
+    if augment.erase.is_some() {
+        let none = Area { top: 0, left: 0, height: 0, width: 0 };
+        let areas = draws.iter().map(|draw| draw.erase.unwrap_or(none));
+        words.extend(areas.flat_map(|a| [a.top, a.left, a.height, a.width].map(number)));
+    }
+    words
 }
 
 impl Case for AugmentCase {
     fn name(&self) -> String {
         let turned = if self.rotate { " and turned" } else { "" };
-        format!("{} images of {}, cropped and mirrored{turned}, {}", self.n, self.image, self.augment.name())
+        format!("{} images of {}, cropped and mirrored{turned}, {}", self.n, self.image, self.augment)
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
-        let draws = t.scratch(4 * self.n * self.augment.views());
+        let draws = t.scratch(words_of_draws(&self.augment, &self.draws()).len() as u32);
         let x = augment(t, self.n, self.image, draws, self.augment, self.normalize());
         let words = (self.n * self.image.bytes() as u32).div_ceil(4);
         let images = At::Buffer { kind: BufferKind::Input(Input::Samples), first: 0, words };
@@ -74,7 +118,7 @@ impl Case for AugmentCase {
     }
 
     fn data(&self) -> Data {
-        let draws = self.draws().iter().flat_map(words_of_draw).collect();
+        let draws = words_of_draws(&self.augment, &self.draws());
         Data::from([("images", words_of_bytes(&self.images())), ("draws", draws)])
     }
 
@@ -83,15 +127,18 @@ impl Case for AugmentCase {
     fn expected(&self, _: &Data) -> Vec<Expected> {
         let (images, mut value) = (self.images(), Vec::new());
         let Normalize { mean, std } = self.normalize();
-        let padding = if self.augment == Augment::Paper { Padding::Black } else { Padding::Reflect };
         // The views come one after the other, each with all images.
-        let (size, Image { channels, height, width }) = (self.image.bytes(), self.image);
-        let shape = reference::Image { c: channels as usize, h: height as usize, w: width as usize };
+        let (size, shape) = (self.image.bytes(), self.shape());
         let (mean, std) = (&mean[..shape.c], &std[..shape.c]);
         for (image, draw) in images[..self.n as usize * size].chunks(size).cycle().zip(self.draws()) {
-            value.extend(reference::normalize(&reference::augment(&shape, image, &draw, padding), mean, std));
+            value.extend(reference::seen(&shape, image, &draw, self.padding(), mean, std));
         }
-        let bound = vec![4.0 * EPS * if self.augment == Augment::Paper { 1.0 } else { 3.0 }; value.len()];
+        // Interpolation has, for each of both sides, roundings of the weight and of the mix, of values from 0 to 1 that the
+        // deviations scale.
+        let resized = matches!(self.augment.crop, Some(Crop::Resized { .. }));
+        let mixed = if resized { 2.0 * 4.0 / std.iter().copied().fold(1.0, f64::min) } else { 0.0 };
+        let normalized = 4.0 * if self.normalize() == Normalize::HALF { 1.0 } else { 3.0 };
+        let bound = vec![EPS * (normalized + mixed); value.len()];
         vec![Expected { port: "out", value, bound, exempt: if self.rotate { 0.001 } else { 0.0 } }]
     }
 }
@@ -101,6 +148,8 @@ impl Case for AugmentCase {
 pub struct DrawCase {
     /// Images.
     pub n: u32,
+    /// Their size.
+    pub image: Image,
     /// Which augmentation.
     pub augment: Augment,
     /// The epoch of the run, counted from 1.
@@ -115,11 +164,11 @@ impl DrawCase {
 
 impl Case for DrawCase {
     fn name(&self) -> String {
-        format!("{} draws, {}, epoch {}", self.n, self.augment.name(), self.epoch)
+        format!("{} draws for {}, {}, epoch {}", self.n, self.image, self.augment, self.epoch)
     }
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
-        let draws = draw(t, self.n, self.augment);
+        let draws = draw(t, self.n, self.image, self.augment);
         let indices = At::Buffer { kind: BufferKind::Input(Input::Indices), first: 0, words: self.n };
         vec![Port::integers("indices", indices), Port::new("draws", At::Tensor(draws))]
     }
@@ -132,19 +181,20 @@ impl Case for DrawCase {
         Data::from([("indices", (0..self.n).map(|i| f64::from(Self::index(i))).collect())])
     }
 
-    /// Offsets and mirroring are exact; the angle, below 30 degrees, has three roundings.
+    /// All but the angle are whole numbers; that, before its range is shifted to begin below zero, has three roundings.
     fn expected(&self, _: &Data) -> Vec<Expected> {
         let Step { seed, epoch, .. } = self.step();
-        let draw = |i| match self.augment {
-            Augment::None => Draw::NONE,
-            Augment::Paper => reference::draw(seed, epoch, Self::index(i)),
-            Augment::Airbench => reference::draw_airbench(seed, epoch, Self::index(i)),
-            Augment::Views => reference::VIEWS[(i / self.n) as usize].0,
+        let Image { channels, height, width } = self.image;
+        let shape = reference::Image { c: channels as usize, h: height as usize, w: width as usize };
+        let draw = |i| match self.augment.views {
+            true => reference::VIEWS[(i / self.n) as usize].0,
+            false => reference::draw(&self.augment, &shape, seed, epoch, Self::index(i)),
         };
-        let all = self.n * self.augment.views();
-        let value = (0..all).flat_map(|i| words_of_draw(&draw(i))).collect();
-        let of_angle = if self.augment == Augment::Paper { 3.0 * EPS * 30.0 } else { 0.0 };
-        let bound = [0.0, 0.0, 0.0, of_angle].repeat(all as usize);
+        let draws: Vec<Draw> = (0..self.n * self.augment.views()).map(draw).collect();
+        let value = words_of_draws(&self.augment, &draws);
+        let mut bound = vec![0.0; value.len()];
+        let of_angle = self.augment.rotate.map_or(0.0, |degrees| 3.0 * EPS * 2.0 * degrees);
+        bound[..4 * draws.len()].chunks_mut(4).for_each(|row| row[3] = of_angle);
         vec![Expected { port: "draws", value, bound, exempt: 0.0 }]
     }
 }

@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use crate::{
     cli::{
-        flags::{Flags, Preset, experiment::ExperimentFlags, given, present, recipe_of, run::RunFlags},
+        flags::{
+            Flags, Preset, experiment::ExperimentFlags, given, present, recipe_of, run::RunFlags, values::switch_word,
+        },
         layers::{Layer, Layers, Origin},
         live, open_device,
         print::{self, explain, note, remark, say},
@@ -28,7 +30,6 @@ use crate::{
     },
     lab::experiment::{self, Ended, Experiment, Variant},
     program::target::Precision,
-    settings::Settings,
 };
 
 use super::{Compared, Shown};
@@ -74,7 +75,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     let (precision, kernels) = given(run.precision.precision).on(&gpu)?;
     if let Some((path, recipe)) = &begun {
         let begun = Layer { origin: Origin::Begun(path.clone()), recipe: recipe.clone() };
-        same_recipe(out, &begun, &flags, &run.network.settings()?, precision)?;
+        same_recipe(out, &begun, &flags, run, precision)?;
     }
     // All seeds use the same images: they differ in weights, order and augmentation.
     let data_seed = run.images.data_seed.unwrap_or(0);
@@ -173,9 +174,16 @@ fn check<'a, R: Args + Default>(
 }
 
 /// Refuses to continue an experiment that was started with another recipe.
-fn same_recipe<F: Flags>(out: &Path, begun: &Layer, flags: &F, network: &Settings, precision: Precision) -> Result<()> {
+fn same_recipe<F: Flags, R: Args + Default>(
+    out: &Path,
+    begun: &Layer,
+    flags: &F,
+    run: &RunFlags<R>,
+    precision: Precision,
+) -> Result<()> {
     let mut asked = recipe_of(flags)?;
-    asked.insert(MODEL_SET.into(), network.to_json());
+    asked.insert(MODEL_SET.into(), run.network.settings()?.to_json());
+    asked.insert("shuffle".into(), switch_word(run.shuffled()?).into());
     asked.insert("precision".into(), precision.name().into());
     // The normalization may need the images, and is compared once they are open. Choices are added to those made
     // before; the other settings are not common to all runs.

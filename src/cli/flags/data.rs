@@ -67,16 +67,21 @@ impl From<TokensFlag> for TokensBy {
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Data")]
 pub struct ImageFlags {
-    /// What is done to training images [default: paper]
-    #[arg(long, value_enum, ignore_case = true)]
-    pub augment: Option<AugmentFlag>,
+    /// What is done to training images: a list, separated by commas, of crop:PIXELS[:zero|reflect] (a crop out of padding),
+    /// resized-crop[:LEAST] (torchvision's, of at least this share of the area, 0.08 by default), flip[:alternating] (mirrored half of the time, or
+    /// every other epoch), rotate:DEGREES (up to so many either way) and erase:PROBABILITY (a rectangle set to zero). Whatever their order in the list, steps are
+    /// taken in this one, with the normalization before the erasing. Lists with a name are paper (crop:4,flip,rotate:15), airbench
+    /// (crop:2:reflect,flip:alternating), imagenet (resized-crop,flip) and none [default: paper]
+    #[arg(long, value_name = "LIST|paper|airbench|imagenet|none", value_parser = values::parsed::<Augment>)]
+    #[serde(with = "values::text")]
+    pub augment: Option<Augment>,
     /// What images are normalized by: half (to -1..1), dataset (mean and standard deviation of the training images), imagenet
     /// (torchvision's numbers), or means and deviations on a scale of 0 to 1 [default: that of --init's weights, otherwise the
     /// model's: half for resnet18, CIFAR-10's numbers for airbench94]
     #[arg(long, value_name = "half|dataset|imagenet|M,M,M/S,S,S", value_parser = values::parsed::<Normalization>)]
     #[serde(with = "values::text")]
     pub normalize: Option<Normalization>,
-    /// Random order, or that of the files [default: on]
+    /// Random order, or that of the files [default: on; for a network that carries its state off]
     #[arg(long, value_name = "on|off", value_parser = values::switch, action = clap::ArgAction::Set, hide_short_help = true)]
     #[serde(with = "values::on_off")]
     pub shuffle: Option<bool>,
@@ -88,28 +93,6 @@ pub struct ImageFlags {
 
 impl ImageFlags {
     pub fn defaults() -> Self {
-        Self { augment: Some(AugmentFlag::Paper), shuffle: Some(true), ..Self::default() }
-    }
-}
-
-/// The kinds of augmentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AugmentFlag {
-    /// Random crop out of four black pixels of padding, mirror, and rotation of up to 15 degrees
-    Paper,
-    /// A shift of up to 2 pixels with reflect padding, and alternating flip: mirrored every other epoch
-    Airbench,
-    /// Nothing
-    None,
-}
-
-impl From<AugmentFlag> for Augment {
-    fn from(flag: AugmentFlag) -> Self {
-        match flag {
-            AugmentFlag::Paper => Self::Paper,
-            AugmentFlag::Airbench => Self::Airbench,
-            AugmentFlag::None => Self::None,
-        }
+        Self { augment: Some(Augment::PAPER), ..Self::default() }
     }
 }

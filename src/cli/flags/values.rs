@@ -90,12 +90,17 @@ pub mod names {
     }
 }
 
+/// What [`switch`] reads.
+pub fn switch_word(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
 /// `on`, `off`, true or false.
 pub mod on_off {
     use super::*;
 
     pub fn serialize<S: Serializer>(value: &Option<bool>, to: S) -> Result<S::Ok, S::Error> {
-        value.map(|on| if on { "on" } else { "off" }).serialize(to)
+        value.map(switch_word).serialize(to)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {

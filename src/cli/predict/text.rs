@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments, path: &Path, weights: &Pretrained) -> R
     let shown = if prompt.is_empty() { &[][..] } else { &tokens };
 
     let block = weights.model.block(&weights.config.settings).expect("a network of tokens");
-    if tokens.len() > block as usize {
+    if tokens.len() > block as usize && !weights.model.carries_state {
         remark(&format!("the network sees the last {block} of the {} tokens of the prompt", tokens.len()));
     }
     // A block that the text does not fill would take time for nothing.

@@ -52,6 +52,28 @@ pub fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|column| values[column..].iter().step_by(columns).copied()).collect()
 }
 
+/// The prefix of what BERT's files have for the prediction of the next sentence, and its pooled token.
+const OF_SENTENCES: [&str; 2] = ["bert.pooler.", "cls.seq_relationship."];
+
+/// What BERT's files have that is no parameter of its own: the places' numbers, and the last layer, which is the embedding.
+const TWINS: [&str; 2] = ["bert.embeddings.position_ids", "cls.predictions.decoder.weight"];
+
+/// Whether a tensor of BERT's files is none of the network that fills in tokens, or is there under another name too.
+pub fn is_beside_bert(name: &str) -> bool {
+    OF_SENTENCES.iter().any(|prefix| name.starts_with(prefix)) || TWINS.contains(&name)
+}
+
+/// The present name of a tensor of BERT, whose first files have those of TensorFlow, and some have the bias of the last layer under
+/// that layer's name.
+pub fn of_bert(name: &str) -> Option<String> {
+    if name == "cls.predictions.decoder.bias" {
+        return Some("cls.predictions.bias".into());
+    }
+    let layer = |old: &str| name.strip_suffix(old).filter(|layer| layer.ends_with(".LayerNorm."));
+    let renamed = layer("gamma").map(|layer| format!("{layer}weight"));
+    renamed.or_else(|| layer("beta").map(|layer| format!("{layer}bias")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{has_conv1d, is_conv1d, is_mask, missing_prefix, transposed};

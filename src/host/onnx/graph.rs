@@ -105,6 +105,7 @@ impl Builder<'_> {
                 self.node(place, "Gather", &[&weight, &x.name], [int("axis", 0)], Form::Places)
             }
             Op::Positions(weight) => self.positions(place, x, weight, h * w),
+            Op::FirstRow(weight) => self.first_row(place, &x, weight),
             Op::ClassToken(token) => self.class_token(place, x, token),
             Op::FirstPlace => self.first_place(place, x),
             Op::LayerNorm { weight, bias, eps } => {
@@ -121,6 +122,10 @@ impl Builder<'_> {
             }
             Op::QkNorm { heads, eps } => self.qk_norm(place, &x, heads, eps),
             Op::Rope { heads } => self.rope(place, &x, heads, [h * w, c / (3 * heads)]),
+            Op::Pack { key, value } => {
+                let [key, value] = [key, value].map(|tensor| self.value(tensor).name);
+                self.node(place, "Concat", &[&x.name, &key, &value], [int("axis", 2)], Form::Places)
+            }
             Op::Attention { heads, causal } => self.attention(place, &x, heads, causal, [h * w, c / heads]),
             Op::Sinusoids => self.sinusoids(place, &x, [h * w, c]),
             Op::Cross(memory) => {

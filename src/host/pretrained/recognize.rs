@@ -7,7 +7,7 @@ use safetensors::tensor::Metadata;
 use crate::{
     data::Input,
     error::{Error, Result},
-    host::huggingface::names::{HEAD, is_mask, missing_prefix},
+    host::huggingface::names::{self, HEAD, is_beside_bert, is_mask, missing_prefix},
     models::{self, Config, MOST_CLASSES, Model, Read, Signature},
 };
 
@@ -33,16 +33,23 @@ impl Names {
         let mut all = table.offset_keys();
         all.sort_unstable();
         let prefix = missing_prefix(|name| all.iter().any(|known| unwrapped(known) == name));
-        for name in all {
+        let of_bert = all.iter().any(|name| unwrapped(name).starts_with("bert.embeddings."));
+        for name in all.clone() {
             let plain = unwrapped(&name);
             let wrappers = &name[..name.len() - plain.len()];
             if !wrappers.is_empty() && !names.dropped.iter().any(|known| known == wrappers) {
                 names.dropped.push(wrappers.to_owned());
             }
             let own = prefix.filter(|_| plain != HEAD).unwrap_or("").to_owned() + plain;
-            if is_mask(&own) {
+            if is_mask(&own) || (of_bert && is_beside_bert(&own)) {
                 continue;
             }
+            let own = match names::of_bert(&own).filter(|_| of_bert) {
+                // The bias of the last layer is often there under both of its names.
+                Some(renamed) if all.iter().any(|known| unwrapped(known) == renamed) => continue,
+                Some(renamed) => renamed,
+                None => own,
+            };
             if let Some(twin) = names.in_file.insert(own, name.clone()) {
                 let found = format!("`{twin}` and `{name}`, which are one name without `{}`", WRAPPERS.join("` and `"));
                 return Err(Error::data(path, "each tensor once", found, "save the inner module's state dict"));

@@ -48,7 +48,7 @@ pub fn run_json(
         "batch_size": options.batch,
         "accumulate": options.accumulate,
         "remainder": options.remainder.name(),
-        "augment": options.recipe.augment.name(),
+        "augment": options.recipe.augment.to_string(),
         "normalize": normalize,
         "tta": options.recipe.tta,
         "shuffle": if options.shuffle { "on" } else { "off" },

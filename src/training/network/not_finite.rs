@@ -11,7 +11,7 @@ use crate::{
     data::Batch,
     device::runtime::{Argument, Dispatch},
     error::Result,
-    program::{shader::Access, step::Report},
+    program::{BufferKind, shader::Access, step::Report},
 };
 
 /// The first dispatch whose output is not finite.
@@ -84,10 +84,11 @@ impl Network {
     /// As [`Network::train`].
     pub async fn find_not_finite(&mut self, batches: &[(Batch, Place)]) -> Result<Option<NotFinite>> {
         self.drain().await?;
+        self.go_back().await?;
         let mut targets = 0;
         for (index, (batch, place)) in batches.iter().enumerate() {
-            targets += batch.targets.len() as u32;
-            self.feed(batch, &self.step_of(*place, targets));
+            targets += batch.counted();
+            self.feed(batch, &self.step_of(batch, *place, targets));
             let mut submission = self.runtime.submission();
             // What the first pass left must not be mistaken for output of this one.
             self.runtime.activations().iter().for_each(|buffer| submission.clear(buffer));
@@ -104,6 +105,17 @@ impl Network {
             }
         }
         Ok(None)
+    }
+
+    /// Brings a state that is carried from batch to batch back to where it was before the last one. An update of a network that
+    /// has such a state is one batch.
+    async fn go_back(&self) -> Result<()> {
+        for kind in self.runtime.kinds().filter(|kind| matches!(kind, BufferKind::Carried(_))) {
+            let buffer = self.runtime.buffer(kind);
+            let words: Vec<u32> = self.runtime.read(buffer, (buffer.size() / 4) as usize).await?;
+            self.runtime.write(buffer, &words[words.len() / 2..]);
+        }
+        Ok(())
     }
 
     async fn first_of(&self, program: usize, batch: usize) -> Result<Option<NotFinite>> {

@@ -74,21 +74,21 @@ impl Plans<'_> {
         let mut t = Tape::new(&self.target(), training);
         (t.dropout, t.no_decay) = (self.recipe.dropout, self.recipe.no_decay);
         let augment = match (self.config.input, self.recipe) {
-            (Input::Tokens(_), _) => Augment::None,
+            (Input::Tokens(_), _) => Augment::NONE,
             (_, Recipe { augment, .. }) if training => augment,
-            (_, Recipe { tta: true, .. }) => Augment::Views,
-            _ => Augment::None,
+            (_, Recipe { tta: true, .. }) => Augment::VIEWS,
+            _ => Augment::NONE,
         };
         let x = t.scope("input", |t| match self.config.input {
             Input::Image(image) => {
-                let draws = ops::draw(t, n, augment);
+                let draws = ops::draw(t, n, image, augment);
                 let by = self.recipe.normalize.unwrap_or(self.model.normalize);
                 ops::augment(t, n, image, draws, augment, by)
             }
             Input::Tokens(tokens) => ops::tokens(t, n, tokens),
         });
         let mut logits = (self.model.record)(&mut t, x, &self.config);
-        if augment == Augment::Views {
+        if augment == Augment::VIEWS {
             logits = t.scope("views", |t| ops::average_views(t, logits));
         }
         t.output(logits);

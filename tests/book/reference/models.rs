@@ -41,7 +41,8 @@ pub fn page() -> String {
             let usual = model.usual(&[]).unwrap();
             let (first, last, shapes) = (known_by.first, (known_by.last)(&usual), plain(known_by.shapes));
             writeln!(out, "- A file of weights is recognized by `{first}` and `{last}`: {shapes}.").unwrap();
-            writeln!(out, "- `--init-head skip` leaves out `{}*`.", model.head(&usual)).unwrap();
+            let left_out: Vec<_> = model.heads(&usual).iter().map(|name| format!("`{name}`")).collect();
+            writeln!(out, "- `--init-head skip` leaves out {}.", left_out.join(", ")).unwrap();
         }
         out.push('\n');
         out.push_str(&table(

@@ -36,6 +36,13 @@ impl Builder<'_> {
         self.node(place, "Add", &[&x.name, &weight], [], Form::Places)
     }
 
+    /// The sum with the first row of a matrix.
+    pub(super) fn first_row(&mut self, place: &str, x: &Value, weight: Slot) -> Value {
+        let ((weight, _), first) = (self.parameter(weight), self.constant_index(0));
+        let row = self.node(place, "Gather", &[&weight, &first], [int("axis", 0)], Form::Rows);
+        self.node(place, "Add", &[&x.name, &row.name], [], x.form)
+    }
+
     pub(super) fn class_token(&mut self, place: &str, x: Value, token: Slot) -> Value {
         let x = self.places(place, x);
         let (token, _) = self.parameter(token);

@@ -1,0 +1,196 @@
+//! Augmentation against torchvision: what is drawn, and what images become (`tests/data/augment.py`); its flag.
+
+use pollster::block_on;
+use serde_json::Value;
+use velograd::{
+    check::{
+        reference::augment::{Area, Draw, Image as Shape, Padding, draw, seen},
+        selftest::{AugmentCase, Data, Expected, execute},
+    },
+    data::Image,
+    ops::{Augment, Normalize},
+};
+
+use crate::{
+    folder::{Folder, says},
+    support::gpu,
+};
+
+fn golden() -> Value {
+    serde_json::from_str(include_str!("data/augment.json")).unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+fn list(text: &str) -> Augment {
+    text.parse().unwrap()
+}
+
+/// Parts and rectangles are those of torchvision's `get_params` with the same random numbers.
+#[test]
+fn draws_are_those_of_torchvision() {
+    for size in golden()["draws"].as_array().unwrap() {
+        let number = |key: &str| size[key].as_f64().unwrap();
+        let shape = Shape { c: 1, h: number("height") as usize, w: number("width") as usize };
+        let augment = list(&format!("resized-crop:{},erase:1", number("least")));
+        let cases = size["parts"].as_array().unwrap().iter().zip(size["erased"].as_array().unwrap());
+        for (index, (part, erased)) in cases.enumerate() {
+            let found = draw(&augment, &shape, 7, 3, index as u32);
+            let [height, width] = found.size.unwrap();
+            let found_part = [found.top as f64, found.left as f64, height as f64, width as f64];
+            assert_eq!(found_part[..], numbers(part), "{shape:?}, part {index}");
+            // Where no rectangle was found, torchvision sets the whole image to itself.
+            let whole = Area { top: 0, left: 0, height: shape.h, width: shape.w };
+            let Area { top, left, height, width } = found.erase.unwrap_or(whole);
+            assert_eq!([top, left, height, width].map(|v| v as f64)[..], numbers(erased), "{shape:?}, erased {index}");
+        }
+    }
+}
+
+/// Over 20,000 images the means are those of torchvision with PyTorch's own generator, within five standard errors of the
+/// difference, the deviations within 5 %, and the ranges within a pixel; of a probability of 1/4 to erase, a quarter is.
+#[test]
+fn draws_are_spread_as_torchvisions() {
+    let (golden, shape) = (golden(), Shape { c: 3, h: 32, w: 32 });
+    let draws: Vec<Draw> = (0..20_000).map(|i| draw(&list("resized-crop,erase:1"), &shape, 1, 1, i)).collect();
+    let part = |d: &Draw| [d.top as f64, d.left as f64, d.size.unwrap()[0] as f64, d.size.unwrap()[1] as f64];
+    let erased = |d: &Draw| d.erase.map(|a| [a.top, a.left, a.height, a.width].map(|v| v as f64)).unwrap();
+    for (name, all) in
+        [("part", draws.iter().map(part).collect::<Vec<_>>()), ("erased", draws.iter().map(erased).collect::<Vec<_>>())]
+    {
+        let of = |key: &str| numbers(&golden["spread"][name][key]);
+        for i in 0..4 {
+            let count = all.len() as f64;
+            let mean = all.iter().map(|row| row[i]).sum::<f64>() / count;
+            let std = (all.iter().map(|row| (row[i] - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
+            let (expected, deviation) = (of("mean")[i], of("std")[i]);
+            assert!((mean - expected).abs() < 5.0 * deviation * (2.0 / count).sqrt(), "{name} {i}: {mean}, {expected}");
+            assert!((std / deviation - 1.0).abs() < 0.05, "{name} {i}: {std}, {deviation}");
+            let [least, most] = [f64::min, f64::max].map(|pick| all.iter().map(|row| row[i]).reduce(pick).unwrap());
+            assert!((least - of("least")[i]).abs() <= 1.0 && (most - of("most")[i]).abs() <= 1.0, "{name} {i}");
+        }
+    }
+    let erased = (0..20_000).filter(|&i| draw(&list("erase:0.25"), &shape, 1, 1, i).erase.is_some()).count();
+    assert!((erased as f64 / 20_000.0 - 0.25).abs() < 0.015, "{erased}");
+}
+
+/// Images after given steps are torchvision's on float tensors: those of the reference within the roundings of float32, and those of
+/// the device too.
+#[test]
+fn images_are_those_of_torchvision() {
+    let golden = golden();
+    for (nth, case) in golden["images"].as_array().unwrap().iter().enumerate() {
+        let (shape, done) = (numbers(&case["shape"]), &case["done"]);
+        let [c, h, w] = [0, 1, 2].map(|i| shape[i] as usize);
+        let bytes: Vec<u8> = numbers(&case["bytes"]).into_iter().map(|byte| byte as u8).collect();
+        let values = numbers(&case["values"]);
+        let mut draw = Draw { flip: done["flip"] == true, ..Draw::NONE };
+        draw.angle_degrees = done["degrees"].as_f64().unwrap_or(0.0);
+        let mut words = vec![];
+        let mut text = vec!["rotate:180".to_owned()];
+        if done["part"].is_array() {
+            let part = numbers(&done["part"]);
+            (draw.top, draw.left, draw.size) =
+                (part[0] as i64, part[1] as i64, Some([part[2] as usize, part[3] as usize]));
+            words.extend([part[2], part[3], 0.0, 0.0]);
+            text.push("resized-crop".into());
+        }
+        let reflect = done["padding"] == "reflect";
+        if done["shift"].is_array() {
+            let shift = numbers(&done["shift"]);
+            (draw.top, draw.left) = (shift[0] as i64, shift[1] as i64);
+            text.push(format!("crop:{}{}", shift[2], if reflect { ":reflect" } else { "" }));
+        }
+        if done["erase"].is_array() {
+            let erased = numbers(&done["erase"]);
+            let [top, left, height, width] = [0, 1, 2, 3].map(|i| erased[i] as usize);
+            draw.erase = Some(Area { top, left, height, width });
+            words.extend(erased);
+            text.push("erase:1".into());
+        }
+        let Normalize { mean, std } = Normalize::IMAGENET;
+        let padding = if reflect { Padding::Reflect } else { Padding::Black };
+        let found = seen(&Shape { c, h, w }, &bytes, &draw, padding, &mean[..c], &std[..c]);
+        assert_eq!(found.len(), values.len());
+        for (i, (found, expected)) in found.iter().zip(&values).enumerate() {
+            assert!((found - expected).abs() < 3e-6, "case {nth}, {i}: {found} is not {expected}");
+        }
+
+        let Some(gpu) = gpu() else { continue };
+        let image = Image { channels: c as u32, height: h as u32, width: w as u32 };
+        let case = AugmentCase { n: 1, image, rotate: true, augment: list(&text.join(",")) };
+        let first = [draw.top as f64, draw.left as f64, f64::from(u8::from(draw.flip)), draw.angle_degrees];
+        let mut padded = bytes.clone();
+        padded.resize(bytes.len().next_multiple_of(4), 0);
+        let word = |b: &[u8]| f64::from(u32::from_le_bytes(b.try_into().unwrap()));
+        let data = Data::from([
+            ("images", padded.chunks(4).map(word).collect()),
+            ("draws", first.into_iter().chain(words).collect()),
+        ]);
+        let outcome = block_on(execute(gpu, &gpu.target, &case, &data)).unwrap();
+        // The case normalizes by other numbers.
+        let Normalize { mean: own_mean, std: own_std } = Normalize::CIFAR10;
+        let erased = |i: usize| {
+            let (row, column) = (i / w % h, i % w);
+            let inside =
+                |a: Area| (a.top..a.top + a.height).contains(&row) && (a.left..a.left + a.width).contains(&column);
+            draw.erase.is_some_and(inside)
+        };
+        let value = values.iter().enumerate().map(|(i, value)| {
+            let c = i / (h * w);
+            if erased(i) { 0.0 } else { (value * std[c] + mean[c] - own_mean[c]) / own_std[c] }
+        });
+        let value: Vec<f64> = value.collect();
+        let expected = Expected { port: "out", bound: vec![4e-6; value.len()], value, exempt: 0.0 };
+        let rows = outcome.rows("torchvision", &[expected]);
+        assert!(rows.iter().all(|row| row.passed), "case {nth} on the device: {rows:?}");
+    }
+}
+
+/// A run says in one form what is done to its images, and a bad list is refused before anything is read.
+#[test]
+fn the_flag_takes_lists() {
+    let folder = Folder::new("augment");
+    for (given, parts) in [
+        ("blur", &["`blur` is no step", "crop:PIXELS[:zero|reflect]", "none, paper, airbench, imagenet"][..]),
+        ("crop:4,crop:2", &["`crop:2` is one step too many"]),
+        ("rotate:200", &["DEGREES is above 0 and at most 180"]),
+    ] {
+        says(&folder.refused(2, &["train", "--data", "nowhere", "--augment", given]), parts);
+    }
+    folder.write("r.toml", b"width = 4\naugment = [\"flip\", \"crop\"]\n");
+    let said = folder.refused(2, &["train", "--config", "r.toml", "--data", "nowhere"]);
+    says(&said, &["r.toml, line 2: `augment`", "crop:PIXELS[:zero|reflect]"]);
+    if gpu().is_none() {
+        return;
+    }
+    let run = [
+        "train",
+        "--dataset",
+        "shapes10",
+        "--quick",
+        "--width",
+        "4",
+        "-b",
+        "16",
+        "--max-steps",
+        "2",
+        "--selftest",
+        "off",
+    ];
+    let with = |list, out| [&run[..], &["--augment", list, "--out", out]].concat();
+    says(&folder.refused(2, &with("crop:32:reflect", "x")), &["cannot be mirrored over 32 pixels", "at most 31"]);
+    for (given, printed, out) in
+        [("ERASE:0.50,imagenet", "resized-crop,flip,erase:0.5", "a"), ("rotate:15,flip,crop:4", "paper", "b")]
+    {
+        folder.works(&with(given, out));
+        let text = std::fs::read_to_string(folder.0.join(out).join("run.json")).unwrap();
+        let run: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&run["augment"], &run["recipe"]["augment"]), (&printed.into(), &printed.into()));
+    }
+    let preview =
+        ["data", "--dataset", "shapes10", "--augment", "resized-crop,rotate:90,erase:1", "--preview", "sheet.png"];
+    says(&folder.works(&preview), &["wrote sheet.png"]);
+}
