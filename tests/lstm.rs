@@ -228,13 +228,11 @@ fn the_program_trains_resumes_evaluates_and_continues_a_text() {
     let shuffled = [&once[..], &["--shuffle", "on"]].concat();
     let held_out = [&once[..], &["--val-split", "4"]].concat();
     let few = [&once[..], &["--batch-size", "4000"]].concat();
-    let exported = ["export", "run", "--onnx", "run.onnx"].to_vec();
     for (arguments, expected) in [
         (accumulated, "--accumulate is 2"),
         (shuffled, "--shuffle is on"),
         (held_out, "--val-split is 4"),
         (few, "--batch-size is 4000"),
-        (exported, "cannot be described in another format"),
     ] {
         let said = folder.refused(2, &arguments);
         assert!(said.contains(expected), "{said}");

@@ -115,3 +115,30 @@ def test_onnxruntime_computes_the_same_logits_of_text(parts: str, place: Path) -
         apart = numpy.abs(theirs - ours[:batch]).max() / numpy.abs(ours).max()
         print(f"{parts}, batch {batch}: {apart:.1e} of the largest logit")
         assert theirs.shape == (batch, block, len(characters)) and apart <= TOLERANCE
+
+
+def test_onnxruntime_carries_the_state_of_an_lstm(place: Path) -> None:
+    block, depth, width, columns = 12, 2, 20, 10
+    text = "the cat sat on the mat; a dog sat by.\n" * 40
+    (place / "text").mkdir()
+    (place / "text/train.txt").write_text(text)
+    (place / "text/valid.txt").write_text(text[5:400])
+    settings = {"data": "text", "batch_size": 16, "accumulate": 1, "epochs": 2, "optimizer": "adamw"}
+    velograd.train(**settings, model="lstm", model_set={"block": block, "depth": depth, "width": width}, out="run").run()
+    run("eval", "run", "--logits", "logits.safetensors")
+    ours = load_file("logits.safetensors")["logits"]
+    run("export", "run", "--onnx", "model.onnx")
+    onnx.checker.check_model(onnx.load("model.onnx"), full_check=True)
+    session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+    characters = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+    tokens = numpy.array([characters.index(character) for character in text[5:400]], numpy.int64)
+    # The text in columns of as many whole blocks.
+    rows = (len(tokens) - 1) // block // columns
+    tokens = tokens[: columns * rows * block].reshape(columns, rows, block)
+    ours = ours.reshape(columns, rows, block, len(characters))
+    names = [f"{state}_l{layer}" for layer in range(depth) for state in ("hidden", "cell")]
+    state = {name: numpy.zeros((columns, width), numpy.float32) for name in names}
+    for row in range(rows):
+        theirs, *left = session.run(["logits", *(f"{name}_out" for name in names)], {"tokens": tokens[:, row], **state})
+        state = dict(zip(names, left, strict=True))
+        assert numpy.abs(theirs - ours[:, row]).max() < TOLERANCE * numpy.abs(ours).max()

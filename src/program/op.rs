@@ -70,6 +70,17 @@ pub enum Op {
         /// Whether a place sees itself and those before it only.
         causal: bool,
     },
+    /// A layer of `LSTM`, from the state that is carried to it.
+    Lstm {
+        /// The matrices of inputs and of hidden states, `[4 units, inputs]` and `[4 units, units]`: input, forget, cell, output.
+        weights: [Slot; 2],
+        /// Both biases.
+        biases: [Slot; 2],
+        /// Units.
+        units: u32,
+        /// Its number.
+        layer: u32,
+    },
     /// The sum with sines and cosines of the place.
     Sinusoids,
     /// Queries with keys and values of another activation in place of their own, all three side by side.
@@ -148,6 +159,7 @@ impl Op {
             Self::BatchNorm { weight, bias, mean, var, .. } => vec![weight, bias, mean, var],
             Self::LayerNorm { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
             Self::RmsNorm { weight, .. } => vec![weight],
+            Self::Lstm { weights, biases, .. } => [weights, biases].concat(),
             Self::Embedding(param)
             | Self::Positions(param)
             | Self::FirstRow(param)

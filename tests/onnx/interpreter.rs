@@ -60,14 +60,21 @@ impl Value {
     }
 }
 
-/// The value that the graph returns for this argument.
+/// The value that the graph returns for this argument, where states are zero.
 pub fn run(graph: &GraphProto, images: Value) -> Value {
     let mut values: HashMap<&str, Value> = graph.initializer.iter().map(|t| (t.name(), Value::of(t))).collect();
     values.insert(graph.input[0].name(), images);
+    let samples = values[graph.input[0].name()].dims[0];
+    for state in &graph.input[1..] {
+        let units: usize = state.dims()[1].parse().unwrap();
+        values.insert(state.name(), Value { dims: vec![samples, units], elements: vec![0.0; samples * units] });
+    }
     for node in &graph.node {
-        let inputs: Vec<&Value> = node.input.iter().map(|name| &values[name.as_str()]).collect();
-        let result = apply(node, &inputs);
-        values.insert(&node.output[0], result);
+        let inputs = node.input.iter().filter(|name| !name.is_empty()).map(|name| &values[name.as_str()]);
+        let inputs: Vec<&Value> = inputs.collect();
+        let results = if node.op_type() == "LSTM" { lstm(&inputs) } else { vec![apply(node, &inputs)] };
+        assert_eq!(results.len(), node.output.len(), "{}", node.name());
+        values.extend(node.output.iter().map(String::as_str).zip(results));
     }
     values[graph.output[0].name()].clone()
 }
@@ -227,6 +234,41 @@ fn apply(node: &NodeProto, inputs: &[&Value]) -> Value {
         "Erf" => x.map(|v| 2.0 * normal_cdf(v * std::f64::consts::SQRT_2) - 1.0),
         other => panic!("`{other}` is not written"),
     }
+}
+
+/// ONNX's `LSTM` in one direction: all hidden states `[places, 1, n, units]`, and the last state and cell `[1, n, units]`.
+fn lstm(inputs: &[&Value]) -> Vec<Value> {
+    let [x, of_inputs, of_hidden, bias, hidden, cell] = inputs[..] else { panic!("{} inputs", inputs.len()) };
+    let [places, n, c] = x.dims[..] else { panic!("{:?}", x.dims) };
+    let units = hidden.dims[2];
+    let (mut h, mut memory, mut y) = (hidden.elements.clone(), cell.elements.clone(), vec![]);
+    let sigmoid = |v: f64| 1.0 / (1.0 + (-v).exp());
+    for place in 0..places {
+        let before = h.clone();
+        for sample in 0..n {
+            let (x, before) = (&x.elements[(place * n + sample) * c..][..c], &before[sample * units..][..units]);
+            let dot = |row: &[f64], with: &[f64]| row.iter().zip(with).map(|(a, b)| a * b).sum::<f64>();
+            for unit in 0..units {
+                // Input, output, forget, cell.
+                let [i, o, f, g] = [0, 1, 2, 3].map(|gate| {
+                    let row = gate * units + unit;
+                    let products = dot(&of_inputs.elements[row * c..][..c], x);
+                    let products = products + dot(&of_hidden.elements[row * units..][..units], before);
+                    products + bias.elements[row] + bias.elements[4 * units + row]
+                });
+                let at = sample * units + unit;
+                memory[at] = sigmoid(f) * memory[at] + sigmoid(i) * g.tanh();
+                h[at] = sigmoid(o) * memory[at].tanh();
+            }
+        }
+        y.extend_from_slice(&h);
+    }
+    let last = vec![1, n, units];
+    vec![
+        Value { dims: vec![places, 1, n, units], elements: y },
+        Value { dims: last.clone(), elements: h },
+        Value { dims: last, elements: memory },
+    ]
 }
 
 /// The products of the last two axes; the axes before them are those of `x`, or `y` has none.

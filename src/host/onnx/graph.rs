@@ -4,6 +4,7 @@
 //! `[n, places, c]`, and what a linear layer makes of a map is `[n, c]`.
 
 mod places;
+mod recurrent;
 
 use std::collections::BTreeMap;
 
@@ -42,30 +43,34 @@ struct Builder<'a> {
     recording: &'a Recording,
     weights: &'a Weights,
     input: Input,
+    inputs: Vec<ValueInfoProto>,
+    outputs: Vec<ValueInfoProto>,
     nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
     /// The value of the graph that each tensor of the recording became, by the tensor's index.
     values: BTreeMap<usize, Value>,
     /// The masks of attention that have been made, by the number of places.
     masks: BTreeMap<u32, String>,
+    /// The states that layers leave: a value, the name of the result that it becomes, and the units.
+    left: Vec<(String, String, u32)>,
     /// How often each name of a node was asked for.
     names: BTreeMap<String, u32>,
 }
 
 /// The graph of an evaluation's recording with these weights.
 pub(super) fn graph(recording: &Recording, weights: &Weights, input: Input, name: &str) -> Result<GraphProto> {
-    let (nodes, initializers) = (vec![], vec![]);
+    let (inputs, outputs, nodes, initializers, left) = (vec![], vec![], vec![], vec![], vec![]);
     let (values, masks, names) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let mut builder = Builder { recording, weights, input, nodes, initializers, values, masks, names };
-    let mut inputs = vec![];
+    let mut builder =
+        Builder { recording, weights, input, inputs, outputs, nodes, initializers, values, masks, left, names };
     for node in recording.graph()? {
         let mut value = node.x.map(|x| builder.value(x));
         let shape = recording.info(node.y).shape;
         for op in &node.ops {
             let [_, h, w, c] = shape;
             match op {
-                Op::Images { .. } => inputs.push(info(IMAGES, DataType::Float, &[c, h, w])),
-                Op::Tokens => inputs.push(info(TOKENS, DataType::Int64, &[h * w])),
+                Op::Images { .. } => builder.inputs.push(info(IMAGES, DataType::Float, &[c, h, w])),
+                Op::Tokens => builder.inputs.push(info(TOKENS, DataType::Int64, &[h * w])),
                 _ => {}
             }
             value = Some(builder.apply(&node.label, op, value, shape));
@@ -80,9 +85,10 @@ pub(super) fn graph(recording: &Recording, weights: &Weights, input: Input, name
         Form::Map | Form::Rows => (builder.rows("output", logits), vec![c]),
     };
     builder.rename(&logits.name, OUTPUT);
-    let outputs = vec![info(OUTPUT, DataType::Float, &dims)];
-    let Builder { nodes: node, initializers: initializer, .. } = builder;
-    Ok(GraphProto { node, name: Some(name.into()), initializer, input: inputs, output: outputs })
+    builder.outputs.push(info(OUTPUT, DataType::Float, &dims));
+    builder.states_left();
+    let Builder { nodes: node, initializers: initializer, inputs: input, outputs: output, .. } = builder;
+    Ok(GraphProto { node, name: Some(name.into()), initializer, input, output })
 }
 
 impl Builder<'_> {
@@ -127,6 +133,9 @@ impl Builder<'_> {
                 self.node(place, "Concat", &[&x.name, &key, &value], [int("axis", 2)], Form::Places)
             }
             Op::Attention { heads, causal } => self.attention(place, &x, heads, causal, [h * w, c / heads]),
+            Op::Lstm { weights, biases, units, layer } => {
+                self.lstm(place, x, &recurrent::Lstm { weights, biases, units, layer })
+            }
             Op::Sinusoids => self.sinusoids(place, &x, [h * w, c]),
             Op::Cross(memory) => {
                 let memory = self.value(memory);

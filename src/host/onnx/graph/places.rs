@@ -8,7 +8,7 @@ use crate::{
 
 impl Builder<'_> {
     /// The value as `[n, places, c]`.
-    fn places(&mut self, place: &str, x: Value) -> Value {
+    pub(super) fn places(&mut self, place: &str, x: Value) -> Value {
         match x.form {
             Form::Places => x,
             Form::Rows => self.reshape(place, &x.name, &[0, 1, -1], Form::Places),
@@ -19,7 +19,7 @@ impl Builder<'_> {
         }
     }
 
-    fn transpose(&mut self, place: &str, x: &str, order: &[i64]) -> Value {
+    pub(super) fn transpose(&mut self, place: &str, x: &str, order: &[i64]) -> Value {
         self.node(place, "Transpose", &[x], [ints("perm", order)], Form::Places)
     }
 
