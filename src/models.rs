@@ -4,7 +4,7 @@
 //! takes: images or blocks of tokens, of any [size](Input) that its layers can be applied to.
 
 pub mod airbench;
-mod bert;
+pub mod bert;
 pub mod cnn;
 pub mod gpt;
 pub mod lstm;
@@ -161,7 +161,7 @@ pub struct Preset {
 /// How a file of weights is told to be a model's: by the names and shapes of its tensors.
 #[derive(Clone, Copy)]
 pub struct Signature {
-    /// The name of the first weight.
+    /// The name of a weight that tells the family: the first, unless other networks use its name too.
     pub first: &'static str,
     /// The name of the last weight of a network, which has a row for each class.
     pub last: fn(&Config) -> String,

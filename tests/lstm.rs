@@ -8,6 +8,7 @@ use velograd::{
     data::{Batch, Dataset, Inline, Split, Text, Tokens, columns},
     models::{self, Config},
     optim,
+    program::BufferKind,
     training::{
         EpochRow, Options, Trainer,
         evaluate::{Logits, evaluate_each, evaluator, evaluator_of},
@@ -143,6 +144,36 @@ fn the_state_is_zero_where_an_epoch_begins() {
     assert_eq!(first, second[..]);
     network.begin_epoch();
     assert_ne!(loss(&mut network, 1), first[1], "it goes on from the block before");
+}
+
+/// The search for what is not finite runs the last batch again from the state that it had, and so leaves the same state behind.
+#[test]
+fn a_batch_is_run_again_from_its_state() {
+    let Some(gpu) = support::gpu() else { return };
+    let (data, model) = (text(4, [75, 90]), models::find("lstm").unwrap());
+    let (recipe, target) = (Recipe::default(), gpu.target.clone());
+    let plans = Plans { model, config: config(4), recipe, target, train: vec![3], evaluate: vec![] };
+    let (sgd, _) = optim::build("sgd", &[]).unwrap();
+    let mut network = block_on(Network::new(gpu, &plans, Some(sgd), |layout| Ok(Weights::init(layout, 1)), 0)).unwrap();
+    let place = Place { first: true, last: true, images: 3, epoch: 1, lr: 0.0 };
+    let order = columns(data.len(Split::Train), 3);
+    let mut batches = order.chunks(3).map(|indices| Batch::read(data.as_ref(), Split::Train, indices).unwrap());
+    let states = |network: &Network| -> Vec<Vec<u32>> {
+        let carried = network.runtime.kinds().filter(|kind| matches!(kind, BufferKind::Carried(_)));
+        let buffers = carried.map(|kind| network.runtime.buffer(kind));
+        buffers.map(|buffer| block_on(network.runtime.read(buffer, buffer.size() as usize / 4)).unwrap()).collect()
+    };
+    network.begin_epoch();
+    network.train(&batches.next().unwrap(), place).unwrap();
+    block_on(network.drain()).unwrap();
+    let first = states(&network);
+    let last = batches.next().unwrap();
+    network.train(&last, place).unwrap();
+    block_on(network.drain()).unwrap();
+    let second = states(&network);
+    assert!(first.len() == 2 && first != second, "one for each layer");
+    assert!(block_on(network.find_not_finite(&[(last, place)])).unwrap().is_none());
+    assert!(states(&network) == second);
 }
 
 /// An evaluation's state goes from block to block: blocks of another length, in the same columns, give the same loss and logits.

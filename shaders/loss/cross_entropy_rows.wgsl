@@ -4,8 +4,7 @@
 #import grid
 #import step
 #import scaler
-
-const IGNORED = 0xffffffffu; // a target that has no loss, as in `data::IGNORED`
+#import ignored
 
 struct Sizes { n: u32, places: u32, classes: u32, c4: u32, smoothing: f32 } // n: samples, with a target for each place
 

@@ -172,7 +172,7 @@ impl Progress {
             epoch: (1, 0),
             begun: Instant::now(),
             pace: Pace::default(),
-            seen_to_counted: f64::from(input.targets()) / f64::from(options.counted()),
+            seen_to_counted: options.targets_per_counted(),
             printed: None,
         }
     }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     data::Tokens,
-    error::{Error, Result},
+    error::Result,
     ops::{
         Activation, Attention, LayerNorm, add, add_first_row, add_positions, attention, bias, dropout, embedding,
         layer_norm, linear_of, linear_tied, pack,
@@ -63,12 +63,7 @@ fn settings() -> Vec<Setting> {
 }
 
 fn check(config: &Config) -> Result<()> {
-    let (block, Tokens { length, .. }) = (config.settings.whole("block"), config.tokens());
-    if length > block {
-        let message = format!("samples of {length} tokens are longer than the block of {block} that the network sees");
-        return Err(Error::config(message, format!("'block' is at least {length}")));
-    }
-    transformer::check(&config.settings, length.into(), config.classes)
+    transformer::check_tokens(config, config.classes)
 }
 
 fn read(shape: &ShapeOf<'_>) -> Option<Read> {

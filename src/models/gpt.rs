@@ -82,13 +82,8 @@ fn settings() -> Vec<Setting> {
 
 fn check(config: &Config) -> Result<()> {
     let Config { settings, classes, .. } = config;
-    let [width, heads, block] = ["width", "heads", "block"].map(|key| settings.whole(key));
-    let Tokens { length, .. } = config.tokens();
-    if length > block {
-        let message = format!("samples of {length} tokens are longer than the block of {block} that the network sees");
-        return Err(Error::config(message, format!("'block' is at least {length}")));
-    }
-    transformer::check(settings, length.into(), *classes)?;
+    transformer::check_tokens(config, *classes)?;
+    let [width, heads] = ["width", "heads"].map(|key| settings.whole(key));
     if rotary(settings) && !width.is_multiple_of(8 * heads) {
         let message = format!("{heads} heads share a width of {width} channels, too few for rotary positions");
         return Err(Error::config(message, "each head has a multiple of eight channels"));

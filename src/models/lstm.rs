@@ -44,8 +44,8 @@ const HEAD: &str = "decoder.weight";
 /// The default of the setting `block`.
 const BLOCK: u32 = 35;
 
-/// Uniform in ±0.1.
-const TENTH: Init = Init::Uniform { fan: 100 };
+/// Of the embedding and the last layer.
+const FIRST: Init = Init::Within(0.1);
 
 fn settings() -> Vec<Setting> {
     vec![
@@ -85,7 +85,7 @@ fn read(shape: &ShapeOf<'_>) -> Option<Read> {
 fn record(t: &mut Tape, tokens: Tensor, config: &Config) -> Tensor {
     let (set, classes) = (&config.settings, config.classes);
     let (width, depth) = (set.whole("width"), set.whole("depth"));
-    let (mut x, words) = t.scope("encoder", |t| embedding(t, tokens, classes, width, TENTH));
+    let (mut x, words) = t.scope("encoder", |t| embedding(t, tokens, classes, width, FIRST));
     x = t.scope("drop", |t| dropout(t, x, t.dropout));
     x = t.scope("rnn", |t| {
         let mut x = x;
@@ -102,7 +102,7 @@ fn record(t: &mut Tape, tokens: Tensor, config: &Config) -> Tensor {
     t.scope("decoder", |t| {
         let y = match set.flag("tied") {
             true => linear_tied(t, x, words),
-            false => linear_of(t, x, classes, TENTH),
+            false => linear_of(t, x, classes, FIRST),
         };
         bias(t, y, Init::Constant(0.0), Activation::None)
     })

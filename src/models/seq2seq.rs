@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     data::Tokens,
-    error::{Error, Result},
+    error::Result,
     ops::{
         Activation, Attention, LayerNorm, add, add_sinusoids, attention, bias, bias_called, cross, dropout, embedding,
         layer_norm, linear_by, linear_of, scale,
@@ -71,14 +71,7 @@ fn settings() -> Vec<Setting> {
 }
 
 fn check(config: &Config) -> Result<()> {
-    let block = config.settings.whole("block");
-    let Tokens { length, .. } = config.tokens();
-    if length > block {
-        let message = format!("samples of {length} tokens are longer than the block of {block} that the network sees");
-        return Err(Error::config(message, format!("'block' is at least {length}")));
-    }
-    let widest = config.classes.max(config.settings.whole("hidden"));
-    transformer::check(&config.settings, length.into(), widest)
+    transformer::check_tokens(config, config.classes.max(config.settings.whole("hidden")))
 }
 
 fn read(shape: &ShapeOf<'_>) -> Option<Read> {

@@ -1,6 +1,6 @@
 //! What transformers share: their first weights, and how their channels are divided among heads.
 
-use super::MOST_FLOATS;
+use super::{Config, MOST_FLOATS};
 use crate::{
     error::{Error, Result},
     settings::Settings,
@@ -15,6 +15,17 @@ const OF_HEAD: u32 = 64;
 /// The heads of a file's network, which no shape tells.
 pub(super) fn usual_heads(width: u32) -> u32 {
     if width.is_multiple_of(OF_HEAD) { width / OF_HEAD } else { 1 }
+}
+
+/// Refuses samples of more tokens than the setting `block`, and what [`check`] refuses of layers at their places, of which the widest has
+/// `outputs` channels unless a hidden layer is wider.
+pub(super) fn check_tokens(config: &Config, outputs: u32) -> Result<()> {
+    let (block, length) = (config.settings.whole("block"), config.tokens().length);
+    if length > block {
+        let message = format!("samples of {length} tokens are longer than the block of {block} that the network sees");
+        return Err(Error::config(message, format!("'block' is at least {length}")));
+    }
+    check(&config.settings, length.into(), outputs)
 }
 
 /// Refuses settings `width` and `heads` that do not go together, and an activation that is too large to be counted: the hidden

@@ -77,8 +77,8 @@ pub fn lstm(t: &mut Tape, x: Tensor, units: u32, layer: u32) -> Tensor {
     let y = t.tensor_of(dtype, [n, h, w, units]);
     let states = Tensors { values, previous, cells };
     forward(t, layer_of, &of_hidden, states, y, layer);
-    let (weights, biases_read) = ([of_inputs.value, of_hidden.value], biases.map(|bias| bias.value));
-    t.note(x, [Op::Lstm { weights, biases: biases_read, units, layer }], y);
+    let params = [of_inputs, of_hidden, biases[0], biases[1]].map(|param| param.value);
+    t.note(x, [Op::Lstm { params, units, layer }], y);
     t.on_backward(y, move |t, d_y| {
         let d_values = backward(t, layer_of, &of_hidden, states, d_y);
         let (scaler, c4) = (scaler(t), gates / 4);

@@ -72,10 +72,9 @@ pub enum Op {
     },
     /// A layer of `LSTM`, from the state that is carried to it.
     Lstm {
-        /// The matrices of inputs and of hidden states, `[4 units, inputs]` and `[4 units, units]`: input, forget, cell, output.
-        weights: [Slot; 2],
-        /// Both biases.
-        biases: [Slot; 2],
+        /// The matrices of inputs and of hidden states, `[4 units, inputs]` and `[4 units, units]`, and the bias of each: input, forget,
+        /// cell, output.
+        params: [Slot; 4],
         /// Units.
         units: u32,
         /// Its number.
@@ -159,7 +158,7 @@ impl Op {
             Self::BatchNorm { weight, bias, mean, var, .. } => vec![weight, bias, mean, var],
             Self::LayerNorm { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
             Self::RmsNorm { weight, .. } => vec![weight],
-            Self::Lstm { weights, biases, .. } => [weights, biases].concat(),
+            Self::Lstm { params, .. } => params.to_vec(),
             Self::Embedding(param)
             | Self::Positions(param)
             | Self::FirstRow(param)

@@ -90,6 +90,11 @@ impl Options {
         }
     }
 
+    /// Targets of a sample to each that has a loss: how many tokens the network sees for one that is counted; 1 of images.
+    pub fn targets_per_counted(&self) -> f64 {
+        f64::from(self.config.input.targets()) / f64::from(self.counted())
+    }
+
     /// The programs of the run.
     ///
     /// # Errors
@@ -99,8 +104,8 @@ impl Options {
         let model = models::find(&self.model)?;
         model.refuse(&self.config)?;
         self.fits(dataset)?;
-        let cut = self.cut(dataset.len(Split::Train));
         let train = dataset.len(Split::Train);
+        let cut = self.cut(train);
         if cut.images == 0 && train > 0 {
             let message = format!("'batch_size' is {}, and the text has {train} blocks to train on", self.batch);
             let hint = format!("{} reads a text in as many columns as a batch has blocks: at most {train}", self.model);

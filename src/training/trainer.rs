@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use web_time::Instant;
 
 use crate::{
-    data::{Batch, Source, Split, columns, order},
+    data::{Batch, Batches, Source, Split, columns, order},
     device::Gpu,
     error::{Error, Result},
     optim::{Clip, Settings},
@@ -141,11 +141,7 @@ impl Trainer {
         for (indices, place) in &self.last {
             // Batches may differ in size, so each is read by itself.
             let mut images = self.source.batches(Split::Train, indices.clone(), indices.len())?;
-            if let Some(images) = images.next().await {
-                let mut images = images?;
-                self.hide(&mut images, place.epoch);
-                batches.push((images, *place));
-            }
+            batches.extend(self.next(images.as_mut(), place.epoch).await?.map(|images| (images, *place)));
         }
         self.network.leave_evaluation();
         self.network.find_not_finite(&batches).await
@@ -186,16 +182,13 @@ impl Trainer {
         order.chunks(cut.batch).enumerate().skip(cut.updates() * cut.accumulate).map(place).collect()
     }
 
-    /// Tokens of a block to each that has a target; 1 for images.
-    fn tokens_per_target(&self) -> f64 {
-        f64::from(self.options.config.input.targets()) / f64::from(self.options.counted())
-    }
-
-    /// Hides tokens of a training batch, if the data set wants some hidden.
-    fn hide(&self, batch: &mut Batch, epoch: u32) {
-        if let Some(masking) = self.source.dataset().masking() {
+    /// The next batch of an epoch as the network is to see it: with tokens hidden, if the data set wants some hidden.
+    async fn next(&self, batches: &mut dyn Batches, epoch: u32) -> Result<Option<Batch>> {
+        let mut batch = batches.next().await.transpose()?;
+        if let (Some(batch), Some(masking)) = (&mut batch, self.source.dataset().masking()) {
             masking.hide(batch, self.options.seed, epoch);
         }
+        Ok(batch)
     }
 
     /// The images of an epoch that are trained on, in order.
@@ -254,8 +247,7 @@ impl Trainer {
         }
         let mut cut_short = false;
         for index in done.. {
-            let Some(mut images) = batches.next().await.transpose()? else { break };
-            self.hide(&mut images, epoch);
+            let Some(images) = self.next(batches.as_mut(), epoch).await? else { break };
             let Part { begins, ends, carried, divisor } = cut.part(index, images.len());
             // Batches that are carried over make no update, so the last epoch of a run includes them too: it is then
             // like any other, and the run can be extended.
@@ -329,7 +321,7 @@ impl Trainer {
             val_precision: of(|e| e.precision),
             val_recall: of(|e| e.recall),
             seconds: before + start.elapsed().as_secs_f64(),
-            images_per_second: images as f64 * self.tokens_per_target() / training,
+            images_per_second: images as f64 * self.options.targets_per_counted() / training,
         };
         watch.epoch(&row)?;
         self.position.end_epoch(row, cut_short);
@@ -375,8 +367,7 @@ impl Trainer {
         order.truncate((order.len() / batch).clamp(1, STATISTICS_BATCHES) * batch);
         let mut batches = self.source.batches(Split::Train, order, batch)?;
         for nth in 1.. {
-            let Some(mut batch) = batches.next().await.transpose()? else { break };
-            self.hide(&mut batch, epoch);
+            let Some(batch) = self.next(batches.as_mut(), epoch).await? else { break };
             self.network.make_room().await?;
             self.network.collect_statistics(&batch, nth, epoch)?;
         }

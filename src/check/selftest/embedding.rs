@@ -104,9 +104,7 @@ impl Case for PositionsCase {
         };
         let mut ports =
             second::unary_rows(t, shape, self.shared, |t, x| add_positions(t, x, "weight", weight, Init::Normal(1.0)));
-        ports.push(Port::new("weight", At::Param("weight")));
-        ports.push(Port::new("grad_weight_before", At::Gradient("weight")));
-        ports.push(Port::new("grad_weight", At::Gradient("weight")));
+        ports.extend(second::weight());
         ports
     }
 
@@ -169,9 +167,7 @@ impl Case for FirstRowCase {
         let [n, places, c] = self.input;
         let op = |t: &mut Tape, x| add_first_row(t, x, Init::Normal(1.0));
         let mut ports = second::unary_rows(t, [n, places, 1, c], self.shared, op);
-        ports.push(Port::new("weight", At::Param("weight")));
-        ports.push(Port::new("grad_weight_before", At::Gradient("weight")));
-        ports.push(Port::new("grad_weight", At::Gradient("weight")));
+        ports.extend(second::weight());
         ports
     }
 

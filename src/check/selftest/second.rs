@@ -47,6 +47,16 @@ fn unary_as(
     ports
 }
 
+/// The ports of an op's parameter called weight.
+pub fn weight() -> [Port; 3] {
+    let gradient = || At::Gradient("weight");
+    [
+        Port::new("weight", At::Param("weight")),
+        Port::new("grad_weight_before", gradient()),
+        Port::new("grad_weight", gradient()),
+    ]
+}
+
 /// The gradient that the ReLU gives the tensor of the port `x`, if there is a second consumer.
 pub fn gradient(data: &Data, x: &str) -> Option<Vec<f64>> {
     let gradient = data.get(GRADIENT)?;

@@ -133,9 +133,7 @@ impl Builder<'_> {
                 self.node(place, "Concat", &[&x.name, &key, &value], [int("axis", 2)], Form::Places)
             }
             Op::Attention { heads, causal } => self.attention(place, &x, heads, causal, [h * w, c / heads]),
-            Op::Lstm { weights, biases, units, layer } => {
-                self.lstm(place, x, &recurrent::Lstm { weights, biases, units, layer })
-            }
+            Op::Lstm { params, units, layer } => self.lstm(place, x, params, [units, layer]),
             Op::Sinusoids => self.sinusoids(place, &x, [h * w, c]),
             Op::Cross(memory) => {
                 let memory = self.value(memory);

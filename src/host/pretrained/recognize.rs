@@ -34,8 +34,8 @@ impl Names {
         all.sort_unstable();
         let prefix = missing_prefix(|name| all.iter().any(|known| unwrapped(known) == name));
         let of_bert = all.iter().any(|name| unwrapped(name).starts_with("bert.embeddings."));
-        for name in all.clone() {
-            let plain = unwrapped(&name);
+        for name in &all {
+            let plain = unwrapped(name);
             let wrappers = &name[..name.len() - plain.len()];
             if !wrappers.is_empty() && !names.dropped.iter().any(|known| known == wrappers) {
                 names.dropped.push(wrappers.to_owned());

@@ -73,14 +73,7 @@ impl Network {
                 BufferKind::Input(Input::Indices) => bytemuck::cast_slice(&batch.indices),
                 _ => continue,
             };
-            let buffer = runtime.buffer(kind);
-            // An evaluation draws nothing: in a batch that is larger than those of training, not all indices have a place.
-            let part = if *kind == BufferKind::Input(Input::Indices) {
-                &part[..part.len().min(buffer.size() as usize)]
-            } else {
-                part
-            };
-            runtime.write(buffer, part);
+            runtime.write(runtime.buffer(kind), part);
         }
         runtime.set_step(step);
     }

@@ -9,7 +9,7 @@ use crate::{
     ops::{self, Augment, Normalize},
     optim::{self, Clip, Optimizer},
     program::{
-        Recording, Tape,
+        self, BufferKind, Recording, Tape,
         params::NoDecay,
         plan::Plan,
         product::{Choice, Product},
@@ -87,6 +87,10 @@ impl Plans<'_> {
             }
             Input::Tokens(tokens) => ops::tokens(t, n, tokens),
         });
+        if self.recipe.dropout > 0.0 {
+            // Batches of training draw by their indices, and those of an evaluation, which may be larger, come with some too.
+            t.buffer(BufferKind::Input(program::Input::Indices), 4 * u64::from(n));
+        }
         let mut logits = (self.model.record)(&mut t, x, &self.config);
         if augment == Augment::VIEWS {
             logits = t.scope("views", |t| ops::average_views(t, logits));

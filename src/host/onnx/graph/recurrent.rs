@@ -3,33 +3,19 @@
 use super::{Builder, Form, Value, info, int};
 use crate::{host::onnx::proto::DataType, program::Slot};
 
-/// The parameters of a layer of an LSTM, and its size.
-pub(super) struct Lstm {
-    /// The products with inputs and hidden states.
-    pub weights: [Slot; 2],
-    /// Both biases.
-    pub biases: [Slot; 2],
-    /// Units.
-    pub units: u32,
-    /// Its number.
-    pub layer: u32,
-}
-
 impl Builder<'_> {
     /// `LSTM`, with the gates in ONNX's order: input, output, forget, cell.
-    pub(super) fn lstm(&mut self, place: &str, x: Value, layer: &Lstm) -> Value {
-        let Lstm { weights, biases, units, layer } = *layer;
+    pub(super) fn lstm(&mut self, place: &str, x: Value, params: [Slot; 4], [units, layer]: [u32; 2]) -> Value {
         let size = i64::from(units);
         let rows: Vec<i64> = [0, 3, 1, 2].into_iter().flat_map(|gate| gate * size..(gate + 1) * size).collect();
         let rows = self.integers(&format!("gates.{units}"), &rows);
-        let mut gates = |slot: Slot| {
+        let [of_inputs, of_hidden, first, second] = params.map(|slot| {
             let (name, _) = self.parameter(slot);
             self.node(place, "Gather", &[&name, &rows], [int("axis", 0)], Form::Rows).name
-        };
-        let (weights, biases) = (weights.map(&mut gates), biases.map(gates));
+        });
         let [of_inputs, of_hidden] =
-            weights.map(|weight| self.reshape(place, &weight, &[1, 4 * size, -1], Form::Places).name);
-        let bias = self.node(place, "Concat", &[&biases[0], &biases[1]], [int("axis", 0)], Form::Rows);
+            [of_inputs, of_hidden].map(|weight| self.reshape(place, &weight, &[1, 4 * size, -1], Form::Places).name);
+        let bias = self.node(place, "Concat", &[&first, &second], [int("axis", 0)], Form::Rows);
         let bias = self.reshape(place, &bias.name, &[1, 8 * size], Form::Rows).name;
         let states = ["hidden", "cell"].map(|state| format!("{state}_l{layer}"));
         self.inputs.extend(states.iter().map(|name| info(name, DataType::Float, &[units])));

@@ -1,0 +1,2 @@
+// A target that has no loss, as in `data::IGNORED`.
+const IGNORED = 0xffffffffu;
