@@ -45,8 +45,11 @@ mod faults;
 /// The LSTM: its layer, its columns, its state.
 mod lstm;
 
-/// Every network of images against PyTorch.
+/// Every network against PyTorch.
 mod networks;
+
+/// Networks of every kind through the program.
+mod kinds_of_networks;
 
 /// Tests without a device: references, shaders as text, planning.
 mod no_gpu {
