@@ -49,6 +49,18 @@ class GPT(nn.Module):
         return F.linear(self.ln_f(self.h(x)), self.wte.weight).flatten(0, 1)
 
 
+class LSTM(nn.Module):
+    """The network of PyTorch's word_language_model example, without dropout."""
+
+    def __init__(self, vocabulary, width, depth):
+        super().__init__()
+        self.encoder, self.rnn = nn.Embedding(vocabulary, width), nn.LSTM(width, width, depth, batch_first=True)
+        self.decoder = nn.Linear(width, vocabulary)
+
+    def forward(self, tokens):
+        return self.decoder(self.rnn(self.encoder(tokens))[0]).flatten(0, 1)
+
+
 def images(side, batch):
     return torch.randn(batch, 3, side, side), torch.randint(0, 10, (batch,))
 
@@ -91,4 +103,5 @@ PEERS = {
     "resnet50": Peer(["--image-size", "64"], 32, resnet50, lambda n: images(64, n)),
     "vit": Peer(["--model-set", "preset=tiny", "--model-set", "patch=4"], 64, vit_tiny, lambda n: images(32, n)),
     "gpt": Peer(["--model-set", "preset=baby"], 16, lambda: GPT(65, 256, 384, 6, 6), lambda n: tokens(65, 256, n)),
+    "lstm": Peer(["--model-set", "width=200", "--model-set", "depth=2"], 20, lambda: LSTM(65, 200, 2), lambda n: tokens(65, 35, n)),
 }

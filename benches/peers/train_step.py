@@ -5,15 +5,16 @@
     pip install timm                 # for --model vit
     cargo build --release --manifest-path benches/peers/burn/Cargo.toml    # for burn's rows; ten minutes and more
     python benches/peers/train_step.py [--velograd target/release/velograd] [--rounds 5] [--steps 5]
-                                       [--model resnet18|resnet50|vit|gpt] [--batch-size N]
+                                       [--model resnet18|resnet50|vit|gpt|lstm] [--batch-size N]
                                        [--stem imagenet|cifar] [--device cpu|cuda] [--optimizers velograd,adam,sgd]
                                        [--ways eager,compile,amp,amp-compile,...] [--precisions f32,mixed]
                                        [--burn FILE] [--burn-backends wgpu,flex]
 
 The same network (torchvision's with ten classes, ResNet-50 on 64x64 pixels; timm's ViT-tiny on 32x32 with patches of 4; nanoGPT's
-small one of 6 layers, 384 channels and blocks of 256 characters), batch of noise, cross-entropy and one update per step. The batch of PyTorch and
-of burn lies on the device as normalized floats; velograd's step also moves the bytes there and augments them. `velograd` is the
-rule as its notebook writes it: a loop over tensors in Python, whose norms are read back as numbers. A round times every way
+small one of 6 layers, 384 channels and blocks of 256 characters; the LSTM of PyTorch's word_language_model, two layers of 200 and
+blocks of 35 characters), batch of noise, cross-entropy and one update per step. The batch of PyTorch and of burn lies on the
+device as normalized floats; velograd's step also moves the bytes there and augments them. `velograd` is the rule as its
+notebook writes it: a loop over tensors in Python, whose norms are read back as numbers. A round times every way
 for a few steps, one after the other; of each the smallest of the rounds counts. What is compiled, and tried to find the fastest
 kernel, is compiled and tried before. A way of PyTorch is words joined by `-`: eager, compile (`torch.compile`), amp (autocast: f16
 and a scaler on CUDA, bf16 elsewhere), last (channels last). On CUDA PyTorch's f32 convolutions use TF32 unless told otherwise.

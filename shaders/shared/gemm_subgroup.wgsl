@@ -1,6 +1,7 @@
 // Matrix product without barriers: a workgroup is one subgroup of LANES invocations and computes 4*LANES rows by 4*LANES*COLS
 // columns. Invocation `lane` loads rows 4*lane .. 4*lane+3 of A and shares each value by broadcast; it computes the columns
-// 4*(lane + LANES*j) .. +3 of every row. This is fast where a load costs far more than arithmetic: on software devices.
+// 4*(lane + LANES*j) .. +3 of every row. This is fast where a load costs far more than arithmetic: on software devices. They have
+// too few registers for the sums, so a sum gets the four terms at hand one after the other, and is fetched and put back once.
 //
 // The importing file supplies gemm_tap, load_a, load_b and store; see shaders/README.md, "The matrix cores".
 #import span
@@ -24,8 +25,8 @@ fn gemm(row0: u32, col0: u32, lane: u32, span: Span) {
             #unroll j COLS
             let b_$j = load_b(tap, k, col_$j);
             #end
-            #unroll d 4
             #unroll i ROWS
+            #unroll d 4
             {
                 let s = vec4<f32>(subgroupBroadcast(a[$d][$i % 4], $iu / 4u));
                 #unroll j COLS
