@@ -26,8 +26,8 @@ fn turned(value: vec3<f32>, by: f32) -> vec3<f32> {
     if value.y == most { hue = 2.0 + below.x - below.z; }
     if value.x == most { hue = below.z - below.y; }
     let sixths = 6.0 * fract(hue / 6.0 + by);
-    let from = vec3<f32>(5.0, 3.0, 1.0) + sixths;
-    let place = select(from, from - 6.0, from >= vec3<f32>(6.0));
+    let begun = vec3<f32>(5.0, 3.0, 1.0) + sixths;
+    let place = select(begun, begun - 6.0, begun >= vec3<f32>(6.0));
     let share = clamp(min(place, 4.0 - place), vec3<f32>(), vec3<f32>(1.0));
     return clamp(most - chroma * share, vec3<f32>(), vec3<f32>(1.0));
 }

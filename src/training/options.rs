@@ -255,7 +255,11 @@ impl Options {
         }
         if let (true, Input::Tokens(_)) = (mixup != 0.0, self.config.input) {
             let message = format!("'mixup' mixes images with their labels, and the data set has {}", self.config.input);
-            return Err(Error::about("mixup", message, "drop 'mixup'; 'dropout' and 'label_smoothing' regularize text too"));
+            return Err(Error::about(
+                "mixup",
+                message,
+                "drop 'mixup'; 'dropout' and 'label_smoothing' regularize text too",
+            ));
         }
         let Clip { norm, value } = self.recipe.clip;
         for (setting, limit) in [("clip_norm", norm), ("clip_value", value)] {

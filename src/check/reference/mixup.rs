@@ -97,7 +97,10 @@ mod tests {
                 a.iter().zip(b).map(|(a, b)| lambda * a + (1.0 - lambda) * b).collect()
             };
             let near = |found: Vec<f64>, expected: Vec<f64>| {
-                found.iter().zip(&expected).for_each(|(a, b)| assert!((a - b).abs() < 1e-12, "{found:?}, {expected:?}"));
+                found
+                    .iter()
+                    .zip(&expected)
+                    .for_each(|(a, b)| assert!((a - b).abs() < 1e-12, "{found:?}, {expected:?}"));
             };
             near(losses(&shape, &logits, &own, lambda), both(&a, &b));
             near(backward(&shape, &logits, &own, lambda, 0.5), both(&d_a, &d_b));

@@ -5,8 +5,8 @@ use super::{
     AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case,
     ClassTokenCase, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossCase, CrossEntropyCase, DrawCase, DropoutCase,
     EmbeddingCase, FirstPlaceCase, FirstRowCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase,
-    LstmCase, MaxPoolCase, MixedCrossEntropyCase, MixupCase, PackCase, PositionsCase, QueriesKeys, QueriesKeysCase, ReluCase, ScaleCase, SinusoidsCase,
-    TokensCase, Unary, UnaryCase,
+    LstmCase, MaxPoolCase, MixedCrossEntropyCase, MixupCase, PackCase, PositionsCase, QueriesKeys, QueriesKeysCase,
+    ReluCase, ScaleCase, SinusoidsCase, TokensCase, Unary, UnaryCase,
 };
 use crate::{
     data::{Image, Tokens},

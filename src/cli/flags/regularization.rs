@@ -13,8 +13,9 @@ pub struct RegularizationFlags {
     /// Share of the target spread over all classes [default: 0]
     #[arg(long, value_name = "SHARE", value_parser = values::number)]
     pub label_smoothing: Option<f64>,
-    /// Mixes each training image and its label with those of the image before it in the batch, by a share from Beta(ALPHA, ALPHA) that is drawn
-    /// for each batch (Zhang et al. 2018; torchvision's MixUp); 0.2 is usual. For images alone [default: 0, none]
+    /// Mixes each training image and its label with those of the image before it in the batch, by a share from Beta(ALPHA, ALPHA)
+    /// that is drawn for each batch (Zhang et al. 2018; torchvision's MixUp); 0.2 is usual, and 0 mixes none. For images alone
+    /// [default: 0]
     #[arg(long, value_name = "ALPHA", value_parser = values::number)]
     pub mixup: Option<f64>,
     /// Probability of dropout where the network has it: before the classifier, or in each block of a transformer [default: 0]
@@ -36,6 +37,12 @@ pub struct RegularizationFlags {
 impl RegularizationFlags {
     pub fn defaults() -> Self {
         let zero = Some(0.0);
-        Self { label_smoothing: zero, mixup: zero, dropout: zero, no_decay: Some(NoDecay::default()), ..Self::default() }
+        Self {
+            label_smoothing: zero,
+            mixup: zero,
+            dropout: zero,
+            no_decay: Some(NoDecay::default()),
+            ..Self::default()
+        }
     }
 }

@@ -152,7 +152,10 @@ mod tests {
     fn hues_turn() {
         let red_and_orange = [1.0, 1.0, 0.0, 0.5, 0.0, 0.0];
         let near = |found: Vec<f64>, expected: [f64; 6]| {
-            found.iter().zip(expected).for_each(|(a, b)| assert!((a - b).abs() < 1e-12, "{found:?} is not {expected:?}"));
+            found
+                .iter()
+                .zip(expected)
+                .for_each(|(a, b)| assert!((a - b).abs() < 1e-12, "{found:?} is not {expected:?}"));
         };
         near(hue(&SHAPE, &red_and_orange, 1.0 / 3.0), [0.0, 0.0, 1.0, 1.0, 0.0, 0.5]);
         near(hue(&SHAPE, &red_and_orange, -1.0 / 3.0), [0.0, 0.5, 0.0, 0.0, 1.0, 1.0]);
