@@ -3,6 +3,7 @@
 pub mod evaluate;
 pub mod generate;
 pub mod metrics;
+mod mixup;
 pub mod network;
 mod normalization;
 mod options;
@@ -20,6 +21,7 @@ mod watch;
 pub mod weights;
 pub mod whiten;
 
+pub use mixup::mixing;
 pub use normalization::{Normalization, Origin, choose_normalize};
 pub use options::{OnNan, Options};
 pub use position::{CutShort, Position, Tally};

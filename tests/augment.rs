@@ -4,11 +4,12 @@ use pollster::block_on;
 use serde_json::Value;
 use velograd::{
     check::{
-        reference::augment::{Area, Draw, Image as Shape, Padding, draw, seen},
+        reference::augment::{Area, Draw, Image as Shape, Jitter, Padding, draw, seen},
         selftest::{AugmentCase, Data, Expected, execute},
     },
     data::Image,
-    ops::{Augment, Normalize},
+    ops::{self, Augment, Normalize},
+    program::{Tape, target::Target},
 };
 
 use crate::{
@@ -49,6 +50,30 @@ fn draws_are_those_of_torchvision() {
     }
 }
 
+fn jitter_of(value: &Value) -> Jitter {
+    let (order, factors) = (numbers(&value["order"]), numbers(&value["factors"]));
+    Jitter { order: std::array::from_fn(|i| order[i] as usize), factors: std::array::from_fn(|i| factors[i]) }
+}
+
+/// Orders and factors are those of torchvision's `ColorJitter.get_params` with the same random numbers.
+#[test]
+fn jitters_are_those_of_torchvision() {
+    let (golden, shape) = (golden(), Shape { c: 3, h: 32, w: 32 });
+    for case in golden["jitters"].as_array().unwrap() {
+        let text: Vec<String> = numbers(&case["strengths"]).iter().map(f64::to_string).collect();
+        let augment = list(&format!("jitter:{}", text.join(":")));
+        let drawn = case["drawn"].as_array().unwrap();
+        assert_eq!(drawn.len(), 20);
+        for (index, expected) in drawn.iter().map(jitter_of).enumerate() {
+            let found = draw(&augment, &shape, 7, 3, index as u32).jitter.unwrap();
+            assert_eq!(found.order, expected.order, "{augment}, {index}");
+            for (found, expected) in found.factors.iter().zip(expected.factors) {
+                assert!((found - expected).abs() < 1e-12, "{augment}, {index}: {found} is not {expected}");
+            }
+        }
+    }
+}
+
 /// Over 20,000 images the means are those of torchvision with PyTorch's own generator, within five standard errors of the
 /// difference, the deviations within 5 %, and the ranges within a pixel; of a probability of 1/4 to erase, a quarter is.
 #[test]
@@ -71,6 +96,15 @@ fn draws_are_spread_as_torchvisions() {
             let [least, most] = [f64::min, f64::max].map(|pick| all.iter().map(|row| row[i]).reduce(pick).unwrap());
             assert!((least - of("least")[i]).abs() <= 1.0 && (most - of("most")[i]).abs() <= 1.0, "{name} {i}");
         }
+    }
+    let factors = |i| draw(&list("jitter:0.4:0.5:2:0.1"), &shape, 1, 1, i).jitter.unwrap().factors;
+    let factors: Vec<[f64; 4]> = (0..20_000).map(factors).collect();
+    for i in 0..4 {
+        let [expected, deviation] = ["mean", "std"].map(|key| numbers(&golden["spread"]["jitter"][key])[i]);
+        let mean = factors.iter().map(|row| row[i]).sum::<f64>() / 20_000.0;
+        let std = (factors.iter().map(|row| (row[i] - mean).powi(2)).sum::<f64>() / 19_999.0).sqrt();
+        assert!((mean - expected).abs() < 5.0 * deviation * (2.0_f64 / 20_000.0).sqrt(), "{i}: {mean}, {expected}");
+        assert!((std / deviation - 1.0).abs() < 0.05, "{i}: {std}, {deviation}");
     }
     let erased = (0..20_000).filter(|&i| draw(&list("erase:0.25"), &shape, 1, 1, i).erase.is_some()).count();
     assert!((erased as f64 / 20_000.0 - 0.25).abs() < 0.015, "{erased}");
@@ -110,13 +144,23 @@ fn images_are_those_of_torchvision() {
             words.extend(erased);
             text.push("erase:1".into());
         }
+        if done["jitter"].is_object() {
+            let jitter = jitter_of(&done["jitter"]);
+            draw.jitter = Some(jitter);
+            words.extend(jitter.factors);
+            let order = jitter.order.iter().rev().fold(0, |bits, kind| 4 * bits + kind);
+            words.extend([order as f64, 0.0, 0.0, 0.0]);
+            text.push("jitter:0.1:0.1:0.1:0.1".into());
+        }
         let Normalize { mean, std } = Normalize::IMAGENET;
         let padding = if reflect { Padding::Reflect } else { Padding::Black };
         let found = seen(&Shape { c, h, w }, &bytes, &draw, padding, &mean[..c], &std[..c]);
         assert_eq!(found.len(), values.len());
-        // torchvision's floats: some ten roundings by 2^-24 of values up to 1, divided by a deviation of 0.224 at least.
+        // torchvision's floats: some ten roundings by 2^-24 of values up to 1, divided by a deviation of 0.224 at least. Its hue has 56,
+        // and what comes after it multiplies them by up to 2.5.
+        let allowed = if draw.jitter.is_some() { 4e-5 } else { 3e-6 };
         for (i, (found, expected)) in found.iter().zip(&values).enumerate() {
-            assert!((found - expected).abs() < 3e-6, "case {nth}, {i}: {found} is not {expected}");
+            assert!((found - expected).abs() < allowed, "case {nth}, {i}: {found} is not {expected}");
         }
 
         let Some(gpu) = gpu() else { continue };
@@ -144,11 +188,32 @@ fn images_are_those_of_torchvision() {
             if erased(i) { 0.0 } else { (value * std[c] + mean[c] - own_mean[c]) / own_std[c] }
         });
         let value: Vec<f64> = value.collect();
-        // And the device's own, fewer of them.
-        let expected = Expected { port: "out", bound: vec![4e-6; value.len()], value, exempt: 0.0 };
+        // And the device's own, fewer of them, or as many of the hue.
+        let bound = if draw.jitter.is_some() { 8e-5 } else { 4e-6 };
+        let expected = Expected { port: "out", bound: vec![bound; value.len()], value, exempt: 0.0 };
         let rows = outcome.rows("torchvision", &[expected]);
         assert!(rows.iter().all(|row| row.passed), "case {nth} on the device: {rows:?}");
     }
+}
+
+/// What is off takes no kernel: without a jitter there is none that changes colours, without contrast none that computes a mean, and
+/// images in grey have neither saturation nor hue.
+#[test]
+fn what_is_off_takes_no_kernel() {
+    let calls = |text: &str, channels: u32| -> Vec<String> {
+        let (mut t, image) = (Tape::new(&Target::portable(), true), Image { channels, height: 8, width: 8 });
+        let draws = ops::draw(&mut t, 4, image, list(text));
+        ops::augment(&mut t, 4, image, draws, list(text), Normalize::HALF);
+        let path = |path: &str| path.strip_prefix("augment/").unwrap().to_owned();
+        t.finish().calls.iter().map(|call| path(&call.spec.path)).collect()
+    };
+    for plain in ["none", "paper", "imagenet,erase:0.5"] {
+        assert_eq!(calls(plain, 3), ["draw", "apply"], "{plain}");
+    }
+    assert_eq!(calls("flip,jitter:0.4:0:0.4:0.1", 3), ["draw", "draw_jitter", "apply_jitter"]);
+    assert_eq!(calls("flip,jitter:0.4:0.4:0.4:0.1", 3), ["draw", "draw_jitter", "grey_mean", "apply_jitter"]);
+    assert_eq!(calls("jitter:0:0.4", 1), ["draw", "draw_jitter", "grey_mean", "apply_jitter"]);
+    assert_eq!(calls("jitter:0:0:0.4:0.1", 1), ["draw", "draw_jitter", "apply"]);
 }
 
 /// A run says in one form what is done to its images, and a bad list is refused before anything is read.
@@ -159,6 +224,7 @@ fn the_flag_takes_lists() {
         ("blur", &["`blur` is no step", "crop:PIXELS[:zero|reflect]", "none, paper, airbench, imagenet"][..]),
         ("crop:4,crop:2", &["`crop:2` is one step too many"]),
         ("rotate:200", &["DEGREES is above 0 and at most 180"]),
+        ("jitter:0.4:0.4:0.4:0.7", &["HUE is from 0 to 0.5"]),
     ] {
         says(&folder.refused(2, &["train", "--data", "nowhere", "--augment", given]), parts);
     }
@@ -184,15 +250,24 @@ fn the_flag_takes_lists() {
     ];
     let with = |list, out| [&run[..], &["--augment", list, "--out", out]].concat();
     says(&folder.refused(2, &with("crop:32:reflect", "x")), &["cannot be mirrored over 32 pixels", "at most 31"]);
-    for (given, printed, out) in
-        [("ERASE:0.50,imagenet", "resized-crop,flip,erase:0.5", "a"), ("rotate:15,flip,crop:4", "paper", "b")]
-    {
+    for (given, printed, out) in [
+        ("ERASE:0.50,imagenet", "resized-crop,flip,erase:0.5", "a"),
+        ("rotate:15,flip,crop:4", "paper", "b"),
+        ("jitter:0.4:0.4:0:0,flip", "flip,jitter:0.4:0.4", "c"),
+    ] {
         folder.works(&with(given, out));
         let text = std::fs::read_to_string(folder.0.join(out).join("run.json")).unwrap();
         let run: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&run["augment"], &run["recipe"]["augment"]), (&printed.into(), &printed.into()));
     }
-    let preview =
-        ["data", "--dataset", "shapes10", "--augment", "resized-crop,rotate:90,erase:1", "--preview", "sheet.png"];
+    let preview = [
+        "data",
+        "--dataset",
+        "shapes10",
+        "--augment",
+        "resized-crop,rotate:90,jitter:0.4:0.4:0.4:0.1,erase:1",
+        "--preview",
+        "sheet.png",
+    ];
     says(&folder.works(&preview), &["wrote sheet.png"]);
 }

@@ -175,6 +175,27 @@ fn every_optimizer_goes_on_where_it_was() {
     }
 }
 
+/// The jitter of colours and the shares of mixup are functions of seed, epoch and images, also of a batch that is carried over.
+#[test]
+fn mixed_images_go_on_where_they_were() {
+    let Some(gpu) = gpu() else { return };
+    let options = options("sgd", &[("momentum", "0.9")]);
+    let augment = "crop:4,flip,jitter:0.4:0.4:0.4:0.1,erase:0.25".parse().unwrap();
+    let recipe = Recipe { augment, mixup: 0.4, ..options.recipe };
+    let mut seen = std::collections::HashSet::new();
+    let all =
+        compare(gpu, &Options { recipe, remainder: Remainder::Carry, early_stop: None, ..options.clone() }, |at| {
+            at.after == velograd::training::After::Update && seen.insert(at.updates)
+        });
+    let plain = Recipe { mixup: 0.0, ..recipe };
+    let mut once = false;
+    let without =
+        compare(gpu, &Options { recipe: plain, remainder: Remainder::Carry, early_stop: None, ..options }, |at| {
+            at.updates == 2 && !std::mem::replace(&mut once, true)
+        });
+    assert!(all.weights != without.weights, "mixup has changed nothing");
+}
+
 /// The loss scale of mixed precision and its count of good updates are part of the run. A large learning rate makes the
 /// scale overflow.
 #[test]

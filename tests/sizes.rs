@@ -75,6 +75,7 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
             normalize: None,
             augment: [Augment::NONE, Augment::PAPER, Augment::AIRBENCH][rng.below(3) as usize],
             tta: rng.below(2) == 0,
+            mixup: 0.0,
             smoothing: share(rng),
             dropout: share(rng),
             clip: Clip { norm: limit(rng), value: limit(rng) },
@@ -92,6 +93,13 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
         0 => Some(Normalize { std: [0.0, f64::NAN, 1e300], ..Normalize::HALF }),
         at => [None, Some(Normalize::IMAGENET)][at as usize % 2],
     };
+    options.recipe.mixup = match rng.below(24) {
+        0 => [-1.0, 1e-9, f64::NAN][rng.below(3) as usize],
+        at => [0.0, 0.2, 1000.0][at as usize % 3],
+    };
+    if rng.below(4) == 0 {
+        options.recipe.augment.jitter = "jitter:1:1:1:0.5".parse::<Augment>().unwrap().jitter;
+    }
     options
 }
 

@@ -45,6 +45,9 @@ mod faults;
 /// The LSTM: its layer, its columns, its state.
 mod lstm;
 
+/// mixup against torchvision and PyTorch, and its flag.
+mod mixup;
+
 /// Every network against PyTorch.
 mod networks;
 

@@ -5,6 +5,7 @@
 #import step
 #import scaler
 #import ignored
+#import largest
 
 struct Sizes { n: u32, places: u32, classes: u32, c4: u32, smoothing: f32 } // n: samples, with a target for each place
 
@@ -16,27 +17,6 @@ struct Sizes { n: u32, places: u32, classes: u32, c4: u32, smoothing: f32 } // n
 @group(0) @binding(5) var<storage, read_write> d_logits: array<scalar>;      // [places][n][4*c4]
 @group(0) @binding(6) var<storage, read_write> rows: array<vec4<f32>>;       // [places][n] (loss, hit, ignored, 0)
 @group(0) @binding(7) var<storage, read_write> confusion: array<atomic<u32>>; // [label][prediction], if there are few classes and one place
-
-var<workgroup> values: array<f32, LANES>;
-var<workgroup> classes: array<u32, LANES>;
-
-// The largest of the lanes' values, and its class: the first one, if several are equal.
-fn reduce_largest(lane: u32, value: f32, class_of_value: u32) {
-    values[lane] = value;
-    classes[lane] = class_of_value;
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half {
-            let other = values[lane + half];
-            let class_of_other = classes[lane + half];
-            if other > values[lane] || (other == values[lane] && class_of_other < classes[lane]) {
-                values[lane] = other;
-                classes[lane] = class_of_other;
-            }
-        }
-    }
-    workgroupBarrier();
-}
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
@@ -57,8 +37,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         if value > largest { largest = value; of_lane = c; }
     }
     reduce_largest(lane, largest, of_lane);
-    largest = values[0];
-    let prediction = classes[0];
+    largest = largest_values[0];
+    let prediction = largest_classes[0];
 
     var sums = vec4<f32>(); // of exp(logit - largest), and of (logit - largest) for the smoothed part
     for (var c = lane; c < sizes.classes; c += LANES) {

@@ -20,6 +20,7 @@ pub mod layernorm;
 pub mod linear;
 pub mod loss;
 pub mod lstm;
+pub mod mixup;
 pub mod optim;
 pub mod pack;
 pub mod pool;

@@ -79,6 +79,7 @@ impl<R: Args + Default> RunFlags<R> {
                 augment,
                 normalize: None, // set by `normalize` below, which may need the images
                 tta: given(validation.tta),
+                mixup: given(regularization.mixup),
                 smoothing: single(regularization.label_smoothing),
                 dropout: single(regularization.dropout),
                 clip: Clip {

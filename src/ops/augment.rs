@@ -1,16 +1,18 @@
 //! From the data set's bytes to the network's input, on the device.
 
+mod jitter;
 mod list;
 
 use std::{fmt, str::FromStr};
 
+pub use jitter::Jitter;
 pub use list::{Augment, Crop, Flip, Padding};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     data::Image,
     error::{Error, Result},
-    program::{BufferKind, Input, Op, Tape, Tensor, params::padded},
+    program::{BufferKind, CallBuilder, Input, Op, Tape, Tensor, params::padded},
 };
 
 /// The number of views of an image in [`average_views`].
@@ -101,6 +103,8 @@ struct Rows {
     area: Option<u32>,
     /// What is erased: top, left, height and width.
     erase: Option<u32>,
+    /// The jitter's brightness, contrast, saturation and hue; a second row has its order and the mean of the grey image.
+    jitter: Option<u32>,
     /// How many there are.
     all: u32,
 }
@@ -108,20 +112,22 @@ struct Rows {
 impl Rows {
     fn of(augment: &Augment) -> Self {
         let mut all = 1;
-        let mut take = |there: bool| {
+        let mut take = |there: bool, rows: u32| {
             let row = there.then_some(all);
-            all += u32::from(there);
+            all += if there { rows } else { 0 };
             row
         };
-        let area = take(matches!(augment.crop, Some(Crop::Resized { .. })));
-        let erase = take(augment.erase.is_some());
-        Self { area, erase, all }
+        let area = take(matches!(augment.crop, Some(Crop::Resized { .. })), 1);
+        let erase = take(augment.erase.is_some(), 1);
+        let jitter = take(augment.jitter.is_some(), 2);
+        Self { area, erase, jitter, all }
     }
 }
 
 /// Draws what is done to each of `n` images ([`Augment`]) from (seed, epoch, index). Returns rows of four numbers for each of
 /// the `n * views` results, one row of all images after the other: top, left, mirrored, degrees; with a resized crop its
-/// height and width; with an erasing top, left, height and width. The indices come with the batch.
+/// height and width; with an erasing top, left, height and width; with a jitter brightness, contrast, saturation and hue, and then
+/// its order and three zeros, the first of which becomes a mean in [`augment`]. The indices come with the batch.
 pub fn draw(t: &mut Tape, n: u32, image: Image, augment: Augment) -> Tensor {
     let (all, rows) = (n * augment.views(), Rows::of(&augment));
     let draws = t.scratch(4 * rows.all * all);
@@ -147,6 +153,13 @@ pub fn draw(t: &mut Tape, n: u32, image: Image, augment: Augment) -> Tensor {
     call = call.size("padding", padding).size("least", least as f32);
     call = call.size("degrees", augment.rotate.unwrap_or(0.0) as f32);
     call.size("erased", augment.erase.unwrap_or(0.0) as f32).read(indices).write(draws).over(all);
+    if let (Some(row), Some(jitter)) = (rows.jitter, augment.jitter) {
+        let mut call = t.call("augment/draw_jitter").sizes([("n", all), ("images", n), ("row", row)]);
+        for (name, strength) in ["brightness", "contrast", "saturation", "hue"].into_iter().zip(jitter.strengths()) {
+            call = call.size(name, strength as f32);
+        }
+        call.read(indices).write(draws).over(all);
+    }
     draws
 }
 
@@ -156,16 +169,21 @@ pub fn augment(t: &mut Tape, n: u32, image: Image, draws: Tensor, augment: Augme
     let Image { channels, height, width } = image;
     let bytes = (u64::from(n) * image.bytes() as u64).next_multiple_of(4);
     let images = t.buffer(BufferKind::Input(Input::Samples), bytes);
-    let (all, rows) = (n * augment.views(), Rows::of(&augment));
+    let (all, erase) = (n * augment.views(), Rows::of(&augment).erase);
     let x = t.tensor([all, height, width, channels]);
     t.no_gradient(x);
-    let reflect = matches!(augment.crop, Some(Crop::Padded { padding: Padding::Reflect, .. }));
-    let mut call = t.call("augment/apply").constant("REFLECT", reflect || augment.views).constant("CHANNELS", channels);
-    call = call.constant("HEIGHT", height).constant("WIDTH", width);
-    // Angles of up to 45 degrees need no quarter turns.
-    call = call.constant("QUARTERS", augment.rotate.is_some_and(|degrees| degrees > 45.0));
-    call = call.constant("AREA", rows.area.unwrap_or(0)).constant("ERASE", rows.erase.unwrap_or(0));
-    call = call.sizes([("n", all), ("images", n)]);
+    let changes = augment.jitter.map_or([false; 4], |jitter| jitter.changes(channels));
+    let [_, contrast, ..] = changes;
+    if contrast {
+        let call = moving(t.call_reduce("augment/grey_mean"), image, &augment);
+        let call = colouring(call, changes, &augment).sizes([("n", all), ("images", n)]);
+        call.read(images).write(draws).groups(all);
+    }
+    let mut call = match changes {
+        [false, false, false, false] => moving(t.call("augment/apply"), image, &augment),
+        _ => colouring(moving(t.call("augment/apply_jitter"), image, &augment), changes, &augment),
+    };
+    call = call.constant("ERASE", erase.unwrap_or(0)).sizes([("n", all), ("images", n)]);
     let [mean, scale] = [["mean_r", "mean_g", "mean_b"], ["scale_r", "scale_g", "scale_b"]];
     for colour in 0..3 {
         call = call.size(mean[colour], normalize.mean[colour] as f32);
@@ -177,6 +195,23 @@ pub fn augment(t: &mut Tape, n: u32, image: Image, draws: Tensor, augment: Augme
         t.note(None::<Tensor>, [Op::Images { channels, mean, std }], x);
     }
     x
+}
+
+/// Adds the constants of what moves pixels (`shared/moved`).
+fn moving<'a>(call: CallBuilder<'a>, image: Image, augment: &Augment) -> CallBuilder<'a> {
+    let reflect = matches!(augment.crop, Some(Crop::Padded { padding: Padding::Reflect, .. }));
+    let call = call.constant("REFLECT", reflect || augment.views).constant("CHANNELS", image.channels);
+    let call = call.constant("HEIGHT", image.height).constant("WIDTH", image.width);
+    // Angles of up to 45 degrees need no quarter turns.
+    let call = call.constant("QUARTERS", augment.rotate.is_some_and(|degrees| degrees > 45.0));
+    call.constant("AREA", Rows::of(augment).area.unwrap_or(0))
+}
+
+/// Adds the constants of the changes of colours (`shared/jittered`), of which `changes` says which there are.
+fn colouring<'a>(call: CallBuilder<'a>, changes: [bool; 4], augment: &Augment) -> CallBuilder<'a> {
+    let names = ["BRIGHTNESS", "CONTRAST", "SATURATION", "HUE"].into_iter().zip(changes);
+    let call = names.fold(call, |call, (name, there)| call.constant(name, there));
+    call.constant("JITTER", Rows::of(augment).jitter.unwrap_or(0))
 }
 
 /// Test-time augmentation: from the logits `[6 n, 1, 1, classes]` of [`Augment::VIEWS`], the weighted mean over the

@@ -1,6 +1,6 @@
 //! Softmax cross-entropy: loss, hits, confusion matrix and the gradient of the logits in one pass.
 
-use super::scaler::scaler;
+use super::{mixup::mixing, scaler::scaler};
 use crate::program::{BufferKind, Input, Tape, Tensor, params::padded};
 
 /// The most classes of a confusion matrix, which has a cell for each pair of them.
@@ -51,4 +51,24 @@ pub fn cross_entropy(t: &mut Tape, logits: Tensor, smoothing: f32) {
         call.over(all)
     }
     t.call_reduce("loss/finish").size("n", all).read(rows).write(report).grid(1, 1, 1);
+}
+
+/// [`cross_entropy`] of a batch of images that [`mixup`](super::mixup) has mixed: `lambda` times the loss of each image's own target
+/// and `1 - lambda` times that of the image before it in the batch, which for the first is the last. That is PyTorch's
+/// cross-entropy of torchvision's mixed one-hot targets, with `smoothing` too. A prediction is a hit if it is the target that has
+/// the larger share, and none is counted in a confusion matrix. `logits` are `[n, 1, 1, classes]`; targets and `lambda` come with
+/// the batch, and no target is ignored.
+pub fn cross_entropy_mixed(t: &mut Tape, logits: Tensor, smoothing: f32) {
+    let [n, h, w, classes] = t.shape(logits);
+    assert!(classes > 1 && h * w == 1, "cross_entropy_mixed: logits of shape {:?}", [n, h, w, classes]);
+    let targets = t.buffer(BufferKind::Input(Input::Targets), 4 * u64::from(n));
+    let mixing = mixing(t);
+    let (report, scaler) = (t.report(), scaler(t));
+    let (d_logits, accumulate) = t.write_gradient(logits);
+    assert!(!accumulate, "cross_entropy_mixed: the logits have a second loss");
+    let rows = t.scratch(4 * n);
+    let call = t.call_reduce("loss/cross_entropy_mixed");
+    let call = call.sizes([("n", n), ("classes", classes), ("c4", padded(classes) / 4)]).size("smoothing", smoothing);
+    call.read(logits).read(targets).read(mixing).read(scaler).write(d_logits).write(rows).groups(n);
+    t.call_reduce("loss/finish").size("n", n).read(rows).write(report).grid(1, 1, 1);
 }

@@ -14,6 +14,8 @@ pub enum Input {
     Targets,
     /// The index of each sample in its split.
     Indices,
+    /// The share that an image keeps of itself where the images of a batch are mixed.
+    Mixing,
 }
 
 /// What a persistent buffer holds. The kind also identifies the buffer: recordings that name the same kind share one
@@ -139,6 +141,7 @@ impl fmt::Display for BufferKind {
             Self::Input(Input::Samples) => f.write_str("samples"),
             Self::Input(Input::Targets) => f.write_str("targets"),
             Self::Input(Input::Indices) => f.write_str("indices"),
+            Self::Input(Input::Mixing) => f.write_str("mixing"),
             Self::Params => f.write_str("params"),
             Self::Grads => f.write_str("grads"),
             Self::Running => f.write_str("running"),

@@ -96,6 +96,8 @@ pub struct Network {
     /// Whether the device's report was used for something else since the last training batch.
     report_taken: bool,
     seed: u32,
+    /// As in [`Recipe::mixup`].
+    mixup: f64,
     batches: i64,
     classes: u32,
     input: Input,
@@ -153,6 +155,7 @@ impl Network {
             submitted: 0,
             report_taken: false,
             seed: Step::seed_of(seed),
+            mixup: plans.recipe.mixup,
             batches: 0,
             classes: plans.config.classes,
             input: plans.config.input,

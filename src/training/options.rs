@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// The values of mixup's `alpha`.
+const MIXUP: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
+
 /// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -244,6 +247,19 @@ impl Options {
             if !(0.0..1.0).contains(&value) {
                 return Err(Error::setting(setting, value, "from 0 to below 1"));
             }
+        }
+        let mixup = self.recipe.mixup;
+        if mixup != 0.0 && !MIXUP.contains(&mixup) {
+            let range = format!("0 for none, or from {} to {}", MIXUP.start(), MIXUP.end());
+            return Err(Error::setting("mixup", mixup, range));
+        }
+        if let (true, Input::Tokens(_)) = (mixup != 0.0, self.config.input) {
+            let message = format!("'mixup' mixes images with their labels, and the data set has {}", self.config.input);
+            return Err(Error::about(
+                "mixup",
+                message,
+                "drop 'mixup'; 'dropout' and 'label_smoothing' regularize text too",
+            ));
         }
         let Clip { norm, value } = self.recipe.clip;
         for (setting, limit) in [("clip_norm", norm), ("clip_value", value)] {

@@ -1,11 +1,14 @@
-//! Augmentation: padding, cropping, flipping, rotating, normalizing; resized crops in `resize.rs`, and what is drawn in `draws.rs`.
+//! Augmentation: padding, cropping, flipping, rotating, normalizing; resized crops in `resize.rs`, changes of colours in `colours.rs`,
+//! and what is drawn in `draws.rs`.
 //!
 //! Source: torchvision's `pad`, `crop`, `hflip` and `rotate` (nearest, fill 0) on PIL images, whose rotation is
 //! Pillow's `Image.rotate` and `affine_fixed` (16.16 fixed-point arithmetic).
 
+mod colours;
 mod draws;
 mod resize;
 
+pub use colours::{Jitter, jittered, mean_for_contrast};
 pub use draws::draw;
 pub use resize::resized;
 
@@ -35,6 +38,8 @@ pub struct Draw {
     pub flip: bool,
     /// Counter-clockwise rotation about the centre.
     pub angle_degrees: f64,
+    /// What is done to the colours.
+    pub jitter: Option<Jitter>,
     /// The rectangle that is set to zero after the normalization.
     pub erase: Option<Area>,
 }
@@ -63,7 +68,8 @@ pub enum Padding {
 
 impl Draw {
     /// The draw that leaves the image as it is.
-    pub const NONE: Self = Self { top: 0, left: 0, size: None, flip: false, angle_degrees: 0.0, erase: None };
+    pub const NONE: Self =
+        Self { top: 0, left: 0, size: None, flip: false, angle_degrees: 0.0, jitter: None, erase: None };
 }
 
 /// Draws and weights of the views of an evaluation: the image, shifted a pixel up and left, and shifted a pixel down
@@ -92,12 +98,15 @@ pub fn normalize(x: &[f64], mean: &[f64], std: &[f64]) -> Vec<f64> {
     y
 }
 
-/// What a network sees of an image: the drawn part, mirrored if that was drawn, rotated, normalized, and with zeros where it is
-/// erased.
+/// What a network sees of an image: the drawn part, mirrored if that was drawn, rotated, with its colours changed, normalized, and
+/// with zeros where it is erased.
 pub fn seen(shape: &Image, x: &[u8], draw: &Draw, padding: Padding, mean: &[f64], std: &[f64]) -> Vec<f64> {
-    let x: Vec<f64> = x.iter().map(|&byte| f64::from(byte)).collect();
-    let moved = augment(shape, &x, draw, padding, resized);
-    let mut y = normalize(&moved, mean, std);
+    let mut x = before_colours(shape, x, draw, padding);
+    if let Some(jitter) = &draw.jitter {
+        x = jittered(shape, &x, jitter);
+    }
+    let bytes: Vec<f64> = x.iter().map(|part| 255.0 * part).collect();
+    let mut y = normalize(&bytes, mean, std);
     if let Some(Area { top, left, height, width }) = draw.erase {
         for c in 0..shape.c {
             for h in top..top + height {
@@ -108,6 +117,12 @@ pub fn seen(shape: &Image, x: &[u8], draw: &Draw, padding: Padding, mean: &[f64]
         }
     }
     y
+}
+
+/// The values from 0 to 1 of an image after all that moves its pixels.
+pub fn before_colours(shape: &Image, x: &[u8], draw: &Draw, padding: Padding) -> Vec<f64> {
+    let x: Vec<f64> = x.iter().map(|&byte| f64::from(byte)).collect();
+    augment(shape, &x, draw, padding, resized).into_iter().map(|value| value / 255.0).collect()
 }
 
 /// The bytes of an image after [`crop`], [`flip`] if that was drawn, and [`rotate`]: an image of the same shape.

@@ -58,7 +58,7 @@ impl CrossEntropy {
     }
 
     /// `log p[c] = (z[c] - max z) - ln(sum over j of exp(z[j] - max z))` of one row.
-    fn log_softmax(&self, row: &[f64]) -> Vec<f64> {
+    pub(super) fn log_softmax(&self, row: &[f64]) -> Vec<f64> {
         let mut largest = f64::NEG_INFINITY;
         for &logit in row {
             largest = largest.max(logit);

@@ -5,8 +5,8 @@ use super::{
     AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case,
     ClassTokenCase, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossCase, CrossEntropyCase, DrawCase, DropoutCase,
     EmbeddingCase, FirstPlaceCase, FirstRowCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase,
-    LstmCase, MaxPoolCase, PackCase, PositionsCase, QueriesKeys, QueriesKeysCase, ReluCase, ScaleCase, SinusoidsCase,
-    TokensCase, Unary, UnaryCase,
+    LstmCase, MaxPoolCase, MixedCrossEntropyCase, MixupCase, PackCase, PositionsCase, QueriesKeys, QueriesKeysCase,
+    ReluCase, ScaleCase, SinusoidsCase, TokensCase, Unary, UnaryCase,
 };
 use crate::{
     data::{Image, Tokens},
@@ -330,6 +330,24 @@ fn the_rest() -> Vec<Entry> {
             "resized-crop:1,flip:alternating,erase:0.1",
         )),
         Entry::full(drawn(70, Image::MNIST, "crop:1024,rotate:180")),
+        Entry::short(augmented(5, Image::CIFAR, "flip,jitter:0.4:0.4:0.4:0.1,erase:0.5", false)),
+        Entry::short(augmented(7, Image { channels: 1, height: 13, width: 5 }, "crop:2,jitter:0.5:0.5:0.5:0.5", false)),
+        Entry::full(augmented(130, Image { channels: 3, height: 9, width: 21 }, "imagenet,jitter:2:3:1:0.5", false)),
+        Entry::full(augmented(66, Image::CIFAR, "paper,jitter:0.8:0:0.8:0.2", true)),
+        Entry::full(augmented(9, Image { channels: 3, height: 1, width: 1 }, "jitter:0:0.3", false)),
+        Entry::full(augmented(40, Image { channels: 3, height: 6, width: 11 }, "jitter:0:0:0:0.5", false)),
+        Entry::full(augmented(5, Image::MNIST, "jitter:0:0:1:0.1", false)), // which changes no image in grey
+        Entry::short(drawn(130, Image::CIFAR, "crop:4,flip,jitter:0.4:0.4:0.4:0.1")),
+        Entry::full(drawn(70, Image::MNIST, "imagenet,rotate:30,jitter:3:0:0.5:0.5,erase:0.5")),
+        Entry::short(MixupCase { n: 5, image: Image::CIFAR, lambda: 0.3 }),
+        Entry::full(MixupCase { n: 1, image: Image::MNIST, lambda: 0.7 }),
+        Entry::full(MixupCase { n: 70, image: Image { channels: 3, height: 13, width: 5 }, lambda: 1.0 }),
+        Entry::short(mixed(13, 10, 3.0, 0.1, 0.3)),
+        Entry::short(mixed(7, 1000, 20.0, 0.0, 0.8)),
+        Entry::full(mixed(1, 2, 1.0, 0.3, 0.4)),
+        Entry::full(mixed(130, 100, 60.0, 0.1, 0.5)),
+        Entry::full(mixed(5, 101, 1000.0, 0.1, 0.0)),
+        Entry::full(mixed(3, 65, 0.0, 0.1, 1.0)),
         Entry::short(AverageViewsCase { n: 13, classes: 10 }),
         Entry::full(AverageViewsCase { n: 1, classes: 3 }),
         Entry::short(CopyCase { len: 5000 }),
@@ -343,6 +361,10 @@ fn augmented(n: u32, image: Image, list: &str, rotate: bool) -> AugmentCase {
 
 fn drawn(n: u32, image: Image, list: &str) -> DrawCase {
     DrawCase { n, image, augment: list.parse().expect("a list of the table is read"), epoch: 3 }
+}
+
+fn mixed(n: u32, classes: u32, scale: f32, smoothing: f32, lambda: f32) -> MixedCrossEntropyCase {
+    MixedCrossEntropyCase { n, classes, scale, smoothing, lambda }
 }
 
 fn recipes() -> Vec<Entry> {

@@ -1,6 +1,6 @@
 //! Drawing and applying augmentation.
 
-use super::{At, Case, Data, EPS, Expected, Port, random, single};
+use super::{At, Case, Data, EPS, Expected, Port, jitter, random, single};
 use crate::{
     check::reference::{
         Sum,
@@ -55,7 +55,8 @@ impl AugmentCase {
             }
             let random = reference::draw(&self.augment, &self.shape(), 1, 2, i);
             let angle = single(angles.get(i as usize).copied().unwrap_or(random.angle_degrees));
-            Draw { angle_degrees: if self.rotate { angle } else { 0.0 }, ..random }
+            let jitter = random.jitter.map(|drawn| jitter::end_of_range(drawn, self.augment.jitter, i));
+            Draw { angle_degrees: if self.rotate { angle } else { 0.0 }, jitter, ..random }
         };
         let mut draws: Vec<Draw> = (0..n * self.augment.views()).map(draw).collect();
         match self.augment.crop {
@@ -74,6 +75,23 @@ impl AugmentCase {
             None => {}
         }
         draws
+    }
+
+    /// The channels' means and deviations.
+    fn statistics(&self) -> [Vec<f64>; 2] {
+        let (Normalize { mean, std }, c) = (self.normalize(), self.shape().c);
+        [mean[..c].to_vec(), std[..c].to_vec()]
+    }
+
+    /// How far the interpolation of a resized part may put a value from 0 to 1 off: for each of both sides by roundings of the weight
+    /// and of the mix.
+    fn resized_bound(&self) -> f64 {
+        if matches!(self.augment.crop, Some(Crop::Resized { .. })) { 2.0 * 4.0 * EPS } else { 0.0 }
+    }
+
+    /// Whether a mean is computed for the contrast.
+    fn has_mean(&self) -> bool {
+        self.augment.jitter.is_some_and(|jitter| jitter.contrast > 0.0)
     }
 
     fn padding(&self) -> Padding {
@@ -100,6 +118,11 @@ fn words_of_draws(augment: &Augment, draws: &[Draw]) -> Vec<f64> {
         let areas = draws.iter().map(|draw| draw.erase.unwrap_or(none));
         words.extend(areas.flat_map(|a| [a.top, a.left, a.height, a.width].map(number)));
     }
+    if augment.jitter.is_some() {
+        let jitters = || draws.iter().map(|draw| draw.jitter.expect("a jitter is drawn"));
+        words.extend(jitters().flat_map(|jitter| jitter.factors));
+        words.extend(jitters().flat_map(|jitter| [jitter::packed(jitter.order), 0.0, 0.0, 0.0]));
+    }
     words
 }
 
@@ -125,21 +148,34 @@ impl Case for AugmentCase {
     /// The result is a number in [-3, 3] with four roundings. If the device rounds sines differently, a source pixel on
     /// the border between two may be either: 0.1 % of all.
     fn expected(&self, _: &Data) -> Vec<Expected> {
-        let (images, mut value) = (self.images(), Vec::new());
-        let Normalize { mean, std } = self.normalize();
+        let (images, mut value, mut bound) = (self.images(), Vec::new(), Vec::new());
+        let ([mean, std], smallest) = (self.statistics(), self.statistics()[1].iter().copied().fold(1.0, f64::min));
         // The views come one after the other, each with all images.
-        let (size, shape) = (self.image.bytes(), self.shape());
-        let (mean, std) = (&mean[..shape.c], &std[..shape.c]);
-        for (image, draw) in images[..self.n as usize * size].chunks(size).cycle().zip(self.draws()) {
-            value.extend(reference::seen(&shape, image, &draw, self.padding(), mean, std));
-        }
-        // Interpolation has, for each of both sides, roundings of the weight and of the mix, of values from 0 to 1 that the
-        // deviations scale.
-        let resized = matches!(self.augment.crop, Some(Crop::Resized { .. }));
-        let mixed = if resized { 2.0 * 4.0 / std.iter().copied().fold(1.0, f64::min) } else { 0.0 };
+        let (size, shape, draws) = (self.image.bytes(), self.shape(), self.draws());
+        let mut words = words_of_draws(&self.augment, &draws);
+        let mut of_words = vec![0.0; words.len()];
+        // The last row of the draws has the means.
+        let means = words.len() - 4 * draws.len();
         let normalized = 4.0 * if self.normalize() == Normalize::HALF { 1.0 } else { 3.0 };
-        let bound = vec![EPS * (normalized + mixed); value.len()];
-        vec![Expected { port: "out", value, bound, exempt: if self.rotate { 0.001 } else { 0.0 } }]
+        for (i, (image, draw)) in images[..self.n as usize * size].chunks(size).cycle().zip(&draws).enumerate() {
+            value.extend(reference::seen(&shape, image, draw, self.padding(), &mean, &std));
+            let mut off = self.resized_bound();
+            if let Some(drawn) = &draw.jitter {
+                // The division by 255 is rounded before.
+                let bounds = jitter::Bounds { shape, changes: self.augment.jitter, off: off + 3.0 * EPS };
+                let before = reference::before_colours(&shape, image, draw, self.padding());
+                let at = means + 4 * i + 1;
+                (words[at], of_words[at]) = (reference::mean_for_contrast(&shape, &before, drawn), bounds.mean(drawn));
+                off = bounds.pixel(drawn);
+            }
+            bound.extend(vec![EPS * normalized + off / smallest; size]);
+        }
+        let exempt = if self.rotate { 0.001 } else { 0.0 };
+        let mut expected = vec![Expected { port: "out", value, bound, exempt }];
+        if self.has_mean() {
+            expected.push(Expected { port: "draws", value: words, bound: of_words, exempt: 0.0 });
+        }
+        expected
     }
 }
 
@@ -195,6 +231,14 @@ impl Case for DrawCase {
         let mut bound = vec![0.0; value.len()];
         let of_angle = self.augment.rotate.map_or(0.0, |degrees| 3.0 * EPS * 2.0 * degrees);
         bound[..4 * draws.len()].chunks_mut(4).for_each(|row| row[3] = of_angle);
+        if let Some(jitter) = self.augment.jitter {
+            // The factors are in the last row but one. Their range has one rounding more than that of the angle.
+            let [brightness, contrast, saturation, hue] = jitter.strengths();
+            let of = [brightness, contrast, saturation].map(|strength| 4.0 * EPS * (1.0 + strength));
+            let first = bound.len() - 8 * draws.len();
+            let of = [of[0], of[1], of[2], 3.0 * EPS * 2.0 * hue];
+            bound[first..][..4 * draws.len()].chunks_mut(4).for_each(|row| row.copy_from_slice(&of));
+        }
         vec![Expected { port: "draws", value, bound, exempt: 0.0 }]
     }
 }

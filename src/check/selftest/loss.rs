@@ -32,17 +32,17 @@ pub struct CrossEntropyCase {
 const LOG_ERROR: f64 = 1.0 / 2_097_152.0;
 
 /// The number of words in the report after the loss.
-const REST: u32 = REPORT_BYTES as u32 / 4 - 1;
+pub(super) const REST: u32 = REPORT_BYTES as u32 / 4 - 1;
 
 /// The rounding errors of one row.
-struct RowBounds {
-    loss: f64,
+pub(super) struct RowBounds {
+    pub loss: f64,
     /// Per class, that of softmax.
-    softmax: Vec<f64>,
+    pub softmax: Vec<f64>,
 }
 
 impl CrossEntropyCase {
-    fn shape(&self) -> CrossEntropy {
+    pub(super) fn shape(&self) -> CrossEntropy {
         let [h, w] = self.places.map(|length| length as usize);
         let (n, classes, smoothing) = (self.n as usize, self.classes as usize, f64::from(self.smoothing));
         CrossEntropy { n, places: h * w, classes, smoothing }
@@ -69,7 +69,7 @@ impl CrossEntropyCase {
     /// First-order bounds from WGSL's accuracy table: `exp(z)` is right to `3 + 2|z|` units in the last place, and `z`,
     /// a difference, is off by half a unit, which changes `exp(z)` by `|z|` more. The sum adds `sqrt(classes)`
     /// roundings. `log` is off by 2^-21 near 1 and by 3 units elsewhere. All of this is doubled.
-    fn bounds(&self, row: &[f64], label: usize) -> RowBounds {
+    pub(super) fn bounds(&self, row: &[f64], label: usize) -> RowBounds {
         let largest = row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
         let z: Vec<f64> = row.iter().map(|v| v - largest).collect();
         let sum: f64 = z.iter().map(|z| z.exp()).sum();

@@ -68,10 +68,12 @@ impl From<TokensFlag> for TokensBy {
 #[command(next_help_heading = "Data")]
 pub struct ImageFlags {
     /// What is done to training images: a list, separated by commas, of crop:PIXELS[:zero|reflect] (a crop out of padding),
-    /// resized-crop[:LEAST] (torchvision's, of at least this share of the area, 0.08 by default), flip[:alternating] (mirrored half of the time, or
-    /// every other epoch), rotate:DEGREES (up to so many either way) and erase:PROBABILITY (a rectangle set to zero). Whatever their order in the list, steps are
-    /// taken in this one, with the normalization before the erasing. Lists with a name are paper (crop:4,flip,rotate:15), airbench
-    /// (crop:2:reflect,flip:alternating), imagenet (resized-crop,flip) and none [default: paper]
+    /// resized-crop[:LEAST] (torchvision's, of at least this share of the area, 0.08 by default), flip[:alternating] (mirrored
+    /// half of the time, or every other epoch), rotate:DEGREES (up to so many either way),
+    /// jitter:BRIGHTNESS[:CONTRAST[:SATURATION[:HUE]]] (torchvision's ColorJitter with these strengths) and erase:PROBABILITY (a
+    /// rectangle set to zero). Whatever their order in the list, steps are taken in this one, with the normalization before the
+    /// erasing. Lists with a name are paper (crop:4,flip,rotate:15), airbench (crop:2:reflect,flip:alternating), imagenet
+    /// (resized-crop,flip) and none [default: paper]
     #[arg(long, value_name = "LIST|paper|airbench|imagenet|none", value_parser = values::parsed::<Augment>)]
     #[serde(with = "values::text")]
     pub augment: Option<Augment>,

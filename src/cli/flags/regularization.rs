@@ -13,6 +13,11 @@ pub struct RegularizationFlags {
     /// Share of the target spread over all classes [default: 0]
     #[arg(long, value_name = "SHARE", value_parser = values::number)]
     pub label_smoothing: Option<f64>,
+    /// Mixes each training image and its label with those of the image before it in the batch, by a share from Beta(ALPHA, ALPHA)
+    /// that is drawn for each batch (Zhang et al. 2018; torchvision's MixUp); 0.2 is usual, and 0 mixes none. For images alone
+    /// [default: 0]
+    #[arg(long, value_name = "ALPHA", value_parser = values::number)]
+    pub mixup: Option<f64>,
     /// Probability of dropout where the network has it: before the classifier, or in each block of a transformer [default: 0]
     #[arg(long, value_name = "P", value_parser = values::number)]
     pub dropout: Option<f64>,
@@ -31,6 +36,13 @@ pub struct RegularizationFlags {
 
 impl RegularizationFlags {
     pub fn defaults() -> Self {
-        Self { label_smoothing: Some(0.0), dropout: Some(0.0), no_decay: Some(NoDecay::default()), ..Self::default() }
+        let zero = Some(0.0);
+        Self {
+            label_smoothing: zero,
+            mixup: zero,
+            dropout: zero,
+            no_decay: Some(NoDecay::default()),
+            ..Self::default()
+        }
     }
 }

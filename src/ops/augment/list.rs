@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::VIEWS;
+use super::{Jitter, VIEWS};
 use crate::{
     data::Image,
     error::{Error, Result, suggest},
@@ -35,6 +35,8 @@ pub struct Augment {
     /// Rotation about the centre by up to so many degrees either way, drawn uniformly; the nearest pixel is taken, and what lies
     /// outside of the image is black: torchvision's `RandomRotation` on PIL images.
     pub rotate: Option<f64>,
+    /// What is done to the colours.
+    pub jitter: Option<Jitter>,
     /// The probability with which a rectangle is set to zero after the normalization: torchvision's `RandomErasing` with its
     /// default scale, 0.02 to 0.33, and ratio, 0.3 to 3.3 (Zhong et al. 2017, arXiv 1708.04896).
     pub erase: Option<f64>,
@@ -87,11 +89,12 @@ const PIXELS: RangeInclusive<u32> = 1..=1024;
 const MOST_DEGREES: f64 = 180.0;
 
 /// How each step is written.
-const STEPS: [(&str, &str); 5] = [
+const STEPS: [(&str, &str); 6] = [
     ("crop", "crop:PIXELS[:zero|reflect]"),
     ("resized-crop", "resized-crop[:LEAST]"),
     ("flip", "flip[:alternating]"),
     ("rotate", "rotate:DEGREES"),
+    ("jitter", Jitter::FORM),
     ("erase", "erase:PROBABILITY"),
 ];
 
@@ -105,7 +108,7 @@ const NAMES: [(&str, Augment); 4] = [
 
 impl Augment {
     /// Nothing.
-    pub const NONE: Self = Self { crop: None, flip: None, rotate: None, erase: None, views: false };
+    pub const NONE: Self = Self { crop: None, flip: None, rotate: None, jitter: None, erase: None, views: false };
 
     /// A crop out of four black pixels of padding, a mirror image half of the time, a rotation of up to 15 degrees: the
     /// VeloGrad paper's.
@@ -198,6 +201,7 @@ impl Augment {
                 let degrees = above_zero(degrees, MOST_DEGREES, "DEGREES is above 0 and at most 180")?;
                 once(&mut self.rotate, degrees, word)
             }
+            ("jitter", strengths) => once(&mut self.jitter, Jitter::read(strengths).map_err(wrong)?, word),
             ("erase", [probability]) => {
                 let probability = above_zero(probability, 1.0, "PROBABILITY is above 0 and at most 1")?;
                 once(&mut self.erase, probability, word)
@@ -227,7 +231,8 @@ impl Augment {
         });
         let rotate = self.rotate.map(|degrees| format!("rotate:{degrees}"));
         let erase = self.erase.map(|probability| format!("erase:{probability}"));
-        [crop, flip, rotate, erase].into_iter().flatten().collect()
+        let jitter = self.jitter.map(|jitter| jitter.to_string());
+        [crop, flip, rotate, jitter, erase].into_iter().flatten().collect()
     }
 }
 
@@ -320,6 +325,8 @@ mod tests {
             (" erase:0.25 , rotate:7.50,flip ", "flip,rotate:7.5,erase:0.25"),
             ("erase:1,imagenet", "resized-crop,flip,erase:1"),
             ("rotate:1e-3", "rotate:0.001"),
+            ("erase:0.5,jitter:0.40:0.4:0:0.0,flip", "flip,jitter:0.4:0.4,erase:0.5"),
+            ("jitter:0:0:0:.5", "jitter:0:0:0:0.5"),
         ];
         for (text, form) in pairs {
             let list = read(text);
@@ -340,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_wrong_list_is_refused() {
-        let cases: [(&str, &[&str]); 29] = [
+        let cases: [(&str, &[&str]); 34] = [
             ("", &["is empty", "crop:PIXELS[:zero|reflect], resized-crop[:LEAST]", "none, paper, airbench, imagenet"]),
             (",", &["`` is no step", "a list, separated by commas, has crop:PIXELS"]),
             ("flip,", &["`` is no step"]),
@@ -367,6 +374,11 @@ mod tests {
             ("rotate:0", &["DEGREES is above 0 and at most 180"]),
             ("rotate:181", &["DEGREES is above 0 and at most 180"]),
             ("rotate:nan", &["DEGREES is above 0 and at most 180"]),
+            ("jitter", &["no step of the form jitter:BRIGHTNESS[:CONTRAST[:SATURATION[:HUE]]]", "at most four"]),
+            ("jitter:0:0", &["at least one strength is above 0"]),
+            ("jitter:-0.1", &["BRIGHTNESS is from 0 to 10"]),
+            ("jitter:1:1:1:0.6", &["HUE is from 0 to 0.5"]),
+            ("jitter:1:1:1:0.1:1", &["at most four"]),
             ("erase:0", &["PROBABILITY is above 0 and at most 1"]),
             ("erase:2", &["PROBABILITY is above 0 and at most 1"]),
             ("flip,flip", &["`flip` is one step too many", "each step may be there once"]),

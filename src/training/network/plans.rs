@@ -28,6 +28,9 @@ pub struct Recipe {
     pub normalize: Option<Normalize>,
     /// Test-time augmentation: an evaluation takes the weighted mean of the logits of six views ([`ops::average_views`]).
     pub tta: bool,
+    /// mixup in training ([`ops::mixup`]): `alpha` of the distribution that the share of each batch is from
+    /// ([`mixing`](crate::training::mixing)); 0 for none.
+    pub mixup: f64,
     /// PyTorch's `label_smoothing`, in training; from 0 to below 1.
     pub smoothing: f32,
     /// Probability of dropout where the network has it, from 0 to below 1: before the classifier, or in each block of a
@@ -79,11 +82,13 @@ impl Plans<'_> {
             (_, Recipe { tta: true, .. }) => Augment::VIEWS,
             _ => Augment::NONE,
         };
+        let mixed = training && self.recipe.mixup > 0.0;
         let x = t.scope("input", |t| match self.config.input {
             Input::Image(image) => {
                 let draws = ops::draw(t, n, image, augment);
                 let by = self.recipe.normalize.unwrap_or(self.model.normalize);
-                ops::augment(t, n, image, draws, augment, by)
+                let x = ops::augment(t, n, image, draws, augment, by);
+                if mixed { ops::mixup(t, x) } else { x }
             }
             Input::Tokens(tokens) => ops::tokens(t, n, tokens),
         });
@@ -96,7 +101,11 @@ impl Plans<'_> {
             logits = t.scope("views", |t| ops::average_views(t, logits));
         }
         t.output(logits);
-        t.scope("loss", |t| ops::cross_entropy(t, logits, if training { self.recipe.smoothing } else { 0.0 }));
+        let smoothing = if training { self.recipe.smoothing } else { 0.0 };
+        t.scope("loss", |t| match mixed {
+            true => ops::cross_entropy_mixed(t, logits, smoothing),
+            false => ops::cross_entropy(t, logits, smoothing),
+        });
         t.backward();
         t.finish()
     }

@@ -2,9 +2,9 @@
 //!
 //! The generator is pcg4d of Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020, on a counter of seed, epoch,
 //! index and a number that says what for; each quantity takes the high bits of its own word of the result. Distributions are those
-//! of torchvision's `RandomCrop`, `RandomHorizontalFlip`, `RandomRotation`, `RandomResizedCrop` and `RandomErasing`.
+//! of torchvision's `RandomCrop`, `RandomHorizontalFlip`, `RandomRotation`, `RandomResizedCrop`, `ColorJitter` and `RandomErasing`.
 
-use super::{Area, Draw, Image};
+use super::{Area, Draw, Image, Jitter};
 use crate::{
     check::reference::random::pcg4d,
     ops::{Augment, Crop, Flip},
@@ -39,6 +39,7 @@ pub fn draw(augment: &Augment, shape: &Image, seed: u32, epoch: u32, index: u32)
         }
     };
     draw.angle_degrees = augment.rotate.map_or(0.0, |degrees| 2.0 * degrees * unit(v[3]) - degrees);
+    draw.jitter = augment.jitter.map(|jitter| colours(jitter.strengths(), &words));
     draw.erase = augment.erase.and_then(|p| (unit(words(0x65_72_61_70)[0]) < p).then(|| rectangle(shape, &words))?);
     draw
 }
@@ -75,6 +76,25 @@ fn part(shape: &Image, least: f64, words: &dyn Fn(u32) -> [u32; 4]) -> Area {
         w = (height * (4.0 / 3.0)).round() as usize;
     }
     Area { top: (shape.h - h) / 2, left: (shape.w - w) / 2, height: h, width: w }
+}
+
+/// `ColorJitter.get_params`. The order comes from a number below 24: its digits, of bases 4, 3, 2 and 1, say which of those that are
+/// left is next.
+fn colours(strengths: [f64; 4], words: &dyn Fn(u32) -> [u32; 4]) -> Jitter {
+    let v = words(0x6a_69_74_74);
+    let mut factors = [0.0; 4];
+    for i in 0..3 {
+        factors[i] = uniform((1.0 - strengths[i]).max(0.0), 1.0 + strengths[i], v[i]);
+    }
+    factors[3] = uniform(-strengths[3], strengths[3], v[3]);
+    let mut number = (words(0x6a_69_74_6f)[0] >> 8) as usize % 24;
+    let (mut left, mut order) = (vec![0, 1, 2, 3], [0; 4]);
+    for next in &mut order {
+        let bases = left.len();
+        *next = left.remove(number % bases);
+        number /= bases;
+    }
+    Jitter { order, factors }
 }
 
 /// `RandomErasing.get_params` with a scale of 0.02 to 0.33 and a ratio of 0.3 to 3.3; `None` where that leaves the image alone.
@@ -138,6 +158,28 @@ mod tests {
             let share = |of: &dyn Fn(&Draw) -> i64| draws(2).filter(|d| of(d) == shift).count();
             for count in [share(&|d| d.top), share(&|d| d.left)] {
                 assert!((count as f64 / 5000.0 - 0.2).abs() < 0.025, "shift {shift}: {count} of 5000");
+            }
+        }
+    }
+
+    /// Over 24,000 images each order comes up about a thousand times, and factors are uniform and independent of it.
+    #[test]
+    fn orders_are_equally_likely() {
+        let list: Augment = "jitter:0.4:0.5:2:0.1".parse().unwrap();
+        let draws: Vec<Jitter> = (0..24_000).map(|i| draw(&list, &IMAGE, 7, 3, i).jitter.unwrap()).collect();
+        let mut counts = std::collections::BTreeMap::new();
+        draws.iter().for_each(|jitter| *counts.entry(jitter.order).or_insert(0) += 1);
+        assert_eq!(counts.len(), 24, "{counts:?}");
+        assert!(counts.values().all(|count| (850..1150).contains(count)), "{counts:?}");
+        assert!(counts.keys().all(|order| (0..4).all(|kind| order.contains(&kind))));
+        for (i, (low, high)) in [(0.6, 1.4), (0.5, 1.5), (0.0, 3.0), (-0.1, 0.1)].into_iter().enumerate() {
+            let middle = (low + high) / 2.0;
+            assert!(draws.iter().all(|jitter| (low..high).contains(&jitter.factors[i])));
+            for first in 0..4 {
+                let of_first = || draws.iter().filter(|jitter| jitter.order[0] == first);
+                let below = of_first().filter(|jitter| jitter.factors[i] < middle).count();
+                let share = below as f64 / of_first().count() as f64;
+                assert!((share - 0.5).abs() < 0.035, "{i}, {first} first: {share}");
             }
         }
     }
