@@ -38,7 +38,8 @@ fn a_run_leaves_its_files() {
     assert!(steps.iter().all(|s| s["loss"].is_f64() && s["grad_norm"].is_f64() && s["lr"] == 0.0015));
     let metrics = rows("metrics.jsonl");
     for key in
-        "train_loss train_acc val_loss val_acc val_f1 val_precision val_recall seconds images_per_second".split(' ')
+        "train_loss train_acc val_loss val_acc val_top5 val_f1 val_precision val_recall seconds images_per_second"
+            .split(' ')
     {
         assert!(metrics[1][key].is_number(), "metrics.jsonl has no `{key}`");
     }
@@ -46,6 +47,7 @@ fn a_run_leaves_its_files() {
     let eval = folder.works(&["eval", "--weights", "run/model.safetensors", "--data", "set", "--json"]);
     let eval: serde_json::Value = serde_json::from_str(&eval).unwrap();
     assert_eq!(eval["accuracy"], metrics[1]["val_acc"]);
+    assert_eq!(eval["top5_accuracy"], metrics[1]["val_top5"]);
     assert_eq!(eval["f1"], metrics[1]["val_f1"]);
     assert_eq!(eval["confusion"].as_array().unwrap().len(), 10);
 

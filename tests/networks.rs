@@ -99,7 +99,11 @@ impl Golden {
         Plans {
             model: self.model,
             config: self.config.clone(),
-            recipe: Recipe { normalize: Some(Normalize::HALF), ..Recipe::default() },
+            recipe: Recipe {
+                normalize: Some(Normalize::HALF),
+                keep_gradients: self.json["zero_grad"] == false,
+                ..Recipe::default()
+            },
             target: gpu.target.clone(),
             train: vec![n],
             evaluate: vec![n],

@@ -113,6 +113,7 @@ fn row(epoch: u32, accuracy: f64) -> EpochRow {
         train_acc: 50.0,
         val_loss: Some(1.0),
         val_acc: Some(accuracy),
+        val_top5: Some(90.0),
         val_f1: Some(0.5),
         val_precision: Some(0.5),
         val_recall: Some(0.5),

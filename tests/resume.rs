@@ -277,6 +277,23 @@ fn a_run_that_diverges_ends_at_the_same_update() {
     }
 }
 
+/// A gradient that no update clears is part of every checkpoint.
+#[test]
+fn a_kept_gradient_goes_on() {
+    let Some(gpu) = gpu() else { return };
+    let usual = Options { epochs: 2, schedule: Schedule::CONSTANT, ..options("vradam", &[]) };
+    let recipe = Recipe { keep_gradients: true, ..usual.recipe };
+    let kept = Options { recipe, ..usual.clone() };
+    let [kept, cleared] = [&kept, &usual].map(|options| compare(gpu, options, |_| true));
+    // The first update is the same, and no later one.
+    assert_eq!(kept.rows[0], cleared.rows[0]);
+    assert!(kept.rows[1..].iter().zip(&cleared.rows[1..]).all(|(kept, cleared)| kept != cleared));
+    // In mixed precision it is refused.
+    let mixed = Options { recipe: Recipe { precision: Precision::Mixed, ..recipe }, ..usual };
+    let error = mixed.check().unwrap_err().to_string();
+    assert!(error.contains("'zero_grad' is off"), "{error}");
+}
+
 /// What a checkpoint does not hold must be written before it is read: every buffer is kept, cleared or filled, and
 /// every word of state is declared by its rule, which gives it its initial value.
 #[test]

@@ -80,6 +80,7 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
             dropout: share(rng),
             clip: Clip { norm: limit(rng), value: limit(rng) },
             no_decay: if rng.below(2) == 0 { NoDecay::default() } else { "norm,bias".parse().unwrap() },
+            keep_gradients: rng.below(4) == 0,
             precision: if mixed && rng.below(2) == 0 { Precision::Mixed } else { Precision::F32 },
         },
         schedule: Schedule::parse(schedule, u64::from(rng.below(3))).unwrap_or(Schedule::CONSTANT),

@@ -133,15 +133,15 @@ def test_a_file_as_the_published_ones(place: Path) -> None:
 def test_bert_in_transformers(place: Path) -> None:
     """The weights of a run in `BertForMaskedLM`, whose folder is then read: losses of the same hidden tokens are the same."""
     tokens(place)
-    shape = [f"block={BLOCK}", "width=128", "depth=2", "heads=2"]
+    shape = [f"block={BLOCK}", "width=64", "depth=2", "heads=4"]
     flags = [word for pair in shape for word in ("--model-set", pair)]
     run("train", "--data", "tokens", "--model", "bert", *flags, "--optimizer", "adamw", "--set", "lr=0.003", "--batch-size", "10",
         "--accumulate", "1", "--epochs", "2", "--out", "run")  # fmt: skip
     weights = {name: torch.from_numpy(values) for name, values in load_file("run/model.safetensors").items()}
     rows = len(weights["cls.predictions.bias"])
     assert rows == KINDS + 1  # `[MASK]`
-    config = transformers.BertConfig(vocab_size=rows, hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=512, max_position_embeddings=BLOCK, pad_token_id=None)  # fmt: skip
+    config = transformers.BertConfig(vocab_size=rows, hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=256, max_position_embeddings=BLOCK, pad_token_id=None)  # fmt: skip
     model = transformers.BertForMaskedLM(config).eval()
     missing, unexpected = model.load_state_dict(weights, strict=False)
     # The last layer is the embedding, and its bias is there under two names.
@@ -152,6 +152,43 @@ def test_bert_in_transformers(place: Path) -> None:
     for path in ["bert", "bert/model.safetensors"]:
         theirs = json.loads(run("eval", path, "--data", "tokens", "--json"))
         assert theirs["model"] == "bert" and abs(theirs["loss"] - ours["loss"]) <= 1e-6 * ours["loss"], theirs
+
+    # What is written of the folder again is the same network to the bit.
+    run("export", "bert", "--huggingface", "again")
+    again, report = transformers.BertForMaskedLM.from_pretrained("again", output_loading_info=True)
+    assert not any(report.values()), report
+    expected, found = model.state_dict(), again.state_dict()
+    assert expected.keys() == found.keys() and all(torch.equal(expected[name], values) for name, values in found.items())
+
+
+def test_transformers_computes_the_logits_of_bert(place: Path) -> None:
+    blocks, _ = tokens(place)
+    shape = [f"block={BLOCK}", "width=24", "depth=2", "heads=3"]
+    flags = [word for pair in shape for word in ("--model-set", pair)]
+    run("train", "--data", "tokens", "--model", "bert", *flags, "--optimizer", "adamw", "--set", "lr=0.01", "--batch-size", "10",
+        "--accumulate", "1", "--epochs", "3", "--out", "run")  # fmt: skip
+    run("eval", "run", "--logits", "logits.safetensors")
+    evaluated = load_file("logits.safetensors")
+    ours = torch.from_numpy(evaluated["logits"]).reshape(-1, BLOCK, KINDS + 1)
+    labels = torch.from_numpy(evaluated["labels"]).reshape(-1, BLOCK)
+    assert float(ours.max() - ours.min()) > 1
+
+    run("export", "run", "--huggingface", "my-bert")
+    model, report = transformers.BertForMaskedLM.from_pretrained("my-bert", output_loading_info=True)
+    assert not any(report.values()), report
+    # One token of each block was hidden; what stood in its place is `[MASK]` or another token, which the file does not say.
+    hidden, masked = labels >= 0, 0
+    assert bool((hidden.sum(1) == 1).all()) and torch.equal(labels[hidden], blocks[: len(labels)][hidden])
+    worst = 0.0
+    for block, at, expected in zip(blocks, hidden, ours, strict=False):
+        seen = block.repeat(KINDS + 1, 1)
+        seen[:, at] = torch.arange(KINDS + 1)[:, None]
+        with torch.no_grad():
+            apart = (model.eval()(seen).logits - expected).abs().amax((1, 2))
+        masked += int(apart.argmin() == KINDS)
+        worst = max(worst, float(apart.min() / ours.abs().max()))
+    print(f"BERT: {worst:.1e} of the largest logit, {masked} of {len(labels)} hidden by [MASK]")
+    assert worst <= LOGITS and masked > len(labels) / 2
 
 
 def test_the_example_of_the_documentation(place: Path) -> None:

@@ -31,6 +31,7 @@ EPOCHS = {
     "train_acc": "train/accuracy",
     "val_loss": "val/loss",
     "val_acc": "val/accuracy",
+    "val_top5": "val/top5_accuracy",
     "val_f1": "val/f1",
     "val_precision": "val/precision",
     "val_recall": "val/recall",

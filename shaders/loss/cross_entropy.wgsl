@@ -1,5 +1,5 @@
-// loss = -log softmax(logits)[target]; d_logits = (softmax - onehot) * loss_scale * scale; also the hits and the confusion
-// matrix.
+// loss = -log softmax(logits)[target]; d_logits = (softmax - onehot) * loss_scale * scale; also the hits, those among
+// the five likeliest classes, and the confusion matrix.
 //
 // One invocation takes one target: an image has one, a block of tokens one for each place. The maximum is subtracted first, so
 // no logit overflows (Goodfellow et al. 2016, 4.1).
@@ -8,6 +8,7 @@
 #import step
 #import scaler
 #import ignored
+#import finite
 
 struct Sizes { n: u32, places: u32, classes: u32, c4: u32, smoothing: f32 } // n: samples, with a target for each place
 
@@ -17,7 +18,7 @@ struct Sizes { n: u32, places: u32, classes: u32, c4: u32, smoothing: f32 } // n
 @group(0) @binding(3) var<storage, read> targets: array<u32>;                // [n][places]
 @group(0) @binding(4) var<storage, read> scaler: Scaler;
 @group(0) @binding(5) var<storage, read_write> d_logits: array<scalar>;      // [places][n][4*c4]
-@group(0) @binding(6) var<storage, read_write> rows: array<vec4<f32>>;       // [places][n] (loss, hit, ignored, 0)
+@group(0) @binding(6) var<storage, read_write> rows: array<vec4<f32>>;       // [places][n] (loss, hit, ignored, among the five likeliest)
 @group(0) @binding(7) var<storage, read_write> confusion: array<atomic<u32>>; // [label][prediction], if there is one place
 
 @compute @workgroup_size(64)
@@ -37,13 +38,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     var sum = 0.0;
     var below = 0.0; // sum over classes of (logit - largest), for the smoothed part
+    let own = f32(logits[row * stride + label]);
+    var likelier = 0u; // classes with a larger logit than the label's
     for (var c = 0u; c < sizes.classes; c++) {
-        let z = f32(logits[row * stride + c]) - largest;
+        let value = f32(logits[row * stride + c]);
+        let z = value - largest;
         sum += exp(z);
         below += z;
+        if value > own { likelier++; }
     }
     let log_sum = log(sum);
-    let of_label = f32(logits[row * stride + label]) - largest;
+    let of_label = own - largest;
     let loss = log_sum - (1.0 - sizes.smoothing) * of_label - sizes.smoothing * below / f32(sizes.classes);
     let factor = step.loss_scale * scale();
     for (var c = 0u; c < stride; c++) {
@@ -58,6 +63,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         rows[row] = vec4<f32>(0.0, 0.0, 1.0, 0.0);
         return;
     }
-    rows[row] = vec4<f32>(loss, select(0.0, 1.0, prediction == label), 0.0, 0.0);
+    let among_five = likelier < 5u && finite(loss);
+    rows[row] = vec4<f32>(loss, select(0.0, 1.0, prediction == label), 0.0, select(0.0, 1.0, among_five));
     if sizes.places == 1u { atomicAdd(&confusion[label * sizes.classes + prediction], 1u); }
 }

@@ -5,6 +5,7 @@
 #import step
 #import scaler
 #import ignored
+#import finite
 #import largest
 
 struct Sizes { n: u32, places: u32, classes: u32, c4: u32, smoothing: f32 } // n: samples, with a target for each place
@@ -15,7 +16,7 @@ struct Sizes { n: u32, places: u32, classes: u32, c4: u32, smoothing: f32 } // n
 @group(0) @binding(3) var<storage, read> targets: array<u32>;                // [n][places]
 @group(0) @binding(4) var<storage, read> scaler: Scaler;
 @group(0) @binding(5) var<storage, read_write> d_logits: array<scalar>;      // [places][n][4*c4]
-@group(0) @binding(6) var<storage, read_write> rows: array<vec4<f32>>;       // [places][n] (loss, hit, ignored, 0)
+@group(0) @binding(6) var<storage, read_write> rows: array<vec4<f32>>;       // [places][n] (loss, hit, ignored, among the five likeliest)
 @group(0) @binding(7) var<storage, read_write> confusion: array<atomic<u32>>; // [label][prediction], if there are few classes and one place
 
 @compute @workgroup_size(LANES)
@@ -40,10 +41,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     largest = largest_values[0];
     let prediction = largest_classes[0];
 
-    var sums = vec4<f32>(); // of exp(logit - largest), and of (logit - largest) for the smoothed part
+    // Of exp(logit - largest), of (logit - largest) for the smoothed part, and of 1 where the logit is larger than the label's: classes
+    // are few enough for f32 to count them.
+    var sums = vec4<f32>();
+    let own = f32(logits[first + label]);
     for (var c = lane; c < sizes.classes; c += LANES) {
-        let z = f32(logits[first + c]) - largest;
-        sums += vec4<f32>(exp(z), z, 0.0, 0.0);
+        let value = f32(logits[first + c]);
+        let z = value - largest;
+        sums += vec4<f32>(exp(z), z, select(0.0, 1.0, value > own), 0.0);
     }
     sums = reduce_sum(lane, sums);
     let log_sum = log(sums.x);
@@ -57,13 +62,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         d_logits[first + c] = scalar(d * factor);
     }
     if lane == 0u {
-        let of_label = f32(logits[first + label]) - largest;
+        let of_label = own - largest;
         let loss = log_sum - (1.0 - sizes.smoothing) * of_label - sizes.smoothing * sums.y / f32(sizes.classes);
         if !counted {
             rows[row] = vec4<f32>(0.0, 0.0, 1.0, 0.0);
             return;
         }
-        rows[row] = vec4<f32>(loss, select(0.0, 1.0, prediction == label), 0.0, 0.0);
+        let among_five = sums.z < 5.0 && finite(loss);
+        rows[row] = vec4<f32>(loss, select(0.0, 1.0, prediction == label), 0.0, select(0.0, 1.0, among_five));
         if CONFUSION { atomicAdd(&confusion[label * sizes.classes + prediction], 1u); }
     }
 }

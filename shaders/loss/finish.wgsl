@@ -5,7 +5,7 @@
 struct Sizes { n: u32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> rows: array<vec4<f32>>; // [n] (loss, hit, ignored, 0)
+@group(0) @binding(1) var<storage, read> rows: array<vec4<f32>>; // [n] (loss, hit, ignored, among the five likeliest)
 @group(0) @binding(2) var<storage, read_write> report: Report;
 
 @compute @workgroup_size(LANES)
@@ -17,5 +17,6 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         report.loss += sum.x;
         report.hits += u32(sum.y);
         report.targets += sizes.n - u32(sum.z);
+        report.top += u32(sum.w);
     }
 }

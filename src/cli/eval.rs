@@ -26,8 +26,8 @@ use crate::{
     ops::Normalize,
     training::{
         Normalization,
-        evaluate::{Each, Evaluation, Logits, evaluate_each, evaluator},
-        metrics::{TopK, bits, perplexity},
+        evaluate::{Each, Evaluation, Logits, TOP, evaluate_each, evaluator},
+        metrics::{bits, perplexity},
         network::Recipe,
     },
 };
@@ -35,9 +35,6 @@ use pollster::block_on;
 
 /// The most classes of a confusion matrix that is printed.
 const MOST_SHOWN: usize = 20;
-
-/// The classes that top-5 accuracy takes.
-const TOP: usize = 5;
 
 /// The most images in a batch; the results do not depend on it.
 const BATCH: u32 = 128;
@@ -79,9 +76,6 @@ pub(super) struct Arguments {
 struct Report<'a> {
     #[serde(flatten)]
     evaluation: &'a Evaluation,
-    /// In percent, for images of more than five classes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    top5_accuracy: Option<f64>,
     model: &'a str,
     dataset: &'a str,
     normalize: Option<Normalize>,
@@ -160,18 +154,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let source = ReadAhead(dataset.clone());
     let mut progress = |done, total| live::show(format!("evaluating: {done} of {total} {}", spec.input.unit()));
     let mut logits = Logits::default();
-    let ranked = spec.input.image().is_some() && spec.classes.len() > TOP;
-    let mut top = ranked.then(|| TopK::new(TOP));
-    let wanted = logits_file.is_some();
-    let mut each = |values: &[f32], targets: &[u32]| {
-        top.iter_mut().for_each(|top| top.add(values, targets));
-        if wanted {
-            logits.add(values, targets);
-        }
-    };
-    let each = (wanted || ranked).then_some::<Each<'_>>(&mut each);
+    let mut each = |values: &[f32], targets: &[u32]| logits.add(values, targets);
+    let each = logits_file.is_some().then_some::<Each<'_>>(&mut each);
     let evaluation = block_on(evaluate_each(&mut network, &source, &mut progress, each))?;
-    let top = top.map(|top| top.percent());
     let evaluation = evaluation.expect("there are test images");
     live::clear();
     if let Some(file) = logits_file {
@@ -189,7 +174,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let bits_per = |name: &str| of_tokens.filter(|_| unit == name).map(bits);
         json_line(&Report {
             evaluation: &evaluation,
-            top5_accuracy: top,
             model: model.name,
             dataset: &spec.name,
             normalize: by,
@@ -212,7 +196,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             gpu.info.name
         );
         match spec.input {
-            Input::Image(_) => show(&evaluation, top, &spec.classes),
+            Input::Image(_) => show(&evaluation, &spec.classes),
             Input::Tokens(_) => {
                 show_text(&evaluation, dataset.least_loss(), vocabulary::unit(&spec.classes));
             }
@@ -244,13 +228,12 @@ fn show_text(evaluation: &Evaluation, least: Option<f64>, unit: &str) {
     say!("loss {loss:.4}{least}  perplexity {perplexity:.2}  {bits:.4} bits per {unit}  accuracy {accuracy:.2} %");
 }
 
-/// `top` is the top-5 accuracy of more than five classes.
-fn show(evaluation: &Evaluation, top: Option<f64>, classes: &[String]) {
-    let Evaluation { accuracy, loss, f1, precision, recall, confusion } = evaluation;
+fn show(evaluation: &Evaluation, classes: &[String]) {
+    let Evaluation { accuracy, top5_accuracy, loss, f1, precision, recall, confusion } = evaluation;
     let number = |value: &Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     let (f1, precision, recall) = (number(f1), number(precision), number(recall));
     say!("accuracy {accuracy:.2} %  loss {loss:.4}  F1 {f1}  precision {precision}  recall {recall}");
-    if let Some(top) = top {
+    if let Some(top) = top5_accuracy {
         say!("top-{TOP} accuracy {top:.2} %");
     }
     match confusion {

@@ -43,8 +43,8 @@ struct Format {
     /// i64 of shape [batch, block], and returns `logits`. One that exists is replaced
     #[arg(long, value_name = "FILE.onnx", help_heading = "Output")]
     onnx: Option<PathBuf>,
-    /// A new folder: the network of `gpt` as Hugging Face's transformers has it, model.safetensors and config.json, which
-    /// GPT2LMHeadModel.from_pretrained loads
+    /// A new folder: the network of `gpt` or `bert` as Hugging Face's transformers has it, model.safetensors and config.json, which
+    /// from_pretrained of GPT2LMHeadModel or BertForMaskedLM loads
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
     huggingface: Option<PathBuf>,
 }
@@ -102,7 +102,8 @@ impl Arguments {
         let Pretrained { model, config, .. } = &weights;
         huggingface::save(folder, model, config, |layout| weights.weights(layout, Head::Load, 0))?;
         say!("{}: {}, of {}", folder.display(), model.words(model.name, config), path.display());
-        say!("transformers: model.safetensors and config.json, for GPT2LMHeadModel.from_pretrained");
+        let class = huggingface::class(model).expect("it was written");
+        say!("transformers: model.safetensors and config.json, for {class}.from_pretrained");
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Merges the flags of a command, flag by flag, from layers. From the strongest to the weakest these are the command
-//! line, `--config FILE.toml`, a preset that either of them names, the recipe of the run that is continued, the preset
-//! of the device, and the defaults.
+//! line, the table `[quick]` of `--config FILE.toml` if the preset quick is asked for, the rest of that file, a preset that either
+//! of them names, the recipe of the run that is continued, the preset of the device, and the defaults.
 
 use std::{fmt, path::PathBuf};
 
@@ -77,8 +77,13 @@ impl Layers {
         }
         let mut layers = vec![layer];
         if let Some(path) = &sources.config {
-            let (file, recipe) = toml_file::read::<F>(path)?;
-            layers.push(Layer { origin: Origin::File(file), recipe });
+            let toml_file::Read { file, recipe, quick } = toml_file::read::<F>(path)?;
+            let preset = layers[0].recipe.get("preset").or_else(|| recipe.get("preset"));
+            let is_quick = preset.is_some_and(|preset| preset == Preset::Quick.name());
+            let quick = quick.filter(|_| is_quick).into_iter();
+            layers.extend(
+                quick.chain([(file, recipe)]).map(|(file, recipe)| Layer { origin: Origin::File(file), recipe }),
+            );
         }
         for layer in &mut layers {
             name_as_known(&mut layer.recipe);

@@ -137,6 +137,8 @@ pub(super) struct Progress {
     epochs: u32,
     /// What samples are, and how many targets each has: images and tokens are counted by their targets.
     input: Input,
+    /// Whether there are so many classes that top-5 accuracy tells something.
+    many: bool,
     /// Number of training images or tokens in an epoch, and of updates that they make.
     train: u64,
     updates: u64,
@@ -167,6 +169,7 @@ impl Progress {
             runs: None,
             epochs: options.epochs,
             input,
+            many: options.config.classes > 10,
             train,
             updates,
             validate_every: options.validate_every,
@@ -255,7 +258,10 @@ impl Watch for Progress {
             (Some(loss), Some(_)) if self.input.tokens().is_some() => {
                 format!("validation loss {loss:.4}  perplexity {:.2}", perplexity(loss))
             }
-            (Some(loss), Some(accuracy)) => format!("validation loss {loss:.4}  accuracy {accuracy:.2} %"),
+            (Some(loss), Some(accuracy)) => {
+                let top = row.val_top5.filter(|_| self.many).map_or(String::new(), |top| format!("  top-5 {top:.2} %"));
+                format!("validation loss {loss:.4}  accuracy {accuracy:.2} %{top}")
+            }
             _ => "no validation".into(),
         };
         note!(

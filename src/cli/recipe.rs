@@ -87,6 +87,7 @@ impl<R: Args + Default> RunFlags<R> {
                     norm: regularization.clip_norm.map(|v| v as f32),
                 },
                 no_decay: given(regularization.no_decay),
+                keep_gradients: !given(schedule.zero_grad),
             },
             schedule: Schedule::parse(&given(schedule.schedule.clone()), given(schedule.warmup))
                 .map_err(|error| error.of_setting("schedule"))?,

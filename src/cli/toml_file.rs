@@ -6,7 +6,10 @@ use std::{
 };
 
 use serde_json::Value;
-use toml::de::{DeTable, DeValue};
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
 
 use super::flags::{Flags, present, recipe_of};
 use crate::{
@@ -46,12 +49,20 @@ fn place(path: &Path, line: Option<usize>) -> String {
     }
 }
 
+/// A recipe: its file, the flags in it, and those of its table `[quick]`, which makes a first look of it.
+pub struct Read {
+    pub file: TomlFile,
+    pub recipe: Recipe,
+    /// The lines of `[quick]`, and the flags in it.
+    pub quick: Option<(TomlFile, Recipe)>,
+}
+
 /// Reads the flags of a command from a file. Their names may be written with `_` or `-`.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Data`] if it cannot be read; [`Error::Config`] with file, line and key if it is not TOML,
 /// belongs to another command, or has an unknown flag or an invalid value.
-pub fn read<F: Flags>(path: &Path) -> Result<(TomlFile, Recipe)> {
+pub fn read<F: Flags>(path: &Path) -> Result<Read> {
     let text = read_text(path, TEXT_LIMIT)?;
     let line = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
     let table = DeTable::parse(&text).map_err(|e| {
@@ -59,28 +70,71 @@ pub fn read<F: Flags>(path: &Path) -> Result<(TomlFile, Recipe)> {
         let hint = "a recipe is a TOML table of flags, as `width = 16`";
         Error::config(format!("{}: {}", place(path, at), e.message().trim_end()), hint)
     })?;
-    let known = recipe_of(&F::default())?;
-    let (mut lines, mut recipe, mut spelled) = (BTreeMap::new(), Recipe::new(), BTreeMap::new());
+    let (mut whole, mut quick) = (Part::new(path), None);
     for (key, value) in table.get_ref() {
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            (QUICK, DeValue::Table(table)) => {
+                let mut part = Part::new(path);
+                table.iter().try_for_each(|(key, value)| part.take::<F>((key, value), &line, true))?;
+                quick = Some(part);
+            }
+            _ => whole.take::<F>((key, value), &line, false)?,
+        }
+    }
+    let Part { file, recipe, .. } = whole;
+    Ok(Read { file, recipe, quick: quick.map(|part| (part.file, part.recipe)) })
+}
+
+/// The table of a recipe that takes precedence over the rest of it where the preset is `quick`.
+const QUICK: &str = "quick";
+
+/// The flags of a table of the file.
+struct Part {
+    file: TomlFile,
+    recipe: Recipe,
+    /// How each flag was spelled.
+    spelled: BTreeMap<String, String>,
+}
+
+impl Part {
+    fn new(path: &Path) -> Self {
+        let file = TomlFile { path: path.to_owned(), lines: BTreeMap::new() };
+        Self { file, recipe: Recipe::new(), spelled: BTreeMap::new() }
+    }
+
+    /// Takes an entry of the table; an `inner` one is in `[quick]`.
+    fn take<F: Flags>(
+        &mut self,
+        (key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>),
+        line: &dyn Fn(usize) -> usize,
+        inner: bool,
+    ) -> Result<()> {
         let (at, name) = (line(key.span().start), key.get_ref().as_ref());
-        let wrong = |what: String, hint: String| Err(Error::config(format!("{}: {what}", place(path, Some(at))), hint));
+        let path = self.file.path.clone();
+        let wrong =
+            |what: String, hint: String| Err(Error::config(format!("{}: {what}", place(&path, Some(at))), hint));
         let flag = name.replace('_', "-").to_lowercase();
-        if let Some(other) = spelled.insert(flag.clone(), name) {
+        if let Some(other) = self.spelled.insert(flag.clone(), name.to_owned()) {
             return wrong(format!("`{name}` is `{other}` once more"), "drop one of them".into());
         }
         let json = match json(value.get_ref()) {
             Ok(json) => json,
             Err(what) => return wrong(format!("`{name}`: {what}"), String::new()),
         };
-        if flag == "command" {
+        if flag == "command" && !inner {
             match json.as_str() {
-                Some(command) if command == F::COMMAND || F::IN_PART => continue,
-                Some(command) => return Err(of_another_command::<F>(path, command)),
+                Some(command) if command == F::COMMAND || F::IN_PART => return Ok(()),
+                Some(command) => return Err(of_another_command::<F>(&path, command)),
                 None => return wrong(format!("`command` is {json}"), "as in command = \"train\"".into()),
             }
         }
+        if inner && ["command", "preset"].contains(&&*flag) {
+            let hint = format!("it belongs in front of [{QUICK}], which is what `--preset quick` changes");
+            return wrong(format!("`{name}` in [{QUICK}]"), hint);
+        }
+        let known = recipe_of(&F::default())?;
         if F::IN_PART && !known.contains_key(&flag) && COMMANDS.iter().any(|command| super::has_flag(command, &flag)) {
-            continue;
+            return Ok(());
         }
         if !known.contains_key(&flag) {
             return wrong(format!("`{name}` is no flag of `velograd {}`", F::COMMAND), hint::<F>(&flag, &known));
@@ -93,15 +147,15 @@ pub fn read<F: Flags>(path: &Path) -> Result<(TomlFile, Recipe)> {
         };
         let mut read = present(recipe_of(&flags)?);
         for key in ["optimizer", "optimizers"] {
-            read.get_mut(key).into_iter().for_each(|value| rules_beside(path, value));
+            read.get_mut(key).into_iter().for_each(|value| rules_beside(&path, value));
         }
-        recipe.extend(read);
+        self.recipe.extend(read);
         if let DeValue::Table(table) = value.get_ref() {
-            note_lines(&flag, table, &line, &mut lines);
+            note_lines(&flag, table, line, &mut self.file.lines);
         }
-        lines.insert(flag, at);
+        self.file.lines.insert(flag, at);
+        Ok(())
     }
-    Ok((TomlFile { path: path.to_owned(), lines }, recipe))
 }
 
 /// Makes the paths of rules, which are relative to the recipe's folder, relative to the current one.
@@ -142,7 +196,7 @@ const COMMANDS: [&str; 4] = ["train", "compare", "sweep", "ablate"];
 /// The hint for a flag that this command does not have.
 fn hint<F: Flags>(flag: &str, known: &Recipe) -> String {
     match flag {
-        "quick" => return "write preset = \"quick\"".into(),
+        "quick" => return "write preset = \"quick\"; a table [quick] has what that preset changes".into(),
         "config" => return "a recipe names no other recipe: --config on the command line takes one".into(),
         _ => {}
     }

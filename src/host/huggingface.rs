@@ -1,7 +1,10 @@
-//! GPT-2 as Hugging Face's transformers keeps it: a folder with the tensors, `model.safetensors`, and the settings, `config.json`.
+//! GPT-2 and BERT as Hugging Face's transformers keeps them: a folder with the tensors, `model.safetensors`, and the settings,
+//! `config.json`.
 
+pub mod bert;
 pub mod config;
 pub mod names;
+pub mod stated;
 
 use std::{
     fs,
@@ -24,7 +27,7 @@ const WEIGHTS: &str = "model.safetensors";
 
 /// Whether a path is a folder as `save_pretrained` writes it, by its `config.json`.
 pub fn is_folder(path: &Path) -> bool {
-    path.join(config::FILE).is_file()
+    path.join(stated::FILE).is_file()
 }
 
 /// The file of weights that a path means: that of a folder as `save_pretrained` writes it, or else the path itself.
@@ -43,11 +46,32 @@ pub fn file(path: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Writes a folder that `GPT2LMHeadModel.from_pretrained` loads; `weights` are asked for the network's layout. The settings are
-/// written last, so that a folder that has them is complete.
+/// transformers' class of a network; `None` if it is none of those that are written.
+pub fn class(model: &Model) -> Option<&'static str> {
+    [(config::MODEL, config::CLASS), (bert::MODEL, bert::CLASS)]
+        .into_iter()
+        .find(|(name, _)| *name == model.name)
+        .map(|(_, class)| class)
+}
+
+/// The text of `config.json`.
+fn settings(model: &Model, config: &Config) -> Result<String> {
+    match model.name {
+        config::MODEL => config::to_json(model, config),
+        bert::MODEL => bert::to_json(model, config),
+        other => {
+            let message =
+                format!("transformers' GPT-2 is `{}` and its BERT `{}`, and not {other}", config::MODEL, bert::MODEL);
+            Err(Error::about("huggingface", message, "'onnx' writes every network"))
+        }
+    }
+}
+
+/// Writes a folder that `from_pretrained` of the network's [class](class) loads; `weights` are asked for the network's layout. The
+/// settings are written last, so that a folder that has them is complete.
 ///
 /// # Errors
-/// [`Error::Config`] if transformers' GPT-2 cannot be this network, [`Error::Data`] if the folder has files in it, [`Error::Io`]
+/// [`Error::Config`] if transformers' GPT-2 or BERT cannot be this network, [`Error::Data`] if the folder has files in it, [`Error::Io`]
 /// if it cannot be written, or any error that `weights` returns.
 pub fn save(
     folder: &Path,
@@ -55,7 +79,7 @@ pub fn save(
     config: &Config,
     weights: impl FnOnce(&Layout) -> Result<Weights>,
 ) -> Result<()> {
-    let settings = config::to_json(model, config)?;
+    let settings = settings(model, config)?;
     check_free(folder)?;
     let layout = model.layout(config);
     let Weights { params, .. } = weights(&layout)?;
@@ -74,7 +98,7 @@ pub fn save(
     });
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     weights::write(&folder.join(WEIGHTS), views.collect(), Some(("format", "pt".into())))?;
-    write_atomically(&folder.join(config::FILE), settings.as_bytes())
+    write_atomically(&folder.join(stated::FILE), settings.as_bytes())
 }
 
 /// Refuses a folder with files in it: `model.safetensors` is also the name of a run's weights.

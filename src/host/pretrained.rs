@@ -3,6 +3,7 @@
 //! [`Pretrained::open`] reads only the header of a file of weights and recognizes its network; [`Pretrained::weights`]
 //! reads the tensors, one at a time, once their shapes are known to be right.
 
+mod bert;
 mod dtype;
 mod file;
 mod gpt2;
@@ -99,7 +100,11 @@ impl Pretrained {
         let mut file = File::new(tensors, names);
         let (config, told) = match said {
             Some(Ok(_)) => (config, false), // it states everything
-            _ => gpt2::complete(&mut file, model, config)?,
+            _ => match model.name {
+                huggingface::config::MODEL => gpt2::complete(&mut file, model, config)?,
+                huggingface::bert::MODEL => bert::complete(&file, model, config)?,
+                _ => (config, false),
+            },
         };
         let File { tensors, names, conv1d } = &file;
         let mut remarks = vec![];
@@ -116,6 +121,8 @@ impl Pretrained {
         if *conv1d {
             let more = if told { "; its config.json is read" } else { "" };
             remarks.push(format!("{}: the layout is Hugging Face's{more}", path.display()));
+        } else if told {
+            remarks.push(format!("{}: its config.json is read", path.display()));
         }
         let mut read = Self::new(path, model, config, Content::File(Box::new(file)));
         (read.remarks, read.told) = (remarks, told);

@@ -75,7 +75,7 @@ pub enum Filled {
 pub enum Kept {
     /// Always.
     Always,
-    /// While gradients have been accumulated for an update that is not complete.
+    /// While gradients have been accumulated for an update that is not complete, and where no update clears them.
     WhileAccumulating,
     /// While the network is evaluated at other parameters than those that are being trained.
     WhileEvaluating,

@@ -39,7 +39,7 @@ impl Step {
 }
 
 /// Bytes of a [`Report`].
-pub const REPORT_BYTES: u64 = 36;
+pub const REPORT_BYTES: u64 = 40;
 
 /// What the device tells the host after a submission; the WGSL twin is `shaders/shared/report.wgsl`.
 #[repr(C)]
@@ -54,6 +54,9 @@ pub struct Report {
     /// The number of gradient elements that were clipped by value, plus one if the norm was clipped: 0 if clipping left
     /// the gradient as it was.
     pub clipped: u32,
+    /// Targets of the update so far that were among the five likeliest classes: fewer than five had a larger logit, so that of equal
+    /// ones the target's counts first.
+    pub top: u32,
     /// Updates skipped since the run began.
     pub skipped: u32,
     /// 1 if this update was skipped.

@@ -51,11 +51,18 @@ pub(crate) fn batch_sizes(len: usize, batch: usize) -> Vec<u32> {
     sizes
 }
 
+/// The classes that [`Evaluation::top5_accuracy`] takes.
+pub const TOP: usize = 5;
+
 /// The result of an evaluation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Evaluation {
     /// In percent.
     pub accuracy: f64,
+    /// How many images in a hundred are of one of the [`TOP`] likeliest classes: of classes with equal logits, the image's own counts
+    /// first. `None` if there are no more classes, and of text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top5_accuracy: Option<f64>,
     /// Mean cross-entropy.
     pub loss: f64,
     /// Weighted F1, from 0 to 1; it and the following need a confusion matrix, which many classes do not have.
@@ -115,12 +122,13 @@ pub async fn evaluate_each(
     let total = order.len();
     // The logits of samples that do not come in their order.
     let mut apart: BTreeMap<u32, (Vec<f32>, Vec<u32>)> = BTreeMap::new();
-    let (mut loss, mut hits) = (0.0, 0);
+    let (mut loss, mut hits, mut top) = (0.0, 0, 0);
     let mut add = |done: Vec<Done>| {
         for done in done {
             if let Done::Evaluated(report) = done {
                 loss += f64::from(report.loss);
                 hits += u64::from(report.hits);
+                top += u64::from(report.top);
             }
         }
     };
@@ -153,8 +161,11 @@ pub async fn evaluate_each(
     }
     add(network.drain().await?);
     let targets = targets as f64;
-    let accuracy = 100.0 * hits as f64 / targets;
-    Ok(Some(Evaluation::of(accuracy, loss / targets, network.confusion().await?.as_ref())))
+    let percent = |count: u64| 100.0 * count as f64 / targets;
+    let spec = source.dataset().spec();
+    let top5_accuracy = (spec.input.image().is_some() && spec.classes.len() > TOP).then(|| percent(top));
+    let evaluation = Evaluation::of(percent(hits), loss / targets, network.confusion().await?.as_ref());
+    Ok(Some(Evaluation { top5_accuracy, ..evaluation }))
 }
 
 /// A network that only evaluates, at most `batch` samples or views at a time and as many fewer as the device has room for. Of the recipe, only
@@ -226,6 +237,7 @@ impl Evaluation {
         let weighted = confusion.map(Confusion::weighted);
         Self {
             accuracy,
+            top5_accuracy: None,
             loss,
             f1: weighted.map(|weighted| weighted.f1),
             precision: weighted.map(|weighted| weighted.precision),

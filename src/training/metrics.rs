@@ -1,6 +1,4 @@
-//! Metrics of language models from a loss, and of classifications from a confusion matrix or from logits.
-
-use std::cmp::Ordering;
+//! Metrics of language models from a loss, and of classifications from a confusion matrix.
 
 /// How many tokens a model hesitates between, on the geometric mean: `exp` of its mean cross-entropy.
 pub fn perplexity(loss: f64) -> f64 {
@@ -10,41 +8,6 @@ pub fn perplexity(loss: f64) -> f64 {
 /// A mean cross-entropy in bits rather than in nats.
 pub fn bits(loss: f64) -> f64 {
     loss / std::f64::consts::LN_2
-}
-
-/// How many targets are among the `k` likeliest classes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopK {
-    k: usize,
-    hits: u64,
-    targets: u64,
-}
-
-impl TopK {
-    /// A count of nothing.
-    pub fn new(k: usize) -> Self {
-        Self { k, hits: 0, targets: 0 }
-    }
-
-    /// Counts a batch by its logits, which have a row for each target. A target is hit if the logits of fewer than `k` classes are
-    /// larger than its own, so that ties count for it, and one that is not a number against it.
-    ///
-    /// # Panics
-    /// If the rows have no logit for a target.
-    pub fn add(&mut self, logits: &[f32], targets: &[u32]) {
-        let classes = logits.len() / targets.len().max(1);
-        for (row, &target) in logits.chunks(classes.max(1)).zip(targets) {
-            let own = row[target as usize];
-            let larger = row.iter().filter(|logit| logit.partial_cmp(&&own).is_none_or(Ordering::is_gt)).count();
-            self.hits += u64::from(larger < self.k);
-        }
-        self.targets += targets.len() as u64;
-    }
-
-    /// Hits per hundred targets; 0 if none was counted.
-    pub fn percent(&self) -> f64 {
-        ratio(100.0 * self.hits as f64, self.targets as f64)
-    }
 }
 
 /// How often each class was predicted for each true class.
@@ -122,7 +85,6 @@ fn ratio(part: f64, whole: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Rng;
 
     fn close(found: f64, expected: f64) {
         assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
@@ -150,44 +112,6 @@ mod tests {
         close(weighted.precision, 0.75 * 2.0 / 3.0);
         close(weighted.recall, 0.5);
         close(weighted.f1, 0.75 * 2.0 / 3.0);
-    }
-
-    /// Against a sort of each row, batch by batch, for every k.
-    #[test]
-    fn top_k_is_what_a_sort_finds() {
-        let mut rng = Rng::new(4);
-        let (classes, rows) = (9, 200);
-        let logits: Vec<f32> = (0..classes * rows).map(|_| rng.normal() as f32).collect();
-        let targets: Vec<u32> = (0..rows).map(|_| rng.below(classes as u32)).collect();
-        let mut last = 0.0;
-        for k in 1..=classes {
-            let mut found = TopK::new(k);
-            for (logits, targets) in logits.chunks(classes * 64).zip(targets.chunks(64)) {
-                found.add(logits, targets);
-            }
-            let mut hits = 0;
-            for (row, target) in logits.chunks(classes).zip(&targets) {
-                let mut order: Vec<usize> = (0..classes).collect();
-                order.sort_by(|a, b| row[*b].partial_cmp(&row[*a]).unwrap());
-                hits += usize::from(order[..k].contains(&(*target as usize)));
-            }
-            close(found.percent(), 100.0 * hits as f64 / rows as f64);
-            assert!(found.percent() >= last);
-            last = found.percent();
-        }
-        assert_eq!(last, 100.0);
-    }
-
-    #[test]
-    fn ties_count_for_the_target_and_what_is_no_number_against_it() {
-        let hit = |k, logits: &[f32]| {
-            let mut found = TopK::new(k);
-            found.add(logits, &[0]);
-            found.percent() == 100.0
-        };
-        assert!(hit(1, &[1.0, 1.0, 1.0]) && !hit(1, &[1.0, 2.0, 1.0]) && hit(2, &[1.0, 2.0, 1.0]));
-        assert!(!hit(2, &[f32::NAN, 1.0, 1.0]) && !hit(2, &[1.0, f32::NAN, 2.0]));
-        assert_eq!(TopK::new(5).percent(), 0.0);
     }
 
     #[test]

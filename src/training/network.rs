@@ -57,7 +57,7 @@ pub enum Done {
 /// The position of a training batch in its update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
-    /// Whether the gradient is cleared before the batch.
+    /// Whether the update begins with the batch: the gradient is cleared before it, unless it is [kept](Recipe::keep_gradients).
     pub first: bool,
     /// Whether the parameters are updated after the batch.
     pub last: bool,
@@ -85,6 +85,8 @@ pub struct Network {
     logits: Vec<Option<Tensor>>,
     evaluating: bool,
     carries_state: bool,
+    /// [`Recipe::keep_gradients`].
+    keeps_gradients: bool,
     /// Whether an epoch begins with the next training batch.
     begins: bool,
     updates: Updates,
@@ -148,6 +150,7 @@ impl Network {
             logits: recordings.iter().map(logits_of).collect(),
             evaluating: false,
             carries_state: plans.model.carries_state,
+            keeps_gradients: plans.recipe.keep_gradients,
             begins: false,
             updates: Updates::default(),
             update_step: Step::default(),
@@ -246,7 +249,12 @@ impl Network {
             self.update_step = self.updates.next(optimizer, place.lr);
         }
         let step = self.step_of(batch, place, self.submitted);
-        let mut clear = if place.first { AT_UPDATE.to_vec() } else { vec![] };
+        // Before the first update, the device has zeros.
+        let mut clear = match place.first {
+            true if self.keeps_gradients => vec![Cleared::ByCount],
+            true => AT_UPDATE.to_vec(),
+            false => vec![],
+        };
         clear.extend(std::mem::take(&mut self.begins).then_some(Cleared::ByEpoch));
         let programs = if place.last { vec![program, self.update_program()] } else { vec![program] };
         let work = programs.into_iter().map(|p| self.runtime.whole(p)).collect();

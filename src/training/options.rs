@@ -7,7 +7,7 @@ use crate::{
     models::{self, Config, resnet},
     ops::{Augment, Normalize},
     optim::{Clip, Lookahead, RuleChoice},
-    program::target::Target,
+    program::target::{Precision, Target},
     training::{
         evaluate::{batch_beside, batch_sizes, evaluation_sizes},
         network::{Plans, Recipe},
@@ -272,6 +272,11 @@ impl Options {
         }
         if self.carries_state() {
             self.check_columns()?;
+        }
+        if self.recipe.keep_gradients && self.recipe.precision == Precision::Mixed {
+            let message =
+                "'zero_grad' is off, and in mixed precision a gradient that is too large for f16 would stay so";
+            return Err(Error::about("zero_grad", message, "'precision' f32"));
         }
         if let (true, Input::Tokens(_)) = (self.recipe.tta, self.config.input) {
             let message = format!("'tta' is about views of images, and the data set has {}", self.config.input);

@@ -42,6 +42,9 @@ pub struct EpochRow {
     pub val_loss: Option<f64>,
     /// Accuracy on the validation images or tokens.
     pub val_acc: Option<f64>,
+    /// How many validation images in a hundred are of one of the five likeliest classes; absent if there are no more classes, and of
+    /// text.
+    pub val_top5: Option<f64>,
     /// scikit-learn's `f1_score(average='weighted')`.
     pub val_f1: Option<f64>,
     /// `precision_score(average='weighted')`.

@@ -15,7 +15,7 @@ use crate::{
     optim::{Clip, Settings},
     program::{params::Layout, target::Target},
     training::{
-        After, Checkpoint, EpochRow, Options, Part, Point, Position, Remainder, Request, Tally, Watch,
+        After, Checkpoint, EpochRow, OnNan, Options, Part, Point, Position, Remainder, Request, Tally, Watch,
         evaluate::{Evaluation, evaluate},
         network::{Done, Network, NotFinite, Place},
         update_ratios,
@@ -317,6 +317,7 @@ impl Trainer {
             train_acc: 100.0 * hits as f64 / counted as f64,
             val_loss: of(|e| Some(e.loss)),
             val_acc: of(|e| Some(e.accuracy)),
+            val_top5: of(|e| e.top5_accuracy),
             val_f1: of(|e| e.f1),
             val_precision: of(|e| e.precision),
             val_recall: of(|e| e.recall),
@@ -379,10 +380,12 @@ impl Trainer {
         let dataset = self.source.dataset();
         let targets = u64::from(self.options.counted());
         let total = self.options.cut(dataset.len(Split::Train)).trained() as u64 * targets;
+        // A gradient that is kept does not become finite again.
+        let on_nan = if self.options.recipe.keep_gradients { OnNan::Stop } else { self.options.on_nan };
         for done in done {
             let Done::Updated(report) = done else { continue };
             let lr = self.rates.pop_front().unwrap_or(self.lr);
-            let row = self.position.note(&report, lr, self.options.on_nan);
+            let row = self.position.note(&report, lr, on_nan);
             watch.step(&row, self.position.tally.images, total, self.position.tally.hits)?;
         }
         Ok(())

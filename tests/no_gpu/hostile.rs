@@ -208,18 +208,20 @@ fn weights() {
 }
 
 #[test]
-fn gpt2_of_transformers() {
-    let folder = Folder::new("hostile-gpt2");
-    let model = models::find("gpt").unwrap();
-    let config = crate::support::small(model, 1, 10);
-    let layout = model.layout(&config);
-    let place = folder.0.join("gpt2");
-    huggingface::save(&place, model, &config, |layout| Ok(Weights::init(layout, 1))).unwrap();
-    for (name, times) in [("config.json", 3000), ("model.safetensors", 1000)] {
-        let path = place.join(name);
-        let valid = fs::read(&path).unwrap();
-        bent(&path, &valid, times, valid.len(), || taken(load(&place, &layout)));
-        fs::write(&path, &valid).unwrap();
+fn folders_of_transformers() {
+    let folder = Folder::new("hostile-transformers");
+    for name in ["gpt", "bert"] {
+        let model = models::find(name).unwrap();
+        let config = crate::support::small(model, 1, 10);
+        let layout = model.layout(&config);
+        let place = folder.0.join(name);
+        huggingface::save(&place, model, &config, |layout| Ok(Weights::init(layout, 1))).unwrap();
+        for (name, times) in [("config.json", 3000), ("model.safetensors", 1000)] {
+            let path = place.join(name);
+            let valid = fs::read(&path).unwrap();
+            bent(&path, &valid, times, valid.len(), || taken(load(&place, &layout)));
+            fs::write(&path, &valid).unwrap();
+        }
     }
 }
 
@@ -241,6 +243,10 @@ augment = "none"
 lr = 0.001
 weight_decay = 1e-4
 amsgrad = true
+[quick]
+epochs = 1
+[quick.set]
+lr = 0.01
 "#;
     let read = || taken(cli::check(["velograd", "train", "--config", path.to_str().unwrap()].map(Into::into).to_vec()));
     bent(&path, valid, 3000, valid.len(), read);

@@ -1,5 +1,6 @@
 //! Files of weights: what is read from them, what is converted, and which errors name what is wrong.
 
+mod bert;
 mod huggingface;
 mod provenance;
 

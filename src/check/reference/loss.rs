@@ -141,6 +141,31 @@ pub fn hits(classes: usize, logits: &[f64], labels: &[u32]) -> u64 {
     hits
 }
 
+/// Whether each label is among the `k` likeliest classes of its row: fewer than `k` classes have a larger logit, so that ties count for
+/// the label, where `torch.topk` takes any of them. An [`IGNORED`] label is not.
+pub fn among_top(k: usize, classes: usize, logits: &[f64], labels: &[u32]) -> Vec<bool> {
+    expect_len("logits", logits.len(), classes * labels.len());
+    let mut among = vec![false; labels.len()];
+    for (n, row) in logits.chunks_exact(classes).enumerate() {
+        if labels[n] == IGNORED {
+            continue;
+        }
+        let mut larger = 0;
+        for &logit in row {
+            if logit > row[labels[n] as usize] {
+                larger += 1;
+            }
+        }
+        among[n] = larger < k;
+    }
+    among
+}
+
+/// The number of labels that are [among](among_top) the five likeliest classes.
+pub fn top_hits(classes: usize, logits: &[f64], labels: &[u32]) -> u64 {
+    among_top(5, classes, logits, labels).into_iter().map(u64::from).sum()
+}
+
 /// The confusion matrix `[true][predicted]` of a batch.
 pub fn confusion(classes: usize, logits: &[f64], labels: &[u32]) -> Confusion {
     let predicted = predictions(classes, logits);
@@ -153,4 +178,30 @@ pub fn confusion(classes: usize, logits: &[f64], labels: &[u32]) -> Confusion {
         matrix.counts[labels[n] as usize * classes + predicted[n] as usize] += 1;
     }
     matrix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Rng;
+
+    /// Against a sort of each row, for every k.
+    #[test]
+    fn the_likeliest_are_what_a_sort_finds() {
+        let mut rng = Rng::new(4);
+        let (classes, rows) = (9, 200);
+        let logits: Vec<f64> = (0..classes * rows).map(|_| rng.normal()).collect();
+        let labels: Vec<u32> = (0..rows).map(|_| rng.below(classes as u32)).collect();
+        for k in 1..=classes {
+            let found = among_top(k, classes, &logits, &labels);
+            for ((row, label), found) in logits.chunks(classes).zip(&labels).zip(found) {
+                let mut order: Vec<usize> = (0..classes).collect();
+                order.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
+                assert_eq!(order[..k].contains(&(*label as usize)), found);
+            }
+        }
+        let hit = |k, logits: &[f64]| among_top(k, 3, logits, &[0])[0];
+        assert!(hit(1, &[1.0, 1.0, 1.0]) && !hit(1, &[1.0, 2.0, 1.0]) && hit(2, &[1.0, 2.0, 1.0]));
+        assert_eq!(among_top(3, 3, &[1.0, 2.0, 3.0], &[IGNORED]), [false]);
+    }
 }

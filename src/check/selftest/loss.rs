@@ -153,6 +153,7 @@ impl Case for CrossEntropyCase {
             .collect();
         let predicted = reference::predictions(shape.classes, &of_targets);
         let hits = reference::hits(shape.classes, &of_targets, &labels);
+        let top = reference::among_top(5, shape.classes, &of_targets, &labels);
 
         let scale = f64::from(self.loss_scale()) * 2.0_f64.powi(SCALE_EXPONENT as i32);
         let d_logits = reference::backward(&shape, logits, &labels, &vec![scale; labels.len()]);
@@ -166,7 +167,7 @@ impl Case for CrossEntropyCase {
         for place in 0..shape.places {
             for i in (0..shape.n).map(|n| n * shape.places + place) {
                 let [hit, ignored] = [predicted[i], IGNORED].map(|class| f64::from(u8::from(class == labels[i])));
-                rows.extend([losses[i], hit, ignored, 0.0]);
+                rows.extend([losses[i], hit, ignored, f64::from(u8::from(top[i]))]);
                 of_rows.extend([bounds[i].loss, 0.0, 0.0, 0.0]);
             }
         }
@@ -183,6 +184,7 @@ impl Case for CrossEntropyCase {
         let mut rest = data["rest_before"].clone();
         rest[0] += hits as f64;
         rest[1] += labels.iter().filter(|&&label| label != IGNORED).count() as f64;
+        rest[3] += reference::top_hits(shape.classes, &of_targets, &labels) as f64;
         vec![
             Expected { port: "grad_logits", value: d_logits, bound: of_gradient, exempt: 0.0 },
             Expected { port: "rows", value: rows, bound: of_rows, exempt: 0.0 },

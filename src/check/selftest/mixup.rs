@@ -126,6 +126,7 @@ impl Case for MixedCrossEntropyCase {
         let scale = f64::from(self.loss_scale()) * 2.0_f64.powi(SCALE_EXPONENT as i32);
         let d_logits = reference::backward(&shape, logits, &labels, lambda, scale);
         let (predicted, dominant) = (loss::predictions(classes, logits), reference::dominant(&labels, lambda));
+        let among = loss::among_top(5, classes, logits, &dominant);
 
         let (mut rows, mut of_rows, mut of_gradient, mut hits) = (vec![], vec![], vec![], 0.0);
         for (i, row) in logits.chunks(classes).enumerate() {
@@ -135,7 +136,7 @@ impl Case for MixedCrossEntropyCase {
             let of_shares = 4.0 * EPS * both.map(|label| (row[label] - largest).abs()).iter().sum::<f64>();
             let hit = f64::from(u8::from(predicted[i] == dominant[i]));
             hits += hit;
-            rows.extend([losses[i], hit, 0.0, 0.0]);
+            rows.extend([losses[i], hit, 0.0, f64::from(u8::from(among[i]))]);
             of_rows.extend([bounds[0].loss.max(bounds[1].loss) + of_shares, 0.0, 0.0, 0.0]);
             of_gradient.extend(bounds[0].softmax.iter().map(|bound| scale * (bound + 4.0 * EPS) + TINY));
         }
@@ -144,6 +145,7 @@ impl Case for MixedCrossEntropyCase {
         let mut rest = data["rest_before"].clone();
         rest[0] += hits;
         rest[1] += f64::from(self.n);
+        rest[3] += among.iter().map(|&among| f64::from(u8::from(among))).sum::<f64>();
         vec![
             Expected { port: "grad_logits", value: d_logits, bound: of_gradient, exempt: 0.0 },
             Expected { port: "rows", value: rows, bound: of_rows, exempt: 0.0 },

@@ -1,5 +1,7 @@
 //! What a recipe adds to the network and the update: dropout, gradient clipping, the loss scale of mixed precision.
 
+use std::mem::offset_of;
+
 use super::{At, Case, Data, Expected, Port, SPREAD, random};
 use crate::{
     check::reference,
@@ -8,7 +10,7 @@ use crate::{
     program::{
         BufferKind, Input, Tape,
         params::{Init, Role, Shape},
-        step::Step,
+        step::{Report, Step},
     },
 };
 
@@ -106,20 +108,26 @@ impl Case for ClipCase {
         self.clip.record(self.own, t);
         let (blocks, _) = t.layout().tables();
         let table = At::Buffer { kind: BufferKind::table("blocks"), first: 0, words: blocks.len() as u32 * 4 };
-        let word = |first| At::Buffer { kind: BufferKind::Report, first, words: 1 };
+        let word = |byte: usize| At::Buffer { kind: BufferKind::Report, first: byte as u32 / 4, words: 1 };
         let mut ports = vec![
             Port::new("grad", At::Gradient("weight")),
             Port::integers("blocks", table),
-            Port::integers("clipped", word(3)),
+            Port::integers("clipped", word(offset_of!(Report, clipped))),
         ];
         if self.clip.value.is_some() {
             ports.push(Port::new("sums", At::Scratch { kernel: "norm/clip_value", argument: 2 }));
         }
         if self.bounds_norm() {
             ports.push(Port::new("factor", At::Scratch { kernel: "norm/clip_norm", argument: 1 }));
-            ports.push(Port::new("loss", word(0)));
-            ports.extend([Port::integers("skipped", word(4)), Port::integers("skip", word(5))]);
-            ports.extend([Port::new("grad_norm", word(7)), Port::new("bounded_norm", word(8))]);
+            ports.push(Port::new("loss", word(offset_of!(Report, loss))));
+            ports.extend([
+                Port::integers("skipped", word(offset_of!(Report, skipped))),
+                Port::integers("skip", word(offset_of!(Report, skip))),
+            ]);
+            ports.extend([
+                Port::new("grad_norm", word(offset_of!(Report, grad_norm))),
+                Port::new("bounded_norm", word(offset_of!(Report, bounded_norm))),
+            ]);
         }
         ports
     }
@@ -192,8 +200,11 @@ impl Case for ScaleCase {
 
     fn record(&self, t: &mut Tape) -> Vec<Port> {
         adjust_scale(t);
-        let word = |first| At::Buffer { kind: BufferKind::Report, first, words: 1 };
-        vec![Port::integers("skip", word(5)), Port::new("scale", word(6))]
+        let word = |byte: usize| At::Buffer { kind: BufferKind::Report, first: byte as u32 / 4, words: 1 };
+        vec![
+            Port::integers("skip", word(offset_of!(Report, skip))),
+            Port::new("scale", word(offset_of!(Report, scale))),
+        ]
     }
 
     fn data(&self) -> Data {

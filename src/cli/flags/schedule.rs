@@ -25,6 +25,11 @@ pub struct ScheduleFlags {
     #[arg(long, value_name = "step|drop|carry", value_parser = values::parsed::<Remainder>)]
     #[serde(with = "values::text")]
     pub remainder: Option<Remainder>,
+    /// Whether each update clears the gradient, as with PyTorch's optimizer.zero_grad(); without, it is the sum of those of all
+    /// batches so far [default: on]
+    #[arg(long, value_name = "on|off", value_parser = values::switch, action = clap::ArgAction::Set, hide_short_help = true)]
+    #[serde(with = "values::on_off")]
+    pub zero_grad: Option<bool>,
     /// How the learning rate moves, per update: constant, step, cosine, cosine-restarts, linear or triangle, with choices
     /// as in step:every=1950,gamma=0.1 [default: constant]
     #[arg(long, value_name = "NAME[:KEY=VALUE,...]")]
@@ -45,6 +50,7 @@ impl ScheduleFlags {
             epochs: Some(20),
             accumulate: Some(2),
             remainder: Some(Remainder::Step),
+            zero_grad: Some(true),
             schedule: Some("constant".into()),
             warmup: Some(0),
             ..Self::default()

@@ -1,22 +1,22 @@
 //! `config.json` of transformers' GPT-2: what it says of a network, and which networks it can say.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
+use serde_json::json;
 
+use super::stated::{self, shown};
 use crate::{
     error::{Error, Result},
-    host::files::{TEXT_LIMIT, read},
     models::{Config, Model},
     settings::Value,
 };
 
-/// The file's name.
-pub const FILE: &str = "config.json";
-
 /// The model that GPT-2 is.
 pub const MODEL: &str = "gpt";
+
+/// transformers' class of the network that continues a text.
+pub const CLASS: &str = "GPT2LMHeadModel";
 
 /// The setting of its activation.
 const ACTIVATION: &str = "activation";
@@ -28,9 +28,6 @@ const ACTIVATIONS: [(&str, &str); 4] =
 
 /// The size of GPT-2's vocabulary, whose last token ends a text.
 const VOCABULARY: u32 = 50_257;
-
-/// The most characters of the file that a message quotes.
-const LONGEST: usize = 200;
 
 /// transformers' name of an activation.
 fn function(word: &str) -> Option<&'static str> {
@@ -106,21 +103,12 @@ impl Stated {
     /// # Errors
     /// [`Error::Io`], or [`Error::Data`] if it is damaged, about another kind of network, or names an activation that is not known.
     pub fn beside(weights: &Path) -> Result<Option<Self>> {
-        let path = path(weights);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let wrong = |error: serde_json::Error| {
-            Error::data(&path, "settings of transformers' GPT-2", shown(&error.to_string()), "")
-        };
-        // Of a list, serde would take the items for the fields.
-        let object: Map<String, Json> = serde_json::from_slice(&read(&path, TEXT_LIMIT)?).map_err(wrong)?;
-        let mut stated: Self = serde_json::from_value(object.into()).map_err(wrong)?;
+        let Some(mut stated) = stated::beside::<Self>(weights, "GPT-2")? else { return Ok(None) };
         let asked = &stated.activation_function;
         let Some((word, _)) = ACTIVATIONS.iter().find(|(_, function)| function == asked) else {
             let known = ACTIVATIONS.map(|(_, function)| function).join(" or ");
             return Err(Error::data(
-                &path,
+                &stated::path(weights),
                 format!("activation_function {known}"),
                 shown(&json!(asked).to_string()),
                 "",
@@ -147,10 +135,7 @@ impl Stated {
     /// [`Error::Data`] with the first thing that it would have to say otherwise.
     pub fn agree(&self, config: &Config, weights: &Path) -> Result<()> {
         let Self { n_head, activation_function, .. } = self.clone();
-        let (expected, found) = (Self { n_head, activation_function, ..Self::of(config) }.object(), self.object());
-        let Some((key, value)) = expected.iter().find(|(key, value)| found[*key] != **value) else { return Ok(()) };
-        let hint = "it is about another network than the tensors beside it, or about one that `gpt` cannot be";
-        Err(Error::data(&path(weights), format!("{key} {value}"), shown(&found[key].to_string()), hint))
+        stated::agree(&Self { n_head, activation_function, ..Self::of(config) }, self, weights, MODEL)
     }
 
     /// What the file says of a network that it can say.
@@ -167,21 +152,6 @@ impl Stated {
             ..Self::default()
         }
     }
-
-    fn object(&self) -> Map<String, Json> {
-        let Json::Object(object) = json!(self) else { unreachable!("it has named fields") };
-        object
-    }
-}
-
-/// The beginning of a text that is from the file, which may be as long as the file.
-fn shown(text: &str) -> String {
-    text.chars().take(LONGEST).collect()
-}
-
-/// The file beside a file of weights.
-pub fn path(weights: &Path) -> PathBuf {
-    weights.with_file_name(FILE)
 }
 
 /// The text of the file for a network.
@@ -189,10 +159,7 @@ pub fn path(weights: &Path) -> PathBuf {
 /// # Errors
 /// [`Error::Config`] with the first setting that it cannot say.
 pub fn to_json(model: &Model, config: &Config) -> Result<String> {
-    if model.name != MODEL {
-        let message = format!("transformers' GPT-2 is `{MODEL}` and not {}", model.name);
-        return Err(Error::about("huggingface", message, "'onnx' writes every network"));
-    }
+    debug_assert_eq!(model.name, MODEL);
     if let Some((key, value)) = config.settings.iter().find(|(key, value)| !can_say(key, value)) {
         let message = format!("transformers' GPT-2 cannot have {key} {value}");
         let hint = "the run's model.safetensors has the weights, by nanoGPT's names";
@@ -202,7 +169,7 @@ pub fn to_json(model: &Model, config: &Config) -> Result<String> {
     // Another vocabulary has no token for the end of a text.
     let end = (stated.vocab_size == VOCABULARY).then_some(VOCABULARY - 1);
     let rest = json!({
-        "architectures": ["GPT2LMHeadModel"],
+        "architectures": [CLASS],
         "n_ctx": stated.n_positions,
         "embd_pdrop": 0.0,
         "attn_pdrop": 0.0,
@@ -210,7 +177,5 @@ pub fn to_json(model: &Model, config: &Config) -> Result<String> {
         "bos_token_id": end,
         "eos_token_id": end,
     });
-    let mut object = stated.object();
-    object.extend(rest.as_object().cloned().into_iter().flatten());
-    Ok(format!("{:#}\n", Json::Object(object)))
+    Ok(stated::text(&stated, &rest))
 }

@@ -6,6 +6,7 @@ use crate::{
     host::huggingface::{
         config::{self, MODEL, Stated},
         names::{HEAD, WORDS},
+        stated,
     },
     models::{Config, Model},
 };
@@ -16,23 +17,20 @@ use crate::{
 /// # Errors
 /// [`Error::Io`], or [`Error::Data`] if `config.json` is damaged or about another network.
 pub(super) fn complete(file: &mut File, model: &Model, mut config: Config) -> Result<(Config, bool)> {
-    if model.name != MODEL {
-        return Ok((config, false));
-    }
     let path = file.tensors.path().to_owned();
-    let stated = if file.conv1d { Stated::beside(&path)? } else { None };
+    let found = if file.conv1d { Stated::beside(&path)? } else { None };
     // PyTorch's state dict has a tied layer under both of its names.
-    if stated.as_ref().is_none_or(|stated| stated.tied) && file.same(WORDS, HEAD)? {
+    if found.as_ref().is_none_or(|found| found.tied) && file.same(WORDS, HEAD)? {
         file.names.leave_out(HEAD);
         config = model.with(&config, &[("tied".into(), true.to_string())])?;
     }
-    let Some(stated) = stated else {
+    let Some(found) = found else {
         let usual = if file.conv1d { config::usual() } else { vec![] };
         return Ok((model.with(&config, &usual)?, false));
     };
-    stated.agree(&config, &path)?;
-    let config = model.with(&config, &stated.settings()).map_err(|error| {
-        Error::data(&config::path(&path), format!("settings that `{MODEL}` can have"), error.to_string(), "")
+    found.agree(&config, &path)?;
+    let config = model.with(&config, &found.settings()).map_err(|error| {
+        Error::data(&stated::path(&path), format!("settings that `{MODEL}` can have"), error.to_string(), "")
     })?;
     Ok((config, true))
 }

@@ -20,6 +20,7 @@ pub(super) const OF_EPOCHS: &[&str] = &[
     "train_acc",
     "val_loss",
     "val_acc",
+    "val_top5",
     "val_f1",
     "val_precision",
     "val_recall",
@@ -92,6 +93,7 @@ mod tests {
             train_acc: 10.0,
             val_loss: Some(1.5),
             val_acc: None,
+            val_top5: None,
             val_f1: None,
             val_precision: None,
             val_recall: None,
@@ -107,6 +109,6 @@ mod tests {
         assert_eq!(of(full), "7,2,2.125,0.001,0.1,true,true,65536.0\n");
         let bare = StepRow { loss: f32::INFINITY, clipped: false, skipped: false, scale: None, ..full };
         assert_eq!(of(bare), "7,2,,0.001,0.1,,,\n");
-        assert_eq!(text(OF_EPOCHS, serde_json::to_string(&epoch).unwrap()), "1,,10.0,1.5,,,,,0.25,64.0\n");
+        assert_eq!(text(OF_EPOCHS, serde_json::to_string(&epoch).unwrap()), "1,,10.0,1.5,,,,,,0.25,64.0\n");
     }
 }

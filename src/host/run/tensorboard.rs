@@ -36,12 +36,13 @@ const OF_UPDATES: [(&str, &str); 4] =
     [("loss", "train/loss"), ("lr", "train/lr"), ("grad_norm", "train/grad_norm"), ("scale", "train/loss_scale")];
 
 /// The tags of an epoch's values.
-const OF_EPOCHS: [(&str, &str); 10] = [
+const OF_EPOCHS: [(&str, &str); 11] = [
     ("epoch", "epoch"),
     ("train_loss", "train/epoch_loss"),
     ("train_acc", "train/accuracy"),
     ("val_loss", "val/loss"),
     ("val_acc", "val/accuracy"),
+    ("val_top5", "val/top5_accuracy"),
     ("val_f1", "val/f1"),
     ("val_precision", "val/precision"),
     ("val_recall", "val/recall"),

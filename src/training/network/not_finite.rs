@@ -92,6 +92,7 @@ impl Network {
             let mut submission = self.runtime.submission();
             // What the first pass left must not be mistaken for output of this one.
             self.runtime.activations().iter().for_each(|buffer| submission.clear(buffer));
+            // Also where gradients are kept: what these batches add to them is in question.
             self.clear(&mut submission, if place.first { AT_UPDATE } else { &[] });
             submission.submit();
             let mut programs = vec![program(&self.programs.train, batch.len())];

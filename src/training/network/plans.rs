@@ -40,6 +40,9 @@ pub struct Recipe {
     pub clip: Clip,
     /// Parameters that weight decay leaves out.
     pub no_decay: NoDecay,
+    /// Whether no update clears the gradient, which is then the sum of those of all batches so far, as where a loop in PyTorch never
+    /// calls `zero_grad`. What clips it clips the sum.
+    pub keep_gradients: bool,
 }
 
 impl Recipe {

@@ -43,7 +43,7 @@ impl Network {
         let lasts = |kind: &&BufferKind| match kind.life().kept {
             None => false,
             Some(Kept::Always) => true,
-            Some(Kept::WhileAccumulating) => self.waiting.is_some(),
+            Some(Kept::WhileAccumulating) => self.waiting.is_some() || self.keeps_gradients,
             Some(Kept::WhileEvaluating) => self.evaluating,
         };
         let mut kinds: Vec<_> = self.runtime.kinds().filter(lasts).cloned().collect();

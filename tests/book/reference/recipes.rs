@@ -6,7 +6,8 @@ use super::ROOT;
 pub fn page() -> String {
     let mut out = "# Recipes\n\n\
         A recipe is a file of [settings](settings.md) for `--config`. These come with the program, in `recipes/`; flags on the command line \
-        take precedence over them.\n"
+        take precedence over them. With `--quick` the table `[quick]` does too: then a recipe is a first look of minutes on two cores \
+        ([results](../results/README.md#every-recipe-in-minutes)).\n"
         .to_owned();
     let mut files: Vec<_> =
         fs::read_dir(Path::new(ROOT).join("recipes")).unwrap().map(|file| file.unwrap().path()).collect();
