@@ -4,8 +4,10 @@
 use pollster::block_on;
 use serde_json::Value;
 use velograd::{
-    check::selftest::Case,
-    check::selftest::{Expected, MixedCrossEntropyCase, MixupCase, execute},
+    check::{
+        reference,
+        selftest::{Case, Expected, MixedCrossEntropyCase, MixupCase, execute},
+    },
     data::{Batch, Image},
     models,
     ops::{Augment, Normalize},
@@ -79,6 +81,8 @@ fn a_batch_is_torchvisions() {
         let mut rest = data["rest_before"].clone();
         rest[0] += step["hits"].as_f64().unwrap();
         rest[1] += f64::from(n);
+        let dominant = reference::mixup::dominant(&whole(&step["labels"]), f64::from(lambda));
+        rest[3] += reference::loss::top_hits(classes as usize, &data["logits"], &dominant) as f64;
         let rounded =
             |port, value: Vec<f64>, bound| Expected { port, bound: vec![bound; value.len()], value, exempt: 0.0 };
         let expected =
