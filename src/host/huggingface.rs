@@ -67,7 +67,7 @@ fn settings(model: &Model, config: &Config) -> Result<String> {
     }
 }
 
-/// Writes a folder that `from_pretrained` of the network's [class](class) loads; `weights` are asked for the network's layout. The
+/// Writes a folder that `from_pretrained` of the network's [`class`] loads; `weights` are asked for the network's layout. The
 /// settings are written last, so that a folder that has them is complete.
 ///
 /// # Errors
