@@ -6,6 +6,7 @@ pub mod confusion;
 pub mod experiment;
 pub mod figure;
 pub mod logits;
+pub mod plain;
 pub mod png;
 pub mod predictions;
 pub mod probe;

@@ -10,7 +10,7 @@ use console::Term;
 pub use super::level::{Level, choose, says};
 
 use super::live;
-use crate::lab::table::Table;
+use crate::lab::{plain::plain, table::Table};
 
 /// Prints a line of the result, like `println!` without the panic: a closed pipe is no error; a full disk is, and ends
 /// the program.
@@ -52,16 +52,14 @@ pub fn remark(text: &str) {
 
 /// Prints an error. Names that come from files may hold control characters, which must not reach the terminal.
 pub fn error(error: &impl fmt::Display) {
-    let plain = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
-    let text: String = error.to_string().chars().map(plain).collect();
+    let text = plain(&error.to_string(), &['\n']);
     // A failed write is ignored, since the reader of standard error may be gone.
     live::above(|| drop(writeln!(stderr(), "error: {text}")));
 }
 
 /// Prints a piece of a text at once, to a terminal without characters that it would obey. Returns false if nobody reads on.
 pub fn part(text: &str) -> bool {
-    let plain = |c: char| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
-    let text: String = if stdout().is_terminal() { text.chars().map(plain).collect() } else { text.to_owned() };
+    let text = if stdout().is_terminal() { plain(text, &['\n', '\t']) } else { text.to_owned() };
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => true,

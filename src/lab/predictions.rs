@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::plain::plain;
+
 /// Characters of the column of probabilities.
 const PROBABILITY: usize = 11;
 /// Characters of a class where there is little room.
@@ -126,18 +128,13 @@ impl Columns {
 
     fn line(&self, file: &str, class: &str, probability: &str) -> String {
         let Self { file: wide, class: narrow } = *self;
-        let (file, class) = (end(&plain(file), wide), start(&plain(class), narrow));
+        let (file, class) = (end(&plain(file, &[]), wide), start(&plain(class, &[]), narrow));
         format!("{file:<wide$}  {class:<narrow$}  {probability:>PROBABILITY$}")
     }
 }
 
 fn length(text: &str) -> usize {
     text.chars().count()
-}
-
-/// The text without characters that a terminal would obey.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// The end of a text, which tells files apart.

@@ -130,9 +130,7 @@ fn list(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
         pictures.extend(found.pictures);
         left_out += found.left_out;
     }
-    if left_out > 0 {
-        remark(&format!("{left_out} picture(s) of other kinds are left out: PNG, JPEG, WebP and BMP are read"));
-    }
+    loose::left_out(left_out).iter().for_each(|note| remark(note));
     Ok(pictures)
 }
 

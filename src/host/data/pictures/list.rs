@@ -66,10 +66,7 @@ impl Manifest {
                 lister.pictures(name, &found, false)?
             }
         };
-        if lister.left_out > 0 {
-            let count = lister.left_out;
-            notes.push(format!("{count} picture(s) of other kinds are left out: PNG, JPEG, WebP and BMP are read"));
-        }
+        notes.extend(left_out(lister.left_out));
         let mut checksum = crc32fast::Hasher::new();
         for Picture { path, size, label } in train.iter().chain(&test) {
             checksum.update(path.as_bytes());
@@ -87,6 +84,11 @@ impl Manifest {
             Split::Test => &self.test,
         }
     }
+}
+
+/// Says how many pictures are left out because of their kind, if any are.
+pub fn left_out(count: usize) -> Option<String> {
+    (count > 0).then(|| format!("{count} picture(s) of other kinds are left out: PNG, JPEG, WebP and BMP are read"))
 }
 
 /// Names of classes with their labels, in byte order.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use super::list::left_out;
 use super::{decode, list, resize};
 use crate::data::Image;
 use crate::error::{Error, Result};
