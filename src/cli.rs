@@ -42,7 +42,7 @@ use print::say;
 use crate::{
     device::Gpu,
     error::{Error, Result},
-    host::{device::open, identity, run::Recipe},
+    host::{device::open, identity, run::Recipe, signals::survive_the_limit_on_files},
 };
 
 pub use flags::{device::TuneFlags, values::key_value};
@@ -129,6 +129,7 @@ enum Command {
 /// # Errors
 /// The error of the command, in the words of the command line.
 pub fn run() -> Result<ExitCode> {
+    survive_the_limit_on_files();
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     print::choose(match (cli.quiet, cli.verbose) {

@@ -66,7 +66,7 @@ pub enum Error {
         hint: String,
     },
     /// The operating system refused an operation on a file or folder.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}{}", path.display(), hint_line(room(source)))]
     Io {
         /// A verb: "read", "create", "write to".
         action: &'static str,
@@ -155,6 +155,19 @@ impl Error {
     /// The exit code of the program: 2 for an [`Error::Config`], 1 for any other error.
     pub fn exit_code(&self) -> u8 {
         if matches!(self, Self::Config { .. }) { 2 } else { 1 }
+    }
+}
+
+/// What helps where there is no room for a file; nothing for other faults.
+fn room(source: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match source.kind() {
+        StorageFull => "make room on its disk, or name a folder on another",
+        QuotaExceeded => "make room within the user's quota, or name a folder on another disk",
+        FileTooLarge => {
+            "raise the limit on the size of files (ulimit -f), or name a folder on a disk that takes larger ones"
+        }
+        _ => "",
     }
 }
 

@@ -3,6 +3,8 @@
 
 /// Damaged checkpoint files.
 mod damage;
+/// Disks that are full.
+mod full;
 /// The logs in every format.
 mod logs;
 /// What `--resume` may name, and how a run is made longer.

@@ -97,8 +97,12 @@ pub fn save(
         (name.clone(), view.expect("lengths follow from shapes"))
     });
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    weights::write(&folder.join(WEIGHTS), views.collect(), Some(("format", "pt".into())))?;
-    write_atomically(&folder.join(stated::FILE), settings.as_bytes())
+    let file = folder.join(WEIGHTS);
+    weights::write(&file, views.collect(), Some(("format", "pt".into())))?;
+    write_atomically(&folder.join(stated::FILE), settings.as_bytes()).inspect_err(|_| {
+        // Weights without settings would be in the way when there is room.
+        let _ = fs::remove_file(&file);
+    })
 }
 
 /// Refuses a folder with files in it: `model.safetensors` is also the name of a run's weights.

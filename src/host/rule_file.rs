@@ -143,7 +143,11 @@ pub fn write_new(path: &Path) -> Result<()> {
     }
     name_of(&shown)?;
     match OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(mut file) => file.write_all(TEMPLATE.as_bytes()).map_err(Error::io("write to", path)),
+        Ok(mut file) => file.write_all(TEMPLATE.as_bytes()).map_err(|source| {
+            // A part of it would be in the way when there is room.
+            let _ = fs::remove_file(path);
+            Error::io("write to", path)(source)
+        }),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             Err(Error::config(format!("{shown} is there already"), "choose another name; nothing was written"))
         }

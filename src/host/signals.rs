@@ -12,6 +12,12 @@ use signal_hook::{
 
 use crate::error::{Error, Result};
 
+/// Lets a write beyond the limit on the size of files fail, as it does on a full disk, instead of killing the process.
+pub fn survive_the_limit_on_files() {
+    #[cfg(unix)]
+    let _ = flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
 /// Whether the run has been asked to stop. Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
@@ -36,9 +42,6 @@ impl Stop {
             };
             handlers().map_err(|e| Error::device(format!("signals cannot be handled: {e}"), ""))?;
         }
-        // A write beyond the limit on file sizes must fail as on a full disk does, not kill the process.
-        #[cfg(unix)]
-        let _ = flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
         Ok(stop)
     }
 

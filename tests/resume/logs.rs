@@ -10,7 +10,7 @@ use crate::{
     support::gpu,
 };
 
-const LOGS: [&str; 4] = ["--log", "csv", "--log", "tensorboard"];
+pub const LOGS: [&str; 4] = ["--log", "csv", "--log", "tensorboard"];
 
 fn lines(run: &Path, name: &str) -> Vec<Value> {
     fs::read_to_string(run.join(name)).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -46,7 +46,7 @@ fn masked_crc(bytes: &[u8]) -> u32 {
 }
 
 /// The records of a file, with their checksums compared.
-fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+pub fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut records = vec![];
     while !bytes.is_empty() {
         let (length, rest) = bytes.split_at(8);
@@ -95,7 +95,7 @@ fn field(message: &[u8], number: u64) -> Option<Vec<u8>> {
 
 /// What TensorBoard shows of a run's files.
 #[derive(Default)]
-struct Shown {
+pub struct Shown {
     /// Steps and values by tag.
     scalars: BTreeMap<String, Vec<(u64, f32)>>,
     /// Steps of other values by tag.
@@ -133,7 +133,7 @@ fn shown(run: &Path) -> Shown {
 }
 
 /// Asserts that both formats have the rows of the JSON lines, each once.
-fn same_rows(run: &Path) -> Shown {
+pub fn same_rows(run: &Path) -> Shown {
     same_table(run, "steps.jsonl");
     same_table(run, "metrics.jsonl");
     let shown = shown(run);

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    host::files::write_atomically,
     training::{EpochRow, Position},
 };
 
@@ -56,10 +57,17 @@ const BUCKETS: f64 = 10.0;
 /// What the names of TensorBoard's files begin with.
 const PREFIX: &str = "events.out.tfevents.";
 
+/// Where events go. A file appears with everything that it begins with: where one is, nothing is written again of what came before
+/// it, so a beginning that a full disk or the end of the process has cut short would stay so.
+enum Out {
+    Beginning(Vec<u8>),
+    File(Appended),
+}
+
 /// The open file of this process. Each start of a run has its own, and TensorBoard reads a folder's files in the order of
 /// their names.
 pub(super) struct Events {
-    file: Appended,
+    out: Out,
     /// The last update so far.
     step: i64,
     /// Whether this is the beginning of what the folder has for TensorBoard.
@@ -75,8 +83,7 @@ impl Events {
         let (done, within) = from.map_or((0, false), |position| (position.step as i64, position.batch > 0));
         let newest = newest(folder);
         let anew = done == 0 || newest.is_none();
-        let file = Appended::open(&folder.join(name_after(newest)), |_| Ok(0))?;
-        let mut events = Self { file, step: 0, anew, ratios: vec![] };
+        let mut events = Self { out: Out::Beginning(vec![]), step: 0, anew, ratios: vec![] };
         events.write(0, What::FileVersion(FILE_VERSION.into()))?;
         // Within an epoch that was evaluated and is now continued, the last update's step has values of that evaluation.
         let first = match (anew, within) {
@@ -95,7 +102,18 @@ impl Events {
             events.replay(folder, first)?;
         }
         events.step = done;
+        events.begin(&folder.join(name_after(newest)))?;
         Ok(events)
+    }
+
+    /// Writes the beginning to a new file, where everything else goes.
+    fn begin(&mut self, path: &Path) -> Result<()> {
+        if let Out::Beginning(bytes) = &self.out {
+            write_atomically(path, bytes)?;
+            let length = bytes.len() as u64;
+            self.out = Out::File(Appended::open(path, |_| Ok(length))?);
+        }
+        Ok(())
     }
 
     /// Writes the rows in the logs from step `first` on.
@@ -170,7 +188,10 @@ impl Events {
     }
 
     pub(super) fn sync(&self) -> Result<()> {
-        self.file.sync()
+        match &self.out {
+            Out::Beginning(_) => Ok(()),
+            Out::File(file) => file.sync(),
+        }
     }
 
     fn summary(&mut self, step: i64, value: Vec<Value>) -> Result<()> {
@@ -179,7 +200,14 @@ impl Events {
 
     fn write(&mut self, step: i64, what: What) -> Result<()> {
         let event = Event { wall_time: seconds(), step, what: Some(what) };
-        self.file.append(&record::framed(&event.encode_to_vec()))
+        let record = record::framed(&event.encode_to_vec());
+        match &mut self.out {
+            Out::Beginning(bytes) => {
+                bytes.extend(record);
+                Ok(())
+            }
+            Out::File(file) => file.append(&record),
+        }
     }
 }
 
