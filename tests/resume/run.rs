@@ -130,8 +130,12 @@ pub fn begun(folder: &Folder, more: usize) -> Child {
     child
 }
 
+/// Kills a run after so many updates more, as soon as it has a whole checkpoint, which a thread of its own writes.
 pub fn killed(folder: &Folder, more: usize) {
     let mut child = begun(folder, more);
+    let checkpoints = folder.0.join("run/checkpoints");
+    let whole = || files(&checkpoints).any(|name| !name.ends_with(".part"));
+    assert!(wait_for(&mut child, whole), "the run ended without a checkpoint");
     child.kill().unwrap();
     child.wait().unwrap();
 }
