@@ -9,7 +9,7 @@ use velograd::{
     },
     data::Image,
     ops::{self, Augment, Normalize},
-    program::{Tape, target::Target},
+    program::{Tape, shader::Const, target::Target},
 };
 
 use crate::{
@@ -204,15 +204,23 @@ fn what_is_off_takes_no_kernel() {
         let (mut t, image) = (Tape::new(&Target::portable(), true), Image { channels, height: 8, width: 8 });
         let draws = ops::draw(&mut t, 4, image, list(text));
         ops::augment(&mut t, 4, image, draws, list(text), Normalize::HALF);
-        let path = |path: &str| path.strip_prefix("augment/").unwrap().to_owned();
-        t.finish().calls.iter().map(|call| path(&call.spec.path)).collect()
+        let calls = t.finish().calls;
+        let names = calls.iter().map(|call| {
+            let jitters = |(name, row): &(_, Const)| name == "JITTER" && *row != Const::U32(0);
+            let path = call.spec.path.strip_prefix("augment/").unwrap();
+            path.to_owned() + if call.spec.consts.iter().any(jitters) { " of a jitter" } else { "" }
+        });
+        names.collect()
     };
     for plain in ["none", "paper", "imagenet,erase:0.5"] {
         assert_eq!(calls(plain, 3), ["draw", "apply"], "{plain}");
     }
-    assert_eq!(calls("flip,jitter:0.4:0:0.4:0.1", 3), ["draw", "draw_jitter", "apply_jitter"]);
-    assert_eq!(calls("flip,jitter:0.4:0.4:0.4:0.1", 3), ["draw", "draw_jitter", "grey_mean", "apply_jitter"]);
-    assert_eq!(calls("jitter:0:0.4", 1), ["draw", "draw_jitter", "grey_mean", "apply_jitter"]);
+    assert_eq!(calls("flip,jitter:0.4:0:0.4:0.1", 3), ["draw", "draw_jitter", "apply of a jitter"]);
+    assert_eq!(
+        calls("flip,jitter:0.4:0.4:0.4:0.1", 3),
+        ["draw", "draw_jitter", "grey_mean of a jitter", "apply of a jitter"]
+    );
+    assert_eq!(calls("jitter:0:0.4", 1), ["draw", "draw_jitter", "grey_mean of a jitter", "apply of a jitter"]);
     assert_eq!(calls("jitter:0:0:0.4:0.1", 1), ["draw", "draw_jitter", "apply"]);
 }
 

@@ -1,6 +1,8 @@
 //! mixup against torchvision's `MixUp` and PyTorch's cross-entropy of mixed targets (`data/mixup.py`): its shares, images, loss, gradient,
 //! and the weights of a small network; its flag.
 
+use std::mem::offset_of;
+
 use pollster::block_on;
 use serde_json::Value;
 use velograd::{
@@ -12,7 +14,7 @@ use velograd::{
     models,
     ops::{Augment, Normalize},
     optim,
-    program::{params::Layout, target::Target},
+    program::{params::Layout, step::Report, target::Target},
     training::{
         mixing,
         network::{Done, Network, Place, Plans, Recipe},
@@ -78,11 +80,14 @@ fn a_batch_is_torchvisions() {
         let sum = data["loss_before"][0] + losses.iter().sum::<f64>();
         // The case has a loss scale of 2^5.
         let gradient: Vec<f64> = numbers(&step["gradient"]).into_iter().map(|v| 32.0 * v).collect();
+        // The loss is the first word, and apart.
+        let of = |byte: usize| byte / 4 - 1;
         let mut rest = data["rest_before"].clone();
-        rest[0] += step["hits"].as_f64().unwrap();
-        rest[1] += f64::from(n);
+        rest[of(offset_of!(Report, hits))] += step["hits"].as_f64().unwrap();
+        rest[of(offset_of!(Report, targets))] += f64::from(n);
         let dominant = reference::mixup::dominant(&whole(&step["labels"]), f64::from(lambda));
-        rest[3] += reference::loss::top_hits(classes as usize, &data["logits"], &dominant) as f64;
+        let among = reference::loss::among_top(5, classes as usize, &data["logits"], &dominant);
+        rest[of(offset_of!(Report, top))] += among.iter().filter(|&&among| among).count() as f64;
         let rounded =
             |port, value: Vec<f64>, bound| Expected { port, bound: vec![bound; value.len()], value, exempt: 0.0 };
         let expected =

@@ -31,16 +31,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let other = min(targets[select(row - 1u, sizes.n - 1u, row == 0u)], sizes.classes - 1u);
     let lambda = mixing[0];
 
-    // A lane without a class of its own repeats the last one.
-    var of_lane = min(lane, sizes.classes - 1u);
-    var largest = f32(logits[first + of_lane]);
-    for (var c = lane + LANES; c < sizes.classes; c += LANES) {
-        let value = f32(logits[first + c]);
-        if value > largest { largest = value; of_lane = c; }
-    }
-    reduce_largest(lane, largest, of_lane);
-    largest = largest_values[0];
-    let prediction = largest_classes[0];
+    let found = largest_of_row(lane, first);
+    let largest = found.value;
+    let prediction = found.class_of_value;
 
     // Of exp(logit - largest), of (logit - largest) for the smoothed part, and of 1 where the logit is larger than that label's.
     var sums = vec4<f32>();

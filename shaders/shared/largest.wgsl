@@ -1,4 +1,7 @@
-// The largest logit of a row and its class, over the LANES invocations of a workgroup. Every invocation must call it.
+// The largest logit of a row and its class, over the LANES invocations of a workgroup; the kernel has the logits, and how many classes
+// there are in `sizes`.
+struct Largest { value: f32, class_of_value: u32 }
+
 var<workgroup> largest_values: array<f32, LANES>;
 var<workgroup> largest_classes: array<u32, LANES>;
 
@@ -18,4 +21,17 @@ fn reduce_largest(lane: u32, value: f32, class_of_value: u32) {
         }
     }
     workgroupBarrier();
+}
+
+// The largest of the logits from `first` on, and its class: the first one, if several are equal. Every invocation must call it.
+fn largest_of_row(lane: u32, first: u32) -> Largest {
+    // A lane without a class of its own repeats the last one.
+    var of_lane = min(lane, sizes.classes - 1u);
+    var value = f32(logits[first + of_lane]);
+    for (var c = lane + LANES; c < sizes.classes; c += LANES) {
+        let other = f32(logits[first + c]);
+        if other > value { value = other; of_lane = c; }
+    }
+    reduce_largest(lane, value, of_lane);
+    return Largest(largest_values[0], largest_classes[0]);
 }

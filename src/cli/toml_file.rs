@@ -70,15 +70,16 @@ pub fn read<F: Flags>(path: &Path) -> Result<Read> {
         let hint = "a recipe is a TOML table of flags, as `width = 16`";
         Error::config(format!("{}: {}", place(path, at), e.message().trim_end()), hint)
     })?;
+    let known = recipe_of(&F::default())?;
     let (mut whole, mut quick) = (Part::new(path), None);
     for (key, value) in table.get_ref() {
         match (key.get_ref().as_ref(), value.get_ref()) {
             (QUICK, DeValue::Table(table)) => {
                 let mut part = Part::new(path);
-                table.iter().try_for_each(|(key, value)| part.take::<F>((key, value), &line, true))?;
+                table.iter().try_for_each(|(key, value)| part.take::<F>(&known, (key, value), &line, true))?;
                 quick = Some(part);
             }
-            _ => whole.take::<F>((key, value), &line, false)?,
+            _ => whole.take::<F>(&known, (key, value), &line, false)?,
         }
     }
     let Part { file, recipe, .. } = whole;
@@ -102,9 +103,10 @@ impl Part {
         Self { file, recipe: Recipe::new(), spelled: BTreeMap::new() }
     }
 
-    /// Takes an entry of the table; an `inner` one is in `[quick]`.
+    /// Takes an entry of the table, of the flags that are `known`; an `inner` one is in `[quick]`.
     fn take<F: Flags>(
         &mut self,
+        known: &Recipe,
         (key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>),
         line: &dyn Fn(usize) -> usize,
         inner: bool,
@@ -132,12 +134,11 @@ impl Part {
             let hint = format!("it belongs in front of [{QUICK}], which is what `--preset quick` changes");
             return wrong(format!("`{name}` in [{QUICK}]"), hint);
         }
-        let known = recipe_of(&F::default())?;
         if F::IN_PART && !known.contains_key(&flag) && COMMANDS.iter().any(|command| super::has_flag(command, &flag)) {
             return Ok(());
         }
         if !known.contains_key(&flag) {
-            return wrong(format!("`{name}` is no flag of `velograd {}`", F::COMMAND), hint::<F>(&flag, &known));
+            return wrong(format!("`{name}` is no flag of `velograd {}`", F::COMMAND), hint::<F>(&flag, known));
         }
         let one = Recipe::from_iter([(flag.clone(), json)]);
         // Parsed and serialized again, so that a value has one form however it was written.

@@ -2,7 +2,7 @@
 //! `config.json`.
 
 pub mod bert;
-pub mod config;
+pub mod gpt2;
 pub mod names;
 pub mod stated;
 
@@ -48,7 +48,7 @@ pub fn file(path: &Path) -> Result<PathBuf> {
 
 /// transformers' class of a network; `None` if it is none of those that are written.
 pub fn class(model: &Model) -> Option<&'static str> {
-    [(config::MODEL, config::CLASS), (bert::MODEL, bert::CLASS)]
+    [(gpt2::MODEL, gpt2::CLASS), (bert::MODEL, bert::CLASS)]
         .into_iter()
         .find(|(name, _)| *name == model.name)
         .map(|(_, class)| class)
@@ -57,11 +57,11 @@ pub fn class(model: &Model) -> Option<&'static str> {
 /// The text of `config.json`.
 fn settings(model: &Model, config: &Config) -> Result<String> {
     match model.name {
-        config::MODEL => config::to_json(model, config),
+        gpt2::MODEL => gpt2::to_json(model, config),
         bert::MODEL => bert::to_json(model, config),
         other => {
             let message =
-                format!("transformers' GPT-2 is `{}` and its BERT `{}`, and not {other}", config::MODEL, bert::MODEL);
+                format!("transformers' GPT-2 is `{}` and its BERT `{}`, and not {other}", gpt2::MODEL, bert::MODEL);
             Err(Error::about("huggingface", message, "'onnx' writes every network"))
         }
     }

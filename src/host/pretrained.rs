@@ -101,7 +101,7 @@ impl Pretrained {
         let (config, told) = match said {
             Some(Ok(_)) => (config, false), // it states everything
             _ => match model.name {
-                huggingface::config::MODEL => gpt2::complete(&mut file, model, config)?,
+                huggingface::gpt2::MODEL => gpt2::complete(&mut file, model, config)?,
                 huggingface::bert::MODEL => bert::complete(&file, model, config)?,
                 _ => (config, false),
             },

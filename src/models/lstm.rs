@@ -44,7 +44,7 @@ const HEAD: &str = "decoder.weight";
 /// The default of the setting `block`.
 const BLOCK: u32 = 35;
 
-/// Of the embedding and the last layer.
+/// The first weights of the embedding and of the last layer are uniform within ±0.1.
 const FIRST: Init = Init::Within(0.1);
 
 fn settings() -> Vec<Setting> {

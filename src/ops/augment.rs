@@ -172,17 +172,11 @@ pub fn augment(t: &mut Tape, n: u32, image: Image, draws: Tensor, augment: Augme
     let (all, erase) = (n * augment.views(), Rows::of(&augment).erase);
     let x = t.tensor([all, height, width, channels]);
     t.no_gradient(x);
-    let changes = augment.jitter.map_or([false; 4], |jitter| jitter.changes(channels));
-    let [_, contrast, ..] = changes;
-    if contrast {
-        let call = moving(t.call_reduce("augment/grey_mean"), image, &augment);
-        let call = colouring(call, changes, &augment).sizes([("n", all), ("images", n)]);
-        call.read(images).write(draws).groups(all);
+    if augment.jitter.is_some_and(|jitter| jitter.contrast > 0.0) {
+        let call = before_normalization(t.call_reduce("augment/grey_mean"), image, &augment);
+        call.sizes([("n", all), ("images", n)]).read(images).write(draws).groups(all);
     }
-    let mut call = match changes {
-        [false, false, false, false] => moving(t.call("augment/apply"), image, &augment),
-        _ => colouring(moving(t.call("augment/apply_jitter"), image, &augment), changes, &augment),
-    };
+    let mut call = before_normalization(t.call("augment/apply"), image, &augment);
     call = call.constant("ERASE", erase.unwrap_or(0)).sizes([("n", all), ("images", n)]);
     let [mean, scale] = [["mean_r", "mean_g", "mean_b"], ["scale_r", "scale_g", "scale_b"]];
     for colour in 0..3 {
@@ -197,21 +191,20 @@ pub fn augment(t: &mut Tape, n: u32, image: Image, draws: Tensor, augment: Augme
     x
 }
 
-/// Adds the constants of what moves pixels (`shared/moved`).
-fn moving<'a>(call: CallBuilder<'a>, image: Image, augment: &Augment) -> CallBuilder<'a> {
+/// Adds the constants of what moves pixels (`shared/moved`) and changes their colours (`shared/jittered`).
+fn before_normalization<'a>(call: CallBuilder<'a>, image: Image, augment: &Augment) -> CallBuilder<'a> {
+    let Image { channels, height, width } = image;
     let reflect = matches!(augment.crop, Some(Crop::Padded { padding: Padding::Reflect, .. }));
-    let call = call.constant("REFLECT", reflect || augment.views).constant("CHANNELS", image.channels);
-    let call = call.constant("HEIGHT", image.height).constant("WIDTH", image.width);
+    let rows = Rows::of(augment);
+    let call = call.constant("REFLECT", reflect || augment.views).constant("CHANNELS", channels);
+    let call = call.constant("HEIGHT", height).constant("WIDTH", width);
     // Angles of up to 45 degrees need no quarter turns.
     let call = call.constant("QUARTERS", augment.rotate.is_some_and(|degrees| degrees > 45.0));
-    call.constant("AREA", Rows::of(augment).area.unwrap_or(0))
-}
-
-/// Adds the constants of the changes of colours (`shared/jittered`), of which `changes` says which there are.
-fn colouring<'a>(call: CallBuilder<'a>, changes: [bool; 4], augment: &Augment) -> CallBuilder<'a> {
+    let call = call.constant("AREA", rows.area.unwrap_or(0));
+    let changes = augment.jitter.map_or([false; 4], |jitter| jitter.changes(channels));
     let names = ["BRIGHTNESS", "CONTRAST", "SATURATION", "HUE"].into_iter().zip(changes);
     let call = names.fold(call, |call, (name, there)| call.constant(name, there));
-    call.constant("JITTER", Rows::of(augment).jitter.unwrap_or(0))
+    call.constant("JITTER", rows.jitter.filter(|_| changes.contains(&true)).unwrap_or(0))
 }
 
 /// Test-time augmentation: from the logits `[6 n, 1, 1, classes]` of [`Augment::VIEWS`], the weighted mean over the

@@ -55,7 +55,8 @@ mod tests {
         }
     }
 
-    /// Of a uniform distribution, Beta(1, 1), each tenth has a tenth; neighbours, epochs and seeds have nothing in common.
+    /// Beta(1, 1) is the uniform distribution, so a tenth of the shares lies in each tenth of the range; the shares of neighbouring batches
+    /// are not correlated, and another seed, epoch or batch has another share.
     #[test]
     fn batches_have_shares_of_their_own() {
         let all: Vec<f32> = (0..10_000).map(|first| mixing(1.0, 7, 3, first)).collect();

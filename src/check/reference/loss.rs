@@ -161,11 +161,6 @@ pub fn among_top(k: usize, classes: usize, logits: &[f64], labels: &[u32]) -> Ve
     among
 }
 
-/// The number of labels that are [among](among_top) the five likeliest classes.
-pub fn top_hits(classes: usize, logits: &[f64], labels: &[u32]) -> u64 {
-    among_top(5, classes, logits, labels).into_iter().map(u64::from).sum()
-}
-
 /// The confusion matrix `[true][predicted]` of a batch.
 pub fn confusion(classes: usize, logits: &[f64], labels: &[u32]) -> Confusion {
     let predicted = predictions(classes, logits);

@@ -55,7 +55,7 @@ impl AugmentCase {
             }
             let random = reference::draw(&self.augment, &self.shape(), 1, 2, i);
             let angle = single(angles.get(i as usize).copied().unwrap_or(random.angle_degrees));
-            let jitter = random.jitter.map(|drawn| jitter::end_of_range(drawn, self.augment.jitter, i));
+            let jitter = random.jitter.zip(self.augment.jitter).map(|(drawn, of)| jitter::end_of_range(drawn, of, i));
             Draw { angle_degrees: if self.rotate { angle } else { 0.0 }, jitter, ..random }
         };
         let mut draws: Vec<Draw> = (0..n * self.augment.views()).map(draw).collect();
@@ -160,9 +160,9 @@ impl Case for AugmentCase {
         for (i, (image, draw)) in images[..self.n as usize * size].chunks(size).cycle().zip(&draws).enumerate() {
             value.extend(reference::seen(&shape, image, draw, self.padding(), &mean, &std));
             let mut off = self.resized_bound();
-            if let Some(drawn) = &draw.jitter {
+            if let Some((drawn, changes)) = draw.jitter.as_ref().zip(self.augment.jitter) {
                 // The division by 255 is rounded before.
-                let bounds = jitter::Bounds { shape, changes: self.augment.jitter, off: off + 3.0 * EPS };
+                let bounds = jitter::Bounds { shape, changes, off: off + 3.0 * EPS };
                 let before = reference::before_colours(&shape, image, draw, self.padding());
                 let at = means + 4 * i + 1;
                 (words[at], of_words[at]) = (reference::mean_for_contrast(&shape, &before, drawn), bounds.mean(drawn));

@@ -13,26 +13,24 @@ pub(super) fn packed(order: [usize; 4]) -> f64 {
 
 /// The jitter of image `nth` of a case, in numbers of float32: the largest factors for the first, the smallest for the second, and
 /// those that were drawn for the others.
-pub(super) fn end_of_range(drawn: Jitter, of: Option<ops::Jitter>, nth: u32) -> Jitter {
-    let [brightness, contrast, saturation, hue] = of.map_or([0.0; 4], |jitter| jitter.strengths());
-    let scales = [brightness, contrast, saturation];
-    let least = [0.0, 0.0, 0.0, -hue];
+pub(super) fn end_of_range(drawn: Jitter, of: ops::Jitter, nth: u32) -> Jitter {
+    let (ops::Jitter { brightness, contrast, saturation, hue }, least) =
+        (of, |strength: f64| (1.0 - strength).max(0.0));
     let factors = match nth {
-        0 => [1.0 + scales[0], 1.0 + scales[1], 1.0 + scales[2], hue],
-        1 => [1.0 - scales[0], 1.0 - scales[1], 1.0 - scales[2], -hue],
+        0 => [1.0 + brightness, 1.0 + contrast, 1.0 + saturation, hue],
+        1 => [least(brightness), least(contrast), least(saturation), -hue],
         _ => drawn.factors,
     };
-    let factors = std::array::from_fn(|i| single(factors[i].max(least[i])));
-    Jitter { factors, ..drawn }
+    Jitter { factors: factors.map(single), ..drawn }
 }
 
 /// How far values from 0 to 1 of an image may be off, to first order.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
     pub shape: Image,
-    /// Those that have a strength of 0 are not computed.
-    pub changes: Option<ops::Jitter>,
-    /// How far they may be off before.
+    /// The strengths of the changes; a change whose strength is 0 is not computed.
+    pub changes: ops::Jitter,
+    /// How far the values may be off before the changes.
     pub off: f64,
 }
 
@@ -69,9 +67,8 @@ impl Bounds {
     /// may be off twice as far as a channel. Hues up to 5 have, with the divisions and the shift, an error of 11 roundings, which are
     /// divided and multiplied by six; adding the shift, taking the fraction, and adding 1, 3 or 5 to sixths have 45 more.
     fn after(&self, off: f64, jitter: &Jitter, kind: usize) -> f64 {
-        let strengths = self.changes.map_or([0.0; 4], |changes| changes.strengths());
         let factor = jitter.factors[kind];
-        if strengths[kind] == 0.0 || (kind > 1 && self.shape.c == 1) {
+        if self.changes.strengths()[kind] == 0.0 || (kind > 1 && self.shape.c == 1) {
             return off;
         }
         match kind {

@@ -1,13 +1,20 @@
 //! mixup: mixed images, and the loss of mixed targets.
 
+use std::mem::offset_of;
+
 use super::{
-    At, Case, CrossEntropyCase, Data, EPS, Expected, Port, SCALE_EXPONENT, TINY, loss::REST, random, scaler, single,
+    At, Case, CrossEntropyCase, Data, EPS, Expected, Port, SCALE_EXPONENT, TINY,
+    loss::{REST, rest_of},
+    random, scaler, single,
 };
 use crate::{
     check::reference::{loss, mixup as reference},
     data::Image,
     ops::{cross_entropy_mixed, mixup},
-    program::{BufferKind, Input, Tape, step::Step},
+    program::{
+        BufferKind, Input, Tape,
+        step::{Report, Step},
+    },
 };
 
 fn mixing() -> Port {
@@ -143,9 +150,9 @@ impl Case for MixedCrossEntropyCase {
         let loss = data["loss_before"][0] + losses.iter().sum::<f64>();
         let of_loss = of_rows.iter().sum::<f64>() + 4.0 * (losses.len() as f64).sqrt() * EPS * loss.abs();
         let mut rest = data["rest_before"].clone();
-        rest[0] += hits;
-        rest[1] += f64::from(self.n);
-        rest[3] += among.iter().map(|&among| f64::from(u8::from(among))).sum::<f64>();
+        rest[rest_of(offset_of!(Report, hits))] += hits;
+        rest[rest_of(offset_of!(Report, targets))] += f64::from(self.n);
+        rest[rest_of(offset_of!(Report, top))] += among.iter().filter(|&&among| among).count() as f64;
         vec![
             Expected { port: "grad_logits", value: d_logits, bound: of_gradient, exempt: 0.0 },
             Expected { port: "rows", value: rows, bound: of_rows, exempt: 0.0 },

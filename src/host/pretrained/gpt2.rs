@@ -4,7 +4,7 @@ use super::file::File;
 use crate::{
     error::{Error, Result},
     host::huggingface::{
-        config::{self, MODEL, Stated},
+        gpt2::{MODEL, Stated, usual},
         names::{HEAD, WORDS},
         stated,
     },
@@ -25,8 +25,8 @@ pub(super) fn complete(file: &mut File, model: &Model, mut config: Config) -> Re
         config = model.with(&config, &[("tied".into(), true.to_string())])?;
     }
     let Some(found) = found else {
-        let usual = if file.conv1d { config::usual() } else { vec![] };
-        return Ok((model.with(&config, &usual)?, false));
+        let assumed = if file.conv1d { usual() } else { vec![] };
+        return Ok((model.with(&config, &assumed)?, false));
     };
     found.agree(&config, &path)?;
     let config = model.with(&config, &found.settings()).map_err(|error| {

@@ -66,15 +66,17 @@ impl Network {
     /// Writes a batch and the `Step` uniform to the device, before the next submission.
     pub(super) fn feed(&self, batch: &Batch, step: &Step) {
         let runtime = &self.runtime;
-        let first = batch.indices.first().copied().unwrap_or_default();
-        let share = if self.mixup > 0.0 { mixing(self.mixup, self.seed.into(), step.epoch, first) } else { 1.0 };
         // A network that draws nothing for its samples has no use for their indices.
         for kind in runtime.kinds() {
             let part: &[u8] = match kind {
                 BufferKind::Input(Input::Samples) => &batch.inputs,
                 BufferKind::Input(Input::Targets) => bytemuck::cast_slice(&batch.targets),
                 BufferKind::Input(Input::Indices) => bytemuck::cast_slice(&batch.indices),
-                BufferKind::Input(Input::Mixing) => bytemuck::bytes_of(&share),
+                BufferKind::Input(Input::Mixing) => {
+                    let share = mixing(self.mixup, self.seed.into(), step.epoch, batch.indices[0]);
+                    runtime.write(runtime.buffer(kind), &[share]);
+                    continue;
+                }
                 _ => continue,
             };
             runtime.write(runtime.buffer(kind), part);
