@@ -336,9 +336,11 @@ impl Trainer {
         if request != Request::Continue {
             let done = self.network.drain().await?;
             self.note(done, watch)?;
+        }
+        if matches!(request, Request::Checkpoint | Request::Stop) {
             watch.checkpoint(self.checkpoint().await?)?;
         }
-        self.stopped = request == Request::Stop;
+        self.stopped = matches!(request, Request::Stop | Request::Pause);
         Ok(())
     }
 

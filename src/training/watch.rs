@@ -45,6 +45,8 @@ pub enum Request {
     Checkpoint,
     /// To hand over a checkpoint, and stop here.
     Stop,
+    /// To stop here without a checkpoint: [`Trainer::run`](super::Trainer::run) goes on from here, to the same bits.
+    Pause,
 }
 
 /// Listens to a run; `()` ignores everything.
