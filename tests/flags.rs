@@ -431,6 +431,7 @@ fn the_environment_is_checked() {
     for (name, value, part) in [
         ("WGPU_BACKEND", "nonsense", "vulkan"),
         ("VELOGRAD_CHECKED", "yes", "1 for yes"),
+        ("VELOGRAD_PORTABLE", "yes", "1 for yes"),
         ("VELOGRAD_MATRIX", "on", "1 for yes"),
         ("LP_NUM_THREADS", "all", "a number of threads"),
     ] {

@@ -137,8 +137,15 @@ impl<K: Kind> Dataset for Drawn<K> {
     }
 }
 
-fn label<K: Kind>(index: usize) -> usize {
+/// The label of image `index`.
+pub fn label<K: Kind>(index: usize) -> usize {
     index % K::CLASSES.len()
+}
+
+/// Draws one image of a split over `image`, which has the bytes of one.
+pub fn draw<K: Kind>(seed: u64, split: Split, index: usize, image: &mut [u8]) {
+    let mut rng = Rng::keyed(seed, &[K::KEY, split as u64, index as u64]);
+    K::draw(label::<K>(index), &mut rng, image);
 }
 
 /// Draws `count` images of `split`.
@@ -151,9 +158,7 @@ fn draw_all<K: Kind>(seed: u64, split: Split, count: usize, spread: Spread) -> V
             let portion = portions.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((number, portion)) = portion else { return };
             for (offset, image) in portion.chunks_exact_mut(size).enumerate() {
-                let index = number * PORTION + offset;
-                let mut rng = Rng::keyed(seed, &[K::KEY, split as u64, index as u64]);
-                K::draw(label::<K>(index), &mut rng, image);
+                draw::<K>(seed, split, number * PORTION + offset, image);
             }
         }
     };

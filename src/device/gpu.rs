@@ -31,6 +31,9 @@ pub struct Opening {
     pub checked: bool,
     /// Whether to use f16 in shaders if the adapter supports it.
     pub f16: bool,
+    /// Whether to use only what every WebGPU device has, browsers included: no subgroups and no cooperative matrices, so that all
+    /// kernels are those of [`Target::portable`].
+    pub portable: bool,
     /// Whether to ask for cooperative matrices; [`crate::check::cooperative::judge`] decides whether they are used.
     pub matrices: bool,
     /// Where the driver's compiled pipelines are kept from one start to the next.
@@ -40,9 +43,9 @@ pub struct Opening {
 }
 
 impl Default for Opening {
-    /// No run-time checks, f16, no cooperative matrices, no store, and one kernel compiled after the other.
+    /// No run-time checks, f16, subgroups, no cooperative matrices, no store, and one kernel compiled after the other.
     fn default() -> Self {
-        Self { checked: false, f16: true, matrices: false, store: None, spread: alone }
+        Self { checked: false, f16: true, portable: false, matrices: false, store: None, spread: alone }
     }
 }
 
@@ -177,15 +180,22 @@ impl Gpu {
     /// # Errors
     /// [`Error::Device`] if the driver refuses.
     pub async fn open(adapter: &Adapter, opening: Opening) -> Result<Self> {
-        let Opening { checked, f16, matrices, store, spread } = opening;
-        let matrix = adapter.matrix().filter(|_| matrices && f16);
+        let Opening { checked, f16, portable, matrices, store, spread } = opening;
+        let matrix = adapter.matrix().filter(|_| matrices && f16 && !portable);
         let mut used = adapter.inner.features() & USED;
         if !f16 {
             used.remove(wgpu::Features::SHADER_F16);
         }
+        if portable {
+            used.remove(wgpu::Features::SUBGROUP);
+        }
         used.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, matrix.is_some());
-        let features =
-            Features { f16: f16 && adapter.features.f16, cooperative_matrices: matrix.is_some(), ..adapter.features };
+        let features = Features {
+            subgroups: adapter.features.subgroups && !portable,
+            f16: f16 && adapter.features.f16,
+            cooperative_matrices: matrix.is_some(),
+            ..adapter.features
+        };
         let info = adapter.info.clone();
         let (device, queue) = adapter
             .inner

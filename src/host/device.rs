@@ -56,13 +56,14 @@ pub fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<usize> {
 }
 
 /// The options that the environment sets: `VELOGRAD_CHECKED=1` has shaders check array bounds and bound loops,
-/// `VELOGRAD_MATRIX=1` requests cooperative matrices.
+/// `VELOGRAD_PORTABLE=1` restricts it to what browsers have, `VELOGRAD_MATRIX=1` requests cooperative matrices.
 ///
 /// # Errors
-/// [`Error::Config`] if either variable is set to something other than 0 or 1.
+/// [`Error::Config`] if one of the variables is set to something other than 0 or 1.
 pub fn opening() -> Result<Opening> {
     Ok(Opening {
         checked: environment::checked()?,
+        portable: environment::portable()?,
         matrices: environment::matrix()?,
         store: PipelineFiles::of_the_user().map(|files| Box::new(files) as _),
         spread: on_all_cores,

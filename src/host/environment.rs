@@ -5,6 +5,7 @@
 //! | `WGPU_BACKEND` | the graphics APIs in which adapters are looked for, separated by commas |
 //! | `WGPU_ADAPTER_NAME` | the adapter to use if the caller names none: its index or a part of its name |
 //! | `VELOGRAD_CHECKED` | 1: shaders check array bounds and bound loops |
+//! | `VELOGRAD_PORTABLE` | 1: only what every WebGPU device has is used, as in a browser |
 //! | `VELOGRAD_MATRIX` | 1: cooperative matrices are requested |
 //! | `LP_NUM_THREADS` | number of threads of Mesa's software adapter lavapipe, which ignores a value that is no number |
 
@@ -33,6 +34,14 @@ pub(super) fn checked() -> Result<bool> {
     switch("VELOGRAD_CHECKED", text("VELOGRAD_CHECKED"))
 }
 
+/// Whether only what every WebGPU device has is used (`VELOGRAD_PORTABLE`).
+///
+/// # Errors
+/// As [`checked`].
+pub(super) fn portable() -> Result<bool> {
+    switch("VELOGRAD_PORTABLE", text("VELOGRAD_PORTABLE"))
+}
+
 /// Whether cooperative matrices are requested (`VELOGRAD_MATRIX`).
 ///
 /// # Errors
@@ -48,6 +57,7 @@ pub(super) fn matrix() -> Result<bool> {
 pub fn check() -> Result<()> {
     backends("WGPU_BACKEND", backend())?;
     checked()?;
+    portable()?;
     matrix()?;
     threads("LP_NUM_THREADS", text("LP_NUM_THREADS"))
 }
