@@ -22,6 +22,14 @@ else
     say "skipped: whether the core builds for browsers; rustup target add wasm32-unknown-unknown makes it possible"
 fi
 
+# The page, in a real browser, where all of that and Chromium with npm are there or have to be (VELOGRAD_REQUIRE_WEB=1).
+if [ "${VELOGRAD_REQUIRE_WEB:-}" = 1 ] ||
+    { rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown && scripts/web.sh ready; }; then
+    scripts/web.sh test
+else
+    say "skipped: the page in a browser; rustup target add wasm32-unknown-unknown, Chromium and npm make it possible"
+fi
+
 # The Python package and the documentation as a site, in an environment with the versions of python/requirements.txt. What needs PyTorch is
 # skipped where it is missing; the tests above have followed the links of the documentation and run its commands.
 target=${CARGO_TARGET_DIR:-$root/target}

@@ -1,0 +1,159 @@
+// Trains in a worker, so that the page never waits. Messages are handled between two rounds, in their order.
+
+import init, { Device, Race, check_rule, tables } from './pkg/velograd_web.js';
+
+const say = (kind, content = {}) => postMessage({ kind, ...content });
+/** How long an optimizer has its turn, in milliseconds. */
+const TURN = 150;
+/** Milliseconds between two looks at the test samples. */
+const LOOK = 1500;
+
+const queue = [];
+let wake = () => {};
+onmessage = ({ data }) => { queue.push(data); wake(); };
+
+let device = null, race = null, lanes = [], running = false, refused = false, updates = 1, looked = 0, software = false;
+/** Kernels that were compared with their references, by what they were compared for. */
+const assured = new Set();
+
+/** What an exception says, as a fault of the program's own kind. */
+function fault(error) {
+  if (typeof error === 'string') {
+    try { return JSON.parse(error); } catch { /* not one of the program's own errors */ }
+  }
+  return { kind: 'fault', message: `The program has failed: ${error?.message ?? error}`, hint: 'load the page again; if it happens again, please report it' };
+}
+
+/** Gives up the race, and the device too if that is what has failed. */
+function fail(error) {
+  const what = fault(error);
+  running = false;
+  drop();
+  if (what.kind !== 'config' && what.kind !== 'not finite') { device = null; assured.clear(); }
+  say('fault', { fault: what });
+}
+
+function drop() {
+  race?.free();
+  race = null;
+  lanes = [];
+}
+
+async function openDevice() {
+  device ??= await Device.open(software);
+}
+
+async function open({ recipe, runners, run }) {
+  drop();
+  running = false;
+  await openDevice();
+  if (refused) return;
+  try {
+    race = new Race(device, JSON.stringify(recipe));
+  } catch (error) {
+    return say('refused', { fault: fault(error) });
+  }
+  say('opening', { samples: JSON.parse(race.samples()) });
+  const opened = [];
+  for (const [index, runner] of runners.entries()) {
+    if (queue.some(message => message.do === 'open')) return drop();
+    const json = JSON.stringify(runner), name = runner.rule === null ? runner.name : 'your rule';
+    const { seed, updates, warmup, schedule, ...kernels } = recipe;
+    const key = JSON.stringify([kernels, runner.rule === null ? runner.name : '']);
+    try {
+      if (!assured.has(key)) {
+        say('status', { text: `Comparing the kernels of ${name} with values in double precision …` });
+        await race.assure(json);
+        assured.add(key);
+      }
+      say('status', { text: `Compiling the kernels of ${name} …` });
+      const parameters = await race.add(json);
+      lanes.push({ index, over: false });
+      opened.push({ parameters });
+    } catch (error) {
+      const what = fault(error);
+      if (what.kind !== 'config' && runner.rule === null) {
+        refused = what.message.includes('computes wrong numbers');
+        throw error;
+      }
+      // A rule that the device's compiler refuses must not leave the device with its fault.
+      if (what.kind !== 'config') { device = null; drop(); return say('refused', { fault: what, lane: index }); }
+      opened.push({ fault: what });
+    }
+  }
+  updates = 1;
+  looked = 0;
+  running = run;
+  say('opened', { lanes: opened, running });
+  await look();
+}
+
+/** One round: every optimizer has the same number of updates. */
+async function round(count) {
+  const times = [];
+  for (const [nth, lane] of lanes.entries()) {
+    if (lane.over) continue;
+    const start = performance.now();
+    const { steps, epochs, over, diverged } = JSON.parse(await race.advance(nth, count));
+    const time = performance.now() - start;
+    lane.over = over;
+    // Rounds with an evaluation do not tell how long an update takes.
+    if (epochs.length === 0 && steps.length > 0) times.push(time / steps.length);
+    say('rows', { lane: lane.index, steps, epochs, over, diverged, time: epochs.length === 0 ? time : null });
+  }
+  if (times.length > 0) updates = Math.max(1, Math.min(64, Math.round(TURN / Math.max(...times))));
+}
+
+async function look() {
+  for (const [nth, lane] of lanes.entries()) say('predicted', { lane: lane.index, said: JSON.parse(await race.predict(nth)) });
+  looked = performance.now();
+}
+
+const over = () => lanes.every(lane => lane.over);
+
+async function turn() {
+  const message = queue.shift();
+  if (message?.do === 'open') await open(message);
+  else if (message?.do === 'run') { running = race !== null; say('state', { running }); }
+  else if (message?.do === 'pause') { running = false; say('state', { running }); if (race) await look(); }
+  else if (message?.do === 'step' && race) { running = false; await round(1); await look(); say('state', { running, over: over() }); }
+  else if (message?.do === 'check') say('checked', { id: message.id, ...JSON.parse(check_rule(message.name, message.text)) });
+  else if (message?.do === 'selftest') await selftest(message.full);
+  else if (running) {
+    await round(updates);
+    if (over()) { running = false; await look(); say('state', { running, over: true }); }
+    else if (performance.now() - looked > LOOK) await look();
+  }
+}
+
+async function selftest(full) {
+  await openDevice();
+  const rows = JSON.parse(await device.selftest(full, (done, all) => say('tested', { done, all })));
+  refused = rows.some(row => !row.passed);
+  say('selftest', { rows });
+  if (refused) { running = false; drop(); }
+}
+
+async function main() {
+  if (!navigator.gpu) {
+    const hint = isSecureContext ? 'Chrome and Edge 113, Safari 26 and Firefox 141 on Windows have it; in others it may have to be switched on'
+      : 'browsers offer it only to pages that come over https, or from this machine';
+    return say('fault', { fault: { kind: 'none', message: 'This browser has no WebGPU.', hint } });
+  }
+  const begun = performance.now();
+  await init();
+  const started = performance.now() - begun;
+  const adapter = await navigator.gpu.requestAdapter();
+  const info = adapter?.info;
+  const name = info ? info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(' ') : '';
+  software = Boolean(info?.isFallbackAdapter) || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${name} ${info?.architecture}`);
+  say('ready', { tables: JSON.parse(tables()), device: name || 'a device that does not tell its name', software, started });
+  for (;;) {
+    if (queue.length === 0 && !running) await new Promise(resolve => { wake = resolve; });
+    try { await turn(); } catch (error) { fail(error); }
+    // Messages arrive between two tasks.
+    await new Promise(resolve => setTimeout(resolve));
+  }
+}
+
+main().catch(fail);

@@ -1,0 +1,239 @@
+// Drives the page in headless Chromium, whose WebGPU is SwiftShader's, and compares its losses with the program's.
+//
+// VELOGRAD_WEB is the folder of the page, VELOGRAD_PROGRAM the program, VELOGRAD_PICTURES where pictures of the page go.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+import { serve } from './serve.mjs';
+
+const { VELOGRAD_WEB: folder, VELOGRAD_PROGRAM: program, VELOGRAD_PICTURES: pictures } = process.env;
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'velograd-web-'));
+fs.mkdirSync(pictures, { recursive: true });
+process.env.XDG_RUNTIME_DIR ??= scratch;
+
+const FLAGS = ['--no-sandbox', '--enable-unsafe-webgpu', '--enable-features=Vulkan,WebGPU', '--use-webgpu-adapter=swiftshader',
+  '--use-vulkan=swiftshader', '--use-angle=swiftshader', '--disable-background-networking', '--disable-component-update', '--no-first-run',
+  '--disable-dev-shm-usage'];
+/** A network that SwiftShader trains in milliseconds. */
+const RECIPE = {
+  data: 'shapes10', model: 'mlp', modelSet: { width: '32', depth: '1' }, batch: 32, seed: 7, updates: 30, schedule: 'constant', warmup: 0, augment: 'none',
+  optimizers: [{ name: 'velograd', set: {} }, { name: 'adam', set: { lr: '2e-3' } }], rule: null,
+};
+const linked = recipe => '#' + Buffer.from(JSON.stringify(recipe)).toString('base64url');
+
+const host = await serve(folder);
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+const said = [];
+
+/** A page with this recipe; `before` is a script that the worker runs first. */
+async function open(recipe, { before, ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 1100 }, acceptDownloads: true, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(120_000);
+  page.on('console', message => { if (['error', 'warning'].includes(message.type())) said.push(message.text()); });
+  page.on('pageerror', error => said.push(error.message));
+  page.on('request', request => assert(/^(blob:)?http:\/\/127\.0\.0\.1/.test(request.url()), `a request to ${request.url()}`));
+  if (before) {
+    await page.route('**/worker.js', async route => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: `${before}\n${await response.text()}` });
+    });
+  }
+  await page.goto(host.url + (recipe ? linked(recipe) : ''));
+  return page;
+}
+
+async function downloaded(page, click) {
+  const [download] = await Promise.all([page.waitForEvent('download'), click()]);
+  return fs.readFileSync(await download.path(), 'utf8');
+}
+
+const status = (page, text) => page.waitForFunction(text => document.getElementById('status').textContent.includes(text), text);
+/** Waits until every optimizer has had so many updates. */
+const updates = (page, count) => page.waitForFunction(count => {
+  const cells = [...document.querySelectorAll('#table tbody tr td:nth-child(2)')];
+  return cells.length > 0 && cells.every(cell => Number(cell.textContent) >= count);
+}, count);
+const results = async page => JSON.parse(await downloaded(page, () => page.click('#json')));
+const losses = lane => lane.updates.map(row => row[1]);
+
+/** Every kernel in every form that a page may use passes Chromium's compiler, and its numbers are right. */
+async function selftest(page) {
+  const start = Date.now();
+  await page.click('#selftest');
+  await page.waitForSelector('#selftest-box:visible', { timeout: 200_000 });
+  const text = await page.textContent('#selftest-status');
+  assert.match(text, /^All \d+ results are within their bounds\.$/);
+  console.log(`  ${text} ${((Date.now() - start) / 1000).toFixed(0)} s`);
+}
+
+const checks = [];
+const check = (name, run) => checks.push([name, run]);
+
+check('a race falls, and has the program\'s losses', async () => {
+  const page = await open(RECIPE);
+  await status(page, 'The race is over.');
+  const { optimizers } = await results(page);
+  assert.equal(optimizers.length, 2);
+  // Where Chromium's own driver can be used by the program, the adapter is the same.
+  const driver = '/usr/lib/chromium/vk_swiftshader_icd.json';
+  const same = fs.existsSync(driver);
+  for (const [index, lane] of optimizers.entries()) {
+    assert.equal(lane.updates.length, 30);
+    const [first, last] = [losses(lane).slice(0, 5), losses(lane).slice(-5)].map(part => part.reduce((sum, loss) => sum + loss) / 5);
+    assert(last < 0.97 * first, `${lane.label}: ${first} to ${last}`);
+    const toml = path.join(scratch, `${lane.label}.toml`), out = path.join(scratch, lane.label);
+    fs.writeFileSync(toml, await downloaded(page, () => page.click(`#table tbody tr:nth-child(${index + 1}) button`)));
+    execFileSync(program, ['train', '--config', toml, '--out', out, '--selftest', 'off'],
+      { env: { ...process.env, VELOGRAD_PORTABLE: '1', ...(same ? { VK_DRIVER_FILES: driver } : {}) }, stdio: ['ignore', 'ignore', 'inherit'] });
+    const native = fs.readFileSync(path.join(out, 'steps.jsonl'), 'utf8').trim().split('\n').map(line => JSON.parse(line).loss);
+    const { images_per_second: rate } = JSON.parse(fs.readFileSync(path.join(out, 'metrics.jsonl'), 'utf8').trim().split('\n').at(-1));
+    console.log(`  ${(rate / RECIPE.batch).toFixed(1)} updates/s in the program`);
+    const off = Math.max(...native.map((loss, i) => Math.abs(loss / losses(lane)[i] - 1)));
+    console.log(`  ${lane.label}: ${first.toFixed(4)} to ${last.toFixed(4)}, at most ${off.toExponential(1)} from the program${same ? ' on the same adapter' : ''}`);
+    if (same) assert.deepEqual(losses(lane), native); else assert(off < 5e-5);
+  }
+  const rates = await page.locator('#table tbody tr td:nth-child(6)').allTextContents();
+  console.log(`  wasm is ready after ${await page.evaluate(() => document.documentElement.dataset.started)} ms; ${rates.join(' and ')} updates/s in the page`);
+  const csv = await downloaded(page, () => page.click('#csv'));
+  assert.equal(csv.trim().split('\n').length, 61);
+  assert((await downloaded(page, () => page.click('#svg'))).startsWith('<svg'));
+  await selftest(page);
+  await page.context().close();
+});
+
+check('what opens trains by itself, pauses, steps and goes on', async () => {
+  const page = await open(null);
+  await updates(page, 10);
+  assert.equal(await page.locator('#samples canvas').count(), 12);
+  await page.click('#go');
+  await page.waitForFunction(() => document.getElementById('pace').textContent.includes('paused'));
+  const count = async () => (await results(page)).optimizers.map(lane => lane.updates.length);
+  await page.waitForTimeout(1000);
+  const before = await count();
+  assert.equal(before[0], before[1]);
+  await page.waitForTimeout(1000);
+  assert.deepEqual(await count(), before);
+  await page.click('#step');
+  await updates(page, before[0] + 1);
+  await page.waitForTimeout(500);
+  assert.deepEqual(await count(), before.map(updates => updates + 1));
+  await page.click('#go');
+  await updates(page, before[0] + 5);
+  // The main thread is free: whatever it does takes less than 50 ms.
+  const longest = await page.evaluate(() => new Promise(resolve => {
+    let longest = 0;
+    new PerformanceObserver(list => { for (const entry of list.getEntries()) longest = Math.max(longest, entry.duration); }).observe({ entryTypes: ['longtask'] });
+    setTimeout(() => resolve(longest), 3000);
+  }));
+  console.log(`  longest task of the page: ${longest.toFixed(0)} ms`);
+  await page.screenshot({ path: path.join(pictures, 'page.png'), fullPage: true });
+  await page.click('#link');
+  const url = page.url(), mine = await results(page);
+  assert(url.includes('#'));
+  await page.context().close();
+
+  const other = await (await browser.newContext()).newPage();
+  await other.goto(url);
+  await updates(other, 10);
+  const found = await downloaded(other, () => other.click('#json')).then(JSON.parse);
+  assert.deepEqual(found.recipe, mine.recipe);
+  found.optimizers.forEach((lane, i) => assert.deepEqual(losses(lane).slice(0, 10), losses(mine.optimizers[i]).slice(0, 10)));
+  await other.context().close();
+});
+
+check('a rule that is typed races, and its mistakes are shown at their line', async () => {
+  const page = await open({ ...RECIPE, optimizers: [{ name: 'adamw', set: {} }] });
+  await status(page, 'The race is over.');
+  await page.click('#add-own');
+  await page.waitForFunction(() => document.querySelectorAll('#table tbody tr').length === 2);
+  await status(page, 'The race is over.');
+  const [adamw, own] = (await results(page)).optimizers;
+  // The template is AdamW.
+  losses(own).forEach((loss, i) => assert(Math.abs(loss / losses(adamw)[i] - 1) < 1e-4));
+  const text = await page.inputValue('#rule');
+  await page.fill('#rule', text.replace('return e;', 'e.p += 1.0 * nonsense;\n    return e;'));
+  await page.waitForSelector('#gutter .here');
+  const line = text.split('\n').findIndex(line => line.includes('return e;')) + 1;
+  assert.equal(await page.textContent('#gutter .here'), String(line));
+  assert.match(await page.textContent('#rule-fault'), new RegExp(`^Line ${line}, column \\d+: .*nonsense`, 's'));
+  await page.screenshot({ path: path.join(pictures, 'rule.png'), fullPage: true });
+  await page.fill('#rule', text.replace('at.lr * at.first', '0.1 * at.lr * at.first'));
+  await page.waitForFunction(() => document.getElementById('rule-fault').textContent === 'The rule is whole.');
+  await updates(page, 30);
+  await status(page, 'The race is over.');
+  const changed = (await results(page)).optimizers[1];
+  assert.equal(losses(changed)[0], losses(own)[0]);
+  assert(losses(changed).at(-1) > losses(own).at(-1), 'a tenth of the rate learns less');
+  await page.context().close();
+});
+
+check('text, settings out of their range, and a small, dark screen', async () => {
+  const text = { ...RECIPE, data: 'grammar', model: 'gpt', modelSet: { block: '32', width: '16', depth: '1', heads: '2' }, batch: 4, updates: 1000,
+    optimizers: [{ name: 'adamw', set: {} }, { name: 'adam', set: { beta1: '2' } }, { name: 'adamm', set: {} }] };
+  const page = await open(text, { viewport: { width: 380, height: 800 }, colorScheme: 'dark', reducedMotion: 'reduce' });
+  await page.waitForFunction(() => Number(document.querySelector('#table tbody td')?.textContent) >= 3);
+  assert((await page.textContent('#samples')).length > 40);
+  await page.screenshot({ path: path.join(pictures, 'dark.png'), fullPage: true });
+  const wide = await page.evaluate(() => [...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > innerWidth && !one.closest('.wide, svg, textarea'))
+    .map(one => `${one.tagName} ${one.id} ${one.className}`));
+  assert.deepEqual(wide, [], 'what is wider than the screen');
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 380, 'the page is wider than the screen');
+  const cells = await page.locator('#table td.said').allTextContents();
+  assert.match(cells[0], /beta1/);
+  assert.match(cells[1], /adam/);
+  await page.context().close();
+});
+
+check('what cannot be trained on is refused in a sentence', async () => {
+  const none = await open(RECIPE, { before: 'Object.defineProperty(navigator, "gpu", { value: undefined });' });
+  await none.waitForFunction(() => document.getElementById('fault').textContent.includes('no WebGPU'));
+  await none.context().close();
+  // A compiler that gets one function wrong.
+  const wrong = await open(RECIPE, { before: `{
+    const make = GPUDevice.prototype.createShaderModule;
+    GPUDevice.prototype.createShaderModule = function (module) { return make.call(this, { ...module, code: module.code.replaceAll('exp(', 'exp(1e-3 + ') }); };
+  }` });
+  await wrong.waitForFunction(() => document.getElementById('fault').textContent.includes('computes wrong numbers'));
+  assert.equal((await results(wrong)).optimizers[0].updates.length, 0);
+  await wrong.context().close();
+  // A device that is lost, and one that is opened anew.
+  const lost = await open({ ...RECIPE, updates: 400 }, { before: `{
+    const request = GPUAdapter.prototype.requestDevice;
+    let first = true;
+    GPUAdapter.prototype.requestDevice = async function (...all) {
+      const device = await request.apply(this, all);
+      if (first) onmessage = (handle => event => { if (event.data === 'lose') device.destroy(); else handle(event); })(onmessage);
+      first = false;
+      return device;
+    };
+    const post = postMessage;
+    postMessage = message => { post(message); if (message.kind === 'rows' && message.steps.at(-1)?.[0] >= 3) dispatchEvent(new MessageEvent('message', { data: 'lose' })); };
+  }` });
+  await lost.waitForFunction(() => document.getElementById('fault').textContent.includes('“Reset”'));
+  await lost.click('#reset');
+  await lost.waitForFunction(() => document.getElementById('status').textContent.startsWith('Comparing') && document.getElementById('fault').hidden);
+  await lost.context().close();
+});
+
+const only = process.argv[2];
+let failed = 0;
+for (const [name, run] of checks.filter(([name]) => !only || name.includes(only))) {
+  const start = Date.now();
+  try {
+    await run();
+    assert.deepEqual(said.splice(0), [], 'the console is quiet');
+    console.log(`ok   ${name} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL ${name}: ${error.stack}\n${said.splice(0).join('\n')}`);
+  }
+}
+await browser.close();
+host.close();
+fs.rmSync(scratch, { recursive: true });
+process.exit(failed === 0 ? 0 : 1);
