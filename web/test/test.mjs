@@ -26,12 +26,13 @@ const RECIPE = {
 const linked = recipe => '#' + Buffer.from(JSON.stringify(recipe)).toString('base64url');
 
 const host = await serve(folder);
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+const browser = await launch();
 const said = [];
 
 /** A page with this recipe; `before` is a script that the worker runs first. */
-async function open(recipe, { before, ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 1100 }, acceptDownloads: true, ...options });
+async function open(recipe, { before, on = browser, ...options } = {}) {
+  const context = await on.newContext({ viewport: { width: 1280, height: 1100 }, acceptDownloads: true, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(120_000);
   page.on('console', message => { if (['error', 'warning'].includes(message.type())) said.push(message.text()); });
@@ -62,13 +63,17 @@ const results = async page => JSON.parse(await downloaded(page, () => page.click
 const losses = lane => lane.updates.map(row => row[1]);
 
 /** Every kernel in every form that a page may use passes Chromium's compiler, and its numbers are right. */
-async function selftest(page) {
+async function selftest() {
+  // Most of its time is compilation on one core, so it has a browser of its own beside the other checks.
+  const on = await launch(), page = await open({ ...RECIPE, updates: 1 }, { on });
+  await status(page, 'The race is over.');
   const start = Date.now();
   await page.click('#selftest');
   await page.waitForSelector('#selftest-box:visible', { timeout: 200_000 });
   const text = await page.textContent('#selftest-status');
   assert.match(text, /^All \d+ results are within their bounds\.$/);
   console.log(`  ${text} ${((Date.now() - start) / 1000).toFixed(0)} s`);
+  await on.close();
 }
 
 const checks = [];
@@ -102,7 +107,6 @@ check('a race falls, and has the program\'s losses', async () => {
   const csv = await downloaded(page, () => page.click('#csv'));
   assert.equal(csv.trim().split('\n').length, 61);
   assert((await downloaded(page, () => page.click('#svg'))).startsWith('<svg'));
-  await selftest(page);
   await page.context().close();
 });
 
@@ -177,7 +181,7 @@ check('text, settings out of their range, and a small, dark screen', async () =>
     optimizers: [{ name: 'adamw', set: {} }, { name: 'adam', set: { beta1: '2' } }, { name: 'adamm', set: {} }] };
   const page = await open(text, { viewport: { width: 380, height: 800 }, colorScheme: 'dark', reducedMotion: 'reduce' });
   await page.waitForFunction(() => Number(document.querySelector('#table tbody td')?.textContent) >= 3);
-  assert((await page.textContent('#samples')).length > 40);
+  assert((await page.textContent('#samples')).length > 35);
   await page.screenshot({ path: path.join(pictures, 'dark.png'), fullPage: true });
   const wide = await page.evaluate(() => [...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > innerWidth && !one.closest('.wide, svg, textarea'))
     .map(one => `${one.tagName} ${one.id} ${one.className}`));
@@ -220,10 +224,14 @@ check('what cannot be trained on is refused in a sentence', async () => {
   await lost.context().close();
 });
 
+check('the self-test passes', () => tested);
+
 const only = process.argv[2];
-let failed = 0;
+let failed = 0, tested;
 for (const [name, run] of checks.filter(([name]) => !only || name.includes(only))) {
   const start = Date.now();
+  // The first check measures, and has the machine to itself.
+  if (name !== checks[0][0] && tested === undefined && (!only || only.includes('self'))) { tested = selftest(); tested.catch(() => {}); }
   try {
     await run();
     assert.deepEqual(said.splice(0), [], 'the console is quiet');
