@@ -15,6 +15,7 @@ pub mod holdout;
 mod image;
 mod input;
 mod masking;
+mod part;
 pub mod shapes10;
 mod source;
 pub mod summary;
@@ -29,6 +30,7 @@ pub use holdout::Holdout;
 pub use image::{Image, MOST_SIDE};
 pub use input::{Input, MOST_TOKENS, Tokens};
 pub use masking::{MASK, Masked, Masking};
+pub use part::{Part, Parts};
 pub use shapes10::Shapes10;
 pub use source::{Batches, Inline, Next, Source, in_batches};
 pub use summary::{Summary, summary, summary_on};
@@ -137,6 +139,27 @@ pub trait Dataset: Send + Sync {
     /// read at once.
     fn decodes(&self) -> bool {
         false
+    }
+
+    /// Whether a part of a sample can be taken before it is brought to the size of the others.
+    fn cuts_parts(&self) -> bool {
+        false
+    }
+
+    /// As [`read`](Self::read), of a part of the sample that is drawn for it; without parts of its own a set gives the whole sample.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_part(
+        &self,
+        split: Split,
+        index: usize,
+        parts: &Parts,
+        input: &mut [u8],
+        targets: &mut [u32],
+    ) -> Result<()> {
+        let _ = parts;
+        self.read(split, index, input, targets)
     }
 
     /// Copies sample `index` of `split` to `input`, and its targets, which are below the number of classes, to `targets`. An

@@ -28,6 +28,19 @@ pub fn split_mix64(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// Four words from a counter of four words, without a state: pcg4d of Jarzynski and Olano, "Hash Functions for GPU Rendering",
+/// JCGT 9(3), 2020, by which kernels draw too (`shaders/shared/random.wgsl`).
+pub fn pcg4d(counter: [u32; 4]) -> [u32; 4] {
+    fn mix(mut v: [u32; 4]) -> [u32; 4] {
+        for (to, a, b) in [(0, 1, 3), (1, 2, 0), (2, 0, 1), (3, 1, 2)] {
+            v[to] = v[to].wrapping_add(v[a].wrapping_mul(v[b]));
+        }
+        v
+    }
+    let v = mix(counter.map(|word| word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)));
+    mix(v.map(|word| word ^ (word >> 16)))
+}
+
 /// A PCG32 generator, with 64 bits of state and one of 2^63 sequences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rng {

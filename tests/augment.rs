@@ -14,6 +14,7 @@ use velograd::{
 
 use crate::{
     folder::{Folder, says},
+    no_gpu::folder_of_images::png_of,
     support::gpu,
 };
 
@@ -278,4 +279,29 @@ fn the_flag_takes_lists() {
         "sheet.png",
     ];
     says(&folder.works(&preview), &["wrote sheet.png"]);
+}
+
+/// The sheet shows parts of whole pictures: of a wide one with red ends, whose middle is green, the square that is validated on shows
+/// nothing red, and a part may.
+#[test]
+fn a_preview_shows_parts_of_whole_pictures() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("augment-parts");
+    let row: Vec<u8> = (0..96).flat_map(|x| if (24..72).contains(&x) { [0, 200, 0] } else { [200, 0, 0] }).collect();
+    for i in 0..20 {
+        folder.write(&format!("set/{}/{i}.png", i % 2), &png_of(96, 32, &row.repeat(32)));
+    }
+    let shown = |augment: &str| {
+        let flags = ["data", "--data", "set", "--image-size", "16", "--augment", augment, "--preview", "sheet.png"];
+        says(&folder.works(&flags), &["wrote sheet.png"]);
+        let sheet = image::open(folder.0.join("sheet.png")).unwrap().to_rgb8();
+        let red = |pixel: &&image::Rgb<u8>| pixel[0] > 150 && pixel[1] < 20;
+        sheet.pixels().filter(red).count()
+    };
+    assert_eq!(shown("none"), 0);
+    let red = shown("resized-crop");
+    // The ends are a half of the picture, and a part is less likely to reach its outermost columns: a third of the 20 x 32 x 32 pixels.
+    assert!((4096..10_240).contains(&red), "{red} red pixels of 20 parts");
 }

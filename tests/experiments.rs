@@ -212,3 +212,46 @@ fn probes() {
     says(&refused(&["variance", "--width", "0"]), &["width=0", "from 1 to 1024"]);
     says(&refused(&["variance", "--quick", "--dataset", "shapes10", "--batch-size", "0"]), &["--batch-size"]);
 }
+
+/// Of text there are the loss and the perplexity of the validation, and no columns of classes that nothing stands in.
+#[test]
+fn a_comparison_of_text_has_its_columns() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("compare-text");
+    let flags = "compare --dataset grammar --model gpt --model-set block=16 --model-set width=16 --model-set depth=1 \
+                 --model-set heads=2 --quick --epochs 1 --max-steps 2 --seeds 1 --optimizers adamw,sgd -b 4 --out out";
+    let said = folder.works(&flags.split_whitespace().collect::<Vec<_>>());
+    says(&said, &["optimizer  seeds  training loss  validation loss  perplexity  accuracy %  loss variance"]);
+    assert!(!said.contains("weighted F1"), "{said}");
+    let table = fs::read_to_string(folder.0.join("out/table.csv")).unwrap();
+    let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let at = |key: &str| header.iter().position(|name| *name == key).unwrap();
+    for line in lines {
+        let [loss, perplexity] = ["val_loss", "perplexity"].map(|key| line[at(key)].parse::<f64>().unwrap());
+        assert!((perplexity / loss.exp() - 1.0).abs() < 1e-6, "{loss}, {perplexity}");
+    }
+    let figure = fs::read_to_string(folder.0.join("out/report.html")).unwrap();
+    says(&figure, &["Validation loss"]);
+    assert!(!figure.contains("Weighted F1"));
+}
+
+/// Of more than ten classes the last table has the share whose class is among the five likeliest.
+#[test]
+fn many_classes_have_a_top_five() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = Folder::new("top-five");
+    for class in 0..11u8 {
+        for (split, i) in [("train", 0), ("val", 1)] {
+            let picture = crate::no_gpu::folder_of_images::png(32, 32, [class * 20, 9 * i, 100]);
+            folder.write(&format!("set/{split}/{class:02}/{i}.png"), &picture);
+        }
+    }
+    let flags = "train --data set --image-size 32 --quick --width 4 -b 11 --epochs 1 --selftest off --out run";
+    let said = folder.works(&flags.split_whitespace().collect::<Vec<_>>());
+    says(&said, &["training loss  accuracy  top-5 "]);
+}

@@ -9,6 +9,8 @@ mod full;
 mod logs;
 /// What `--resume` may name, and how a run is made longer.
 mod named;
+/// Training on random parts of pictures.
+mod parts;
 /// The program with damaged checkpoints, other settings, a full disk, and two processes in one folder.
 mod process;
 /// A run as a process, and its results.
@@ -64,7 +66,12 @@ fn data() -> Arc<dyn Dataset> {
 }
 
 fn trainer(gpu: &Gpu, options: &Options) -> Trainer {
-    crate::support::trainer(gpu, data(), options.clone(), |layout| Ok(Weights::init(layout, options.seed))).unwrap()
+    trainer_on(gpu, &data(), options)
+}
+
+fn trainer_on(gpu: &Gpu, data: &Arc<dyn Dataset>, options: &Options) -> Trainer {
+    crate::support::trainer(gpu, data.clone(), options.clone(), |layout| Ok(Weights::init(layout, options.seed)))
+        .unwrap()
 }
 
 /// All results of a run but its times; as text, so that NaN equals NaN and every bit of a number counts.
@@ -96,14 +103,18 @@ fn through_file(checkpoint: Checkpoint) -> Loaded {
 }
 
 /// Runs uninterrupted, and again with a new trainer at each point where `at` holds.
-fn compare(gpu: &Gpu, options: &Options, mut at: impl FnMut(Point) -> bool) -> Outcome {
+fn compare(gpu: &Gpu, options: &Options, at: impl FnMut(Point) -> bool) -> Outcome {
+    compare_on(gpu, &data(), options, at)
+}
+
+fn compare_on(gpu: &Gpu, data: &Arc<dyn Dataset>, options: &Options, mut at: impl FnMut(Point) -> bool) -> Outcome {
     let mut whole = Rows::default();
-    let mut undisturbed = trainer(gpu, options);
+    let mut undisturbed = trainer_on(gpu, data, options);
     block_on(undisturbed.run(&mut whole)).unwrap();
     let expected = outcome(&undisturbed, &whole.steps, &whole.epochs);
 
     let mut watcher = Rows::until(&mut at);
-    let mut last = trainer(gpu, options);
+    let mut last = trainer_on(gpu, data, options);
     let mut pieces = 0;
     loop {
         let rows = block_on(last.run(&mut watcher)).unwrap();
@@ -112,7 +123,7 @@ fn compare(gpu: &Gpu, options: &Options, mut at: impl FnMut(Point) -> bool) -> O
             break;
         }
         pieces += 1;
-        last = trainer(gpu, options);
+        last = trainer_on(gpu, data, options);
         last.restore(through_file(watcher.taken.take().unwrap()).checkpoint).unwrap();
     }
     assert!(pieces > 0, "nothing was interrupted");

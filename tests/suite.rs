@@ -65,6 +65,9 @@ mod no_gpu {
     /// Pictures in folders.
     pub mod folder_of_images;
 
+    /// Random parts of pictures in folders.
+    mod parts;
+
     /// Networks of every model, for images and with settings at the edges of what is allowed.
     mod any_shape;
 

@@ -18,6 +18,7 @@ mod cross;
 mod elementwise;
 mod embedding;
 mod execute;
+mod expected;
 mod fma;
 mod image;
 mod jitter;
@@ -36,6 +37,7 @@ mod recipe;
 mod reshape;
 mod second;
 mod sinusoids;
+mod targets;
 mod tokens;
 mod unary;
 
@@ -46,12 +48,12 @@ use std::{
 
 use crate::{
     check::reference::Sum,
-    device::{Gpu, fixed_subgroup},
+    device::Gpu,
     error::{Error, Result},
     ops::Activation,
     program::{
         Recording, Tape,
-        product::{Choice, Matrix},
+        product::Choice,
         step::Step,
         target::{Precision, Target},
     },
@@ -69,6 +71,8 @@ pub use cross::CrossCase;
 pub use elementwise::{AddCase, ReluCase};
 pub use embedding::{EmbeddingCase, FirstRowCase, PositionsCase};
 pub use execute::execute;
+pub use expected::Expected;
+use expected::{EPS, EPS16, SPREAD, TINY, TINY16, plus};
 pub use fma::FmaCase;
 pub use image::{AugmentCase, AverageViewsCase, DrawCase};
 pub use layernorm::LayerNormCase;
@@ -86,6 +90,8 @@ pub use queries_keys::{QueriesKeys, QueriesKeysCase};
 pub use recipe::{ClipCase, DropoutCase, ScaleCase};
 pub use reshape::FlattenCase;
 pub use sinusoids::SinusoidsCase;
+use targets::matrix_targets;
+pub use targets::{targets, variants};
 pub use tokens::TokensCase;
 pub use unary::{Unary, UnaryCase};
 
@@ -146,86 +152,6 @@ pub trait Case {
     /// Floating-point operations of all calls that state them; 0 for an op that only moves bytes.
     fn flop(&self) -> f64 {
         self.recording(&Target::portable()).calls.iter().map(|call| call.flop).sum()
-    }
-}
-
-/// What a port should hold after the run.
-#[derive(Clone, Debug)]
-pub struct Expected {
-    /// The port's name.
-    pub port: &'static str,
-    /// In PyTorch's order.
-    pub value: Vec<f64>,
-    /// How far off each element may be.
-    pub bound: Vec<f64>,
-    /// The share of elements that may be further off: only where the result is not continuous, as for a rotated image.
-    pub exempt: f64,
-}
-
-/// The factor of [`Sum::bound`]: independent rounding errors stay within 4 standard deviations for all elements of the
-/// table, and the order in which the cores add up only makes them smaller.
-const SPREAD: f64 = 4.0;
-
-/// Relative error of one float32 operation, doubled because devices need not round to nearest.
-const EPS: f64 = f32::EPSILON as f64;
-
-/// The smallest normal float32: a device may flush smaller numbers to zero.
-const TINY: f64 = f32::MIN_POSITIVE as f64;
-
-/// Relative error of storing a number as f16: half a unit in the last of 11 binary digits. WGSL requires the nearest
-/// number.
-const EPS16: f64 = 1.0 / 2048.0;
-
-/// The smallest normal f16: a device may flush smaller numbers to zero.
-const TINY16: f64 = 1.0 / 16_384.0;
-
-impl Expected {
-    /// Values that the device only copies, so that they must be exact.
-    pub fn exact(port: &'static str, value: Vec<f64>) -> Self {
-        let bound = vec![0.0; value.len()];
-        Self { port, value, bound, exempt: 0.0 }
-    }
-
-    /// Values that result from `roundings` operations on numbers of the same magnitude.
-    pub fn rounded(port: &'static str, value: Vec<f64>, roundings: f64) -> Self {
-        let bound = value.iter().map(|v| roundings * EPS * v.abs() + TINY).collect();
-        Self { port, value, bound, exempt: 0.0 }
-    }
-
-    /// Sums, within `4 sqrt(terms) eps32 magnitude`.
-    pub fn sum(port: &'static str, sum: &Sum) -> Self {
-        let bound = (0..sum.value.len()).map(|i| sum.bound(i, SPREAD)).collect();
-        Self { port, value: sum.value.clone(), bound, exempt: 0.0 }
-    }
-
-    /// Widens the bounds of a port that is stored as f16, first with the value `before` and then with the result: each
-    /// rounding is relative to the stored value. From half a unit above the largest f16 on, numbers become infinite.
-    fn store_as_f16(&mut self, before: Option<&Vec<f64>>) {
-        for (i, (value, bound)) in self.value.iter_mut().zip(&mut self.bound).enumerate() {
-            if value.abs() >= 65_520.0 {
-                *value = value.signum() * f64::INFINITY;
-                continue;
-            }
-            *bound += before.map_or(0.0, |values| EPS16 * values[i].abs() + TINY16);
-            let exact = *bound == 0.0 && Word::F16.round(*value) == *value;
-            if !exact {
-                *bound += EPS16 * (value.abs() + *bound) + TINY16;
-            }
-        }
-    }
-
-    /// A sum that is added to the values `before`.
-    pub fn added(port: &'static str, before: &[f64], sum: &Sum) -> Self {
-        Self::sum(port, &plus(before, sum))
-    }
-}
-
-/// A sum with one more term for each element.
-fn plus(before: &[f64], sum: &Sum) -> Sum {
-    Sum {
-        value: sum.value.iter().zip(before).map(|(value, before)| value + before).collect(),
-        magnitude: sum.magnitude.iter().zip(before).map(|(magnitude, before)| magnitude + before.abs()).collect(),
-        terms: sum.terms + 1,
     }
 }
 
@@ -366,45 +292,6 @@ pub fn precisions(gpu: &Gpu) -> Vec<Precision> {
     let mut precisions = vec![Precision::F32, Precision::Mixed];
     precisions.retain(|&precision| gpu.supports(precision).is_ok());
     precisions
-}
-
-/// The targets that this device supports, in f32.
-pub fn targets(gpu: &Gpu) -> Vec<Target> {
-    let mut targets = vec![Target::portable()];
-    if !targets.contains(&gpu.target) {
-        targets.push(gpu.target.clone());
-    }
-    if let Some(size) = fixed_subgroup(&gpu.info, gpu.features.subgroups) {
-        let software = Target::software(size);
-        if !targets.contains(&software) {
-            targets.push(software);
-        }
-    }
-    targets
-}
-
-/// The targets, and each of them with one core alone, and sums in one part and in three: every form that a product may
-/// get.
-pub fn variants(gpu: &Gpu) -> Vec<Target> {
-    let mut variants = targets(gpu);
-    for target in targets(gpu) {
-        for &core in &target.gemm {
-            let forced = |parts| Target { forced: Some(Choice { gemm: core, parts }), ..target.clone() };
-            variants.extend([1, 3].map(forced));
-        }
-    }
-    variants
-}
-
-/// Targets whose products of f16 activations run on the device's cooperative matrices, or on plain arithmetic in place
-/// of these; both round weights to f16.
-fn matrix_targets(gpu: &Gpu) -> Vec<Target> {
-    if gpu.device.limits().max_compute_workgroup_storage_size < Matrix::MEMORY {
-        return vec![];
-    }
-    let plain = [8, 16].map(|tile| Matrix { tile, subgroup: 32, plain: true });
-    let all = gpu.matrix.into_iter().chain(plain);
-    all.map(|matrix| Target { matrix: Some(matrix), ..Target::portable() }).collect()
 }
 
 /// Rows as a table, with a summary in the last line.

@@ -15,7 +15,7 @@ use super::{
     print::{note, remark, say},
 };
 use crate::{
-    data::{Dataset, Image, Split, order},
+    data::{Batch, Dataset, Image, Split, order},
     error::{Error, Result},
     host::{data as host_data, files::write_atomically, loader::Loader, threads::on_all_cores},
     lab::{
@@ -111,14 +111,18 @@ fn preview(
     let count = (columns / 2 * ROWS).min(dataset.len(Split::Train));
     let mut order = order(dataset.len(Split::Train), None);
     order.truncate(count);
-    let batch = Loader::new(dataset.clone(), Split::Train, order, count.max(1))?.next();
-    let batch = batch
-        .ok_or_else(|| Error::config("there are no training images to show", "the set has test images alone"))??;
-    let gpu = open_device(arguments.device.device.as_deref())?;
-    let seen = |augment: Augment| {
-        live::during("preparing the augmentation", || as_network_sees(&gpu, image, &batch, arguments.seed, augment, by))
+    let read = |parts| -> Result<Batch> {
+        let batch = Loader::of_parts(dataset.clone(), Split::Train, order.clone(), count.max(1), parts)?.next();
+        batch.ok_or_else(|| Error::config("there are no training images to show", "the set has test images alone"))?
     };
-    let (plain, augmented) = (seen(Augment::NONE)?, seen(arguments.augment)?);
+    let (augment, parts) = arguments.augment.divide(dataset.as_ref(), arguments.seed, 1);
+    let whole = read(None)?;
+    let parts = if parts.is_some() { read(parts)? } else { whole.clone() };
+    let gpu = open_device(arguments.device.device.as_deref())?;
+    let seen = |batch: &Batch, augment: Augment| {
+        live::during("preparing the augmentation", || as_network_sees(&gpu, image, batch, arguments.seed, augment, by))
+    };
+    let (plain, augmented) = (seen(&whole, Augment::NONE)?, seen(&parts, augment)?);
     let all = || plain.iter().chain(&augmented).copied();
     let range = [all().fold(f32::INFINITY, f32::min), all().fold(f32::NEG_INFINITY, f32::max)];
     let size = image.bytes();

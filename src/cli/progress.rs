@@ -17,6 +17,9 @@ use crate::{
 };
 use line::{Parts, rate, short};
 
+/// Up to so many classes, the five likeliest are no result.
+pub(super) const FEW_CLASSES: u32 = 10;
+
 /// Without a terminal, a line is printed at the first update and then about this often.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
@@ -169,7 +172,7 @@ impl Progress {
             runs: None,
             epochs: options.epochs,
             input,
-            many: options.config.classes > 10,
+            many: options.config.classes > FEW_CLASSES,
             train,
             updates,
             validate_every: options.validate_every,

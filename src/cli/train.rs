@@ -20,7 +20,7 @@ use super::{
     layers::Layers,
     live, open_device,
     print::{self, note, say},
-    progress::Progress,
+    progress::{FEW_CLASSES, Progress},
     recipe::preset_of,
     resume::{self, Target},
 };
@@ -37,7 +37,7 @@ use crate::{
     lab::{png::Png, seen::first_images, table::Table},
     models,
     program::target::Precision,
-    training::{EpochRow, Position, Trainer, Watch as _, loss_variance, metrics::perplexity},
+    training::{EpochRow, Options, Position, Trainer, Watch as _, loss_variance, metrics::perplexity},
 };
 
 use asked::{Asked, Setup};
@@ -201,7 +201,7 @@ fn train(
 
     block_on(record.end(&trainer, &rows, &mut run))?;
     if let Some(last) = rows.last() {
-        print_table(options.optimizer.name(), options.config.input, &rows, last);
+        print_table(options, &rows, last);
     }
     let (skipped, first) = (trainer.network.updates().skipped, trainer.position().first_skip);
     if let Some(step) = trainer.diverged() {
@@ -234,25 +234,31 @@ fn checksum(path: &Path) -> Result<String> {
     Ok(format!("{:08x}", crc32(&huggingface::file(path)?)?))
 }
 
-/// Prints the columns of the VeloGrad paper's table 1; those about classes give way to the perplexity for text.
-fn print_table(optimizer: &str, input: Input, rows: &[EpochRow], last: &EpochRow) {
+/// Prints the columns of the VeloGrad paper's table 1; those about classes give way to the perplexity for text, and of many classes
+/// there is the top-5 accuracy too.
+fn print_table(options: &Options, rows: &[EpochRow], last: &EpochRow) {
     let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
     let seconds: f64 = rows.iter().map(|r| r.seconds).sum();
     let accuracy = last.val_acc.map_or("-".to_owned(), |v| format!("{v:.2} %"));
-    let validation = match input {
-        Input::Image(_) => vec![
-            ("accuracy", accuracy),
-            ("weighted F1", number(last.val_f1)),
-            ("precision", number(last.val_precision)),
-            ("recall", number(last.val_recall)),
-        ],
+    let validation = match options.config.input {
+        Input::Image(_) => {
+            let top = last.val_top5.filter(|_| options.config.classes > FEW_CLASSES);
+            let top = top.map(|share| ("top-5", format!("{share:.2} %")));
+            let of_classes = [
+                ("weighted F1", number(last.val_f1)),
+                ("precision", number(last.val_precision)),
+                ("recall", number(last.val_recall)),
+            ];
+            [("accuracy", accuracy)].into_iter().chain(top).chain(of_classes).collect()
+        }
         Input::Tokens(_) => vec![
             ("validation loss", number(last.val_loss)),
             ("perplexity", number(last.val_loss.map(perplexity))),
             ("accuracy", accuracy),
         ],
     };
-    let first = [("optimizer", optimizer.to_owned()), ("training loss", format!("{:.4}", last.train_loss))];
+    let first =
+        [("optimizer", options.optimizer.name().to_owned()), ("training loss", format!("{:.4}", last.train_loss))];
     let end = [("loss variance", number(loss_variance(rows))), ("seconds", format!("{seconds:.1}"))];
     let columns = first.into_iter().chain(validation).chain(end);
     let (header, row) = columns.map(|(name, value)| (name.to_owned(), value)).unzip();

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Dataset, Masking, Spec, Split, order};
+use super::{Dataset, Masking, Parts, Spec, Split, order};
 use crate::error::{Error, Result};
 
 /// A set whose test split is some of another set's training samples, and whose training split is the rest.
@@ -82,6 +82,21 @@ impl Dataset for Holdout {
 
     fn decodes(&self) -> bool {
         self.inner.decodes()
+    }
+
+    fn cuts_parts(&self) -> bool {
+        self.inner.cuts_parts()
+    }
+
+    fn read_part(
+        &self,
+        split: Split,
+        index: usize,
+        parts: &Parts,
+        input: &mut [u8],
+        targets: &mut [u32],
+    ) -> Result<()> {
+        self.inner.read_part(Split::Train, self.indices(split)[index] as usize, parts, input, targets)
     }
 
     fn read(&self, split: Split, index: usize, input: &mut [u8], targets: &mut [u32]) -> Result<()> {

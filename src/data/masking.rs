@@ -265,7 +265,7 @@ mod tests {
         let twice = Masked::new(once.clone()).unwrap();
         assert_eq!((twice.spec(), twice.masking()), (once.spec(), once.masking()));
         let source = Inline(once);
-        let mut batches = source.batches(Split::Train, vec![0, 3], 2).unwrap();
+        let mut batches = source.batches(Split::Train, vec![0, 3], 2, None).unwrap();
         let read = pollster::block_on(batches.next()).unwrap().unwrap();
         assert!(!read.targets.contains(&IGNORED), "a batch is read whole, and hidden by whoever knows the epoch");
     }

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc, vec::IntoIter};
 
-use super::{Batch, Dataset, Split};
+use super::{Batch, Dataset, Parts, Split};
 use crate::error::{Error, Result};
 
 /// The next batch, for which one may have to wait.
@@ -19,14 +19,14 @@ pub trait Source {
     /// The data set.
     fn dataset(&self) -> &Arc<dyn Dataset>;
 
-    /// The samples of `split` that `order` names, `batch` at a time. The last batch may be smaller.
+    /// The samples of `split` that `order` names, `batch` at a time, or such parts of them. The last batch may be smaller.
     ///
     /// # Errors
     /// [`Error::Config`] if `batch` is 0, or the reason why reading cannot begin.
     ///
     /// # Panics
     /// While reading, if `order` names a sample that `split` does not have.
-    fn batches(&self, split: Split, order: Vec<u32>, batch: usize) -> Result<Box<dyn Batches>>;
+    fn batches(&self, split: Split, order: Vec<u32>, batch: usize, parts: Option<Parts>) -> Result<Box<dyn Batches>>;
 }
 
 /// Reads each batch when it is asked for, on the thread that asks.
@@ -36,6 +36,7 @@ pub struct Inline(pub Arc<dyn Dataset>);
 struct Reading {
     dataset: Arc<dyn Dataset>,
     split: Split,
+    parts: Option<Parts>,
     batches: IntoIter<Vec<u32>>,
 }
 
@@ -44,16 +45,16 @@ impl Source for Inline {
         &self.0
     }
 
-    fn batches(&self, split: Split, order: Vec<u32>, batch: usize) -> Result<Box<dyn Batches>> {
+    fn batches(&self, split: Split, order: Vec<u32>, batch: usize, parts: Option<Parts>) -> Result<Box<dyn Batches>> {
         let batches = in_batches(&order, batch)?.into_iter();
-        Ok(Box::new(Reading { dataset: self.0.clone(), split, batches }))
+        Ok(Box::new(Reading { dataset: self.0.clone(), split, parts, batches }))
     }
 }
 
 impl Batches for Reading {
     fn next(&mut self) -> Next<'_> {
         let indices = self.batches.next();
-        let read = indices.map(|indices| Batch::read(self.dataset.as_ref(), self.split, &indices));
+        let read = indices.map(|indices| Batch::read_parts(self.dataset.as_ref(), self.split, &indices, self.parts));
         if matches!(read, Some(Err(_))) {
             self.batches = vec![].into_iter();
         }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use crate::{
-    data::{Batch, Batches, Dataset, Next, Source, Split, in_batches},
+    data::{Batch, Batches, Dataset, Next, Parts, Source, Split, in_batches},
     error::{Error, Result},
     host::threads::on_all_cores,
     parallel::{Spread, alone},
@@ -34,8 +34,8 @@ impl Source for ReadAhead {
         &self.0
     }
 
-    fn batches(&self, split: Split, order: Vec<u32>, batch: usize) -> Result<Box<dyn Batches>> {
-        Ok(Box::new(Loader::new(self.0.clone(), split, order, batch)?))
+    fn batches(&self, split: Split, order: Vec<u32>, batch: usize, parts: Option<Parts>) -> Result<Box<dyn Batches>> {
+        Ok(Box::new(Loader::of_parts(self.0.clone(), split, order, batch, parts)?))
     }
 }
 
@@ -58,11 +58,28 @@ impl Loader {
     /// # Panics
     /// While iterating, if `order` names an image that `split` does not have.
     pub fn new(dataset: Arc<dyn Dataset>, split: Split, order: Vec<u32>, batch: usize) -> Result<Self> {
+        Self::of_parts(dataset, split, order, batch, None)
+    }
+
+    /// Starts reading such parts of the images, if parts are given and the set [cuts](Dataset::cuts_parts) them.
+    ///
+    /// # Errors
+    /// As [`Loader::new`].
+    ///
+    /// # Panics
+    /// As [`Loader::new`].
+    pub fn of_parts(
+        dataset: Arc<dyn Dataset>,
+        split: Split,
+        order: Vec<u32>,
+        batch: usize,
+        parts: Option<Parts>,
+    ) -> Result<Self> {
         let batches = in_batches(&order, batch)?;
         let (sender, receiver) = sync_channel(DEPTH);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let work = move || send_all(&*dataset, split, &batches, &sender, &stopped);
+        let work = move || send_all(&*dataset, split, &batches, parts, &sender, &stopped);
         let thread = Builder::new()
             .name("loader".to_owned())
             .spawn(work)
@@ -111,12 +128,13 @@ fn send_all(
     dataset: &dyn Dataset,
     split: Split,
     batches: &[Vec<u32>],
+    parts: Option<Parts>,
     sender: &SyncSender<Result<Batch>>,
     stop: &AtomicBool,
 ) {
     let spread: Spread = if dataset.decodes() { on_all_cores } else { alone };
     for indices in batches {
-        let Some(read) = Batch::read_on(dataset, split, indices, spread, stop).transpose() else { return };
+        let Some(read) = Batch::read_on(dataset, split, indices, parts, spread, stop).transpose() else { return };
         let failed = read.is_err();
         if sender.send(read).is_err() || failed {
             return;

@@ -14,7 +14,7 @@ use crate::{
         stats,
         table::{Table, csv_number},
     },
-    training::{EpochRow, loss_variance},
+    training::{EpochRow, loss_variance, metrics::perplexity},
 };
 
 /// A quantity that is compared; it has a column in the table.
@@ -23,21 +23,47 @@ struct Column {
     title: &'static str,
     digits: usize,
     of: fn(&[EpochRow]) -> Option<f64>,
+    about: About,
+}
+
+/// What a quantity is about.
+#[derive(Clone, Copy, PartialEq)]
+enum About {
+    Any,
+    /// Classes of images, of which there are few.
+    Classes,
+    /// The next token of a text.
+    Text,
 }
 
 /// The quantities: of a run's last epoch, or over its epochs.
 static COLUMNS: &[Column] = &[
-    Column { key: "loss", title: "training loss", digits: 4, of: |e| e.last().map(|r| r.train_loss) },
-    Column { key: "accuracy", title: "accuracy %", digits: 2, of: accuracy },
-    Column { key: "f1", title: "weighted F1", digits: 4, of: |e| e.last()?.val_f1 },
-    Column { key: "precision", title: "precision", digits: 4, of: |e| e.last()?.val_precision },
-    Column { key: "recall", title: "recall", digits: 4, of: |e| e.last()?.val_recall },
-    Column { key: "loss_variance", title: "loss variance", digits: 4, of: loss_variance },
+    Column {
+        key: "loss",
+        title: "training loss",
+        digits: 4,
+        of: |e| e.last().map(|r| r.train_loss),
+        about: About::Any,
+    },
+    Column { key: "val_loss", title: "validation loss", digits: 4, of: |e| e.last()?.val_loss, about: About::Text },
+    Column {
+        key: "perplexity",
+        title: "perplexity",
+        digits: 2,
+        of: |e| e.last()?.val_loss.map(perplexity),
+        about: About::Text,
+    },
+    Column { key: "accuracy", title: "accuracy %", digits: 2, of: accuracy, about: About::Any },
+    Column { key: "f1", title: "weighted F1", digits: 4, of: |e| e.last()?.val_f1, about: About::Classes },
+    Column { key: "precision", title: "precision", digits: 4, of: |e| e.last()?.val_precision, about: About::Classes },
+    Column { key: "recall", title: "recall", digits: 4, of: |e| e.last()?.val_recall, about: About::Classes },
+    Column { key: "loss_variance", title: "loss variance", digits: 4, of: loss_variance, about: About::Any },
     Column {
         key: "seconds",
         title: "seconds",
         digits: 1,
         of: |e| (!e.is_empty()).then(|| e.iter().map(|r| r.seconds).sum()),
+        about: About::Any,
     },
 ];
 
@@ -102,7 +128,7 @@ impl<'a> Comparison<'a> {
 
     fn header(&self) -> Vec<String> {
         let mut header = vec!["optimizer".to_owned(), "seeds".to_owned()];
-        header.extend(COLUMNS.iter().map(|c| c.title.to_owned()));
+        header.extend(self.columns().map(|c| c.title.to_owned()));
         header.extend(self.target.map(|t| format!("epochs to {t} %")));
         header.push("MB on the device".into());
         if self.runs.iter().any(|run| run.diverged.is_some()) {
@@ -111,11 +137,23 @@ impl<'a> Comparison<'a> {
         header
     }
 
+    /// Whether the runs are of text: they are evaluated, and there is no F1 over tens of thousands of tokens.
+    fn of_text(&self) -> bool {
+        let mut last = self.runs.iter().filter_map(|run| run.epochs.last()).peekable();
+        last.peek().is_some() && last.all(|row| row.val_loss.is_some() && row.val_f1.is_none())
+    }
+
+    /// The columns that say something about these runs.
+    fn columns(&self) -> impl Iterator<Item = &'static Column> {
+        let other = if self.of_text() { About::Classes } else { About::Text };
+        COLUMNS.iter().filter(move |column| column.about != other)
+    }
+
     fn cells(&self, variant: &Variant) -> Vec<String> {
         let count = self.of(variant).count();
         let seeds = if count as u64 == self.seeds { count.to_string() } else { format!("{count} of {}", self.seeds) };
         let mut cells = vec![variant.label.clone(), seeds];
-        cells.extend(COLUMNS.iter().map(|c| spread(&self.values(variant, c.of), c.digits)));
+        cells.extend(self.columns().map(|c| spread(&self.values(variant, c.of), c.digits)));
         if let Some((_, epochs)) = self.epochs_to_target(variant) {
             let reached = if epochs.len() < count { format!(" ({} of {count})", epochs.len()) } else { String::new() };
             cells.push(spread(&epochs, 1) + &reached);
@@ -139,10 +177,10 @@ impl<'a> Comparison<'a> {
     pub fn csv(&self) -> String {
         let row = |run: &Ended| {
             let diverged = run.diverged.map_or(String::new(), |step| step.to_string());
-            let columns = COLUMNS.iter().map(|column| csv_number((column.of)(&run.epochs)));
+            let columns = self.columns().map(|column| csv_number((column.of)(&run.epochs)));
             [run.label.clone(), run.seed.to_string(), diverged].into_iter().chain(columns).collect()
         };
-        let header = ["optimizer", "seed", "diverged_at"].into_iter().chain(COLUMNS.iter().map(|column| column.key));
+        let header = ["optimizer", "seed", "diverged_at"].into_iter().chain(self.columns().map(|column| column.key));
         Table { header: header.map(str::to_owned).collect(), rows: self.runs.iter().map(row).collect() }.csv()
     }
 
@@ -150,7 +188,7 @@ impl<'a> Comparison<'a> {
     pub fn json(&self) -> Value {
         let summary = |values: &[f64]| json!({ "mean": stats::mean(values).ok(), "sd": stats::sample_sd(values).ok(), "values": values });
         let variant = |v: &Variant| {
-            let columns = COLUMNS.iter().map(|c| (c.key.to_owned(), summary(&self.values(v, c.of))));
+            let columns = self.columns().map(|c| (c.key.to_owned(), summary(&self.values(v, c.of))));
             json!({
                 "label": v.label,
                 "optimizer": v.optimizer.name(),

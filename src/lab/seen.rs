@@ -25,8 +25,9 @@ pub fn first_images(gpu: &Gpu, dataset: &dyn Dataset, options: &Options) -> Resu
     let image = dataset.spec().image()?;
     let mut order = order(dataset.len(Split::Train), options.shuffle.then_some((options.seed, 1)));
     order.truncate(MOST.min(options.batch as usize));
-    let (batch, by) = (Batch::read(dataset, Split::Train, &order)?, options.normalize()?);
-    let mut images = as_network_sees(gpu, image, &batch, options.seed, options.recipe.augment, by)?;
+    let (augment, parts) = options.recipe.augment.divide(dataset, options.seed, 1);
+    let (batch, by) = (Batch::read_parts(dataset, Split::Train, &order, parts)?, options.normalize()?);
+    let mut images = as_network_sees(gpu, image, &batch, options.seed, augment, by)?;
     take_back(&mut images, image, by);
     contact_sheet(&images, image, COLUMNS, 2)
 }

@@ -10,9 +10,9 @@ pub use list::{Augment, Crop, Flip, Padding};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::Image,
+    data::{Dataset, Image, Parts},
     error::{Error, Result},
-    program::{BufferKind, CallBuilder, Input, Op, Tape, Tensor, params::padded},
+    program::{BufferKind, CallBuilder, Input, Op, Tape, Tensor, params::padded, step::Step},
 };
 
 /// The number of views of an image in [`average_views`].
@@ -93,6 +93,19 @@ impl FromStr for Normalize {
         })?;
         normalize.check()?;
         Ok(normalize)
+    }
+}
+
+impl Augment {
+    /// What is left to do on the device, and which parts of its pictures the data set gives in an epoch: those of a resized crop, if it
+    /// can take them before it brings pictures to one size, as torchvision does.
+    pub fn divide(self, dataset: &dyn Dataset, seed: u64, epoch: u32) -> (Self, Option<Parts>) {
+        match self.crop {
+            Some(Crop::Resized { least }) if dataset.cuts_parts() => {
+                (Self { crop: None, ..self }, Some(Parts { least, seed: Step::seed_of(seed), epoch }))
+            }
+            _ => (self, None),
+        }
     }
 }
 

@@ -132,7 +132,7 @@ pub async fn evaluate_each(
             }
         }
     };
-    let mut batches = source.batches(Split::Test, order, batch)?;
+    let mut batches = source.batches(Split::Test, order, batch, None)?;
     let (mut done, mut targets) = (0, 0);
     let masking = source.dataset().masking();
     while let Some(batch) = batches.next().await {

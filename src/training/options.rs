@@ -134,7 +134,7 @@ impl Options {
         Ok(Plans {
             model,
             config: self.config.clone(),
-            recipe: self.recipe,
+            recipe: Recipe { augment: self.recipe.augment.divide(dataset, self.seed, 1).0, ..self.recipe },
             target: target.clone(),
             train,
             evaluate: evaluation_sizes(model, dataset.len(Split::Test), evaluated),

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use web_time::Instant;
 
 use crate::{
-    data::{Batch, Batches, Source, Split, columns, order},
+    data::{Batch, Batches, Parts, Source, Split, columns, order},
     device::Gpu,
     error::{Error, Result},
     optim::{Clip, Settings},
@@ -140,7 +140,8 @@ impl Trainer {
         let mut batches = Vec::new();
         for (indices, place) in &self.last {
             // Batches may differ in size, so each is read by itself.
-            let mut images = self.source.batches(Split::Train, indices.clone(), indices.len())?;
+            let mut images =
+                self.source.batches(Split::Train, indices.clone(), indices.len(), self.parts(place.epoch))?;
             batches.extend(self.next(images.as_mut(), place.epoch).await?.map(|images| (images, *place)));
         }
         self.network.leave_evaluation();
@@ -191,6 +192,12 @@ impl Trainer {
         Ok(batch)
     }
 
+    /// The parts of an epoch's images that the data set cuts out, if it does.
+    fn parts(&self, epoch: u32) -> Option<Parts> {
+        let Options { recipe, seed, .. } = &self.options;
+        recipe.augment.divide(self.source.dataset().as_ref(), *seed, epoch).1
+    }
+
     /// The images of an epoch that are trained on, in order.
     fn order(&self, epoch: u32) -> Vec<u32> {
         let (images, shuffle) = (self.source.dataset().len(Split::Train), self.options.shuffle);
@@ -239,7 +246,7 @@ impl Trainer {
         let cut = self.options.cut(self.source.dataset().len(Split::Train));
         let mut order = self.order(epoch);
         order.drain(..order.len().min(done * cut.batch));
-        let mut batches = self.source.batches(Split::Train, order, cut.batch)?;
+        let mut batches = self.source.batches(Split::Train, order, cut.batch, self.parts(epoch))?;
         let updates = self.options.updates(self.source.dataset().as_ref());
         self.network.leave_evaluation();
         if done == 0 {
@@ -368,7 +375,7 @@ impl Trainer {
         }
         let (mut order, batch) = (self.order(epoch), self.options.batch as usize);
         order.truncate((order.len() / batch).clamp(1, STATISTICS_BATCHES) * batch);
-        let mut batches = self.source.batches(Split::Train, order, batch)?;
+        let mut batches = self.source.batches(Split::Train, order, batch, self.parts(epoch))?;
         for nth in 1.. {
             let Some(batch) = self.next(batches.as_mut(), epoch).await? else { break };
             self.network.make_room().await?;

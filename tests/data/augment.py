@@ -194,4 +194,5 @@ def main() -> None:
     path.write_text(json.dumps({"versions": versions, "draws": draws, "jitters": jitters, "images": images, "spread": spread}) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -107,15 +107,20 @@ def files() -> dict[str, tuple[bytes, int]]:
     }
 
 
-cases = [
-    {
-        "name": name,
-        "file": base64.b64encode(file).decode(),
-        "side": side,
-        "square": base64.b64encode(square(file, side)).decode(),
-    }
-    for name, (file, side) in files().items()
-]
-path = pathlib.Path(__file__).with_suffix(".json")
-path.write_text(json.dumps({"pillow": __version__, "cases": cases}, indent=0) + "\n")
-print(path, path.stat().st_size, "bytes")
+def main() -> None:
+    cases = [
+        {
+            "name": name,
+            "file": base64.b64encode(file).decode(),
+            "side": side,
+            "square": base64.b64encode(square(file, side)).decode(),
+        }
+        for name, (file, side) in files().items()
+    ]
+    path = pathlib.Path(__file__).with_suffix(".json")
+    path.write_text(json.dumps({"pillow": __version__, "cases": cases}, indent=0) + "\n")
+    print(path, path.stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    main()

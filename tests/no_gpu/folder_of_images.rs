@@ -28,7 +28,7 @@ pub fn png_of(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
 }
 
 /// The bytes that a text of base64 stands for.
-fn from_base64(text: &str) -> Vec<u8> {
+pub fn from_base64(text: &str) -> Vec<u8> {
     let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let value = |c: u8| digits.iter().position(|&digit| digit == c).unwrap() as u32;
     let bytes = text.as_bytes().chunks(4).flat_map(|four| {

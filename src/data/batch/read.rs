@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::super::{Batch, Dataset, Split};
+use super::super::{Batch, Dataset, Parts, Split};
 use crate::{
     error::{Error, Result},
     parallel::{Spread, alone},
@@ -23,11 +23,22 @@ impl Batch {
     /// # Panics
     /// If there is no such sample.
     pub fn read(dataset: &dyn Dataset, split: Split, indices: &[u32]) -> Result<Self> {
-        let read = Self::read_on(dataset, split, indices, alone, &AtomicBool::new(false))?;
+        Self::read_parts(dataset, split, indices, None)
+    }
+
+    /// [`read`](Self::read) of a part of each sample, if `parts` are given and the set [cuts](Dataset::cuts_parts) them.
+    ///
+    /// # Errors
+    /// As [`Dataset::read_part`].
+    ///
+    /// # Panics
+    /// If there is no such sample.
+    pub fn read_parts(dataset: &dyn Dataset, split: Split, indices: &[u32], parts: Option<Parts>) -> Result<Self> {
+        let read = Self::read_on(dataset, split, indices, parts, alone, &AtomicBool::new(false))?;
         Ok(read.expect("nothing stops it"))
     }
 
-    /// [`read`](Self::read) with each sample read by whichever thread is free; `None` if `stop` is set meanwhile.
+    /// [`read_parts`](Self::read_parts) with each sample read by whichever thread is free; `None` if `stop` is set meanwhile.
     ///
     /// # Errors
     /// As [`Dataset::read`]: of several samples that cannot be read, that of the first.
@@ -38,6 +49,7 @@ impl Batch {
         dataset: &dyn Dataset,
         split: Split,
         indices: &[u32],
+        parts: Option<Parts>,
         spread: Spread,
         stop: &AtomicBool,
     ) -> Result<Option<Self>> {
@@ -53,7 +65,11 @@ impl Batch {
                 // The lock is held for as long as it takes to draw a place, and not while its sample is read.
                 let next = places.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some((place, ((input, targets), &index))) = next else { return };
-                if let Err(error) = dataset.read(split, index as usize, input, targets) {
+                let read = match &parts {
+                    Some(parts) => dataset.read_part(split, index as usize, parts, input, targets),
+                    None => dataset.read(split, index as usize, input, targets),
+                };
+                if let Err(error) = read {
                     let mut fault = fault.lock().unwrap_or_else(PoisonError::into_inner);
                     // Places are drawn in order: whoever reads an earlier one still will get here.
                     if fault.as_ref().is_none_or(|(earlier, _)| place < *earlier) {

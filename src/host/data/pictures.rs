@@ -3,7 +3,7 @@
 //! Opening lists the files and opens none of them, so that a set of a million pictures is open in seconds. A picture is
 //! decoded when it is read, and brought to one size as torchvision does for evaluation: its shorter side is resized to
 //! 256/224 of the side that is asked for, and the centre is cut out. A picture that already has this size is taken as it
-//! is.
+//! is. For training, a random part of the whole picture may be taken instead ([`Parts`]) and brought to this size.
 //!
 //! The folders `train` and `val` (or `test`) have a folder for each class; without `train`, the folder's own folders are
 //! the classes, and there is nothing to validate on. Classes are in the byte order of their names.
@@ -17,10 +17,11 @@ mod resize;
 use std::path::{Path, PathBuf};
 
 use crate::{
-    data::{Dataset, Image, MOST_SIDE, Spec, Split},
+    data::{Dataset, Image, MOST_SIDE, Parts, Spec, Split},
     error::{Error, Result},
 };
 
+use decode::Rgb;
 use list::Manifest;
 
 pub use decode::{FILE_LIMIT, MOST_PIXELS};
@@ -70,6 +71,24 @@ impl Pictures {
         Ok(Self { spec, root: root.to_owned(), manifest })
     }
 
+    /// Decodes a picture, and has it brought to planes of the set's side by `fit`.
+    fn read_by(
+        &self,
+        split: Split,
+        index: usize,
+        image: &mut [u8],
+        targets: &mut [u32],
+        fit: impl Fn(&Rgb, usize, &mut [u8]),
+    ) -> Result<()> {
+        assert_eq!(image.len(), self.spec.input.bytes(), "Pictures::read: an image of another size");
+        let picture = &self.manifest.pictures(split)[index];
+        let path = self.root.join(&*picture.path);
+        let decoded = decode::decode(&path, Some(picture.size))?;
+        fit(&decoded, self.spec.image()?.width as usize, image);
+        targets.copy_from_slice(&[picture.label]);
+        Ok(())
+    }
+
     /// The path of picture `index` of `split`, below the folder of the set.
     ///
     /// # Panics
@@ -106,13 +125,25 @@ impl Dataset for Pictures {
         true
     }
 
+    fn cuts_parts(&self) -> bool {
+        true
+    }
+
+    fn read_part(
+        &self,
+        split: Split,
+        index: usize,
+        parts: &Parts,
+        image: &mut [u8],
+        targets: &mut [u32],
+    ) -> Result<()> {
+        self.read_by(split, index, image, targets, |picture, side, planes| {
+            let part = parts.of(index as u32, [picture.height, picture.width]);
+            resize::fit_part(picture, part, side, planes);
+        })
+    }
+
     fn read(&self, split: Split, index: usize, image: &mut [u8], targets: &mut [u32]) -> Result<()> {
-        assert_eq!(image.len(), self.spec.input.bytes(), "Pictures::read: an image of another size");
-        let picture = &self.manifest.pictures(split)[index];
-        let path = self.root.join(&*picture.path);
-        let decoded = decode::decode(&path, Some(picture.size))?;
-        resize::fit(&decoded, self.spec.image()?.width as usize, image);
-        targets.copy_from_slice(&[picture.label]);
-        Ok(())
+        self.read_by(split, index, image, targets, resize::fit)
     }
 }

@@ -19,12 +19,17 @@ struct Curve {
     of: fn(&[EpochRow]) -> Option<f64>,
 }
 
+/// Of images.
 static CURVES: [Curve; 4] = [
     Curve { title: "Training loss", label: "mean over the epoch", log: false, of: |e| e.last().map(|r| r.train_loss) },
     Curve { title: "Validation accuracy", label: "percent", log: false, of: |e| e.last()?.val_acc },
     Curve { title: "Rolling variance of the training loss", label: "over 3 epochs", log: true, of: rolling_variance },
     Curve { title: "Weighted F1", label: "on the validation images", log: false, of: |e| e.last()?.val_f1 },
 ];
+
+/// In place of the F1 of classes, for text.
+static OF_TEXT: Curve =
+    Curve { title: "Validation loss", label: "nats per token", log: false, of: |e| e.last()?.val_loss };
 
 /// Population variance of the training losses of the last three epochs, the notebook's window.
 fn rolling_variance(epochs: &[EpochRow]) -> Option<f64> {
@@ -40,7 +45,9 @@ pub(super) fn figure(comparison: &Comparison<'_>) -> Figure {
             comparison.variants.iter().map(|v| line(curve, &v.label, &comparison.of(v).collect::<Vec<_>>())).collect(),
         ),
     };
-    Figure { title: String::new(), panels: CURVES.iter().map(panel).collect(), columns: 2 }
+    let [loss, accuracy, variance, f1] = &CURVES;
+    let last = if comparison.of_text() { &OF_TEXT } else { f1 };
+    Figure { title: String::new(), panels: [loss, accuracy, variance, last].map(panel).into(), columns: 2 }
 }
 
 /// The mean over the runs that reached each epoch.

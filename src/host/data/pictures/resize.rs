@@ -6,6 +6,7 @@
 //! computed.
 
 use super::decode::Rgb;
+use crate::data::Part;
 
 /// Bits of a weight behind the point.
 const PRECISION: u32 = 32 - 8 - 2;
@@ -28,12 +29,28 @@ pub(super) fn fit(picture: &Rgb, side: usize, planes: &mut [u8]) {
     let [wide, tall] = resized(width, height, side);
     let columns = taps(width, wide, centre(wide, side), side);
     let rows = taps(height, tall, centre(tall, side), side);
+    resample(picture, &columns, &rows, planes);
+}
+
+/// Writes a part of the picture, brought to `side` x `side` pixels, as three planes: torchvision's `resized_crop` with Pillow.
+pub(super) fn fit_part(picture: &Rgb, part: Part, side: usize, planes: &mut [u8]) {
+    let within = |length: usize, first: usize| -> Vec<Tap> {
+        let moved = |tap: Tap| Tap { first: first + tap.first, ..tap };
+        taps(length, side, 0, side).into_iter().map(moved).collect()
+    };
+    resample(picture, &within(part.width, part.left), &within(part.height, part.top), planes);
+}
+
+/// Writes as three planes the pixels that are made of these columns and rows.
+fn resample(picture: &Rgb, columns: &[Tap], rows: &[Tap], planes: &mut [u8]) {
+    let Rgb { width, pixels, .. } = picture;
+    let (width, side) = (*width, columns.len());
     // The rows of the picture that any row of the result is made of.
     let top = rows.iter().map(|tap| tap.first).min().unwrap_or(0);
     let bottom = rows.iter().map(|tap| tap.first + tap.weights.len()).max().unwrap_or(0);
     let mut narrow = Vec::with_capacity((bottom - top) * side * 3);
     for row in pixels.chunks_exact(width * 3).take(bottom).skip(top) {
-        for Tap { first, weights } in &columns {
+        for Tap { first, weights } in columns {
             let mut sums = [ROUND; 3];
             for (pixel, weight) in row[first * 3..].chunks_exact(3).zip(weights) {
                 sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += weight * i32::from(value));
@@ -41,9 +58,9 @@ pub(super) fn fit(picture: &Rgb, side: usize, planes: &mut [u8]) {
             narrow.extend(sums.map(to_byte));
         }
     }
-    let mut square = Vec::with_capacity(side * side * 3);
+    let mut square = Vec::with_capacity(rows.len() * side * 3);
     let mut sums = vec![ROUND; side * 3];
-    for Tap { first, weights } in &rows {
+    for Tap { first, weights } in rows {
         sums.fill(ROUND);
         for (row, weight) in narrow.chunks_exact(side * 3).skip(first - top).zip(weights) {
             sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += weight * i32::from(value));
