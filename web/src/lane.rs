@@ -26,7 +26,7 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Compares the kernels that this optimizer and network need with their references, and makes the network.
+    /// Makes the network, with the first weights that every optimizer of the race gets.
     pub async fn open(gpu: &Gpu, recipe: &Recipe, runner: &Runner, dataset: &Arc<dyn Dataset>) -> Result<Self> {
         let options = recipe.options(runner, dataset.as_ref())?;
         let (seed, normalize) = (options.seed, options.normalize()?);
