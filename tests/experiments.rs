@@ -213,7 +213,7 @@ fn probes() {
     says(&refused(&["variance", "--quick", "--dataset", "shapes10", "--batch-size", "0"]), &["--batch-size"]);
 }
 
-/// Of text there are the loss and the perplexity of the validation, and no columns of classes that nothing stands in.
+/// A comparison of text has columns for the validation loss and the perplexity, and none for F1, precision and recall.
 #[test]
 fn a_comparison_of_text_has_its_columns() {
     if gpu().is_none() {
@@ -238,7 +238,7 @@ fn a_comparison_of_text_has_its_columns() {
     assert!(!figure.contains("Weighted F1"));
 }
 
-/// Of more than ten classes the last table has the share whose class is among the five likeliest.
+/// The last table has the top-5 accuracy of the run's file where there are more than ten classes.
 #[test]
 fn many_classes_have_a_top_five() {
     if gpu().is_none() {
@@ -254,4 +254,9 @@ fn many_classes_have_a_top_five() {
     let flags = "train --data set --image-size 32 --quick --width 4 -b 11 --epochs 1 --selftest off --out run";
     let said = folder.works(&flags.split_whitespace().collect::<Vec<_>>());
     says(&said, &["training loss  accuracy  top-5 "]);
+    let rows = fs::read_to_string(folder.0.join("run/metrics.jsonl")).unwrap();
+    let row: serde_json::Value = serde_json::from_str(rows.lines().last().unwrap()).unwrap();
+    let [accuracy, top] = ["val_acc", "val_top5"].map(|key| format!("{:.2} %", row[key].as_f64().unwrap()));
+    let table = said.lines().skip_while(|line| !line.contains("top-5")).collect::<String>();
+    assert!(table.contains(&format!("{accuracy}  ")) && table.contains(&top), "{accuracy}, {top}: {table}");
 }

@@ -12,7 +12,9 @@ const queue = [];
 let wake = () => {};
 onmessage = ({ data }) => { queue.push(data); wake(); };
 
-let device = null, race = null, lanes = [], running = false, refused = false, updates = 1, looked = 0, software = false;
+let device = null, race = null, lanes = [], running = false, updates = 1, looked = 0, software = false;
+/** What is wrong with the device's numbers, once something is: nothing is trained on it any more. */
+let wrong = null;
 /** Kernels that were compared with their references, by what they were compared for. */
 const assured = new Set();
 
@@ -47,7 +49,7 @@ async function open({ recipe, runners, run }) {
   drop();
   running = false;
   await openDevice();
-  if (refused) return;
+  if (wrong) return say('refused', { fault: wrong });
   try {
     race = new Race(device, JSON.stringify(recipe));
   } catch (error) {
@@ -67,14 +69,16 @@ async function open({ recipe, runners, run }) {
         assured.add(key);
       }
       say('status', { text: `Compiling the kernels of ${name} …` });
-      const parameters = await race.add(json);
+      const about = JSON.parse(await race.add(json));
       lanes.push({ index, over: false });
-      opened.push({ parameters });
+      opened.push(about);
     } catch (error) {
       const what = fault(error);
       if (what.kind !== 'config' && runner.rule === null) {
-        refused = what.message.includes('computes wrong numbers');
-        throw error;
+        if (!what.message.includes('computes wrong numbers')) throw error;
+        wrong = what;
+        drop();
+        return say('refused', { fault: wrong });
       }
       // A rule that the device's compiler refuses must not leave the device with its fault.
       if (what.kind !== 'config') { device = null; drop(); return say('refused', { fault: what, lane: index }); }
@@ -129,9 +133,12 @@ async function turn() {
 async function selftest(full) {
   await openDevice();
   const rows = JSON.parse(await device.selftest(full, (done, all) => say('tested', { done, all })));
-  refused = rows.some(row => !row.passed);
   say('selftest', { rows });
-  if (refused) { running = false; drop(); }
+  if (rows.every(row => row.passed)) return;
+  wrong = { kind: 'device', message: 'This device computes wrong numbers, so nothing is trained on it.', hint: 'try another browser, or another version of the driver' };
+  running = false;
+  drop();
+  say('refused', { fault: wrong });
 }
 
 async function main() {

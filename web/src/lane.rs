@@ -19,6 +19,8 @@ pub const SHOWN: u32 = 12;
 pub struct Lane {
     trainer: Trainer,
     dataset: Arc<dyn Dataset>,
+    /// Passes over the data of the whole run; the last may end early.
+    epochs: u32,
     /// Images and hits of the epoch under way, of which the device reports sums.
     seen: (u64, u64),
     epoch: u32,
@@ -29,11 +31,11 @@ impl Lane {
     /// Makes the network, with the first weights that every optimizer of the race gets.
     pub async fn open(gpu: &Gpu, recipe: &Recipe, runner: &Runner, dataset: &Arc<dyn Dataset>) -> Result<Self> {
         let options = recipe.options(runner, dataset.as_ref())?;
-        let (seed, normalize) = (options.seed, options.normalize()?);
+        let (seed, normalize, epochs) = (options.seed, options.normalize()?, options.epochs);
         let first = |layout: &_| first_weights(layout, seed, dataset.as_ref(), normalize);
         let source = Arc::new(Inline(dataset.clone()));
         let trainer = Trainer::new(gpu, &gpu.target, source, options, first).await?;
-        Ok(Self { trainer, dataset: dataset.clone(), seen: (0, 0), epoch: 0, over: false })
+        Ok(Self { trainer, dataset: dataset.clone(), epochs, seen: (0, 0), epoch: 0, over: false })
     }
 
     /// Compares the kernels that this optimizer and network need with their f64 references.
@@ -53,8 +55,9 @@ impl Lane {
         selftest::assure(gpu, &target, choices, name, |kernel| kernels.contains(kernel)).await
     }
 
-    pub fn floats(&self) -> usize {
-        self.trainer.network.layout.elements()
+    /// The number of parameters of the network, and of passes over the data.
+    pub fn about(&self) -> Value {
+        json!({ "parameters": self.trainer.network.layout.elements(), "epochs": self.epochs })
     }
 
     /// Trains for so many updates, or to the end. Returns the rows of updates and epochs.

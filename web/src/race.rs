@@ -55,13 +55,13 @@ impl Race {
         Lane::assure(&self.device.gpu, &self.recipe, &runner, &self.dataset).await.map_err(thrown)
     }
 
-    /// Adds an optimizer; returns the number of its network's parameters.
-    pub async fn add(&mut self, runner: &str) -> Result<usize> {
+    /// Adds an optimizer; returns how many parameters its network has and how many epochs its run.
+    pub async fn add(&mut self, runner: &str) -> Result<String> {
         let runner: Runner = serde_json::from_str(runner).map_err(unreadable)?;
         let lane = Lane::open(&self.device.gpu, &self.recipe, &runner, &self.dataset).await.map_err(thrown)?;
-        let floats = lane.floats();
+        let about = lane.about().to_string();
         self.lanes.push(lane);
-        Ok(floats)
+        Ok(about)
     }
 
     /// Trains one lane for so many updates; returns the rows of its updates and epochs.

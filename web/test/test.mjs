@@ -207,6 +207,9 @@ check('what cannot be trained on is refused in a sentence', async () => {
   }` });
   await wrong.waitForFunction(() => document.getElementById('fault').textContent.includes('computes wrong numbers'));
   assert.equal((await results(wrong)).optimizers[0].updates.length, 0);
+  // Nor after a reset, which first takes the sentence away.
+  await wrong.click('#reset');
+  await wrong.waitForFunction(() => document.getElementById('fault').textContent.includes('computes wrong numbers'));
   await wrong.context().close();
   // A device that is lost, and one that is opened anew.
   const lost = await open({ ...RECIPE, updates: 400 }, { before: `{

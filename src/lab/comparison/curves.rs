@@ -19,7 +19,7 @@ struct Curve {
     of: fn(&[EpochRow]) -> Option<f64>,
 }
 
-/// Of images.
+/// The four panels of a comparison; the last one is for images.
 static CURVES: [Curve; 4] = [
     Curve { title: "Training loss", label: "mean over the epoch", log: false, of: |e| e.last().map(|r| r.train_loss) },
     Curve { title: "Validation accuracy", label: "percent", log: false, of: |e| e.last()?.val_acc },
@@ -27,7 +27,7 @@ static CURVES: [Curve; 4] = [
     Curve { title: "Weighted F1", label: "on the validation images", log: false, of: |e| e.last()?.val_f1 },
 ];
 
-/// In place of the F1 of classes, for text.
+/// The last panel of a comparison of text, whose classes are too many for an F1.
 static OF_TEXT: Curve =
     Curve { title: "Validation loss", label: "nats per token", log: false, of: |e| e.last()?.val_loss };
 
