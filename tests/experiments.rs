@@ -213,7 +213,8 @@ fn probes() {
     says(&refused(&["variance", "--quick", "--dataset", "shapes10", "--batch-size", "0"]), &["--batch-size"]);
 }
 
-/// A comparison of text has columns for the validation loss and the perplexity, and none for F1, precision and recall.
+/// A comparison of text has columns for the validation loss and its bits per character, and none for F1, precision and recall; it is
+/// ranked by the loss, and so are the rates of a sweep. An epoch and the end of a run say the same numbers.
 #[test]
 fn a_comparison_of_text_has_its_columns() {
     if gpu().is_none() {
@@ -221,21 +222,34 @@ fn a_comparison_of_text_has_its_columns() {
     }
     let folder = Folder::new("compare-text");
     let flags = "compare --dataset grammar --model gpt --model-set block=16 --model-set width=16 --model-set depth=1 \
-                 --model-set heads=2 --quick --epochs 1 --max-steps 2 --seeds 1 --optimizers adamw,sgd -b 4 --out out";
-    let said = folder.works(&flags.split_whitespace().collect::<Vec<_>>());
-    says(&said, &["optimizer  seeds  training loss  validation loss  perplexity  accuracy %  loss variance"]);
+                 --model-set heads=2 --quick --epochs 1 --max-steps 2 --seeds 1 --optimizers adamw,sgd -b 4";
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+    let said = folder.works(&[&flags[..], &["--out", "out"]].concat());
+    says(&said, &["best mean validation loss is that of", "no paired t-test"]);
+    assert!(
+        said.lines().filter(|line| line.contains("epoch  1/1")).all(|line| line.contains("  bits per character ")),
+        "{said}"
+    );
+    says(&said, &["optimizer  seeds  training loss  validation loss  bits per character  accuracy %  loss variance"]);
     assert!(!said.contains("weighted F1"), "{said}");
     let table = fs::read_to_string(folder.0.join("out/table.csv")).unwrap();
     let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let header = lines.next().unwrap();
     let at = |key: &str| header.iter().position(|name| *name == key).unwrap();
     for line in lines {
-        let [loss, perplexity] = ["val_loss", "perplexity"].map(|key| line[at(key)].parse::<f64>().unwrap());
-        assert!((perplexity / loss.exp() - 1.0).abs() < 1e-6, "{loss}, {perplexity}");
+        let [loss, bits] = ["val_loss", "bits_per_character"].map(|key| line[at(key)].parse::<f64>().unwrap());
+        assert!((bits * std::f64::consts::LN_2 / loss - 1.0).abs() < 1e-6, "{loss}, {bits}");
     }
     let figure = fs::read_to_string(folder.0.join("out/report.html")).unwrap();
-    says(&figure, &["Validation loss"]);
-    assert!(!figure.contains("Weighted F1"));
+    says(&figure, &["Validation loss", "Bits per character", "saw the blocks in the same order", "nats per character"]);
+    assert!(!figure.contains("Weighted F1") && !figure.contains("Validation accuracy"));
+
+    let sweep = [&["sweep"], &flags[1..], &["--lr", "1e-3,1e-2", "--out", "sweep"]].concat();
+    let said = folder.works(&sweep);
+    says(&said, &["rates within 0.05 nats", "with loss ", ", bits per character ", "on validation; "]);
+    let page = fs::read_to_string(folder.0.join("sweep/report.html")).unwrap();
+    says(&page, &["<h2>Validation loss</h2>"]);
+    assert!(!page.contains("ccuracy"), "{page}");
 }
 
 /// The last table has the top-5 accuracy of the run's file where there are more than ten classes.

@@ -71,8 +71,17 @@ fn a_language_model_trains_resumes_and_is_evaluated() {
     let data = ["--data", "input.txt", "--model", "gpt"];
     let rest = ["--batch-size", "8", "--optimizer", "adamw", "--set", "lr=0.003", "--dropout", "0.1"];
     let train = [&["train"][..], &data, &set, &rest].concat();
-    let said = folder.works(&[&train[..], &["--epochs", "3", "--out", "run"]].concat());
-    assert!(said.contains("perplexity") && said.contains("tokens/s"), "{said}");
+    let said = folder.works(&[&train[..], &["--epochs", "3", "--log", "tensorboard", "--out", "run"]].concat());
+    assert!(said.contains("bits per character") && said.contains("tokens/s") && !said.contains("perplexity"), "{said}");
+    // TensorBoard compares such runs by the loss.
+    let events = fs::read_dir(folder.0.join("run")).unwrap().map(|entry| entry.unwrap().path());
+    let events = events.filter(|path| path.to_string_lossy().contains("tfevents")).map(|path| fs::read(path).unwrap());
+    let events = String::from_utf8_lossy(&events.collect::<Vec<_>>().concat()).into_owned();
+    assert!(
+        events.contains("hparam/val_loss")
+            && events.contains("hparam/best_val_loss")
+            && !events.contains("hparam/val_acc")
+    );
     let rows = fs::read_to_string(folder.0.join("run/metrics.jsonl")).unwrap();
     let losses: Vec<f64> =
         rows.lines().map(|row| serde_json::from_str::<Value>(row).unwrap()["val_loss"].as_f64().unwrap()).collect();
@@ -86,6 +95,11 @@ fn a_language_model_trains_resumes_and_is_evaluated() {
         assert!((loss - losses[2]).abs() < 1e-6 && (perplexity - loss.exp()).abs() < 1e-6, "{json} {losses:?}");
         assert!(json["confusion"].is_null() && json["normalize"].is_null(), "{json}");
     }
+    let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(said.contains(&format!("best on validation: loss {least:.4}, bits per character ")), "{said}");
+    assert!((evaluate(&["run", "--best"])["loss"].as_f64().unwrap() - least).abs() < 1e-6);
+    let ended = folder.works(&["train", "--resume", "run"]);
+    assert!(ended.contains(&format!("validation loss {:.4}.", losses[2])), "{ended}");
     folder.works(&["train", "--resume", "run", "--extend", "1"]);
     let rows = fs::read_to_string(folder.0.join("run/metrics.jsonl")).unwrap();
     assert_eq!(rows.lines().count(), 4);
@@ -124,7 +138,9 @@ fn weights_keep_their_vocabulary() {
     let set = ["block=4", "width=8", "depth=1", "heads=1"];
     let set: Vec<&str> = set.iter().flat_map(|pair| ["--model-set", pair]).collect();
     let rest = ["--model", "gpt", "--batch-size", "8", "--max-steps", "2"];
-    folder.works(&[&["train", "--data", "a.txt", "--tokens", "word", "--out", "run"], &rest[..], &set].concat());
+    let said =
+        folder.works(&[&["train", "--data", "a.txt", "--tokens", "word", "--out", "run"], &rest[..], &set].concat());
+    assert!(said.contains("perplexity") && !said.contains("bits per"), "{said}");
     fs::copy(folder.0.join("run/model.safetensors"), folder.0.join("w.safetensors")).unwrap();
     let loss = |what: &[&str]| {
         let json: Value = serde_json::from_str(&folder.works(&[&["eval", "--json"], what].concat())).unwrap();

@@ -21,6 +21,7 @@ use crate::{
         table::Table,
     },
     optim::RuleChoice,
+    training::Score,
 };
 
 use make::run;
@@ -78,12 +79,17 @@ pub(super) fn compare(flags: &CompareFlags) -> Result<ExitCode> {
             let of_variants = variants.clone();
             let title = variants.iter().map(|v| v.label.as_str()).collect::<Vec<_>>().join(", ");
             let show = move |runs: &[Ended], of: &Experiment<'_>| {
-                let comparison = Comparison::new(&of_variants, runs, of.seeds, target, Pairs::All);
+                let comparison = Comparison::new(&of_variants, runs, of.seeds, score(of), target, Pairs::All);
                 compared(&format!("Comparison: {title}"), &comparison, runs, of)
             };
             Ok(Compared { variants, lines: Box::new(lines), show: Box::new(show) })
         },
     )
+}
+
+/// What the runs of an experiment are judged by.
+fn score(of: &Experiment<'_>) -> Score {
+    Score::of(of.dataset.as_ref())
 }
 
 /// The table, statistics and curves that `compare` shows, and `ablate` in part.
@@ -99,7 +105,7 @@ fn compared(title: &str, comparison: &Comparison<'_>, runs: &[Ended], of: &Exper
     page.heading("Over the epochs");
     page.figure(&comparison.curves());
     page.note("Lines are means over seeds, bands one standard deviation to either side.");
-    page.heading("Accuracy");
+    page.heading(score(of).measure().title);
     page.figure(&comparison.dots());
     page.heading("Statistics");
     page.list(&lines[1..]);
@@ -126,7 +132,7 @@ pub(super) fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
             };
             let variants = variants.iter().flat_map(|v| rates.iter().map(move |rate| at(v, rate))).collect();
             let show = move |runs: &[Ended], of: &Experiment<'_>| {
-                let sweep = Sweep { optimizers: &optimizers, rates: &rates, runs, seeds: of.seeds };
+                let sweep = Sweep { optimizers: &optimizers, rates: &rates, runs, seeds: of.seeds, score: score(of) };
                 let (table, lines) = (sweep.table(), sweep.lines());
                 let mut shown = Shown::new(table.clone(), lines.clone());
                 shown.table(&table, &lines, sweep.csv(), &sweep.json());
@@ -137,7 +143,7 @@ pub(super) fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
                 page.note(
                 "Means over seeds, bands one standard deviation to either side; a cross is a rate at which runs diverged.",
             );
-                page.heading("Accuracy");
+                page.heading(sweep.score.measure().title);
                 page.table(&table);
                 page.provenance(of.dataset.as_ref(), &of.variants, runs, &of.recipe);
                 shown.file("report.html", page.html());
@@ -172,7 +178,7 @@ pub(super) fn ablate(flags: &AblateFlags) -> Result<ExitCode> {
             let lines = move || said.iter().map(line_of).collect();
             let of_variants = variants.clone();
             let show = move |runs: &[Ended], of: &Experiment<'_>| {
-                let comparison = Comparison::new(&of_variants, runs, of.seeds, target, Pairs::WithFirst);
+                let comparison = Comparison::new(&of_variants, runs, of.seeds, score(of), target, Pairs::WithFirst);
                 let mut shown = compared("Ablation of VeloGrad", &comparison, runs, of)?;
                 shown.figure("ablation", &comparison.dots())?;
                 Ok(shown)

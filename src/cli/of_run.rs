@@ -28,7 +28,7 @@ pub struct WeightsFlags {
     /// of GPT-2 as transformers writes it
     #[arg(value_name = "RUN", required_unless_present = "weights", conflicts_with = "weights")]
     run: Option<PathBuf>,
-    /// Take RUN's checkpoint with the best accuracy on validation instead of its last weights
+    /// Take RUN's checkpoint with the best accuracy on validation, of text the least loss, instead of its last weights
     #[arg(long)]
     best: bool,
     /// What `train` wrote, checkpoints included, torchvision's or nanoGPT's state dict as safetensors, or GPT-2 as transformers
@@ -100,7 +100,7 @@ pub struct OfRun {
 
 impl OfRun {
     /// Finds the weights of a run: those that it ended with or, while it is under way, those of its newest checkpoint;
-    /// with `best`, the checkpoint with the best validation accuracy.
+    /// with `best`, the checkpoint with the best validation.
     ///
     /// # Errors
     /// As [`resume::find`]; [`Error::Data`] if the run has no weights yet.

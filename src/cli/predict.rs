@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     /// Pictures (PNG, JPEG, WebP, BMP), and folders, in which every picture is taken
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Take RUN's checkpoint with the best accuracy on validation instead of its last weights
+    /// Take RUN's checkpoint with the best accuracy on validation, of text the least loss, instead of its last weights
     #[arg(long)]
     best: bool,
     /// A file of weights, or a run as RUN names it; all that is named without a flag are then images

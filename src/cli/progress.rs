@@ -13,7 +13,7 @@ use super::{live, print::note};
 use crate::{
     data::Input,
     error::Result,
-    training::{EpochRow, Options, Position, StepRow, Watch, metrics::perplexity},
+    training::{EpochRow, Options, Position, Score, StepRow, Watch},
 };
 use line::{Parts, rate, short};
 
@@ -140,6 +140,8 @@ pub(super) struct Progress {
     epochs: u32,
     /// What samples are, and how many targets each has: images and tokens are counted by their targets.
     input: Input,
+    /// What the run is judged by.
+    score: Score,
     /// Whether there are so many classes that top-5 accuracy tells something.
     many: bool,
     /// Number of training images or tokens in an epoch, and of updates that they make.
@@ -160,7 +162,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(options: &Options, train: usize) -> Self {
+    pub(super) fn new(options: &Options, train: usize, score: Score) -> Self {
         let cut = options.cut(train);
         let input = options.config.input;
         let targets = u64::from(options.counted());
@@ -172,6 +174,7 @@ impl Progress {
             runs: None,
             epochs: options.epochs,
             input,
+            score,
             many: options.config.classes > FEW_CLASSES,
             train,
             updates,
@@ -257,22 +260,23 @@ impl Watch for Progress {
         if row.val_loss.is_some() {
             self.pace.evaluated(Instant::now());
         }
-        let validation = match (row.val_loss, row.val_acc) {
-            (Some(loss), Some(_)) if self.input.tokens().is_some() => {
-                format!("validation loss {loss:.4}  perplexity {:.2}", perplexity(loss))
+        let reading = self.score.reading();
+        let validation = match (row.val_loss, row.val_acc, reading) {
+            (Some(loss), _, Some(reading)) => {
+                format!("validation loss {loss:.4}  {} {}", reading.name, reading.text((reading.of)(row)))
             }
-            (Some(loss), Some(accuracy)) => {
+            (Some(loss), Some(accuracy), None) => {
                 let top = row.val_top5.filter(|_| self.many).map_or(String::new(), |top| format!("  top-5 {top:.2} %"));
                 format!("validation loss {loss:.4}  accuracy {accuracy:.2} %{top}")
             }
             _ => "no validation".into(),
         };
+        let accuracy = if reading.is_none() { format!("  accuracy {:.2} %", row.train_acc) } else { String::new() };
         note!(
-            "epoch {:>2}/{}  training loss {:.4}  accuracy {:.2} %  {validation}  {:.1} s  {:.0} {}/s",
+            "epoch {:>2}/{}  training loss {:.4}{accuracy}  {validation}  {:.1} s  {:.0} {}/s",
             row.epoch,
             self.epochs,
             row.train_loss,
-            row.train_acc,
             row.seconds,
             row.images_per_second,
             self.input.target_unit()
@@ -305,7 +309,7 @@ fn in_words(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{data::Tokens, models};
+    use crate::{data::Tokens, models, training::Per};
 
     /// The first update is slow and does not count; evaluation is timed separately.
     #[test]
@@ -328,7 +332,7 @@ mod tests {
     #[test]
     fn a_run_that_ends_early_has_fewer_evaluations() {
         let options = Options { epochs: 20, max_steps: Some(25), batch: 10, accumulate: 1, ..Options::default() };
-        let mut progress = Progress::new(&options, 100);
+        let mut progress = Progress::new(&options, 100, Score::Accuracy);
         progress.pace = Pace { last: None, training: (1.0, 10), evaluation: (100.0, 1) };
         // 250 images are two and a half epochs: three evaluations, at 100 seconds each.
         assert_eq!(progress.left(0), Some(25.0 + 300.0));
@@ -338,7 +342,7 @@ mod tests {
         // A hundred blocks of four tokens are 400 tokens; ten of them a second take four times as long.
         let set = [("block".to_owned(), "4".to_owned())];
         let config = models::find("gpt").unwrap().config(Tokens { length: 4, vocabulary: 5 }, 5, &set).unwrap();
-        let mut progress = Progress::new(&Options { config, ..options }, 100);
+        let mut progress = Progress::new(&Options { config, ..options }, 100, Score::Loss(Per::Token));
         progress.pace = Pace { last: None, training: (1.0, 10), evaluation: (100.0, 1) };
         assert_eq!(progress.left(0), Some(100.0 + 300.0));
     }

@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.json {
         for run in &read {
-            let (accuracy, best, seconds) = (run.accuracy(), run.best(), run.seconds());
+            let (best, seconds) = (run.best(), run.seconds());
             let state = run.state();
             json_line(&json!({
                 "folder": run.folder,
@@ -57,7 +57,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
                 "optimizer": run.run["optimizer"],
                 "model": run.run["model"],
                 "epochs": run.epochs.len(),
-                "accuracy": accuracy,
+                "accuracy": run.last(|row| row.val_acc),
+                "val_loss": run.last(|row| row.val_loss),
+                "judged_by": run.score().measure().key,
                 "best": best,
                 "seconds": seconds,
             }));

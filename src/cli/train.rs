@@ -25,7 +25,7 @@ use super::{
     resume::{self, Target},
 };
 use crate::{
-    data::{Input, Split},
+    data::Split,
     error::{Error, Result, suggest::shell_word},
     host::{
         files::crc32,
@@ -37,7 +37,7 @@ use crate::{
     lab::{png::Png, seen::first_images, table::Table},
     models,
     program::target::Precision,
-    training::{EpochRow, Options, Position, Trainer, Watch as _, loss_variance, metrics::perplexity},
+    training::{EpochRow, Options, Position, Score, Trainer, Watch as _, loss_variance},
 };
 
 use asked::{Asked, Setup};
@@ -176,8 +176,8 @@ fn train(
         trainer.network.runtime.planned_bytes as f64 / 1e6,
         folder.display()
     );
-    let train = dataset.len(Split::Train);
-    let mut progress = Progress::new(options, train);
+    let (train, score) = (dataset.len(Split::Train), Score::of(dataset.as_ref()));
+    let mut progress = Progress::new(options, train, score);
     progress.resumed(trainer.position());
     if record.wants_images() && dataset.spec().input.image().is_some() {
         let draw = || first_images(gpu, dataset.as_ref(), options);
@@ -201,7 +201,7 @@ fn train(
 
     block_on(record.end(&trainer, &rows, &mut run))?;
     if let Some(last) = rows.last() {
-        print_table(options, &rows, last);
+        print_table(options, score, &rows, last);
     }
     let (skipped, first) = (trainer.network.updates().skipped, trainer.position().first_skip);
     if let Some(step) = trainer.diverged() {
@@ -222,7 +222,8 @@ fn train(
         note!("the gradient was clipped in {clipped} of {all} updates");
     }
     if let Some((path, best)) = record.best() {
-        say!("best on validation: {:.2} %, {}", best.accuracy, path.display());
+        let best = best.value(score).map_or_else(String::new, |value| score.words(value));
+        say!("best on validation: {best}, {}", path.display());
     }
     let what = if trainer.diverged().is_some() { "weights as the run that diverged left them" } else { "weights" };
     say!("{what}: {}", record.weights().display());
@@ -234,29 +235,22 @@ fn checksum(path: &Path) -> Result<String> {
     Ok(format!("{:08x}", crc32(&huggingface::file(path)?)?))
 }
 
-/// Prints the columns of the VeloGrad paper's table 1; those about classes give way to the perplexity for text, and of many classes
-/// there is the top-5 accuracy too.
-fn print_table(options: &Options, rows: &[EpochRow], last: &EpochRow) {
+/// Prints the columns of the VeloGrad paper's table 1; those about classes give way to the validation loss for text, and of many
+/// classes there is the top-5 accuracy too.
+fn print_table(options: &Options, score: Score, rows: &[EpochRow], last: &EpochRow) {
     let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
     let seconds: f64 = rows.iter().map(|r| r.seconds).sum();
-    let accuracy = last.val_acc.map_or("-".to_owned(), |v| format!("{v:.2} %"));
-    let validation = match options.config.input {
-        Input::Image(_) => {
-            let top = last.val_top5.filter(|_| options.config.classes > FEW_CLASSES);
-            let top = top.map(|share| ("top-5", format!("{share:.2} %")));
-            let of_classes = [
-                ("weighted F1", number(last.val_f1)),
-                ("precision", number(last.val_precision)),
-                ("recall", number(last.val_recall)),
-            ];
-            [("accuracy", accuracy)].into_iter().chain(top).chain(of_classes).collect()
-        }
-        Input::Tokens(_) => vec![
-            ("validation loss", number(last.val_loss)),
-            ("perplexity", number(last.val_loss.map(perplexity))),
-            ("accuracy", accuracy),
-        ],
-    };
+    let mut validation: Vec<(&str, String)> =
+        score.columns().iter().map(|measure| (measure.name, measure.text((measure.of)(last)))).collect();
+    if score == Score::Accuracy {
+        let top = last.val_top5.filter(|_| options.config.classes > FEW_CLASSES);
+        validation.extend(top.map(|share| ("top-5", format!("{share:.2} %"))));
+        validation.extend([
+            ("weighted F1", number(last.val_f1)),
+            ("precision", number(last.val_precision)),
+            ("recall", number(last.val_recall)),
+        ]);
+    }
     let first =
         [("optimizer", options.optimizer.name().to_owned()), ("training loss", format!("{:.4}", last.train_loss))];
     let end = [("loss variance", number(loss_variance(rows))), ("seconds", format!("{seconds:.1}"))];

@@ -24,7 +24,7 @@ use crate::{
     models::{Config, Model},
     optim::Updates,
     program::params::Layout,
-    training::{Checkpoint, Position, network::State, provenance::network_of, weights::Weights},
+    training::{Checkpoint, Position, Score, network::State, provenance::network_of, weights::Weights},
 };
 
 /// Version of the format of the file's content; another number is refused.
@@ -40,13 +40,26 @@ const CHECKSUM: &str = "crc32";
 /// Most bytes of a header that are read; a checkpoint's has a few hundred bytes per epoch and tensor.
 pub(crate) const MOST_HEADER: u64 = 64 << 20;
 
-/// The checkpoint with the best validation accuracy so far.
+/// The checkpoint with the best validation so far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// Number of updates before it; its file is named after it.
     pub step: u64,
     /// Validation accuracy in percent.
     pub accuracy: f64,
+    /// Validation loss; files of before text was judged by it have none.
+    #[serde(default)]
+    pub loss: Option<f64>,
+}
+
+impl Best {
+    /// What it is the best by.
+    pub fn value(&self, score: Score) -> Option<f64> {
+        match score {
+            Score::Accuracy => Some(self.accuracy),
+            Score::Loss(_) => self.loss,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -14,58 +14,61 @@ use crate::{
         stats,
         table::{Table, csv_number},
     },
-    training::{EpochRow, loss_variance, metrics::perplexity},
+    training::{EpochRow, Measure, Score, loss_variance},
 };
 
 /// A quantity that is compared; it has a column in the table.
+#[derive(Clone, Copy)]
 struct Column {
     key: &'static str,
     title: &'static str,
     digits: usize,
-    of: fn(&[EpochRow]) -> Option<f64>,
-    about: About,
+    of: Of,
 }
 
-/// What a quantity is about.
-#[derive(Clone, Copy, PartialEq)]
-enum About {
-    Any,
-    /// Classes of images, of which there are few.
-    Classes,
-    /// The next token of a text.
-    Text,
+/// Where a quantity comes from.
+#[derive(Clone, Copy)]
+enum Of {
+    /// The last epoch.
+    Last(fn(&EpochRow) -> Option<f64>),
+    /// All epochs.
+    All(fn(&[EpochRow]) -> Option<f64>),
 }
 
-/// The quantities: of a run's last epoch, or over its epochs.
-static COLUMNS: &[Column] = &[
-    Column {
-        key: "loss",
-        title: "training loss",
-        digits: 4,
-        of: |e| e.last().map(|r| r.train_loss),
-        about: About::Any,
-    },
-    Column { key: "val_loss", title: "validation loss", digits: 4, of: |e| e.last()?.val_loss, about: About::Text },
-    Column {
-        key: "perplexity",
-        title: "perplexity",
-        digits: 2,
-        of: |e| e.last()?.val_loss.map(perplexity),
-        about: About::Text,
-    },
-    Column { key: "accuracy", title: "accuracy %", digits: 2, of: accuracy, about: About::Any },
-    Column { key: "f1", title: "weighted F1", digits: 4, of: |e| e.last()?.val_f1, about: About::Classes },
-    Column { key: "precision", title: "precision", digits: 4, of: |e| e.last()?.val_precision, about: About::Classes },
-    Column { key: "recall", title: "recall", digits: 4, of: |e| e.last()?.val_recall, about: About::Classes },
-    Column { key: "loss_variance", title: "loss variance", digits: 4, of: loss_variance, about: About::Any },
-    Column {
-        key: "seconds",
-        title: "seconds",
-        digits: 1,
-        of: |e| (!e.is_empty()).then(|| e.iter().map(|r| r.seconds).sum()),
-        about: About::Any,
-    },
+impl Of {
+    fn value(self, epochs: &[EpochRow]) -> Option<f64> {
+        match self {
+            Self::Last(of) => of(epochs.last()?),
+            Self::All(of) => of(epochs),
+        }
+    }
+}
+
+static TRAINING_LOSS: Column =
+    Column { key: "loss", title: "training loss", digits: 4, of: Of::Last(|row| Some(row.train_loss)) };
+
+/// Quantities of the classes of images.
+static OF_CLASSES: [Column; 3] = [
+    Column { key: "f1", title: "weighted F1", digits: 4, of: Of::Last(|row| row.val_f1) },
+    Column { key: "precision", title: "precision", digits: 4, of: Of::Last(|row| row.val_precision) },
+    Column { key: "recall", title: "recall", digits: 4, of: Of::Last(|row| row.val_recall) },
 ];
+
+static LOSS_VARIANCE: Column =
+    Column { key: "loss_variance", title: "loss variance", digits: 4, of: Of::All(loss_variance) };
+
+static SECONDS: Column = Column {
+    key: "seconds",
+    title: "seconds",
+    digits: 1,
+    of: Of::All(|e| (!e.is_empty()).then(|| e.iter().map(|r| r.seconds).sum())),
+};
+
+impl From<Measure> for Column {
+    fn from(Measure { key, column, digits, of, .. }: Measure) -> Self {
+        Self { key, title: column, digits, of: Of::Last(of) }
+    }
+}
 
 /// Runs of several optimizers over the same seeds.
 pub struct Comparison<'a> {
@@ -73,15 +76,24 @@ pub struct Comparison<'a> {
     runs: &'a [Ended],
     /// The number of runs that each optimizer has when the comparison is complete.
     seeds: u64,
-    /// An accuracy on the validation images, in percent; the table says in which epoch each optimizer first reached it.
+    /// What the optimizers are ranked by.
+    score: Score,
+    /// A value of the score; the table says in which epoch each optimizer first reached it.
     target: Option<f64>,
     pairs: Pairs,
 }
 
 impl<'a> Comparison<'a> {
-    /// Compares the runs that have ended so far, of an experiment in which each of `variants` is to have `seeds` runs.
-    pub fn new(variants: &'a [Variant], runs: &'a [Ended], seeds: u64, target: Option<f64>, pairs: Pairs) -> Self {
-        Self { variants, runs, seeds, target, pairs }
+    /// Compares by `score` the runs that have ended so far, of an experiment in which each of `variants` is to have `seeds` runs.
+    pub fn new(
+        variants: &'a [Variant],
+        runs: &'a [Ended],
+        seeds: u64,
+        score: Score,
+        target: Option<f64>,
+        pairs: Pairs,
+    ) -> Self {
+        Self { variants, runs, seeds, score, target, pairs }
     }
 
     /// A sentence about the runs that are still missing; `None` when every run has ended.
@@ -114,14 +126,14 @@ impl<'a> Comparison<'a> {
     }
 
     /// One quantity of each run of a variant that did not diverge, in order of seeds.
-    fn values(&self, variant: &Variant, of: fn(&[EpochRow]) -> Option<f64>) -> Vec<f64> {
-        self.of(variant).filter(|run| run.diverged.is_none()).filter_map(|run| of(&run.epochs)).collect()
+    fn values(&self, variant: &Variant, of: Of) -> Vec<f64> {
+        self.of(variant).filter(|run| run.diverged.is_none()).filter_map(|run| of.value(&run.epochs)).collect()
     }
 
-    /// The numbers of epochs to the target accuracy, of the runs that reached it.
+    /// The numbers of epochs to the target, of the runs that reached it.
     fn epochs_to_target(&self, variant: &Variant) -> Option<(f64, Vec<f64>)> {
         let target = self.target?;
-        let reached = |e: &EpochRow| e.val_acc.is_some_and(|a| a >= target);
+        let reached = |e: &EpochRow| self.score.value(e).is_some_and(|value| self.score.gain(value, target) >= 0.0);
         let first = |run: &Ended| run.epochs.iter().find(|e| reached(e)).map(|e| f64::from(e.epoch));
         Some((target, self.of(variant).filter_map(first).collect()))
     }
@@ -129,7 +141,7 @@ impl<'a> Comparison<'a> {
     fn header(&self) -> Vec<String> {
         let mut header = vec!["optimizer".to_owned(), "seeds".to_owned()];
         header.extend(self.columns().map(|c| c.title.to_owned()));
-        header.extend(self.target.map(|t| format!("epochs to {t} %")));
+        header.extend(self.target.map(|t| format!("epochs to {}", self.score.goal(t))));
         header.push("MB on the device".into());
         if self.runs.iter().any(|run| run.diverged.is_some()) {
             header.push("remarks".into());
@@ -137,16 +149,11 @@ impl<'a> Comparison<'a> {
         header
     }
 
-    /// Whether the runs are of text: they are evaluated, and there is no F1 over tens of thousands of tokens.
-    fn of_text(&self) -> bool {
-        let mut last = self.runs.iter().filter_map(|run| run.epochs.last()).peekable();
-        last.peek().is_some() && last.all(|row| row.val_loss.is_some() && row.val_f1.is_none())
-    }
-
     /// The columns that say something about these runs.
-    fn columns(&self) -> impl Iterator<Item = &'static Column> {
-        let other = if self.of_text() { About::Classes } else { About::Text };
-        COLUMNS.iter().filter(move |column| column.about != other)
+    fn columns(&self) -> impl Iterator<Item = Column> {
+        let of_classes: &[Column] = if self.score == Score::Accuracy { &OF_CLASSES } else { &[] };
+        let validation = self.score.columns().into_iter().map(Column::from).chain(of_classes.iter().copied());
+        [TRAINING_LOSS].into_iter().chain(validation).chain([LOSS_VARIANCE, SECONDS])
     }
 
     fn cells(&self, variant: &Variant) -> Vec<String> {
@@ -177,7 +184,7 @@ impl<'a> Comparison<'a> {
     pub fn csv(&self) -> String {
         let row = |run: &Ended| {
             let diverged = run.diverged.map_or(String::new(), |step| step.to_string());
-            let columns = self.columns().map(|column| csv_number((column.of)(&run.epochs)));
+            let columns = self.columns().map(|column| csv_number(column.of.value(&run.epochs)));
             [run.label.clone(), run.seed.to_string(), diverged].into_iter().chain(columns).collect()
         };
         let header = ["optimizer", "seed", "diverged_at"].into_iter().chain(self.columns().map(|column| column.key));
@@ -207,21 +214,23 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    fn accuracies(&self) -> Vec<(String, Vec<f64>)> {
-        self.variants.iter().map(|v| (v.label.clone(), self.values(v, accuracy))).collect()
+    fn scores(&self) -> Vec<(String, Vec<f64>)> {
+        let of = Of::Last(self.score.measure().of);
+        self.variants.iter().map(|v| (v.label.clone(), self.values(v, of))).collect()
     }
 
-    /// The statistics of the accuracies.
+    /// The statistics of what the optimizers are ranked by.
     pub fn statistics(&self) -> Statistics {
-        Statistics::new(&self.accuracies(), self.pairs)
+        Statistics::new(&self.scores(), self.score, self.pairs)
     }
 
-    /// Loss, accuracy, rolling variance and F1 over epochs.
+    /// Training loss, what the optimizers are ranked by, rolling variance of the loss, and F1 or another reading of the
+    /// validation loss, over epochs.
     pub fn curves(&self) -> Figure {
         curves::figure(self)
     }
 
-    /// The accuracy of each optimizer at the end: each seed, the mean, and the bootstrap interval of the mean.
+    /// What the optimizers are ranked by, at the end: each seed, the mean, and the bootstrap interval of the mean.
     pub fn dots(&self) -> Figure {
         let row = |(label, each): (String, Vec<f64>)| Row {
             label,
@@ -229,15 +238,12 @@ impl<'a> Comparison<'a> {
             interval: stats::bootstrap_mean(&each, stats::RESAMPLES, 0).ok().map(|i| (i.low, i.high)),
             each,
         };
-        let content = Content::Rows(self.accuracies().into_iter().map(row).collect());
-        let title = "Validation accuracy after the last epoch".into();
-        let x = Axis::linear("percent: seeds, mean, 95 % interval of the mean");
+        let content = Content::Rows(self.scores().into_iter().map(row).collect());
+        let Measure { title, unit, .. } = self.score.measure();
+        let title = format!("{title} after the last epoch");
+        let x = Axis::linear(format!("{unit}: seeds, mean, 95 % interval of the mean"));
         Figure { title: String::new(), panels: vec![Panel { title, x, y: Axis::default(), content }], columns: 1 }
     }
-}
-
-fn accuracy(epochs: &[EpochRow]) -> Option<f64> {
-    epochs.last()?.val_acc
 }
 
 /// Mean and sample standard deviation as text, if there are values for them.

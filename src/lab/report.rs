@@ -92,7 +92,10 @@ impl Page {
                 settings.map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"'))).collect();
             self.body += &format!("<p><b>{}</b>: {}</p>\n", escape(&variant.label), escape(&settings.join(", ")));
         }
-        self.note("Every run started from the same initial weights and saw the images in the same order, per seed.");
+        let unit = dataset.spec().input.unit();
+        self.note(&format!(
+            "Every run started from the same initial weights and saw the {unit} in the same order, per seed."
+        ));
         self.heading("Device and data");
         let mut facts = Vec::new();
         for run in runs {
@@ -105,7 +108,7 @@ impl Page {
             }
         }
         facts.push(format!(
-            "{}: {} training images, {} validation images, checksum {:08x}",
+            "{}: {} training {unit}, {} validation {unit}, checksum {:08x}",
             dataset.spec().name,
             dataset.len(Split::Train),
             dataset.len(Split::Test),

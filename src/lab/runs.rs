@@ -19,7 +19,7 @@ use crate::{
         report::Page,
         table::Table,
     },
-    training::EpochRow,
+    training::{EpochRow, Measure, Score},
 };
 
 /// The largest `steps.jsonl` that is read, in bytes: some eight million updates.
@@ -107,14 +107,24 @@ impl Run {
         }
     }
 
-    /// The accuracy on the validation images after the last epoch that has one, in percent.
-    pub fn accuracy(&self) -> Option<f64> {
-        self.epochs.iter().rev().find_map(|row| row.val_acc)
+    /// What the run is judged by.
+    pub fn score(&self) -> Score {
+        Score::of_run(&self.run)
     }
 
-    /// The best accuracy on the validation images, in percent.
+    /// A number of the last epoch that has it.
+    pub fn last(&self, of: fn(&EpochRow) -> Option<f64>) -> Option<f64> {
+        self.epochs.iter().rev().find_map(of)
+    }
+
+    /// The best value of what the run is judged by.
     pub fn best(&self) -> Option<f64> {
-        self.epochs.iter().filter_map(|row| row.val_acc).max_by(f64::total_cmp)
+        self.score().best(&self.epochs)
+    }
+
+    /// What several samples of its data set are called.
+    fn unit(&self) -> &'static str {
+        if self.score() == Score::Accuracy { "images" } else { "blocks" }
     }
 
     /// Seconds of training and evaluation.
@@ -152,31 +162,54 @@ fn search(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn percent(value: Option<f64>) -> String {
-    value.map_or("-".into(), |v| format!("{v:.2}"))
+/// What the runs are judged by, each once, in the order in which they come up.
+fn scores(runs: &[Run]) -> Vec<Score> {
+    let mut scores = vec![];
+    for score in runs.iter().map(Run::score) {
+        if !scores.contains(&score) {
+            scores.push(score);
+        }
+    }
+    scores
 }
 
-/// A row per run.
+/// A row per run. Runs of images have their accuracy; runs of text have their validation loss, in nats and as bits or perplexity.
 pub fn table(runs: &[Run]) -> Table {
-    let header = ["run", "optimizer", "network", "state", "training loss", "accuracy %", "best %", "seconds"];
+    let of = |score: Score| std::iter::once(score.measure()).chain(score.reading()).collect::<Vec<_>>();
+    let scores = scores(runs);
+    let mut columns: Vec<Measure> = vec![];
+    for measure in scores.iter().flat_map(|score| of(*score)) {
+        if !columns.iter().any(|column| column.key == measure.key) {
+            columns.push(measure);
+        }
+    }
+    let [images, text] = [true, false].map(|images| scores.iter().any(|s| (*s == Score::Accuracy) == images));
+    let best = match (images, text) {
+        (true, true) => "best",
+        (false, true) => "best loss",
+        (_, false) => "best %",
+    };
+    let mut header = vec!["run", "optimizer", "network", "state", "training loss"];
+    header.extend(columns.iter().map(|column| column.column));
+    header.extend([best, "seconds"]);
     let row = |run: &Run| {
         // Older runs name the width apart from the network's other settings.
         let width = [&run.run["network"]["width"], &run.run["width"]].into_iter().find_map(|width| width.as_u64());
         let network = run.text("model") + &width.map_or(String::new(), |width| format!(", width {width}"));
         let loss = run.epochs.last().map_or("-".into(), |row| format!("{:.4}", row.train_loss));
-        let (last, best) = (percent(run.accuracy()), percent(run.best()));
-        vec![
-            run.label.clone(),
-            run.text("optimizer"),
-            network,
-            run.state(),
-            loss,
-            last,
-            best,
-            format!("{:.1}", run.seconds()),
-        ]
+        let score = run.score();
+        let own = of(score);
+        let mut row = vec![run.label.clone(), run.text("optimizer"), network, run.state(), loss];
+        row.extend(columns.iter().map(|column| match run.last(column.of) {
+            Some(value) if own.iter().any(|measure| measure.key == column.key) => format!("{value:.*}", column.digits),
+            _ => "-".into(),
+        }));
+        let unit = if images && text { Score::text } else { Score::number };
+        row.push(run.best().map_or("-".into(), |best| unit(score, best)));
+        row.push(format!("{:.1}", run.seconds()));
+        row
     };
-    Table { header: header.map(str::to_owned).to_vec(), rows: runs.iter().map(row).collect() }
+    Table { header: header.into_iter().map(str::to_owned).collect(), rows: runs.iter().map(row).collect() }
 }
 
 /// The mean of each group of consecutive updates, for at most [`POINTS`] groups; numbers that are not finite are left
@@ -202,7 +235,8 @@ fn over_epochs(run: &Run, minutes: bool, of: fn(&EpochRow) -> Option<f64>) -> Li
     Line { label: run.label.clone(), points: points.collect(), crosses: vec![] }
 }
 
-/// Loss, learning rate and norm of the gradient over updates; loss and accuracy over epochs and over time.
+/// Loss, learning rate and norm of the gradient over updates; loss and what runs are judged by over epochs and over time. Runs that
+/// are judged by other numbers have axes of their own.
 pub fn curves(runs: &[Run]) -> Figure {
     let panel = |title: &str, x: Axis, y: Axis, lines: Vec<Line>| Panel {
         title: title.into(),
@@ -213,19 +247,26 @@ pub fn curves(runs: &[Run]) -> Figure {
     let updates = |title: &str, y: Axis, of: fn(&Update) -> Option<f64>| {
         panel(title, Axis::whole("update"), y, runs.iter().map(|run| over_updates(run, of)).collect())
     };
-    let epochs = |title: &str, y: Axis, minutes: bool, of: fn(&EpochRow) -> Option<f64>| {
-        let x = if minutes { Axis::linear("minutes") } else { Axis::whole("epoch") };
-        panel(title, x, y, runs.iter().map(|run| over_epochs(run, minutes, of)).collect())
-    };
-    let loss = |row: &EpochRow| Some(row.train_loss);
-    let panels = vec![
+    let losses = runs.iter().map(|run| over_epochs(run, false, |row| Some(row.train_loss))).collect();
+    let mut panels = vec![
         updates("Training loss over updates", Axis::linear("mean over an update"), |u| u.loss),
         updates("Learning rate", Axis::linear(""), |u| u.lr),
         updates("Norm of the gradient", Axis::log("2-norm"), |u| u.grad_norm),
-        epochs("Training loss over epochs", Axis::linear("mean over an epoch"), false, loss),
-        epochs("Validation accuracy over epochs", Axis::linear("percent"), false, |row| row.val_acc),
-        epochs("Validation accuracy over time", Axis::linear("percent"), true, |row| row.val_acc),
+        panel("Training loss over epochs", Axis::whole("epoch"), Axis::linear("mean over an epoch"), losses),
     ];
+    // A line without points keeps the colour of its run from panel to panel.
+    let judged = |score: Score, over: &str, minutes: bool| {
+        let Measure { title, unit, of, .. } = score.measure();
+        let line = |run: &Run| match run.score() == score {
+            true => over_epochs(run, minutes, of),
+            false => Line::default(),
+        };
+        let x = if minutes { Axis::linear("minutes") } else { Axis::whole("epoch") };
+        panel(&format!("{title} over {over}"), x, Axis::linear(unit), runs.iter().map(line).collect())
+    };
+    for score in scores(runs) {
+        panels.extend([judged(score, "epochs", false), judged(score, "time", true)]);
+    }
     Figure { title: String::new(), panels, columns: 2 }
 }
 
@@ -260,10 +301,10 @@ fn facts(run: &Run) -> Vec<String> {
     }
     facts.push(format!("{}, {}, driver {}", run.text("device"), run.text("backend"), run.text("driver")));
     facts.push(identity::in_words(&run.run));
-    let data = &run.run["dataset"];
+    let (data, unit) = (&run.run["dataset"], run.unit());
     let count = |key: &str| data[key].as_u64().unwrap_or(0);
     facts.push(format!(
-        "{}: {} training images, {} validation images, checksum {}",
+        "{}: {} training {unit}, {} validation {unit}, checksum {}",
         plain(&data["name"]),
         count("train"),
         count("test"),

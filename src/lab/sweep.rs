@@ -1,4 +1,4 @@
-//! Accuracy against the learning rate: how good each optimizer gets, and how much that depends on the rate.
+//! Accuracy or validation loss against the learning rate: how good each optimizer gets, and how much that depends on the rate.
 
 use serde_json::{Value, json};
 
@@ -10,11 +10,8 @@ use crate::{
         stats,
         table::{Table, csv_number},
     },
-    training::EpochRow,
+    training::{EpochRow, Measure, Score},
 };
-
-/// How many percentage points below the best accuracy still count as good.
-const NEAR: f64 = 2.0;
 
 /// Runs of several optimizers at several rates.
 pub struct Sweep<'a> {
@@ -26,6 +23,8 @@ pub struct Sweep<'a> {
     pub runs: &'a [Ended],
     /// The number of runs that each rate of each optimizer has when the sweep is complete.
     pub seeds: u64,
+    /// What the rates are ranked by.
+    pub score: Score,
 }
 
 /// The label of the runs of an optimizer at one rate.
@@ -40,7 +39,8 @@ fn number(rate: f64) -> String {
 
 /// The runs of one optimizer at one rate.
 struct Cell {
-    accuracies: Vec<f64>,
+    score: Score,
+    scores: Vec<f64>,
     losses: Vec<f64>,
     diverged: usize,
     runs: usize,
@@ -49,8 +49,9 @@ struct Cell {
 /// An optimizer's best rate.
 struct Best {
     rate: f64,
-    accuracy: f64,
-    /// The number of rates whose mean accuracy is at most [`NEAR`] points below the best.
+    /// The mean over its seeds of what the rates are ranked by.
+    score: f64,
+    /// The number of rates whose mean is at most [`Score::near`] worse than the best.
     near: usize,
 }
 
@@ -63,7 +64,8 @@ impl Sweep<'_> {
             whole.filter_map(|run| of(run.epochs.last()?)).filter(|v| v.is_finite()).collect()
         };
         Cell {
-            accuracies: ends(|e| e.val_acc),
+            score: self.score,
+            scores: ends(self.score.measure().of),
             losses: ends(|e| Some(e.train_loss)),
             diverged: runs.iter().filter(|run| run.diverged.is_some()).count(),
             runs: runs.len(),
@@ -71,17 +73,19 @@ impl Sweep<'_> {
     }
 
     fn best(&self, optimizer: &str) -> Option<Best> {
-        let mean = |rate: &f64| stats::mean(&self.cell(optimizer, *rate).accuracies).ok().map(|a| (*rate, a));
+        let mean = |rate: &f64| stats::mean(&self.cell(optimizer, *rate).scores).ok().map(|mean| (*rate, mean));
         let means: Vec<(f64, f64)> = self.rates.iter().filter_map(mean).collect();
-        let (rate, accuracy) = means.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))?;
-        Some(Best { rate, accuracy, near: means.iter().filter(|(_, a)| *a >= accuracy - NEAR).count() })
+        let better = |a: (f64, f64), b: (f64, f64)| if self.score.is_better(a.1, b.1) { a } else { b };
+        let (rate, score) = means.iter().copied().reduce(better)?;
+        let near = |(_, mean): &&(f64, f64)| self.score.gain(score, *mean) <= self.score.near();
+        Some(Best { rate, score, near: means.iter().filter(near).count() })
     }
 
-    /// Mean and standard deviation of the accuracy, with a row per optimizer and a column per rate.
+    /// Mean and standard deviation of what the rates are ranked by, with a row per optimizer and a column per rate.
     pub fn table(&self) -> Table {
         let mut header = vec!["optimizer".to_owned()];
         header.extend(self.rates.iter().map(|rate| format!("lr {}", number(*rate))));
-        header.extend(["best lr".to_owned(), format!("rates within {NEAR} points")]);
+        header.extend(["best lr".to_owned(), format!("rates within {}", self.near())]);
         let row = |optimizer: &String| {
             let mut row = vec![optimizer.clone()];
             row.extend(self.rates.iter().map(|rate| self.cell(optimizer, *rate).to_string()));
@@ -94,15 +98,24 @@ impl Sweep<'_> {
         Table { header, rows: self.optimizers.iter().map(row).collect() }
     }
 
+    /// How much worse than the best rate still counts as good.
+    fn near(&self) -> String {
+        format!("{} {}", self.score.near(), self.score.step())
+    }
+
     /// A sentence per optimizer.
     pub fn lines(&self) -> Vec<String> {
+        // A loss could also be that of training.
+        let on = if self.score == Score::Accuracy { "" } else { " on validation" };
         let line = |optimizer: &String| match self.best(optimizer) {
-            Some(Best { rate, accuracy, near }) => format!(
-                "{optimizer}: best at lr {} with {accuracy:.2} %; {near} of {} rates come within {NEAR} points of it",
+            Some(Best { rate, score, near }) => format!(
+                "{optimizer}: best at lr {} with {}{on}; {near} of {} rates come within {} of it",
                 number(rate),
-                self.rates.len()
+                self.score.words(score),
+                self.rates.len(),
+                self.near()
             ),
-            None => format!("{optimizer}: no run ended with an accuracy"),
+            None => format!("{optimizer}: no run ended with {}", self.score.one()),
         };
         self.unfinished().into_iter().chain(self.optimizers.iter().map(line)).collect()
     }
@@ -114,7 +127,7 @@ impl Sweep<'_> {
         (ended < all).then(|| format!("Unfinished: {ended} of {all} runs have ended; what follows is of those alone."))
     }
 
-    /// Accuracy and training loss over the rate, with a line per optimizer, a band of one standard deviation over
+    /// What the rates are ranked by and the training loss over the rate, with a line per optimizer, a band of one standard deviation over
     /// seeds, and crosses where runs diverged.
     pub fn figure(&self) -> Figure {
         let line = |optimizer: &String, of: fn(&Cell) -> &Vec<f64>| {
@@ -138,45 +151,48 @@ impl Sweep<'_> {
             y,
             content: Content::Lines(self.optimizers.iter().map(|o| line(o, of)).collect()),
         };
-        let accuracy = panel("Validation accuracy", Axis::linear("percent"), |cell| &cell.accuracies);
+        let Measure { title, unit, .. } = self.score.measure();
+        let axis = match self.score {
+            Score::Accuracy => Axis::linear(unit),
+            Score::Loss(_) => Axis::log(unit),
+        };
+        let score = panel(title, axis, |cell| &cell.scores);
         let loss = panel("Training loss", Axis::log("mean over the last epoch"), |cell| &cell.losses);
-        Figure { title: String::new(), panels: vec![accuracy, loss], columns: 2 }
+        Figure { title: String::new(), panels: vec![score, loss], columns: 2 }
     }
 
     /// A row per run.
     pub fn csv(&self) -> String {
-        let mut rows = vec![];
+        let (mut rows, columns) = (vec![], self.score.columns());
         for optimizer in self.optimizers {
             for &rate in self.rates {
                 for run in self.runs.iter().filter(|run| run.label == label(optimizer, rate)) {
                     let last = run.epochs.last();
-                    rows.push(vec![
-                        optimizer.clone(),
-                        rate.to_string(),
-                        run.seed.to_string(),
-                        run.diverged.map_or(String::new(), |step| step.to_string()),
-                        csv_number(last.and_then(|e| e.val_acc)),
-                        csv_number(last.map(|e| e.train_loss)),
-                    ]);
+                    let diverged = run.diverged.map_or(String::new(), |step| step.to_string());
+                    let mut row = vec![optimizer.clone(), rate.to_string(), run.seed.to_string(), diverged];
+                    row.extend(columns.iter().map(|column| csv_number(last.and_then(column.of))));
+                    row.push(csv_number(last.map(|e| e.train_loss)));
+                    rows.push(row);
                 }
             }
         }
-        let header = ["optimizer", "lr", "seed", "diverged_at", "accuracy", "loss"].map(str::to_owned).to_vec();
-        Table { header, rows }.csv()
+        let header = ["optimizer", "lr", "seed", "diverged_at"].into_iter().chain(columns.iter().map(|c| c.key));
+        Table { header: header.chain(["loss"]).map(str::to_owned).collect(), rows }.csv()
     }
 
     /// The table's numbers.
     pub fn json(&self) -> Value {
+        let key = self.score.measure().key;
         let cell = |optimizer: &str, rate: f64| {
-            let Cell { accuracies, losses, diverged, .. } = self.cell(optimizer, rate);
-            json!({ "lr": rate, "accuracy": accuracies, "loss": losses, "diverged": diverged })
+            let Cell { scores, losses, diverged, .. } = self.cell(optimizer, rate);
+            json!({ "lr": rate, (key): scores, "loss": losses, "diverged": diverged })
         };
         let row = |optimizer: &String| {
             let best = self.best(optimizer);
             json!({
                 "optimizer": optimizer,
                 "best_lr": best.as_ref().map(|b| b.rate),
-                "best_accuracy": best.as_ref().map(|b| b.accuracy),
+                (format!("best_{key}")): best.as_ref().map(|b| b.score),
                 "rates": self.rates.iter().map(|&rate| cell(optimizer, rate)).collect::<Vec<_>>(),
             })
         };
@@ -186,10 +202,11 @@ impl Sweep<'_> {
 
 impl std::fmt::Display for Cell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.diverged, self.accuracies.is_empty()) {
-            (0, _) => f.write_str(&spread(&self.accuracies, 2)),
+        let scores = spread(&self.scores, self.score.measure().digits);
+        match (self.diverged, self.scores.is_empty()) {
+            (0, _) => f.write_str(&scores),
             (_, true) => f.write_str("diverged"),
-            (some, false) => write!(f, "{} ({some} of {} diverged)", spread(&self.accuracies, 2), self.runs),
+            (some, false) => write!(f, "{scores} ({some} of {} diverged)", self.runs),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Files of weights: what is read from them, what is converted, and which errors name what is wrong.
 
 mod bert;
+mod gpt2;
 mod huggingface;
 mod provenance;
 mod refused;

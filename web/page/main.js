@@ -108,6 +108,8 @@ function table() {
 }
 
 const shown = (value, digits) => value === undefined || value === null ? '' : value.toFixed(digits);
+/** What a network is judged by: for text the loss. */
+const tested = row => recipe.data === 'grammar' ? `loss ${shown(row.val_loss, 4)}` : `${shown(row.val_acc, 1)} %`;
 
 function numbers() {
   for (const lane of lanes) {
@@ -121,7 +123,7 @@ function numbers() {
     }
     const test = lane.epochs.findLast(row => row.val_acc !== null);
     const texts = [lane.steps.at(-1)?.[0] ?? 0, shown(lane.loss.last, 4), lane.steps.length ? `${shown(lane.accuracy.last, 1)} %` : '',
-      test ? `${shown(test.val_acc, 1)} %` : '', lane.time ? shown(1000 / lane.time, lane.time > 100 ? 1 : 0) : ''];
+      test ? tested(test) : '', lane.time ? shown(1000 / lane.time, lane.time > 100 ? 1 : 0) : ''];
     texts.forEach((text, i) => { if (lane.cells[i].textContent !== String(text)) lane.cells[i].textContent = text; });
   }
   const times = lanes.filter(lane => lane.time && !lane.over).map(lane => lane.time);

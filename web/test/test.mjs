@@ -194,6 +194,10 @@ check('text, settings out of their range, and a small, dark screen', async () =>
   assert.match(cells[0], /beta1/);
   assert.match(cells[1], /adam/);
   await page.context().close();
+  // A network for text is judged by its loss.
+  const short = await open({ ...text, updates: 3, optimizers: [{ name: 'adamw', set: {} }] });
+  await short.waitForFunction(() => /^loss \d\.\d{4}$/.test(document.querySelectorAll('#table tbody td')[3]?.textContent));
+  await short.context().close();
 });
 
 check('what cannot be trained on is refused in a sentence', async () => {

@@ -30,11 +30,12 @@ use crate::{
     },
     lab::experiment::{self, Ended, Experiment, Variant},
     program::target::Precision,
+    training::Score,
 };
 
 use super::{Compared, Shown};
 
-/// Makes the runs of the variants that `variants` derives from the flags and from the target accuracy. Whenever a run
+/// Makes the runs of the variants that `variants` derives from the flags and from the target. Whenever a run
 /// has ended, what is to be shown of those so far is written.
 pub fn run<F: Flags, R: Args + Default + Clone + Serialize>(
     flags: &F,
@@ -84,7 +85,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     let mut options = run.options(precision, run.network.config(spec.input, spec.classes.len() as u32)?.1)?;
     run.normalize(&mut options, dataset.as_ref(), None)?;
     options.remarks(dataset.as_ref()).iter().for_each(|text| note!("{text}"));
-    let train = dataset.len(Split::Train);
+    let (train, score) = (dataset.len(Split::Train), Score::of(dataset.as_ref()));
     let mut plans = options.plans(dataset.as_ref(), &kernels)?;
     // An experiment that is continued uses the choices that it was started with.
     let tune = begun.map_or_else(|| run.tune.clone(), |(_, recipe)| run.tune.begun(&recipe));
@@ -126,7 +127,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
             if starts {
                 live::show(format!("{place}: preparing the network"));
             }
-            Box::new(Progress::new(&options, train).of(&count))
+            Box::new(Progress::new(&options, train, score).of(&count))
         },
         &mut |runs| {
             live::clear();

@@ -25,8 +25,8 @@ pub struct ExperimentFlags<R: Args + Default> {
     #[arg(long, value_name = "N", help_heading = "Experiment")]
     #[serde(with = "values::whole")]
     pub seeds: Option<u64>,
-    /// Accuracy on the validation images, percent, whose first epoch is of interest
-    #[arg(long, value_name = "PERCENT", value_parser = values::number, help_heading = "Experiment")]
+    /// Accuracy on the validation images, percent, or validation loss of a text, whose first epoch is of interest
+    #[arg(long, value_name = "VALUE", value_parser = values::number, help_heading = "Experiment")]
     pub target: Option<f64>,
     /// Folder for runs, tables, figures and report.html; what has ended there is not run again, what was interrupted goes on
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]

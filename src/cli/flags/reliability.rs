@@ -19,8 +19,8 @@ pub struct ReliabilityFlags {
     #[arg(long, value_name = "INTERVAL", value_parser = values::parsed::<Every>)]
     #[serde(with = "values::text")]
     pub checkpoint_every: Option<Every>,
-    /// Checkpoints kept: the newest so many, and of those at the end of an epoch the one with the best validation accuracy
-    /// [default: 2]
+    /// Checkpoints kept: the newest so many, and of those at the end of an epoch the one with the best validation
+    /// accuracy, of text the least validation loss [default: 2]
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub keep: Option<u32>,
     /// Where a checkpoint cannot be written: end with an error, or train on without it [default: stop]

@@ -21,7 +21,7 @@ use crate::{
         run::{self, Folder, Lock, Resume, read_run},
         signals::Stop,
     },
-    training::{Options, Position, Trainer, weights::Weights},
+    training::{Options, Position, Score, Trainer, weights::Weights},
 };
 
 use super::{
@@ -47,11 +47,7 @@ pub fn go_on(layers: &Layers, target: &mut Target, extend: &mut Option<u32>) -> 
     let lock = Lock::take(&target.folder)?;
     let (begun, asked) = Begun::new(layers, target, *extend)?;
     if !begun.run["result"].is_null() && !begun.longer && target.checkpoint.is_none() {
-        say!(
-            "{} has ended; --extend EPOCHS trains on. {}",
-            target.folder.display(),
-            how_it_ended(&begun.run["result"])
-        );
+        say!("{} has ended; --extend EPOCHS trains on. {}", target.folder.display(), how_it_ended(&begun.run));
         return Ok(ExitCode::SUCCESS);
     }
     let gpu = open_device(asked.flags.run.device.device.as_deref())?;
@@ -152,20 +148,23 @@ impl Begun {
 }
 
 /// The result of a run that has ended, in words.
-fn how_it_ended(result: &Value) -> String {
+fn how_it_ended(run: &Value) -> String {
+    let (score, result) = (Score::of_run(run), &run["result"]);
     let count = |key: &str, what: &str| {
         let count = result[key].as_u64().unwrap_or(0);
         format!("{count} {what}{}", if count == 1 { "" } else { "s" })
     };
-    let number =
-        |key: &str, unit: &str| result[key].as_f64().map_or_else(|| "unknown".into(), |v| format!("{v:.4}{unit}"));
+    let number = |key: &str| result[key].as_f64().map_or_else(|| "unknown".into(), |v| format!("{v:.4}"));
+    let validation = match score {
+        Score::Accuracy => format!("accuracy on validation {} %", number("val_acc")),
+        Score::Loss(_) => format!("validation loss {}", number("val_loss")),
+    };
     let diverged = result["diverged"].as_u64().map_or(String::new(), |step| format!(" It diverged at update {step}."));
     format!(
-        "It had {}, {}; training loss {}, accuracy on validation {}.{diverged}",
+        "It had {}, {}; training loss {}, {validation}.{diverged}",
         count("epochs", "epoch"),
         count("updates", "update"),
-        number("train_loss", ""),
-        number("val_acc", " %")
+        number("train_loss"),
     )
 }
 

@@ -14,7 +14,7 @@ use super::{Best, Loaded, load, to_bytes};
 use crate::{
     error::{Error, Result},
     host::files::write_atomically,
-    training::{After, Checkpoint, EpochRow, Point},
+    training::{After, Checkpoint, EpochRow, Point, Score},
 };
 
 /// How often a checkpoint is taken. Except with `Off`, one is also taken at the end of the run.
@@ -88,8 +88,8 @@ pub enum OnDiskFull {
 pub struct Policy {
     /// How often one is taken.
     pub every: Every,
-    /// How many of the newest are kept. Of those at the end of an epoch, the one with the best validation accuracy is
-    /// kept too.
+    /// How many of the newest are kept. Of those at the end of an epoch, the one with the best validation, by the accuracy
+    /// or for text by the loss, is kept too.
     pub keep: usize,
     /// What to do if one cannot be written.
     pub on_disk_full: OnDiskFull,
@@ -185,7 +185,7 @@ impl Keeper {
         if self.writing.as_ref().is_some_and(JoinHandle::is_finished) { self.wait() } else { Ok(None) }
     }
 
-    /// The checkpoint with the best validation accuracy among those at the end of an epoch: its path and its values.
+    /// The checkpoint with the best validation among those at the end of an epoch: its path and its values.
     pub fn best(&self) -> Option<(PathBuf, Best)> {
         self.best.map(|best| (self.folder.join(file_name(best.step)), best))
     }
@@ -197,9 +197,13 @@ impl Keeper {
         // Logits that are not finite still have an argmax, and so an accuracy.
         let sound = |row: &&EpochRow| position.diverged.is_none() && row.val_loss.is_some_and(f64::is_finite);
         let new = evaluated.filter(sound);
-        let new = new.and_then(|row| Some(Best { step: position.step, accuracy: row.val_acc? }));
+        let new = new.and_then(|row| Some(Best { step: position.step, accuracy: row.val_acc?, loss: row.val_loss }));
+        let score = Score::of_run(&self.run);
+        let better = |new: f64, old: Option<f64>| old.is_none_or(|old| score.is_better(new, old));
         match (self.best, new) {
-            (Some(old), Some(new)) if new.accuracy > old.accuracy => Some(new),
+            (Some(old), Some(new)) if new.value(score).is_some_and(|value| better(value, old.value(score))) => {
+                Some(new)
+            }
             (old, new) => old.or(new),
         }
     }
@@ -302,13 +306,14 @@ pub fn newest_file(folder: &Path) -> Option<PathBuf> {
     list(folder).into_iter().next().map(|(_, path)| path)
 }
 
-/// The checkpoint with the best validation accuracy in a folder, as recorded in the newest one.
+/// The checkpoint with the best validation in a folder, as recorded in the newest one.
 ///
 /// # Errors
 /// As [`load`].
 pub fn best_in(folder: &Path) -> Result<Option<(PathBuf, Best)>> {
     let Some(newest) = newest_file(folder) else { return Ok(None) };
-    Ok(Keeper::new(folder.to_owned(), Policy::default(), Value::Null, Some(&load(&newest)?)).best())
+    let loaded = load(&newest)?;
+    Ok(Keeper::new(folder.to_owned(), Policy::default(), loaded.run.clone(), Some(&loaded)).best())
 }
 
 /// Renames checkpoints taken after more than `step` updates, so that they no longer count, and returns their new paths.
@@ -341,6 +346,10 @@ mod tests {
         Keeper::new(PathBuf::new(), policy, Value::Null, None)
     }
 
+    fn best_of(step: u64, accuracy: f64) -> Best {
+        Best { step, accuracy, loss: Some(1.0) }
+    }
+
     /// A checkpoint after `epoch` epochs of ten updates each, the last epoch with this validation accuracy.
     fn checkpoint(epoch: u64, accuracy: f64) -> Checkpoint {
         let row = json!({ "epoch": epoch, "train_loss": 1.0, "train_acc": 1.0, "val_loss": 1.0, "val_acc": accuracy,
@@ -367,7 +376,7 @@ mod tests {
 
         // The next process reads the best one from the file.
         let loaded = newest(&folder, (40, 1), None, &mut |fault| panic!("{fault}")).unwrap().unwrap();
-        assert_eq!((loaded.best, loaded.checkpoint.position.step), (Some(Best { step: 20, accuracy: 50.0 }), 40));
+        assert_eq!((loaded.best, loaded.checkpoint.position.step), (Some(best_of(20, 50.0)), 40));
         let mut keeper = Keeper::new(folder.clone(), policy, Value::Null, Some(&loaded));
         for (epoch, accuracy) in [(5, 40.0), (6, 60.0), (7, 1.0)] {
             keeper.save(checkpoint(epoch, accuracy)).unwrap();
@@ -375,8 +384,26 @@ mod tests {
         keeper.wait().unwrap();
         assert_eq!(steps(), [70, 60]);
         assert_eq!(keeper.best().unwrap().0, folder.join("step-000000060.safetensors"));
-        assert_eq!(best_in(&folder).unwrap().unwrap().1, Best { step: 60, accuracy: 60.0 });
+        assert_eq!(best_in(&folder).unwrap().unwrap().1, best_of(60, 60.0));
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// The best of a run of text is that of the least loss, also after one that an older program has chosen by its accuracy.
+    #[test]
+    fn text_is_judged_by_its_loss() {
+        let run =
+            json!({ "model": "gpt", "tokens": { "length": 4, "vocabulary": 2 }, "dataset": { "classes": ["a", "b"] } });
+        let mut keeper = Keeper::new(PathBuf::new(), Policy::default(), run, None);
+        keeper.best = serde_json::from_value(json!({ "step": 5, "accuracy": 99.0 })).unwrap();
+        for (epoch, accuracy, loss, best) in
+            [(1, 50.0, 2.0, 10), (2, 40.0, 1.5, 20), (3, 60.0, 1.75, 20), (4, 40.0, 1.5, 20)]
+        {
+            let mut checkpoint = checkpoint(epoch, accuracy);
+            checkpoint.position.epochs[0].val_loss = Some(loss);
+            keeper.best = keeper.best_with(&checkpoint);
+            assert_eq!(keeper.best.unwrap().step, best, "epoch {epoch}");
+        }
+        assert_eq!(keeper.best, Some(Best { step: 20, accuracy: 40.0, loss: Some(1.5) }));
     }
 
     /// Logits that are not finite still have an argmax: neither their accuracy counts nor any after them.
@@ -389,7 +416,7 @@ mod tests {
             checkpoint.position.diverged = diverged;
             keeper.best_with(&checkpoint)
         };
-        assert_eq!(with(1.0, None), Some(Best { step: 10, accuracy: 90.0 }));
+        assert_eq!(with(1.0, None), Some(best_of(10, 90.0)));
         for loss in [f64::NAN, f64::INFINITY] {
             assert_eq!(with(loss, None), None);
         }
@@ -414,9 +441,9 @@ mod tests {
         assert_eq!(aside, [folder.join("step-000000030.undone")]);
         assert_eq!(list(&folder).into_iter().map(|(step, _)| step).collect::<Vec<_>>(), [20, 10]);
         let best = |from: &Loaded| Keeper::new(folder.clone(), policy, Value::Null, Some(from)).best().unwrap().1;
-        assert_eq!(best(&loaded), Best { step: 10, accuracy: 30.0 });
+        assert_eq!(best(&loaded), best_of(10, 30.0));
         fs::remove_file(folder.join(file_name(10))).unwrap();
-        assert_eq!(best(&loaded), Best { step: 20, accuracy: 20.0 }, "the best of those that are there");
+        assert_eq!(best(&loaded), best_of(20, 20.0), "the best of those that are there");
         fs::remove_dir_all(&folder).unwrap();
     }
 

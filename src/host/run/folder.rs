@@ -211,7 +211,7 @@ impl Folder {
         self.path.join(WEIGHTS)
     }
 
-    /// The checkpoint with the best validation accuracy among those at the end of an epoch.
+    /// The checkpoint with the best validation among those at the end of an epoch.
     pub fn best(&self) -> Option<(PathBuf, Best)> {
         self.keeper.best()
     }

@@ -93,6 +93,7 @@ pub(super) fn result_json(trainer: &Trainer, rows: &[EpochRow]) -> Value {
         "diverged": trainer.diverged(),
         "train_loss": last.map(|r| r.train_loss),
         "val_acc": last.and_then(|r| r.val_acc),
+        "val_loss": last.and_then(|r| r.val_loss),
         "loss_variance": loss_variance(rows),
         "device_bytes": trainer.network.runtime.planned_bytes,
         "seconds": rows.iter().map(|r| r.seconds).sum::<f64>(),

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     error::Result,
     host::files::write_atomically,
-    training::{EpochRow, Position},
+    training::{EpochRow, Position, Score},
 };
 
 use message::{
@@ -172,13 +172,14 @@ impl Events {
     /// Writes the outcome of a run that has ended, with the `result` in its `run.json`.
     pub(super) fn end(&mut self, run: &Json, rows: &[EpochRow]) -> Result<()> {
         let result = &run["result"];
-        let best = rows.iter().filter_map(|row| row.val_acc).max_by(f64::total_cmp);
-        let metrics = [
-            ("hparam/train_loss", &result["train_loss"]),
-            ("hparam/val_accuracy", &result["val_acc"]),
-            ("hparam/best_val_accuracy", &best.into()),
-            ("hparam/seconds", &result["seconds"]),
-        ];
+        let score = Score::of_run(run);
+        let best = score.best(rows).into();
+        let (validation, best) = match score {
+            Score::Accuracy => (("hparam/val_accuracy", &result["val_acc"]), ("hparam/best_val_accuracy", &best)),
+            Score::Loss(_) => (("hparam/val_loss", &result["val_loss"]), ("hparam/best_val_loss", &best)),
+        };
+        let metrics =
+            [("hparam/train_loss", &result["train_loss"]), validation, best, ("hparam/seconds", &result["seconds"])];
         let mut values: Vec<Value> =
             metrics.iter().filter(|(_, number)| number.is_number()).map(|(tag, number)| scalar(tag, number)).collect();
         let status = if result["diverged"].is_null() { Status::Success } else { Status::Failure };

@@ -1,9 +1,12 @@
-//! What accuracies over several seeds say about the optimizers, as section 2.6 of the AMVT paper asks: every test that
+//! What accuracies or validation losses over several seeds say about the optimizers, as section 2.6 of the AMVT paper asks: every test that
 //! has enough seeds, and for the others why not.
 
 use serde_json::{Value, json};
 
-use crate::lab::stats::{self, Anova, Interval, PairedT};
+use crate::{
+    lab::stats::{self, Anova, Interval, PairedT},
+    training::{Measure, Score},
+};
 
 /// Probability below which a difference is called significant.
 const LEVEL: f64 = 0.05;
@@ -32,16 +35,18 @@ struct Sample {
     interval: stats::Result<Interval>,
 }
 
-/// All statistics of a comparison; accuracies are in percent.
+/// All statistics of a comparison.
 pub struct Statistics {
+    /// What the values are.
+    score: Score,
     samples: Vec<Sample>,
     pairs: Vec<Pair>,
     together: stats::Result<Anova>,
 }
 
 impl Statistics {
-    /// Computes the statistics from the accuracies of each optimizer, in order of seeds.
-    pub fn new(accuracies: &[(String, Vec<f64>)], which: Pairs) -> Self {
+    /// Computes the statistics from the values of each optimizer, which are scores, in order of seeds.
+    pub fn new(scores: &[(String, Vec<f64>)], score: Score, which: Pairs) -> Self {
         let sample = |(label, values): &(String, Vec<f64>)| Sample {
             label: label.clone(),
             mean: stats::mean(values),
@@ -55,13 +60,13 @@ impl Statistics {
         };
         let pairs = match which {
             Pairs::All => {
-                let later = |i: usize| accuracies[i + 1..].iter().map(move |b| (i, b));
-                (0..accuracies.len()).flat_map(later).map(|(i, b)| pair(&accuracies[i], b)).collect()
+                let later = |i: usize| scores[i + 1..].iter().map(move |b| (i, b));
+                (0..scores.len()).flat_map(later).map(|(i, b)| pair(&scores[i], b)).collect()
             }
-            Pairs::WithFirst => accuracies.iter().skip(1).map(|b| pair(b, &accuracies[0])).collect(),
+            Pairs::WithFirst => scores.iter().skip(1).map(|b| pair(b, &scores[0])).collect(),
         };
-        let groups: Vec<&[f64]> = accuracies.iter().map(|(_, values)| values.as_slice()).collect();
-        Self { samples: accuracies.iter().map(sample).collect(), pairs, together: stats::anova(&groups) }
+        let groups: Vec<&[f64]> = scores.iter().map(|(_, values)| values.as_slice()).collect();
+        Self { score, samples: scores.iter().map(sample).collect(), pairs, together: stats::anova(&groups) }
     }
 
     fn corrected(&self, p: f64) -> f64 {
@@ -73,21 +78,19 @@ impl Statistics {
         let mut lines = vec![self.verdict()];
         lines.extend(self.samples.iter().map(|s| match (&s.mean, &s.interval) {
             (Ok(mean), Ok(i)) => {
-                let Interval { low, high } = i;
-                format!(
-                    "{}: mean {mean:.2} %, within {low:.2} to {high:.2} (95 %, {} resamples)",
-                    s.label,
-                    stats::RESAMPLES
-                )
+                let ([low, high], mean) = ([i.low, i.high].map(|end| self.score.number(end)), self.score.text(*mean));
+                format!("{}: mean {mean}, within {low} to {high} (95 %, {} resamples)", s.label, stats::RESAMPLES)
             }
-            (Ok(mean), Err(why)) => format!("{}: {mean:.2} %, no interval: {why}", s.label),
+            (Ok(mean), Err(why)) => format!("{}: {}, no interval: {why}", s.label, self.score.text(*mean)),
             (Err(why), _) => format!("{}: no mean: {why}", s.label),
         }));
         lines.extend(self.pairs.iter().map(|pair| {
             let test = match &pair.test {
                 Ok(t) => format!(
-                    "{:+.2} points, paired t({:.0}) = {:.2}, p = {} after Bonferroni over {}",
+                    "{:+.*} {}, paired t({:.0}) = {:.2}, p = {} after Bonferroni over {}",
+                    self.score.measure().digits,
                     t.mean_difference,
+                    self.score.step(),
                     t.degrees,
                     t.t,
                     probability(self.corrected(t.p)),
@@ -118,19 +121,23 @@ impl Statistics {
     fn verdict(&self) -> String {
         let means: Vec<(&str, f64)> =
             self.samples.iter().filter_map(|s| Some((s.label.as_str(), *s.mean.as_ref().ok()?))).collect();
-        let Some(best) = means.iter().map(|(_, mean)| *mean).max_by(f64::total_cmp) else {
-            return "No run has ended with an accuracy.".into();
+        let (score, name) = (self.score, self.score.measure().name);
+        let better = |a: f64, b: f64| if score.is_better(b, a) { b } else { a };
+        let Some(best) = means.iter().map(|(_, mean)| *mean).reduce(better) else {
+            return format!("No run has ended with {}.", score.one());
         };
         // If sums of hits are equal, mean accuracies differ only by rounding.
-        let first: Vec<&str> = means.iter().filter(|(_, mean)| best - mean < 1e-9).map(|(label, _)| *label).collect();
+        let first = means.iter().filter(|(_, mean)| score.gain(best, *mean) < 1e-9);
+        let first: Vec<&str> = first.map(|(label, _)| *label).collect();
+        let value = score.text(best);
         let who = match first[..] {
-            [alone] if means.len() == 1 => format!("The mean accuracy of {alone} is {best:.2} %."),
-            [alone] => format!("The best mean accuracy is that of {alone}, {best:.2} %."),
+            [alone] if means.len() == 1 => format!("The mean {name} of {alone} is {value}."),
+            [alone] => format!("The best mean {name} is that of {alone}, {value}."),
             [.., last] => {
                 let others = first[..first.len() - 1].join(", ");
-                format!("Tied: {others} and {last} have the same best mean accuracy, {best:.2} %.")
+                format!("Tied: {others} and {last} have the same best mean {name}, {value}.")
             }
-            [] => unreachable!("the largest mean is one of them"),
+            [] => unreachable!("the best mean is one of them"),
         };
         format!("{who} {}", self.significant())
     }
@@ -141,8 +148,10 @@ impl Statistics {
             .clone()
             .filter(|(_, t)| self.corrected(t.p) < LEVEL)
             .map(|(pair, t)| {
-                let (better, worse) = if t.mean_difference > 0.0 { (&pair.a, &pair.b) } else { (&pair.b, &pair.a) };
-                format!("{better} is better than {worse} by {:.2} points", t.mean_difference.abs())
+                let a_is_better = self.score.is_better(t.mean_difference, 0.0);
+                let (better, worse) = if a_is_better { (&pair.a, &pair.b) } else { (&pair.b, &pair.a) };
+                let by = self.score.number(t.mean_difference.abs());
+                format!("{better} is better than {worse} by {by} {}", self.score.step())
             })
             .collect();
         let level = 100.0 * LEVEL;
@@ -171,8 +180,13 @@ impl Statistics {
                 "cohens_d": or_why(&pair.effect),
             })
         };
+        let Measure { name, unit, .. } = self.score.measure();
+        let of = match self.score {
+            Score::Accuracy => format!("{name} on the validation images, {unit}"),
+            Score::Loss(_) => format!("{name}, {unit}"),
+        };
         json!({
-            "of": "accuracy on the validation images, percent",
+            "of": of,
             "intervals": self.samples.iter().map(sample).collect::<Vec<_>>(),
             "pairs": self.pairs.iter().map(pair).collect::<Vec<_>>(),
             "anova": or_why(&self.together),

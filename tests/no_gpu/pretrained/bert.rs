@@ -11,11 +11,10 @@ use velograd::{
         weights::save,
     },
     models::{self, Config, Model},
-    settings::Setting,
     training::weights::Weights,
 };
 
-use super::refused;
+use super::huggingface::{Stated, are_the_same, is_not_written, newer};
 use crate::folder::{Folder, says};
 
 const CLASSES: u32 = 9;
@@ -117,71 +116,45 @@ fn config_json_states_the_heads() {
 #[test]
 fn another_config_json_is_refused() {
     let folder = Folder::new("bert-other");
-    let place = written(&folder, "2");
-    let (json, layout) = (place.join("config.json"), bert().layout(&config(bert(), "2")));
-    for (key, value, words) in [
+    let (place, layout) = (written(&folder, "2"), bert().layout(&config(bert(), "2")));
+    let stated = Stated {
+        folder: &place,
+        layout: &layout,
+        config: &stated(2),
+        keys: ["num_attention_heads", "hidden_act"],
+        three: "a width of 16 channels cannot be shared by 3 heads",
+        name: "BERT",
+    };
+    stated.others_are_refused(&[
         ("model_type", json!("gpt2"), "model_type \"bert\", found \"gpt2\""),
         ("hidden_size", json!(768), "hidden_size 16, found 768"),
         ("num_hidden_layers", json!(3), "num_hidden_layers 2, found 3"),
         ("max_position_embeddings", json!(512), "max_position_embeddings 4, found 512"),
-        ("vocab_size", json!(30522), "vocab_size 9, found 30522"),
         ("intermediate_size", json!(16), "intermediate_size 64, found 16"),
         ("type_vocab_size", json!(1), "type_vocab_size 2, found 1"),
-        ("num_attention_heads", json!(3), "a width of 16 channels cannot be shared by 3 heads"),
-        ("num_attention_heads", json!(0), "heads=0"),
-        ("num_attention_heads", json!(-1), "invalid value"),
-        ("num_attention_heads", json!("two"), "invalid type"),
         ("hidden_act", json!("gelu_new"), "hidden_act \"gelu\", found \"gelu_new\""),
-        ("hidden_act", json!("\u{1b}[2J"), "\\u001b[2J"),
-        ("hidden_act", json!("x".repeat(100_000)), "xxx"),
         ("layer_norm_eps", json!(1e-5), "layer_norm_eps 1e-12, found 0.00001"),
         ("position_embedding_type", json!("relative_key"), "position_embedding_type \"absolute\""),
         ("is_decoder", json!(true), "is_decoder false, found true"),
-        ("add_cross_attention", json!(true), "add_cross_attention false, found true"),
-        ("tie_word_embeddings", json!(false), "tie_word_embeddings true, found false"),
-    ] {
-        let mut other = stated(2);
-        other[key] = value;
-        fs::write(&json, other.to_string()).unwrap();
-        let said = refused(&place, &layout);
-        says(&said, &["config.json: expected", words]);
-        assert!(said.len() < 1000 && !said.contains('\u{1b}'), "{said}");
-    }
-    for text in ["", "{", "[]", "[\"bert\"]", "null", "\u{0}", &"[".repeat(100_000)] {
-        fs::write(&json, text).unwrap();
-        says(&refused(&place, &layout), &["config.json: expected settings of transformers' BERT"]);
-    }
+    ]);
 }
 
 /// BERT with a setting of which transformers knows nothing.
-static NEWER: Model = Model {
-    settings: || {
-        let more = Setting::choice("shape_of_norms", &["usual"], "none that transformers knows");
-        (models::bert::MODEL.settings)().into_iter().chain([more]).collect()
-    },
-    ..models::bert::MODEL
-};
+static NEWER: Model = Model { settings: || newer((models::bert::MODEL.settings)()), ..models::bert::MODEL };
 
 /// A network that transformers' BERT cannot be is refused, and nothing is written.
 #[test]
 fn another_network_is_not_written() {
-    let folder = Folder::new("bert-refused");
-    let place = folder.0.join("out");
-    let refuse = |_: &_| panic!("it is refused before");
-    let error = huggingface::save(&place, &NEWER, &config(&NEWER, "2"), refuse).unwrap_err();
-    says(&error.to_string(), &["transformers' BERT cannot have shape_of_norms usual"]);
-    assert!(error.exit_code() == 2 && !place.exists());
+    let parts = ["transformers' BERT cannot have shape_of_norms usual"];
+    is_not_written(&Folder::new("bert-refused"), &NEWER, &config(&NEWER, "2"), &parts);
 }
 
 /// `velograd export` writes a folder from a file of weights, and from such a folder the same again.
 #[test]
 fn the_program_writes_folders() {
     let folder = Folder::new("bert-export");
-    let place = written(&folder, "4");
+    written(&folder, "4");
     let said = folder.works(&["export", "bert-4", "--huggingface", "again"]);
     says(&said, &["again: bert, ", "of bert-4", "BertForMaskedLM"]);
-    for name in ["model.safetensors", "config.json"] {
-        let [one, other] = [&place, &folder.0.join("again")].map(|place| fs::read(place.join(name)).unwrap());
-        assert!(one == other, "{name}");
-    }
+    are_the_same(&folder, "bert-4", "again");
 }
