@@ -144,6 +144,10 @@ mod no_gpu {
     mod stats;
 }
 
+/// Many runs: one by one, several at a time, on a cluster.
+#[cfg(unix)]
+mod many;
+
 /// Masked language modelling.
 mod masked;
 

@@ -1,62 +1,55 @@
 //! `velograd compare`, `sweep` and `ablate`: several runs from the same initial weights and data order, and their
 //! comparison.
 
+mod jobs;
+mod known;
+mod launch;
 mod make;
+mod queue;
+mod shown;
+mod slurm;
 
 use std::{path::Path, process::ExitCode};
 
-use super::flags::{
-    experiment::{AblateFlags, CompareFlags, ComparedFlags, SweepFlags},
-    given,
-    optimizer::chosen,
+use super::{
+    flags::{
+        experiment::{AblateFlags, CompareFlags, ComparedFlags, ExperimentFlags, NoRules, SweepFlags},
+        given,
+        launch::Task,
+        optimizer::chosen,
+    },
+    layers::Layers,
 };
 use crate::{
     error::{Error, Result},
     lab::{
         comparison::{Comparison, Pairs},
-        experiment::{Ended, Experiment, Variant, grid, paper::Base},
-        figure::Figure,
+        experiment::{Variant, grid, paper::Base},
         report::Page,
         sweep::{self, Sweep},
-        table::Table,
     },
     optim::RuleChoice,
-    training::Score,
 };
 
-use make::run;
+use known::known;
+use shown::{Compared, Compares, Results, Shown};
 
-/// What an experiment shows: a table and lines for the terminal, and files beside the runs.
-struct Shown {
-    table: Table,
-    lines: Vec<String>,
-    files: Vec<(String, Vec<u8>)>,
-}
-
-impl Shown {
-    fn new(table: Table, lines: Vec<String>) -> Self {
-        Self { table, lines, files: vec![] }
-    }
-
-    fn file(&mut self, name: &str, content: impl Into<Vec<u8>>) {
-        self.files.push((name.to_owned(), content.into()));
-    }
-
-    /// Adds `table.md`, `table.csv` and `table.json`.
-    fn table(&mut self, table: &Table, remarks: &[String], csv: String, json: &serde_json::Value) {
-        let remarks: String = remarks.iter().map(|line| format!("- {line}\n")).collect();
-        self.file("table.md", format!("{}\n{remarks}", table.markdown()));
-        self.file("table.csv", csv);
-        self.file("table.json", serde_json::to_string_pretty(json).unwrap_or_default() + "\n");
-    }
-
-    /// Adds `NAME.svg` and `NAME.png`.
-    fn figure(&mut self, name: &str, figure: &Figure) -> Result<()> {
-        let drawing = figure.drawing();
-        self.file(&format!("{name}.png"), drawing.png()?);
-        self.file(&format!("{name}.svg"), drawing.svg());
-        Ok(())
-    }
+/// Does with the runs of an experiment what its flags ask for.
+pub(super) fn run<F: Compares>(flags: &F) -> Result<ExitCode> {
+    let layers = Layers::given(flags)?;
+    let task = flags.experiment().launch.task()?;
+    let outcome = match task {
+        Task::All => make::all::<F>(&layers),
+        Task::One(number) => make::one::<F>(&layers, number),
+        Task::Table => known::<F>(&layers, true).and_then(|known| launch::table(&known)),
+        Task::Status => known::<F>(&layers, true).and_then(|known| launch::status(&known)),
+        Task::Commands => known::<F>(&layers, false).and_then(|known| launch::commands(&known)),
+        Task::Slurm(flags, at_once) => {
+            known::<F>(&layers, false).and_then(|known| slurm::submit(&known, &flags, at_once))
+        }
+        Task::Jobs(jobs, devices) => known::<F>(&layers, false).and_then(|known| jobs::run(&known, jobs, &devices)),
+    };
+    outcome.map_err(|error| layers.locate(error))
 }
 
 /// The flags that switch VeloGrad's mechanisms.
@@ -70,32 +63,30 @@ fn variant(label: impl Into<String>, optimizer: impl Into<RuleChoice>, set: Vec<
     Variant { label: label.into(), optimizer: optimizer.into(), set }
 }
 
-pub(super) fn compare(flags: &CompareFlags) -> Result<ExitCode> {
-    run(
-        flags,
-        |flags| flags,
-        |flags, target| {
-            let (variants, lines) = variants(&flags.run.rules, flags.out.as_deref(), None)?;
-            let of_variants = variants.clone();
-            let title = variants.iter().map(|v| v.label.as_str()).collect::<Vec<_>>().join(", ");
-            let show = move |runs: &[Ended], of: &Experiment<'_>| {
-                let comparison = Comparison::new(&of_variants, runs, of.seeds, score(of), target, Pairs::All);
-                compared(&format!("Comparison: {title}"), &comparison, runs, of)
-            };
-            Ok(Compared { variants, lines: Box::new(lines), show: Box::new(show) })
-        },
-    )
-}
+impl Compares for CompareFlags {
+    type Rules = ComparedFlags;
 
-/// What the runs of an experiment are judged by.
-fn score(of: &Experiment<'_>) -> Score {
-    Score::of(of.dataset.as_ref())
+    fn experiment(&self) -> &ExperimentFlags<ComparedFlags> {
+        self
+    }
+
+    fn compared(&self, target: Option<f64>) -> Result<Compared> {
+        let (variants, lines) = variants(&self.run.rules, self.out.as_deref(), None)?;
+        let of_variants = variants.clone();
+        let title = variants.iter().map(|v| v.label.as_str()).collect::<Vec<_>>().join(", ");
+        let show = move |results: &Results<'_>| {
+            let seeds = results.design.seeds;
+            let comparison = Comparison::new(&of_variants, results.runs, seeds, results.score(), target, Pairs::All);
+            show_comparison(&format!("Comparison: {title}"), &comparison, results)
+        };
+        Ok(Compared { variants, lines: Box::new(lines), show: Box::new(show) })
+    }
 }
 
 /// The table, statistics and curves that `compare` shows, and `ablate` in part.
-fn compared(title: &str, comparison: &Comparison<'_>, runs: &[Ended], of: &Experiment<'_>) -> Result<Shown> {
+fn show_comparison(title: &str, comparison: &Comparison<'_>, results: &Results<'_>) -> Result<Shown> {
     let (table, lines) = (comparison.table(), comparison.lines());
-    let mut shown = Shown::new(table.clone(), lines.clone());
+    let mut shown = Shown::new(table.clone(), lines.clone(), results);
     shown.table(&table, &lines, comparison.csv(), &comparison.json());
     shown.figure("curves", &comparison.curves())?;
     let mut page = Page::new(title);
@@ -105,87 +96,92 @@ fn compared(title: &str, comparison: &Comparison<'_>, runs: &[Ended], of: &Exper
     page.heading("Over the epochs");
     page.figure(&comparison.curves());
     page.note("Lines are means over seeds, bands one standard deviation to either side.");
-    page.heading(score(of).measure().title);
+    page.heading(results.score().measure().title);
     page.figure(&comparison.dots());
     page.heading("Statistics");
     page.list(&lines[1..]);
     page.note("Intervals are bootstrap percentiles of the mean; with few seeds they are too narrow.");
-    page.provenance(of.dataset.as_ref(), &of.variants, runs, &of.recipe);
+    results.end(&mut page);
     shown.file("report.html", page.html());
     Ok(shown)
 }
 
-pub(super) fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
-    run(
-        flags,
-        |flags| &flags.experiment,
-        |flags, _| {
-            let swept = given(flags.lr.clone());
-            let rates = grid(&swept)?;
-            let (variants, lines) =
-                variants(&flags.experiment.run.rules, flags.experiment.out.as_deref(), Some(swept))?;
-            let optimizers: Vec<String> = variants.iter().map(|v| v.label.clone()).collect();
-            let at = |v: &Variant, rate: &f64| {
-                let mut set = v.set.clone();
-                set.push(("lr".into(), rate.to_string()));
-                variant(sweep::label(&v.label, *rate), &v.optimizer, set)
-            };
-            let variants = variants.iter().flat_map(|v| rates.iter().map(move |rate| at(v, rate))).collect();
-            let show = move |runs: &[Ended], of: &Experiment<'_>| {
-                let sweep = Sweep { optimizers: &optimizers, rates: &rates, runs, seeds: of.seeds, score: score(of) };
-                let (table, lines) = (sweep.table(), sweep.lines());
-                let mut shown = Shown::new(table.clone(), lines.clone());
-                shown.table(&table, &lines, sweep.csv(), &sweep.json());
-                shown.figure("sweep", &sweep.figure())?;
-                let mut page = Page::new(&format!("Learning rates: {}", optimizers.join(", ")));
-                page.list(&lines);
-                page.figure(&sweep.figure());
-                page.note(
+impl Compares for SweepFlags {
+    type Rules = ComparedFlags;
+
+    fn experiment(&self) -> &ExperimentFlags<ComparedFlags> {
+        &self.experiment
+    }
+
+    fn compared(&self, _: Option<f64>) -> Result<Compared> {
+        let swept = given(self.lr.clone());
+        let rates = grid(&swept)?;
+        let (variants, lines) = variants(&self.experiment.run.rules, self.experiment.out.as_deref(), Some(swept))?;
+        let optimizers: Vec<String> = variants.iter().map(|v| v.label.clone()).collect();
+        let at = |v: &Variant, rate: &f64| {
+            let mut set = v.set.clone();
+            set.push(("lr".into(), rate.to_string()));
+            variant(sweep::label(&v.label, *rate), &v.optimizer, set)
+        };
+        let variants = variants.iter().flat_map(|v| rates.iter().map(move |rate| at(v, rate))).collect();
+        let show = move |results: &Results<'_>| {
+            let Results { runs, design, .. } = *results;
+            let sweep =
+                Sweep { optimizers: &optimizers, rates: &rates, runs, seeds: design.seeds, score: results.score() };
+            let (table, lines) = (sweep.table(), sweep.lines());
+            let mut shown = Shown::new(table.clone(), lines.clone(), results);
+            shown.table(&table, &lines, sweep.csv(), &sweep.json());
+            shown.figure("sweep", &sweep.figure())?;
+            let mut page = Page::new(&format!("Learning rates: {}", optimizers.join(", ")));
+            page.list(&lines);
+            page.figure(&sweep.figure());
+            page.note(
                 "Means over seeds, bands one standard deviation to either side; a cross is a rate at which runs diverged.",
             );
-                page.heading(sweep.score.measure().title);
-                page.table(&table);
-                page.provenance(of.dataset.as_ref(), &of.variants, runs, &of.recipe);
-                shown.file("report.html", page.html());
-                Ok(shown)
-            };
-            Ok(Compared { variants, lines: Box::new(lines), show: Box::new(show) })
-        },
-    )
+            page.heading(sweep.score.measure().title);
+            page.table(&table);
+            results.end(&mut page);
+            shown.file("report.html", page.html());
+            Ok(shown)
+        };
+        Ok(Compared { variants, lines: Box::new(lines), show: Box::new(show) })
+    }
 }
 
-pub(super) fn ablate(flags: &AblateFlags) -> Result<ExitCode> {
-    run(
-        flags,
-        |flags| flags,
-        |_, target| {
-            let off =
-                |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect::<Vec<_>>();
-            // VeloGrad's settings are those of `compare`, and what is switched off is added.
-            let velograd = |label: String, more: Vec<(String, String)>| {
-                variant(label, "velograd", [Base::Paper.settings(&"velograd".into()), more].concat())
-            };
-            let mut variants = vec![velograd("velograd".into(), vec![])];
-            variants.extend(MECHANISMS.map(|key| velograd(format!("without {}", &key[4..]), off(&[key]))));
-            // Without any mechanism and without decay the rule is Adam, which runs beside it at the same learning rate
-            // and betas.
-            let mut nothing = off(&MECHANISMS);
-            nothing.push(("weight_decay".into(), "0".into()));
-            variants.push(velograd("without all, no decay".into(), nothing));
-            let adam = owned(&[("lr", "0.0015"), ("beta2", "0.99")]);
-            variants.push(variant("adam, same rate and betas, no decay", "adam", adam));
-            let said = variants.clone();
-            let lines = move || said.iter().map(line_of).collect();
-            let of_variants = variants.clone();
-            let show = move |runs: &[Ended], of: &Experiment<'_>| {
-                let comparison = Comparison::new(&of_variants, runs, of.seeds, score(of), target, Pairs::WithFirst);
-                let mut shown = compared("Ablation of VeloGrad", &comparison, runs, of)?;
-                shown.figure("ablation", &comparison.dots())?;
-                Ok(shown)
-            };
-            Ok(Compared { variants, lines: Box::new(lines), show: Box::new(show) })
-        },
-    )
+impl Compares for AblateFlags {
+    type Rules = NoRules;
+
+    fn experiment(&self) -> &ExperimentFlags<NoRules> {
+        self
+    }
+
+    fn compared(&self, target: Option<f64>) -> Result<Compared> {
+        let off = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "false".to_owned())).collect::<Vec<_>>();
+        // VeloGrad's settings are those of `compare`, and what is switched off is added.
+        let velograd = |label: String, more: Vec<(String, String)>| {
+            variant(label, "velograd", [Base::Paper.settings(&"velograd".into()), more].concat())
+        };
+        let mut variants = vec![velograd("velograd".into(), vec![])];
+        variants.extend(MECHANISMS.map(|key| velograd(format!("without {}", &key[4..]), off(&[key]))));
+        // Without any mechanism and without decay the rule is Adam, which runs beside it at the same learning rate
+        // and betas.
+        let mut nothing = off(&MECHANISMS);
+        nothing.push(("weight_decay".into(), "0".into()));
+        variants.push(velograd("without all, no decay".into(), nothing));
+        let adam = owned(&[("lr", "0.0015"), ("beta2", "0.99")]);
+        variants.push(variant("adam, same rate and betas, no decay", "adam", adam));
+        let (said, of_variants) = (variants.clone(), variants.clone());
+        let lines = move || said.iter().map(line_of).collect();
+        let show = move |results: &Results<'_>| {
+            let seeds = results.design.seeds;
+            let comparison =
+                Comparison::new(&of_variants, results.runs, seeds, results.score(), target, Pairs::WithFirst);
+            let mut shown = show_comparison("Ablation of VeloGrad", &comparison, results)?;
+            shown.figure("ablation", &comparison.dots())?;
+            Ok(shown)
+        };
+        Ok(Compared { variants, lines: Box::new(lines), show: Box::new(show) })
+    }
 }
 
 /// The line that states a variant's settings before the runs.
@@ -233,14 +229,3 @@ fn apply(variants: &mut [Variant], set: &[(String, String)]) -> Result<()> {
     }
     Ok(())
 }
-
-/// What an experiment runs, and what it shows.
-struct Compared {
-    variants: Vec<Variant>,
-    /// The lines that state the settings of the variants.
-    lines: Box<dyn Fn() -> Result<Vec<String>>>,
-    show: Show,
-}
-
-/// Builds what is shown from the runs that have ended.
-type Show = Box<dyn Fn(&[Ended], &Experiment<'_>) -> Result<Shown>>;

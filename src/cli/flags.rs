@@ -11,6 +11,7 @@
 pub mod data;
 pub mod device;
 pub mod experiment;
+pub mod launch;
 pub mod network;
 pub mod optimizer;
 pub mod regularization;

@@ -188,9 +188,18 @@ pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: 
         (MODEL_SET, options.config.settings.to_json()),
         ("precision", json!(options.recipe.precision.name())),
     ];
+    detach(recipe, preset);
+    recipe.extend(chosen.map(|(key, value)| (key.to_owned(), value)));
+}
+
+/// Reduces flags to what is valid wherever and whenever the program starts: paths become absolute.
+pub fn detach(recipe: &mut Recipe, preset: Preset) {
     let short = |key: &str| SHORT_FORMS.iter().any(|(flag, table, _)| *table == MODEL_SET && *flag == key);
     recipe.retain(|key, _| !OF_THIS_START.contains(&key.as_str()) && !short(key));
-    recipe.extend(chosen.map(|(key, value)| (key.to_owned(), value)));
+    recipe.insert("preset".into(), preset.name().into());
+    if let Some(Value::String(path)) = recipe.get_mut("data") {
+        *path = absolute(std::path::Path::new(path));
+    }
     if let Some(Value::Array(rules)) = recipe.get_mut("optimizers") {
         rules.iter_mut().for_each(|rule| *rule = rule_file::absolute(rule.as_str().unwrap_or_default()).into());
     }

@@ -3,8 +3,18 @@
 //! A folder holds the experiment's settings and a folder per run. Runs that have ended are read rather than repeated,
 //! and one that was interrupted continues from its checkpoint; an experiment with other settings is refused. Pipelines
 //! are compiled once, since the device keeps them from one run to the next.
+//!
+//! [`Experiment::run`] makes all runs, one after another. [`Experiment::run_one`] makes a single one, beside other
+//! processes that make others, on this machine or another: what two processes could disturb each other in is locked,
+//! the beginning of the experiment and each run.
 
+mod design;
+mod ended;
 pub mod paper;
+pub mod status;
+
+pub use design::{Design, Planned, Variant};
+pub use ended::{Ended, read_ended};
 
 use std::{
     fs,
@@ -12,7 +22,7 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     data::Dataset,
@@ -25,43 +35,14 @@ use crate::{
         loader::ReadAhead,
         rule_file,
         run::{
-            self, EPOCHS_LIMIT, Folder, Journal, Lock, Recipe, Resume, difference, differences, drop_checkpoints,
-            read_json, read_rows, read_run, run_json, table_differences,
+            self, Folder, Journal, Lock, Recipe, Resume, difference, differences, drop_checkpoints, read_json,
+            read_run, run_json,
         },
         signals::Stop,
     },
-    optim::RuleChoice,
     program::target::Target,
-    training::{EpochRow, Options, Trainer, Watch, whiten::first_weights},
+    training::{Options, Trainer, Watch, whiten::first_weights},
 };
-
-/// An optimizer with its settings, under a name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Variant {
-    /// Its name in tables and figures.
-    pub label: String,
-    /// The update rule.
-    pub optimizer: RuleChoice,
-    /// The rule's settings, as given.
-    pub set: Vec<(String, String)>,
-}
-
-/// A run that has ended.
-#[derive(Clone, Debug)]
-pub struct Ended {
-    /// The variant's label.
-    pub label: String,
-    /// Seed of the initial weights, the order, augmentation and dropout.
-    pub seed: u64,
-    /// Its epochs, including the one in which it diverged.
-    pub epochs: Vec<EpochRow>,
-    /// The first of the updates in a row that were not finite, if the run ended because of them.
-    pub diverged: Option<u64>,
-    /// Bytes of the device's buffers.
-    pub device_bytes: u64,
-    /// Its `run.json`.
-    pub run: Value,
-}
 
 /// Runs to be made in one folder.
 pub struct Experiment<'a> {
@@ -73,12 +54,8 @@ pub struct Experiment<'a> {
     pub dataset: Arc<dyn Dataset>,
     /// What all runs have in common; each run has its own optimizer, settings and seed.
     pub options: Options,
-    /// The optimizers.
-    pub variants: Vec<Variant>,
-    /// The number of seeds, which are 0, 1, ...
-    pub seeds: u64,
-    /// The folder for everything that is written.
-    pub folder: PathBuf,
+    /// The runs, and the folder for everything that is written.
+    pub design: Design,
     /// What all runs have in common, as a recipe: experiments are the same if their recipes are.
     pub recipe: Recipe,
     /// The text of `config.toml`, from which the experiment can be repeated.
@@ -90,48 +67,81 @@ pub struct Experiment<'a> {
 }
 
 impl Experiment<'_> {
+    /// Writes the experiment's settings to its folder, or compares them with those already there.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown optimizer or setting, or a folder with other settings; [`Error::Io`] if the
+    /// folder cannot be written to.
+    pub fn begin(&self) -> Result<()> {
+        let Design { variants, folder, .. } = &self.design;
+        for variant in variants {
+            variant.optimizer.build(&variant.set)?;
+        }
+        begin(folder, &self.recipe, self.dataset.checksum())?;
+        rule_file::keep(folder, variants.iter().map(|variant| &variant.optimizer))?;
+        write_atomically(&folder.join(run::CONFIG), self.config.as_bytes())
+    }
+
     /// Makes the runs that have not ended yet, seed by seed, and returns all runs. `on_run` is called for each run
     /// before it starts or continues (true) or is read from its folder (false), and returns the watcher of its
     /// progress; `on_end` gets all runs so far whenever one has ended. `None` if it was stopped; the same call then
     /// continues.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown optimizer or setting, or a folder with other settings; otherwise the error of a
-    /// run.
+    /// As [`Experiment::begin`]; otherwise the error of a run.
     pub async fn run(
         &self,
         on_run: &mut dyn FnMut(&Variant, u64, bool) -> Box<dyn Watch>,
         on_end: &mut dyn FnMut(&[Ended]) -> Result<()>,
     ) -> Result<Option<Vec<Ended>>> {
-        for variant in &self.variants {
-            variant.optimizer.build(&variant.set)?;
-        }
-        let _lock = Lock::take(&self.folder)?;
-        begin(&self.folder, &self.recipe, self.dataset.checksum())?;
-        rule_file::keep(&self.folder, self.variants.iter().map(|variant| &variant.optimizer))?;
-        write_atomically(&self.folder.join(run::CONFIG), self.config.as_bytes())?;
+        let _lock = Lock::take(&self.design.folder)?;
+        self.begin()?;
         let mut all = Vec::new();
-        for seed in 0..self.seeds {
-            for variant in &self.variants {
-                let folder = self.folder.join("runs").join(slug(&variant.label)).join(format!("seed-{seed}"));
-                if let Some(ended) = read_ended(&folder, variant, seed)? {
-                    on_run(variant, seed, false);
-                    drop_checkpoints(&folder)?; // the process may have been killed before it did this
-                    all.push(ended);
-                    continue;
-                }
-                match self.one(variant, seed, &folder, on_run(variant, seed, true).as_mut()).await? {
-                    Some(ended) => all.push(ended),
-                    None => return Ok(None),
-                }
-                on_end(&all)?;
+        for planned in self.design.runs() {
+            let Planned { variant, seed, .. } = planned;
+            if let Some(ended) = self.ended(&planned)? {
+                on_run(variant, seed, false);
+                all.push(ended);
+                continue;
             }
+            match self.one(&planned, on_run(variant, seed, true).as_mut()).await? {
+                Some(ended) => all.push(ended),
+                None => return Ok(None),
+            }
+            on_end(&all)?;
         }
         Ok(Some(all))
     }
 
+    /// Makes one run, or the rest of it, unless it has ended: then it is read, and `on_run` is not called. Other processes
+    /// may make other runs meanwhile; the experiment must have begun ([`Experiment::begin`]). `None` if it was stopped;
+    /// the same call then continues.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if another process makes this run; otherwise the error of the run.
+    pub async fn run_one(
+        &self,
+        planned: &Planned<'_>,
+        on_run: &mut dyn FnMut() -> Box<dyn Watch>,
+    ) -> Result<Option<Ended>> {
+        match self.ended(planned)? {
+            Some(ended) => Ok(Some(ended)),
+            None => self.one(planned, on_run().as_mut()).await,
+        }
+    }
+
+    /// A run that has ended.
+    fn ended(&self, planned: &Planned<'_>) -> Result<Option<Ended>> {
+        let ended = read_ended(&planned.folder, planned.variant, planned.seed)?;
+        if ended.is_some() {
+            drop_checkpoints(&planned.folder)?; // the process may have been killed before it did this
+        }
+        Ok(ended)
+    }
+
     /// Makes a run, or the rest of one that was interrupted; `None` if it was stopped.
-    async fn one(&self, variant: &Variant, seed: u64, folder: &Path, watch: &mut dyn Watch) -> Result<Option<Ended>> {
+    async fn one(&self, planned: &Planned<'_>, watch: &mut dyn Watch) -> Result<Option<Ended>> {
+        let Planned { variant, seed, ref folder, .. } = *planned;
         let (optimizer, set) = (variant.optimizer.clone(), variant.set.clone());
         let options = Options { optimizer, set, seed, ..self.options.clone() };
         let dataset = self.dataset.as_ref();
@@ -154,6 +164,7 @@ impl Experiment<'_> {
         } else {
             Folder::create(folder, &run, self.policy, &[])?
         };
+        status::forget_failure(folder);
         let mut journal = Journal { folder: record, watch, stop: self.stop.clone() };
         let epochs = trainer.run(&mut journal).await?;
         let Journal { folder: mut record, watch, .. } = journal;
@@ -227,60 +238,6 @@ pub fn begun(folder: &Path) -> Result<Option<(PathBuf, Recipe)>> {
     }
     let recipe = run::recipe(&read_json(&path)?, &path)?;
     Ok(Some((path, recipe)))
-}
-
-/// The run of `variant` in `folder`, if it has ended.
-///
-/// # Errors
-/// [`Error::Config`] if it has other settings; [`Error::Io`] or [`Error::Data`] if a file is not what it should be.
-pub fn read_ended(folder: &Path, variant: &Variant, seed: u64) -> Result<Option<Ended>> {
-    let path = folder.join("run.json");
-    if !path.exists() {
-        return Ok(None);
-    }
-    let run = read_json(&path)?;
-    let (_, settings) = variant.optimizer.build(&variant.set)?;
-    let (shown, label) = (folder.display(), &variant.label);
-    if run["rule"]["text"].as_str() != variant.optimizer.text() {
-        let message = format!("{shown} holds a run of another text of the rule `{label}`");
-        return Err(Error::about("out", message, "choose another 'out'"));
-    }
-    let name = variant.optimizer.name();
-    if run["optimizer"] != name || run["settings"] != settings.to_json() {
-        let mut lines = Vec::from_iter(difference("'optimizer'", &run["optimizer"], &json!(name)));
-        if lines.is_empty() {
-            lines = table_differences("", &run["settings"], &settings.to_json());
-        }
-        let message = format!("{shown} holds a run of other settings than `{label}`:\n  {}", lines.join("\n  "));
-        return Err(Error::about("out", message, "choose another 'out'"));
-    }
-    if run["result"].is_null() {
-        return Ok(None);
-    }
-    let metrics = folder.join("metrics.jsonl");
-    let epochs: Vec<EpochRow> = read_rows(&metrics, EPOCHS_LIMIT)?;
-    if let Some(had) = run["result"]["epochs"].as_u64().filter(|had| *had != epochs.len() as u64) {
-        return Err(Error::data(
-            &metrics,
-            format!("the {had} epochs of the run"),
-            format!("{} rows", epochs.len()),
-            "",
-        ));
-    }
-    Ok(Some(Ended {
-        label: variant.label.clone(),
-        seed,
-        epochs,
-        diverged: run["result"]["diverged"].as_u64(),
-        device_bytes: run["result"]["device_bytes"].as_u64().unwrap_or(0),
-        run,
-    }))
-}
-
-/// A label in a form that suits a folder's name.
-fn slug(label: &str) -> String {
-    let keep = |c: char| if c.is_ascii_alphanumeric() || "._=-".contains(c) { c } else { '_' };
-    label.chars().map(keep).collect()
 }
 
 /// Parses `low:high:logN` or `low:high:linN` as N numbers, ends included, or a list `a,b,c`.

@@ -1,7 +1,6 @@
 //! A page that shows an experiment: one HTML file that needs no other file and no network.
 
 use crate::{
-    data::{Dataset, Split},
     host::{
         identity,
         run::{Recipe, to_toml},
@@ -10,6 +9,7 @@ use crate::{
         experiment::{Ended, Variant},
         figure::{Figure, escape},
     },
+    training::Score,
 };
 
 const STYLE: &str = "
@@ -83,7 +83,7 @@ impl Page {
     }
 
     /// Adds what is needed to repeat the experiment: device, data, each optimizer's settings, the recipe.
-    pub fn provenance(&mut self, dataset: &dyn Dataset, variants: &[Variant], runs: &[Ended], recipe: &Recipe) {
+    pub fn provenance(&mut self, variants: &[Variant], runs: &[Ended], recipe: &Recipe) {
         self.heading("Settings");
         for variant in variants {
             let Some(run) = runs.iter().find(|run| run.label == variant.label) else { continue };
@@ -92,7 +92,8 @@ impl Page {
                 settings.map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"'))).collect();
             self.body += &format!("<p><b>{}</b>: {}</p>\n", escape(&variant.label), escape(&settings.join(", ")));
         }
-        let unit = dataset.spec().input.unit();
+        let score = runs.first().map(|run| Score::of_run(&run.run)).unwrap_or_default();
+        let unit = if score == Score::Accuracy { "images" } else { "blocks" };
         self.note(&format!(
             "Every run started from the same initial weights and saw the {unit} in the same order, per seed."
         ));
@@ -107,13 +108,12 @@ impl Page {
                 }
             }
         }
-        facts.push(format!(
-            "{}: {} training {unit}, {} validation {unit}, checksum {:08x}",
-            dataset.spec().name,
-            dataset.len(Split::Train),
-            dataset.len(Split::Test),
-            dataset.checksum()
-        ));
+        facts.extend(runs.first().map(|run| {
+            let data = &run.run["dataset"];
+            let [train, test] = ["train", "test"].map(|key| data[key].as_u64().unwrap_or(0));
+            let [name, checksum] = ["name", "crc32"].map(|key| data[key].as_str().unwrap_or_default());
+            format!("{name}: {train} training {unit}, {test} validation {unit}, checksum {checksum}")
+        }));
         self.list(&facts);
         self.heading("Recipe");
         self.preformatted(&to_toml(

@@ -109,9 +109,21 @@ fn has_checkpoint(folder: &Folder) -> bool {
 fn arguments(block: &Block) -> Vec<Vec<OsString>> {
     let joined = block.text.replace("\\\n", " ");
     let code = joined.lines().map(|line| line.split(" #").next().unwrap());
-    let words = code.map(|line| line.split_whitespace().skip_while(|word| word.contains('=')).collect::<Vec<_>>());
-    let ours = words.filter(|words| words.first() == Some(&"velograd"));
+    let words = code.map(|line| words(line).into_iter().skip_while(|word| word.contains('=')).collect::<Vec<_>>());
+    let ours = words.filter(|words| words.first().is_some_and(|word| word == "velograd"));
     ours.map(|words| words.into_iter().map(OsString::from).collect()).collect()
+}
+
+/// The words of a command up to a pipe or a redirection; what is in double quotes is one word.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![];
+    for (part, quoted) in line.split('"').zip([false, true].into_iter().cycle()) {
+        match quoted {
+            true => words.push(part.to_owned()),
+            false => words.extend(part.split_whitespace().map(str::to_owned)),
+        }
+    }
+    words.into_iter().take_while(|word| !["|", ">"].contains(&word.as_str())).collect()
 }
 
 /// A line's words, with one sign for all numbers: these depend on the device, on its speed, and on the size of the run.

@@ -1,82 +1,119 @@
-//! Makes the runs of an experiment, from its flags to what is shown.
+//! Makes runs of an experiment in this process, from the flags to what is shown.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::Path, process::ExitCode, time::Duration};
 
-use clap::Args;
 use pollster::block_on;
-use serde::Serialize;
 
+use super::{
+    known::{begun, check, same_recipe},
+    launch::unfinished,
+    queue::queue_again,
+    shown::{Compared, Compares, Results, Shown},
+};
 use crate::{
     cli::{
-        flags::{
-            Flags, Preset, experiment::ExperimentFlags, given, present, recipe_of, run::RunFlags, values::switch_word,
-        },
-        layers::{Layer, Layers, Origin},
+        flags::{Preset, given, recipe_of, run::RunFlags},
+        layers::{Layer, Layers},
         live, open_device,
-        print::{self, explain, note, remark, say},
+        print::{explain, note, remark},
         progress::{Progress, Runs},
         recipe::{self, names_in, preset_of},
-        resume,
     },
     data::Split,
     error::{Error, Result},
     host::{
-        files::write_atomically,
-        run::{MODEL_SET, Recipe, config_toml},
+        run::{Lock, Recipe, config_toml},
         signals::Stop,
     },
-    lab::experiment::{self, Ended, Experiment, Variant},
-    program::target::Precision,
+    lab::experiment::{self, Design, Ended, Experiment, Planned, read_ended, status::keep_failure},
     training::Score,
 };
 
-use super::{Compared, Shown};
+/// How long a run waits for the process that begins the experiment: that reads the data set and measures kernels.
+const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Makes the runs of the variants that `variants` derives from the flags and from the target. Whenever a run
-/// has ended, what is to be shown of those so far is written.
-pub fn run<F: Flags, R: Args + Default + Clone + Serialize>(
-    flags: &F,
-    experiment: impl Fn(&F) -> &ExperimentFlags<R>,
-    variants: impl Fn(&F, Option<f64>) -> Result<Compared>,
-) -> Result<ExitCode> {
-    let given = Layers::given(flags)?;
-    let mut layers = given.clone();
-    // The same command continues the experiment, from any folder and whatever `data` holds by now.
-    let out = experiment(&given.flags::<F>()?.0).out.clone();
-    let begun = out.as_deref().map(experiment::begun).transpose()?.flatten();
-    if let Some((path, begun)) = &begun {
-        let kept = ["preset", "dataset", "data", "data-seed"];
-        let recipe = begun.clone().into_iter().filter(|(key, _)| kept.contains(&key.as_str())).collect();
-        layers.push(Layer { origin: Origin::Begun(path.clone()), recipe: present(recipe) });
-    }
-    make(&layers, begun, experiment, variants).map_err(|error| given.locate(error))
+/// Makes all runs, one after another. Whenever a run has ended, what is to be shown of those so far is written.
+pub fn all<F: Compares>(layers: &Layers) -> Result<ExitCode> {
+    start::<F>(layers, None)
 }
 
-fn make<F: Flags, R: Args + Default + Clone + Serialize>(
-    layers: &Layers,
-    begun: Option<(PathBuf, Recipe)>,
-    experiment: impl Fn(&F) -> &ExperimentFlags<R>,
-    variants_of: impl Fn(&F, Option<f64>) -> Result<Compared>,
-) -> Result<ExitCode> {
+/// Makes the run of this number, beside other processes that make others.
+pub fn one<F: Compares>(layers: &Layers, number: usize) -> Result<ExitCode> {
+    start::<F>(layers, Some(number))
+}
+
+fn start<F: Compares>(given_layers: &Layers, number: Option<usize>) -> Result<ExitCode> {
+    let mut layers = given_layers.clone();
+    let out = layers.flags::<F>()?.0.experiment().out.clone();
+    let begun = begun(&mut layers, out.as_deref())?;
     // Checks what can be checked before the device and the data are opened.
     let (early, remarks) = layers.complete::<F>(layers.preset().unwrap_or(Preset::Quick))?.flags::<F>()?;
-    let out = check(layers, experiment(&early), &variants_of(&early, None)?.variants)?;
+    let variants = early.compared(None)?.variants;
+    let out = check(&layers, early.experiment(), &variants)?;
     remarks.iter().for_each(|text| remark(text));
+    let Some(number) = number else { return make::<F>(&layers, begun.as_ref(), out, &early, None) };
 
-    let gpu = open_device(experiment(&early).run.device.device.as_deref())?;
+    let seeds = given(early.experiment().seeds);
+    let design = Design { variants, seeds, folder: out.to_owned() };
+    // How many runs there are is a matter of the device unless a preset is named.
+    let planned = layers.preset().map(|_| design.numbered(number)).transpose()?;
+    if let Some(planned) = &planned {
+        free(planned)?;
+    }
+    let lock = match &begun {
+        Some(_) => None,
+        None => {
+            live::show("waiting for the process that begins the experiment");
+            let lock = Lock::wait(out, PATIENCE)?;
+            live::clear();
+            if experiment::begun(out)?.is_some() {
+                drop(lock);
+                return start::<F>(given_layers, Some(number));
+            }
+            Some(lock)
+        }
+    };
+    let made = make::<F>(&layers, begun.as_ref(), out, &early, Some((number, lock)));
+    if let (Err(error), Some(planned)) = (&made, &planned) {
+        keep_failure(&planned.folder, error);
+    }
+    made
+}
+
+/// Refuses a run that another process makes.
+fn free(planned: &Planned<'_>) -> Result<()> {
+    let Planned { number, variant, seed, folder, .. } = planned;
+    if !folder.exists() || read_ended(folder, variant, *seed)?.is_some() {
+        return Ok(());
+    }
+    Lock::take(folder).map(drop).map_err(|error| match error {
+        Error::Config { .. } => {
+            let message = format!("run {number} ({}, seed {seed}) is being made by another process", variant.label);
+            Error::about("run", message, "'status' lists what has become of each run")
+        }
+        other => other,
+    })
+}
+
+/// Makes all runs, or the one of this number; the lock is held until the experiment has begun.
+fn make<F: Compares>(
+    layers: &Layers,
+    begun: Option<&Layer>,
+    out: &Path,
+    early: &F,
+    one: Option<(usize, Option<Lock>)>,
+) -> Result<ExitCode> {
+    let gpu = open_device(early.experiment().run.device.device.as_deref())?;
     let preset = layers.preset().unwrap_or_else(|| preset_of(&gpu));
     let complete = layers.complete::<F>(preset)?;
     explain(complete.explained());
     let (flags, _) = complete.flags::<F>()?;
-    let ExperimentFlags { run, seeds, target, .. } = experiment(&flags);
-    let Compared { variants, lines, show } = variants_of(&flags, *target)?;
+    let experiment = flags.experiment();
+    let run = &experiment.run;
+    let Compared { variants, lines, show } = flags.compared(experiment.target)?;
     let (precision, kernels) = given(run.precision.precision).on(&gpu)?;
-    if let Some((path, recipe)) = &begun {
-        let begun = Layer { origin: Origin::Begun(path.clone()), recipe: recipe.clone() };
-        same_recipe(out, &begun, &flags, run, precision)?;
+    if let Some(begun) = begun {
+        same_recipe(out, begun, &flags, Some(precision))?;
     }
     // All seeds use the same images: they differ in weights, order and augmentation.
     let data_seed = run.images.data_seed.unwrap_or(0);
@@ -88,7 +125,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     let (train, score) = (dataset.len(Split::Train), Score::of(dataset.as_ref()));
     let mut plans = options.plans(dataset.as_ref(), &kernels)?;
     // An experiment that is continued uses the choices that it was started with.
-    let tune = begun.map_or_else(|| run.tune.clone(), |(_, recipe)| run.tune.begun(&recipe));
+    let tune = begun.map_or_else(|| run.tune.clone(), |begun| run.tune.begun(&begun.recipe));
     plans.target = tune.apply(&gpu, &plans, &names_in(layers.on_command_line("choice")))?;
     let products = plans.products();
     let resolved = |mut recipe: Recipe| {
@@ -96,7 +133,7 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
         tune.keep(&plans.target, &products, &mut recipe);
         recipe
     };
-    let common = resolved(recipe_of(&RunFlags::<R> { rules: R::default(), ..run.clone() })?);
+    let common = resolved(recipe_of(&RunFlags::<F::Rules> { rules: F::Rules::default(), ..run.clone() })?);
     let whole = resolved(recipe_of(&flags)?);
     let (policy, stop) = (run.reliability.policy()?, Stop::on_signals()?);
     let all = Experiment {
@@ -104,21 +141,43 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
         target: plans.target.clone(),
         dataset: dataset.clone(),
         options: options.clone(),
-        variants,
-        seeds: given(*seeds),
-        folder: out.to_owned(),
+        design: Design { variants, seeds: given(experiment.seeds), folder: out.to_owned() },
         recipe: common,
         config: config_toml(F::COMMAND, &whole, out, " --out DIR"),
         policy,
         stop: stop.clone(),
     };
+    let stopped = || stop.exit_code().map_or(ExitCode::FAILURE, ExitCode::from);
+    if let Some((number, lock)) = one {
+        let planned = all.design.numbered(number)?;
+        all.begin()?;
+        drop(lock);
+        let Planned { variant, seed, .. } = &planned;
+        let name = format!("run {number} of {} ({}, seed {seed})", all.design.count(), variant.label);
+        let watch = &mut || {
+            note!("{name}");
+            live::show(format!("{name}: preparing the network"));
+            Box::new(Progress::new(&options, train, score)) as _
+        };
+        let ended = block_on(all.run_one(&planned, watch))?;
+        live::clear();
+        let how = match &ended {
+            Some(Ended { diverged: Some(step), .. }) => format!("diverged at step {step}"),
+            Some(_) => "has ended".to_owned(),
+            None if queue_again() => "stopped; Slurm has it in its queue again".to_owned(),
+            None => "stopped; the same command again goes on from here".to_owned(),
+        };
+        note!("{name}: {how}");
+        return Ok(if ended.is_some() { ExitCode::SUCCESS } else { stopped() });
+    }
     let write = |runs: &[Ended]| -> Result<Shown> {
-        let shown = show(runs, &all)?;
-        shown.files.iter().try_for_each(|(name, bytes)| write_atomically(&out.join(name), bytes))?;
+        let unfinished = unfinished(&all.design, runs);
+        let shown = show(&Results { design: &all.design, recipe: &all.recipe, runs, unfinished })?;
+        shown.write(out)?;
         Ok(shown)
     };
     lines()?.iter().for_each(|line| note!("{line}"));
-    let count = Runs::new(all.variants.len() * all.seeds as usize);
+    let count = Runs::new(all.design.count());
     let runs = block_on(all.run(
         &mut |variant, seed, starts| {
             let place = count.next(starts);
@@ -138,56 +197,8 @@ fn make<F: Flags, R: Args + Default + Clone + Serialize>(
     live::clear();
     let Some(runs) = runs else {
         note!("stopped; the same command again goes on from here");
-        return Ok(stop.exit_code().map_or(ExitCode::FAILURE, ExitCode::from));
+        return Ok(stopped());
     };
-    let shown = write(&runs)?;
-    let names: Vec<&str> = shown.files.iter().map(|(name, _)| name.as_str()).collect();
-    say!("");
-    print::table(&shown.table);
-    shown.lines.iter().for_each(|line| say!("{line}"));
-    say!("wrote {} to {}", names.join(", "), out.display());
+    write(&runs)?.print(out);
     Ok(ExitCode::SUCCESS)
-}
-
-/// Checks what can be checked without a device or data, and returns the folder.
-fn check<'a, R: Args + Default>(
-    layers: &Layers,
-    flags: &'a ExperimentFlags<R>,
-    variants: &[Variant],
-) -> Result<&'a Path> {
-    let Some(out) = flags.out.as_deref() else {
-        return Err(Error::about("out", "'out' is missing", "'out' names the folder for runs, tables and figures"));
-    };
-    if given(flags.seeds) == 0 {
-        return Err(Error::setting("seeds", 0, "at least 1"));
-    }
-    if let Some(twice) = variants.iter().enumerate().find(|(i, v)| variants[..*i].iter().any(|w| w.label == v.label)) {
-        let hint = "name each optimizer once; a rule is called by its file's name";
-        return Err(Error::config(format!("`{}` is there twice", twice.1.label), hint));
-    }
-    for Variant { optimizer, set, .. } in variants {
-        optimizer.rule().map_err(|error| error.of_setting("optimizers"))?;
-        let wrong = |key: &str, value: &str| optimizer.build(&[(key.into(), value.into())]).is_err();
-        optimizer.build(set).map_err(|error| layers.locate_set(error, optimizer.name(), wrong))?;
-    }
-    flags.run.check(layers)?;
-    Ok(out)
-}
-
-/// Refuses to continue an experiment that was started with another recipe.
-fn same_recipe<F: Flags, R: Args + Default>(
-    out: &Path,
-    begun: &Layer,
-    flags: &F,
-    run: &RunFlags<R>,
-    precision: Precision,
-) -> Result<()> {
-    let mut asked = recipe_of(flags)?;
-    asked.insert(MODEL_SET.into(), run.network.settings()?.to_json());
-    asked.insert("shuffle".into(), switch_word(run.shuffled()?).into());
-    asked.insert("precision".into(), precision.name().into());
-    // The normalization may need the images, and is compared once they are open. Choices are added to those made
-    // before; the other settings are not common to all runs.
-    let but = ["normalize", "choice", "seeds", "target", "optimizers", "settings", "lr"];
-    experiment::refuse_differences(out, &resume::differences::<F>(begun, asked, &but)?)
 }

@@ -9,6 +9,7 @@ use crate::lab::experiment::paper::Base;
 
 use super::{
     Flags, Preset,
+    launch::LaunchFlags,
     optimizer::RulesFlags,
     run::{RunFlags, Sources},
     values,
@@ -31,6 +32,9 @@ pub struct ExperimentFlags<R: Args + Default> {
     /// Folder for runs, tables, figures and report.html; what has ended there is not run again, what was interrupted goes on
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(skip)]
+    pub launch: LaunchFlags,
 }
 
 impl<R: Args + Default> ExperimentFlags<R> {

@@ -5,14 +5,15 @@ use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
     thread::sleep,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::error::{Error, Result};
 
-/// How often a lock that is taken is tried again, and how long after. Whoever asks whether it is taken has it for a moment.
-const TRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_millis(10);
+/// How long a lock that is taken is tried again at least, since whoever asks whether it is taken has it for a moment, and how
+/// long after: soon at first, and then less often.
+const MOMENT: Duration = Duration::from_millis(50);
+const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(250)];
 
 /// A folder that no other process writes to. The lock is the operating system's and ends with the process, however that
 /// ends; the file remains.
@@ -27,16 +28,23 @@ impl Lock {
     /// # Errors
     /// [`Error::Config`] if another process has locked it, [`Error::Io`] if it cannot be created or written to.
     pub fn take(folder: &Path) -> Result<Self> {
+        Self::wait(folder, MOMENT)
+    }
+
+    /// Locks the folder as [`Lock::take`] does, and waits so long for another process that has locked it.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub fn wait(folder: &Path, patience: Duration) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let path = file_of(folder);
         let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let file = open.map_err(Error::io("write to", &path))?;
+        let (start, [mut pause, longest]) = (Instant::now(), PAUSES);
         let mut locked = file.try_lock();
-        for _ in 1..TRIES {
-            if !matches!(locked, Err(TryLockError::WouldBlock)) {
-                break;
-            }
-            sleep(PAUSE);
+        while matches!(locked, Err(TryLockError::WouldBlock)) && start.elapsed() < patience {
+            sleep(pause);
+            pause = (2 * pause).min(longest);
             locked = file.try_lock();
         }
         match locked {
@@ -73,7 +81,13 @@ mod tests {
         assert!(!Lock::is_taken(&folder), "there is no folder");
         let lock = Lock::take(&folder).unwrap();
         assert!(Lock::is_taken(&folder) && Lock::take(&folder).is_err());
-        drop(lock);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| Lock::wait(&folder, std::time::Duration::from_secs(60)).map(drop));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            assert!(!waits.is_finished(), "it did not wait");
+            drop(lock);
+            waits.join().unwrap().unwrap();
+        });
         assert!(!Lock::is_taken(&folder));
         drop(Lock::take(&folder).unwrap());
         std::fs::remove_dir_all(&folder).unwrap();
