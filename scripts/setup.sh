@@ -1,6 +1,8 @@
+#!/bin/sh
 # shellcheck shell=sh disable=SC2034 # root is for the scripts that source this
 # Sourced by train.sh and test.sh: makes sure that there are a Rust toolchain, a linker and a Vulkan driver.
-# Installs what is missing where it can (Debian, Ubuntu and their relatives), else says what to install.
+# Installs what is missing where it can (Debian, Ubuntu and their relatives), else says what to install. Run as a program with --mpi, it
+# also brings what the feature mpi is built with.
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -54,3 +56,18 @@ if ! has_rust; then
     }
     . "${CARGO_HOME:-$HOME/.cargo}/env"
 fi
+
+# has_mpi: what the feature mpi needs: a compiler for MPI, its launcher, and the library of clang that reads its headers.
+has_mpi() {
+    command -v mpicc >/dev/null 2>&1 && command -v mpirun >/dev/null 2>&1 || return 1
+    for library in /usr/lib/llvm-*/lib/libclang*.so* "${LIBCLANG_PATH:-/nowhere}"/libclang*; do
+        [ -e "$library" ] && return 0
+    done
+    PATH="$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null | grep -q libclang
+}
+
+case $0 in
+*setup.sh)
+    if [ "${1:-}" = --mpi ] && ! has_mpi; then install "MPI" openmpi-bin libopenmpi-dev libclang-dev; fi
+    ;;
+esac

@@ -7,13 +7,24 @@ cd "$root"
 # Without an adapter the kernel tests would be skipped; here that is a failure.
 export VELOGRAD_REQUIRE_GPU=1
 
-cargo test --release
-# The kernels once more, with the bounds and loop checks that normal use leaves out.
-VELOGRAD_CHECKED=1 cargo test --release --test suite -- ops:: golden_gpu::
+# With several ranks, where MPI is there or has to be (VELOGRAD_REQUIRE_MPI=1).
+features=
+if [ "${VELOGRAD_REQUIRE_MPI:-}" = 1 ] || has_mpi; then
+    features="--features mpi"
+else
+    say "skipped: one training by several ranks; scripts/setup.sh --mpi makes it possible"
+fi
 
-for example in hello_kernel custom_loop; do
-    cargo run --release --quiet --example "$example"
-done
+# shellcheck disable=SC2086 # no word where there are no features
+{
+    cargo test --release $features
+    # The kernels once more, with the bounds and loop checks that normal use leaves out.
+    VELOGRAD_CHECKED=1 cargo test --release $features --test suite -- ops:: golden_gpu::
+
+    for example in hello_kernel custom_loop; do
+        cargo run --release --quiet $features --example "$example"
+    done
+}
 
 # The core must build for browsers too, where the target is there or has to be (VELOGRAD_REQUIRE_WASM=1).
 if [ "${VELOGRAD_REQUIRE_WASM:-}" = 1 ] || rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; then
@@ -48,6 +59,9 @@ for room in host lab; do
     cargo check --release --quiet --lib --examples --no-default-features --features "$room"
 done
 cargo fmt --check
-cargo clippy --release --all-targets -- -D warnings
+# shellcheck disable=SC2086
+cargo clippy --release --all-targets $features -- -D warnings
+# What most people build, where the above had more.
+[ -z "$features" ] || cargo clippy --release --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 echo "all checks passed"

@@ -42,7 +42,13 @@ use print::say;
 use crate::{
     device::Gpu,
     error::{Error, Result},
-    host::{device::open, identity, run::Recipe, signals::survive_the_limit_on_files},
+    host::{
+        device::{open, open_of_rank},
+        identity,
+        ranks::Launched,
+        run::Recipe,
+        signals::survive_the_limit_on_files,
+    },
 };
 
 pub use flags::{device::TuneFlags, values::key_value};
@@ -180,7 +186,19 @@ fn flags_of(subcommand: Option<(&str, &clap::ArgMatches)>) -> Vec<String> {
         command = command.find_subcommand(name).cloned().unwrap_or_default();
         subcommand = matches.subcommand();
     }
+    long_flags(&command)
+}
+
+fn long_flags(command: &clap::Command) -> Vec<String> {
     command.get_arguments().filter_map(|flag| flag.get_long().map(str::to_owned)).collect()
+}
+
+/// Prints an error in the words of the command line, as [`run`]'s caller does for the errors that it is handed.
+fn print_error_of(command: &str, error: Error) {
+    let cli = Cli::command();
+    let flags = cli.find_subcommand(command).map(long_flags).unwrap_or_default();
+    live::clear();
+    print_error(&speak::in_flags(error, &flags));
 }
 
 /// Whether a command has this long flag.
@@ -226,6 +244,13 @@ pub fn check(arguments: Vec<std::ffi::OsString>) -> Result<()> {
 /// Opens the device; a terminal shows how many kernels have been compiled.
 fn open_device(wanted: Option<&str>) -> Result<Gpu> {
     let gpu = live::during("opening the device", || open(wanted))?;
+    gpu.on_compile(progress::compiling);
+    Ok(gpu)
+}
+
+/// As [`open_device`], for one of several ranks.
+fn open_ranks_device(wanted: Option<&str>, launched: &Launched) -> Result<Gpu> {
+    let gpu = live::during("opening the device", || open_of_rank(wanted, launched))?;
     gpu.on_compile(progress::compiling);
     Ok(gpu)
 }

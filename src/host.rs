@@ -12,6 +12,7 @@ pub mod identity;
 pub mod loader;
 pub mod onnx;
 pub mod pretrained;
+pub mod ranks;
 pub mod rule_file;
 pub mod run;
 pub mod signals;

@@ -14,8 +14,21 @@ fn name_runtime_folder() {
     }
 }
 
+/// Has lavapipe take this rank's share of the processors, where several ranks of a machine would each take them all.
+#[allow(unsafe_code, reason = "the call says why it is sound")]
+fn share_processors() {
+    const NAME: &str = "LP_NUM_THREADS";
+    let launched = velograd::host::ranks::launched().filter(|launched| launched.local.has_others());
+    if let (Some(launched), None) = (launched, std::env::var_os(NAME)) {
+        let threads = launched.threads();
+        // SAFETY: nothing has started a thread yet, so no other can read the environment meanwhile.
+        unsafe { std::env::set_var(NAME, threads.to_string()) };
+    }
+}
+
 fn main() -> ExitCode {
     name_runtime_folder();
+    share_processors();
     match velograd::cli::run() {
         Ok(code) => code,
         Err(error) => {

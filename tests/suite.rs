@@ -45,6 +45,10 @@ mod faults;
 /// The LSTM: its layer, its columns, its state.
 mod lstm;
 
+/// Ranks that are processes.
+#[cfg(all(feature = "mpi", target_os = "linux"))]
+mod mpi;
+
 /// mixup against torchvision and PyTorch, and its flag.
 mod mixup;
 
@@ -177,6 +181,9 @@ mod profile;
 
 /// What a user sees of runs: lists, pages, progress.
 mod reports;
+
+/// Several ranks, and one device that does all their batches.
+mod ranks;
 
 /// The recipes that come with the program.
 mod recipes;

@@ -6,6 +6,7 @@
 #import reduce
 #import grid
 #import step
+#import averaged_in
 
 struct Sizes { rows: u32, c4: u32, chunk_rows: u32, eps: f32, momentum: f32 }
 
@@ -45,8 +46,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         saved[sizes.c4 + c4] = 1.0 / sqrt(m2 / total + sizes.eps);
         if finite(mean) && finite(m2) && sizes.rows > 1u {
             let momentum = select(sizes.momentum, 1.0 / f32(max(step.averaged, 1u)), step.averaged > 0u);
-            running_mean[c4] += momentum * (mean - running_mean[c4]);
-            running_var[c4] += momentum * (m2 / (total - 1.0) - running_var[c4]);
+            running_mean[c4] = averaged_in(running_mean[c4], momentum, mean);
+            running_var[c4] = averaged_in(running_var[c4], momentum, m2 / (total - 1.0));
         }
     }
 }

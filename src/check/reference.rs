@@ -16,6 +16,7 @@ pub mod conv2d;
 pub mod dropout;
 pub mod elementwise;
 pub mod embedding;
+pub mod exchange;
 pub mod layernorm;
 pub mod linear;
 pub mod loss;

@@ -1,6 +1,7 @@
 //! Merges the flags of a command, flag by flag, from layers. From the strongest to the weakest these are the command
 //! line, the table `[quick]` of `--config FILE.toml` if the preset quick is asked for, the rest of that file, a preset that either
-//! of them names, the recipe of the run that is continued, the preset of the device, and the defaults.
+//! of them names, the recipe of the run that is continued, the preset of the device, and the defaults. Several ranks
+//! have a layer of their own, above a preset that is named.
 
 use std::{fmt, path::PathBuf};
 
@@ -16,6 +17,7 @@ use crate::{
     error::{Error, Result},
     host::{
         data::known,
+        ranks::launched,
         rule_file,
         run::{MODEL_SET, Recipe},
     },
@@ -29,6 +31,8 @@ pub enum Origin {
     CommandLine,
     File(TomlFile),
     Preset(Preset),
+    /// The launcher of several ranks.
+    Ranks,
     /// The `run.json` or `experiment.json` of the run or experiment that is continued.
     Begun(PathBuf),
     Defaults,
@@ -40,6 +44,7 @@ impl fmt::Display for Origin {
             Self::CommandLine => f.write_str("command line"),
             Self::File(file) => write!(f, "{}", file.path.display()),
             Self::Preset(preset) => write!(f, "preset {}", preset.name()),
+            Self::Ranks => f.write_str("number of ranks"),
             Self::Begun(path) => write!(f, "{}", path.display()),
             Self::Defaults => f.write_str("default"),
         }
@@ -126,8 +131,17 @@ impl Layers {
             of_preset.recipe.insert(MODEL_SET.into(), set.into());
         }
         layers.insert(at, of_preset);
+        layers.splice(at..at, self.of_ranks::<F>());
         layers.push(Layer::new(Origin::Defaults, &F::defaults())?);
         Ok(Self(layers))
+    }
+
+    /// A batch for each rank, if there are several and nobody has said how many batches there are to an update.
+    fn of_ranks<F: Flags>(&self) -> Option<Layer> {
+        let ranks = launched().filter(|launched| launched.rank.has_others())?.rank.of;
+        let said = self.0.iter().any(|layer| layer.recipe.contains_key("accumulate"));
+        let recipe = Recipe::from_iter([("accumulate".to_owned(), ranks.into())]);
+        (F::COMMAND == "train" && !said).then_some(Layer { origin: Origin::Ranks, recipe })
     }
 
     /// The network that the strongest layer names.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
+    /// Only errors: ranks but the first.
+    Mute,
     /// Only results and errors: `--quiet`.
     Quiet,
     /// Progress and remarks too.

@@ -28,6 +28,9 @@ macro_rules! note {
 }
 
 pub fn line(text: fmt::Arguments<'_>) {
+    if !says(Level::Quiet) {
+        return;
+    }
     let mut written = Ok(());
     live::above(|| written = writeln!(stdout().lock(), "{text}"));
     if let Err(error) = written {

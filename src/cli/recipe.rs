@@ -163,7 +163,8 @@ pub fn preset_of(gpu: &Gpu) -> Preset {
 }
 
 /// Flags that concern only this start of the program and are not part of a recipe.
-pub const OF_THIS_START: [&str; 7] = ["out", "resume", "extend", "selftest", "debug-nan", "on-device-lost", "device"];
+pub const OF_THIS_START: [&str; 8] =
+    ["out", "resume", "extend", "selftest", "debug-nan", "on-device-lost", "device", "rank-timeout"];
 
 /// Reduces flags to the recipe that repeats the run, and adds what was chosen where the flags left it open.
 pub fn resolve(recipe: &mut Recipe, preset: Preset, options: &Options, dataset: &dyn Dataset, data_seed: u64) {

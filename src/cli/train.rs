@@ -18,8 +18,9 @@ use super::{
         train::{InitHead, OnDeviceLost, TrainFlags},
     },
     layers::Layers,
-    live, open_device,
+    live,
     print::{self, note, say},
+    print_error_of,
     progress::{FEW_CLASSES, Progress},
     recipe::preset_of,
     resume::{self, Target},
@@ -31,6 +32,7 @@ use crate::{
         files::crc32,
         huggingface,
         pretrained::Pretrained,
+        ranks::{Follower, Ranks},
         run::{Folder, Journal, default_folder},
         signals::Stop,
     },
@@ -55,10 +57,14 @@ pub fn check(flags: &TrainFlags) -> Result<()> {
 
 pub fn run(flags: &TrainFlags) -> Result<ExitCode> {
     let layers = Layers::given(flags)?;
-    start(&layers).map_err(|error| layers.locate(error))
+    let ranks = Ranks::join(|error| print_error_of("train", error))?;
+    if !ranks.is_first() {
+        print::choose(print::Level::Mute);
+    }
+    ranks.run(|| start(&layers, &ranks).map_err(|error| layers.locate(error)))
 }
 
-fn start(layers: &Layers) -> Result<ExitCode> {
+fn start(layers: &Layers, ranks: &Ranks) -> Result<ExitCode> {
     let (given, _) = layers.flags::<TrainFlags>()?;
     let lost = given.on_device_lost.unwrap_or(OnDeviceLost::Stop);
     let Some(what) = &given.resume else {
@@ -66,11 +72,11 @@ fn start(layers: &Layers) -> Result<ExitCode> {
             return Err(Error::about("extend", "'extend' without a run to continue", "name the run with 'resume'"));
         }
         let mut folder = given.out.clone().unwrap_or_default();
-        let outcome = begin(layers, &given, &mut folder);
+        let outcome = begin(layers, &given, &mut folder, ranks);
         return retry_once(lost, outcome, || match folder.join("run.json").exists() {
-            true => go_on(layers, &mut Target { folder, checkpoint: None, found: false }, &mut None),
+            true => go_on(layers, &mut Target { folder, checkpoint: None, found: false }, &mut None, ranks),
             // The device was lost before the run had started.
-            false => begin(layers, &given, &mut folder),
+            false => begin(layers, &given, &mut folder, ranks),
         });
     };
     if given.out.is_some() {
@@ -81,8 +87,8 @@ fn start(layers: &Layers) -> Result<ExitCode> {
     if target.found {
         note!("the newest run of {} is {}", what.display(), target.folder.display());
     }
-    let outcome = go_on(layers, &mut target, &mut extend);
-    retry_once(lost, outcome, || go_on(layers, &mut target, &mut extend))
+    let outcome = go_on(layers, &mut target, &mut extend, ranks);
+    retry_once(lost, outcome, || go_on(layers, &mut target, &mut extend, ranks))
 }
 
 /// The outcome or, if the device was lost and may be opened again, that of `go_on`. There is one such attempt, since a
@@ -98,7 +104,7 @@ fn retry_once<T>(policy: OnDeviceLost, outcome: Result<T>, go_on: impl FnOnce() 
 }
 
 /// Starts a run in `folder` if `--out` was given, otherwise in a default folder, which is then stored in `folder`.
-fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Result<ExitCode> {
+fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf, ranks: &Ranks) -> Result<ExitCode> {
     let asked = Asked::new(layers, layers.preset().unwrap_or(Preset::Quick), None)?;
     asked.check()?;
     let init = asked.flags.init.clone();
@@ -118,19 +124,19 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
         let message = "'init_head' is about the weights of 'init', and there are none";
         return Err(Error::about("init_head", message, "name them with 'init', or drop 'init_head'"));
     }
-    if given_flags.out.is_some() {
-        Folder::check_free(folder)?;
-    } else {
+    if given_flags.out.is_none() {
         *folder = default_folder(asked.rule.name());
+    } else if ranks.is_first() {
+        Folder::check_free(folder)?;
     }
-    let gpu = open_device(asked.flags.run.device.device.as_deref())?;
+    let gpu = asked.open_device(ranks)?;
     let preset = layers.preset().unwrap_or_else(|| preset_of(&gpu));
     let weights = init.as_ref().map(|(weights, ..)| weights);
-    let setup = Asked::new(layers, preset, None)?.on(gpu, weights, None)?;
+    let setup = Asked::new(layers, preset, None)?.on(gpu, weights, None, ranks)?;
     if let Some(weights) = weights {
         say_of(weights, head, &setup);
     }
-    let trainer = setup.trainer(|layout| match weights {
+    let trainer = setup.trainer(ranks, |layout| match weights {
         Some(weights) => weights.weights(layout, head.into(), setup.options.seed),
         None => setup.first_weights(layout),
     })?;
@@ -139,8 +145,25 @@ fn begin(layers: &Layers, given_flags: &TrainFlags, folder: &mut PathBuf) -> Res
         run["init"] = json!(checksum);
     }
     let stop = Stop::on_signals()?;
+    if !ranks.is_first() {
+        return follow(trainer, stop, ranks);
+    }
     let record = Folder::create(folder, &run, setup.flags.run.reliability.policy()?, &setup.flags.log)?;
-    train(&setup, trainer, run, record, folder, stop)
+    train(&setup, trainer, run, record, folder, stop, ranks)
+}
+
+/// Prints what several ranks have spent on each other.
+fn say_of_ranks(trainer: &Trainer) {
+    let (rank, spent) = (trainer.rank(), trainer.spent());
+    if rank.has_others() {
+        note!(
+            "rank 0 of {}: {:.1} s of waiting for the others and {:.1} s of handing over, {:.1} MB sent",
+            rank.of,
+            spent.waiting.as_secs_f64(),
+            spent.moving.as_secs_f64(),
+            spent.bytes as f64 / 1e6
+        );
+    }
 }
 
 /// Prints what is known of the weights that a run starts from.
@@ -155,6 +178,16 @@ fn say_of(weights: &Pretrained, head: InitHead, setup: &Setup) {
     }
 }
 
+/// Trains as a rank that writes nothing.
+fn follow(mut trainer: Trainer, stop: Stop, ranks: &Ranks) -> Result<ExitCode> {
+    block_on(trainer.run(&mut Follower(stop.clone())))?;
+    Ok(match (trainer.stopped(), trainer.diverged()) {
+        (true, _) => ranks.signalled(&stop)?,
+        (false, Some(_)) => ExitCode::FAILURE,
+        (false, None) => ExitCode::SUCCESS,
+    })
+}
+
 /// Trains from where the trainer is to the end, or until a signal.
 fn train(
     setup: &Setup,
@@ -163,6 +196,7 @@ fn train(
     mut record: Folder,
     folder: &Path,
     stop: Stop,
+    ranks: &Ranks,
 ) -> Result<ExitCode> {
     let Setup { gpu, dataset, options, .. } = setup;
     note!(
@@ -191,12 +225,13 @@ fn train(
     let Journal { folder: mut record, stop, .. } = journal;
     let remark = record.wait()?;
     live::clear();
+    say_of_ranks(&trainer);
     remark.iter().for_each(|text| note!("{text}"));
-    if let (true, Some(code)) = (trainer.stopped(), stop.exit_code()) {
+    if trainer.stopped() {
         let Position { step, epochs, .. } = trainer.position();
         say!("stopped after update {step} in epoch {}; it goes on with", epochs.len() + 1);
         say!("    velograd train --resume {}", shell_word(folder));
-        return Ok(ExitCode::from(code));
+        return ranks.signalled(&stop);
     }
 
     block_on(record.end(&trainer, &rows, &mut run))?;
@@ -209,6 +244,8 @@ fn train(
         let last = trainer.position().step;
         if let Some(found) = block_on(trainer.find_not_finite())? {
             say!("update {last}, the last, once more: {found}");
+        } else if ranks.rank().has_others() {
+            note!("one device that goes on from an earlier checkpoint with --debug-nan names kernel and layer");
         }
     } else if let Some(first) = first {
         let more = match options.recipe.precision {

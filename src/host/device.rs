@@ -2,9 +2,9 @@
 
 use pollster::block_on;
 
-use super::{cache::PipelineFiles, environment, threads::on_all_cores};
+use super::{cache::PipelineFiles, environment, ranks::Launched, threads::on_all_cores};
 use crate::{
-    device::{self, Adapter, Gpu, NO_ADAPTER, Opening, adapters},
+    device::{self, Adapter, Gpu, Info, NO_ADAPTER, Opening, adapters},
     error::{Error, Result},
 };
 
@@ -33,6 +33,31 @@ pub fn open_as(wanted: Option<&str>, opening: Opening) -> Result<Gpu> {
         }
     };
     block_on(Gpu::open(&adapters[index], opening))
+}
+
+/// [`open`] for one of several ranks: `wanted` may name an adapter for each rank of this machine, with commas. Ranks that share a
+/// name, or for which none is named, take turns among the adapters that are like the one they would all have.
+///
+/// # Errors
+/// As [`open`], and [`Error::Config`] if adapters are named for fewer ranks than there are.
+pub fn open_of_rank(wanted: Option<&str>, launched: &Launched) -> Result<Gpu> {
+    let local = launched.local;
+    if !launched.rank.has_others() {
+        return open(wanted);
+    }
+    if let Some(names) = wanted.filter(|names| names.contains(',')).map(|names| names.split(',').collect::<Vec<_>>()) {
+        let Some(name) = names.get(local.index) else {
+            let message = format!("'device' names {} adapters, and this machine has {} ranks", names.len(), local.of);
+            return Err(Error::about("device", message, "name one for each rank, or none"));
+        };
+        return open(Some(name.trim()));
+    }
+    environment::check()?;
+    let adapters = block_on(adapters(true));
+    let of = |info: &Info| (info.name.clone(), info.backend.clone(), info.driver.clone());
+    let chosen = of(&adapters[choose(&adapters, wanted)?].info);
+    let alike: Vec<_> = adapters.iter().filter(|adapter| of(&adapter.info) == chosen).collect();
+    block_on(Gpu::open(alike[local.index % alike.len()], opening()?))
 }
 
 /// The index of the adapter to use: the one that `wanted` names by its index or a part of its name, else the one that

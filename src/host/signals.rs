@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first signal asks the run to stop with a checkpoint, the second ends the process at once.
+//! Ctrl-C, SIGTERM and, where there is one, SIGUSR1: the first signal asks the run to stop with a checkpoint, the second ends the process at once.
 
 use std::sync::{
     Arc,
@@ -18,6 +18,14 @@ pub fn survive_the_limit_on_files() {
     let _ = flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
+/// The signals. `mpirun` passes SIGUSR1 on and leaves the processes alone, while after SIGTERM it kills them within a second.
+const SIGNALS: &[i32] = &[
+    SIGINT,
+    SIGTERM,
+    #[cfg(unix)]
+    signal_hook::consts::SIGUSR1,
+];
+
 /// Whether the run has been asked to stop. Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
@@ -33,7 +41,7 @@ impl Stop {
     pub fn on_signals() -> Result<Self> {
         let stop = Self::default();
         let armed = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        for &signal in SIGNALS {
             let handlers = || {
                 // Handlers run in order of registration: the first signal must not find the shutdown that it arms.
                 flag::register_conditional_shutdown(signal, 128 + signal, armed.clone())?;
@@ -46,7 +54,7 @@ impl Stop {
     }
 
     /// The exit code of a program that a signal has ended, 128 plus the signal's number: 130 for Ctrl-C, 143 for
-    /// SIGTERM. `None` until a signal arrives.
+    /// SIGTERM, 138 for SIGUSR1 on Linux. `None` until a signal arrives.
     pub fn exit_code(&self) -> Option<u8> {
         match self.signal.load(Ordering::SeqCst) {
             0 => None,

@@ -274,7 +274,7 @@ impl Tape {
     }
 
     /// A range of a persistent buffer, which is created at its first mention.
-    fn range(&mut self, kind: BufferKind, offset: u64, bytes: u64) -> Slot {
+    pub(crate) fn range(&mut self, kind: BufferKind, offset: u64, bytes: u64) -> Slot {
         let buffer = self.recording.buffer(&kind).unwrap_or_else(|| self.recording.add(kind));
         self.recording.lengthen(buffer, offset + bytes);
         Slot::Buffer { buffer, offset, bytes }

@@ -13,6 +13,7 @@ use crate::{
     training::{
         metrics::Confusion,
         network::{Done, Network, Plans, Recipe},
+        ranks::{Alone, Exchange},
         weights::Weights,
     },
 };
@@ -99,6 +100,20 @@ pub async fn evaluate(
     evaluate_each(network, source, progress, None).await
 }
 
+/// [`evaluate`] by several ranks, each of which takes some of the batches and gets the result of all. It has the bits of a single
+/// rank's: losses are added in the order of the batches.
+///
+/// # Errors
+/// As [`evaluate`], and if another rank has ended.
+pub async fn evaluate_over(
+    network: &mut Network,
+    source: &dyn Source,
+    progress: &mut dyn FnMut(u64, u64),
+    exchange: &mut dyn Exchange,
+) -> Result<Option<Evaluation>> {
+    evaluate_all(network, source, progress, None, exchange).await
+}
+
 /// What is done with the logits of a batch, a row for each target, and with its targets.
 pub type Each<'a> = &'a mut dyn FnMut(&[f32], &[u32]);
 
@@ -110,8 +125,19 @@ pub async fn evaluate_each(
     network: &mut Network,
     source: &dyn Source,
     progress: &mut dyn FnMut(u64, u64),
-    mut each: Option<Each<'_>>,
+    each: Option<Each<'_>>,
 ) -> Result<Option<Evaluation>> {
+    evaluate_all(network, source, progress, each, &mut Alone).await
+}
+
+async fn evaluate_all(
+    network: &mut Network,
+    source: &dyn Source,
+    progress: &mut dyn FnMut(u64, u64),
+    mut each: Option<Each<'_>>,
+    exchange: &mut dyn Exchange,
+) -> Result<Option<Evaluation>> {
+    let rank = exchange.rank();
     let total = source.dataset().len(Split::Test);
     if total == 0 {
         return Ok(None);
@@ -120,20 +146,19 @@ pub async fn evaluate_each(
     let in_columns = network.carries_state();
     let order = if in_columns { columns(total, batch) } else { order(total, None) };
     let total = order.len();
+    let own = order.chunks(batch).enumerate().filter(|(number, _)| rank.owns(*number));
+    let order: Vec<u32> = own.flat_map(|(_, batch)| batch).copied().collect();
     // The logits of samples that do not come in their order.
     let mut apart: BTreeMap<u32, (Vec<f32>, Vec<u32>)> = BTreeMap::new();
-    let (mut loss, mut hits, mut top) = (0.0, 0, 0);
+    // Loss (the bits of an f32), hits, and those among the likeliest, of each batch.
+    let mut counts: Vec<[u32; 3]> = vec![];
     let mut add = |done: Vec<Done>| {
-        for done in done {
-            if let Done::Evaluated(report) = done {
-                loss += f64::from(report.loss);
-                hits += u64::from(report.hits);
-                top += u64::from(report.top);
-            }
-        }
+        let evaluated =
+            done.into_iter().filter_map(|done| if let Done::Evaluated(report) = done { Some(report) } else { None });
+        counts.extend(evaluated.map(|report| [report.loss.to_bits(), report.hits, report.top]));
     };
     let mut batches = source.batches(Split::Test, order, batch, None)?;
-    let (mut done, mut targets) = (0, 0);
+    let (mut done, mut targets) = (0, vec![]);
     let masking = source.dataset().masking();
     while let Some(batch) = batches.next().await {
         add(network.make_room().await?);
@@ -141,7 +166,7 @@ pub async fn evaluate_each(
         if let Some(masking) = masking {
             masking.hide_for_evaluation(&mut batch);
         }
-        targets += u64::from(batch.counted());
+        targets.push(batch.counted());
         network.evaluate(&batch, done == 0)?;
         if let Some(each) = &mut each {
             let logits = network.logits(batch.len()).await?;
@@ -154,18 +179,45 @@ pub async fn evaluate_each(
             }
         }
         done += batch.len() as u64;
-        progress(done, total as u64);
+        progress((done * rank.of as u64).min(total as u64), total as u64);
     }
     if let Some(each) = &mut each {
         apart.values().for_each(|(row, targets)| each(row, targets));
     }
     add(network.drain().await?);
+    let confusion = match network.confusion().await? {
+        Some(counted) => Some(counted_by_all(counted, done > 0, exchange)?),
+        None => None,
+    };
+    let own: Vec<u32> =
+        counts.iter().zip(&targets).flat_map(|(&[loss, hits, top], &targets)| [loss, hits, top, targets]).collect();
+    let all = exchange.gather(&own)?;
+    let (mut loss, mut hits, mut top, mut targets) = (0.0, 0, 0, 0);
+    for number in 0..total.div_ceil(batch) {
+        let [of_loss, of_hits, of_top, of_targets] = all[number % rank.of][number / rank.of * 4..][..4] else {
+            unreachable!("four counts of each batch")
+        };
+        loss += f64::from(f32::from_bits(of_loss));
+        hits += u64::from(of_hits);
+        top += u64::from(of_top);
+        targets += u64::from(of_targets);
+    }
     let targets = targets as f64;
     let percent = |count: u64| 100.0 * count as f64 / targets;
     let spec = source.dataset().spec();
     let top5_accuracy = (spec.input.image().is_some() && spec.classes.len() > TOP).then(|| percent(top));
-    let evaluation = Evaluation::of(percent(hits), loss / targets, network.confusion().await?.as_ref());
+    let evaluation = Evaluation::of(percent(hits), loss / targets, confusion.as_ref());
     Ok(Some(Evaluation { top5_accuracy, ..evaluation }))
+}
+
+/// The counts of all ranks together; a rank that had no batch has not counted.
+fn counted_by_all(own: Confusion, counts: bool, exchange: &mut dyn Exchange) -> Result<Confusion> {
+    let cells: Vec<u32> = own.counts.iter().map(|&count| if counts { count as u32 } else { 0 }).collect();
+    let mut all = Confusion::new(own.classes);
+    for of_rank in exchange.gather(&cells)? {
+        all.counts.iter_mut().zip(of_rank).for_each(|(sum, count)| *sum += u64::from(count));
+    }
+    Ok(all)
 }
 
 /// A network that only evaluates, at most `batch` samples or views at a time and as many fewer as the device has room for. Of the recipe, only

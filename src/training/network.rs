@@ -9,12 +9,14 @@ mod not_finite;
 mod pace;
 mod plans;
 mod programs;
+mod share;
 mod state;
 
 pub(crate) use flight::RING;
 pub use not_finite::NotFinite;
 pub use plans::{Plans, Recipe};
 pub use programs::Programs;
+pub use share::Counts;
 pub use state::State;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -33,11 +35,12 @@ use crate::{
         step::{REPORT_BYTES, Report, Step},
         target::Precision,
     },
-    training::{metrics::Confusion, weights::Weights},
+    training::{metrics::Confusion, ranks::Rank, weights::Weights},
 };
 
 use flight::Flight;
 use pace::Pace;
+use share::Buckets;
 
 const _: () = assert!(RING <= optim::IN_FLIGHT, "the device would look for a row that the host no longer sends");
 
@@ -83,6 +86,11 @@ pub struct Network {
     forward: usize,
     /// The logits of each program; `None` for updates.
     logits: Vec<Option<Tensor>>,
+    rank: Rank,
+    /// Of several ranks.
+    buckets: Option<Buckets>,
+    /// Sums over the batches of all ranks of the update under way.
+    totals: Report,
     evaluating: bool,
     carries_state: bool,
     /// [`Recipe::keep_gradients`].
@@ -123,6 +131,21 @@ impl Network {
         weights: impl FnOnce(&Layout) -> Result<Weights>,
         seed: u64,
     ) -> Result<Self> {
+        Self::of_rank(gpu, plans, optimizer, weights, seed, Rank::ALONE).await
+    }
+
+    /// As [`new`](Self::new), for one of several ranks: [`Network::share`] and what follows it take the place of [`Network::train`].
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`Error::Config`] for a network that several ranks would not train to the bits of one.
+    pub async fn of_rank(
+        gpu: &Gpu,
+        plans: &Plans<'_>,
+        optimizer: Option<Box<dyn Optimizer>>,
+        weights: impl FnOnce(&Layout) -> Result<Weights>,
+        seed: u64,
+        rank: Rank,
+    ) -> Result<Self> {
         let largest = plans.model.largest_batch(&plans.config);
         let evaluated = plans.evaluate.iter().map(|n| n * plans.recipe.views());
         if let Some(n) = plans.train.iter().copied().chain(evaluated).find(|&n| n > largest) {
@@ -135,8 +158,13 @@ impl Network {
         if let Some(optimizer) = &optimizer {
             optim::try_out(gpu, optimizer.as_ref()).await?;
         }
-        let (recordings, programs) = plans.programs(optimizer.as_deref()).numbered();
+        let mut programs = plans.programs(optimizer.as_deref());
+        if rank.has_others() {
+            share::record(&mut programs, &plans.target(), rank)?;
+        }
+        let (recordings, programs) = programs.numbered();
         let layout = recordings[0].layout.clone();
+        let buckets = rank.has_others().then(|| Buckets::new(gpu, &recordings, &programs.train));
         let runtime = match Runtime::new(gpu, &recordings, true).await {
             Ok(runtime) => runtime,
             Err(error) => return Err(plans.does_not_fit(gpu, error).await),
@@ -148,6 +176,9 @@ impl Network {
             programs,
             forward: recordings[0].forward_calls,
             logits: recordings.iter().map(logits_of).collect(),
+            rank,
+            buckets,
+            totals: Report::default(),
             evaluating: false,
             carries_state: plans.model.carries_state,
             keeps_gradients: plans.recipe.keep_gradients,

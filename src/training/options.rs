@@ -206,6 +206,26 @@ impl Options {
         Ok(())
     }
 
+    /// Refuses what so many ranks cannot train together.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if an update has too few batches for each rank to have one, or the network carries a state from batch to batch.
+    pub fn check_ranks(&self, ranks: usize) -> Result<()> {
+        if ranks > 1 && self.carries_state() {
+            let message =
+                format!("{} carries its state from batch to batch, and {ranks} ranks train together", self.model);
+            return Err(Error::about("model", message, "train it on one device"));
+        }
+        if (self.accumulate as usize) < ranks {
+            let message = format!("'accumulate' is {}, and {ranks} ranks train together", self.accumulate);
+            let hint = format!(
+                "'accumulate' counts an update's batches over all ranks: {ranks}, a multiple of it, or nothing"
+            );
+            return Err(Error::about("accumulate", message, hint));
+        }
+        Ok(())
+    }
+
     /// What the user may not expect although it follows from the options, a line each.
     pub fn remarks(&self, dataset: &dyn Dataset) -> Vec<String> {
         let updates = self.updates(dataset);

@@ -16,8 +16,10 @@ use crate::{
     program::{params::Layout, target::Target},
     training::{
         After, Checkpoint, EpochRow, OnNan, Options, Part, Point, Position, Remainder, Request, Tally, Watch,
-        evaluate::{Evaluation, evaluate},
+        evaluate::{Evaluation, evaluate_over},
         network::{Done, Network, NotFinite, Place},
+        ranks::{Alone, Exchange, Rank, Spent},
+        rounds::{Round, agree, assure_same},
         update_ratios,
         weights::Weights,
     },
@@ -37,6 +39,9 @@ pub struct Trainer {
     pub debug_nan: bool,
     source: Arc<dyn Source>,
     options: Options,
+    exchange: Box<dyn Exchange>,
+    /// The batches that wait to be put together with those of the other ranks.
+    round: Round,
     lr: f64,
     /// Learning rates of the updates under way, oldest first.
     rates: VecDeque<f64>,
@@ -59,6 +64,24 @@ impl Trainer {
         options: Options,
         weights: impl FnOnce(&Layout) -> Result<Weights>,
     ) -> Result<Self> {
+        Self::of_ranks(gpu, target, source, options, weights, Box::new(Alone)).await
+    }
+
+    /// As [`new`](Self::new), for one of several ranks, each of which calls this with the same options. They end with the same bits as
+    /// one device that does all their batches.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`Error::Config`] if an update has fewer batches than there are ranks.
+    pub async fn of_ranks(
+        gpu: &Gpu,
+        target: &Target,
+        source: Arc<dyn Source>,
+        options: Options,
+        weights: impl FnOnce(&Layout) -> Result<Weights>,
+        exchange: Box<dyn Exchange>,
+    ) -> Result<Self> {
+        let rank = exchange.rank();
+        options.check_ranks(rank.of)?;
         let dataset = source.dataset();
         let plans = options.plans(dataset.as_ref(), target)?;
         let train = dataset.len(Split::Train);
@@ -81,10 +104,11 @@ impl Trainer {
             None => optimizer,
         };
         let lr = optimizer.lr();
-        let network = Network::new(gpu, &plans, Some(optimizer), weights, options.seed).await?;
+        let network = Network::of_rank(gpu, &plans, Some(optimizer), weights, options.seed, rank).await?;
         let rates = VecDeque::new();
         let (position, debug_nan, stopped, last) = (Position::default(), false, false, vec![]);
-        Ok(Self { network, settings, debug_nan, source, options, lr, rates, position, stopped, last })
+        let round = Round::default();
+        Ok(Self { network, settings, debug_nan, source, options, exchange, round, lr, rates, position, stopped, last })
     }
 
     /// Trains from the current position to the end of the run, or until the watcher stops it. Returns the rows of all
@@ -94,8 +118,12 @@ impl Trainer {
     /// A fault of the device, of the data or of the watcher.
     pub async fn run(&mut self, watch: &mut dyn Watch) -> Result<Vec<EpochRow>> {
         self.stopped = false;
+        self.assure_same().await?;
         while !self.stopped && !self.over() {
             self.epoch(watch).await?;
+        }
+        if !self.stopped {
+            self.assure_same().await?;
         }
         // The run may have ended before enough updates in a row were skipped, and still have left a useless network.
         let ruined = self.position.epochs.last().and_then(|row| row.val_loss).is_some_and(|loss| !loss.is_finite());
@@ -166,7 +194,8 @@ impl Trainer {
         }
         self.network.restore(&network)?;
         self.position = position;
-        self.last = if network.waiting.is_some() { self.carried() } else { vec![] };
+        let alone = !self.rank().has_others();
+        self.last = if alone && network.waiting.is_some() { self.carried() } else { vec![] };
         Ok(())
     }
 
@@ -246,6 +275,11 @@ impl Trainer {
         let cut = self.options.cut(self.source.dataset().len(Split::Train));
         let mut order = self.order(epoch);
         order.drain(..order.len().min(done * cut.batch));
+        let rank = self.rank();
+        if rank.has_others() {
+            let own = order.chunks(cut.batch).zip(done..).filter(|(_, index)| rank.owns(index % cut.accumulate));
+            order = own.flat_map(|(batch, _)| batch).copied().collect();
+        }
         let mut batches = self.source.batches(Split::Train, order, cut.batch, self.parts(epoch))?;
         let updates = self.options.updates(self.source.dataset().as_ref());
         self.network.leave_evaluation();
@@ -253,9 +287,13 @@ impl Trainer {
             self.network.begin_epoch();
         }
         let mut cut_short = false;
-        for index in done.. {
-            let Some(images) = self.next(batches.as_mut(), epoch).await? else { break };
-            let Part { begins, ends, carried, divisor } = cut.part(index, images.len());
+        for index in done..cut.batches() {
+            let images = match rank.owns(index % cut.accumulate) {
+                true => self.next(batches.as_mut(), epoch).await?,
+                false => None,
+            };
+            let len = cut.batch.min(cut.trained() - index * cut.batch);
+            let Part { begins, ends, carried, divisor } = cut.part(index, len);
             // Batches that are carried over make no update, so the last epoch of a run includes them too: it is then
             // like any other, and the run can be extended.
             let over = if carried { self.ruined() } else { self.finished() };
@@ -278,15 +316,23 @@ impl Trainer {
                 true => Some(self.network.weights().await?.params),
                 false => None,
             };
-            self.network.train(&images, place)?;
+            match images {
+                Some(images) if !rank.has_others() => {
+                    self.network.train(&images, place)?;
+                    if first {
+                        self.last.clear();
+                    }
+                    self.last.push((images.indices, place));
+                }
+                images => {
+                    let number = index % cut.accumulate;
+                    self.train_together(images.as_ref(), number, begins, all, place, watch).await?;
+                }
+            }
             if let Some(before) = weights {
                 let after = self.network.weights().await?.params;
                 watch.update_ratios(&update_ratios(&self.network.layout, &before, &after));
             }
-            if first {
-                self.last.clear();
-            }
-            self.last.push((images.indices, place));
             if self.debug_nan && ends {
                 let done = self.network.drain().await?;
                 self.note(done, watch)?;
@@ -312,7 +358,7 @@ impl Trainer {
         let evaluation = if last || epoch.is_multiple_of(self.options.validate_every) {
             self.enter_evaluation(epoch).await?;
             let progress = &mut |done, total| watch.evaluating(done, total);
-            evaluate(&mut self.network, self.source.as_ref(), progress).await?
+            evaluate_over(&mut self.network, self.source.as_ref(), progress, self.exchange.as_mut()).await?
         } else {
             None
         };
@@ -336,16 +382,73 @@ impl Trainer {
         self.pause(if self.over() { After::Run } else { After::Epoch }, watch).await
     }
 
+    /// Compares the state of several ranks.
+    async fn assure_same(&mut self) -> Result<()> {
+        if self.rank().has_others() {
+            let state = self.network.state().await?;
+            assure_same(self.exchange.as_mut(), &state)?;
+        }
+        Ok(())
+    }
+
+    /// What the ranks have spent on each other so far.
+    pub fn spent(&self) -> Spent {
+        self.exchange.spent()
+    }
+
+    /// Which of the ranks this is.
+    pub fn rank(&self) -> Rank {
+        self.exchange.rank()
+    }
+
+    /// One batch of an update of several ranks, which is this rank's if it is given: `number` counts it within the update, `all` says
+    /// that it is the epoch's last. After it, the shares of as many batches as there are ranks are put together.
+    async fn train_together(
+        &mut self,
+        batch: Option<&Batch>,
+        number: usize,
+        begins: bool,
+        all: bool,
+        place: Place,
+        watch: &mut dyn Watch,
+    ) -> Result<()> {
+        if begins {
+            let done = self.network.drain().await?;
+            self.note(done, watch)?;
+            self.network.begin_shares(place.first).await?;
+        }
+        if let Some(batch) = batch {
+            self.network.share(batch, place).await?;
+            self.round.own = true;
+        }
+        self.round.batches += 1;
+        let closes = place.last || all;
+        if closes || (number + 1).is_multiple_of(self.rank().of) {
+            self.round.put_together(&mut self.network, self.exchange.as_mut()).await?;
+        }
+        if closes {
+            let slice = self.network.slice().await?;
+            let slices = self.exchange.gather(&slice)?;
+            self.network.update_by(&slices, place)?;
+        }
+        Ok(())
+    }
+
     /// Does what the watcher requests.
     async fn pause(&mut self, after: After, watch: &mut dyn Watch) -> Result<()> {
         let (updates, epochs) = (self.network.updates().issued, self.position.epochs.len() as u32);
         let request = watch.request(Point { updates, epochs, after })?;
+        let request = if self.rank().has_others() { agree(self.exchange.as_mut(), request)? } else { request };
         if request != Request::Continue {
             let done = self.network.drain().await?;
             self.note(done, watch)?;
         }
         if matches!(request, Request::Checkpoint | Request::Stop) {
-            watch.checkpoint(self.checkpoint().await?)?;
+            let checkpoint = self.checkpoint().await?;
+            if self.rank().has_others() {
+                assure_same(self.exchange.as_mut(), &checkpoint.network)?;
+            }
+            watch.checkpoint(checkpoint)?;
         }
         self.stopped = matches!(request, Request::Stop | Request::Pause);
         Ok(())

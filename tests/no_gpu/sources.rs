@@ -36,9 +36,9 @@ fn unsafe_is_in_two_places() {
         assert!(library.ends_with("src/device/unchecked.rs"), "`{text}` is in {library}");
         assert!(program.ends_with("src/main.rs"), "`{text}` is in {program}");
     }
-    for (path, blocks) in [("src/device/unchecked.rs", 3), ("src/main.rs", 1)] {
+    for (path, blocks) in [("src/device/unchecked.rs", 3), ("src/main.rs", 2)] {
         let (_, source) = files.iter().find(|(found, _)| found.ends_with(path)).unwrap();
-        assert_eq!(source.matches(lifted).count(), 1, "{path}");
+        assert!((1..=blocks).contains(&source.matches(lifted).count()), "{path}");
         assert_eq!(source.matches(block).count(), source.matches("// SAFETY: ").count(), "{path}");
         assert_eq!(source.matches(block).count(), blocks, "{path}");
     }

@@ -2,11 +2,11 @@
 //! kernel.
 
 use super::{
-    AdaptiveAvgPoolCase, AddCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase, Case,
-    ClassTokenCase, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossCase, CrossEntropyCase, DrawCase, DropoutCase,
-    EmbeddingCase, FirstPlaceCase, FirstRowCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase, LinearCase,
-    LstmCase, MaxPoolCase, MixedCrossEntropyCase, MixupCase, PackCase, PositionsCase, QueriesKeys, QueriesKeysCase,
-    ReluCase, ScaleCase, SinusoidsCase, TokensCase, Unary, UnaryCase,
+    AdaptiveAvgPoolCase, AddCase, AddShareCase, AttentionCase, AugmentCase, AverageViewsCase, BatchNormCase, BiasCase,
+    Case, ClassTokenCase, ClipCase, Conv2dCase, ConvNormCase, CopyCase, CrossCase, CrossEntropyCase, DrawCase,
+    DropoutCase, EmbeddingCase, FirstPlaceCase, FirstRowCase, FlattenCase, FmaCase, GlobalAvgPoolCase, LayerNormCase,
+    LinearCase, LstmCase, MaxPoolCase, MixedCrossEntropyCase, MixupCase, MoveRunningCase, PackCase, PositionsCase,
+    QueriesKeys, QueriesKeysCase, ReluCase, ScaleCase, SinusoidsCase, TokensCase, Unary, UnaryCase,
 };
 use crate::{
     data::{Image, Tokens},
@@ -339,6 +339,11 @@ fn the_rest() -> Vec<Entry> {
         Entry::full(augmented(5, Image::MNIST, "jitter:0:0:1:0.1", false)), // which changes no image in grey
         Entry::short(drawn(130, Image::CIFAR, "crop:4,flip,jitter:0.4:0.4:0.4:0.1")),
         Entry::full(drawn(70, Image::MNIST, "imagenet,rotate:30,jitter:3:0:0.5:0.5,erase:0.5")),
+        Entry::short(AddShareCase { len4: 70 }),
+        Entry::full(AddShareCase { len4: 1 }),
+        Entry::full(AddShareCase { len4: 5000 }),
+        Entry::short(MoveRunningCase { c4: 70, momentum: 0.1 }),
+        Entry::full(MoveRunningCase { c4: 1, momentum: 1.0 }),
         Entry::short(MixupCase { n: 5, image: Image::CIFAR, lambda: 0.3 }),
         Entry::full(MixupCase { n: 1, image: Image::MNIST, lambda: 0.7 }),
         Entry::full(MixupCase { n: 70, image: Image { channels: 3, height: 13, width: 5 }, lambda: 1.0 }),

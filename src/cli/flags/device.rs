@@ -9,7 +9,8 @@ use super::values;
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Device")]
 pub struct DeviceFlags {
-    /// Adapter by index or part of its name [default: WGPU_ADAPTER_NAME, or the first that `velograd devices` lists]
+    /// Adapter by index or part of its name; for several ranks of a machine, one for each, with commas [default: WGPU_ADAPTER_NAME,
+    /// or the first that `velograd devices` lists, and for ranks those that are like it]
     #[arg(long, value_name = "NAME|INDEX")]
     pub device: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! The flags of `velograd train`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    Flags, Preset,
+    Flags, Preset, given,
     optimizer::RuleFlags,
     run::{RunFlags, Sources},
     values,
@@ -68,6 +68,15 @@ pub struct TrainFlags {
     /// newest checkpoint [default: stop]
     #[arg(long, value_enum, ignore_case = true, help_heading = "Reliability", hide_short_help = true)]
     pub on_device_lost: Option<OnDeviceLost>,
+    /// Of several ranks, as `mpirun` starts them: how many seconds one waits for another before all are ended [default: 600]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Reliability",
+        hide_short_help = true
+    )]
+    pub rank_timeout: Option<u32>,
     /// Folder for logs, checkpoints and weights [default: runs/<date-time>-<optimizer>]
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
@@ -85,6 +94,13 @@ pub struct TrainFlags {
     pub log: Vec<LogFormat>,
 }
 
+impl TrainFlags {
+    /// How long a rank waits for another.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(given(self.rank_timeout).into())
+    }
+}
+
 impl Flags for TrainFlags {
     const COMMAND: &'static str = "train";
 
@@ -96,6 +112,7 @@ impl Flags for TrainFlags {
             selftest: Some(Selftest::Short),
             debug_nan: Some(false),
             on_device_lost: Some(OnDeviceLost::Stop),
+            rank_timeout: Some(600),
             log: vec![LogFormat::Jsonl],
             ..Self::default()
         }

@@ -1,6 +1,6 @@
 //! `velograd train --resume`: continues a run from a checkpoint.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use serde_json::{Value, json};
 
@@ -8,15 +8,15 @@ use crate::{
     cli::{
         flags::{Preset, given, recipe_of, train::TrainFlags},
         layers::Layers,
-        open_device,
         print::{note, say},
         resume::{self, Target},
     },
     data::Dataset,
     error::{Error, Result},
     host::{
-        identity,
+        checkpoint, identity,
         pretrained::Pretrained,
+        ranks::Ranks,
         rule_file,
         run::{self, Folder, Lock, Resume, read_run},
         signals::Stop,
@@ -26,7 +26,7 @@ use crate::{
 
 use super::{
     asked::{Asked, Setup},
-    checksum, train,
+    checksum, follow, train,
 };
 
 /// A run that is continued, and by how much it is extended.
@@ -43,19 +43,22 @@ struct Begun {
 
 /// Continues a run, with `extend` additional epochs. Once the folder describes the run as asked for, a second attempt
 /// must not ask for these epochs or for the named checkpoint again, and both become `None`.
-pub fn go_on(layers: &Layers, target: &mut Target, extend: &mut Option<u32>) -> Result<ExitCode> {
-    let lock = Lock::take(&target.folder)?;
+pub fn go_on(layers: &Layers, target: &mut Target, extend: &mut Option<u32>, ranks: &Ranks) -> Result<ExitCode> {
+    let lock = ranks.is_first().then(|| Lock::take(&target.folder)).transpose()?;
     let (begun, asked) = Begun::new(layers, target, *extend)?;
     if !begun.run["result"].is_null() && !begun.longer && target.checkpoint.is_none() {
         say!("{} has ended; --extend EPOCHS trains on. {}", target.folder.display(), how_it_ended(&begun.run));
         return Ok(ExitCode::SUCCESS);
     }
-    let gpu = open_device(asked.flags.run.device.device.as_deref())?;
+    let gpu = asked.open_device(ranks)?;
     // The recipe has the network's size, so the file of initial weights need not exist any more.
-    let mut setup = asked.on(gpu, None, Some((target, &begun.run)))?;
-    let (trainer, run, record, stop) = begun.reopen(&mut setup, target, lock)?;
+    let mut setup = asked.on(gpu, None, Some((target, &begun.run)), ranks)?;
+    let (trainer, run, record, stop) = begun.reopen(&mut setup, target, lock, ranks)?;
     (target.checkpoint, *extend) = (None, None);
-    train(&setup, trainer, run, record, &target.folder, stop)
+    match record {
+        Some(record) => train(&setup, trainer, run, record, &target.folder, stop, ranks),
+        None => follow(trainer, stop, ranks),
+    }
 }
 
 impl Begun {
@@ -97,9 +100,15 @@ impl Begun {
         Ok((Self { run, max_steps, extend, longer }, asked))
     }
 
-    /// Opens the run's folder and restores the checkpoint that was named, or the newest.
-    fn reopen(self, setup: &mut Setup, target: &Target, lock: Lock) -> Result<(Trainer, Value, Folder, Stop)> {
-        let Target { folder, checkpoint, .. } = target;
+    /// Opens the run's folder, if this rank has the lock on it, and restores the checkpoint that was named, or the newest.
+    fn reopen(
+        self,
+        setup: &mut Setup,
+        target: &Target,
+        lock: Option<Lock>,
+        ranks: &Ranks,
+    ) -> Result<(Trainer, Value, Option<Folder>, Stop)> {
+        let Target { folder, checkpoint: named, .. } = target;
         let before = &self.run;
         let was = Options { max_steps: self.max_steps, ..setup.options.clone() };
         run::same_run(&folder.join("run.json"), before, &setup.run_json(), &["max-steps"])?;
@@ -119,10 +128,24 @@ impl Begun {
         }
 
         let policy = setup.flags.run.reliability.policy()?;
-        let how = Resume { lock, before, policy, formats: &setup.flags.log, checkpoint: checkpoint.as_deref() };
         let stop = Stop::on_signals()?;
-        let (record, loaded) = Folder::resume(folder, how, &mut run, &mut |text| note!("{text}"))?;
-        let mut trainer = setup.trainer(|layout| match &setup.flags.init {
+        // No rank reads the folder any more when the first begins to change it.
+        let patience = setup.flags.patience();
+        ranks.from_first("", patience)?;
+        let (record, loaded) = match lock {
+            Some(lock) => {
+                let how = Resume { lock, before, policy, formats: &setup.flags.log, checkpoint: named.as_deref() };
+                let (record, loaded) = Folder::resume(folder, how, &mut run, &mut |text| note!("{text}"))?;
+                let chosen = loaded.as_ref().map(|loaded| &loaded.path);
+                ranks.from_first(&json!(chosen).to_string(), patience)?;
+                (Some(record), loaded)
+            }
+            None => {
+                let chosen: Option<PathBuf> = serde_json::from_str(&ranks.from_first("", patience)?).unwrap_or(None);
+                (None, chosen.map(|path| checkpoint::load(&path)).transpose()?)
+            }
+        };
+        let mut trainer = setup.trainer(ranks, |layout| match &setup.flags.init {
             // The checkpoint's weights will replace them.
             _ if loaded.is_some() => Ok(Weights::init(layout, setup.options.seed)),
             None => setup.first_weights(layout),

@@ -22,14 +22,14 @@ const SKIPPED_AT: u64 = std::mem::offset_of!(Report, skipped) as u64;
 
 /// A batch that is under way.
 pub(super) struct Flight {
-    landing: Landing,
-    slot: usize,
-    done: fn(Report) -> Done,
-    work: Vec<Stretch>,
-    samples: usize,
+    pub(super) landing: Landing,
+    pub(super) slot: usize,
+    pub(super) done: fn(Report) -> Done,
+    pub(super) work: Vec<Stretch>,
+    pub(super) samples: usize,
     /// Whether its work was split over several submissions.
-    cut: bool,
-    start: Instant,
+    pub(super) cut: bool,
+    pub(super) start: Instant,
 }
 
 impl Network {
@@ -43,8 +43,20 @@ impl Network {
         done: fn(Report) -> Done,
     ) -> Result<()> {
         assert!(self.ready(), "network: a batch has to land before another is handed over");
-        let (runtime, start) = (&self.runtime, Instant::now());
         self.feed(batch, step);
+        self.launch(batch.len(), clear, work, done)
+    }
+
+    /// Submits work on what the device has been given.
+    pub(super) fn launch(
+        &mut self,
+        samples: usize,
+        clear: &[Cleared],
+        work: Vec<Stretch>,
+        done: fn(Report) -> Done,
+    ) -> Result<()> {
+        let slot = self.take_slot();
+        let (runtime, start) = (&self.runtime, Instant::now());
         let mut submission = runtime.submission();
         self.clear(&mut submission, clear);
         let parts = self.pace.parts(runtime, &work);
@@ -54,13 +66,23 @@ impl Network {
             }
             submission.run(part);
         }
-        let slot = self.next_slot;
-        self.next_slot = (slot + 1) % RING;
-        submission.read_back(runtime.buffer(&BufferKind::Report), 0, &self.ring[slot]);
-        let landing = self.ring[slot].landing(submission.submit());
-        let (samples, cut) = (batch.len(), parts.len() > 1);
+        let cut = parts.len() > 1;
+        let landing = self.reported(submission, slot);
         self.flights.push_back(Flight { landing, slot, done, work, samples, cut, start });
         self.during(self.runtime.gpu.check())
+    }
+
+    /// The read-back for the report of the next flight.
+    pub(super) fn take_slot(&mut self) -> usize {
+        let slot = self.next_slot;
+        self.next_slot = (slot + 1) % RING;
+        slot
+    }
+
+    /// Submits the last of a flight, with its report.
+    pub(super) fn reported(&self, mut submission: Submission<'_>, slot: usize) -> Landing {
+        submission.read_back(self.runtime.buffer(&BufferKind::Report), 0, &self.ring[slot]);
+        self.ring[slot].landing(submission.submit())
     }
 
     /// Writes a batch and the `Step` uniform to the device, before the next submission.
@@ -96,7 +118,7 @@ impl Network {
     }
 
     /// Adds to a device's fault what it was doing.
-    fn during<T>(&self, result: Result<T>) -> Result<T> {
+    pub(super) fn during<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| match self.flights.front() {
             Some(flight) => {
                 error.during(|| self.pace.describe(&self.runtime, &flight.work, flight.samples, self.input.unit()))

@@ -122,7 +122,7 @@ impl Plans<'_> {
     pub fn programs(&self, optimizer: Option<&dyn Optimizer>) -> Programs<Recording> {
         let all = |sizes: &[u32], training| sizes.iter().map(|&n| (n, self.record(n, training))).collect();
         let (train, evaluate) = (all(&self.train, true), all(&self.evaluate, false));
-        let mut programs = Programs { train, evaluate, update: None, to_evaluation: None };
+        let mut programs = Programs { train, evaluate, update: None, to_evaluation: None, add: None, running: None };
         let layout = programs.iter().next().map(|network| network.layout.clone());
         if let (Some(optimizer), Some(layout)) = (optimizer, layout) {
             let target = self.target();

@@ -20,13 +20,24 @@ pub struct Programs<T> {
     pub update: Option<T>,
     /// Moves the parameters to the optimizer's point of evaluation; `None` if that is where they are.
     pub to_evaluation: Option<T>,
+    /// Adds a share of the gradient to the sum of those before it, where several ranks train.
+    pub add: Option<T>,
+    /// Moves the running statistics by those of a batch, where several ranks train a network that has some.
+    pub running: Option<T>,
 }
 
 impl<T> Programs<T> {
     /// All programs: those of training and then of evaluation, the largest batch first; the update; the way to the
     /// point of evaluation.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.train.values().rev().chain(self.evaluate.values().rev()).chain(&self.update).chain(&self.to_evaluation)
+        self.train
+            .values()
+            .rev()
+            .chain(self.evaluate.values().rev())
+            .chain(&self.update)
+            .chain(&self.to_evaluation)
+            .chain(&self.add)
+            .chain(&self.running)
     }
 
     /// The programs as a list in the order of [`Programs::iter`], and the index of each in it.
@@ -40,7 +51,8 @@ impl<T> Programs<T> {
             |programs: BTreeMap<u32, T>| programs.into_iter().rev().map(|(n, program)| (n, number(program))).collect();
         let (train, evaluate) = (all(self.train), all(self.evaluate));
         let (update, to_evaluation) = (self.update.map(&mut number), self.to_evaluation.map(&mut number));
-        (list, Programs { train, evaluate, update, to_evaluation })
+        let (add, running) = (self.add.map(&mut number), self.running.map(&mut number));
+        (list, Programs { train, evaluate, update, to_evaluation, add, running })
     }
 }
 
