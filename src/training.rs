@@ -12,7 +12,6 @@ pub mod predict;
 pub mod provenance;
 pub mod ranks;
 mod remainder;
-mod rounds;
 mod rows;
 pub mod sampling;
 pub mod schedule;

@@ -40,7 +40,7 @@ use crate::{
 
 use flight::Flight;
 use pace::Pace;
-use share::Buckets;
+use share::Sharing;
 
 const _: () = assert!(RING <= optim::IN_FLIGHT, "the device would look for a row that the host no longer sends");
 
@@ -86,11 +86,7 @@ pub struct Network {
     forward: usize,
     /// The logits of each program; `None` for updates.
     logits: Vec<Option<Tensor>>,
-    rank: Rank,
-    /// Of several ranks.
-    buckets: Option<Buckets>,
-    /// Sums over the batches of all ranks of the update under way.
-    totals: Report,
+    sharing: Sharing,
     evaluating: bool,
     carries_state: bool,
     /// [`Recipe::keep_gradients`].
@@ -164,7 +160,7 @@ impl Network {
         }
         let (recordings, programs) = programs.numbered();
         let layout = recordings[0].layout.clone();
-        let buckets = rank.has_others().then(|| Buckets::new(gpu, &recordings, &programs.train));
+        let sharing = Sharing::new(gpu, &recordings, &programs.train, rank);
         let runtime = match Runtime::new(gpu, &recordings, true).await {
             Ok(runtime) => runtime,
             Err(error) => return Err(plans.does_not_fit(gpu, error).await),
@@ -176,9 +172,7 @@ impl Network {
             programs,
             forward: recordings[0].forward_calls,
             logits: recordings.iter().map(logits_of).collect(),
-            rank,
-            buckets,
-            totals: Report::default(),
+            sharing,
             evaluating: false,
             carries_state: plans.model.carries_state,
             keeps_gradients: plans.recipe.keep_gradients,

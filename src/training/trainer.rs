@@ -4,6 +4,8 @@
 //! do not fill an update make a smaller one, are dropped or are carried over, as [`Remainder`] says; nothing is padded.
 //! Between two updates the run can be saved as a [`Checkpoint`] and restored, to the bit.
 
+mod rounds;
+
 use std::{collections::VecDeque, sync::Arc};
 
 use web_time::Instant;
@@ -18,12 +20,13 @@ use crate::{
         After, Checkpoint, EpochRow, OnNan, Options, Part, Point, Position, Remainder, Request, Tally, Watch,
         evaluate::{Evaluation, evaluate_over},
         network::{Done, Network, NotFinite, Place},
-        ranks::{Alone, Exchange, Rank, Spent},
-        rounds::{Round, agree, assure_same},
+        ranks::{Alone, Exchange},
         update_ratios,
         weights::Weights,
     },
 };
+
+use rounds::{Round, agree, assure_same};
 
 /// The number of batches over which batch-norm statistics are collected at the optimizer's point of evaluation.
 const STATISTICS_BATCHES: usize = 50;
@@ -380,58 +383,6 @@ impl Trainer {
         watch.epoch(&row)?;
         self.position.end_epoch(row, cut_short);
         self.pause(if self.over() { After::Run } else { After::Epoch }, watch).await
-    }
-
-    /// Compares the state of several ranks.
-    async fn assure_same(&mut self) -> Result<()> {
-        if self.rank().has_others() {
-            let state = self.network.state().await?;
-            assure_same(self.exchange.as_mut(), &state)?;
-        }
-        Ok(())
-    }
-
-    /// What the ranks have spent on each other so far.
-    pub fn spent(&self) -> Spent {
-        self.exchange.spent()
-    }
-
-    /// Which of the ranks this is.
-    pub fn rank(&self) -> Rank {
-        self.exchange.rank()
-    }
-
-    /// One batch of an update of several ranks, which is this rank's if it is given: `number` counts it within the update, `all` says
-    /// that it is the epoch's last. After it, the shares of as many batches as there are ranks are put together.
-    async fn train_together(
-        &mut self,
-        batch: Option<&Batch>,
-        number: usize,
-        begins: bool,
-        all: bool,
-        place: Place,
-        watch: &mut dyn Watch,
-    ) -> Result<()> {
-        if begins {
-            let done = self.network.drain().await?;
-            self.note(done, watch)?;
-            self.network.begin_shares(place.first).await?;
-        }
-        if let Some(batch) = batch {
-            self.network.share(batch, place).await?;
-            self.round.own = true;
-        }
-        self.round.batches += 1;
-        let closes = place.last || all;
-        if closes || (number + 1).is_multiple_of(self.rank().of) {
-            self.round.put_together(&mut self.network, self.exchange.as_mut()).await?;
-        }
-        if closes {
-            let slice = self.network.slice().await?;
-            let slices = self.exchange.gather(&slice)?;
-            self.network.update_by(&slices, place)?;
-        }
-        Ok(())
     }
 
     /// Does what the watcher requests.

@@ -46,8 +46,24 @@ pub struct Counts {
     pub running: Vec<f32>,
 }
 
+/// What a network has as one of several ranks.
+pub(super) struct Sharing {
+    rank: Rank,
+    /// `None` if it is the only one.
+    buckets: Option<Buckets>,
+    /// Sums over the batches of all ranks of the update under way.
+    totals: Report,
+}
+
+impl Sharing {
+    pub(super) fn new(gpu: &Gpu, recordings: &[Recording], training: &BTreeMap<u32, usize>, rank: Rank) -> Self {
+        let buckets = rank.has_others().then(|| Buckets::new(gpu, recordings, training));
+        Self { rank, buckets, totals: Report::default() }
+    }
+}
+
 /// How the gradient of a batch leaves the device while the rest of it is still computed.
-pub(super) struct Buckets {
+struct Buckets {
     /// Parts of the arena of parameters. The last, which is computed first, comes first.
     ranges: Vec<Range<usize>>,
     /// For each program of training, the number of dispatches after which each bucket is complete.
@@ -93,7 +109,7 @@ fn complete(training: &Recording, parts: &[Range<usize>]) -> Vec<usize> {
 }
 
 impl Buckets {
-    pub(super) fn new(gpu: &Gpu, recordings: &[Recording], training: &BTreeMap<u32, usize>) -> Self {
+    fn new(gpu: &Gpu, recordings: &[Recording], training: &BTreeMap<u32, usize>) -> Self {
         let layout = &recordings[0].layout;
         let ranges = parts(layout.param_floats() as usize);
         let complete = training.values().map(|&program| (program, complete(&recordings[program], &ranges))).collect();
@@ -199,12 +215,12 @@ impl Network {
     /// [`Error::Device`] on a fault.
     pub async fn begin_shares(&mut self, first: bool) -> Result<()> {
         let floats = self.layout.param_floats() as usize;
-        self.totals = if first { Report::default() } else { self.waiting.unwrap_or_default() };
+        self.sharing.totals = if first { Report::default() } else { self.waiting.unwrap_or_default() };
         let gradient: Vec<f32> = match first && !self.keeps_gradients {
             true => vec![0.0; floats],
             false => self.runtime.read(self.runtime.buffer(&BufferKind::Grads), floats).await?,
         };
-        let sum: Vec<f32> = own(self.rank, floats).flat_map(|part| &gradient[part]).copied().collect();
+        let sum: Vec<f32> = own(self.sharing.rank, floats).flat_map(|part| &gradient[part]).copied().collect();
         if !sum.is_empty() {
             self.runtime.write(self.runtime.buffer(&SUM), &sum);
         }
@@ -230,7 +246,7 @@ impl Network {
         let program = program(&self.programs.train, batch.len());
         let step = Step { averaged: 1, ..self.step_of(batch, Place { last: false, ..place }, 1) };
         let slot = self.take_slot();
-        let mut buckets = self.buckets.take().expect("one of several ranks");
+        let mut buckets = self.sharing.buckets.take().expect("one of several ranks");
         let (start, runtime) = (Instant::now(), &self.runtime);
         if buckets.of_running.is_some() {
             let running = runtime.buffer(&BufferKind::Running);
@@ -266,7 +282,7 @@ impl Network {
         }
         let landing = self.reported(submission, slot);
         let (work, samples) = (vec![whole], batch.len());
-        self.buckets = Some(buckets);
+        self.sharing.buckets = Some(buckets);
         self.flights.push_back(Flight { landing, slot, done: |_| Done::Collected, work, samples, cut: false, start });
         self.during(self.runtime.gpu.check())
     }
@@ -279,7 +295,7 @@ impl Network {
     /// # Panics
     /// If no batch is under way, or it has no further bucket.
     pub async fn bucket(&mut self) -> Result<Vec<u32>> {
-        let buckets = self.buckets.as_mut().expect("one of several ranks");
+        let buckets = self.sharing.buckets.as_mut().expect("one of several ranks");
         let nth = buckets.ranges.len() - buckets.landings.len();
         let landing = buckets.landings.pop_front().expect("a bucket of a batch that is under way");
         buckets.readbacks[nth].landed(&self.runtime.gpu, landing).await
@@ -293,7 +309,7 @@ impl Network {
         self.drain().await?;
         let report: Vec<Report> = self.runtime.read(self.runtime.buffer(&BufferKind::Report), 1).await?;
         let Report { loss, hits, targets, top, .. } = report[0];
-        let buckets = self.buckets.as_mut().expect("one of several ranks");
+        let buckets = self.sharing.buckets.as_mut().expect("one of several ranks");
         let running = match (&buckets.of_running, buckets.running_lands.take()) {
             (Some(readback), Some(landing)) => {
                 let running = readback.landed(&self.runtime.gpu, landing).await?;
@@ -320,10 +336,10 @@ impl Network {
     /// Adds the counts of a batch to those of its update, and moves the running statistics by its own; in the order of the batches.
     pub fn add_counts(&mut self, counts: [u32; 4], running: &[f32]) {
         let [loss, hits, targets, top] = counts;
-        self.totals.loss += f32::from_bits(loss);
-        self.totals.hits += hits;
-        self.totals.targets += targets;
-        self.totals.top += top;
+        self.sharing.totals.loss += f32::from_bits(loss);
+        self.sharing.totals.hits += hits;
+        self.sharing.totals.targets += targets;
+        self.sharing.totals.top += top;
         self.batches = self.batches.saturating_add(1);
         if let Some(program) = self.programs.running {
             let runtime = &self.runtime;
@@ -339,7 +355,7 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] on a fault.
     pub async fn slice(&self) -> Result<Vec<u32>> {
-        let len = own(self.rank, self.layout.param_floats() as usize).map(|part| part.len()).sum();
+        let len = own(self.sharing.rank, self.layout.param_floats() as usize).map(|part| part.len()).sum();
         match len {
             0 => Ok(vec![]),
             _ => self.runtime.read(self.runtime.buffer(&SUM), len).await,
@@ -357,7 +373,7 @@ impl Network {
     pub fn update_by(&mut self, slices: &[Vec<u32>], place: Place) -> Result<()> {
         let floats = self.layout.param_floats() as usize;
         let mut gradient = vec![0; floats];
-        for (rank, slice) in self.rank.all().zip(slices) {
+        for (rank, slice) in self.sharing.rank.all().zip(slices) {
             let mut rest = &slice[..];
             for part in own(rank, floats) {
                 let (own, others) = rest.split_at(part.len());
@@ -367,12 +383,12 @@ impl Network {
         }
         self.runtime.write(self.runtime.buffer(&BufferKind::Grads), &gradient);
         if !place.last {
-            self.waiting = Some(self.totals);
+            self.waiting = Some(self.sharing.totals);
             return Ok(());
         }
         let optimizer = self.optimizer.as_deref().expect("a network that trains has an optimizer");
         self.update_step = self.updates.next(optimizer, place.lr);
-        let Report { loss, hits, targets, top, .. } = self.totals;
+        let Report { loss, hits, targets, top, .. } = self.sharing.totals;
         // Clipped elements are counted by the update; the count of skipped updates behind them is left as it is.
         self.runtime.write(self.runtime.buffer(&BufferKind::Report), &[loss.to_bits(), hits, targets, 0, top]);
         let loss_mean = 1.0 / targets.max(1) as f32;

@@ -1,11 +1,15 @@
 //! What ranks put together during a run: the shares of their batches, what their watchers request, and that they still agree.
 
-use super::{
-    Request,
-    network::{Counts, Network, State},
-    ranks::Exchange,
+use super::Trainer;
+use crate::{
+    data::Batch,
+    error::{Error, Result},
+    training::{
+        Request, Watch,
+        network::{Counts, Network, Place, State},
+        ranks::{Exchange, Rank, Spent},
+    },
 };
-use crate::error::{Error, Result};
 
 /// The batches that wait to be put together, at most one of each rank.
 #[derive(Default)]
@@ -37,6 +41,60 @@ impl Round {
         for words in exchange.gather(&rest)?.iter().take(batches) {
             let (counts, running) = words.split_at(4);
             network.add_counts(counts.try_into().expect("four"), bytemuck::cast_slice(running));
+        }
+        Ok(())
+    }
+}
+
+impl Trainer {
+    /// Compares the state of several ranks.
+    pub(super) async fn assure_same(&mut self) -> Result<()> {
+        if self.rank().has_others() {
+            let state = self.network.state().await?;
+            assure_same(self.exchange.as_mut(), &state)?;
+        }
+        Ok(())
+    }
+
+    /// What the ranks have spent on each other so far.
+    pub fn spent(&self) -> Spent {
+        self.exchange.spent()
+    }
+
+    /// Which of the ranks this is.
+    pub fn rank(&self) -> Rank {
+        self.exchange.rank()
+    }
+
+    /// One batch of an update of several ranks, which is this rank's if it is given: `number` counts it within the update, `all` says
+    /// that it is the epoch's last. After it, the shares of as many batches as there are ranks are put together.
+    pub(super) async fn train_together(
+        &mut self,
+        batch: Option<&Batch>,
+        number: usize,
+        begins: bool,
+        all: bool,
+        place: Place,
+        watch: &mut dyn Watch,
+    ) -> Result<()> {
+        if begins {
+            let done = self.network.drain().await?;
+            self.note(done, watch)?;
+            self.network.begin_shares(place.first).await?;
+        }
+        if let Some(batch) = batch {
+            self.network.share(batch, place).await?;
+            self.round.own = true;
+        }
+        self.round.batches += 1;
+        let closes = place.last || all;
+        if closes || (number + 1).is_multiple_of(self.rank().of) {
+            self.round.put_together(&mut self.network, self.exchange.as_mut()).await?;
+        }
+        if closes {
+            let slice = self.network.slice().await?;
+            let slices = self.exchange.gather(&slice)?;
+            self.network.update_by(&slices, place)?;
         }
         Ok(())
     }
