@@ -177,17 +177,18 @@ fn how_it_ended(run: &Value) -> String {
         let count = result[key].as_u64().unwrap_or(0);
         format!("{count} {what}{}", if count == 1 { "" } else { "s" })
     };
-    let number = |key: &str| result[key].as_f64().map_or_else(|| "unknown".into(), |v| format!("{v:.4}"));
+    let number =
+        |key: &str, unit: &str| result[key].as_f64().map_or_else(|| "unknown".into(), |v| format!("{v:.4}{unit}"));
     let validation = match score {
-        Score::Accuracy => format!("accuracy on validation {} %", number("val_acc")),
-        Score::Loss(_) => format!("validation loss {}", number("val_loss")),
+        Score::Accuracy => format!("accuracy on validation {}", number("val_acc", " %")),
+        Score::Loss(_) => format!("validation loss {}", number("val_loss", "")),
     };
     let diverged = result["diverged"].as_u64().map_or(String::new(), |step| format!(" It diverged at update {step}."));
     format!(
         "It had {}, {}; training loss {}, {validation}.{diverged}",
         count("epochs", "epoch"),
         count("updates", "update"),
-        number("train_loss"),
+        number("train_loss", ""),
     )
 }
 
