@@ -236,7 +236,7 @@ fn without_slurm() {
     };
     says(&submit("/nowhere"), &["there is no sbatch here", "login node", "--launcher commands"]);
     let script = sweep.text("out/slurm/run.sh");
-    says(&script, &["#SBATCH --requeue", "--signal=B:TERM@60", "#SBATCH --partition=gpu --gpus=1\nexec "]);
+    says(&script, &["#SBATCH --requeue", "--signal=B:TERM@60", "#SBATCH --partition=gpu --gpus=1\ncd "]);
     let refuses = "#!/bin/sh\necho 'sbatch: error: invalid partition specified: gpu' >&2\nexit 1\n";
     let path = sweep.folder.write("bin/sbatch", refuses.as_bytes());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

@@ -35,9 +35,10 @@ pub fn hint(name: &str, candidates: &[&str]) -> String {
 /// use velograd::error::suggest::shell_word;
 /// assert_eq!(shell_word("data/a.tar".as_ref()), "data/a.tar");
 /// assert_eq!(shell_word("my data/a's".as_ref()), r"'my data/a'\''s'");
+/// assert_eq!(shell_word("".as_ref()), "''");
 /// ```
 pub fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -1,11 +1,11 @@
 //! `--jobs`: several runs at a time on this machine, each in a process of its own, under one line of progress.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::OpenOptions,
     path::Path,
     process::{Child, Command, ExitCode, Stdio},
     thread::sleep,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -15,12 +15,18 @@ use super::{
 use crate::{
     cli::{live, print::note},
     error::{Error, Result},
-    host::signals::Stop,
-    lab::experiment::{Planned, status::Status},
+    host::{run::Lock, signals::Stop},
+    lab::experiment::{
+        Planned,
+        status::{Status, last_said},
+    },
 };
 
 /// How often processes are looked at.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often the line of progress is made anew.
+const SHOWN: Duration = Duration::from_secs(1);
 
 /// A process that makes a run.
 struct Worker<'a> {
@@ -33,12 +39,18 @@ struct Worker<'a> {
 /// Makes the runs that have not ended, `jobs` at a time, and then the table. A run that fails leaves the others alone.
 pub fn run(known: &Known, jobs: u32, devices: &[String]) -> Result<ExitCode> {
     let design = &known.design;
-    known.keep()?;
     let logs = design.folder.join(JOBS);
-    fs::create_dir_all(&logs).map_err(Error::io("create", &logs))?;
+    let _lock = Lock::take(&logs).map_err(|error| match error {
+        Error::Config { .. } => {
+            let message = format!("another process with 'jobs' makes the runs of {}", design.folder.display());
+            Error::about("jobs", message, "'status' lists what has become of each run")
+        }
+        other => other,
+    })?;
+    known.keep_beside(Some(&logs))?;
     let (stop, before) = (Stop::on_signals()?, design.ended()?);
     let mut waiting = design.runs().filter(|run| !is_among(run, &before)).peekable();
-    let (mut ended, mut failed, mut told) = (before.len(), 0, false);
+    let (mut ended, mut failed, mut told, mut shown) = (before.len(), 0, false, None);
     let mut workers: Vec<Worker<'_>> = vec![];
     note!("{} runs, {ended} of which ended before; {jobs} at a time, logs in {}", design.count(), logs.display());
     loop {
@@ -46,7 +58,7 @@ pub fn run(known: &Known, jobs: u32, devices: &[String]) -> Result<ExitCode> {
             let Some(run) = waiting.next() else { break };
             let place = (0..).find(|place| workers.iter().all(|worker| worker.place != *place)).unwrap_or_default();
             let device = devices.get(place % devices.len().max(1)).map(String::as_str);
-            match spawn(&known.run(device)?, run.number, &log_of(&run, design)) {
+            match spawn(&known.run(device), run.number, &log_of(&run, design)) {
                 Ok(child) => workers.push(Worker { run, place, child }),
                 Err(error) => {
                     workers.iter().for_each(|worker| ask_to_stop(&worker.child));
@@ -77,7 +89,10 @@ pub fn run(known: &Known, jobs: u32, devices: &[String]) -> Result<ExitCode> {
         if workers.is_empty() && (told || waiting.peek().is_none()) {
             break;
         }
-        live::show(progress(&workers, known, ended));
+        if shown.is_none_or(|shown: Instant| shown.elapsed() >= SHOWN) {
+            live::show(progress(&workers, known, ended));
+            shown = Some(Instant::now());
+        }
         sleep(PAUSE);
     }
     live::clear();
@@ -94,9 +109,9 @@ fn progress(workers: &[Worker<'_>], known: &Known, ended: usize) -> String {
     let mut runs: Vec<&Worker<'_>> = workers.iter().collect();
     runs.sort_by_key(|worker| worker.run.number);
     let of = |worker: &&Worker<'_>| {
-        let status = Status::of(&worker.run, None, Some(&log_of(&worker.run, &known.design)));
-        // The last line of its log begins with epoch, update and share.
-        let last = status.last.split("  ").take(2).collect::<Vec<_>>().join(" ");
+        let last = last_said(&log_of(&worker.run, &known.design)).unwrap_or_default();
+        // It begins with epoch, update and share.
+        let last = last.split("  ").take(2).collect::<Vec<_>>().join(" ");
         format!("run {}: {last}", worker.run.number)
     };
     let runs = runs.iter().map(of).collect::<Vec<_>>().join("; ");

@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::shown::{Compared, Compares};
+use super::{
+    launch::JOBS,
+    queue::Queue,
+    shown::{Compared, Compares},
+};
 use crate::{
     cli::{
         flags::{Preset, experiment::ExperimentFlags, given, present, recipe_of, values::switch_word},
@@ -15,7 +19,7 @@ use crate::{
     error::{Error, Result},
     host::{
         files::write_atomically,
-        run::{CONFIG, MODEL_SET, Recipe, to_toml},
+        run::{CONFIG, Lock, MODEL_SET, Recipe, to_toml},
     },
     lab::experiment::{self, Design, Variant},
     program::target::Precision,
@@ -38,6 +42,10 @@ pub struct Known {
     /// The flags that a run is started with, complete, and the adapter.
     launch: Recipe,
     device: Option<String>,
+    /// Whether the experiment has begun.
+    begun: bool,
+    /// The path of the program.
+    program: PathBuf,
 }
 
 /// What the layers that were given say of an experiment. If it is `there` already, its own flags are below them, so that its
@@ -88,6 +96,8 @@ pub fn known<F: Compares>(layers: &Layers, there: bool) -> Result<Known> {
         recipe: begun.as_ref().map_or_else(|| present(launch.clone()), |layer| layer.recipe.clone()),
         launch,
         device: flags.experiment().run.device.device.clone(),
+        begun: begun.is_some(),
+        program: std::env::current_exe().map_err(Error::io("find", Path::new("velograd")))?,
     })
 }
 
@@ -95,19 +105,60 @@ impl Known {
     /// Writes the flags that runs are started with to the experiment's folder.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be written.
+    /// [`Error::Config`] if they differ from those there and a run is being made or is in Slurm's queue: the numbers of runs
+    /// would mean others. [`Error::Io`] if they cannot be written, and the errors of asking Slurm.
     pub fn keep(&self) -> Result<()> {
+        self.keep_beside(None)
+    }
+
+    /// [`Known::keep`] by a process that has itself locked this folder.
+    ///
+    /// # Errors
+    /// As [`Known::keep`].
+    pub fn keep_beside(&self, own: Option<&Path>) -> Result<()> {
         let out = &self.design.folder;
+        if self.differs() {
+            self.refuse_if_under_way(own)?;
+        }
         std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
         write_atomically(&out.join(LAUNCH), self.text().as_bytes())
     }
 
+    fn refuse_if_under_way(&self, own: Option<&Path>) -> Result<()> {
+        let out = &self.design.folder;
+        let refuse = |more: &str, hint: String| {
+            let message = format!("{} was started with other flags, and {more}", out.display());
+            Err(Error::about("out", message, hint))
+        };
+        let queue = Queue::of(out)?;
+        let arrays = queue.arrays_alive();
+        if !arrays.is_empty() {
+            let arrays = arrays.into_iter().collect::<Vec<_>>().join(" ");
+            return refuse("its jobs are in the queue", format!("`scancel {arrays}` first, or choose another 'out'"));
+        }
+        if queue.is_unknown() {
+            let hint = "call this on a machine that has Slurm's commands, or choose another 'out'";
+            return refuse("there is no squeue here to ask about its jobs", hint.to_owned());
+        }
+        let within =
+            |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let runs = within(&out.join("runs")).flat_map(|variant| within(&variant).collect::<Vec<_>>());
+        let mut folders = [out.clone(), out.join(JOBS)].into_iter().chain(runs).filter(|folder| Some(&**folder) != own);
+        if let Some(taken) = folders.find(|folder| Lock::is_taken(folder)) {
+            let hint = "wait until it has ended, or choose another 'out'".to_owned();
+            return refuse(&format!("a process has locked {}", taken.display()), hint);
+        }
+        Ok(())
+    }
+
     /// Whether runs were started with other flags before.
-    pub fn differs(&self) -> bool {
-        // What is kept was not written down before the experiment had begun.
+    fn differs(&self) -> bool {
+        // An experiment that has begun adds its preset and data to the flags, which therefore differ from those before it began
+        // if they did not name them. Other ones have been refused by then.
+        let kept = |key: &str| self.begun && KEPT.contains(&key);
         let flags = |text: &str| -> Option<toml::Table> {
             let table: toml::Table = text.parse().ok()?;
-            Some(table.into_iter().filter(|(key, _)| !KEPT.contains(&key.as_str())).collect())
+            Some(table.into_iter().filter(|(key, _)| !kept(key)).collect())
         };
         let before = std::fs::read_to_string(self.design.folder.join(LAUNCH));
         before.is_ok_and(|before| flags(&before) != flags(&self.text()))
@@ -119,23 +170,16 @@ impl Known {
     }
 
     /// The words of a command about this experiment: the program, its flags, and `more`.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the program's own path is not known.
-    pub fn words(&self, more: &[&str]) -> Result<Vec<String>> {
-        let program = std::env::current_exe().map_err(Error::io("find", Path::new("velograd")))?;
+    pub fn words(&self, more: &[&str]) -> Vec<String> {
         let (out, config) = (&self.design.folder, self.design.folder.join(LAUNCH));
-        let words = [&program.display().to_string(), self.command, "--config", &config.display().to_string()];
+        let words = [&self.program.display().to_string(), self.command, "--config", &config.display().to_string()];
         let words = words.into_iter().map(str::to_owned).chain(["--out".into(), out.display().to_string()]);
-        Ok(words.chain(more.iter().map(|word| (*word).to_owned())).collect())
+        words.chain(more.iter().map(|word| (*word).to_owned())).collect()
     }
 
     /// The words of a command that makes a run on this adapter, or on that of `--device` if there is one; the run's number
     /// is what it lacks.
-    ///
-    /// # Errors
-    /// As [`Known::words`].
-    pub fn run(&self, device: Option<&str>) -> Result<Vec<String>> {
+    pub fn run(&self, device: Option<&str>) -> Vec<String> {
         match device.or(self.device.as_deref()) {
             Some(device) => self.words(&["--device", device, "--run"]),
             None => self.words(&["--run"]),

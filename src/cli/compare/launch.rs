@@ -1,11 +1,14 @@
 //! What is done with the runs of an experiment without making them here: command lines, the table, the list.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use super::{known::Known, queue::Queue, shown::Results};
 use crate::{
     cli::print::{self, remark, say},
-    error::{Result, suggest::shell_word},
+    error::{Error, Result, suggest::shell_word},
     lab::{
         experiment::{
             Design, Ended, Planned,
@@ -28,18 +31,27 @@ pub fn line(words: &[String]) -> String {
     words.iter().map(|word| shell_word(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
+/// The command that goes to this working folder, where another machine finds the data, too, if no flag says where they are.
+///
+/// # Errors
+/// [`Error::Io`] if the folder is no longer there.
+pub fn from_here() -> Result<String> {
+    let here = std::env::current_dir().map_err(Error::io("find", Path::new(".")))?;
+    Ok(format!("cd {}", shell_word(&here)))
+}
+
 /// Prints a command line for each run that has not ended.
 pub fn commands(known: &Known) -> Result<ExitCode> {
     known.keep()?;
-    let (ended, mut count) = (known.design.ended()?, 0);
+    let (ended, from, mut count) = (known.design.ended()?, from_here()?, 0);
     for run in known.design.runs().filter(|run| !is_among(run, &ended)) {
-        say!("{} {}", line(&known.run(None)?), run.number);
+        say!("{from} && {} {}", line(&known.run(None)), run.number);
         count += 1;
     }
     remark(&format!(
         "{count} of {} runs are to be made; table and page afterwards: {}",
         known.design.count(),
-        line(&known.words(&["--table-only"])?)
+        line(&known.words(&["--table-only"]))
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! What Slurm knows of the runs that were submitted to it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::ErrorKind,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -61,7 +61,7 @@ impl Queue {
     }
 
     fn ask(&mut self) -> Result<()> {
-        let number = |job: &String| job.split('_').next().unwrap_or_default().to_owned();
+        let number = |job: &String| array_of(job).to_owned();
         let mut numbers: Vec<String> = self.jobs.values().chain(&self.table).map(number).collect();
         numbers.sort();
         numbers.dedup();
@@ -105,6 +105,16 @@ impl Queue {
         self.jobs.get(name).filter(|job| self.alive.contains_key(*job)).map(String::as_str)
     }
 
+    /// The job arrays with a task that makes, or is to make, any run, also of another design.
+    pub fn arrays_alive(&self) -> BTreeSet<&str> {
+        self.jobs.values().filter(|job| self.alive.contains_key(*job)).map(|job| array_of(job)).collect()
+    }
+
+    /// Whether jobs were submitted of which nothing is known here.
+    pub fn is_unknown(&self) -> bool {
+        !self.answers && !self.jobs.is_empty()
+    }
+
     /// The job that writes the table, if Slurm has not done with it.
     pub fn table(&self) -> Option<&str> {
         self.table.as_deref().filter(|job| self.alive.contains_key(*job))
@@ -115,14 +125,40 @@ impl Queue {
 /// time, or is preempted and was given some time before. A job that ends by itself then would have ended for good. Returns
 /// whether it will be run again.
 pub fn queue_again() -> bool {
-    let (Ok(job), Ok(_)) = (std::env::var("SLURM_JOB_ID"), std::env::var("SLURM_ARRAY_TASK_ID")) else { return false };
+    let Some(job) = task_of(|name| std::env::var(name).ok()) else { return false };
     let jobs = format!("--jobs={job}");
     let state = call("squeue", &["--noheader", "--format=%T", &jobs]);
     let runs = state.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == "RUNNING");
     runs && call("scontrol", &["requeue", &job]).is_ok_and(|output| output.status.success())
 }
 
+/// The task of a job array that a process belongs to by its environment, as `12_3`. Its own number will not do: that of one
+/// task is the number of the array as well, by which Slurm's commands mean all of its tasks.
+fn task_of(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    Some(format!("{}_{}", variable("SLURM_ARRAY_JOB_ID")?, variable("SLURM_ARRAY_TASK_ID")?))
+}
+
 /// Calls one of Slurm's commands.
 pub fn call(command: &str, arguments: &[&str]) -> std::io::Result<Output> {
     Command::new(command).args(arguments).output()
+}
+
+/// The number of an array, of one of its tasks.
+pub fn array_of(job: &str) -> &str {
+    job.split('_').next().unwrap_or(job)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_task_is_meant_and_not_its_array() {
+        let task = |known: &[(&str, &str)]| {
+            task_of(|name| known.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        };
+        let last = [("SLURM_JOB_ID", "12"), ("SLURM_ARRAY_JOB_ID", "12"), ("SLURM_ARRAY_TASK_ID", "3")];
+        assert_eq!(task(&last).as_deref(), Some("12_3"));
+        assert_eq!(task(&last[..1]), None, "no array");
+    }
 }

@@ -11,8 +11,8 @@ use std::{
 
 use super::{
     known::Known,
-    launch::{is_among, line, table},
-    queue::{FOLDER, Queue, RUNS, TABLE, call},
+    launch::{from_here, is_among, line, table},
+    queue::{FOLDER, Queue, RUNS, TABLE, array_of, call},
 };
 use crate::{
     cli::print::{note, say},
@@ -32,23 +32,17 @@ pub fn submit(known: &Known, flags: &str, at_once: Option<u32>) -> Result<ExitCo
             None => missing.push(run),
         }
     }
-    if let Some(job) = jobs.values().next().filter(|_| known.differs()) {
-        let message =
-            format!("{} was submitted with other flags, and its jobs are in the queue", design.folder.display());
-        let array = job.split('_').next().unwrap_or(job);
-        return Err(Error::about("out", message, format!("`scancel {array}` first, or choose another 'out'")));
-    }
+    known.keep()?;
     let (waiting, submitted) = (jobs.len(), missing.len());
     say!("{} runs: {} ended, {waiting} in the queue, {submitted} to submit", design.count(), ended.len());
     if missing.is_empty() && jobs.is_empty() {
         return table(known);
     }
-    known.keep()?;
     fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
     // In an array of its own each task has a number from 1 on, to which the array's first argument is added.
-    let run = line(&known.run(None)?) + " $((SLURM_ARRAY_TASK_ID + ${1:-0}))";
+    let run = line(&known.run(None)) + " $((SLURM_ARRAY_TASK_ID + ${1:-0}))";
     script(&folder.join("run.sh"), &format!("velograd-{}", known.command), "run-%A_%a.log", flags, RUN, &run)?;
-    let whole = line(&known.words(&["--table-only"])?);
+    let whole = line(&known.words(&["--table-only"]));
     script(&folder.join("table.sh"), "velograd-table", "table-%j.log", flags, "", &whole)?;
 
     let mut before: BTreeSet<String> = jobs.values().map(|job| array_of(job).to_owned()).collect();
@@ -105,7 +99,7 @@ fn script(path: &Path, name: &str, log: &str, flags: &str, about: &str, command:
         flags => format!("#SBATCH {flags}\n"),
     };
     let head = format!("#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --output=\"{folder}/{log}\"\n{about}{flags}");
-    write_atomically(path, format!("{head}exec {command}\n").as_bytes())
+    write_atomically(path, format!("{head}{} || exit\nexec {command}\n", from_here()?).as_bytes())
 }
 
 /// Writes which job makes each run.
@@ -118,11 +112,6 @@ fn write_runs(known: &Known, folder: &Path, jobs: &BTreeMap<usize, String>, tabl
     }
     let _ = writeln!(text, "{TABLE}\t{}\t\t\t", table.unwrap_or_default());
     write_atomically(&folder.join(RUNS), text.as_bytes())
-}
-
-/// The number of an array, of one of its tasks.
-fn array_of(job: &str) -> &str {
-    job.split('_').next().unwrap_or(job)
 }
 
 /// Submits a script with arguments of its own, and returns the number of its job.

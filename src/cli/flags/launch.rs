@@ -14,7 +14,7 @@ pub struct LaunchFlags {
     /// Runs of the job array at one time [default: as many as the cluster admits]
     #[arg(long, value_name = "N")]
     pub at_once: Option<u32>,
-    /// Flags of sbatch for each run, in quotes, as "--partition=gpu --gpus=1 --time=4:00:00"
+    /// Flags of sbatch for each run and for the job behind them, in quotes, as "--partition=gpu --gpus=1 --time=4:00:00"
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     pub slurm: Option<String>,
     /// Makes so many runs at a time on this machine, each in a process of its own

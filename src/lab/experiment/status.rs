@@ -99,7 +99,8 @@ impl Status {
             (Some(_), _) => State::Diverged,
             (None, Some(Job::Active)) => State::Running,
             (None, Some(Job::Queued)) => State::Waiting,
-            (None, None) if Lock::is_taken(folder) => State::Running,
+            // Of a job that the queue is done with, too: someone may make the run by hand.
+            (None, None | Some(Job::Gone)) if Lock::is_taken(folder) => State::Running,
             _ if failure.is_some() || broken.is_some() => State::Failed,
             _ if begun.is_some() => State::Interrupted,
             (None, Some(Job::Gone)) => State::Failed,
@@ -115,7 +116,7 @@ impl Status {
             state,
             epochs: begun.as_ref().map(epochs).unwrap_or_default(),
             score: begun.as_ref().and_then(score).unwrap_or_default(),
-            last: failure.or_else(|| last_line(&end_of(log?))).unwrap_or_default(),
+            last: failure.or_else(|| last_said(log?)).unwrap_or_default(),
         }
     }
 }
@@ -169,6 +170,11 @@ fn last_line(text: &str) -> Option<String> {
     text.lines().rev().find(|line| !line.trim().is_empty()).map(|line| plain(line.trim(), &[]))
 }
 
+/// The last line of a log, of which only the end is read; `None` if there is none.
+pub fn last_said(log: &Path) -> Option<String> {
+    last_line(&end_of(log))
+}
+
 /// Bytes at the end of a log that are read for its last line.
 const END: u64 = 4096;
 
@@ -207,7 +213,7 @@ mod tests {
         assert_eq!(state(None), State::Interrupted);
         keep_failure(&planned.folder, &Error::device("no adapter", "install \u{1b}[2J one"));
         let lock = Lock::take(&planned.folder).unwrap();
-        assert_eq!(state(None), State::Running);
+        assert_eq!([state(None), state(Some(Job::Gone))], [State::Running; 2]);
         drop(lock);
         let failed = Status::of(&planned, None, None);
         assert_eq!((failed.state, failed.epochs.as_str()), (State::Failed, "0 of 4"));
