@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    known::Known,
-    launch::{JOBS, is_among, log_of, table},
+    known::{JOBS, Known},
+    launch::{is_among, log_of, table},
 };
 use crate::{
     cli::{live, print::note},

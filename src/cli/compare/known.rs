@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{
-    launch::JOBS,
     queue::Queue,
     shown::{Compared, Compares},
 };
@@ -24,6 +23,9 @@ use crate::{
     lab::experiment::{self, Design, Variant},
     program::target::Precision,
 };
+
+/// The folder, within that of an experiment, with what the processes of `--jobs` have said.
+pub const JOBS: &str = "jobs";
 
 /// Name of the file with the flags that runs are started with.
 const LAUNCH: &str = "launch.toml";

@@ -5,7 +5,11 @@ use std::{
     process::ExitCode,
 };
 
-use super::{known::Known, queue::Queue, shown::Results};
+use super::{
+    known::{JOBS, Known},
+    queue::Queue,
+    shown::Results,
+};
 use crate::{
     cli::print::{self, remark, say},
     error::{Error, Result, suggest::shell_word},
@@ -17,9 +21,6 @@ use crate::{
         table::Table,
     },
 };
-
-/// The folder, within that of an experiment, with what the processes of `--jobs` have said.
-pub const JOBS: &str = "jobs";
 
 /// The log of a run that `--jobs` makes.
 pub fn log_of(planned: &Planned<'_>, design: &Design) -> PathBuf {
