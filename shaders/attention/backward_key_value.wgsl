@@ -2,14 +2,15 @@
 // backward_query. An invocation takes one key and goes through the queries that see it, KEYS at a time.
 #import attention
 #import tile
+#import operand
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> indices: array<u32>;            // [n] index in the data set
-@group(0) @binding(3) var<storage, read> qkv: array<vec4<scalar>>;       // [place][n][3][head][D4]
-@group(0) @binding(4) var<storage, read> d_y: array<vec4<scalar>>;       // [place][n][head][D4]
-@group(0) @binding(5) var<storage, read> log_sum: array<f32>;            // [n][head][place]
-@group(0) @binding(6) var<storage, read> delta: array<f32>;              // [n][head][place]
+@group(0) @binding(2) var<storage, read> indices: array<u32>;              // [n] index in the data set
+@group(0) @binding(3) var<storage, read> qkv: array<scalars>;              // [place][n][3][head][D4]
+@group(0) @binding(4) var<storage, read> d_y: array<scalars>;              // [place][n][head][D4]
+@group(0) @binding(5) var<storage, read> log_sum: array<f32>;              // [n][head][place]
+@group(0) @binding(6) var<storage, read> delta: array<f32>;                // [n][head][place]
 @group(0) @binding(7) var<storage, read_write> d_qkv: array<vec4<scalar>>; // [place][n][3][head][D4], of which keys and values
 
 // The tile's sides are queries and gradients.
@@ -19,8 +20,8 @@ fn row_at(side: u32, place: u32) -> u32 {
 }
 
 fn load(side: u32, at: u32) -> vec4<f32> {
-    if side == 0u { return vec4<f32>(qkv[at]); }
-    return vec4<f32>(d_y[at]);
+    if side == 0u { return from_scalars(qkv[at]); }
+    return from_scalars(d_y[at]);
 }
 
 @compute @workgroup_size(LANES)
@@ -31,8 +32,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let of_key = part_at(1u, key);
     let of_value = part_at(2u, key);
     #unroll i D4
-    let k_$i = sizes.factor * vec4<f32>(qkv[of_key + $iu]);
-    let v_$i = vec4<f32>(qkv[of_value + $iu]);
+    let k_$i = sizes.factor * from_scalars(qkv[of_key + $iu]);
+    let v_$i = from_scalars(qkv[of_value + $iu]);
     var d_k_$i = vec4<f32>();
     var d_v_$i = vec4<f32>();
     #end

@@ -2,20 +2,21 @@
 // dp = d_y v and delta = the sum over keys of p dp, which is d_y y. An invocation takes one query.
 #import attention
 #import tile
+#import operand
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> indices: array<u32>;            // [n] index in the data set
-@group(0) @binding(3) var<storage, read> qkv: array<vec4<scalar>>;       // [place][n][3][head][D4]
-@group(0) @binding(4) var<storage, read> y: array<vec4<scalar>>;         // [place][n][head][D4]
-@group(0) @binding(5) var<storage, read> d_y: array<vec4<scalar>>;       // [place][n][head][D4]
-@group(0) @binding(6) var<storage, read> log_sum: array<f32>;            // [n][head][place]
-@group(0) @binding(7) var<storage, read_write> delta: array<f32>;        // [n][head][place]
+@group(0) @binding(2) var<storage, read> indices: array<u32>;              // [n] index in the data set
+@group(0) @binding(3) var<storage, read> qkv: array<scalars>;              // [place][n][3][head][D4]
+@group(0) @binding(4) var<storage, read> y: array<scalars>;                // [place][n][head][D4]
+@group(0) @binding(5) var<storage, read> d_y: array<scalars>;              // [place][n][head][D4]
+@group(0) @binding(6) var<storage, read> log_sum: array<f32>;              // [n][head][place]
+@group(0) @binding(7) var<storage, read_write> delta: array<f32>;          // [n][head][place]
 @group(0) @binding(8) var<storage, read_write> d_qkv: array<vec4<scalar>>; // [place][n][3][head][D4], of which the queries
 
 // The tile's sides are keys and values.
 fn row_at(side: u32, place: u32) -> u32 { return part_at(1u + side, place); }
-fn load(side: u32, at: u32) -> vec4<f32> { return vec4<f32>(qkv[at]); }
+fn load(side: u32, at: u32) -> vec4<f32> { return from_scalars(qkv[at]); }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -26,9 +27,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let out = out_at(query);
     var of_row = 0.0;
     #unroll i D4
-    let q_$i = sizes.factor * vec4<f32>(qkv[at + $iu]);
-    let g_$i = vec4<f32>(d_y[out + $iu]);
-    of_row += dot(g_$i, vec4<f32>(y[out + $iu]));
+    let q_$i = sizes.factor * from_scalars(qkv[at + $iu]);
+    let g_$i = from_scalars(d_y[out + $iu]);
+    of_row += dot(g_$i, from_scalars(y[out + $iu]));
     var sum_$i = vec4<f32>();
     #end
     let row = (sample * sizes.heads + head) * sizes.places + min(query, sizes.places - 1u);

@@ -6,17 +6,18 @@
 // by places is stored. log_sum is what the backward pass needs to compute the weights again.
 #import attention
 #import tile
+#import operand
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> indices: array<u32>;           // [n] index in the data set
-@group(0) @binding(3) var<storage, read> qkv: array<vec4<scalar>>;      // [place][n][3][head][D4]
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<scalar>>;  // [place][n][head][D4]
-@group(0) @binding(5) var<storage, read_write> log_sum: array<f32>;     // [n][head][place]
+@group(0) @binding(2) var<storage, read> indices: array<u32>;          // [n] index in the data set
+@group(0) @binding(3) var<storage, read> qkv: array<scalars>;          // [place][n][3][head][D4]
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<scalar>>; // [place][n][head][D4]
+@group(0) @binding(5) var<storage, read_write> log_sum: array<f32>;    // [n][head][place]
 
 // The tile's sides are keys and values.
 fn row_at(side: u32, place: u32) -> u32 { return part_at(1u + side, place); }
-fn load(side: u32, at: u32) -> vec4<f32> { return vec4<f32>(qkv[at]); }
+fn load(side: u32, at: u32) -> vec4<f32> { return from_scalars(qkv[at]); }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -25,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     sample = group.z;
     let at = part_at(0u, query);
     #unroll i D4
-    let q_$i = sizes.factor * vec4<f32>(qkv[at + $iu]);
+    let q_$i = sizes.factor * from_scalars(qkv[at + $iu]);
     var sum_$i = vec4<f32>();
     #end
     var largest = -1e30;

@@ -5,11 +5,12 @@
 // split into parts, each takes a share of the taps and channels, and d_x is [part][h][w][n][c4] in f32, for sum_parts.
 #import conv
 #import gemm
+#import operand
 #import result
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> d_y: array<vec4<scalar>>;       // [p][q][n][k4]
-@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;       // [k][r][s][c4]
+@group(0) @binding(1) var<storage, read> d_y: array<scalars>;            // [p][q][n][k4]
+@group(0) @binding(2) var<storage, read> weight: array<floats>;          // [k][r][s][c4]
 @group(0) @binding(3) var<storage, read_write> d_x: array<vec4<result>>; // [h][w][n][c4]
 
 var<private> pixel: u32;
@@ -31,14 +32,15 @@ fn load_a(tap: Tap, row: u32, k: u32) -> mat4x4<f32> {
     let at = tap.d_y + k / 4u;
     let last = sizes.n - 1u;
     return transpose(mat4x4<f32>(
-        vec4<f32>(d_y[at + min(row, last) * sizes.k4]), vec4<f32>(d_y[at + min(row + 1u, last) * sizes.k4]),
-        vec4<f32>(d_y[at + min(row + 2u, last) * sizes.k4]), vec4<f32>(d_y[at + min(row + 3u, last) * sizes.k4])));
+        from_scalars(d_y[at + min(row, last) * sizes.k4]), from_scalars(d_y[at + min(row + 1u, last) * sizes.k4]),
+        from_scalars(d_y[at + min(row + 2u, last) * sizes.k4]), from_scalars(d_y[at + min(row + 3u, last) * sizes.k4])));
 }
 
 fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> {
     let stride = sizes.r * sizes.s * sizes.c4;
     let at = tap.weight + k * stride + min(col / 4u, sizes.c4 - 1u);
-    return mat4x4<f32>(weight[at], weight[at + stride], weight[at + 2u * stride], weight[at + 3u * stride]);
+    return mat4x4<f32>(from_floats(weight[at]), from_floats(weight[at + stride]),
+                       from_floats(weight[at + 2u * stride]), from_floats(weight[at + 3u * stride]));
 }
 
 fn store(row: u32, col: u32, value: vec4<f32>) {

@@ -9,10 +9,11 @@
 #import conv
 #import scaler
 #import gemm
+#import operand
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> d_y: array<vec4<scalar>>;         // [p][q][n][k4]
-@group(0) @binding(2) var<storage, read> x: array<vec4<scalar>>;           // [h][w][n][c4]
+@group(0) @binding(1) var<storage, read> d_y: array<scalars>;              // [p][q][n][k4]
+@group(0) @binding(2) var<storage, read> x: array<scalars>;                // [h][w][n][c4]
 @group(0) @binding(3) var<storage, read> scaler: Scaler;
 @group(0) @binding(4) var<storage, read_write> d_weight: array<vec4<f32>>; // [k][r][s][c4]
 
@@ -36,7 +37,7 @@ fn load_a(tap: Tap, row: u32, k: u32) -> mat4x4<f32> {
     let at = tap.d_y + min(row / 4u, sizes.k4 - 1u);
     var block = mat4x4<f32>();
     #unroll d 4
-    if k + $du < sizes.n { block[$d] = vec4<f32>(d_y[at + (k + $du) * sizes.k4]); }
+    if k + $du < sizes.n { block[$d] = from_scalars(d_y[at + (k + $du) * sizes.k4]); }
     #end
     return block;
 }
@@ -54,7 +55,7 @@ fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> {
     let on_map = !WIDE_ROW || w < sizes.w;
     let at = (tap.h * sizes.w + select(0u, w, on_map)) * sizes.n * sizes.c4 + c4;
     #unroll d 4
-    let x_$d = select(vec4<f32>(), vec4<f32>(x[at + min(k + $du, last) * sizes.c4]), on_map);
+    let x_$d = select(vec4<f32>(), from_scalars(x[at + min(k + $du, last) * sizes.c4]), on_map);
     #end
     return mat4x4<f32>(x_0, x_1, x_2, x_3);
 }

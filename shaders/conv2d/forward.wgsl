@@ -8,8 +8,8 @@
 #import result
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> x: array<vec4<scalar>>;       // [h][w][n][c4]
-@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;     // [k][r][s][c4]
+@group(0) @binding(1) var<storage, read> x: array<scalars>;            // [h][w][n][c4]
+@group(0) @binding(2) var<storage, read> weight: array<floats>;        // [k][r][s][c4]
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<result>>; // [p][q][n][k4]
 
 fn store(row: u32, col: u32, value: vec4<f32>) {

@@ -6,8 +6,8 @@
 #import forward
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> x: array<vec4<scalar>>;          // [h][w][n][c4]
-@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;        // [k][r][s][c4]
+@group(0) @binding(1) var<storage, read> x: array<scalars>;               // [h][w][n][c4]
+@group(0) @binding(2) var<storage, read> weight: array<floats>;           // [k][r][s][c4]
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<scalar>>;    // [p][q][n][k4]
 @group(0) @binding(4) var<storage, read_write> partial: array<vec4<f32>>; // [p][q][tile][mean, M2][k4]
 

@@ -4,13 +4,14 @@
 // hidden layers in neural networks".
 #import grid
 #import products
+#import operand
 
 struct Sizes { first: u32, last: u32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> matrices: array<Matrix>;
-@group(0) @binding(2) var<storage, read> polynomial: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> polynomial: array<floats>;
+@group(0) @binding(3) var<storage, read> x: array<floats>;
 @group(0) @binding(4) var<storage, read_write> x_next: array<vec4<f32>>;
 
 var<private> matrix: Matrix;
@@ -25,14 +26,15 @@ fn gemm_tap(t: u32) -> Tap { return t; }
 fn rows_of_b(k: u32, col: u32) -> mat4x4<f32> {
     let side4 = matrix.side / 4u;
     let at = matrix.gram4 + k * side4 + min(col / 4u, side4 - 1u);
-    return mat4x4<f32>(polynomial[at], polynomial[at + side4], polynomial[at + 2u * side4], polynomial[at + 3u * side4]);
+    return mat4x4<f32>(from_floats(polynomial[at]), from_floats(polynomial[at + side4]),
+                       from_floats(polynomial[at + 2u * side4]), from_floats(polynomial[at + 3u * side4]));
 }
 
 // Rows k .. k+3 of X at four columns.
 fn rows_of_x(k: u32, col: u32) -> mat4x4<f32> {
     let cols4 = matrix.cols4;
     let at = matrix.first4 + min(k, matrix.rows - 4u) * cols4 + min(col / 4u, cols4 - 1u);
-    return mat4x4<f32>(x[at], x[at + cols4], x[at + 2u * cols4], x[at + 3u * cols4]);
+    return mat4x4<f32>(from_floats(x[at]), from_floats(x[at + cols4]), from_floats(x[at + 2u * cols4]), from_floats(x[at + 3u * cols4]));
 }
 
 fn load_a(tap: Tap, row: u32, k: u32) -> mat4x4<f32> {
@@ -48,7 +50,7 @@ fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> {
 fn store(row: u32, col: u32, value: vec4<f32>) {
     if row < matrix.rows && col < 4u * matrix.cols4 {
         let at = matrix.first4 + row * matrix.cols4 + col / 4u;
-        x_next[at] = fma(vec4<f32>(3.4445), x[at], value);
+        x_next[at] = fma(vec4<f32>(3.4445), from_floats(x[at]), value);
     }
 }
 

@@ -3,12 +3,13 @@
 // A is symmetric: a workgroup below the diagonal computes nothing, and results above the diagonal are stored twice.
 #import grid
 #import products
+#import operand
 
 struct Sizes { first: u32, last: u32 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> matrices: array<Matrix>;
-@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> x: array<floats>;
 @group(0) @binding(3) var<storage, read_write> gram: array<f32>;
 
 var<private> matrix: Matrix;
@@ -24,10 +25,12 @@ fn load_a(tap: Tap, row: u32, k: u32) -> mat4x4<f32> {
     let cols4 = matrix.cols4;
     if TALL {
         let at = matrix.first4 + k * cols4 + min(row / 4u, cols4 - 1u);
-        return mat4x4<f32>(x[at], x[at + cols4], x[at + 2u * cols4], x[at + 3u * cols4]);
+        return mat4x4<f32>(from_floats(x[at]), from_floats(x[at + cols4]),
+                           from_floats(x[at + 2u * cols4]), from_floats(x[at + 3u * cols4]));
     }
     let at = matrix.first4 + min(row, matrix.rows - 4u) * cols4 + k / 4u;
-    return transpose(mat4x4<f32>(x[at], x[at + cols4], x[at + 2u * cols4], x[at + 3u * cols4]));
+    return transpose(mat4x4<f32>(from_floats(x[at]), from_floats(x[at + cols4]),
+                                 from_floats(x[at + 2u * cols4]), from_floats(x[at + 3u * cols4])));
 }
 
 fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> { return load_a(tap, col, k); }

@@ -2,6 +2,7 @@
 // their loads. The importing file supplies sizes, x, weight and store.
 #import conv
 #import gemm
+#import operand
 
 var<private> pixel: u32;
 var<private> output: u32; // the pixel's index, counted through all parts
@@ -23,14 +24,15 @@ fn load_a(tap: Tap, row: u32, k: u32) -> mat4x4<f32> {
     let at = tap.x + k / 4u;
     let last = sizes.n - 1u;
     return transpose(mat4x4<f32>(
-        vec4<f32>(x[at + min(row, last) * sizes.c4]), vec4<f32>(x[at + min(row + 1u, last) * sizes.c4]),
-        vec4<f32>(x[at + min(row + 2u, last) * sizes.c4]), vec4<f32>(x[at + min(row + 3u, last) * sizes.c4])));
+        from_scalars(x[at + min(row, last) * sizes.c4]), from_scalars(x[at + min(row + 1u, last) * sizes.c4]),
+        from_scalars(x[at + min(row + 2u, last) * sizes.c4]), from_scalars(x[at + min(row + 3u, last) * sizes.c4])));
 }
 
 fn load_b(tap: Tap, k: u32, col: u32) -> mat4x4<f32> {
     let stride = sizes.r * sizes.s * sizes.c4;
     let at = tap.weight + k / 4u + min(col, 4u * sizes.k4 - 4u) * stride;
-    return transpose(mat4x4<f32>(weight[at], weight[at + stride], weight[at + 2u * stride], weight[at + 3u * stride]));
+    return transpose(mat4x4<f32>(from_floats(weight[at]), from_floats(weight[at + stride]),
+                                 from_floats(weight[at + 2u * stride]), from_floats(weight[at + 3u * stride])));
 }
 
 // What the workgroup with index z adds up; z counts pixels through all parts.

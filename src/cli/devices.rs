@@ -55,6 +55,7 @@ fn row(index: usize, adapter: &Adapter, chosen: bool) -> serde_json::Value {
     let features = [
         ("subgroups", has.subgroups),
         ("f16", has.f16),
+        ("integers of 64 bits", has.int64),
         ("timestamps", has.timestamps),
         ("timestamps in passes", has.timestamps_in_passes),
         ("cooperative matrices", has.cooperative_matrices),

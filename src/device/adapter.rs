@@ -101,6 +101,8 @@ pub struct Features {
     pub subgroups: bool,
     /// Arithmetic in f16.
     pub f16: bool,
+    /// Integers of 64 bits.
+    pub int64: bool,
     /// Timestamps around passes.
     pub timestamps: bool,
     /// Timestamps between the dispatches of a pass.
@@ -124,6 +126,7 @@ impl Adapter {
         let features = Features {
             subgroups: has(wgpu::Features::SUBGROUP),
             f16: has(wgpu::Features::SHADER_F16),
+            int64: has(wgpu::Features::SHADER_INT64),
             timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
             timestamps_in_passes: has(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
             cooperative_matrices: has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
@@ -138,7 +141,7 @@ impl Adapter {
 
     /// The forms of kernels that suit the adapter.
     pub fn target(&self) -> Target {
-        target(&self.info, self.features.subgroups)
+        target(&self.info, self.features)
     }
 
     /// The largest cooperative matrices that `gemm_matrix` can use on this adapter, if it has any.
@@ -205,16 +208,16 @@ pub fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<usize> {
     })
 }
 
-/// The forms of kernels for an adapter that was opened with or without subgroups.
-pub(super) fn target(info: &Info, subgroups: bool) -> Target {
+/// The forms of kernels for an adapter that was opened with these features.
+pub(super) fn target(info: &Info, features: Features) -> Target {
     let units = match info.kind {
         DeviceKind::Software => 1,
         DeviceKind::Discrete => 256,
         DeviceKind::Integrated => 32,
         DeviceKind::Virtual | DeviceKind::Other => 64,
     };
-    match fixed_subgroup(info, subgroups) {
-        Some(size) if info.is_software() => Target::software(size),
+    match fixed_subgroup(info, features.subgroups) {
+        Some(size) if info.is_software() => Target { wide: features.int64, ..Target::software(size) },
         _ => Target { units, ..Target::portable() },
     }
 }

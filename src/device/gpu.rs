@@ -158,6 +158,7 @@ const REPORT: &str =
 /// Features that are used if a device has them.
 const USED: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::SHADER_F16)
+    .union(wgpu::Features::SHADER_INT64)
     .union(wgpu::Features::PIPELINE_CACHE)
     .union(wgpu::Features::TIMESTAMP_QUERY)
     .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS)
@@ -187,12 +188,13 @@ impl Gpu {
             used.remove(wgpu::Features::SHADER_F16);
         }
         if portable {
-            used.remove(wgpu::Features::SUBGROUP);
+            used.remove(wgpu::Features::SUBGROUP.union(wgpu::Features::SHADER_INT64));
         }
         used.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, matrix.is_some());
         let features = Features {
             subgroups: adapter.features.subgroups && !portable,
             f16: f16 && adapter.features.f16,
+            int64: adapter.features.int64 && !portable,
             cooperative_matrices: matrix.is_some(),
             ..adapter.features
         };
@@ -219,7 +221,7 @@ impl Gpu {
             locked(&lost).insert(0, fault);
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| locked(&fault).push(Fault::new(&error))));
-        let target = target(&info, features.subgroups);
+        let target = target(&info, features);
         let cache = store.and_then(|store| Cache::new(&device, &adapter.inner.get_info(), store));
         let (kernels, compiling) = (Mutex::default(), OnceLock::new());
         let shared = Shared {

@@ -12,7 +12,7 @@ use super::{
     product::{Gemm, Product},
     shader::{Access, Const, Spec},
     step::REPORT_BYTES,
-    target::{Precision, Target},
+    target::{OPERAND, Precision, Target},
 };
 
 /// A parameter and its gradient as a network uses them.
@@ -301,12 +301,12 @@ impl Tape {
     pub fn call_gemm(&mut self, path: &'static str, cols: u32) -> (Gemm, CallBuilder<'_>) {
         let waste = |core: &&Gemm| cols.next_multiple_of(core.cols());
         let core = *self.target.gemm.iter().min_by_key(waste).expect("a target has a core");
-        (core, self.call_of(core.spec(path)))
+        (core, self.call_of(self.target.loading(core.spec(path))))
     }
 
     /// Begins a call of the kernel that computes this product, with this core.
     pub fn call_product(&mut self, product: &Product, gemm: Gemm) -> CallBuilder<'_> {
-        self.call_of(gemm.spec(product.path)).part_of(product)
+        self.call_of(self.target.loading(gemm.spec(product.path))).part_of(product)
     }
 
     /// Begins a call of this kernel.
@@ -426,6 +426,10 @@ impl CallBuilder<'_> {
         call.grid = [x, y, z];
         let recording = &mut self.tape.recording;
         call.spec.half = call.args.iter().any(|(slot, _)| recording.dtype(slot) == Dtype::F16);
+        // f16 is loaded as it is.
+        if call.spec.half {
+            call.spec.imports.retain(|(name, _)| *name != OPERAND);
+        }
         recording.calls.push(call);
     }
 

@@ -28,6 +28,9 @@ impl Precision {
     }
 }
 
+/// What a kernel imports to load operands.
+pub(crate) const OPERAND: &str = "operand";
+
 /// The forms of the kernels that suit one class of devices.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
@@ -47,6 +50,8 @@ pub struct Target {
     pub reduce: &'static str,
     /// Invocations of a workgroup in a reduction.
     pub reduce_lanes: u32,
+    /// Whether operands in f32 are loaded two numbers at a time, as integers of 64 bits.
+    pub wide: bool,
 }
 
 impl Target {
@@ -62,6 +67,7 @@ impl Target {
             tuned: Arc::default(),
             reduce: "reduce_tree",
             reduce_lanes: 64,
+            wide: false,
         }
     }
 
@@ -115,6 +121,12 @@ impl Target {
         let (keys, file) = if self.in_subgroups() { (self.tile_lanes(), "tile_broadcasts") } else { (4, "tile_loads") };
         spec.consts.extend([("LANES".into(), Const::U32(self.tile_lanes())), ("KEYS".into(), Const::U32(keys))]);
         spec.imports.push(("tile", file));
+        self.loading(spec)
+    }
+
+    /// The spec of a kernel that imports `operand`.
+    pub(crate) fn loading(&self, mut spec: Spec) -> Spec {
+        spec.imports.extend(self.wide.then_some((OPERAND, "operand_wide")));
         spec
     }
 

@@ -84,7 +84,8 @@ fn forms(target: &Target) -> BTreeMap<String, Spec> {
 }
 
 fn all_forms() -> BTreeMap<String, Spec> {
-    let targets = [Target::portable(), Target::software(4), Target::software(8)];
+    let wide = Target { wide: true, ..Target::software(8) };
+    let targets = [Target::portable(), Target::software(4), Target::software(8), wide];
     let mixed = targets.iter().map(|target| target.with(Precision::Mixed));
     let cores = [(8, 8, false), (8, 32, false), (16, 32, false), (16, 64, false), (16, 32, true)];
     let matrix = cores.map(|(tile, subgroup, plain)| Target {
@@ -104,10 +105,11 @@ fn every_form_is_written_by_every_back_end() {
     for (name, spec) in forms {
         let linked = link(&spec);
         for (back_end, write) in BACK_ENDS {
-            // OpenGL has no f16 in buffers and its devices do not claim it; only Vulkan and Metal have cooperative
-            // matrices.
+            // OpenGL has no f16 in buffers, no integers of 64 bits, and its devices do not claim them; only Vulkan and
+            // Metal have cooperative matrices.
             let matrix = spec.imports.iter().any(|(_, file)| COOPERATIVE.contains(file));
-            if (spec.half && back_end == GLSL) || (matrix && back_end == HLSL) {
+            let wide = spec.imports.iter().any(|(_, file)| *file == "operand_wide");
+            if ((spec.half || wide) && back_end == GLSL) || (matrix && back_end == HLSL) {
                 continue;
             }
             let written = write(&linked).unwrap_or_else(|fault| panic!("{name} to {back_end}: {fault}"));

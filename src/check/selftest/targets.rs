@@ -15,7 +15,7 @@ pub fn targets(gpu: &Gpu) -> Vec<Target> {
         targets.push(gpu.target.clone());
     }
     if let Some(size) = fixed_subgroup(&gpu.info, gpu.features.subgroups) {
-        let software = Target::software(size);
+        let software = Target { wide: gpu.features.int64, ..Target::software(size) };
         if !targets.contains(&software) {
             targets.push(software);
         }

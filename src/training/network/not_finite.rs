@@ -145,7 +145,8 @@ impl Network {
         let Argument { binding, buffer, offset, bytes } = argument;
         let count = *bytes as usize / 4;
         match binding.element {
-            Some(naga::Scalar::F32) => {
+            // Numbers that are loaded two at a time are u64.
+            Some(naga::Scalar::F32 | naga::Scalar::U64) => {
                 Ok(Some(Values::new(&binding.name, &self.runtime.read_at::<f32>(buffer, *offset, count).await?)))
             }
             Some(naga::Scalar::F16) => {
