@@ -83,7 +83,7 @@ impl Idx {
         let (prefix, group) = the_only(place, names::groups(place, &names))?;
         let open = |path: &Path, axes| {
             let file = files.iter().find(|(name, _)| place.join(name) == path);
-            IdxFile::held(path, axes, file.map_or(&[], |(_, bytes)| bytes))
+            IdxFile::held(path, axes, file.map_or(&[][..], |(_, bytes)| &bytes[..]))
         };
         let family = Family::of(Path::new(&prefix)).unwrap_or(Family::Mnist);
         Self::assemble(place, &prefix, &group, family, &open)
