@@ -4,6 +4,7 @@
 #   scripts/web.sh                build it into target/web, a folder that any static host serves
 #   scripts/web.sh serve [PORT]   build it, and show it on this machine alone, at http://127.0.0.1:8080/
 #   scripts/web.sh test           build it, and drive it in headless Chromium
+#   scripts/web.sh memory         build it, and print its memory over 10,000 updates (minutes)
 #   scripts/web.sh ready          say what the test lacks here, and fail if it lacks anything
 #
 # Conditions: a wasm32 target of rustup's, or Debian's compiler for the web (scripts/wasm-cargo.sh), and for the test Chromium and npm.
@@ -67,8 +68,14 @@ test)
     cargo build --release --quiet --bin velograd
     VELOGRAD_WEB="$out" VELOGRAD_PROGRAM="$target/release/velograd" VELOGRAD_PICTURES="$target/web-pictures" node "$npm/test.mjs"
     ;;
+memory)
+    ready
+    build
+    cp web/test/*.mjs "$npm/"
+    VELOGRAD_WEB="$out" node "$npm/memory.mjs"
+    ;;
 *)
-    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

@@ -7,6 +7,7 @@
 pub mod cifar;
 pub mod fetch;
 mod find;
+pub mod held;
 pub mod idx;
 mod listing;
 pub mod pictures;
@@ -28,7 +29,7 @@ use crate::{
         Error, Result,
         suggest::{hint, shell_word},
     },
-    host::{files, threads::on_all_cores},
+    host::{file_type::is_text, files, threads::on_all_cores},
 };
 use cifar::{CIFAR10, CIFAR100, CIFAR100_COARSE, Layout, Version};
 use find::{Form, Search, Source, Suspect};
@@ -304,9 +305,7 @@ fn begins_with_text(path: &Path) -> bool {
     let mut first = vec![];
     let read = files::open(path)
         .and_then(|(file, _)| file.take(1 << 12).read_to_end(&mut first).map_err(Error::io("read", path)));
-    // The last character may be cut off.
-    let is_text = std::str::from_utf8(&first).map_or_else(|error| error.error_len().is_none(), |text| !text.is_empty());
-    read.is_ok() && is_text && !first.contains(&0)
+    read.is_ok() && is_text(&first)
 }
 
 /// Opens the set that the file at `path` is or belongs to.

@@ -96,6 +96,12 @@ impl FileType {
     }
 }
 
+/// Whether the beginning of a file is one of text. Its last character may be cut off.
+pub fn is_text(first: &[u8]) -> bool {
+    let characters = std::str::from_utf8(first);
+    characters.map_or_else(|error| error.error_len().is_none(), |text| !text.is_empty()) && !first.contains(&0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::FileType;

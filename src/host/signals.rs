@@ -1,15 +1,19 @@
 //! Ctrl-C, SIGTERM and, where there is one, SIGUSR1: the first signal asks the run to stop with a checkpoint, the second ends the process at once.
 
+#[cfg(not(target_family = "wasm"))]
+use std::sync::atomic::AtomicBool;
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
+#[cfg(not(target_family = "wasm"))]
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     flag,
 };
 
+#[cfg(not(target_family = "wasm"))]
 use crate::error::{Error, Result};
 
 /// Lets a write beyond the limit on the size of files fail, as it does on a full disk, instead of killing the process.
@@ -19,6 +23,7 @@ pub fn survive_the_limit_on_files() {
 }
 
 /// The signals. `mpirun` passes SIGUSR1 on and leaves the processes alone, while after SIGTERM it kills them within a second.
+#[cfg(not(target_family = "wasm"))]
 const SIGNALS: &[i32] = &[
     SIGINT,
     SIGTERM,
@@ -38,6 +43,7 @@ impl Stop {
     ///
     /// # Errors
     /// [`Error::Device`] if the handlers cannot be installed.
+    #[cfg(not(target_family = "wasm"))]
     pub fn on_signals() -> Result<Self> {
         let stop = Self::default();
         let armed = Arc::new(AtomicBool::new(false));

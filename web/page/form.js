@@ -1,6 +1,6 @@
 // The form of a recipe, made from the program's own tables.
 
-import { MOST, OWN, small } from './recipe.js';
+import { DROPPED, MOST, OWN, SEEDS, isOfText, small } from './recipe.js';
 
 const make = (name, properties = {}, ...children) => {
   const element = Object.assign(document.createElement(name), properties);
@@ -79,26 +79,26 @@ export class Form {
   common() {
     const { recipe, tables } = this, changed = () => this.changed();
     const put = key => value => { recipe[key] = value; changed(); };
-    const takes = recipe.data === 'grammar' ? 'tokens' : 'images';
+    const takes = isOfText(recipe) ? 'tokens' : 'images';
     const data = { shapes10: 'shapes10 (drawn shapes)', digits28: 'digits28 (drawn digits)', grammar: 'grammar (drawn text)' };
     const toData = value => {
-      recipe.data = value;
-      const now = value === 'grammar' ? 'tokens' : 'images';
-      if (now !== takes) this.toModel(now === 'tokens' ? 'gpt' : 'cnn');
-      if (now === 'tokens') recipe.augment = 'none';
+      this.toData(value, takes);
       this.show(recipe);
       changed();
     };
+    const dropped = recipe.dropped ? [[DROPPED, `your files (${recipe.dropped.name})`]] : [];
+    const seeds = Array.from({ length: SEEDS }, (_, i) => [String(i + 1), String(i + 1)]);
     const toModel = value => { this.toModel(value); this.show(recipe); changed(); };
     const models = tables.models.filter(model => model.takes === takes).map(({ name }) => [name, name]);
     const schedules = tables.schedules.map(([name, choices]) => [choices.includes('UPDATES') ? `${name}:${choices.replace('UPDATES', 200).split(',')[0]}` : name, name]);
     const known = schedules.map(([value]) => value);
     const fields = [
-      field('data', select(tables.data.map(name => [name, data[name] ?? name]), recipe.data, toData), 'Drawn in the page from the seed'),
+      field('data', select([...tables.data.map(name => [name, data[name] ?? name]), ...dropped], recipe.data, toData), 'Drawn in the page from the seed, or read from your files'),
       field('network', select(models, recipe.model, toModel), tables.models.find(model => model.name === recipe.model)?.about),
       field('batch size', whole(recipe.batch, 1, put('batch')), 'Samples of an update'),
       field('updates', whole(recipe.updates, 1, put('updates')), 'Updates of the whole race; the schedule ends with them'),
       field('seed', whole(recipe.seed, 0, put('seed')), 'Of first weights, data and their order: the same for all'),
+      field('seeds', select(seeds, String(recipe.seeds), value => { recipe.seeds = Number(value); changed(); }), 'How many races, each with the next seed for weights and order, on the same data; the table shows means and standard deviations'),
       field('schedule', select(known.includes(recipe.schedule) ? schedules : [...schedules, [recipe.schedule, recipe.schedule]], recipe.schedule, put('schedule')), 'How the learning rate moves'),
       field('warm-up', whole(recipe.warmup, 0, put('warmup')), 'Updates over which the learning rate rises'),
     ];
@@ -107,6 +107,14 @@ export class Form {
       fields.push(field('augmentation', select(lists, recipe.augment, put('augment')), 'What is done to training images'));
     }
     document.getElementById('common').replaceChildren(...fields);
+  }
+
+  /** Changes the data, and the network if the one there is does not take them; `takes` says what it takes. */
+  toData(name, takes) {
+    this.recipe.data = name;
+    const now = isOfText(this.recipe) ? 'tokens' : 'images';
+    if (now !== takes) this.toModel(now === 'tokens' ? 'gpt' : this.software ? 'mlp' : 'cnn');
+    if (now === 'tokens') this.recipe.augment = 'none';
   }
 
   toModel(name) {

@@ -3,7 +3,8 @@
 import { Chart, Curve, picture } from './chart.js';
 import { Editor } from './editor.js';
 import { Form } from './form.js';
-import { OWN, csv, decode, encode, runner, toml, usual } from './recipe.js';
+import { Means } from './means.js';
+import { DROPPED, FILES, OWN, csv, decode, encode, isOfText, runner, toml, usual } from './recipe.js';
 import { Samples } from './samples.js';
 
 const $ = id => document.getElementById(id);
@@ -45,8 +46,20 @@ function label(one, index) {
   return twice ? `${name} (${index + 1})` : name;
 }
 
-/** Begins a race anew, from the first weights. */
+const means = new Means($('means'));
+/** Which of the seeds is raced: 0 is the recipe's own. */
+let nth = 0;
+const seed = () => recipe.seed + nth;
+
+/** Begins a race anew, from the first weights and the first seed. */
 function start(run) {
+  means.open(recipe.optimizers.map(label), recipe, isOfText(recipe));
+  begin(run, 0);
+}
+
+/** Begins the race of one of the seeds. */
+function begin(run, which) {
+  nth = which;
   fault(null);
   opened = over = hidden = false;
   running = run;
@@ -54,7 +67,7 @@ function start(run) {
     label: label(one, index), color: index, one, steps: [], epochs: [], loss: new Curve(), accuracy: new Curve(), tested: [], right: [], fault: null, time: null, over: false,
   }));
   const runners = recipe.optimizers.map(one => runner(recipe, one));
-  tell('open', { recipe: { ...recipe, optimizers: undefined, rule: undefined }, runners, run });
+  tell('open', { recipe: { ...recipe, seed: seed(), dataSeed: recipe.seed, optimizers: undefined, rule: undefined }, runners, run });
   status('Drawing data …');
   table();
   buttons();
@@ -99,9 +112,13 @@ function table() {
     const cell = row.appendChild(document.createElement('td')), save = document.createElement('button');
     Object.assign(save, { type: 'button', className: 'small', textContent: 'TOML', title: `The recipe of ${lane.label} for velograd train` });
     save.disabled = true;
-    save.addEventListener('click', () => download(`${lane.one.name}.toml`, toml(recipe, lane.one, lane.passes), 'application/toml'));
-    lane.save = save;
-    cell.append(save);
+    save.addEventListener('click', () => download(`${lane.one.name}.toml`, toml(recipe, lane.one, lane.passes, seed()), 'application/toml'));
+    const weights = document.createElement('button');
+    Object.assign(weights, { type: 'button', className: 'small', textContent: 'weights', title: `The weights of ${lane.label} as they are now, for velograd eval` });
+    weights.disabled = true;
+    weights.addEventListener('click', () => { weights.disabled = true; tell('weights', { lane: lane.color }); });
+    Object.assign(lane, { save, weights });
+    cell.append(save, ' ', weights);
     return row;
   });
   $('table').tBodies[0].replaceChildren(...rows);
@@ -109,7 +126,7 @@ function table() {
 
 const shown = (value, digits) => value === undefined || value === null ? '' : value.toFixed(digits);
 /** What a network is judged by: for text the loss. */
-const tested = row => recipe.data === 'grammar' ? `loss ${shown(row.val_loss, 4)}` : `${shown(row.val_acc, 1)} %`;
+const tested = row => isOfText(recipe) ? `loss ${shown(row.val_loss, 4)}` : `${shown(row.val_acc, 1)} %`;
 
 function numbers() {
   for (const lane of lanes) {
@@ -129,7 +146,7 @@ function numbers() {
   const times = lanes.filter(lane => lane.time && !lane.over).map(lane => lane.time);
   // Optimizers take turns, so each has its own share of the time.
   const rate = times.length ? 1000 * recipe.batch * times.length / times.reduce((sum, time) => sum + time, 0) : 0;
-  const unit = recipe.data === 'grammar' ? 'blocks' : 'images';
+  const unit = isOfText(recipe) ? 'blocks' : 'images';
   $('pace').textContent = rate ? `${rate < 100 ? rate.toFixed(1) : Math.round(rate)} ${unit}/s${running ? '' : ' (paused)'}` : '';
 }
 
@@ -167,12 +184,12 @@ const heard = {
     running = runs;
     found.forEach((one, index) => {
       Object.assign(lanes[index], { parameters: one.parameters, passes: one.epochs });
-      lanes[index].save.disabled = Boolean(one.fault);
+      lanes[index].save.disabled = lanes[index].weights.disabled = Boolean(one.fault);
       if (one.fault) lanes[index].fault = one.fault.message + (one.fault.hint ? ` (${one.fault.hint})` : '');
       if (one.fault && lanes[index].one.own) editor.say(one.fault, '');
     });
     const count = lanes.find(lane => lane.parameters)?.parameters;
-    status(count ? `${recipe.model} with ${count.toLocaleString('en')} parameters, batches of ${recipe.batch}, the same first weights and order for all.` : 'No optimizer can race.');
+    status(count ? `${recipe.model} with ${count.toLocaleString('en')} parameters, batches of ${recipe.batch}, the same first weights and order for all${recipe.seeds > 1 ? `; seed ${nth + 1} of ${recipe.seeds}` : ''}.` : 'No optimizer can race.');
     buttons();
     draw();
     if (document.hidden) hide();
@@ -198,16 +215,41 @@ const heard = {
     }
     if (time !== null && steps.length > 0) lane.time = lane.time === null ? time / steps.length : 0.7 * lane.time + 0.3 * time / steps.length;
     lane.over = ended;
+    lane.diverged = Boolean(diverged);
     if (diverged) status(`${lane.label} has diverged: its numbers are not finite from update ${diverged} on. A smaller learning rate may help.`);
     draw();
   },
   predicted({ lane: index, said }) { samples.say(index, lanes[index].color, lanes[index].label, said); },
   state({ running: runs, over: ended }) {
+    const raced = running;
     running = runs;
     over = Boolean(ended);
-    if (over) status('The race is over.');
+    if (over) {
+      means.add(seed(), lanes);
+      if (nth + 1 < recipe.seeds) { begin(raced, nth + 1); return; }
+      status(recipe.seeds > 1 ? `The race is over, with ${recipe.seeds} seeds.` : 'The race is over.');
+    }
     buttons();
     draw();
+  },
+  dropped({ name, text, about, notes, files }) {
+    const takes = isOfText(recipe) ? 'tokens' : 'images';
+    recipe.dropped = { name, text, files };
+    $('dropped').className = 'sentence';
+    $('dropped').textContent = `${name}: ${about}.${notes.map(note => `\n${note}.`).join('')}`;
+    form.toData(DROPPED, takes);
+    form.show(recipe);
+    changed();
+  },
+  undropped({ fault: { message, hint } }) {
+    $('dropped').className = 'sentence fault';
+    $('dropped').textContent = `${message}${hint ? ` ${hint[0].toUpperCase()}${hint.slice(1)}.` : ''}`;
+  },
+  weights({ lane: index, bytes }) {
+    const lane = lanes[index];
+    if (!lane) return;
+    lane.weights.disabled = false;
+    if (bytes) download(`${lane.one.name}.safetensors`, bytes, 'application/octet-stream');
   },
   checked({ id, error, source, settings }) {
     if (id !== asked) return;
@@ -300,7 +342,7 @@ $('link').addEventListener('click', async () => {
   }
 });
 $('json').addEventListener('click', () => download('velograd-race.json', JSON.stringify({
-  version: tables.version, device: $('device').textContent, recipe,
+  version: tables.version, seed: seed(), seeds: means.results, device: $('device').textContent, recipe,
   columns: ['update', 'loss', 'accuracy', 'grad_norm', 'lr', 'skipped'],
   optimizers: lanes.map(({ label: name, one, parameters, steps, epochs: rows, fault: what }) => ({ label: name, ...one, parameters, fault: what ?? undefined, updates: steps, epochs: rows })),
 }), 'application/json'));
@@ -316,6 +358,22 @@ for (const [id, full] of [['selftest', false], ['selftest-full', true]]) {
   });
 }
 document.addEventListener('visibilitychange', hide);
+
+/** Hands files to the worker, which reads them. */
+function take(files) {
+  if (!tables || files.length === 0) return;
+  $('dropped').className = 'sentence';
+  $('dropped').textContent = `Reading ${files.length === 1 ? files[0].name : `${files.length} files`} …`;
+  if (files.length > FILES) heard.undropped({ fault: { message: `Expected at most ${FILES} files, found ${files.length}.`, hint: 'give the files of one set alone' } });
+  else tell('drop', { files });
+}
+
+$('files').addEventListener('change', event => { take([...event.target.files]); event.target.value = ''; });
+// A file that is dropped beside the place for it would replace the page.
+const holds = event => event.dataTransfer?.types.includes('Files');
+addEventListener('dragover', event => { if (holds(event)) { event.preventDefault(); event.dataTransfer.dropEffect = 'copy'; document.body.classList.add('dragging'); } });
+for (const kind of ['dragleave', 'dragend', 'drop']) addEventListener(kind, () => document.body.classList.remove('dragging'));
+addEventListener('drop', event => { if (holds(event)) { event.preventDefault(); take([...event.dataTransfer.files]); } });
 addEventListener('hashchange', () => {
   const linked = tables && decode(location.hash, software);
   if (linked) load(linked);

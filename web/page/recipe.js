@@ -1,5 +1,11 @@
 // What is raced: its usual form, its form in a link, and the form that the program takes.
 
+/** The most seeds of a race, and files that are dropped. */
+export const SEEDS = 5, FILES = 40;
+/** What data are called that the visitor has dropped. */
+export const DROPPED = 'dropped';
+/** Whether a recipe's data are text. */
+export const isOfText = recipe => recipe.data === 'grammar' || (recipe.data === DROPPED && recipe.dropped?.text === true);
 /** The most optimizers of a race. */
 export const MOST = 6;
 /** What a rule of one's own is called. */
@@ -10,7 +16,7 @@ export function usual(software) {
   return {
     data: 'shapes10', seed: 0, ...(software ? { model: 'mlp', modelSet: { width: '32', depth: '1' }, batch: 32, updates: 1000 }
       : { model: 'cnn', modelSet: { width: '16' }, batch: 64, updates: 1500 }),
-    schedule: 'constant', warmup: 0, augment: 'none',
+    schedule: 'constant', warmup: 0, augment: 'none', seeds: 1, dropped: null,
     optimizers: [{ name: 'velograd', set: {} }, { name: 'adam', set: {} }],
     rule: null,
   };
@@ -37,6 +43,9 @@ export function read(found, software) {
   for (const key of ['data', 'model', 'schedule', 'augment']) if (isText(found[key])) recipe[key] = found[key];
   for (const key of ['batch', 'seed', 'updates', 'warmup']) if (Number.isSafeInteger(found[key]) && found[key] >= 0) recipe[key] = found[key];
   recipe.batch = Math.min(recipe.batch, 2 ** 31);
+  if (Number.isSafeInteger(found.seeds)) recipe.seeds = Math.max(1, Math.min(SEEDS, found.seeds));
+  const { name, text, files } = found.dropped ?? {};
+  if (isText(name) && Array.isArray(files) && files.length > 0) recipe.dropped = { name, text: text === true, files: files.filter(isText).slice(0, FILES) };
   recipe.modelSet = set(found.modelSet);
   recipe.rule = isText(found.rule) ? found.rule : null;
   recipe.optimizers = found.optimizers.filter(one => isText(one?.name)).slice(0, MOST)
@@ -70,13 +79,17 @@ export function runner(recipe, one) {
 const quoted = text => JSON.stringify(text).replaceAll('\u007f', '\\u007f');
 const table = (name, set) => Object.keys(set).length === 0 ? '' : `\n[${name}]\n` + Object.entries(set).map(([key, value]) => `${quoted(key)} = ${quoted(value)}\n`).join('');
 
+/** The lines that name the data; dropped files are looked for in the folder that the program runs in. */
+const dataset = ({ data, dropped }) => data === DROPPED && dropped
+  ? `dataset = ${quoted(dropped.name)}\ndata = ${quoted(dropped.files[0])}\n` : `dataset = ${quoted(data)}\n`;
+
 /** The same run as a recipe of `velograd train --config`. */
-export function toml(recipe, one, epochs) {
+export function toml(recipe, one, epochs, seed = recipe.seed) {
   const file = one.own ? `${one.name}.wgsl` : one.name;
   return `# velograd train --config FILE.toml\n`
     + `# VELOGRAD_PORTABLE=1 lets the program use the kernels that the page uses: on the same adapter the losses are the same to the bit.\n`
     + `command = "train"\npreset = "paper"\n`
-    + `seed = ${recipe.seed}\ndataset = ${quoted(recipe.data)}\nmodel = ${quoted(recipe.model)}\noptimizer = ${quoted(file)}\n`
+    + `seed = ${seed}\n${seed === recipe.seed ? '' : `data-seed = ${recipe.seed}\n`}${dataset(recipe)}model = ${quoted(recipe.model)}\noptimizer = ${quoted(file)}\n`
     + `batch-size = ${recipe.batch}\naccumulate = 1\nepochs = ${epochs}\nmax-steps = ${recipe.updates}\n`
     + `schedule = ${quoted(recipe.schedule)}\nwarmup = ${recipe.warmup}\naugment = ${quoted(recipe.augment)}\n`
     + table('model-set', recipe.modelSet) + table('set', one.set);

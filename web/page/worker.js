@@ -1,18 +1,20 @@
 // Trains in a worker, so that the page never waits. Messages are handled between two rounds, in their order.
 
-import init, { Device, Race, check_rule, tables } from './pkg/velograd_web.js';
+import init, { Device, Dropped, Race, check_rule, tables } from './pkg/velograd_web.js';
 
 const say = (kind, content = {}) => postMessage({ kind, ...content });
 /** How long an optimizer has its turn, in milliseconds. */
 const TURN = 150;
 /** Milliseconds between two looks at the test samples. */
 const LOOK = 1500;
+/** Most bytes of files that are read. */
+const MOST = 1 << 30;
 
 const queue = [];
 let wake = () => {};
 onmessage = ({ data }) => { queue.push(data); wake(); };
 
-let device = null, race = null, lanes = [], running = false, updates = 1, looked = 0, software = false;
+let device = null, race = null, dropped = null, lanes = [], running = false, updates = 1, looked = 0, software = false;
 /** What is wrong with the device's numbers, once something is: nothing is trained on it any more. */
 let wrong = null;
 /** Kernels that were compared with their references, by what they were compared for. */
@@ -51,7 +53,7 @@ async function open({ recipe, runners, run }) {
   await openDevice();
   if (wrong) return say('refused', { fault: wrong });
   try {
-    race = new Race(device, JSON.stringify(recipe));
+    race = new Race(device, dropped, JSON.stringify(recipe));
   } catch (error) {
     return say('refused', { fault: fault(error) });
   }
@@ -60,7 +62,7 @@ async function open({ recipe, runners, run }) {
   for (const [index, runner] of runners.entries()) {
     if (queue.some(message => message.do === 'open')) return drop();
     const json = JSON.stringify(runner), name = runner.rule === null ? runner.name : 'your rule';
-    const { seed, updates, warmup, schedule, ...kernels } = recipe;
+    const { seed, dataSeed, updates, warmup, schedule, ...kernels } = recipe;
     const key = JSON.stringify([kernels, runner.rule === null ? runner.name : '']);
     try {
       if (!assured.has(key)) {
@@ -121,6 +123,8 @@ async function turn() {
   else if (message?.do === 'run') { running = race !== null; say('state', { running }); }
   else if (message?.do === 'pause') { running = false; say('state', { running }); if (race) await look(); }
   else if (message?.do === 'step' && race) { running = false; await round(1); await look(); say('state', { running, over: over() }); }
+  else if (message?.do === 'drop') await take(message.files);
+  else if (message?.do === 'weights') await weights(message.lane);
   else if (message?.do === 'check') say('checked', { id: message.id, ...JSON.parse(check_rule(message.name, message.text)) });
   else if (message?.do === 'selftest') await selftest(message.full);
   else if (running) {
@@ -128,6 +132,35 @@ async function turn() {
     if (over()) { running = false; await look(); say('state', { running, over: true }); }
     else if (performance.now() - looked > LOOK) await look();
   }
+}
+
+/** Reads dropped files; those that were there before stay if these cannot be read. */
+async function take(files) {
+  const bytes = files.reduce((sum, file) => sum + file.size, 0);
+  if (bytes > MOST) {
+    return say('undropped', { fault: { kind: 'data', message: `Expected files of at most ${MOST >> 20} MiB in all, found ${Math.ceil(bytes / (1 << 20))}.`, hint: 'the program reads larger ones' } });
+  }
+  let found = new Dropped();
+  try {
+    for (const file of files) found.add(file.name, new Uint8Array(await file.arrayBuffer()));
+    const about = JSON.parse(found.read());
+    [found, dropped] = [dropped, found];
+    say('dropped', { ...about, files: files.map(file => file.name) });
+  } catch (error) {
+    // A file that the browser cannot read, such as a folder, is no fault of the program.
+    const what = error instanceof DOMException ? { kind: 'data', message: `The browser cannot read these files: ${error.message}`, hint: 'give files, and no folders' } : fault(error);
+    say('undropped', { fault: what });
+  } finally {
+    found.free();
+  }
+}
+
+/** Hands out the weights of an optimizer as they are now. */
+async function weights(index) {
+  const nth = lanes.findIndex(lane => lane.index === index);
+  if (race === null || nth < 0) return say('weights', { lane: index, bytes: null });
+  const bytes = await race.weights(nth);
+  postMessage({ kind: 'weights', lane: index, bytes }, [bytes.buffer]);
 }
 
 async function selftest(full) {
@@ -150,6 +183,7 @@ async function main() {
   const begun = performance.now();
   await init();
   const started = performance.now() - begun;
+  dropped = new Dropped();
   const adapter = await navigator.gpu.requestAdapter();
   const info = adapter?.info;
   const name = info ? info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(' ') : '';

@@ -5,11 +5,17 @@ use velograd::{
     Gpu, Inline, Trainer,
     check::selftest,
     data::{Batch, Dataset, Split, Vocabulary},
-    error::Result,
-    training::{After, EpochRow, Point, Request, StepRow, Watch, sampling::probabilities, whiten::first_weights},
+    error::{Error, Result},
+    host::{identity::VERSION, weights},
+    training::{
+        After, EpochRow, Options, Point, Request, StepRow, Watch,
+        provenance::{self, Provenance},
+        sampling::probabilities,
+        whiten::first_weights,
+    },
 };
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use crate::recipe::{Recipe, Runner};
 
@@ -19,6 +25,8 @@ pub const SHOWN: u32 = 12;
 pub struct Lane {
     trainer: Trainer,
     dataset: Arc<dyn Dataset>,
+    /// What the file of its weights says of it, in the words of a `run.json`.
+    origin: Value,
     /// Passes over the data of the whole run; the last may end early.
     epochs: u32,
     /// Images and hits of the epoch under way, of which the device reports sums.
@@ -32,10 +40,11 @@ impl Lane {
     pub async fn open(gpu: &Gpu, recipe: &Recipe, runner: &Runner, dataset: &Arc<dyn Dataset>) -> Result<Self> {
         let options = recipe.options(runner, dataset.as_ref())?;
         let (seed, normalize, epochs) = (options.seed, options.normalize()?, options.epochs);
+        let origin = origin(&options, dataset.as_ref())?;
         let first = |layout: &_| first_weights(layout, seed, dataset.as_ref(), normalize);
         let source = Arc::new(Inline(dataset.clone()));
         let trainer = Trainer::new(gpu, &gpu.target, source, options, first).await?;
-        Ok(Self { trainer, dataset: dataset.clone(), epochs, seen: (0, 0), epoch: 0, over: false })
+        Ok(Self { trainer, dataset: dataset.clone(), origin, epochs, seen: (0, 0), epoch: 0, over: false })
     }
 
     /// Compares the kernels that this optimizer and network need with their f64 references.
@@ -77,6 +86,23 @@ impl Lane {
         }))
     }
 
+    /// The file of weights, which says where they come from as those of the program do.
+    pub async fn weights(&mut self) -> Result<Vec<u8>> {
+        let dataset = self.dataset.as_ref();
+        // The sum of all data is only computed for a file that is to say it.
+        self.origin["dataset"]["crc32"] = format!("{:08x}", dataset.checksum()).into();
+        let origin = Provenance::of_run(&self.origin)
+            .map_err(|why| Error::data(Path::new("model.safetensors"), "where the weights come from", why, ""))?;
+        let network = &mut self.trainer.network;
+        // Some optimizers are evaluated at other weights than they are trained at.
+        let entered = network.enter_evaluation();
+        let weights = network.weights().await;
+        if entered && !self.over {
+            network.leave_evaluation();
+        }
+        weights::bytes(&weights?, &network.layout, Some(&origin))
+    }
+
     /// What the network says of the first test samples.
     pub async fn predict(&mut self) -> Result<Value> {
         let (network, dataset) = (&mut self.trainer.network, self.dataset.as_ref());
@@ -111,6 +137,26 @@ impl Lane {
         }
         Ok(json!(said))
     }
+}
+
+/// Where the weights of a run come from, but for the checksum of its data.
+fn origin(options: &Options, dataset: &dyn Dataset) -> Result<Value> {
+    let (_, settings) = options.optimizer.build(&options.set)?;
+    let (input, size) = provenance::stated(options.config.input);
+    let normalize = options.config.input.image().and_then(|_| options.normalize().ok());
+    let spec = dataset.spec();
+    Ok(json!({
+        "version": VERSION,
+        "model": options.model,
+        "network": options.config.settings.to_json(),
+        (input): size,
+        "classes": options.config.classes,
+        "normalize": normalize,
+        "optimizer": options.optimizer.name(),
+        "settings": settings.to_json(),
+        "seed": options.seed,
+        "dataset": { "name": spec.name, "crc32": "", "classes": spec.classes, "seed": dataset.seed() },
+    }))
 }
 
 /// The index of the largest value, of equal ones the first.

@@ -4,6 +4,7 @@
 
 mod device;
 mod drawn;
+mod dropped;
 mod lane;
 mod race;
 mod recipe;
@@ -36,6 +37,11 @@ fn fault(error: &Error) -> Value {
         Error::Device { message, hint } => ("device", message.clone(), hint.clone()),
         Error::Lost { message, hint } => ("lost", message.clone(), hint.clone()),
         Error::NotFinite { message, hint } => ("not finite", message.clone(), hint.clone()),
+        Error::Data { path, expected, found, hint } => {
+            let (place, hint) = (path.display().to_string(), hint.clone());
+            let of = if place.is_empty() { String::new() } else { format!("{place}: ") };
+            ("data", format!("{of}expected {expected}, found {found}."), hint)
+        }
         other => ("data", other.to_string(), String::new()),
     };
     json!({ "kind": kind, "message": message, "hint": hint })

@@ -10,6 +10,7 @@ use crate::{
     Result,
     device::Device,
     drawn,
+    dropped::{self, Dropped},
     lane::{Lane, SHOWN},
     recipe::{Recipe, Runner},
     thrown, unreadable,
@@ -26,11 +27,14 @@ pub struct Race {
 
 #[wasm_bindgen]
 impl Race {
-    /// Draws the data of a recipe.
+    /// Draws the data of a recipe, or takes them from what was dropped.
     #[wasm_bindgen(constructor)]
-    pub fn new(device: &Device, recipe: &str) -> Result<Self> {
+    pub fn new(device: &Device, dropped: &Dropped, recipe: &str) -> Result<Self> {
         let recipe: Recipe = serde_json::from_str(recipe).map_err(unreadable)?;
-        let open = || drawn::open(&recipe.data, recipe.seed, recipe.block()?);
+        let open = || match (recipe.data.as_str(), recipe.block()?) {
+            (dropped::NAME, block) => dropped.open(block),
+            (name, block) => drawn::open(name, recipe.data_seed.unwrap_or(recipe.seed), block),
+        };
         let dataset = open().map_err(thrown)?;
         Ok(Self { device: Device { gpu: device.gpu.clone() }, recipe, dataset, lanes: vec![] })
     }
@@ -68,6 +72,11 @@ impl Race {
     pub async fn advance(&mut self, lane: usize, updates: u32) -> Result<String> {
         let rows = self.lanes[lane].advance(updates.into()).await.map_err(thrown)?;
         Ok(rows.to_string())
+    }
+
+    /// The weights of one lane as they are now: the bytes of the file that `velograd train` writes.
+    pub async fn weights(&mut self, lane: usize) -> Result<Vec<u8>> {
+        self.lanes[lane].weights().await.map_err(thrown)
     }
 
     /// What one lane says of the test samples that are shown.

@@ -21,6 +21,9 @@ pub struct Recipe {
     pub model_set: BTreeMap<String, String>,
     pub batch: u32,
     pub seed: u64,
+    /// The seed that data are drawn from, if it is another: as in `velograd compare`, all seeds of weights see the same data.
+    #[serde(default)]
+    pub data_seed: Option<u64>,
     /// Updates of the whole run.
     pub updates: u64,
     pub schedule: String,

@@ -23,7 +23,7 @@ pub fn tables() -> String {
         json!({ "name": model.name, "about": model.about, "takes": model.takes.to_string(), "settings": settings })
     });
     json!({
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": velograd::host::identity::VERSION,
         "optimizers": optimizers.collect::<Vec<_>>(),
         "models": models.collect::<Vec<_>>(),
         "data": DRAWN,

@@ -42,6 +42,13 @@ pub struct Version {
     label: usize,
 }
 
+impl Version {
+    /// The usual version of a layout, which is that of its finest classes.
+    fn of(layout: &Layout) -> &'static Self {
+        if *layout == HUNDRED { &CIFAR100 } else { &CIFAR10 }
+    }
+}
+
 /// CIFAR-10: ten classes.
 pub static CIFAR10: Version = Version { name: NAME, layout: &TEN, label: 0 };
 /// CIFAR-100 with its hundred fine classes.
@@ -141,7 +148,37 @@ impl Cifar {
     /// # Errors
     /// As [`Cifar::open`].
     pub fn open_archive(version: &'static Version, path: &Path, limit: u64) -> Result<Self> {
-        let contents = archive::read(version.layout, path, limit)?;
+        Self::of_archive(version, path, archive::read(version.layout, path, limit)?)
+    }
+
+    /// Opens an archive that is in memory, of the set that it holds as far as one can tell.
+    ///
+    /// # Errors
+    /// As [`Cifar::open`].
+    pub(super) fn held_archive(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let version = Version::of(archive::layout_in(bytes).unwrap_or(&TEN));
+        let contents = archive::read_stream(version.layout, path, bytes, bytes.len() as u64, ARCHIVE_LIMIT)?;
+        Self::of_archive(version, path, contents)
+    }
+
+    /// Opens files of records that are in memory, each with its name, and class names beside them.
+    ///
+    /// # Errors
+    /// As [`Cifar::open`].
+    pub(super) fn held(layout: &'static Layout, place: &Path, files: &[(String, Vec<u8>)]) -> Result<Self> {
+        let version = Version::of(layout);
+        let (mut parts, mut names) = (vec![], None);
+        for (name, bytes) in files {
+            if layout.is_records(name) {
+                parts.push((name.clone(), Part::held(layout, &place.join(name), bytes)?));
+            } else if layout.names_of(name) == Some(version.label) {
+                names = Some(bytes.clone());
+            }
+        }
+        Self::assemble(version, place, parts, names)
+    }
+
+    fn of_archive(version: &'static Version, path: &Path, contents: archive::Contents) -> Result<Self> {
         let names = contents.names.into_iter().find(|(of, _)| *of == version.label).map(|(_, text)| text);
         let mut set = Self::assemble(version, path, contents.parts, names)?;
         set.notes.splice(0..0, contents.notes);

@@ -8,7 +8,10 @@ mod family;
 pub mod file;
 mod names;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 pub use family::Family;
 
@@ -61,21 +64,9 @@ impl Idx {
         let listing = Listing::new(&folder, &mut MOST_FILES.clone())?;
         let mut groups = names::groups(&folder, &listing.files);
         groups.retain(|prefix, _| only.as_ref().is_none_or(|only| prefix == only));
-        let Some((prefix, group)) = groups.pop_first() else {
-            let expected = "train-images-idx3-ubyte and train-labels-idx1-ubyte, with .gz or without";
-            return Err(Error::data(&folder, expected, "neither", ""));
-        };
-        if !groups.is_empty() {
-            let names = [&prefix].into_iter().chain(groups.keys());
-            let found = names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let hint = format!(
-                "name one of its files by 'data': {}",
-                folder.join(format!("{prefix}train-images-idx3-ubyte.gz")).display()
-            );
-            return Err(Error::data(&folder, "the files of one set", format!("files that begin with {found}"), hint));
-        }
+        let (prefix, group) = the_only(&folder, groups)?;
         let family = family.or_else(|| Family::of(Path::new(&prefix))).or_else(|| Family::of(&absolute(&folder)));
-        let mut set = Self::assemble(&folder, &prefix, &group, family.unwrap_or(Family::Mnist))?;
+        let mut set = Self::assemble(&folder, &prefix, &group, family.unwrap_or(Family::Mnist), &IdxFile::open)?;
         if only.is_some() {
             // A folder may have the files of several sets, so that its path would not find this one again.
             path.clone_into(&mut set.path);
@@ -83,9 +74,24 @@ impl Idx {
         Ok(set)
     }
 
-    fn assemble(folder: &Path, prefix: &str, group: &Group, family: Family) -> Result<Self> {
-        let train = Half::open(folder, group, Split::Train)?;
-        let test = Half::open(folder, group, Split::Test)?;
+    /// As [`open`](Self::open), of files that are in memory, each with its name; `place` is for messages.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(super) fn held(place: &Path, files: &[(String, Vec<u8>)]) -> Result<Self> {
+        let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
+        let (prefix, group) = the_only(place, names::groups(place, &names))?;
+        let open = |path: &Path, axes| {
+            let file = files.iter().find(|(name, _)| place.join(name) == path);
+            IdxFile::held(path, axes, file.map_or(&[][..], |(_, bytes)| &bytes[..]))
+        };
+        let family = Family::of(Path::new(&prefix)).unwrap_or(Family::Mnist);
+        Self::assemble(place, &prefix, &group, family, &open)
+    }
+
+    fn assemble(folder: &Path, prefix: &str, group: &Group, family: Family, open: &Open<'_>) -> Result<Self> {
+        let train = Half::open(folder, group, Split::Train, open)?;
+        let test = Half::open(folder, group, Split::Test, open)?;
         let halves = || train.iter().chain(&test);
         let Some(first) = halves().next() else {
             return Err(Error::data(folder, "images", "none", ""));
@@ -131,8 +137,29 @@ impl Idx {
     }
 }
 
+/// How a file of so many axes is opened.
+type Open<'a> = dyn Fn(&Path, usize) -> Result<IdxFile> + 'a;
+
 /// Most entries of a folder that are listed.
 const MOST_FILES: usize = 100_000;
+
+/// The set that there is, of which there must be one.
+fn the_only(folder: &Path, mut groups: BTreeMap<String, Group>) -> Result<(String, Group)> {
+    let Some((prefix, group)) = groups.pop_first() else {
+        let expected = "train-images-idx3-ubyte and train-labels-idx1-ubyte, with .gz or without";
+        return Err(Error::data(folder, expected, "neither", ""));
+    };
+    if groups.is_empty() {
+        return Ok((prefix, group));
+    }
+    let names = [&prefix].into_iter().chain(groups.keys());
+    let found = names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let hint = format!(
+        "name one of its files by 'data': {}",
+        folder.join(format!("{prefix}train-images-idx3-ubyte.gz")).display()
+    );
+    Err(Error::data(folder, "the files of one set", format!("files that begin with {found}"), hint))
+}
 
 /// The folder with the names of those that it lies in, as far as they are known.
 fn absolute(folder: &Path) -> PathBuf {
@@ -144,7 +171,7 @@ fn absolute(folder: &Path) -> PathBuf {
 
 impl Half {
     /// Opens the files of a split; `None` if there are none.
-    fn open(folder: &Path, group: &Group, split: Split) -> Result<Option<Self>> {
+    fn open(folder: &Path, group: &Group, split: Split, open: &Open<'_>) -> Result<Option<Self>> {
         let file = |part| group.get(&names::key(split, part));
         let (images, labels) = match (file(Part::Images), file(Part::Labels)) {
             (None, None) => return Ok(None),
@@ -159,7 +186,7 @@ impl Half {
                 ));
             }
         };
-        let (images, labels) = (IdxFile::open(images, 3)?, IdxFile::open(labels, 1)?);
+        let (images, labels) = (open(images, 3)?, open(labels, 1)?);
         let [_, height, width] = images.axes[..] else { unreachable!("the header has three axes") };
         let size = Image { channels: 1, height, width };
         size.check().map_err(|_| {

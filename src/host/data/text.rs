@@ -77,6 +77,29 @@ pub fn open_by(path: &Path, vocabulary: &Vocabulary, length: u32) -> Result<Text
     encoded(path, &parts, vocabulary, length, notes)
 }
 
+/// As [`open`], by characters, of files that are in memory, each with its name: one that is divided, or some for training,
+/// validation and testing.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn held(place: &Path, files: &[(String, Vec<u8>)], length: u32) -> Result<Text> {
+    check_length(length)?;
+    let (mut parts, by) = (Parts::default(), TokensBy::Char);
+    if let [(name, bytes)] = files {
+        let (train, valid) = Piece::new(place.join(name), bytes.clone(), by)?.divide(by);
+        parts = Parts { train: Some(train), valid: Some(valid), test: None };
+    } else {
+        for (name, part) in names::choose(place, files.iter().map(|(name, _)| name.as_str()), None)? {
+            let bytes = files.iter().find(|(known, _)| known == name).map_or(vec![], |(_, bytes)| bytes.clone());
+            *parts.of(part) = Some(Piece::new(place.join(name), bytes, by)?);
+        }
+    }
+    let notes = missing(&parts);
+    let vocabulary = parts.vocabulary(place, by)?;
+    check_vocabulary(place, vocabulary.entries())?;
+    encoded(place, &parts, &vocabulary, length, notes)
+}
+
 /// The set of texts whose tokens a vocabulary has.
 fn encoded(path: &Path, parts: &Parts, vocabulary: &Vocabulary, length: u32, mut notes: Vec<String>) -> Result<Text> {
     let encode = |part: &Option<Piece>| part.as_ref().map_or(Ok((vec![], 0)), |part| part.encode(vocabulary));
@@ -162,13 +185,17 @@ fn read(path: &Path, by: TokensBy, for_vocabulary: bool) -> Result<(Parts, Vec<S
             parts = Parts { train: Some(train), valid: Some(valid), test: None };
         }
     }
-    if parts.valid.is_none() {
-        notes.push("no text for validation beside that for training".to_owned());
-    }
+    notes.extend(missing(&parts));
     if by == TokensBy::Word {
         [&mut parts.train, &mut parts.valid, &mut parts.test].into_iter().flatten().for_each(Piece::end_line);
     }
     Ok((parts, notes))
+}
+
+/// The remark on what there is none of.
+fn missing(parts: &Parts) -> Vec<String> {
+    let text = "no text for validation beside that for training".to_owned();
+    if parts.valid.is_none() { vec![text] } else { vec![] }
 }
 
 fn read_within(path: &Path, left: &mut u64) -> Result<Vec<u8>> {

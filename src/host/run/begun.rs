@@ -1,6 +1,7 @@
 //! When, where and by which command a run was started, which people want to know months later.
 
 use std::{
+    ffi::OsString,
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -17,9 +18,21 @@ pub(super) fn begun() -> Value {
     let command: Vec<String> = std::env::args_os().map(|word| shell_word(Path::new(&word))).collect();
     json!({
         "time": format!("{day} {}:{}:{} UTC", &time[1..3], &time[3..5], &time[5..7]),
-        "host": gethostname::gethostname().to_string_lossy(),
+        "host": host_name().to_string_lossy(),
         "command": command.join(" "),
     })
+}
+
+/// The name of the machine.
+#[cfg(not(target_family = "wasm"))]
+pub(super) fn host_name() -> OsString {
+    gethostname::gethostname()
+}
+
+/// A browser does not tell the name of the machine.
+#[cfg(target_family = "wasm")]
+pub(super) fn host_name() -> OsString {
+    "browser".into()
 }
 
 /// The date and time in UTC of `seconds` since 1970, as `2026-01-31-235959`, by H. Hinnant's `civil_from_days`

@@ -18,6 +18,7 @@ use serde_json::Value as Json;
 
 use super::{
     appended::Appended,
+    begun::host_name,
     log::{EPOCHS_LIMIT, Row, for_each_row, read_rows},
     recipe::FREE,
 };
@@ -220,7 +221,7 @@ fn newest(folder: &Path) -> Option<u64> {
 
 /// The name of a new file, which comes after that of the newest one even if the clock was set back.
 fn name_after(newest: Option<u64>) -> String {
-    let (now, host) = (seconds() as u64, gethostname::gethostname());
+    let (now, host) = (seconds() as u64, host_name());
     let time = newest.map_or(now, |newest| now.max(newest.saturating_add(1)));
     format!("{PREFIX}{time:010}.{}.{}", host.to_string_lossy(), std::process::id())
 }

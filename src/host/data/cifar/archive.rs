@@ -37,8 +37,19 @@ pub(super) struct Contents {
 /// Reads the archive at `path`, which may unpack to at most `limit` bytes.
 pub(super) fn read(layout: &'static Layout, path: &Path, limit: u64) -> Result<Contents> {
     let (file, length) = crate::host::files::open(path)?;
+    read_stream(layout, path, file, length, limit)
+}
+
+/// As [`read`], of an archive's bytes; `path` is for messages.
+pub(super) fn read_stream(
+    layout: &'static Layout,
+    path: &Path,
+    stream: impl Read,
+    length: u64,
+    limit: u64,
+) -> Result<Contents> {
     let limits = Limits::new(limit);
-    let mut packed = BufReader::with_capacity(1 << 18, Counted { inner: file, limits: &limits });
+    let mut packed = BufReader::with_capacity(1 << 18, Counted { inner: stream, limits: &limits });
     let first = packed.fill_buf().map_err(Error::io("read", path))?;
     let kind = FileType::of(&first[..first.len().min(FIRST_BYTES)]);
     let contents = match kind {
@@ -92,9 +103,13 @@ fn again(layout: &Layout, path: &Path) -> String {
 /// The layout of the first file of a set in the archive at `path`; `None` if there is none, or the archive cannot be
 /// read.
 pub(super) fn layout_of(path: &Path) -> Option<&'static Layout> {
-    let (file, _) = crate::host::files::open(path).ok()?;
+    layout_in(crate::host::files::open(path).ok()?.0)
+}
+
+/// As [`layout_of`], of an archive's bytes.
+pub(super) fn layout_in(stream: impl Read) -> Option<&'static Layout> {
     let limits = Limits::new(super::ARCHIVE_LIMIT);
-    let mut packed = BufReader::with_capacity(1 << 18, Counted { inner: file, limits: &limits });
+    let mut packed = BufReader::with_capacity(1 << 18, Counted { inner: stream, limits: &limits });
     let first = packed.fill_buf().ok()?;
     match FileType::of(&first[..first.len().min(FIRST_BYTES)]) {
         Some(FileType::Gzip) => first_layout(Limited { inner: MultiGzDecoder::new(packed), limits: &limits }),

@@ -55,6 +55,14 @@ impl Part {
         Ok(Self::new(layout, path, Store::File, tally))
     }
 
+    /// Takes the records of a file that is in memory; `path` is for messages.
+    pub(super) fn held(layout: &'static Layout, path: &Path, bytes: &[u8]) -> Result<Self> {
+        match bytes.len() % layout.record_bytes() {
+            0 => Self::from_stream(layout, path, &mut &bytes[..]),
+            _ => Err(ragged(layout, path, bytes.len() as u64)),
+        }
+    }
+
     /// Reads a file in an archive to its end; `path` is for messages.
     pub(super) fn from_stream(layout: &'static Layout, path: &Path, stream: &mut impl Read) -> Result<Self> {
         let mut bytes = Vec::new();

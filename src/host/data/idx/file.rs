@@ -46,8 +46,18 @@ impl IdxFile {
     /// cannot be read.
     pub(super) fn open(path: &Path, axes: usize) -> Result<Self> {
         let (file, length) = files::open(path)?;
+        Self::from_stream(path, axes, file, Some(length))
+    }
+
+    /// As [`open`](Self::open), of a file that is in memory already.
+    pub(super) fn held(path: &Path, axes: usize, bytes: &[u8]) -> Result<Self> {
+        Self::from_stream(path, axes, bytes, None)
+    }
+
+    /// Reads a stream of bytes; if it is the file at `path`, it has a length, and can be read again.
+    fn from_stream(path: &Path, axes: usize, stream: impl Read, length: Option<u64>) -> Result<Self> {
         let limits = Limits::new(LIMIT.saturating_add(1 << 10));
-        let mut packed = BufReader::with_capacity(1 << 18, Counted { inner: file, limits: &limits });
+        let mut packed = BufReader::with_capacity(1 << 18, Counted { inner: stream, limits: &limits });
         let first = packed.fill_buf().map_err(Error::io("read", path))?;
         match FileType::of(&first[..first.len().min(FIRST_BYTES)]) {
             Some(FileType::Gzip) => {
@@ -64,6 +74,7 @@ impl IdxFile {
             }
             Some(other) => Err(Error::data(path, expected(axes), other.name(), AGAIN)),
             None => {
+                let Some(length) = length else { return Self::unpack(path, axes, &mut packed) };
                 let (header, axes) = read_header(path, &mut packed, axes)?;
                 let promised = bytes(path, &axes)?;
                 let found = length.saturating_sub(header as u64);
