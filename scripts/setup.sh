@@ -66,6 +66,14 @@ has_mpi() {
     PATH="$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null | grep -q libclang
 }
 
+# has_radv: Mesa's driver for AMD, which compiles without AMD's hardware.
+has_radv() {
+    for manifest in /usr/share/vulkan/icd.d/radeon_icd*.json /usr/local/share/vulkan/icd.d/radeon_icd*.json /etc/vulkan/icd.d/radeon_icd*.json; do
+        [ -e "$manifest" ] && return 0
+    done
+    return 1
+}
+
 case $0 in
 *setup.sh)
     if [ "${1:-}" = --mpi ] && ! has_mpi; then install "MPI" openmpi-bin libopenmpi-dev libclang-dev; fi

@@ -15,6 +15,11 @@ else
     say "skipped: one training by several ranks; scripts/setup.sh --mpi makes it possible"
 fi
 
+# What AMD's compiler makes of the kernels is one of the tests where Mesa's driver for AMD is, or has to be (VELOGRAD_REQUIRE_AMD=1).
+if [ -z "${VELOGRAD_REQUIRE_AMD:-}${VELOGRAD_RADV:-}" ] && ! has_radv; then
+    say "skipped: AMD's compiler; Mesa's RADV (Debian: mesa-vulkan-drivers) makes it possible"
+fi
+
 # shellcheck disable=SC2086 # no word where there are no features
 {
     cargo test --release $features

@@ -6,6 +6,10 @@
 /// The network of airbench94 and its parts.
 mod airbench;
 
+/// AMD's compiler as a judge of every kernel.
+#[cfg(target_os = "linux")]
+mod amd;
+
 /// Augmentation against torchvision, and its flag.
 mod augment;
 
@@ -142,7 +146,7 @@ mod no_gpu {
     mod plan;
 
     /// Every shader in every form that is ever recorded, in every back end.
-    mod shaders;
+    pub mod shaders;
 
     /// Statistics against SciPy's.
     mod stats;

@@ -73,7 +73,7 @@ fn updates(target: &Target) -> Vec<Recording> {
 }
 
 /// All forms that a target's recordings use, by name.
-fn forms(target: &Target) -> BTreeMap<String, Spec> {
+pub fn forms(target: &Target) -> BTreeMap<String, Spec> {
     let mut recordings: Vec<Recording> = table().iter().map(|entry| entry.case.recording(target)).collect();
     for (stem, width) in [(Stem::Imagenet, 16), (Stem::Imagenet, 64), (Stem::Cifar, 16), (Stem::Cifar, 64)] {
         recordings.extend([true, false].map(|training| resnet(target, stem, width, training)));
