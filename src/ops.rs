@@ -40,7 +40,7 @@ pub use cross::cross;
 pub use dropout::dropout;
 pub use elementwise::{activate, add, add_relu, relu, scale, widen};
 pub use embedding::{add_first_row, add_positions, embedding};
-pub use exchange::{add_share, move_running};
+pub use exchange::{add_share, move_running, sum_apart};
 pub use layernorm::{LayerNorm, layer_norm, rms_norm};
 pub use linear::{linear, linear_by, linear_of, linear_tied};
 pub(crate) use loss::kernel as loss_kernel;

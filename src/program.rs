@@ -20,5 +20,5 @@ mod tensor;
 pub use buffer::{Buffer, BufferKind, Cleared, Filled, Input, Kept, Life, Name};
 pub use op::{Node, Op};
 pub use recording::{Call, Recording, Size};
-pub use tape::{CallBuilder, GradNorm, MAX_GROUPS, Param, Tape};
+pub use tape::{Apart, CallBuilder, GradNorm, MAX_GROUPS, Param, Tape};
 pub use tensor::{Dtype, Slot, Tensor, TensorInfo};

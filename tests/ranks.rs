@@ -4,28 +4,38 @@ use std::sync::Arc;
 
 use pollster::block_on;
 use velograd::{
-    data::{Inline, Shapes10, Sizes, Tokens},
+    data::{Dataset, Inline, Masked, Shapes10, Sizes, grammar::grammar},
     device::Gpu,
     host::ranks::{Thread, threads},
     models,
     ops::Augment,
-    program::target::Precision,
+    program::{BufferKind, target::Precision},
     training::{
         EpochRow, Options, Remainder, StepRow, Trainer,
-        network::{Network, Plans, Recipe, State},
-        ranks::{Alone, Exchange, Rank},
+        network::{Recipe, State},
+        ranks::{Alone, Exchange},
         weights::Weights,
     },
 };
 
 use crate::support::{Rows, gpu, small};
 
+/// What a network of this kind is trained on: images, or blocks of four characters, some of which are hidden for `bert`.
+fn data(model: &str) -> Arc<dyn Dataset> {
+    let sizes = Sizes { train: 100, test: 70 };
+    match model {
+        "gpt" => Arc::new(grammar(1, 4, Sizes { train: 401, test: 281 }).unwrap()),
+        "bert" => Arc::new(Masked::new(Arc::new(grammar(1, 4, Sizes { train: 400, test: 280 }).unwrap())).unwrap()),
+        _ => Arc::new(Shapes10::new(1, sizes).unwrap()),
+    }
+}
+
 /// 100 images in batches of 12 make nine batches, the last of 4; four batches to an update, and one in the last of an epoch.
 fn options(model: &str, optimizer: &str, remainder: Remainder, recipe: Recipe) -> Options {
     let found = models::find(model).unwrap();
     Options {
         model: model.into(),
-        config: small(found, 4, 10),
+        config: small(found, 4, data(model).spec().classes.len() as u32),
         optimizer: optimizer.into(),
         epochs: 2,
         batch: 12,
@@ -40,9 +50,8 @@ fn options(model: &str, optimizer: &str, remainder: Remainder, recipe: Recipe) -
 type Outcome = (Vec<StepRow>, Vec<EpochRow>, State);
 
 fn trained(gpu: &Gpu, options: &Options, exchange: Box<dyn Exchange>) -> Outcome {
-    let data = Shapes10::new(1, Sizes { train: 100, test: 70 }).unwrap();
     let init = |layout: &_| Ok(Weights::init(layout, options.seed));
-    let source = Arc::new(Inline(Arc::new(data)));
+    let source = Arc::new(Inline(data(&options.model)));
     let mut trainer = block_on(Trainer::of_ranks(gpu, &gpu.target, source, options.clone(), init, exchange)).unwrap();
     let mut rows = Rows::default();
     block_on(trainer.run(&mut rows)).unwrap();
@@ -70,26 +79,30 @@ fn agree(gpu: &Gpu, options: &Options, ranks: usize) {
     });
 }
 
-/// A layer whose gradient is added to by two calls would be summed in another order.
+/// A weight that two layers share is added to twice by each batch. One device sums these apart where batches are accumulated, and there
+/// alone; ranks, whose batches begin at zero, need not.
 #[test]
-fn tied_weights_are_refused() {
+fn shared_weights_have_the_bits_of_one_device() {
     let Some(gpu) = gpu() else { return };
-    for tied in ["true", "false"] {
-        let model = models::find("gpt").unwrap();
-        let set = [("block", "4"), ("heads", "1"), ("depth", "1"), ("width", "16"), ("tied", tied)];
-        let set: Vec<_> = set.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        let config = model.config(Tokens { length: 4, vocabulary: 10 }, 10, &set).unwrap();
-        let (recipe, target) = (Recipe::default(), crate::support::target());
-        let plans = Plans { model, config, recipe, train: vec![4], evaluate: vec![], target };
-        let rank = Rank { index: 0, of: 2 };
-        let made = block_on(Network::of_rank(gpu, &plans, None, |layout| Ok(Weights::init(layout, 0)), 0, rank));
-        match made.map(drop) {
-            Err(error) => {
-                assert!(tied == "true" && error.to_string().contains("share `transformer.wte.weight`"), "{error}")
-            }
-            Ok(()) => assert_eq!(tied, "false"),
-        }
+    let usual = Recipe::default();
+    let mixed = Recipe { precision: Precision::Mixed, ..usual };
+    let kept = Recipe { keep_gradients: true, ..usual };
+    for (model, optimizer, ranks, remainder, recipe) in [
+        ("gpt", "velograd", 2, Remainder::Carry, usual),
+        ("gpt", "muon", 3, Remainder::Step, usual),
+        ("gpt", "sgd", 2, Remainder::Step, kept),
+        ("bert", "adamw", 3, Remainder::Step, mixed),
+    ] {
+        agree(gpu, &options(model, optimizer, remainder, recipe), ranks);
     }
+    let (options, data) = (options("gpt", "sgd", Remainder::Step, usual), data("gpt"));
+    let apart = |accumulate, keep_gradients| {
+        let options = Options { accumulate, recipe: Recipe { keep_gradients, ..usual }, ..options.clone() };
+        let recording = options.plans(data.as_ref(), &gpu.target).unwrap().record(12, true);
+        recording.buffer(&BufferKind::Apart).map(|buffer| recording.buffers[buffer.index()].1)
+    };
+    // The vocabulary has 29 characters, of 16 channels each.
+    assert_eq!([apart(1, false), apart(4, false), apart(1, true)], [None, Some(4 * 29 * 16), Some(4 * 29 * 16)]);
 }
 
 /// Ranks that have begun with other weights find it before the first update.

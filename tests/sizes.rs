@@ -75,6 +75,7 @@ fn options(rng: &mut Rng, mixed: bool) -> Options {
             normalize: None,
             augment: [Augment::NONE, Augment::PAPER, Augment::AIRBENCH][rng.below(3) as usize],
             tta: rng.below(2) == 0,
+            accumulates: false,
             mixup: 0.0,
             smoothing: share(rng),
             dropout: share(rng),

@@ -88,6 +88,7 @@ impl<R: Args + Default> RunFlags<R> {
                 },
                 no_decay: given(regularization.no_decay),
                 keep_gradients: !given(schedule.zero_grad),
+                accumulates: false, // set where the programs are recorded
             },
             schedule: Schedule::parse(&given(schedule.schedule.clone()), given(schedule.warmup))
                 .map_err(|error| error.of_setting("schedule"))?,

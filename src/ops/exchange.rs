@@ -1,10 +1,18 @@
-//! What several ranks that train together hand each other is put together by these.
+//! Sums of what several batches add: of several ranks that train together, and of one device.
 
-use crate::program::{Slot, Tape};
+use crate::program::{Apart, Slot, Tape};
 
 /// Records `sum += share`, of `len4` vectors of four numbers.
 pub fn add_share(t: &mut Tape, share: Slot, sum: Slot, len4: u32) {
     t.call("exchange/add").size("len4", len4).read(share).write(sum).over(len4.max(1));
+}
+
+/// Has what a batch adds to a parameter's gradient more than once summed apart, and added to the gradient once; comes after the
+/// backward pass. The sum over batches then has the bits that several ranks give it.
+pub fn sum_apart(t: &mut Tape) {
+    for Apart { label, own, all, floats } in t.set_apart() {
+        t.scope(label, |t| add_share(t, own, all, floats / 4));
+    }
 }
 
 /// Records that the running mean and variance of a batch norm of `c4` vectors of channels move by those of a batch, each by

@@ -28,6 +28,8 @@ pub enum BufferKind {
     Params,
     /// The gradients of all parameters.
     Grads,
+    /// What a batch alone adds to gradients, where it adds more than once and the gradients may hold what others have added.
+    Apart,
     /// Running statistics, which the forward pass writes.
     Running,
     /// What the device tells the host after a submission ([`Report`](super::step::Report)).
@@ -53,6 +55,8 @@ pub enum BufferKind {
 pub enum Cleared {
     /// Before the first batch of an update.
     ByUpdate,
+    /// Before each batch that is trained on.
+    ByBatch,
     /// Before the first batch of an update, of an evaluation, and of a pass that collects batch-norm statistics.
     ByCount,
     /// Before the first batch of an evaluation.
@@ -107,6 +111,7 @@ impl BufferKind {
                 let kept = Some(Kept::WhileAccumulating);
                 Life { cleared: Some(Cleared::ByUpdate), exchanged: true, kept, ..none }
             }
+            Self::Apart => Life { cleared: Some(Cleared::ByBatch), ..none },
             // Its count of skipped updates is not cleared; checkpoints store that count themselves.
             Self::Report => Life { cleared: Some(Cleared::ByCount), exchanged: true, ..none },
             Self::Confusion => Life { cleared: Some(Cleared::ByEvaluation), ..none },
@@ -144,6 +149,7 @@ impl fmt::Display for BufferKind {
             Self::Input(Input::Mixing) => f.write_str("mixing"),
             Self::Params => f.write_str("params"),
             Self::Grads => f.write_str("grads"),
+            Self::Apart => f.write_str("grads.apart"),
             Self::Running => f.write_str("running"),
             Self::Report => f.write_str("report"),
             Self::Confusion => f.write_str("confusion"),

@@ -4,6 +4,10 @@
 //! its backward pass. Shapes are checked here, so a wrong network fails before the first step. What comes out, a
 //! [`Recording`], is plain data: it can be printed, planned, validated without a GPU, and run any number of times.
 
+mod apart;
+
+pub use apart::Apart;
+
 use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{

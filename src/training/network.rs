@@ -133,7 +133,7 @@ impl Network {
     /// As [`new`](Self::new), for one of several ranks: [`Network::share`] and what follows it take the place of [`Network::train`].
     ///
     /// # Errors
-    /// As [`new`](Self::new), and [`Error::Config`] for a network that several ranks would not train to the bits of one.
+    /// As [`new`](Self::new).
     pub async fn of_rank(
         gpu: &Gpu,
         plans: &Plans<'_>,
@@ -156,7 +156,7 @@ impl Network {
         }
         let mut programs = plans.programs(optimizer.as_deref());
         if rank.has_others() {
-            share::record(&mut programs, &plans.target(), rank)?;
+            share::record(&mut programs, &plans.target(), rank);
         }
         let (recordings, programs) = programs.numbered();
         let layout = recordings[0].layout.clone();
@@ -276,9 +276,9 @@ impl Network {
         let step = self.step_of(batch, place, self.submitted);
         // Before the first update, the device has zeros.
         let mut clear = match place.first {
-            true if self.keeps_gradients => vec![Cleared::ByCount],
+            true if self.keeps_gradients => vec![Cleared::ByBatch, Cleared::ByCount],
             true => AT_UPDATE.to_vec(),
-            false => vec![],
+            false => vec![Cleared::ByBatch],
         };
         clear.extend(std::mem::take(&mut self.begins).then_some(Cleared::ByEpoch));
         let programs = if place.last { vec![program, self.update_program()] } else { vec![program] };
@@ -442,7 +442,7 @@ fn logits_of(recording: &Recording) -> Option<Tensor> {
 }
 
 /// The buffers that an update's first batch clears.
-const AT_UPDATE: &[Cleared] = &[Cleared::ByUpdate, Cleared::ByCount];
+const AT_UPDATE: &[Cleared] = &[Cleared::ByUpdate, Cleared::ByBatch, Cleared::ByCount];
 
 fn program(programs: &BTreeMap<u32, usize>, samples: usize) -> usize {
     let found = u32::try_from(samples).ok().and_then(|n| programs.get(&n));

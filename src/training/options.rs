@@ -134,7 +134,11 @@ impl Options {
         Ok(Plans {
             model,
             config: self.config.clone(),
-            recipe: Recipe { augment: self.recipe.augment.divide(dataset, self.seed, 1).0, ..self.recipe },
+            recipe: Recipe {
+                augment: self.recipe.augment.divide(dataset, self.seed, 1).0,
+                accumulates: self.accumulate > 1 || self.recipe.keep_gradients,
+                ..self.recipe
+            },
             target: target.clone(),
             train,
             evaluate: evaluation_sizes(model, dataset.len(Split::Test), evaluated),

@@ -4,6 +4,7 @@
 //! do not fill an update make a smaller one, are dropped or are carried over, as [`Remainder`] says; nothing is padded.
 //! Between two updates the run can be saved as a [`Checkpoint`] and restored, to the bit.
 
+mod again;
 mod rounds;
 
 use std::{collections::VecDeque, sync::Arc};
@@ -19,7 +20,7 @@ use crate::{
     training::{
         After, Checkpoint, EpochRow, OnNan, Options, Part, Point, Position, Remainder, Request, Tally, Watch,
         evaluate::{Evaluation, evaluate_over},
-        network::{Done, Network, NotFinite, Place},
+        network::{Done, Network, Place},
         ranks::{Alone, Exchange},
         update_ratios,
         weights::Weights,
@@ -86,7 +87,9 @@ impl Trainer {
         let rank = exchange.rank();
         options.check_ranks(rank.of)?;
         let dataset = source.dataset();
-        let plans = options.plans(dataset.as_ref(), target)?;
+        let mut plans = options.plans(dataset.as_ref(), target)?;
+        // The gradient of a rank's batch begins at zero.
+        plans.recipe.accumulates &= !rank.has_others();
         let train = dataset.len(Split::Train);
         if train == 0 {
             let message = format!("the data set has no training {}", dataset.spec().input.unit());
@@ -157,28 +160,6 @@ impl Trainer {
         self.position.diverged
     }
 
-    /// Computes the last update again, if it was skipped because loss or gradient was not finite, and names the first
-    /// kernel and layer whose output is not; `None` if the update was finite, or is this time. A skipped update leaves
-    /// the weights as they were, so the computation is the same; but the running statistics move once more, so this
-    /// must come after everything that is saved.
-    ///
-    /// # Errors
-    /// [`Error::Device`] on a fault of the device, or a fault of the data, which are read again.
-    pub async fn find_not_finite(&mut self) -> Result<Option<NotFinite>> {
-        if self.position.skips == 0 || self.last.is_empty() {
-            return Ok(None);
-        }
-        let mut batches = Vec::new();
-        for (indices, place) in &self.last {
-            // Batches may differ in size, so each is read by itself.
-            let mut images =
-                self.source.batches(Split::Train, indices.clone(), indices.len(), self.parts(place.epoch))?;
-            batches.extend(self.next(images.as_mut(), place.epoch).await?.map(|images| (images, *place)));
-        }
-        self.network.leave_evaluation();
-        self.network.find_not_finite(&batches).await
-    }
-
     /// Continues from a checkpoint of a run with the same options and data (the number of epochs may be larger). What
     /// follows is what would have followed there, to the bit on the same device.
     ///
@@ -200,19 +181,6 @@ impl Trainer {
         let alone = !self.rank().has_others();
         self.last = if alone && network.waiting.is_some() { self.carried() } else { vec![] };
         Ok(())
-    }
-
-    /// The batches whose gradient waits for the next epoch, as they were trained on: those at the end of the epoch
-    /// under way or, if it has not begun, of the previous one.
-    fn carried(&self) -> Vec<(Vec<u32>, Place)> {
-        let epoch = self.position.epoch() - u32::from(self.position.batch == 0);
-        let (cut, order) = (self.options.cut(self.source.dataset().len(Split::Train)), self.order(epoch));
-        let place = |(index, images): (usize, &[u32])| {
-            let Part { begins, divisor, .. } = cut.part(index, images.len());
-            // The learning rate is that of the update, which is not part of them.
-            (images.to_vec(), Place { first: begins, last: false, images: divisor, epoch, lr: 0.0 })
-        };
-        order.chunks(cut.batch).enumerate().skip(cut.updates() * cut.accumulate).map(place).collect()
     }
 
     /// The next batch of an epoch as the network is to see it: with tokens hidden, if the data set wants some hidden.
@@ -403,21 +371,6 @@ impl Trainer {
         }
         self.stopped = matches!(request, Request::Stop | Request::Pause);
         Ok(())
-    }
-
-    /// Checks that the last update was finite.
-    async fn assure_finite(&mut self) -> Result<()> {
-        if self.position.skips == 0 {
-            return Ok(());
-        }
-        let found = match self.find_not_finite().await? {
-            Some(found) => found.to_string(),
-            None => "run again dispatch by dispatch, every number is finite: the device does not repeat itself".into(),
-        };
-        let message = format!("update {} is not finite: {found}", self.position.step);
-        let hint = "inputs that grow from update to update ask for a smaller 'lr'; inputs that are small and finite \
-                    ask for `velograd selftest`";
-        Err(Error::NotFinite { message, hint: hint.into() })
     }
 
     /// Moves the network to the optimizer's point of evaluation, where it stays until the next epoch. If that differs

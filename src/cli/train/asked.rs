@@ -150,9 +150,6 @@ impl Asked {
         }
         let (rule, settings) = options.optimizer.build(&options.set)?;
         let (target, programs) = (plans.target(), plans.programs(Some(rule.as_ref())));
-        if ranks.rank().has_others() {
-            programs.check_ranks()?;
-        }
         let products = programs.products(&target);
         let choices = products.iter().map(|(product, choice)| format!("{}: {choice}", product.name)).collect();
         if flags.selftest == Some(Selftest::Short) {

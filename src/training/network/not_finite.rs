@@ -11,7 +11,7 @@ use crate::{
     data::Batch,
     device::runtime::{Argument, Dispatch},
     error::Result,
-    program::{BufferKind, shader::Access, step::Report},
+    program::{BufferKind, Cleared, shader::Access, step::Report},
 };
 
 /// The first dispatch whose output is not finite.
@@ -93,7 +93,7 @@ impl Network {
             // What the first pass left must not be mistaken for output of this one.
             self.runtime.activations().iter().for_each(|buffer| submission.clear(buffer));
             // Also where gradients are kept: what these batches add to them is in question.
-            self.clear(&mut submission, if place.first { AT_UPDATE } else { &[] });
+            self.clear(&mut submission, if place.first { AT_UPDATE } else { &[Cleared::ByBatch] });
             submission.submit();
             let mut programs = vec![program(&self.programs.train, batch.len())];
             if place.last {

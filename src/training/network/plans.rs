@@ -43,6 +43,9 @@ pub struct Recipe {
     /// Whether no update clears the gradient, which is then the sum of those of all batches so far, as where a loop in PyTorch never
     /// calls `zero_grad`. What clips it clips the sum.
     pub keep_gradients: bool,
+    /// Whether a batch may be added to a gradient that holds what others have added. What it adds more than once to a parameter is
+    /// then summed apart ([`ops::sum_apart`]), so that the sum has the bits that several ranks give it. A trainer sets this.
+    pub accumulates: bool,
 }
 
 impl Recipe {
@@ -110,6 +113,9 @@ impl Plans<'_> {
             false => ops::cross_entropy(t, logits, smoothing),
         });
         t.backward();
+        if training && self.recipe.accumulates {
+            ops::sum_apart(&mut t);
+        }
         t.finish()
     }
 

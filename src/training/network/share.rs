@@ -14,7 +14,7 @@ use crate::{
         Gpu,
         readback::{Landing, Readback},
     },
-    error::{Error, Result},
+    error::Result,
     ops::{add_share, move_running},
     program::{
         BufferKind, Recording, Size, Slot, Tape,
@@ -136,9 +136,8 @@ fn own(rank: Rank, floats: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// Adds to the programs those that put shares together.
-pub(super) fn record(programs: &mut Programs<Recording>, target: &Target, rank: Rank) -> Result<()> {
-    programs.check_ranks()?;
-    let Some(training) = programs.train.values().next_back() else { return Ok(()) };
+pub(super) fn record(programs: &mut Programs<Recording>, target: &Target, rank: Rank) {
+    let Some(training) = programs.train.values().next_back() else { return };
     let layout = &training.layout;
     let len = own(rank, layout.param_floats() as usize).map(|part| part.len()).sum::<usize>() as u32;
     let mut t = Tape::over_layout(target, layout);
@@ -149,7 +148,6 @@ pub(super) fn record(programs: &mut Programs<Recording>, target: &Target, rank: 
     if layout.running_floats() > 0 {
         programs.running = Some(record_running(training, target));
     }
-    Ok(())
 }
 
 /// One call for each that moves running statistics in training.
@@ -177,35 +175,6 @@ fn record_running(training: &Recording, target: &Target) -> Recording {
         move_running(&mut t, [batch_mean, batch_var], [mean, var], c4, momentum);
     }
     t.finish()
-}
-
-/// Refuses a network in which a batch adds to the gradient of a parameter more than once: the sum over batches would associate
-/// otherwise than on one device.
-fn added_to_once(training: &Recording) -> Result<()> {
-    let added = training.calls.iter().flat_map(|call| &call.args).filter_map(|(slot, access)| match slot {
-        Slot::Buffer { buffer, offset, bytes } if *access == Access::ReadWrite && *bytes > 0 => {
-            (*training.kind(*buffer) == BufferKind::Grads).then_some((*offset, *bytes))
-        }
-        _ => None,
-    });
-    let mut added: Vec<_> = added.collect();
-    added.sort_unstable();
-    let Some(twice) = added.windows(2).find(|pair| pair[0].0 + pair[0].1 > pair[1].0) else { return Ok(()) };
-    let at = twice[1].0 / 4;
-    let of = training.layout.params.iter().rev().find(|segment| u64::from(segment.offset) <= at);
-    let name = of.map_or("a parameter", |segment| segment.name.as_str());
-    let message = format!("two layers of the network share `{name}`, and several ranks would not give the bits of one");
-    Err(Error::config(message, "train it on one device, with 'accumulate' for a larger batch"))
-}
-
-impl Programs<Recording> {
-    /// Refuses a network that several ranks would not train to the bits of one device.
-    ///
-    /// # Errors
-    /// [`Error::Config`] if two layers share a parameter.
-    pub fn check_ranks(&self) -> Result<()> {
-        self.train.values().next_back().map_or(Ok(()), added_to_once)
-    }
 }
 
 impl Network {
