@@ -18,8 +18,10 @@ use velograd::{
 
 use crate::no_gpu::shaders;
 
+type Set = &'static [(&'static str, &'static str)];
+
 /// The networks whose kernels the table lists: a letter, the model and what is set of it, and the rule.
-const NETWORKS: [(&str, &str, &[(&str, &str)], &str); 5] = [
+const NETWORKS: [(&str, &str, Set, &str); 5] = [
     ("i", "resnet18", &[("stem", "imagenet")], "velograd"),
     ("c", "resnet18", &[("stem", "cifar")], "velograd"),
     ("a", "airbench94", &[], "muon"),
