@@ -9,7 +9,10 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
+
+use velograd::host::run::Lock;
 
 use crate::{
     folder::{Folder, records, says},
@@ -192,6 +195,33 @@ fn a_lock_per_run() {
     sweep.works("out", &["--table-only"]);
     sweep.works("whole", &[]);
     sweep.same("whole", "out", &["0.01", "0.1"], 1);
+}
+
+/// A run waits for the process that begins the experiment as long as that takes, and a signal ends the wait. Until then nothing is
+/// made.
+#[test]
+fn the_beginning_is_waited_for() {
+    if gpu().is_none() {
+        return;
+    }
+    let sweep = Sweep::new("beginning", "--epochs 1 --seeds 1 --lr 0.01");
+    let run = sweep.run("out", "0.01", 0);
+    let begins = Lock::take(&sweep.folder.0.join("out")).unwrap();
+    let mut told = sweep.begins("out", &["--run", "1"]);
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(told.try_wait().unwrap().is_none() && !run.exists(), "it did not wait");
+    signal(&told, "TERM");
+    let output = told.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143), "{}", said(&output));
+    says(&said(&output), &["run 1: stopped; the same command again goes on from here"]);
+    assert!(!run.exists());
+
+    let waits = sweep.begins("out", &["--run", "1"]);
+    std::thread::sleep(Duration::from_secs(1));
+    drop(begins);
+    let output = waits.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    says(&said(&output), &["has ended"]);
 }
 
 /// Several runs at a time have the results of one after the other. Ctrl-C lets each write its checkpoint.

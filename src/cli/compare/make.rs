@@ -1,6 +1,6 @@
 //! Makes runs of an experiment in this process, from the flags to what is shown.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode};
 
 use pollster::block_on;
 
@@ -29,9 +29,6 @@ use crate::{
     training::Score,
 };
 
-/// How long a run waits for the process that begins the experiment: that reads the data set and measures kernels.
-const PATIENCE: Duration = Duration::from_secs(600);
-
 /// Makes all runs, one after another. Whenever a run has ended, what is to be shown of those so far is written.
 pub fn all<F: Compares>(layers: &Layers) -> Result<ExitCode> {
     start::<F>(layers, None)
@@ -39,10 +36,19 @@ pub fn all<F: Compares>(layers: &Layers) -> Result<ExitCode> {
 
 /// Makes the run of this number, beside other processes that make others.
 pub fn one<F: Compares>(layers: &Layers, number: usize) -> Result<ExitCode> {
-    start::<F>(layers, Some(number))
+    start::<F>(layers, Some((number, Stop::on_signals()?)))
 }
 
-fn start<F: Compares>(given_layers: &Layers, number: Option<usize>) -> Result<ExitCode> {
+/// What a process that makes one run has besides what all have.
+struct One {
+    number: usize,
+    /// Held until the experiment has begun.
+    lock: Option<Lock>,
+    /// Signals are seen from the first on: Slurm has a run that it stops in its queue again, also before that has begun.
+    stop: Stop,
+}
+
+fn start<F: Compares>(given_layers: &Layers, one: Option<(usize, Stop)>) -> Result<ExitCode> {
     let mut layers = given_layers.clone();
     let out = layers.flags::<F>()?.0.experiment().out.clone();
     let begun = begun(&mut layers, out.as_deref())?;
@@ -51,7 +57,7 @@ fn start<F: Compares>(given_layers: &Layers, number: Option<usize>) -> Result<Ex
     let variants = early.compared(None)?.variants;
     let out = check(&layers, early.experiment(), &variants)?;
     remarks.iter().for_each(|text| remark(text));
-    let Some(number) = number else { return make::<F>(&layers, begun.as_ref(), out, &early, None) };
+    let Some((number, stop)) = one else { return make::<F>(&layers, begun.as_ref(), out, &early, None) };
 
     let seeds = given(early.experiment().seeds);
     let design = Design { variants, seeds, folder: out.to_owned() };
@@ -64,16 +70,21 @@ fn start<F: Compares>(given_layers: &Layers, number: Option<usize>) -> Result<Ex
         Some(_) => None,
         None => {
             live::show("waiting for the process that begins the experiment");
-            let lock = Lock::wait(out, PATIENCE)?;
+            let lock = Lock::wait(out, &mut || stop.exit_code().is_none());
             live::clear();
+            if let Some(code) = stop.exit_code() {
+                note!("run {number}: {}", stopped_early());
+                return Ok(ExitCode::from(code));
+            }
+            let lock = lock?;
             if experiment::begun(out)?.is_some() {
                 drop(lock);
-                return start::<F>(given_layers, Some(number));
+                return start::<F>(given_layers, Some((number, stop)));
             }
             Some(lock)
         }
     };
-    let made = make::<F>(&layers, begun.as_ref(), out, &early, Some((number, lock)));
+    let made = make::<F>(&layers, begun.as_ref(), out, &early, Some(One { number, lock, stop }));
     if let (Err(error), Some(planned)) = (&made, &planned) {
         keep_failure(&planned.folder, error);
     }
@@ -95,13 +106,22 @@ fn free(planned: &Planned<'_>) -> Result<()> {
     })
 }
 
-/// Makes all runs, or the one of this number; the lock is held until the experiment has begun.
+/// What becomes of a run that was told to stop.
+fn stopped_early() -> &'static str {
+    if queue_again() {
+        "stopped; Slurm has it in its queue again"
+    } else {
+        "stopped; the same command again goes on from here"
+    }
+}
+
+/// Makes all runs, or one of them.
 fn make<F: Compares>(
     layers: &Layers,
     begun: Option<&Layer>,
     out: &Path,
     early: &F,
-    one: Option<(usize, Option<Lock>)>,
+    one: Option<One>,
 ) -> Result<ExitCode> {
     let gpu = open_device(early.experiment().run.device.device.as_deref())?;
     let preset = layers.preset().unwrap_or_else(|| preset_of(&gpu));
@@ -135,7 +155,8 @@ fn make<F: Compares>(
     };
     let common = resolved(recipe_of(&RunFlags::<F::Rules> { rules: F::Rules::default(), ..run.clone() })?);
     let whole = resolved(recipe_of(&flags)?);
-    let (policy, stop) = (run.reliability.policy()?, Stop::on_signals()?);
+    let policy = run.reliability.policy()?;
+    let stop = one.as_ref().map_or_else(Stop::on_signals, |one| Ok(one.stop.clone()))?;
     let all = Experiment {
         gpu: &gpu,
         target: plans.target.clone(),
@@ -148,12 +169,16 @@ fn make<F: Compares>(
         stop: stop.clone(),
     };
     let stopped = || stop.exit_code().map_or(ExitCode::FAILURE, ExitCode::from);
-    if let Some((number, lock)) = one {
+    if let Some(One { number, lock, .. }) = one {
         let planned = all.design.numbered(number)?;
-        all.begin()?;
-        drop(lock);
         let Planned { variant, seed, .. } = &planned;
         let name = format!("run {number} of {} ({}, seed {seed})", all.design.count(), variant.label);
+        if stop.exit_code().is_some() {
+            note!("{name}: {}", stopped_early());
+            return Ok(stopped());
+        }
+        all.begin()?;
+        drop(lock);
         let watch = &mut || {
             note!("{name}");
             live::show(format!("{name}: preparing the network"));
@@ -164,8 +189,7 @@ fn make<F: Compares>(
         let how = match &ended {
             Some(Ended { diverged: Some(step), .. }) => format!("diverged at step {step}"),
             Some(_) => "has ended".to_owned(),
-            None if queue_again() => "stopped; Slurm has it in its queue again".to_owned(),
-            None => "stopped; the same command again goes on from here".to_owned(),
+            None => stopped_early().to_owned(),
         };
         note!("{name}: {how}");
         return Ok(if ended.is_some() { ExitCode::SUCCESS } else { stopped() });

@@ -28,21 +28,22 @@ impl Lock {
     /// # Errors
     /// [`Error::Config`] if another process has locked it, [`Error::Io`] if it cannot be created or written to.
     pub fn take(folder: &Path) -> Result<Self> {
-        Self::wait(folder, MOMENT)
+        let start = Instant::now();
+        Self::wait(folder, &mut || start.elapsed() < MOMENT)
     }
 
-    /// Locks the folder as [`Lock::take`] does, and waits so long for another process that has locked it.
+    /// Locks the folder as [`Lock::take`] does, and waits for another process that has locked it, as long as `goes_on`.
     ///
     /// # Errors
     /// As [`Lock::take`].
-    pub fn wait(folder: &Path, patience: Duration) -> Result<Self> {
+    pub fn wait(folder: &Path, goes_on: &mut dyn FnMut() -> bool) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let path = file_of(folder);
         let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let file = open.map_err(Error::io("write to", &path))?;
-        let (start, [mut pause, longest]) = (Instant::now(), PAUSES);
+        let [mut pause, longest] = PAUSES;
         let mut locked = file.try_lock();
-        while matches!(locked, Err(TryLockError::WouldBlock)) && start.elapsed() < patience {
+        while matches!(locked, Err(TryLockError::WouldBlock)) && goes_on() {
             sleep(pause);
             pause = (2 * pause).min(longest);
             locked = file.try_lock();
@@ -82,7 +83,7 @@ mod tests {
         let lock = Lock::take(&folder).unwrap();
         assert!(Lock::is_taken(&folder) && Lock::take(&folder).is_err());
         std::thread::scope(|scope| {
-            let waits = scope.spawn(|| Lock::wait(&folder, std::time::Duration::from_secs(60)).map(drop));
+            let waits = scope.spawn(|| Lock::wait(&folder, &mut || true).map(drop));
             std::thread::sleep(std::time::Duration::from_millis(100));
             assert!(!waits.is_finished(), "it did not wait");
             drop(lock);
