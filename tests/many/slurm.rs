@@ -85,6 +85,13 @@ impl Cluster {
         }
     }
 
+    /// Has a job start that was queued again, which Slurm lets wait for two minutes: a node refuses one that starts within the second
+    /// in which it was ended there.
+    fn start_now(&self, job: &str) {
+        sleep(Duration::from_secs(3));
+        self.call(&format!("scontrol update JobId={job} StartTime=now"));
+    }
+
     fn wait_until_empty(&self) {
         self.wait("the end of all jobs", || {
             sleep(Duration::from_millis(200));
@@ -175,9 +182,8 @@ fn a_sweep_on_a_cluster() {
     cluster.wait("the end of what was cancelled", || line_of(&told(), 1).contains("interrupted"));
     says(line_of(&told(), 1), &["stopped; the same command again goes on from here"]);
     assert!(sweep.run("out", rates[0], 0).join("checkpoints").is_dir(), "no checkpoint was written");
-    // Slurm has what is queued again wait for two minutes.
     cluster.wait("the end of what was queued again", || line_of(&told(), 2).contains("waiting"));
-    cluster.call(&format!("scontrol update JobId={again} StartTime=now"));
+    cluster.start_now(&again);
     says(line_of(&told(), 24), &["waiting"]);
     // Nothing is submitted twice, and nothing else while jobs are in the queue.
     let jobs = || ["1", "2", "24", "table"].map(|name| job(&sweep, name));
@@ -194,7 +200,7 @@ fn a_sweep_on_a_cluster() {
     cluster.call(&format!("scancel --batch --signal=TERM {}", after[0]));
     signal(frozen[0], "CONT");
     cluster.wait("the end of what had no time left", || line_of(&told(), 1).contains("waiting"));
-    cluster.call(&format!("scontrol update JobId={} StartTime=now", after[0]));
+    cluster.start_now(&after[0]);
     cluster.wait_until_empty();
 
     let told = cluster.sweep(&sweep, &["--status"]);
