@@ -221,10 +221,11 @@ const heard = {
   },
   predicted({ lane: index, said }) { samples.say(index, lanes[index].color, lanes[index].label, said); },
   state({ running: runs, over: ended }) {
-    const raced = running;
+    const [raced, was] = [running, over];
     running = runs;
     over = Boolean(ended);
-    if (over) {
+    // A race that is over says so again when it is paused.
+    if (over && !was) {
       means.add(seed(), lanes);
       if (nth + 1 < recipe.seeds) { begin(raced, nth + 1); return; }
       status(recipe.seeds > 1 ? `The race is over, with ${recipe.seeds} seeds.` : 'The race is over.');

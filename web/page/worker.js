@@ -121,7 +121,7 @@ async function turn() {
   const message = queue.shift();
   if (message?.do === 'open') await open(message);
   else if (message?.do === 'run') { running = race !== null; say('state', { running }); }
-  else if (message?.do === 'pause') { running = false; say('state', { running }); if (race) await look(); }
+  else if (message?.do === 'pause') { running = false; say('state', { running, over: lanes.length > 0 && over() }); if (race) await look(); }
   else if (message?.do === 'step' && race) { running = false; await round(1); await look(); say('state', { running, over: over() }); }
   else if (message?.do === 'drop') await take(message.files);
   else if (message?.do === 'weights') await weights(message.lane);

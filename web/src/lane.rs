@@ -121,14 +121,15 @@ impl Lane {
             return Ok(json!({ "text": words(&batch.targets[..best.len()]), "said": words(&best), "hits": hits }));
         }
         let batch = network.evaluation_batch() as u32;
+        let shown = SHOWN.min(dataset.len(Split::Test) as u32);
         let (mut said, mut index) = (vec![], 0);
-        while index < SHOWN {
+        while index < shown {
             // Programs are for whole batches, so what is too much is the beginning once more.
-            let indices: Vec<u32> = (index..index + batch).map(|i| if i < SHOWN { i } else { 0 }).collect();
+            let indices: Vec<u32> = (index..index + batch).map(|i| if i < shown { i } else { 0 }).collect();
             network.evaluate(&Batch::read(dataset, Split::Test, &indices)?, true)?;
             let logits = network.logits(batch as usize).await?;
             network.drain().await?;
-            said.extend(logits.chunks(classes).take((SHOWN - index) as usize).map(|row| {
+            said.extend(logits.chunks(classes).take((shown - index) as usize).map(|row| {
                 let class = largest(row);
                 let share = probabilities(row, 1.0)[class as usize];
                 json!({ "class": class, "share": if share.is_finite() { share } else { 0.0 } })

@@ -23,19 +23,24 @@ const EXPECTED: &str = "an archive of CIFAR's binary version or its .bin files, 
                         in UTF-8";
 
 /// Opens images: the archive of CIFAR-10 or CIFAR-100 or its files of records, or IDX files, packed by gzip or not. `None` if the
-/// files are text, which [`text`] opens.
+/// files are text, which [`text()`] opens.
 ///
 /// # Errors
-/// [`Error::Data`] for files that are none of these, are damaged, or have nothing to learn from.
+/// [`Error::Data`] for files that are none of these, are damaged, or have nothing to learn from or to test on.
 pub fn images(files: &[File]) -> Result<Option<Opened>> {
-    let opened = images_of(files).map_err(plainly)?;
-    match &opened {
-        Some(opened) if opened.dataset.len(Split::Train) == 0 => {
-            let found = format!("{} to test on alone", opened.dataset.len(Split::Test));
-            Err(Error::data(Path::new(PLACE), "images to learn from", found, "give the files for training as well"))
-        }
-        _ => Ok(opened),
-    }
+    images_of(files).map_err(plainly)?.map(|opened| whole(opened, "images")).transpose()
+}
+
+/// Refuses a set without samples to learn from or to test on, of which a page shows some.
+fn whole(opened: Opened, samples: &str) -> Result<Opened> {
+    let [train, test] = [Split::Train, Split::Test].map(|split| opened.dataset.len(split));
+    let (missing, found, of) = match (train, test) {
+        (0, _) => ("to learn from", format!("{test} to test on alone"), "training"),
+        (_, 0) => ("to test on", format!("{train} to learn from alone"), "testing"),
+        _ => return Ok(opened),
+    };
+    let hint = format!("give the files for {of} as well");
+    Err(Error::data(Path::new(PLACE), format!("{samples} {missing}"), found, hint))
 }
 
 /// Opens text as characters, in blocks of `length` tokens.
@@ -43,7 +48,7 @@ pub fn images(files: &[File]) -> Result<Option<Opened>> {
 /// # Errors
 /// As for a [file](super::open) of text.
 pub fn text(files: &[File], length: u32) -> Result<Opened> {
-    text::held(Path::new(PLACE), files, length).map(Opened::read).map_err(plainly)
+    whole(text::held(Path::new(PLACE), files, length).map(Opened::read).map_err(plainly)?, "blocks of text")
 }
 
 fn images_of(files: &[File]) -> Result<Option<Opened>> {
@@ -138,7 +143,8 @@ mod tests {
         let pictures = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2][..], &[1, 2, 3, 4]].concat();
         let record = [&[9][..], &[5; 3072]].concat();
         let (images, of_images) = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte");
-        assert_eq!(found(&[(images, &pictures), (of_images, &labels)]), "mnist");
+        let test = [("t10k-images-idx3-ubyte", &pictures[..]), ("t10k-labels-idx1-ubyte", &labels)];
+        assert_eq!(found(&[(images, &pictures), (of_images, &labels), test[0], test[1]]), "mnist");
         assert_eq!(found(&[("data_batch_1.bin", &record), ("test_batch.bin", &record)]), "cifar10");
         assert_eq!(found(&[("anything", "Zwölf".as_bytes())]), "text");
         for (files, expected) in [
@@ -147,6 +153,7 @@ mod tests {
             (&[(images, &pictures), (of_images, &labels[..9])], "train-labels-idx1-ubyte: expected 2 bytes after"),
             (&[("data_batch_1.bin", &record[1..])], "data_batch_1.bin: expected whole records of 3,073 bytes"),
             (&[("test_batch.bin", &record)], "expected images to learn from, found 1 to test on alone"),
+            (&[("data_batch_1.bin", &record)], "expected images to test on, found 1 to learn from alone"),
             (&[("cifar-10-python.tar.gz", &[0x1f, 0x8b, 8, 0])], "the Python version of CIFAR"),
             (&[("cifar-10-binary.tar.gz", &[0x1f, 0x8b, 8, 0])], "expected a tar archive"),
             (&[("cat.png", b"\x89PNG\r\n\x1a\n\0")], "found an image file"),

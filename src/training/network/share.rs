@@ -181,7 +181,7 @@ impl Network {
     /// Begins an update of several ranks, with the gradient that is there if it is kept or was carried over.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`](crate::error::Error::Device) on a fault.
     pub async fn begin_shares(&mut self, first: bool) -> Result<()> {
         let floats = self.layout.param_floats() as usize;
         self.sharing.totals = if first { Report::default() } else { self.waiting.unwrap_or_default() };
@@ -205,7 +205,7 @@ impl Network {
     /// may follow. The gradient on the device is then that of the batch alone, and the running statistics are as before.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`](crate::error::Error::Device) on a fault.
     ///
     /// # Panics
     /// As [`Network::train`], or if submissions are under way.
@@ -259,7 +259,7 @@ impl Network {
     /// Waits for the next bucket of the gradient of the batch under way.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`](crate::error::Error::Device) on a fault.
     ///
     /// # Panics
     /// If no batch is under way, or it has no further bucket.
@@ -273,7 +273,7 @@ impl Network {
     /// Waits for the end of the batch under way, and returns the rest of what it adds.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`](crate::error::Error::Device) on a fault.
     pub async fn counts(&mut self) -> Result<Counts> {
         self.drain().await?;
         let report: Vec<Report> = self.runtime.read(self.runtime.buffer(&BufferKind::Report), 1).await?;
@@ -322,7 +322,7 @@ impl Network {
     /// This rank's part of the sum over the batches so far. Waits for the device.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault.
+    /// [`Error::Device`](crate::error::Error::Device) on a fault.
     pub async fn slice(&self) -> Result<Vec<u32>> {
         let len = own(self.sharing.rank, self.layout.param_floats() as usize).map(|part| part.len()).sum();
         match len {
@@ -335,7 +335,7 @@ impl Network {
     /// gradient waits for the batches of the next epoch.
     ///
     /// # Errors
-    /// [`Error::Device`] on a fault that is known by now.
+    /// [`Error::Device`](crate::error::Error::Device) on a fault that is known by now.
     ///
     /// # Panics
     /// If there is no optimizer.
